@@ -1,0 +1,7 @@
+//! Lunamoth: a scriptable load-test engine. This page is the map of the house.
+
+pub mod load;
+pub mod plan;
+pub mod protocol;
+pub mod script;
+pub mod stats;

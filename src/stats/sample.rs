@@ -1,0 +1,145 @@
+//! The sample: what is known of one finished hop, and the closed lists that describe its outcome.
+//!
+//! Owns the vocabulary of measurement. It does not know who made a sample (`script`, `protocol`) nor how samples are added up (`recorder`).
+
+use std::time::Duration;
+
+/// One finished hop: one request and its answer, or the lack of one.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// From the ask to the last byte of the body, connection set-up included.
+    pub duration: Duration,
+    /// From the due time to the last byte, where the iteration had a due time (open model).
+    pub since_due: Option<Duration>,
+    /// The parts of `duration`.
+    pub phases: Phases,
+    /// Bytes written to the wire, headers included.
+    pub bytes_out: u64,
+    /// Bytes read from the wire, headers included.
+    pub bytes_in: u64,
+    /// Bytes of the decoded body.
+    pub body_bytes: u64,
+    /// The status code; 0 without an answer.
+    pub status: u16,
+    /// How far the hop came.
+    pub answer: Answer,
+    /// Why the hop counts as failed; `None` if it does not.
+    pub failure: Option<FailureKind>,
+    /// How often the hop was sent again because a reused connection turned out to be closed.
+    pub stale_retries: u32,
+    /// How many of those retries had already written bytes of the request, so that the target may have served them unanswered.
+    pub stale_unanswered: u32,
+}
+
+/// The parts of one hop. `None` means that the part did not take place, such as a connect on a reused connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Waiting for a free connection, and all else before the first byte is sent that is no other phase.
+    pub blocked: Option<Duration>,
+    /// Name look-up.
+    pub dns: Option<Duration>,
+    /// TCP connect.
+    pub connecting: Option<Duration>,
+    /// TLS handshake.
+    pub tls_handshaking: Option<Duration>,
+    /// From the first to the last byte of the request.
+    pub sending: Option<Duration>,
+    /// From the last byte of the request to the first of the answer (HTTP/2: to its head).
+    pub waiting: Option<Duration>,
+    /// From the first to the last byte of the answer.
+    pub receiving: Option<Duration>,
+}
+
+/// How far a hop came: decides in which of the columns `not_sent` and `unanswered` it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Answer {
+    /// No byte of the request was written.
+    #[default]
+    NotSent,
+    /// Bytes were written; no response head arrived.
+    Unanswered,
+    /// The response head arrived.
+    Answered,
+}
+
+/// Why a hop failed: the closed list of `measuring.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailureKind {
+    /// The connection was refused.
+    Refused,
+    /// No route to the address.
+    Unreachable,
+    /// The connection was reset or closed before the answer's end.
+    Reset,
+    /// A reused connection ended before any byte of the answer, and the request could not be sent again.
+    Stale,
+    /// Name look-up, connect and TLS took longer than the connect timeout.
+    ConnectTimeout,
+    /// The answer was not complete within the request timeout.
+    Timeout,
+    /// The name has no address.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// What came back was not HTTP, or shorter than it promised.
+    Protocol,
+    /// The body exceeded the limit.
+    TooLarge,
+    /// The redirects exceeded the limit.
+    TooManyRedirects,
+    /// Status 400 or above.
+    Status,
+    /// An `expect` did not hold.
+    Expect,
+    /// The script called `res:fail()`.
+    Script,
+    /// Still in flight when the stop timeout ended.
+    Cut,
+    /// Descriptors, ports or buffers of the generator itself were exhausted; never held against the target.
+    Local,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of the contract.
+    pub const ALL: [Self; 16] = [
+        Self::Refused,
+        Self::Unreachable,
+        Self::Reset,
+        Self::Stale,
+        Self::ConnectTimeout,
+        Self::Timeout,
+        Self::Dns,
+        Self::Tls,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::TooManyRedirects,
+        Self::Status,
+        Self::Expect,
+        Self::Script,
+        Self::Cut,
+        Self::Local,
+    ];
+
+    /// The kind's name in Lua (`res.error_kind`), tables and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Reset => "reset",
+            Self::Stale => "stale",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::TooManyRedirects => "too_many_redirects",
+            Self::Status => "status",
+            Self::Expect => "expect",
+            Self::Script => "script",
+            Self::Cut => "cut",
+            Self::Local => "local",
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The snapshot: what people see. One immutable view a second, published by the master and read by every front end.
+//!
+//! Owns the shape of the view only; `table` and `series` fill it. Times are [`Duration`]s, rates are per second, ratios are 0..=1.
+//! Percentiles come from one merged histogram and are the same to the last digit, merged or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::histogram::Histogram;
+use super::sample::FailureKind;
+use crate::plan::RunId;
+
+/// One view of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Which run; zero before the first one.
+    pub run: RunId,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The host that relative URLs go to.
+    pub host: Option<String>,
+    /// What the run is doing.
+    pub state: RunState,
+    /// The run's clock: since the start of the ramp, by the master's monotonic clock.
+    pub elapsed: Duration,
+    /// The run's planned length, where it has one.
+    pub planned: Option<Duration>,
+    /// The master's wall clock at the run's start, Unix time.
+    pub started_at: Option<std::time::SystemTime>,
+    /// Users that run now.
+    pub users: u64,
+    /// Users that the plan wants now.
+    pub target_users: u64,
+    /// All entries together: the row `Total`.
+    pub total: EntryView,
+    /// One row for each (method, name), sorted by (name, method).
+    pub entries: Vec<EntryView>,
+    /// One row for each (method, name, kind, message), most frequent first.
+    pub errors: Vec<ErrorView>,
+    /// What scripts raised, most frequent first.
+    pub exceptions: Vec<ExceptionView>,
+    /// Checks, in the order of their first run.
+    pub checks: Vec<CheckView>,
+    /// Groups: `name` holds the group's, sorted.
+    pub groups: Vec<TrendView>,
+    /// The script's own metrics, sorted by name.
+    pub metrics: Vec<MetricView>,
+    /// The whole run's phases: the metrics `http_req_blocked` and so on, in the order of the contract, `http_req_exchange` last.
+    pub phases: Vec<TrendView>,
+    /// Finished iterations and their length; `name` is `iteration_duration`.
+    pub iterations: TrendView,
+    /// Iterations that raised.
+    pub iterations_raised: u64,
+    /// Iterations that ended in the pause after an error.
+    pub backoffs: u64,
+    /// Users whose `on_start` raised and was tried again.
+    pub start_failures: u64,
+    /// Users that were dropped (memory limit, or still running at the stop timeout).
+    pub users_dropped: u64,
+    /// Thresholds in the scenario's order, judged over the whole run so far.
+    pub thresholds: Vec<ThresholdView>,
+    /// The generator's own part.
+    pub health: HealthView,
+    /// One point for each second of the run so far, oldest first; bounded, see `series`.
+    pub history: Vec<HistoryPoint>,
+    /// Warnings that a reader of the numbers must know, such as "names limit reached".
+    pub warnings: Vec<String>,
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunState {
+    /// No run yet.
+    #[default]
+    Ready,
+    /// The number of users is on its way to the level of the last stage reached.
+    Spawning,
+    /// The users are at their level.
+    Running,
+    /// No new iteration begins; users finish.
+    Stopping,
+    /// The run is over and its numbers are whole.
+    Stopped,
+}
+
+/// The numbers of one entry, or of all together.
+#[derive(Debug, Clone, Default)]
+pub struct EntryView {
+    /// Such as `GET`; empty for the total.
+    pub method: Arc<str>,
+    /// Such as `/cart`; `Total` for the total.
+    pub name: Arc<str>,
+    /// Hops, failed ones included.
+    pub requests: u64,
+    /// Failed hops, those of kind `local` not included.
+    pub failures: u64,
+    /// Failed hops by kind; kinds without any are left out.
+    pub failures_by_kind: Vec<(FailureKind, u64)>,
+    /// Answered hops by status code, ascending.
+    pub statuses: Vec<(u16, u64)>,
+    /// Hops of which no byte was written.
+    pub not_sent: u64,
+    /// Hops, and stale attempts, of which bytes were written and no head arrived.
+    pub unanswered: u64,
+    /// Hops sent again because a reused connection was closed.
+    pub stale_retries: u64,
+    /// The sum of all durations.
+    pub duration_sum: Duration,
+    /// Exact.
+    pub min: Duration,
+    /// Exact.
+    pub max: Duration,
+    /// Durations in microseconds.
+    pub histogram: Histogram,
+    /// Durations outside the histogram's range.
+    pub clamped: u64,
+    /// Hops per second over the last 10 seconds of the run's clock.
+    pub current_rps: f64,
+    /// Failed hops per second over the last 10 seconds.
+    pub current_fail_per_sec: f64,
+    /// Hops per second over the whole run.
+    pub total_rps: f64,
+    /// Failed hops per second over the whole run.
+    pub total_fail_per_sec: f64,
+    /// Bytes on the wire.
+    pub bytes_out: u64,
+    /// Bytes on the wire.
+    pub bytes_in: u64,
+    /// Decoded bytes of all bodies.
+    pub body_bytes: u64,
+    /// Count, sum, min and max of each phase of this entry, in the order of [`Snapshot::phases`].
+    pub phases: Vec<PhaseView>,
+}
+
+impl EntryView {
+    /// The mean duration; zero without requests.
+    #[must_use]
+    pub fn avg(&self) -> Duration {
+        if self.requests == 0 { Duration::ZERO } else { self.duration_sum.div_f64(self.requests as f64) }
+    }
+
+    /// The duration that `quantile` (0..=1) of the hops did not exceed; zero without requests. The highest one is exact.
+    #[must_use]
+    pub fn percentile(&self, quantile: f64) -> Duration {
+        if self.requests == 0 {
+            return Duration::ZERO;
+        }
+        // The histogram answers with the upper end of a bucket, which may lie above the exact maximum.
+        Duration::from_micros(self.histogram.value_at(quantile)).clamp(self.min, self.max)
+    }
+
+    /// Failed hops over all hops, 0..=1.
+    #[must_use]
+    pub fn fail_ratio(&self) -> f64 {
+        if self.requests == 0 { 0.0 } else { self.failures as f64 / self.requests as f64 }
+    }
+}
+
+/// One phase of one entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhaseView {
+    /// The metric's name, such as `http_req_waiting`.
+    pub metric: &'static str,
+    /// How often the phase took place.
+    pub count: u64,
+    /// The sum of its lengths.
+    pub sum: Duration,
+    /// The shortest.
+    pub min: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+/// One kind of error of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorView {
+    /// The entry's method.
+    pub method: Arc<str>,
+    /// The entry's name.
+    pub name: Arc<str>,
+    /// The closed kind.
+    pub kind: FailureKind,
+    /// What a person reads.
+    pub message: Arc<str>,
+    /// How often.
+    pub occurrences: u64,
+    /// The run's clock at the second of the first and the last one.
+    pub first_seen: Duration,
+    /// See `first_seen`.
+    pub last_seen: Duration,
+}
+
+/// One error that scripts raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionView {
+    /// `file:line: message`.
+    pub message: Arc<str>,
+    /// Lua's traceback.
+    pub traceback: Arc<str>,
+    /// How often.
+    pub count: u64,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckView {
+    /// As the script names it.
+    pub name: Arc<str>,
+    /// How often it held.
+    pub passes: u64,
+    /// How often it did not, or raised.
+    pub fails: u64,
+}
+
+/// A distribution: of durations in microseconds, or of plain numbers scaled as `MetricView` says.
+#[derive(Debug, Clone, Default)]
+pub struct TrendView {
+    /// The metric's or the group's name.
+    pub name: Arc<str>,
+    /// How many values.
+    pub count: u64,
+    /// Their sum, in seconds.
+    pub sum: f64,
+    /// The least, in seconds; exact.
+    pub min: f64,
+    /// The greatest, in seconds; exact.
+    pub max: f64,
+    /// The values in microseconds.
+    pub histogram: Histogram,
+}
+
+/// One metric of the script's own.
+#[derive(Debug, Clone)]
+pub struct MetricView {
+    /// Unique in the cluster.
+    pub name: Arc<str>,
+    /// Its kind and numbers.
+    pub value: MetricValue,
+}
+
+/// The kinds of a script's own metrics.
+#[derive(Debug, Clone)]
+pub enum MetricValue {
+    /// A sum.
+    Counter(f64),
+    /// The last value, with the least and the greatest seen.
+    Gauge { last: f64, min: f64, max: f64 },
+    /// How many of the values were true.
+    Rate { passes: u64, total: u64 },
+    /// A distribution. Values are kept in millionths, so that a trend of seconds has microseconds and `TrendView`'s units hold.
+    Trend(TrendView),
+}
+
+/// One threshold and how it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdView {
+    /// As the script wrote it.
+    pub metric: String,
+    /// As the script wrote it.
+    pub condition: String,
+    /// The value in the metric's unit, for people, such as `183.2ms` or `0.4%`; `no data` without any.
+    pub actual: String,
+    /// Whether it holds.
+    pub passed: bool,
+}
+
+/// The generator's own part in the numbers.
+#[derive(Debug, Clone, Default)]
+pub struct HealthView {
+    /// How late the lanes' own timers were, in microseconds: metric `generator_lag`.
+    pub lag: TrendView,
+    /// The greatest lag of the last 10 seconds.
+    pub lag_recent_max: Duration,
+    /// Seconds of the run in which the lag, an exhausted resource or throttling made the numbers unsound.
+    pub unsound_seconds: u64,
+    /// Hops that failed as `local`.
+    pub local_failures: u64,
+    /// Processor time of the generator over wall time, in cores, over the last 10 seconds.
+    pub cpu_cores: f64,
+    /// Time that the cgroup kept the process from running, over the whole run.
+    pub throttled: Duration,
+    /// Resident memory.
+    pub memory_bytes: u64,
+}
+
+/// One second of the run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistoryPoint {
+    /// The run's clock at the second's begin.
+    pub at: Duration,
+    /// Users at its end.
+    pub users: u64,
+    /// Hops in it.
+    pub requests: u64,
+    /// Failed hops in it.
+    pub failures: u64,
+    /// Percentiles of the hops in it; zero without any.
+    pub p50: Duration,
+    /// See `p50`.
+    pub p95: Duration,
+    /// See `p50`.
+    pub p99: Duration,
+    /// Whether the second is sound: see [`HealthView::unsound_seconds`].
+    pub unsound: bool,
+}
