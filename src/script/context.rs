@@ -63,4 +63,8 @@ pub struct UserState {
     pub http: super::bindings::http::UserHttp,
     /// How the lane tells the user to finish; sleeps listen to it.
     pub control: Rc<crate::load::UserControl>,
+    /// The base URL of the user's class, where it has one of its own.
+    pub class_host: Option<Rc<str>>,
+    /// The script called `self:stop()`.
+    pub is_stopping: Cell<bool>,
 }
