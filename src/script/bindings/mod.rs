@@ -11,6 +11,7 @@ use super::context::VmContext;
 pub mod check;
 pub mod group;
 pub mod http;
+pub mod json;
 pub mod random;
 pub mod scenario;
 pub mod shared;
