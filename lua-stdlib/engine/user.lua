@@ -5,7 +5,7 @@ local native, engine = ...
 
 local create, yield, resume, running = coroutine.create, coroutine.yield, coroutine.resume, coroutine.running
 local error, pcall, rawequal, setmetatable, tostring, type, xpcall = error, pcall, rawequal, setmetatable, tostring, type, xpcall
-local traceback = debug.traceback
+local traceback, getinfo = debug.traceback, debug.getinfo
 
 local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
 
@@ -20,6 +20,16 @@ local function text_of(problem)
   local ok, text = pcall(tostring, problem)
   if kind == "table" and (not ok or type(text) ~= "string" or text:find("^table: ")) then return "(an error object that is a table)" end
   return ok and tostring(text) or "(an error object without a text)"
+end
+
+---A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine. The function that was
+---run is the nearest place that is left.
+local function placed(text, body)
+  local message = text:match("^%[lunamoth [^%]]*%]:%d+: (.*)")
+  if not message then return text end
+  local place = getinfo(body, "S")
+  local line = place.linedefined > 0 and (":" .. place.linedefined) or ""
+  return place.short_src .. line .. ": " .. message
 end
 
 ---Remembers where an error was raised, and leaves the error as it is.
@@ -47,7 +57,7 @@ local function life(self)
     else
       local seen = trace
       trace = ""
-      job, iteration = yield(TOKEN, RAISED, text_of(problem), seen)
+      job, iteration = yield(TOKEN, RAISED, placed(text_of(problem), jobs[job]), seen)
     end
   end
 end
@@ -74,5 +84,5 @@ end
 function native.evaluate(chunk, ...)
   local ok, result = xpcall(chunk, capture, ...)
   if ok then return true, result end
-  return false, text_of(result), trace
+  return false, placed(text_of(result), chunk), trace
 end

@@ -15,6 +15,8 @@ mod session;
 mod stdlib;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod traceback;
 mod vm;
 mod watchdog;

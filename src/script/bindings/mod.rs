@@ -26,6 +26,8 @@ pub(super) const LIBRARIES: &[(&str, Natives)] = &[
     ("check", check::natives),
     ("group", group::natives),
     ("http", http::natives),
+    ("json", json::natives),
+    ("random", random::natives),
     ("scenario", scenario::natives),
     ("time", time::natives),
     ("wait", wait::natives),
