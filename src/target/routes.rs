@@ -27,11 +27,14 @@ pub(super) async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> Resul
     if head.uri.path() != "/count" {
         shop.count(head.uri.path());
     }
-    Ok(route(&shop, &head, body).await.unwrap_or_else(|refusal| refusal))
+    Ok(route(&shop, &head, body).await.unwrap_or_else(|refusal| *refusal))
 }
 
 /// An answer, or the answer to a request that is wrong in itself.
-type Routed = Result<Response<Answer>, Response<Answer>>;
+type Routed = Result<Response<Answer>, Refusal>;
+
+/// Boxed, because the good way shall not carry the room that the bad one needs.
+type Refusal = Box<Response<Answer>>;
 
 async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
     let path = head.uri.path();
@@ -73,16 +76,16 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
 }
 
 /// Refuses all methods but `methods`, and answers OPTIONS; both with the list.
-fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Response<Answer>> {
+fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Refusal> {
     if methods.contains(&head.method) {
         return Ok(());
     }
-    let refusal = if head.method == Method::OPTIONS {
+    let answer = if head.method == Method::OPTIONS {
         plain(StatusCode::NO_CONTENT, Answer::empty())
     } else {
         problem(StatusCode::METHOD_NOT_ALLOWED, &format!("`{}` takes {allow}", head.uri.path()))
     };
-    Err(with_header(refusal, ALLOW, HeaderValue::from_static(allow)))
+    Err(Box::new(with_header(answer, ALLOW, HeaderValue::from_static(allow))))
 }
 
 fn page(name: &str) -> Response<Answer> {
@@ -106,12 +109,12 @@ async fn login(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
     only(head, "POST, OPTIONS", &[Method::POST])?;
     let body = read(body).await?;
     let Some(user) = field(&head.headers, &body, "user") else {
-        return Err(problem(StatusCode::BAD_REQUEST, "a login needs `user`, in JSON or a form"));
+        return Err(refusal(StatusCode::BAD_REQUEST, "a login needs `user`, in JSON or a form"));
     };
     let user: String = user.chars().take(USER_LENGTH_MAX).collect();
     let token = shop.sessions().open(&user, Instant::now());
     let cookie = HeaderValue::try_from(format!("session={token}; Path=/; HttpOnly; SameSite=Lax"))
-        .map_err(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the token does not fit into a header"))?;
+        .map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the token does not fit into a header"))?;
     Ok(with_header(json_value(StatusCode::OK, &json!({ "token": token, "user": user })), SET_COOKIE, cookie))
 }
 
@@ -152,7 +155,7 @@ fn with_session(shop: &Shop, headers: &HeaderMap, act: impl FnOnce(&mut Session)
             return Ok(act(session));
         }
     }
-    Err(problem(StatusCode::UNAUTHORIZED, "log in first: POST /login gives a token and a cookie"))
+    Err(refusal(StatusCode::UNAUTHORIZED, "log in first: POST /login gives a token and a cookie"))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -175,7 +178,7 @@ async fn delay(millis: &str) -> Routed {
 fn status(code: &str) -> Routed {
     let code = u16::try_from(number(code, 599, "as a status")?).ok().filter(|code| *code >= 200);
     let Some(status) = code.and_then(|code| StatusCode::from_u16(code).ok()) else {
-        return Err(problem(StatusCode::BAD_REQUEST, "a status is a number from 200 to 599"));
+        return Err(refusal(StatusCode::BAD_REQUEST, "a status is a number from 200 to 599"));
     };
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(plain(status, Answer::empty()));
@@ -209,7 +212,7 @@ fn chunked() -> Response<Answer> {
 fn redirect(left: &str) -> Routed {
     let left = number(left, u64::from(u32::MAX), "redirects")?;
     let location = if left > 1 { format!("/redirect/{}", left - 1) } else { "/".to_owned() };
-    let location = HeaderValue::try_from(location).map_err(|_| problem(StatusCode::BAD_REQUEST, "not a place to go to"))?;
+    let location = HeaderValue::try_from(location).map_err(|_| refusal(StatusCode::BAD_REQUEST, "not a place to go to"))?;
     Ok(with_header(plain(StatusCode::FOUND, Answer::empty()), LOCATION, location))
 }
 
@@ -237,17 +240,17 @@ async fn echo(head: &Parts, body: Incoming) -> Routed {
 }
 
 /// The whole body of a request, within a limit of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Response<Answer>> {
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, BODY_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body may have {BODY_MAX} bytes")))
+            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body may have {BODY_MAX} bytes")))
         }
-        Ok(Err(error)) => Err(problem(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")),
+        Ok(Err(error)) => Err(refusal(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")),
     }
 }
 
@@ -265,9 +268,13 @@ fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
 }
 
 /// The number in a path, at most `limit`.
-fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Response<Answer>> {
+fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Refusal> {
     let number = text.parse().ok().filter(|number| *number <= limit);
-    number.ok_or_else(|| problem(StatusCode::BAD_REQUEST, &format!("`{text}` is not a number from 0 to {limit} ({unit})")))
+    number.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, &format!("`{text}` is not a number from 0 to {limit} ({unit})")))
+}
+
+fn refusal(status: StatusCode, message: &str) -> Refusal {
+    Box::new(problem(status, message))
 }
 
 fn problem(status: StatusCode, message: &str) -> Response<Answer> {
