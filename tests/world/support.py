@@ -4,6 +4,7 @@ Only the standard library. Every wait here has a deadline, and every process tha
 """
 
 import json
+import math
 import os
 import pathlib
 import pwd
@@ -40,6 +41,23 @@ def free_port():
 
 def cores():
     return sorted(os.sched_getaffinity(0))
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=5) as reply:
+        return reply.read()
+
+
+def await_url(url, seconds=10):
+    """Until somebody answers at `url`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fetch(url)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def raise_descriptor_limit():
@@ -193,8 +211,7 @@ class Nginx:
 
     def served(self):
         """Requests that it has counted so far, this one included."""
-        with urllib.request.urlopen(f"{self.url}/status", timeout=5) as reply:
-            return int(reply.read().split(b"\n")[2].split()[2])
+        return int(fetch(f"{self.url}/status").split(b"\n")[2].split()[2])
 
     def logged(self):
         """Lines of the access log once nginx has ended in order: one for each request that it served, however it ended."""
@@ -248,12 +265,12 @@ class Report:
 
 
 def script(folder, name, text):
+    """Writes a script and gives its path."""
     path = pathlib.Path(folder) / name
     path.write_text(text)
     return path
 
 
-def duration_rank(values, quantile):
-    """The value that `quantile` of the sorted `values` do not exceed: nearest rank, as an HdrHistogram answers."""
-    rank = max(1, -(-len(values) * quantile // 1))
-    return values[int(rank) - 1]
+def at_quantile(values, quantile):
+    """The least of the sorted `values` that `quantile` of them do not exceed: nearest rank, as an HdrHistogram answers."""
+    return values[max(0, math.ceil(len(values) * quantile) - 1)]
