@@ -2,7 +2,7 @@
 
     delaying.py PORT TRUTH_FILE
 
-The truth of a request is the time from the moment its bytes were read to the moment its answer was given to the system.
+The truth of a request is the time from the moment its bytes were read to the moment before its answer is given to the system.
 So the server's own timer may be late as it likes: its lateness is part of the truth. Requests with the header `x-probe`
 are written down apart: they come from the test's own client, which runs beside the load and measures what lies between the
 truth and any client (the loopback, two wake-ups, this server being busy with another request).
@@ -42,8 +42,9 @@ class Conversation(asyncio.Protocol):
 
     def answer(self, kind, read_at):
         if not self.transport.is_closing():
-            self.transport.write(HEAD + BODY)
+            # Looked at before the write: a client may have the answer in its hands before the write returns.
             self.truth[kind].append(time.perf_counter() - read_at)
+            self.transport.write(HEAD + BODY)
 
 
 async def main(port, path):
