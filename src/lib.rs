@@ -6,3 +6,4 @@ pub mod plan;
 pub mod protocol;
 pub mod script;
 pub mod stats;
+pub mod target;
