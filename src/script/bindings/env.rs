@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn a_name_without_a_value_gives_the_default() {
-        vm(&context_at(Stage::Loading)).load("assert(env('NOT_SET', 'd') == 'd' and env('NOT_SET') == nil and env('a=b', 1) == 1)").exec().unwrap();
+        vm(&context_at(Stage::Loading))
+            .load("assert(env('NOT_SET', 'd') == 'd' and env('NOT_SET') == nil and env('a=b', 1) == 1)")
+            .exec()
+            .unwrap();
     }
 
     #[test]

@@ -88,7 +88,9 @@ fn check_name(name: &str) -> Result<(), String> {
     let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'));
     if !is_plain || name.len() > NAME_BYTES_MAX {
-        return Err(format!("`{name}` is no name for a metric: up to {NAME_BYTES_MAX} letters, digits, `_`, `-` and `.`, the first a letter"));
+        return Err(format!(
+            "`{name}` is no name for a metric: up to {NAME_BYTES_MAX} letters, digits, `_`, `-` and `.`, the first a letter"
+        ));
     }
     if BUILT_IN.contains(&name) || name.starts_with("http_req_") {
         return Err(format!("`{name}` is a metric of the program's own: choose another name"));
@@ -147,7 +149,12 @@ mod tests {
     #[test]
     fn metrics_are_declared_while_the_script_is_loaded() {
         let context = context_at(Stage::Loading);
-        vm(&context).load("local a = metric.counter 'orders'; assert(a == metric.counter 'orders' and a.name == 'orders'); metric.trend 'cart_size'").exec().unwrap();
+        vm(&context)
+            .load(
+                "local a = metric.counter 'orders'; assert(a == metric.counter 'orders' and a.name == 'orders'); metric.trend 'cart_size'",
+            )
+            .exec()
+            .unwrap();
         assert_eq!(context.metrics.borrow().get("orders"), Some(&MetricKind::Counter));
         assert_eq!(context.metrics.borrow().get("cart_size"), Some(&MetricKind::Trend));
     }

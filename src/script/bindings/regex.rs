@@ -99,9 +99,7 @@ fn failure(lua: &Lua, why: &str) -> mlua::Result<MultiValue> {
 
 fn find(_lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
     let found = if from <= text.len() { regex.find_at(text, from) } else { None };
-    Ok(found.map_or_else(MultiValue::new, |found| {
-        MultiValue::from_iter([position(found.start() + 1), position(found.end())])
-    }))
+    Ok(found.map_or_else(MultiValue::new, |found| MultiValue::from_iter([position(found.start() + 1), position(found.end())])))
 }
 
 fn match_once(lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
