@@ -11,4 +11,6 @@ pub mod shared;
 pub mod url;
 
 #[cfg(test)]
+mod annotations;
+#[cfg(test)]
 mod testing;
