@@ -65,4 +65,8 @@ pub struct UserState {
     pub leases: super::bindings::shared::Leases,
     /// How the lane tells the user to finish; sleeps listen to it.
     pub control: Rc<crate::load::UserControl>,
+    /// The base URL of the user's class, where it has one of its own.
+    pub class_host: Option<Rc<str>>,
+    /// The script called `self:stop()`.
+    pub is_stopping: Cell<bool>,
 }
