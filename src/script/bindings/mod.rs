@@ -9,14 +9,24 @@ use mlua::{Lua, Table};
 use super::context::VmContext;
 
 pub mod check;
+pub mod env;
 pub mod group;
 pub mod http;
 pub mod json;
+pub mod log;
+pub mod metric;
 pub mod random;
+pub mod regex;
 pub mod scenario;
 pub mod shared;
 pub mod time;
+pub mod url;
 pub mod wait;
+
+#[cfg(test)]
+mod annotations;
+#[cfg(test)]
+mod testing;
 
 /// Registers the natives of one library.
 pub(super) type Natives = fn(&Lua, &Rc<VmContext>) -> mlua::Result<Table>;
