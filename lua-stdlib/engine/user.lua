@@ -48,8 +48,8 @@ end
 local capture = engine.capture
 
 -- A frame of ours below the script's: it is what `placed` recognises where the script's own is gone.
-local function run(body, ...)
-  local result = body(...)
+local function run(script, ...)
+  local result = script(...)
   return result
 end
 

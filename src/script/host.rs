@@ -1,6 +1,7 @@
 //! Loads a script: reads it and what it requires once, evaluates it once, and makes the workload that lanes open.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Host {
 pub struct LoadOptions {
     /// Of `-T` and `-E`; a class that they leave without a task is an error.
     pub tags: TagFilter,
+    /// Of `--set`: what `env()` answers before it looks at the environment.
+    pub env: BTreeMap<String, String>,
 }
 
 impl Host {
@@ -47,7 +50,7 @@ impl Host {
         let context = Rc::new(VmContext {
             stage: Cell::new(Stage::Loading),
             lane: None,
-            env: RefCell::default(),
+            env: RefCell::new(options.env.clone()),
             current: RefCell::default(),
             metrics: RefCell::default(),
         });

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::bindings::http::{self, UserHttp};
 use super::bindings::random::Generator;
+use super::bindings::shared;
 use super::context::{LaneState, Stage, UserState, VmContext};
 use super::driver::{Answer, Request};
 use super::scenario::{ClassRuntime, Described};
@@ -87,7 +88,7 @@ impl LaneWorkload for ScriptLane {
             class_host: vm.classes[start.class].host.clone(),
             is_stopping: Cell::new(false),
         });
-        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done })
+        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false })
     }
 }
 
@@ -100,6 +101,8 @@ pub struct ScriptUser {
     class: usize,
     /// Begun here or elsewhere.
     iterations: u64,
+    /// The coroutine is gone and has been counted.
+    is_dead: bool,
 }
 
 impl ScriptUser {
@@ -134,6 +137,10 @@ impl ScriptUser {
     /// Runs a job to its end, operation by operation.
     async fn run(&mut self, job: i64, is_iteration: bool) -> Step {
         let mut step = Step::default();
+        if self.is_dead {
+            step.ended = true;
+            return step;
+        }
         self.account.begin_step();
         let iteration = is_iteration.then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
         let mut answer = Answer::Start { job, iteration };
@@ -175,7 +182,11 @@ impl ScriptUser {
                 let pause = self.think_time();
                 self.sleep(pause).await;
             }
-            Request::Flight(key) => return self.fly(&key).await,
+            Request::Flight(key) => {
+                // Bounded by the flight's own deadline.
+                self.state.http.finish_samples();
+                shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key).await;
+            }
             Request::Done | Request::Raised { .. } | Request::Mistake(_) => {}
         }
         Answer::Nothing
@@ -190,13 +201,9 @@ impl ScriptUser {
         }
     }
 
-    /// Waits until another user of the worker has filled the key, or has given up.
-    async fn fly(&self, _key: &str) -> Answer {
-        Answer::Mistake("this version does not have shared.cached".to_owned())
-    }
-
     /// The coroutine is gone: the user cannot go on.
-    fn on_death(&self, why: &str, step: &mut Step) {
+    fn on_death(&mut self, why: &str, step: &mut Step) {
+        self.is_dead = true;
         let mut recorder = self.state.lane.recorder.borrow_mut();
         recorder.exception(why, "");
         recorder.user_dropped();

@@ -42,7 +42,7 @@ impl Script {
 
     /// Loads it, as the master does.
     pub(crate) fn load(&self) -> Result<Host, LoadScriptError> {
-        Host::load(&self.folder.path().join("test.lua"), &LoadOptions { tags: self.tags.clone() })
+        Host::load(&self.folder.path().join("test.lua"), &LoadOptions { tags: self.tags.clone(), ..LoadOptions::default() })
     }
 
     /// Why it does not load.

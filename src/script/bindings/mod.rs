@@ -34,12 +34,18 @@ pub(super) type Natives = fn(&Lua, &Rc<VmContext>) -> mlua::Result<Table>;
 /// Every name that `require` knows, with the natives behind its Lua file.
 pub(super) const LIBRARIES: &[(&str, Natives)] = &[
     ("check", check::natives),
+    ("env", env::natives),
     ("group", group::natives),
     ("http", http::natives),
     ("json", json::natives),
+    ("log", log::natives),
+    ("metric", metric::natives),
     ("random", random::natives),
+    ("regex", regex::natives),
     ("scenario", scenario::natives),
+    ("shared", shared::natives),
     ("time", time::natives),
+    ("url", url::natives),
     ("wait", wait::natives),
 ];
 

@@ -106,7 +106,7 @@ fn a_syntax_error_names_file_and_line() {
 #[test]
 fn an_error_at_the_top_level_has_a_place_and_a_short_traceback() {
     let message = Script::new("local function f() error('bad table') end\nf()").refused();
-    assert_eq!(message, "test.lua:1: bad table\n    test.lua:1: in function 'f'\n    test.lua:2: in function 'body'");
+    assert_eq!(message, "test.lua:1: bad table\n    test.lua:1: in function 'f'\n    test.lua:2: in function 'script'");
 }
 
 #[test]
