@@ -455,4 +455,3 @@ mod tests {
         assert_eq!((trend.spread.count, trend.spread.sum), (1, 1.5));
     }
 }
-impl Tally { pub fn merge(&mut self, _o: Tally) { todo!() } }
