@@ -13,7 +13,8 @@ pub use super::tally::Tally;
 use super::hop_counts::{HopCounts, PHASES, parts_of};
 use super::metric::MetricSums;
 use super::names::{
-    EntryLookup, EntryName, ErrorName, LocalError, LocalErrorLookup, NAME_BYTES, NameMap, OTHER, OTHER_METHODS, TRACEBACK_BYTES, bounded, clip,
+    EntryLookup, EntryName, ErrorName, LocalError, LocalErrorLookup, NAME_BYTES, NameMap, OTHER, OTHER_METHODS, TRACEBACK_BYTES, bounded,
+    clip,
 };
 use super::sample::{FailureKind, Sample};
 use super::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
