@@ -17,12 +17,11 @@ end
 
 Visitor:task("open the shop", function()
   -- All at once, as the parts of a page; the answers come back in the order of the requests.
-  local page, list = http.batch {
+  local parts = http.batch {
     { "GET", "/" },
     { "GET", "/products", { name = "/products (page)" } },
   }
-  if type(page) == "table" and page[1] then page, list = page[1], page[2] end
-  check.that("both parts arrived", page.ok and list.ok)
+  check.that("both parts arrived", parts[1].ok and parts[2].ok)
 end)
 
 Visitor:task("follow a link that moved", function()
@@ -42,5 +41,5 @@ return scenario {
   host = "builtin:shop",
   users = { Visitor },
   load = scenario.ramp { { users = 5, over = "1s" }, { hold = "9s" } },
-  thresholds = { http_req_failed = { "rate == 0%" }, checks = { "rate == 100%" } },
+  thresholds = { http_req_failed = { "rate < 1%" }, checks = { "rate > 99%" } },
 }
