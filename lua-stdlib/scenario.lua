@@ -222,27 +222,27 @@ local function text_map(given, what)
 end
 
 local function make(options)
-  must_load("scenario{}", 3)
-  if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 3) end
-  if options.setup or options.teardown then error("this version does not have setup and teardown", 3) end
-  check_keys(options, SCENARIO_KEYS, "scenario", 3)
+  must_load("scenario{}", 2)
+  if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 2) end
+  if options.setup or options.teardown then error("this version does not have setup and teardown", 2) end
+  check_keys(options, SCENARIO_KEYS, "scenario", 2)
   if type(options.users) ~= "table" or (#options.users == 0 and not classes[options.users]) then
-    error("scenario: users must be a list of classes: users = { Shopper }", 3)
+    error("scenario: users must be a list of classes: users = { Shopper }", 2)
   end
   local users = classes[options.users] and { options.users } or options.users
   for position, class in ipairs(users) do
-    if not classes[class] then error("scenario: users[" .. position .. "] is no class made by scenario.user, but a " .. type(class), 3) end
+    if not classes[class] then error("scenario: users[" .. position .. "] is no class made by scenario.user, but a " .. type(class), 2) end
   end
-  if options.load ~= nil and not profiles[options.load] then error("scenario: load must be a profile such as scenario.ramp { ... }", 3) end
-  if options.thresholds ~= nil and type(options.thresholds) ~= "table" then error("scenario: thresholds must be a table", 3) end
+  if options.load ~= nil and not profiles[options.load] then error("scenario: load must be a profile such as scenario.ramp { ... }", 2) end
+  if options.thresholds ~= nil and type(options.thresholds) ~= "table" then error("scenario: thresholds must be a table", 2) end
   local tls = text_map(options.tls, "scenario: tls")
   if tls then
-    check_keys(tls, { "cert", "key" }, "scenario: tls", 3)
-    if not (tls.cert and tls.key) then error("scenario: tls needs both cert and key", 3) end
+    check_keys(tls, { "cert", "key" }, "scenario: tls", 2)
+    if not (tls.cert and tls.key) then error("scenario: tls needs both cert and key", 2) end
   end
   local made = {}
   scenarios[made] = {
-    host = optional_text(options.host, "scenario: host", 3),
+    host = optional_text(options.host, "scenario: host", 2),
     users = users,
     load = options.load,
     thresholds = thresholds_of(options.thresholds or {}),

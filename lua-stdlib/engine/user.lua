@@ -47,11 +47,17 @@ end
 
 local capture = engine.capture
 
+-- A frame of ours below the script's: it is what `placed` recognises where the script's own is gone.
+local function run(body, ...)
+  local result = body(...)
+  return result
+end
+
 local function life(self)
   local job, iteration = yield()
   while true do
     if iteration then self.iteration = iteration end
-    local ok, problem = xpcall(jobs[job], capture, self)
+    local ok, problem = xpcall(run, capture, jobs[job], self)
     if ok then
       job, iteration = yield(TOKEN, DONE)
     else
@@ -82,7 +88,7 @@ end
 
 ---Runs a function of the top level: true and its result, or false, the error's text and its traceback.
 function native.evaluate(chunk, ...)
-  local ok, result = xpcall(chunk, capture, ...)
+  local ok, result = xpcall(run, capture, chunk, ...)
   if ok then return true, result end
   return false, placed(text_of(result), chunk), trace
 end

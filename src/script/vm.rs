@@ -131,7 +131,7 @@ impl Vm {
         let after = self.lua.used_memory();
         account.grown_bytes.set(account.grown_bytes.get().saturating_add_unsigned(after).saturating_sub_unsigned(before));
         let is_exhausted = match &request {
-            Ok(Request::Raised { message, .. }) | Err(message) => message.ends_with(OUT_OF_MEMORY) && self.is_nearly_full(account),
+            Ok(Request::Raised { message, .. }) | Err(message) => is_out_of_memory(message) && self.is_nearly_full(account),
             _ => false,
         };
         if is_exhausted {
@@ -370,8 +370,10 @@ fn engine_error(error: mlua::Error) -> LoadScriptError {
     LoadScriptError::Engine(traceback::error_text(&error))
 }
 
-/// What LuaJIT raises when an allocation fails.
-const OUT_OF_MEMORY: &str = "not enough memory";
+/// What LuaJIT raises when an allocation fails; the second where the handler of the error needed memory too.
+fn is_out_of_memory(message: &str) -> bool {
+    message.ends_with("not enough memory") || message.ends_with("error in error handling")
+}
 
 /// What one VM may use; it has at most [`super::session::USERS_OF_A_VM`] users.
 const MEMORY_LIMIT_BYTES: usize = 256 << 20;

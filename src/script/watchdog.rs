@@ -208,10 +208,12 @@ pub(super) unsafe fn raise(state: *mut ffi::lua_State) {
             }
             ffi::lua_getinfo(state, c"Sl".as_ptr(), &raw mut frame);
             if frame.currentline > 0 {
-                ffi::luaL_error(state, c"%s:%d: %s".as_ptr(), frame.short_src.as_ptr(), frame.currentline, MESSAGE.as_ptr());
+                ffi::lua_pushfstring(state, c"%s:%d: %s".as_ptr(), frame.short_src.as_ptr(), frame.currentline, MESSAGE.as_ptr());
+                ffi::lua_error(state);
             }
         }
-        ffi::luaL_error(state, c"%s".as_ptr(), MESSAGE.as_ptr());
+        ffi::lua_pushfstring(state, c"%s".as_ptr(), MESSAGE.as_ptr());
+        ffi::lua_error(state);
     }
 }
 

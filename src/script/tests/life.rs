@@ -55,7 +55,7 @@ fn an_error_is_counted_with_file_line_and_the_scripts_own_frames_and_the_user_go
     let tally = lane.tally();
     let (message, counts) = tally.exceptions.iter().next().expect("an exception");
     assert_eq!(&**message, "test.lua:3: sold out");
-    assert_eq!(&*counts.traceback, "test.lua:3: in function 'buy'\ntest.lua:6: in function <test.lua:6>");
+    assert_eq!(&*counts.traceback, "test.lua:3: in function 'buy'\ntest.lua:6: in function 'body'");
     assert_eq!(tally.checks.len(), 2);
 }
 

@@ -63,6 +63,8 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("scenario.tasks { time = 3, { 1, function() end } }", "did you mean `times`?"),
         ("scenario.tasks { {} }", "member 1 must be { weight, function }"),
         ("return scenario { user = { U } }", "test.lua: scenario has no `user`, did you mean `users`?"),
+        ("local s = scenario { users = 3 }", "test.lua:4: scenario: users must be a list"),
+        ("local s = scenario { usres = {} }", "test.lua:4: scenario has no `usres`"),
         ("return scenario { users = {} }", "users must be a list of classes"),
         ("return scenario { users = { function() end } }", "users[1] is no class"),
         ("return scenario { users = { U }, load = { users = 3 } }", "load must be a profile such as scenario.ramp"),
@@ -104,7 +106,7 @@ fn a_syntax_error_names_file_and_line() {
 #[test]
 fn an_error_at_the_top_level_has_a_place_and_a_short_traceback() {
     let message = Script::new("local function f() error('bad table') end\nf()").refused();
-    assert_eq!(message, "test.lua:1: bad table\n    test.lua:1: in function 'f'\n    test.lua:2: in main chunk");
+    assert_eq!(message, "test.lua:1: bad table\n    test.lua:1: in function 'f'\n    test.lua:2: in function 'body'");
 }
 
 #[test]
