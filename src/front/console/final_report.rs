@@ -172,11 +172,11 @@ fn health(snapshot: &Snapshot) -> String {
         (total.unanswered, "requests were sent and not answered"),
         (total.stale_retries, "requests were sent again on a new connection, since the server had closed the old one"),
         (total.clamped, "durations lay outside 1 us to 1 h"),
-        (snapshot.backoffs, "pauses after failed iterations"),
-        (snapshot.start_failures, "times on_start raised"),
+        (snapshot.backoffs, "pauses of users after failed iterations"),
+        (snapshot.start_failures, "times an on_start raised"),
         (snapshot.users_dropped, "users were dropped"),
         (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
-        (health.unsound_seconds, "seconds were unsound: the generator was late, and latencies of that time are too high"),
+        (health.unsound_seconds, "s were unsound: the generator was late, and latencies of that time are too high"),
     ];
     for (count, words) in notes.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(" {count} {words}\n"));
@@ -285,7 +285,7 @@ mod tests {
          FAILED  http_req_failed: rate < 1%  (actual: 1.5%)
 
         Generator: lag p99 80us, max 80us; 0.42 cores, 30.0 MiB of memory; 0 B out, 0 B in
-         1 seconds were unsound: the generator was late, and latencies of that time are too high
+         1 s were unsound: the generator was late, and latencies of that time are too high
          warning: names limit reached
 
         FAILED: 1 of 2 thresholds (201 requests in 0:06, exit code 99)

@@ -60,9 +60,7 @@ mod tests {
 
     #[test]
     fn the_line_says_state_time_users_rate_failures_and_p95() {
-        insta::assert_snapshot!(progress(&busy_snapshot(), 200), @r##"
-        running  0:06/1:00 [##..................]  8/10 users  20.1 req/s  2 failed (1.00%)  p95 15 ms  1 s unsound
-        "##);
+        insta::assert_snapshot!(progress(&busy_snapshot(), 200), @"running  0:06/1:00 [##..................]  8/10 users  20.1 req/s  2 failed (1.00%)  p95 15 ms  1 s unsound");
     }
 
     #[test]
@@ -72,8 +70,6 @@ mod tests {
 
     #[test]
     fn a_run_without_an_end_has_no_bar() {
-        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @r##"
-        ready  0:00  0 users  0.0 req/s  0 failed (0.00%)  p95 0.00 ms
-        "##);
+        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @"ready  0:00  0 users  0.0 req/s  0 failed (0.00%)  p95 0.00 ms");
     }
 }
