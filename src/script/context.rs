@@ -61,6 +61,12 @@ pub struct UserState {
     pub lane: Rc<LaneState>,
     /// Connections, cookies, defaults, pending samples.
     pub http: super::bindings::http::UserHttp,
+    /// Keys of `shared` that the user is filling; others may when the user is dropped.
+    pub leases: super::bindings::shared::Leases,
     /// How the lane tells the user to finish; sleeps listen to it.
     pub control: Rc<crate::load::UserControl>,
+    /// The base URL of the user's class, where it has one of its own.
+    pub class_host: Option<Rc<str>>,
+    /// The script called `self:stop()`.
+    pub is_stopping: Cell<bool>,
 }
