@@ -21,7 +21,8 @@ use crate::load::shape::Shape;
 use crate::load::vitals::Vitals;
 use crate::plan::Plan;
 use crate::stats::snapshot::{RunState, Snapshot};
-use crate::stats::table::{SnapshotContext, Table};
+use crate::stats::recorder::Limits;
+use crate::stats::table::{GeneratorReadings, SnapshotContext, Table};
 use crate::stats::threshold::Threshold;
 
 /// The master of one worker.
@@ -136,6 +137,7 @@ struct Run {
 
 impl Run {
     fn new(start: RunStart, now: Instant) -> Self {
+        let names = start.plan.names_limit;
         Self {
             shape: Shape::new(&start.plan.profile),
             start,
@@ -144,7 +146,7 @@ impl Run {
             zero: None,
             stopping: None,
             over: None,
-            table: Table::new(),
+            table: Table::new(Limits { names }),
             merged: 0,
             users: 0,
             vitals: VitalsOverTime::default(),
@@ -168,11 +170,14 @@ impl Run {
             return actions;
         }
         self.merged = delta.sequence;
+        let throttled_before = self.vitals.throttled();
+        self.vitals.add(now, delta.vitals);
+        let is_throttled = self.vitals.throttled().saturating_sub(throttled_before) >= NOTABLE_THROTTLING;
         for tally in &delta.tallies {
             self.table.merge(tally);
+            self.table.note_second(tally.second, delta.users, is_throttled);
         }
         self.users = delta.users;
-        self.vitals.add(now, delta.vitals);
         self.panics = delta.panics;
         if delta.is_last {
             actions.extend(self.finish(now, true, None));
@@ -250,23 +255,23 @@ impl Run {
         let elapsed = self.elapsed(now);
         let plan = &self.start.plan;
         let is_making_load = self.zero.is_some() && self.stopping.is_none() && self.over.is_none();
-        self.table.snapshot(
-            &SnapshotContext {
-                run: plan.run,
-                scenario: plan.scenario.clone(),
-                host: plan.host.clone(),
-                state: self.state,
-                elapsed,
-                planned: self.shape.end(),
-                started_at: self.zero.map(|_| self.start.wall),
-                users: self.users,
-                target_users: if is_making_load { u64::from(self.shape.users_at(elapsed)) } else { 0 },
+        self.table.snapshot(SnapshotContext {
+            run: plan.run,
+            scenario: plan.scenario.clone(),
+            host: plan.host.clone(),
+            state: self.state,
+            elapsed,
+            planned: self.shape.end(),
+            started_at: self.zero.map(|_| self.start.wall),
+            users: self.users,
+            target_users: if is_making_load { u64::from(self.shape.users_at(elapsed)) } else { 0 },
+            thresholds: &self.start.thresholds,
+            generator: GeneratorReadings {
                 cpu_cores: self.vitals.cores(),
                 throttled: self.vitals.throttled(),
                 memory_bytes: self.vitals.memory_bytes(),
             },
-            &self.start.thresholds,
-        )
+        })
     }
 }
 
@@ -314,3 +319,5 @@ const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long past the stop timeout the last delta may take.
 const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
 const VITALS_WINDOW: Duration = Duration::from_secs(10);
+/// Less than this in a second does not move a latency that people read.
+const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);

@@ -98,7 +98,7 @@ impl Worker {
             is_finished: report.is_finished,
             panics: report.panics,
         };
-        match self.gathered.entry(report.tally.second()) {
+        match self.gathered.entry(report.tally.second) {
             std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(report.tally)),
             std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(report.tally),
         }

@@ -42,8 +42,8 @@ pub struct LaneState {
     pub plan: Arc<Plan>,
     /// Where samples go.
     pub recorder: Rc<RefCell<Recorder>>,
-    /// Time zero of the run's clock.
-    pub zero: Instant,
+    /// Time zero of the run's clock; the lane sets it when the run begins.
+    pub zero: Cell<Instant>,
     /// `require "shared"`: one store for the whole worker.
     pub shared: Arc<super::bindings::shared::SharedStore>,
     /// `require "http"`: what the lane's users share.

@@ -101,7 +101,7 @@ impl Workload for ScriptWorkload {
             http: LaneHttp::new(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,
-            zero: lane.zero,
+            zero: Cell::new(std::time::Instant::now()),
             shared: Arc::clone(&self.shared),
         };
         ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))

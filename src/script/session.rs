@@ -75,6 +75,10 @@ impl ScriptLane {
 impl LaneWorkload for ScriptLane {
     type User = ScriptUser;
 
+    fn begin(&self, zero: Instant) {
+        self.lane.zero.set(zero);
+    }
+
     fn new_user(&self, start: UserStart) -> Result<ScriptUser, String> {
         let vm = self.vm()?;
         let account = vm.admit(start.class, start.index)?;

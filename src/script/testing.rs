@@ -58,7 +58,7 @@ impl Script {
         let host = self.load().unwrap_or_else(|error| panic!("the script was refused: {error}"));
         let plan = Arc::new(self.plan(&host));
         let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
-        let context = LaneContext { plan, lane: 0, zero: Instant::now(), recorder: Rc::clone(&recorder) };
+        let context = LaneContext { plan, lane: 0, recorder: Rc::clone(&recorder) };
         let lane = host.workload().open_lane(context).unwrap_or_else(|error| panic!("the lane did not open: {error}"));
         TestLane { host, lane, recorder }
     }

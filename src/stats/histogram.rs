@@ -11,7 +11,7 @@ use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 use super::sparse::SparseCounts;
 
 /// Counts of durations in microseconds.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Histogram {
     total: u64,
     body: Body,
@@ -122,7 +122,8 @@ impl Histogram {
     /// The standard V2 encoding of `HdrHistogram`, uncompressed, in base64, for other tools to read and merge.
     #[must_use]
     pub fn to_v2_base64(&self) -> String {
-        let mut standard = hdrhistogram::Histogram::<u64>::new_with_bounds(1, Self::HIGHEST_US, 3).expect("the bounds are constant and valid");
+        let mut standard =
+            hdrhistogram::Histogram::<u64>::new_with_bounds(1, Self::HIGHEST_US, 3).expect("the bounds are constant and valid");
         for (value, count) in self.iter() {
             standard.saturating_record_n(value, count);
         }
@@ -146,6 +147,13 @@ impl Histogram {
     }
 }
 
+impl std::fmt::Debug for Histogram {
+    /// The lowest values of the ranges with their counts, as [`Histogram::iter`].
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
 impl PartialEq for Histogram {
     /// Equal counts at equal indices; which memory was touched does not matter.
     fn eq(&self, other: &Self) -> bool {
@@ -156,7 +164,7 @@ impl PartialEq for Histogram {
 impl Eq for Histogram {}
 
 /// Who owns the blocks. Counting on owned blocks costs no atomic operation; shared ones are copied when they change.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Body {
     Owned(Blocks),
     Shared(Arc<Blocks>),
@@ -186,7 +194,7 @@ impl Default for Body {
 }
 
 /// The touched blocks in the order of their first touch, and where each stands.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Blocks {
     /// For each block its place in `counts`, in blocks, plus 1; 0 where it was not touched. Empty until the first touch.
     places: Vec<u16>,
@@ -269,7 +277,10 @@ mod tests {
 
     /// Values of every magnitude, not only large ones.
     fn values() -> impl Strategy<Value = Vec<u64>> {
-        prop::collection::vec((0_u32..32, any::<u64>()).prop_map(|(bits, value)| (value & ((1 << bits) - 1)).min(Histogram::HIGHEST_US)), 0..200)
+        prop::collection::vec(
+            (0_u32..32, any::<u64>()).prop_map(|(bits, value)| (value & ((1 << bits) - 1)).min(Histogram::HIGHEST_US)),
+            0..200,
+        )
     }
 
     const QUANTILES: [f64; 11] = [0.0, 0.001, 0.25, 0.5, 0.66, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.0];

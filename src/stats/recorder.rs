@@ -13,7 +13,8 @@ pub use super::tally::Tally;
 use super::hop_counts::{HopCounts, PHASES, parts_of};
 use super::metric::MetricSums;
 use super::names::{
-    EntryLookup, EntryName, ErrorName, LocalError, LocalErrorLookup, NAME_BYTES, NameMap, OTHER, OTHER_METHODS, TRACEBACK_BYTES, bounded, clip,
+    EntryLookup, EntryName, ErrorName, LocalError, LocalErrorLookup, NAME_BYTES, NameMap, OTHER, OTHER_METHODS, TRACEBACK_BYTES, bounded,
+    clip,
 };
 use super::sample::{FailureKind, Sample};
 use super::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
@@ -455,4 +456,3 @@ mod tests {
         assert_eq!((trend.spread.count, trend.spread.sum), (1, 1.5));
     }
 }
-impl Tally { pub fn merge(&mut self, _o: Tally) { todo!() } }

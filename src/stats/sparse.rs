@@ -20,7 +20,8 @@ impl SparseCounts {
         let mut next = 0_u32;
         let mut sum = 0_u64;
         for (gap, count) in gaps {
-            let index = next.checked_add(gap).filter(|index| *index < Histogram::INDICES).ok_or(SparseCountsError::Index { after: next, gap })?;
+            let index =
+                next.checked_add(gap).filter(|index| *index < Histogram::INDICES).ok_or(SparseCountsError::Index { after: next, gap })?;
             if count == 0 {
                 return Err(SparseCountsError::Zero { index });
             }

@@ -63,14 +63,7 @@ impl Trend<Spread> {
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let Spread { count, sum, min, max } = self.spread;
-        TrendView {
-            name,
-            count,
-            sum: sum.as_secs_f64(),
-            min: min.as_secs_f64(),
-            max: max.as_secs_f64(),
-            histogram: self.histogram.clone(),
-        }
+        TrendView { name, count, sum: sum.as_secs_f64(), min: min.as_secs_f64(), max: max.as_secs_f64(), histogram: self.histogram.clone() }
     }
 }
 

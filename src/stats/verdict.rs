@@ -194,7 +194,11 @@ mod tests {
         for millis in 1..=100 {
             let duration = Duration::from_millis(millis);
             let phases = Phases { waiting: Some(duration / 2), ..Phases::default() };
-            recorder.record(entry, &Sample { duration, phases, answer: Answer::Answered, status: 200, bytes_in: 1_000, ..Sample::default() }, None);
+            recorder.record(
+                entry,
+                &Sample { duration, phases, answer: Answer::Answered, status: 200, bytes_in: 1_000, ..Sample::default() },
+                None,
+            );
         }
         let entry = recorder.entry("POST", "/cart");
         for kind in [FailureKind::Timeout, FailureKind::Local] {
@@ -205,7 +209,9 @@ mod tests {
         }
         recorder.group("checkout", Duration::from_millis(30));
         recorder.iteration(Duration::from_secs(1), false);
-        for (name, kind, value) in [("price", MetricKind::Trend, 12.5), ("sold", MetricKind::Counter, 30.0), ("depth", MetricKind::Gauge, 4.0)] {
+        for (name, kind, value) in
+            [("price", MetricKind::Trend, 12.5), ("sold", MetricKind::Counter, 30.0), ("depth", MetricKind::Gauge, 4.0)]
+        {
             let metric = recorder.declare(name, kind).unwrap();
             recorder.metric(metric, value);
         }

@@ -18,7 +18,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         "now",
         lua.create_function(move |_, ()| {
             let is_running = clock.stage.get() == Stage::Running;
-            Ok(clock.lane.as_ref().filter(|_| is_running).map(|lane| lane.zero.elapsed().as_secs_f64()))
+            Ok(clock.lane.as_ref().filter(|_| is_running).map(|lane| lane.zero.get().elapsed().as_secs_f64()))
         })?,
     )?;
     // A clock set before 1970 answers 0.

@@ -1,3 +1,5 @@
+//! `shared.lua` over its natives: users in VMs of their own share one store, and the test plays the lane.
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
