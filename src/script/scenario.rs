@@ -50,7 +50,6 @@ pub struct TaskDescription {
 /// A class as a VM runs it.
 #[derive(Debug, Clone)]
 pub(super) struct ClassRuntime {
-    pub(super) name: String,
     /// The number of its methods in the VM.
     pub(super) number: i64,
     pub(super) host: Option<std::rc::Rc<str>>,
@@ -154,7 +153,6 @@ fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {
     }
     let total_weight = tasks.iter().map(|task| i64::from(task.weight)).sum();
     Ok(ClassRuntime {
-        name: class.get("name")?,
         number: class.get("class")?,
         host: class.get::<Option<String>>("host")?.map(Into::into),
         wait: WaitRule { low_seconds: class.get("wait_low")?, high_seconds: class.get("wait_high")? },
@@ -203,7 +201,7 @@ mod tests {
         let tasks: Vec<_> = weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
         let total_weight = weights.iter().map(|&weight| i64::from(weight)).sum();
         let wait = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
-        ClassRuntime { name: "C".into(), number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }
+        ClassRuntime { number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl LaneWorkload for ScriptLane {
             random: RefCell::new(Generator::new(seed, start.index, start.iterations_done)),
             lane: Rc::clone(&self.lane),
             http: UserHttp::new(&self.lane),
+            leases: shared::Leases::default(),
             control: start.control,
             class_host: vm.classes[start.class].host.clone(),
             is_stopping: Cell::new(false),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Host, LoadOptions, LoadScriptError, ScriptLane, ScriptUser};
 use crate::load::{LaneContext, LaneWorkload, Step, UserControl, UserStart, VirtualUser, Workload};
