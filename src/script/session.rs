@@ -96,7 +96,6 @@ impl LaneWorkload for ScriptLane {
             control: start.control,
             class_host: vm.classes[start.class].host.clone(),
             is_stopping: Cell::new(false),
-            leases: Default::default(),
         });
         Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false })
     }
