@@ -1,4 +1,4 @@
----@meta _
+---@meta check
 ---Checks are counted and shown; they never change a sample. `local check = require "check"`
 ---@class checklib
 ---@overload fun(value: any, checks: table<string, boolean|fun(value: any): any>): boolean

@@ -1,4 +1,4 @@
----@meta _
+---@meta group
 ---Measures several requests as one whole. `local group = require "group"`
 ---@class grouplib
 ---@overload fun(name: string, body: fun(...): ...): ...

@@ -1,4 +1,4 @@
----@meta _
+---@meta scenario
 ---What shall run: user classes, their tasks, the load. `local scenario = require "scenario"`
 ---@class scenariolib
 ---@overload fun(options: ScenarioOptions): Scenario

@@ -1,4 +1,4 @@
----@meta _
+---@meta time
 ---Sleeping and clocks. `local time = require "time"`
 ---@class timelib
 local time = {}

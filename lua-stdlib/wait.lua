@@ -1,4 +1,4 @@
----@meta _
+---@meta wait
 ---How long users think between two iterations. `local wait = require "wait"`
 ---@class waitlib
 local wait = {}
