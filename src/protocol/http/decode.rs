@@ -350,10 +350,16 @@ mod tests {
 
     #[test]
     fn every_encoding_is_undone_from_any_pieces() {
-        for (name, field) in [("gzip", "gzip"), ("gzip", "X-GZIP"), ("deflate", "deflate"), ("raw", "deflate"), ("br", "br"), ("zstd", "zstd")] {
+        for (name, field) in
+            [("gzip", "gzip"), ("gzip", "X-GZIP"), ("deflate", "deflate"), ("raw", "deflate"), ("br", "br"), ("zstd", "zstd")]
+        {
             let packed = encode(name, &text());
             for piece in [1, 2, 7, 1000, 1_000_000] {
-                assert_eq!(decode(field, &packed, piece, 1 << 30, false).unwrap(), (text(), text().len() as u64), "{name} in pieces of {piece}");
+                assert_eq!(
+                    decode(field, &packed, piece, 1 << 30, false).unwrap(),
+                    (text(), text().len() as u64),
+                    "{name} in pieces of {piece}"
+                );
             }
         }
     }
