@@ -345,7 +345,7 @@ mod tests {
     }
 
     fn text() -> Vec<u8> {
-        (0..40_000_u32).flat_map(|number| number.to_string().into_bytes()).collect()
+        (0..5_000_u32).flat_map(|number| number.to_string().into_bytes()).collect()
     }
 
     #[test]
@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
         for name in ["gzip", "deflate", "br", "zstd"] {
-            let bomb = encode(name, &vec![0; 50_000_000]);
+            let bomb = encode(name, &vec![0; 4_000_000]);
             let mut body = Body::new(100_000, false);
             body.decode(Encodings::of(std::iter::once(name.as_bytes())));
             assert_eq!(body.push(&bomb).unwrap_err().kind, FailureKind::TooLarge, "{name}");
