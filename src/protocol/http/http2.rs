@@ -2,7 +2,7 @@
 //!
 //! The connection's own work runs in a local task, which ends when the last sender is dropped.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -39,7 +39,7 @@ impl Shared {
     /// `protocol` or `reset` when the greeting fails.
     pub(super) async fn open(stream: Stream, peer: &str) -> Result<Self, Failure> {
         let wire = Rc::new(Wire::default());
-        let io = TokioIo::new(Counted { stream, wire: Rc::clone(&wire) });
+        let io = TokioIo::new(Counted { stream, wire: Rc::clone(&wire), peer: peer.to_owned() });
         let (sender, connection) = Builder::new(Local).handshake(io).await.map_err(|error| failure_of(&error, peer))?;
         // How it ended is told to each exchange that it cut; there is nobody else to tell.
         tokio::task::spawn_local(async move { drop(connection.await) });
@@ -73,6 +73,12 @@ impl Shared {
         let before = (progress.bytes_out.get(), progress.bytes_in.get());
         let result = timeout_at(deadline.into(), self.run(request, progress, &mut attempt)).await;
         attempt.failure = result.unwrap_or_else(|_| Err(Failure::timeout(request.timeout))).err();
+        // hyper tells an exchange only that its connection is gone.
+        if let (Some(failure), Some(cause)) = (&mut attempt.failure, self.wire.broken.borrow().as_ref())
+            && failure.kind == FailureKind::Reset
+        {
+            failure.clone_from(cause);
+        }
         attempt.ended_at = Instant::now();
         // The wire's bytes cannot be told apart by stream: what nobody has claimed yet is this exchange's, so that sums are right.
         progress.bytes_out.set(before.0 + self.wire.bytes_out.take());
@@ -120,11 +126,15 @@ impl Shared {
     }
 }
 
-/// Bytes on the wire that no exchange has claimed yet.
+/// What a connection and its exchanges tell each other.
 #[derive(Debug, Default)]
 struct Wire {
+    /// Read, and claimed by no exchange yet.
     bytes_in: Cell<u64>,
+    /// Written, and claimed by no exchange yet.
     bytes_out: Cell<u64>,
+    /// Why the stream can no longer be read.
+    broken: RefCell<Option<Failure>>,
 }
 
 /// Counts what goes through.
@@ -132,12 +142,16 @@ struct Wire {
 struct Counted {
     stream: Stream,
     wire: Rc<Wire>,
+    peer: String,
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if let Err(error) = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+            self.wire.broken.replace(Some(Failure::during_exchange(&error, &self.peer)));
+            return Poll::Ready(Err(error));
+        }
         let read = (buffer.filled().len() - before) as u64;
         self.wire.bytes_in.set(self.wire.bytes_in.get() + read);
         Poll::Ready(Ok(()))

@@ -42,12 +42,7 @@ impl Connection {
     }
 
     /// Sends the request and reads its answer, until `deadline`.
-    pub(in crate::protocol::http) async fn exchange(
-        &mut self,
-        request: &Request<'_>,
-        progress: &Progress,
-        deadline: Instant,
-    ) -> Attempt {
+    pub(in crate::protocol::http) async fn exchange(&mut self, request: &Request<'_>, progress: &Progress, deadline: Instant) -> Attempt {
         let mut flight = Flight {
             response: Response::new(request.method, request.body_limit, request.decode, request.discard),
             unsent: Vec::new(),
