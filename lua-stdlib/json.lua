@@ -3,7 +3,7 @@
 ---JSON (RFC 8259), strict both ways.
 ---
 ---A JSON `null` becomes `json.null`, because a Lua table cannot hold nil. It counts as true in a condition: compare with `== json.null`.
----@class json
+---@class jsonlib
 ---@field null lightuserdata  stands for JSON's `null`, both ways
 local json = {}
 

@@ -2,7 +2,7 @@
 
 ---Random numbers of the current user, seeded from (run seed, user index, iteration): a run with the same `--seed` draws the same
 ---numbers. Not available while the script is loaded.
----@class random
+---@class randomlib
 local random = {}
 
 local native = ...

@@ -36,7 +36,7 @@ pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String
             builder.with_client_auth_cert(chain, key).map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

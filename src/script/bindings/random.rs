@@ -204,7 +204,6 @@ fn low_half(product: u128) -> u64 {
     product as u64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "64 bits are left after the shift")]
 fn high_half(product: u128) -> u64 {
     (product >> 64) as u64
 }

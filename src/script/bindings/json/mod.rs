@@ -48,7 +48,7 @@ pub fn encode_to_vec(lua: &Lua, value: &Value) -> Result<Vec<u8>, String> {
 /// # Errors
 /// What is wrong with the text, or that there is nothing at the path.
 pub fn decode_path(lua: &Lua, bytes: &[u8], path: Option<&str>) -> Result<Value, String> {
-    ensure_list_mark(lua).map_err(|error| error.to_string())?;
+    list_mark(lua).map_err(|error| error.to_string())?;
     let picked = match path {
         Some(path) => Some(Reader::new(bytes)?.find(&steps_of(path))?.ok_or_else(|| format!("there is nothing at `{path}` in the JSON"))?),
         None => None,
@@ -86,7 +86,7 @@ pub fn same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
 
 fn register(lua: &Lua) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
-    natives.raw_set("list_mark", ensure_list_mark(lua)?)?;
+    natives.raw_set("list_mark", list_mark(lua)?)?;
     natives.raw_set("null", Value::NULL)?;
     // SAFETY: both functions take their arguments from the stack as `json.lua` gives them, leave only results there, and never panic.
     unsafe {
@@ -96,7 +96,11 @@ fn register(lua: &Lua) -> mlua::Result<Table> {
     Ok(natives)
 }
 
-fn ensure_list_mark(lua: &Lua) -> mlua::Result<Table> {
+/// The metatable that marks a table as a list, in this VM.
+///
+/// # Errors
+/// Lua is out of memory.
+pub fn list_mark(lua: &Lua) -> mlua::Result<Table> {
     let name = LIST_MARK.to_str().expect("the name is ASCII");
     if let Some(mark) = lua.named_registry_value::<Option<Table>>(name)? {
         return Ok(mark);

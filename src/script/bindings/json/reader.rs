@@ -282,7 +282,7 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Result<Text, Fault> {
         let from = self.at + 1;
         self.at = from;
-        self.to_special();
+        self.skip_ordinary();
         if self.peek() == Some(b'"') {
             self.at += 1;
             return Ok(Text::Plain { from, to: self.at - 1 });
@@ -302,12 +302,12 @@ impl<'a> Reader<'a> {
                 None => return Err(self.fault("the text ends within a string")),
             }
             copied = self.at;
-            self.to_special();
+            self.skip_ordinary();
         }
     }
 
     /// Goes on to the next quote, backslash or control character.
-    fn to_special(&mut self) {
+    fn skip_ordinary(&mut self) {
         let ordinary = self.rest().iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
         self.at = ordinary.map_or(self.text.len(), |count| self.at + count);
     }

@@ -1,3 +1,5 @@
+//! `json.lua` over its natives in a plain VM, the seams for Rust, and properties of reading and writing.
+
 use mlua::{Lua, Table, Value};
 use proptest::prelude::*;
 

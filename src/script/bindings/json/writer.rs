@@ -165,7 +165,7 @@ impl Writer {
                     break;
                 }
             }
-            members.sort_unstable_by(|a, b| (*a.key).cmp(&*b.key));
+            members.sort_unstable_by_key(|member| &*member.key);
         }
         self.sorting.clear();
         for (position, member) in members.iter().enumerate() {

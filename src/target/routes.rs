@@ -1,0 +1,404 @@
+//! What the demo shop answers on each path.
+//!
+//! Every answer is small or made piece by piece, so that the largest body costs no memory. A mistake of the client is
+//! answered in JSON that says what to do. What is remembered between requests is in `state`.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::state::{PRODUCTS, Session, Shop, is_known, price_cents};
+
+/// Answers one request. Every request is counted when its head has arrived, except those to `/count`.
+pub(super) async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    let (head, body) = request.into_parts();
+    if head.uri.path() != "/count" {
+        shop.count(head.uri.path());
+    }
+    Ok(route(&shop, &head, body).await.unwrap_or_else(|refusal| *refusal))
+}
+
+/// An answer, or the answer to a request that is wrong in itself.
+type Routed = Result<Response<Answer>, Refusal>;
+
+/// Boxed, because the good way shall not carry the room that the bad one needs.
+type Refusal = Box<Response<Answer>>;
+
+async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
+    let path = head.uri.path();
+    let below_root = path.strip_prefix('/').unwrap_or(path);
+    let (first, rest) = below_root.split_once('/').map_or((below_root, None), |(first, rest)| (first, Some(rest)));
+    match (first, rest) {
+        ("echo", None) => return echo(head, body).await,
+        ("login", None) => return login(shop, head, body).await,
+        ("cart", None) => return cart(shop, head, body).await,
+        ("checkout", None) => {
+            only(head, "POST, OPTIONS", &[Method::POST])?;
+            read(body).await?;
+            return with_session(shop, &head.headers, |session| checkout(shop, session));
+        }
+        // The body is of no use to anything else, but whoever sends one shall not be cut off in the middle of it.
+        _ => drop(read(body).await?),
+    }
+    if path != "/count" && !is_known(path) {
+        return Ok(problem(StatusCode::NOT_FOUND, &format!("nothing at `{path}`; `/` lists what is here")));
+    }
+    if first != "status" {
+        only(head, "GET, HEAD, OPTIONS", &[Method::GET, Method::HEAD])?;
+    }
+    let last = rest.unwrap_or_default();
+    Ok(match first {
+        "products" if rest.is_none() => json_bytes(StatusCode::OK, shop.catalogue().list()),
+        "products" => product(shop, last),
+        "me" => with_session(shop, &head.headers, |session| json_value(StatusCode::OK, &json!({ "user": session.user })))?,
+        "count" => json_value(StatusCode::OK, &shop.count_report()),
+        "delay" => delay(last).await?,
+        "status" => status(last)?,
+        "bytes" => bytes(last)?,
+        "flaky" => flaky(shop),
+        "gzip" => gzip(),
+        "chunked" => chunked(),
+        "redirect" => redirect(last)?,
+        _ => page(first),
+    })
+}
+
+/// Refuses all methods but `methods`, and answers OPTIONS; both with the list.
+fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Refusal> {
+    if methods.contains(&head.method) {
+        return Ok(());
+    }
+    let answer = if head.method == Method::OPTIONS {
+        plain(StatusCode::NO_CONTENT, Answer::empty())
+    } else {
+        problem(StatusCode::METHOD_NOT_ALLOWED, &format!("`{}` takes {allow}", head.uri.path()))
+    };
+    Err(Box::new(with_header(answer, ALLOW, HeaderValue::from_static(allow))))
+}
+
+fn page(name: &str) -> Response<Answer> {
+    let text = match name {
+        "" => HOME,
+        "about" => ABOUT,
+        _ => SEARCH,
+    };
+    typed(StatusCode::OK, "text/html; charset=utf-8", Answer::whole(Bytes::from_static(text.as_bytes())))
+}
+
+fn product(shop: &Shop, number: &str) -> Response<Answer> {
+    match number.parse().ok().and_then(|number| shop.catalogue().product(number)) {
+        Some(product) => json_bytes(StatusCode::OK, product),
+        None => problem(StatusCode::NOT_FOUND, &format!("no product `{number}`; they are numbered 1 to {PRODUCTS}")),
+    }
+}
+
+/// POST `/login` with `user` in JSON or a form: a token, which the session cookie holds as well.
+async fn login(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
+    only(head, "POST, OPTIONS", &[Method::POST])?;
+    let body = read(body).await?;
+    let Some(user) = field(&head.headers, &body, "user") else {
+        return Err(refusal(StatusCode::BAD_REQUEST, "a login needs `user`, in JSON or a form"));
+    };
+    let user: String = user.chars().take(USER_LENGTH_MAX).collect();
+    let token = shop.sessions().open(&user, Instant::now());
+    let cookie = HeaderValue::try_from(format!("session={token}; Path=/; HttpOnly; SameSite=Lax"))
+        .map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the token does not fit into a header"))?;
+    Ok(with_header(json_value(StatusCode::OK, &json!({ "token": token, "user": user })), SET_COOKIE, cookie))
+}
+
+async fn cart(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
+    only(head, "GET, HEAD, POST, OPTIONS", &[Method::GET, Method::HEAD, Method::POST])?;
+    let body = read(body).await?;
+    if head.method != Method::POST {
+        return with_session(shop, &head.headers, |session| json_value(StatusCode::OK, &cart_value(session.cart())));
+    }
+    let id = field(&head.headers, &body, "id").and_then(|id| id.parse().ok()).filter(|id| (1..=PRODUCTS).contains(id));
+    with_session(shop, &head.headers, |session| match id {
+        None => problem(StatusCode::BAD_REQUEST, &format!("a cart takes `id`, a product's number from 1 to {PRODUCTS}")),
+        Some(id) if session.put(id) => json_value(StatusCode::CREATED, &json!({ "id": id, "items": session.cart().len() })),
+        Some(_) => problem(StatusCode::CONFLICT, "the cart is full; POST /checkout empties it"),
+    })
+}
+
+fn checkout(shop: &Shop, session: &mut Session) -> Response<Answer> {
+    let mut receipt = cart_value(&session.take_cart());
+    receipt["order"] = json!(shop.next_order());
+    json_value(StatusCode::OK, &receipt)
+}
+
+fn cart_value(ids: &[u64]) -> Value {
+    let cents: u64 = ids.iter().map(|&id| u64::from(price_cents(id))).sum();
+    // A full cart is below 2^53 cents by far, so the division is exact to the cent.
+    #[expect(clippy::cast_precision_loss, reason = "bounded by the size of a cart")]
+    let total = cents as f64 / 100.0;
+    json!({ "items": ids, "total": total })
+}
+
+/// Runs `act` with the session that the request's bearer token or cookie names, or answers 401.
+fn with_session(shop: &Shop, headers: &HeaderMap, act: impl FnOnce(&mut Session) -> Response<Answer>) -> Routed {
+    let mut sessions = shop.sessions();
+    let session = bearer(headers).into_iter().chain(session_cookie(headers));
+    for token in session {
+        if let Some(session) = sessions.find(token, Instant::now()) {
+            return Ok(act(session));
+        }
+    }
+    Err(refusal(StatusCode::UNAUTHORIZED, "log in first: POST /login gives a token and a cookie"))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix("session="))
+}
+
+async fn delay(millis: &str) -> Routed {
+    let millis = number(millis, DELAY_MILLIS_MAX, "milliseconds")?;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    Ok(json_value(StatusCode::OK, &json!({ "delay_ms": millis })))
+}
+
+/// Answers with any status that is not informational, whatever the method.
+fn status(code: &str) -> Routed {
+    let code = u16::try_from(number(code, 599, "as a status")?).ok().filter(|code| *code >= 200);
+    let Some(status) = code.and_then(|code| StatusCode::from_u16(code).ok()) else {
+        return Err(refusal(StatusCode::BAD_REQUEST, "a status is a number from 200 to 599"));
+    };
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(plain(status, Answer::empty()));
+    }
+    Ok(json_value(status, &json!({ "status": status.as_u16() })))
+}
+
+fn bytes(count: &str) -> Routed {
+    let left = number(count, BYTES_MAX, "bytes")?;
+    Ok(typed(StatusCode::OK, "application/octet-stream", Answer::Repeated { piece: Bytes::from_static(&PIECE), left }))
+}
+
+fn flaky(shop: &Shop) -> Response<Answer> {
+    if shop.flaky_fails() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "every tenth request here fails");
+    }
+    json_bytes(StatusCode::OK, Bytes::from_static(br#"{"ok":true}"#))
+}
+
+fn gzip() -> Response<Answer> {
+    let answer = json_bytes(StatusCode::OK, GZIPPED.clone());
+    with_header(answer, CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+}
+
+fn chunked() -> Response<Answer> {
+    let pieces = (1..=CHUNKS).map(|number| Bytes::from(format!("chunk {number} of {CHUNKS}\n"))).collect();
+    typed(StatusCode::OK, "text/plain; charset=utf-8", Answer::Pieces(pieces))
+}
+
+/// `/redirect/N` leads over N redirects to `/`.
+fn redirect(left: &str) -> Routed {
+    let left = number(left, u64::from(u32::MAX), "redirects")?;
+    let location = if left > 1 { format!("/redirect/{}", left - 1) } else { "/".to_owned() };
+    let location = HeaderValue::try_from(location).map_err(|_| refusal(StatusCode::BAD_REQUEST, "not a place to go to"))?;
+    Ok(with_header(plain(StatusCode::FOUND, Answer::empty()), LOCATION, location))
+}
+
+/// The request as JSON: method, path, query, HTTP version, headers (a list where a name comes twice), body as text.
+async fn echo(head: &Parts, body: Incoming) -> Routed {
+    let body = read(body).await?;
+    let mut headers = serde_json::Map::new();
+    for name in head.headers.keys() {
+        let mut values: Vec<Value> =
+            head.headers.get_all(name).iter().map(|value| json!(String::from_utf8_lossy(value.as_bytes()))).collect();
+        let value = if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) };
+        headers.insert(name.as_str().to_owned(), value);
+    }
+    Ok(json_value(
+        StatusCode::OK,
+        &json!({
+            "method": head.method.as_str(),
+            "path": head.uri.path(),
+            "query": head.uri.query(),
+            "version": format!("{:?}", head.version),
+            "headers": headers,
+            "body": String::from_utf8_lossy(&body),
+        }),
+    ))
+}
+
+/// The whole body of a request, within a limit of size and time.
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, BODY_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body may have {BODY_MAX} bytes")))
+        }
+        Ok(Err(error)) => Err(refusal(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")),
+    }
+}
+
+/// One field of a JSON object or a form, as text.
+fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.starts_with("application/x-www-form-urlencoded") {
+        return url::form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    }
+    match serde_json::from_slice::<Value>(body).ok()?.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The number in a path, at most `limit`.
+fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Refusal> {
+    let number = text.parse().ok().filter(|number| *number <= limit);
+    number.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, &format!("`{text}` is not a number from 0 to {limit} ({unit})")))
+}
+
+fn refusal(status: StatusCode, message: &str) -> Refusal {
+    Box::new(problem(status, message))
+}
+
+fn problem(status: StatusCode, message: &str) -> Response<Answer> {
+    json_value(status, &json!({ "error": message }))
+}
+
+fn json_value(status: StatusCode, value: &Value) -> Response<Answer> {
+    json_bytes(status, Bytes::from(value.to_string()))
+}
+
+fn json_bytes(status: StatusCode, text: Bytes) -> Response<Answer> {
+    typed(status, "application/json", Answer::whole(text))
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Answer) -> Response<Answer> {
+    with_header(plain(status, body), CONTENT_TYPE, HeaderValue::from_static(content_type))
+}
+
+fn plain(status: StatusCode, body: Answer) -> Response<Answer> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn with_header(mut response: Response<Answer>, name: HeaderName, value: HeaderValue) -> Response<Answer> {
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// In one piece, with its length in the head.
+    Whole(Option<Bytes>),
+    /// `left` bytes, made of `piece` over and over, with their number in the head.
+    Repeated { piece: Bytes, left: u64 },
+    /// Of a length that the head does not say, so it goes out chunked.
+    Pieces(VecDeque<Bytes>),
+}
+
+impl Answer {
+    fn empty() -> Self {
+        Self::Whole(None)
+    }
+
+    fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match &mut *self {
+            Self::Whole(bytes) => bytes.take(),
+            Self::Repeated { left: 0, .. } => None,
+            Self::Repeated { piece, left } => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+                *left -= length as u64;
+                Some(piece.slice(..length))
+            }
+            Self::Pieces(pieces) => pieces.pop_front(),
+        };
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Repeated { left, .. } => *left == 0,
+            Self::Pieces(pieces) => pieces.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Repeated { left, .. } => SizeHint::with_exact(*left),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+const HOME: &str = "<!doctype html>
+<html lang=\"en\"><head><title>The Moth Lamp Shop</title></head><body>
+<h1>The Moth Lamp Shop</h1>
+<p>A demo target for load tests. Nothing here is for sale.</p>
+<ul>
+<li><a href=\"/about\">/about</a>, <a href=\"/search?q=lamp\">/search</a>: pages</li>
+<li><a href=\"/products\">/products</a>, <a href=\"/products/7\">/products/N</a>: JSON</li>
+<li>POST /login with user: a token and a cookie; then /me, /cart, POST /checkout</li>
+<li>/delay/MS, /status/CODE, /bytes/N, /flaky, /gzip, /chunked, /redirect/N, /echo</li>
+<li><a href=\"/count\">/count</a>: how many requests were served, without those to itself</li>
+</ul>
+</body></html>
+";
+
+const ABOUT: &str = "<!doctype html>
+<html lang=\"en\"><head><title>About</title></head><body><h1>About</h1><p>Moths fly to lamps.</p><a href=\"/\">Home</a></body></html>
+";
+
+const SEARCH: &str = "<!doctype html>
+<html lang=\"en\"><head><title>Search</title></head><body><h1>Search</h1>
+<form><input name=\"q\"></form><p>See <a href=\"/products/1\">the first lamp</a>.</p></body></html>
+";
+
+/// What `/gzip` sends: a text of some kilobytes, packed once.
+static GZIPPED: LazyLock<Bytes> = LazyLock::new(|| {
+    let text = json!({ "gzipped": true, "text": "moths fly to lamps; ".repeat(200) }).to_string();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("a vector takes every byte");
+    Bytes::from(encoder.finish().expect("a vector takes every byte"))
+});
+
+/// What `/bytes/N` repeats.
+static PIECE: [u8; 65_536] = [b'm'; 65_536];
+
+const DELAY_MILLIS_MAX: u64 = 60_000;
+const BYTES_MAX: u64 = 64 << 20;
+const CHUNKS: usize = 8;
+const USER_LENGTH_MAX: usize = 100;
+
+/// What a request's body may have, and how long it may take.
+const BODY_MAX: usize = 1 << 20;
+const BODY_TIME_MAX: Duration = Duration::from_secs(60);
