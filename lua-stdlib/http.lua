@@ -178,7 +178,7 @@ end
 local function results(flat, mistake)
   if flat == nil then error(mistake, 3) end
   local list = {}
-  for first = 1, #native.methods * 0 + (flat.n or 0) * 6, 6 do
+  for first = 1, flat.count * 6, 6 do
     list[#list + 1] = setmetatable({
       status = flat[first],
       ok = flat[first + 1],

@@ -32,9 +32,9 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("cookie_all", with_user(lua, context, |_, user, url| cookie_all(user, url))?)?;
     natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
     natives.raw_set("cookie_clear", with_user(lua, context, |_, user, (): ()| {
-            user.jar().clear();
-            Ok(Answer::Good(true))
-        })?)?;
+        user.jar().clear();
+        Ok(Answer::Good(true))
+    })?)?;
     Ok(natives)
 }
 
