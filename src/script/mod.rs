@@ -10,6 +10,7 @@ mod driver;
 mod duration;
 mod error;
 mod host;
+mod pattern;
 mod scenario;
 mod session;
 mod stdlib;

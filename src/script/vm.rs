@@ -16,6 +16,7 @@ use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::Watchdog;
+use super::pattern::{self, Search};
 use super::{duration, stdlib, traceback};
 use crate::plan::TagFilter;
 
@@ -287,7 +288,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("token", driver::token())?;
     native.set("failed", driver::failed())?;
     native.set("operation", driver::operations(lua)?)?;
-    native.set("patterns", lua.create_table()?)?;
+    native.set("is_affordable", lua.create_function(is_affordable)?)?;
     native.set("parse_duration", lua.create_function(|_, text: String| Ok(duration::parse_seconds(&text)))?)?;
     native.set("nearest", lua.create_function(|_, (name, list): (String, Vec<String>)| Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned)))?)?;
     native.set("print", lua.create_function(|_, text: mlua::LuaString| {
@@ -304,6 +305,22 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     add_library(lua, &native, context)?;
     add_source(lua, &native, sources)?;
     Ok(native)
+}
+
+/// `native.is_affordable(text, pattern, function, start)`: see `pattern`.
+fn is_affordable(_: &Lua, (text, pattern, function, start): (mlua::LuaString, mlua::LuaString, mlua::LuaString, Option<f64>)) -> mlua::Result<bool> {
+    let search = match &*function.as_bytes() {
+        b"gmatch" => Search::Each,
+        b"gsub" => Search::Replace,
+        _ => Search::First,
+    };
+    let text = text.as_bytes();
+    let start = start.unwrap_or(1.0);
+    // As in Lua, counted from 1, and from the end where it is negative.
+    let first = if start < 0.0 { text.len() as f64 + start } else { start - 1.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, and beyond the text is the text's end")]
+    let first = first.max(0.0) as usize;
+    Ok(pattern::is_affordable(&text, &pattern.as_bytes(), search, first))
 }
 
 /// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name.
