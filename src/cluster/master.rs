@@ -45,10 +45,38 @@ pub enum Action {
 pub struct RunEnd {
     /// Every worker's last numbers are in the table.
     pub is_complete: bool,
-    /// Why the run could not be started, or not be finished, in words for people.
-    pub failure: Option<String>,
+    /// Why the run could not be started, or not be finished.
+    pub failure: Option<RunFailure>,
     /// User tasks and lanes that panicked: bugs of ours.
     pub panics: u32,
+}
+
+/// Why a run came to no proper end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFailure {
+    /// Whose part it is.
+    pub cause: FailureCause,
+    /// For people.
+    pub text: String,
+}
+
+impl RunFailure {
+    fn lost(text: impl Into<String>) -> Self {
+        Self { cause: FailureCause::Lost, text: text.into() }
+    }
+
+    fn bad_use(text: impl Into<String>) -> Self {
+        Self { cause: FailureCause::BadUse, text: text.into() }
+    }
+}
+
+/// Whose part a failed run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureCause {
+    /// The person's who wrote the script or the settings.
+    BadUse,
+    /// A machine's or the network's: numbers are missing.
+    Lost,
 }
 
 /// What starts a run.
@@ -85,7 +113,7 @@ impl Master {
         let Some(run) = &mut self.run else { return Vec::new() };
         match message {
             ToMaster::Prepared => run.on_prepared(now),
-            ToMaster::Refused(why) => run.finish(now, false, Some(why)),
+            ToMaster::Refused(why) => run.finish(now, false, Some(RunFailure::bad_use(why))),
             ToMaster::Delta(delta) => run.on_delta(&delta, now),
         }
     }
@@ -93,7 +121,7 @@ impl Master {
     /// The worker is gone.
     pub fn on_worker_gone(&mut self, now: Instant) -> Vec<Action> {
         let Some(run) = self.run.as_mut().filter(|run| run.state != RunState::Stopped) else { return Vec::new() };
-        run.finish(now, false, Some("the worker ended before the run did".into()))
+        run.finish(now, false, Some(RunFailure::lost("the worker ended before the run did")))
     }
 
     /// Time passes.
@@ -133,6 +161,8 @@ struct Run {
     users: u64,
     vitals: VitalsOverTime,
     panics: u32,
+    /// What a script cannot run without and the plan does not have.
+    misuse: Option<String>,
 }
 
 impl Run {
@@ -151,6 +181,7 @@ impl Run {
             users: 0,
             vitals: VitalsOverTime::default(),
             panics: 0,
+            misuse: None,
         }
     }
 
@@ -179,8 +210,14 @@ impl Run {
         }
         self.users = delta.users;
         self.panics = delta.panics;
+        if self.misuse.is_none() {
+            self.misuse.clone_from(&delta.misuse);
+        }
         if delta.is_last {
-            actions.extend(self.finish(now, true, None));
+            let failure = self.misuse.take().map(RunFailure::bad_use);
+            actions.extend(self.finish(now, true, failure));
+        } else if self.misuse.is_some() {
+            actions.extend(self.stop(now, ToWorker::Cut));
         } else if delta.is_exhausted || self.panics > 0 {
             actions.extend(self.stop(now, ToWorker::Stop));
         }
@@ -192,14 +229,14 @@ impl Run {
         match (self.state, self.stopping) {
             (RunState::Stopped | RunState::Ready, _) => Vec::new(),
             (_, Some(since)) if now.saturating_duration_since(since) > self.start.plan.stop_timeout + LAST_DELTA_GRACE => {
-                self.finish(now, false, Some("the worker did not send its last numbers in time".into()))
+                self.finish(now, false, Some(RunFailure::lost("the worker did not send its last numbers in time")))
             }
             (_, Some(_)) => Vec::new(),
             (_, None) if self.zero.is_none() => {
                 if now.saturating_duration_since(self.asked) < PREPARE_TIMEOUT {
                     return Vec::new();
                 }
-                self.finish(now, false, Some(format!("the worker was not ready within {} s", PREPARE_TIMEOUT.as_secs())))
+                self.finish(now, false, Some(RunFailure::lost(format!("the worker was not ready within {} s", PREPARE_TIMEOUT.as_secs()))))
             }
             // The lanes know the planned end by themselves; the message is for those that are late.
             (_, None) if self.shape.end().is_some_and(|end| elapsed >= end) => self.stop(now, ToWorker::Stop),
@@ -236,7 +273,7 @@ impl Run {
         actions
     }
 
-    fn finish(&mut self, now: Instant, is_complete: bool, failure: Option<String>) -> Vec<Action> {
+    fn finish(&mut self, now: Instant, is_complete: bool, failure: Option<RunFailure>) -> Vec<Action> {
         if self.state == RunState::Stopped {
             return Vec::new();
         }

@@ -35,6 +35,8 @@ pub struct Worker {
     /// Sent and not yet acknowledged, oldest first.
     kept: VecDeque<Arc<Delta>>,
     sequence: u64,
+    /// The first misuse that a lane has met.
+    misuse: Option<String>,
 }
 
 /// What the shell shall do.
@@ -98,6 +100,9 @@ impl Worker {
             is_finished: report.is_finished,
             panics: report.panics,
         };
+        if self.misuse.is_none() {
+            self.misuse = report.misuse;
+        }
         match self.gathered.entry(report.tally.second) {
             std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(report.tally)),
             std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(report.tally),
@@ -153,6 +158,7 @@ impl Worker {
             is_exhausted: self.lanes.values().all(|lane| lane.is_exhausted),
             is_last: self.lanes.values().all(|lane| lane.is_finished),
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
+            misuse: self.misuse.clone(),
         });
         self.kept.push_back(delta.clone());
         delta

@@ -3,3 +3,6 @@
 pub mod console;
 pub mod report;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

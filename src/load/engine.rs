@@ -144,7 +144,7 @@ impl<W: Workload> Seat<W> {
         if catch_unwind(AssertUnwindSafe(|| self.serve(inbox, opened))).is_err() {
             log::error!("lane {lane} panicked: this is a bug of Lunamoth's; its last second is lost");
             let tally = Tally::default();
-            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1 };
+            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, misuse: None };
             // The thread has nothing else to do than wait; a worker that is gone answers at once.
             let _ = reports.blocking_send(report);
         }

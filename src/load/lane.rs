@@ -55,6 +55,8 @@ pub struct LaneReport {
     pub is_finished: bool,
     /// User tasks that panicked so far: bugs of ours.
     pub panics: u32,
+    /// See [`LaneWorkload::misuse`].
+    pub misuse: Option<String>,
 }
 
 /// A lane before its loop runs.
@@ -257,6 +259,7 @@ impl<L: LaneWorkload> Running<L> {
             is_exhausted,
             is_finished,
             panics: self.panics,
+            misuse: self.lane.workload.misuse(),
         }
     }
 

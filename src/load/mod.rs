@@ -52,6 +52,10 @@ pub trait LaneWorkload: 'static {
     /// The run begins: `zero` is time zero of its clock. Called once, before the first user.
     fn begin(&self, zero: Instant);
 
+    /// What the script cannot run without and the plan does not have, such as a host, once a user has met it. The run is ended, since
+    /// every user would meet it again and again.
+    fn misuse(&self) -> Option<String>;
+
     /// Makes a user; its `on_start` has not run.
     ///
     /// # Errors

@@ -46,6 +46,10 @@ pub struct LaneState {
     pub zero: Cell<Instant>,
     /// `require "shared"`: one store for the whole worker.
     pub shared: Arc<super::bindings::shared::SharedStore>,
+    /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::misuse`.
+    pub misuse: RefCell<Option<String>>,
+    /// Sees all that users do, in `check`.
+    pub witness: Option<Rc<super::witness::Witness>>,
     /// `require "http"`: what the lane's users share.
     pub http: super::bindings::http::LaneHttp,
 }

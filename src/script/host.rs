@@ -17,7 +17,8 @@ use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::{LaneContext, Workload};
-use crate::plan::{ClientIdentity, TagFilter};
+use super::witness::{self, Witness, WitnessedStep};
+use crate::plan::{ClientIdentity, Plan, TagFilter};
 
 /// A loaded script.
 #[derive(Debug)]
@@ -79,6 +80,14 @@ impl Host {
         &self.bundle
     }
 
+    /// Runs each task once, as one user of each class, and tells what was seen. Must be called inside a `LocalSet`.
+    ///
+    /// # Errors
+    /// The script cannot be set up in a lane.
+    pub async fn check(&self, plan: Arc<Plan>) -> Result<Vec<WitnessedStep>, String> {
+        witness::walk(self.workload(), plan, &self.description.tasks).await
+    }
+
     /// What lanes open to run the script.
     #[must_use]
     pub fn workload(&self) -> ScriptWorkload {
@@ -97,12 +106,21 @@ impl Workload for ScriptWorkload {
     type Lane = ScriptLane;
 
     fn open_lane(&self, lane: LaneContext) -> Result<ScriptLane, String> {
+        self.open_witnessed(lane, None)
+    }
+}
+
+impl ScriptWorkload {
+    /// Opens a lane whose users are seen by `witness`.
+    pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
         let state = LaneState {
             http: LaneHttp::new(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,
             zero: Cell::new(std::time::Instant::now()),
             shared: Arc::clone(&self.shared),
+            witness,
+            misuse: RefCell::default(),
         };
         ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))
     }

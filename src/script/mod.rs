@@ -21,9 +21,11 @@ mod tests;
 mod traceback;
 mod vm;
 mod watchdog;
+pub mod witness;
 
 pub use bundle::Bundle;
 pub use error::LoadScriptError;
 pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::{ScenarioDescription, TaskDescription};
 pub use session::{ScriptLane, ScriptUser};
+pub use witness::{WitnessedHop, WitnessedStep};

@@ -75,6 +75,10 @@ impl ScriptLane {
 impl LaneWorkload for ScriptLane {
     type User = ScriptUser;
 
+    fn misuse(&self) -> Option<String> {
+        self.lane.misuse.borrow().clone()
+    }
+
     fn begin(&self, zero: Instant) {
         self.lane.zero.set(zero);
     }
@@ -122,6 +126,16 @@ impl ScriptUser {
         }
     }
 
+    /// Whether the class has an `on_start`.
+    pub(super) fn has_on_start(&self) -> bool {
+        self.class().on_start.is_some()
+    }
+
+    /// Whether the class has an `on_stop`.
+    pub(super) fn has_on_stop(&self) -> bool {
+        self.class().on_stop.is_some()
+    }
+
     fn class(&self) -> &ClassRuntime {
         &self.vm.classes[self.class]
     }
@@ -165,7 +179,7 @@ impl ScriptUser {
                 Request::Done => break,
                 Request::Raised { message, traceback } => {
                     step.raised = true;
-                    self.state.lane.recorder.borrow_mut().exception(&message, &traceback);
+                    self.count_exception(&message, &traceback);
                     break;
                 }
                 Request::Mistake(text) => Answer::Mistake(text),
@@ -206,12 +220,18 @@ impl ScriptUser {
         }
     }
 
+    fn count_exception(&self, message: &str, traceback: &str) {
+        self.state.lane.recorder.borrow_mut().exception(message, traceback);
+        if let Some(witness) = &self.state.lane.witness {
+            witness.exception(message, traceback);
+        }
+    }
+
     /// The coroutine is gone: the user cannot go on.
     fn on_death(&mut self, why: &str, step: &mut Step) {
         self.is_dead = true;
-        let mut recorder = self.state.lane.recorder.borrow_mut();
-        recorder.exception(why, "");
-        recorder.user_dropped();
+        self.count_exception(why, "");
+        self.state.lane.recorder.borrow_mut().user_dropped();
         step.raised = true;
         step.ended = true;
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 
 use super::sparse::SparseCounts;
 
@@ -119,7 +119,8 @@ impl Histogram {
         SparseCounts::from_ascending(self.indices().collect())
     }
 
-    /// The standard V2 encoding of `HdrHistogram`, uncompressed, in base64, for other tools to read and merge.
+    /// The standard V2 encoding of `HdrHistogram`, compressed and in base64 (it begins with `HISTFAAAA`), as its logs hold it and as its
+    /// libraries in other languages decode it.
     #[must_use]
     pub fn to_v2_base64(&self) -> String {
         let mut standard =
@@ -128,7 +129,7 @@ impl Histogram {
             standard.saturating_record_n(value, count);
         }
         let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&standard, &mut bytes).expect("a vector takes all bytes, and counts stay far below i64::MAX");
+        V2DeflateSerializer::new().serialize(&standard, &mut bytes).expect("a vector takes all bytes, and counts stay far below i64::MAX");
         base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 

@@ -41,8 +41,11 @@ pub struct Current {
 }
 
 impl Series {
-    /// Adds a tally to its second. `number_of` is the table's number of each entry, in the tally's order.
+    /// Adds a tally to its second, which must lie within the first year. `number_of` is the table's number of each entry, in the tally's order.
     pub fn add(&mut self, tally: &Tally, number_of: &[u32]) {
+        if tally.second > LAST_SECOND {
+            return;
+        }
         self.latest = self.latest.max(Some(tally.second));
         let (requests, failures, local) = tally.entries.values().fold((0, 0, 0), |(requests, failures, local), counts| {
             (requests + counts.hops.requests, failures + counts.hops.failures(), local + counts.hops.local())
@@ -74,7 +77,7 @@ impl Series {
 
     /// Notes how many users run at the end of a second, and whether the generator was kept from running in it.
     pub fn note(&mut self, second: u64, users: u64, is_throttled: bool) {
-        if second >= self.first_recent {
+        if (self.first_recent..=LAST_SECOND).contains(&second) {
             let second = self.second_mut(second);
             second.users = Some(users);
             second.is_unsound |= is_throttled;
@@ -231,6 +234,9 @@ pub const WINDOW_SECONDS: u64 = 10;
 /// Seconds that are kept in detail: the window, the second under way, and one that is still being reported.
 const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 2;
 
+/// No run is longer than a year: a number beyond it is an error, and would fill the seconds up to it one by one.
+const LAST_SECOND: u64 = 366 * 86_400;
+
 /// Points of the history at most: two hours of single seconds. Past it, two points become one.
 const POINTS: usize = 7_200;
 
@@ -348,6 +354,8 @@ mod tests {
         let mut series = Series::default();
         series.add(&tally(1_000_000, 1), &[0]);
         assert!(series.history(Duration::from_secs(1_000_001)).len() <= POINTS + KEPT_SECONDS);
+        assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
+        series.add(&tally(u64::MAX, 1), &[0]);
         assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
     }
 }

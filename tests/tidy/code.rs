@@ -14,6 +14,8 @@ pub struct Source {
     /// As it stands on the disk.
     pub text: String,
     tokens: TokenStream,
+    /// Whether the file holds nothing but tests: it stands in `tests/`, or a parent declares it under `#[cfg(test)]`.
+    pub is_test: bool,
 }
 
 impl Source {
@@ -21,7 +23,20 @@ impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
         let tokens = text.parse().unwrap_or_else(|e| panic!("{path}: {e}"));
-        Self { path, text, tokens }
+        let is_test = path.starts_with("tests/");
+        Self { path, text, tokens, is_test }
+    }
+
+    /// The modules that this file declares under `#[cfg(test)]`, as paths without `.rs`, such as `src/load/lane/tests`.
+    pub fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let folder = stem.strip_suffix("/mod").or(stem.strip_suffix("/lib")).or(stem.strip_suffix("/main")).unwrap_or(stem);
+        let file: syn::File = syn::parse2(self.tokens.clone()).unwrap_or_else(|e| panic!("{}: {e}", self.path));
+        let modules = file.items.iter().filter_map(|item| match item {
+            syn::Item::Mod(module) if module.content.is_none() && has_test_mark(&module.attrs) => Some(module.ident.to_string()),
+            _ => None,
+        });
+        modules.map(|name| format!("{folder}/{name}")).collect()
     }
 
     /// Such as `["load", "pacer"]`; nothing for `lib.rs` and `main.rs`.
@@ -38,11 +53,6 @@ impl Source {
     fn room(&self) -> &str {
         let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
         inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
-    }
-
-    /// Files that hold nothing but tests: those of `tests/`, and `tests.rs` or `tests/` inside `src`.
-    fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
     }
 
     fn breach(&self, line: usize, rule: String, way_out: &'static str) -> Breach {
@@ -135,10 +145,13 @@ fn follows_colons(tokens: &[TokenTree], at: usize) -> bool {
 
 /// An outside crate is named only at its home.
 pub fn homes(source: &Source, homes: &[(&str, &[&str])]) -> Vec<Breach> {
+    if source.is_test {
+        return Vec::new();
+    }
     let place = source.path.trim_start_matches("src/").trim_end_matches(".rs");
     let is_home = |home: &str| home == "*" || place == home || place.starts_with(&format!("{home}/"));
     let mut named = Vec::new();
-    crate_names(source.tokens.clone(), &mut named);
+    crate_names(without_tests(source.tokens.clone()), &mut named);
     // A module of the same name that this file declares or brings in is not the crate.
     let own: Vec<String> = own_names(&source.tokens);
     named
@@ -230,10 +243,10 @@ pub fn sizes(source: &Source, file_max: usize, function_max: usize) -> Vec<Breac
         let rule = format!("{lines} lines before the tests; {file_max} are the limit");
         breaches.push(source.breach(file_max + 1, rule, "part it by what its halves own; each half gets a name of the user's"));
     }
-    if source.is_test() {
+    if source.is_test {
         return breaches;
     }
-    let file: syn::File = syn::parse2(without_tests(source.tokens.clone())).unwrap_or_else(|e| panic!("{}: {e}", source.path));
+    let file: syn::File = syn::parse2(source.tokens.clone()).unwrap_or_else(|e| panic!("{}: {e}", source.path));
     let mut functions = Functions::default();
     functions.visit_file(&file);
     breaches.extend(functions.found.into_iter().filter(|(_, _, lines)| *lines > function_max).map(|(name, line, lines)| {
@@ -257,12 +270,24 @@ impl Functions {
 }
 
 impl Visit<'_> for Functions {
+    fn visit_item_mod(&mut self, item: &syn::ItemMod) {
+        if !has_test_mark(&item.attrs) {
+            syn::visit::visit_item_mod(self, item);
+        }
+    }
+
     fn visit_item_fn(&mut self, item: &syn::ItemFn) {
+        if has_test_mark(&item.attrs) {
+            return;
+        }
         self.add(&item.sig, item.block.brace_token.span.close());
         syn::visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &syn::ImplItemFn) {
+        if has_test_mark(&item.attrs) {
+            return;
+        }
         self.add(&item.sig, item.block.brace_token.span.close());
         syn::visit::visit_impl_item_fn(self, item);
     }
@@ -277,7 +302,7 @@ impl Visit<'_> for Functions {
 
 /// No `.unwrap()` outside tests.
 pub fn unwraps(source: &Source) -> Vec<Breach> {
-    if source.is_test() {
+    if source.is_test {
         return Vec::new();
     }
     let mut lines = Vec::new();
@@ -395,8 +420,20 @@ fn ends_an_item(token: &TokenTree) -> bool {
 }
 
 fn marks_a_test(attribute: &Group) -> bool {
-    let text: String = attribute.stream().to_string().split_whitespace().collect();
-    let is_cfg = text.starts_with("cfg(test") || text.starts_with("cfg(all(test") || text.starts_with("cfg(any(test");
+    is_test_mark(&attribute.stream().to_string())
+}
+
+fn has_test_mark(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        syn::Meta::Path(path) => path.is_ident("test"),
+        syn::Meta::List(list) => list.path.is_ident("cfg") && is_test_mark(&format!("cfg({})", list.tokens)),
+        syn::Meta::NameValue(_) => false,
+    })
+}
+
+fn is_test_mark(attribute: &str) -> bool {
+    let text: String = attribute.split_whitespace().collect();
+    let is_cfg = ["cfg(test", "cfg(all(test", "cfg(any(test"].iter().any(|start| text.starts_with(start));
     is_cfg || text == "test" || text.starts_with("tokio::test")
 }
 

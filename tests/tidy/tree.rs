@@ -6,9 +6,21 @@ use std::path::Path;
 use super::code::Source;
 use super::{Breach, relative};
 
-/// Every Rust file under `folder`, in order of path.
+/// Every Rust file under `folder`, in order of path; those that only tests bring in are marked.
 pub fn sources(root: &Path, folder: &str) -> Vec<Source> {
-    texts(root, &[folder]).into_iter().filter(|(path, _)| path.ends_with(".rs")).map(|(path, text)| Source::new(path, text)).collect()
+    let files = texts(root, &[folder]).into_iter().filter(|(path, _)| path.ends_with(".rs"));
+    let mut sources: Vec<Source> = files.map(|(path, text)| Source::new(path, text)).collect();
+    mark_tests(&mut sources);
+    sources
+}
+
+/// Marks the files of modules that a file declares under `#[cfg(test)]`, and all below them.
+fn mark_tests(sources: &mut [Source]) {
+    let modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        let is_of = |module: &String| source.path == format!("{module}.rs") || source.path.starts_with(&format!("{module}/"));
+        source.is_test |= modules.iter().any(is_of);
+    }
 }
 
 /// Path and text of every text file under `folders`, with the files beside them where all the top folders are asked for.
@@ -160,6 +172,20 @@ mod tests {
         assert_eq!(found(concat!("/ro", "ot/x and /wo", "rk/y")), 2);
         assert_eq!(found(concat!("http.get(\"/api/ho", "me/\"), http://host/ho", "me/x")), 0);
         assert_eq!(found("/usr/share, ./work, workers"), 0);
+    }
+
+    #[test]
+    fn a_file_that_only_tests_bring_in_is_marked() {
+        let mut sources = vec![
+            Source::new("src/load/mod.rs", "#[cfg(test)] mod testing; mod lane;"),
+            Source::new("src/load/testing.rs", ""),
+            Source::new("src/load/lane.rs", "#[cfg(test)]\nmod tests;"),
+            Source::new("src/load/lane/tests.rs", ""),
+            Source::new("src/load/lane/tests/deep.rs", ""),
+        ];
+        mark_tests(&mut sources);
+        let marks: Vec<bool> = sources.iter().map(|source| source.is_test).collect();
+        assert_eq!(marks, [false, true, false, true, true]);
     }
 
     #[test]

@@ -251,8 +251,14 @@ class Entry:
         self.answered = sum(row["statuses"].values())
 
     def millis(self, key):
-        """`p50`, `p90`, `p99`, `min`, `max`, `avg` in milliseconds."""
-        return self.row[f"{key}_ms"]
+        """`min`, `max`, `avg`, or a percentile such as `p99.9`, in milliseconds."""
+        duration = self.row["duration"]
+        return duration["percentiles_ms"][key[1:]] if key.startswith("p") else duration[f"{key}_ms"]
+
+    @property
+    def histogram(self):
+        """The durations in microseconds, in base64 of HdrHistogram's V2 encoding without compression."""
+        return self.row["duration"]["histogram_us_v2_base64"]
 
 
 class Report:

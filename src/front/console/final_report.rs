@@ -91,7 +91,7 @@ fn groups(snapshot: &Snapshot) -> String {
 
 fn phases(snapshot: &Snapshot) -> String {
     let mut grid = Grid::new("Phases of all requests (ms)", &trend_columns("# times"));
-    for phase in snapshot.phases.iter().chain([&snapshot.iterations]).filter(|phase| phase.count > 0) {
+    for phase in snapshot.phases.iter().chain([&snapshot.since_due, &snapshot.iterations]).filter(|phase| phase.count > 0) {
         grid.row(trend_row(phase));
     }
     grid.render()
@@ -172,6 +172,7 @@ fn health(snapshot: &Snapshot) -> String {
         (total.unanswered, "requests were sent and not answered"),
         (total.stale_retries, "requests were sent again on a new connection, since the server had closed the old one"),
         (total.clamped, "durations lay outside 1 us to 1 h"),
+        (snapshot.iterations_dropped, "iterations were due and could not begin"),
         (snapshot.backoffs, "pauses of users after failed iterations"),
         (snapshot.start_failures, "times an on_start raised"),
         (snapshot.users_dropped, "users were dropped"),
@@ -225,7 +226,7 @@ const RED: Style = AnsiColor::Red.on_default().bold();
 mod tests {
     use super::*;
     use crate::front::console::table::TABLE_WIDTH;
-    use crate::front::console::tests_support::busy_snapshot;
+    use crate::front::tests::busy_snapshot;
     use crate::stats::snapshot::RunState;
 
     #[test]

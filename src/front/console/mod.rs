@@ -10,8 +10,6 @@ mod printer;
 mod progress;
 mod screen;
 mod table;
-#[cfg(test)]
-pub(in crate::front) mod tests_support;
 mod verdict;
 
 pub use final_report::final_report;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::front::text::{clock, milliseconds, percent, shorten};
 use crate::stats::snapshot::{RunState, Snapshot};
 
-/// The run in one line, at most `width` columns, without the end of a line.
+/// The run as it is, rate and p95 of the last 10 seconds, in one line of at most `width` columns.
 #[must_use]
 pub fn progress(snapshot: &Snapshot, width: usize) -> String {
     let total = &snapshot.total;
@@ -20,7 +20,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         users,
         format!("{:.1} req/s", total.current_rps),
         format!("{} failed ({}%)", total.failures, percent(total.failures, total.requests)),
-        format!("p95 {} ms", milliseconds(total.percentile(0.95))),
+        format!("p95 {} ms", milliseconds(snapshot.current_p95)),
     ];
     if snapshot.health.unsound_seconds > 0 {
         parts.push(format!("{} s unsound", snapshot.health.unsound_seconds));
@@ -56,7 +56,7 @@ const BAR_FROM_WIDTH: usize = 110;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::console::tests_support::busy_snapshot;
+    use crate::front::tests::busy_snapshot;
 
     #[test]
     fn the_line_says_state_time_users_rate_failures_and_p95() {

@@ -87,7 +87,7 @@ const NUMBERS_WIDTH: usize = 91;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::console::tests_support::busy_snapshot;
+    use crate::front::tests::busy_snapshot;
 
     #[test]
     fn a_table_before_the_first_request_has_its_header_and_its_total() {

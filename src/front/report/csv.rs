@@ -261,7 +261,7 @@ fn iso_time(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::console::tests_support::busy_snapshot;
+    use crate::front::tests::busy_snapshot;
 
     /// A reader of RFC 4180 that shares nothing with the writer.
     fn parse(text: &str) -> Vec<Vec<String>> {

@@ -64,19 +64,6 @@ impl Drop for JsonFile {
 }
 
 fn render(snapshot: &Snapshot, complete: bool) -> Value {
-    let moment = |clock: Duration| snapshot.started_at.and_then(|start| unix_ms(start + clock));
-    let errors: Vec<Value> = snapshot
-        .errors
-        .iter()
-        .map(|error| {
-            json!({
-                "method": &*error.method, "name": &*error.name, "kind": error.kind.name(), "message": &*error.message,
-                "occurrences": error.occurrences,
-                "first_seen_s": error.first_seen.as_secs_f64(), "last_seen_s": error.last_seen.as_secs_f64(),
-                "first_seen_unix_ms": moment(error.first_seen), "last_seen_unix_ms": moment(error.last_seen),
-            })
-        })
-        .collect();
     let exceptions: Vec<Value> = snapshot
         .exceptions
         .iter()
@@ -106,8 +93,10 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
         "users": snapshot.users,
         "target_users": snapshot.target_users,
         "total": entry(&snapshot.total),
+        "current_p50_ms": milliseconds(snapshot.current_p50),
+        "current_p95_ms": milliseconds(snapshot.current_p95),
         "entries": snapshot.entries.iter().map(entry).collect::<Vec<Value>>(),
-        "errors": errors,
+        "errors": errors(snapshot),
         "exceptions": exceptions,
         "checks": checks,
         "thresholds": thresholds,
@@ -116,7 +105,9 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
         "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),
         "iterations": {
             "duration": time_trend(&snapshot.iterations),
+            "since_due": time_trend(&snapshot.since_due),
             "raised": snapshot.iterations_raised,
+            "dropped": snapshot.iterations_dropped,
             "backoffs": snapshot.backoffs,
             "start_failures": snapshot.start_failures,
             "users_dropped": snapshot.users_dropped,
@@ -125,6 +116,22 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
         "warnings": snapshot.warnings,
         "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
     })
+}
+
+fn errors(snapshot: &Snapshot) -> Vec<Value> {
+    let moment = |clock: Duration| snapshot.started_at.and_then(|start| unix_ms(start + clock));
+    snapshot
+        .errors
+        .iter()
+        .map(|error| {
+            json!({
+                "method": &*error.method, "name": &*error.name, "kind": error.kind.name(), "message": &*error.message,
+                "occurrences": error.occurrences,
+                "first_seen_s": error.first_seen.as_secs_f64(), "last_seen_s": error.last_seen.as_secs_f64(),
+                "first_seen_unix_ms": moment(error.first_seen), "last_seen_unix_ms": moment(error.last_seen),
+            })
+        })
+        .collect()
 }
 
 fn entry(entry: &EntryView) -> Value {
@@ -140,8 +147,7 @@ fn entry(entry: &EntryView) -> Value {
             })
         })
         .collect();
-    let percentiles = percentiles(entry.requests, |quantile| milliseconds(entry.percentile(quantile)));
-    json!({
+    let object = json!({
         "method": &*entry.method,
         "name": &*entry.name,
         "requests": entry.requests,
@@ -159,30 +165,28 @@ fn entry(entry: &EntryView) -> Value {
         "bytes_out": entry.bytes_out,
         "bytes_in": entry.bytes_in,
         "body_bytes": entry.body_bytes,
-        "duration": {
-            "sum_ms": milliseconds(entry.duration_sum),
-            "avg_ms": milliseconds(entry.avg()),
-            "min_ms": milliseconds(entry.min),
-            "max_ms": milliseconds(entry.max),
-            "percentiles_ms": percentiles,
-            "clamped": entry.clamped,
-            "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
-        },
+        "sum_ms": milliseconds(entry.duration_sum),
+        "avg_ms": milliseconds(entry.avg()),
+        "min_ms": milliseconds(entry.min),
+        "max_ms": milliseconds(entry.max),
+        "clamped": entry.clamped,
+        "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
         "phases": phases,
-    })
+    });
+    with_percentiles(object, "_ms", entry.requests, |quantile| milliseconds(entry.percentile(quantile)))
 }
 
 /// A trend of times.
 fn time_trend(trend: &TrendView) -> Value {
-    json!({
+    let object = json!({
         "name": &*trend.name,
         "count": trend.count,
         "sum_ms": trend.sum * 1e3,
         "min_ms": trend.min * 1e3,
         "max_ms": trend.max * 1e3,
-        "percentiles_ms": percentiles(trend.count, |quantile| trend_percentile(trend, quantile) * 1e3),
         "histogram_us_v2_base64": trend.histogram.to_v2_base64(),
-    })
+    });
+    with_percentiles(object, "_ms", trend.count, |quantile| trend_percentile(trend, quantile) * 1e3)
 }
 
 /// A metric of the script's own: its values have the unit that the script gave them; histograms hold millionths of it.
@@ -191,16 +195,18 @@ fn metric(name: &str, value: &MetricValue) -> Value {
         MetricValue::Counter(sum) => json!({ "name": name, "kind": "counter", "value": sum }),
         MetricValue::Gauge { last, min, max } => json!({ "name": name, "kind": "gauge", "value": last, "min": min, "max": max }),
         MetricValue::Rate { passes, total } => json!({ "name": name, "kind": "rate", "passes": passes, "total": total }),
-        MetricValue::Trend(trend) => json!({
-            "name": name,
-            "kind": "trend",
-            "count": trend.count,
-            "sum": trend.sum,
-            "min": trend.min,
-            "max": trend.max,
-            "percentiles": percentiles(trend.count, |quantile| trend_percentile(trend, quantile)),
-            "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
-        }),
+        MetricValue::Trend(trend) => {
+            let object = json!({
+                "name": name,
+                "kind": "trend",
+                "count": trend.count,
+                "sum": trend.sum,
+                "min": trend.min,
+                "max": trend.max,
+                "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
+            });
+            with_percentiles(object, "", trend.count, |quantile| trend_percentile(trend, quantile))
+        }
     }
 }
 
@@ -219,6 +225,7 @@ fn health(health: &HealthView) -> Value {
 fn point(point: &HistoryPoint) -> Value {
     json!({
         "at_s": point.at.as_secs_f64(),
+        "length_s": point.length.as_secs_f64(),
         "users": point.users,
         "requests": point.requests,
         "failures": point.failures,
@@ -229,13 +236,13 @@ fn point(point: &HistoryPoint) -> Value {
     })
 }
 
-/// By Locust's names without the sign: `50` to `100`; null where nothing was counted.
-fn percentiles(count: u64, value: impl Fn(f64) -> f64) -> Value {
-    let pairs = PERCENTILES.iter().map(|(name, quantile)| {
+/// `object` with `p50` to `p99.99` and the unit's ending added; null where nothing was counted. The 100th is the maximum.
+fn with_percentiles(mut object: Value, ending: &str, count: u64, value: impl Fn(f64) -> f64) -> Value {
+    for (name, quantile) in PERCENTILES.iter().filter(|(_, quantile)| *quantile < 1.0) {
         let value = if count == 0 { Value::Null } else { json!(value(*quantile)) };
-        (name.trim_end_matches('%').to_owned(), value)
-    });
-    Value::Object(pairs.collect())
+        object[format!("p{}{ending}", name.trim_end_matches('%'))] = value;
+    }
+    object
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -251,8 +258,7 @@ fn unix_ms(time: SystemTime) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::console::tests_support::busy_snapshot;
-    use base64::Engine as _;
+    use crate::front::tests::busy_snapshot;
 
     #[test]
     fn the_report_is_whole_or_not_there() {
@@ -276,28 +282,25 @@ mod tests {
         assert_eq!(report["complete"], json!(false));
         assert_eq!(report["run"], json!("0000000000000abc"));
         assert_eq!(report["started_at_unix_ms"].to_string(), "1700000000000");
-        assert_eq!(report["total"]["duration"]["percentiles_ms"]["50"].to_string(), "15.007");
-        assert_eq!(report["total"]["duration"]["max_ms"].to_string(), "1234.0");
-        assert_eq!(report["entries"][0]["duration"]["min_ms"].to_string(), "0.42");
+        assert_eq!(report["total"]["p50_ms"].to_string(), "15.007");
+        assert_eq!(report["total"]["max_ms"].to_string(), "1234.0");
+        assert_eq!(report["entries"][0]["min_ms"].to_string(), "0.42");
         assert_eq!(report["errors"][0]["first_seen_unix_ms"].to_string(), "1700000001000");
-        assert_eq!(report["metrics"][1]["percentiles"]["100"].to_string(), "5.0");
+        assert_eq!(report["metrics"][1]["p99"].to_string(), "5.0");
         assert_eq!(report["thresholds"][1]["passed"], json!(false));
     }
 
     #[test]
-    fn histograms_are_read_by_the_standard_library_of_histograms() {
-        let report = render(&busy_snapshot(), true);
-        let text = report["total"]["duration"]["histogram_us_v2_base64"].as_str().unwrap();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
-        let histogram: hdrhistogram::Histogram<u64> =
-            hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
-        assert_eq!(histogram.len(), 201);
-        assert!(histogram.equivalent(histogram.value_at_quantile(0.25), 420));
+    fn histograms_are_whole() {
+        let snapshot = busy_snapshot();
+        let report = render(&snapshot, true);
+        assert_eq!(report["total"]["histogram_us_v2_base64"], json!(snapshot.total.histogram.to_v2_base64()));
+        assert_eq!(report["entries"][0]["histogram_us_v2_base64"], json!(snapshot.entries[0].histogram.to_v2_base64()));
     }
 
     #[test]
     fn an_empty_run_has_nulls_for_percentiles() {
-        assert_eq!(render(&Snapshot::default(), true)["total"]["duration"]["percentiles_ms"]["99.99"], Value::Null);
+        assert_eq!(render(&Snapshot::default(), true)["total"]["p99.99_ms"], Value::Null);
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Failure {
         match kind_of(error) {
             FailureKind::Refused => Self::new(FailureKind::Refused, format!("connection refused by {peer}")),
             FailureKind::Local => Self::local(error),
-            FailureKind::ConnectTimeout => Self::new(FailureKind::ConnectTimeout, format!("no connection to {peer}: timed out by the system")),
+            FailureKind::ConnectTimeout => {
+                Self::new(FailureKind::ConnectTimeout, format!("no connection to {peer}: timed out by the system"))
+            }
             FailureKind::Unreachable => Self::new(FailureKind::Unreachable, format!("no route to {peer}")),
             _ => Self::new(FailureKind::Reset, format!("connection closed by {peer} while connecting")),
         }
@@ -105,7 +107,14 @@ pub(super) fn kind_of(error: &io::Error) -> FailureKind {
         Some(libc::ECONNREFUSED) => FailureKind::Refused,
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN | libc::EAFNOSUPPORT) => FailureKind::Unreachable,
         Some(
-            libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::ENOBUFS | libc::ENOMEM | libc::EACCES | libc::EPERM,
+            libc::EMFILE
+            | libc::ENFILE
+            | libc::EADDRNOTAVAIL
+            | libc::EADDRINUSE
+            | libc::ENOBUFS
+            | libc::ENOMEM
+            | libc::EACCES
+            | libc::EPERM,
         ) => FailureKind::Local,
         Some(libc::ETIMEDOUT) => FailureKind::ConnectTimeout,
         _ => FailureKind::Reset,

@@ -29,12 +29,7 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// `dns`, `refused`, `unreachable`, `tls`, `connect_timeout`, `local`, `protocol` (a proxy that refuses).
-pub(super) async fn open(
-    context: &Context,
-    origin: &Rc<Origin>,
-    deadline: Instant,
-    timings: &mut Timings,
-) -> Result<Opened, Failure> {
+pub(super) async fn open(context: &Context, origin: &Rc<Origin>, deadline: Instant, timings: &mut Timings) -> Result<Opened, Failure> {
     let proxy = context.proxies.proxy_for(origin);
     let next = proxy.map_or(origin.as_ref(), |proxy| &proxy.origin);
     let mut tcp = reach(context, next, deadline, timings).await?;
@@ -67,7 +62,9 @@ async fn reach(context: &Context, origin: &Origin, deadline: Instant, timings: &
             let end = Instant::now();
             timings.dns = Some(timings.dns.unwrap_or_default() + (end - begin));
             begin = end;
-            found.unwrap_or_else(|_| Err(Failure::new(FailureKind::Dns, format!("look-up of `{}` failed: no answer in time", origin.host))))?
+            found.unwrap_or_else(|_| {
+                Err(Failure::new(FailureKind::Dns, format!("look-up of `{}` failed: no answer in time", origin.host)))
+            })?
         }
     };
     let result = connect_to_any(&addresses, origin, begin, deadline, limit).await;

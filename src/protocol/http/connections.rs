@@ -3,11 +3,15 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout_at;
+
+use super::attempt::Attempt;
 use super::classify::{Failure, FailureKind};
-use super::connect::{self, Opened};
+use super::connect;
 use super::context::Context;
-use super::exchange::{Exchange, Progress, Request, Timings};
-use super::http1::{Attempt, Connection};
+use super::exchange::{Exchange, Progress, Request, Timings, Version};
+use super::http1::Connection;
+use super::http2::Shared;
 use super::pool::Pool;
 
 /// The connections of one user.
@@ -32,36 +36,42 @@ impl Connections {
         let deadline = begin.checked_add(request.timeout).unwrap_or_else(|| begin + FAR);
         let mut exchange = Exchange::default();
         let _permit = self.pool.enter().await;
-        if let Some(mut connection) = self.pool.take(&request.origin) {
-            let attempt = connection.exchange(request, progress, deadline).await;
-            if !is_stale(&attempt) {
-                self.finish(request, progress, begin, begin, connection, attempt, &mut exchange);
+        // One more try is all that a stale connection gets.
+        let mut is_retry = false;
+        loop {
+            let idle = if is_retry { None } else { self.pool.take(&request.origin) };
+            let (mut line, is_reused, send_begin) = match idle {
+                Some(connection) => (Line::Http1(connection), true, begin),
+                // Boxed: most requests find a connection, and shall not carry the room for making one.
+                None => match Box::pin(self.open(request, deadline, &mut exchange.timings)).await {
+                    Ok((line, is_reused)) => (line, is_reused, Instant::now()),
+                    Err(failure) => {
+                        fail(failure, false, progress, begin, &mut exchange);
+                        return exchange;
+                    }
+                },
+            };
+            let attempt = match &mut line {
+                Line::Http1(connection) => connection.exchange(request, progress, deadline).await,
+                Line::Http2(shared) => Box::pin(shared.exchange(request, progress, deadline)).await,
+            };
+            if is_retry || !is_reused || !is_stale(&attempt) {
+                self.give_back(request, line, &attempt);
+                finish(progress, [begin, send_begin], attempt, &mut exchange);
                 return exchange;
             }
-            drop(connection);
+            self.give_back(request, line, &attempt);
             if !may_repeat(request, &attempt) {
                 let peer = request.origin.peer();
                 let failure = Failure::new(FailureKind::Stale, format!("kept-alive connection closed by {peer} as the request was sent"));
                 fail(failure, attempt.was_sent, progress, begin, &mut exchange);
                 return exchange;
             }
+            is_retry = true;
             progress.stale_retries.set(progress.stale_retries.get() + 1);
-            if attempt.was_sent {
-                progress.stale_unanswered.set(progress.stale_unanswered.get() + 1);
-            }
+            progress.stale_unanswered.set(progress.stale_unanswered.get() + u32::from(attempt.was_sent));
             progress.was_sent.set(false);
         }
-        // Boxed: most requests find a connection, and shall not carry the room for making one.
-        match Box::pin(self.open(request, deadline, &mut exchange.timings)).await {
-            Err(failure) => fail(failure, false, progress, begin, &mut exchange),
-            Ok(opened) => {
-                let mut connection = Connection::new(opened.stream, opened.through_proxy);
-                let send_begin = Instant::now();
-                let attempt = connection.exchange(request, progress, deadline).await;
-                self.finish(request, progress, begin, send_begin, connection, attempt, &mut exchange);
-            }
-        }
-        exchange
     }
 
     /// Closes idle connections.
@@ -69,50 +79,79 @@ impl Connections {
         self.pool.clear();
     }
 
-    /// A fresh connection, within the connect timeout and the request's own.
-    async fn open(&self, request: &Request<'_>, deadline: Instant, timings: &mut Timings) -> Result<Opened, Failure> {
+    /// A connection that nobody else writes to or that can be shared, and whether it was in use before; within the connect timeout and
+    /// the request's own.
+    async fn open(&self, request: &Request<'_>, deadline: Instant, timings: &mut Timings) -> Result<(Line, bool), Failure> {
         let limit = Instant::now().checked_add(self.context.connect_timeout).map_or(deadline, |limit| limit.min(deadline));
-        let opened = connect::open(&self.context, &request.origin, limit, timings).await;
+        let opened = self.open_before(request, limit, timings).await;
         opened.map_err(|failure| if Instant::now() >= deadline { Failure::timeout(request.timeout) } else { failure })
     }
 
-    /// Writes down what came of the last attempt and keeps its connection where that is allowed.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one attempt, passed on once")]
-    fn finish(
-        &self,
-        request: &Request<'_>,
-        progress: &Progress,
-        begin: Instant,
-        send_begin: Instant,
-        connection: Connection,
-        attempt: Attempt,
-        exchange: &mut Exchange,
-    ) {
-        if attempt.is_reusable {
-            self.pool.put(&request.origin, connection);
+    async fn open_before(&self, request: &Request<'_>, limit: Instant, timings: &mut Timings) -> Result<(Line, bool), Failure> {
+        let (origin, peer) = (&request.origin, request.origin.peer());
+        let timed_out = |_| Failure::connect_timeout(&peer, self.context.connect_timeout);
+        // Whether a connection can be shared is known only once it stands; until then the others wait for the first.
+        let mut opening = None;
+        while origin.tls && self.context.spoken_by(origin) != Some(Version::Http11) {
+            if let Some(shared) = self.pool.shared_with(origin) {
+                return Ok((Line::Http2(shared), true));
+            }
+            match self.pool.begin_opening(origin) {
+                Ok(right) => {
+                    opening = Some(right);
+                    break;
+                }
+                Err(done) => timeout_at(limit.into(), done.notified()).await.map_err(timed_out)?,
+            }
         }
-        // One reading of the clock serves an answer that came in one piece.
-        let end = attempt.ended_at;
-        let timings = &mut exchange.timings;
-        timings.total = end - begin;
-        let set_up = [timings.dns, timings.connect, timings.tls].into_iter().flatten().sum();
-        timings.blocked = Some((send_begin - begin).saturating_sub(set_up));
-        if attempt.was_sent {
-            let sent_at = attempt.sent_at.or(attempt.first_byte_at).unwrap_or(end);
-            timings.send = Some(sent_at.saturating_duration_since(send_begin));
-            // An answer may begin before the request's end.
-            let waited_to = attempt.first_byte_at.unwrap_or(end);
-            timings.wait = Some(waited_to.saturating_duration_since(sent_at));
-            timings.receive = attempt.first_byte_at.map(|first| end.saturating_duration_since(first.max(sent_at)));
+        let opened = connect::open(&self.context, origin, limit, timings).await?;
+        if !opened.stream.is_http2() {
+            return Ok((Line::Http1(Connection::new(opened.stream, opened.through_proxy)), false));
         }
-        exchange.was_sent = attempt.was_sent;
-        exchange.failure = attempt.failure;
-        exchange.status = attempt.response.status;
-        exchange.version = attempt.response.version;
-        exchange.headers = attempt.response.headers;
-        (exchange.body, exchange.body_bytes) = attempt.response.body.into_parts();
-        copy_progress(progress, exchange);
+        let shared = timeout_at(limit.into(), Shared::open(opened.stream, &peer)).await.map_err(timed_out)??;
+        self.pool.share(origin, shared.clone());
+        drop(opening);
+        Ok((Line::Http2(shared), false))
     }
+
+    /// Keeps the connection where that is allowed.
+    fn give_back(&self, request: &Request<'_>, line: Line, attempt: &Attempt) {
+        match line {
+            Line::Http1(connection) if attempt.is_reusable => self.pool.put(&request.origin, connection),
+            Line::Http2(shared) if is_stale(attempt) => self.pool.forget(&shared),
+            Line::Http1(_) | Line::Http2(_) => {}
+        }
+    }
+}
+
+/// A connection of either kind.
+enum Line {
+    Http1(Connection),
+    Http2(Shared),
+}
+
+/// Writes down what came of the last attempt. The times: of the ask, and when the attempt began to send.
+fn finish(progress: &Progress, [begin, send_begin]: [Instant; 2], attempt: Attempt, exchange: &mut Exchange) {
+    let end = attempt.ended_at;
+    let timings = &mut exchange.timings;
+    timings.total = end - begin;
+    let set_up = [timings.dns, timings.connect, timings.tls].into_iter().flatten().sum();
+    timings.blocked = Some((send_begin - begin).saturating_sub(set_up));
+    if attempt.was_sent {
+        let sent_at = attempt.sent_at.or(attempt.first_byte_at).unwrap_or(end);
+        timings.send = Some(sent_at.saturating_duration_since(send_begin));
+        // An answer may begin before the request's end.
+        let waited_to = attempt.first_byte_at.unwrap_or(end);
+        timings.wait = Some(waited_to.saturating_duration_since(sent_at));
+        timings.receive = attempt.first_byte_at.map(|first| end.saturating_duration_since(first.max(sent_at)));
+    }
+    exchange.was_sent = attempt.was_sent;
+    exchange.failure = attempt.failure;
+    exchange.status = attempt.status;
+    exchange.version = attempt.version;
+    exchange.headers = attempt.headers;
+    (exchange.body, exchange.body_bytes) = attempt.body.into_parts();
+    copy_progress(progress, exchange);
 }
 
 /// A failure before any byte of an answer, on a connection that could not be told closed beforehand.

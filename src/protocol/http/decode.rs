@@ -345,15 +345,21 @@ mod tests {
     }
 
     fn text() -> Vec<u8> {
-        (0..40_000_u32).flat_map(|number| number.to_string().into_bytes()).collect()
+        (0..5_000_u32).flat_map(|number| number.to_string().into_bytes()).collect()
     }
 
     #[test]
     fn every_encoding_is_undone_from_any_pieces() {
-        for (name, field) in [("gzip", "gzip"), ("gzip", "X-GZIP"), ("deflate", "deflate"), ("raw", "deflate"), ("br", "br"), ("zstd", "zstd")] {
+        for (name, field) in
+            [("gzip", "gzip"), ("gzip", "X-GZIP"), ("deflate", "deflate"), ("raw", "deflate"), ("br", "br"), ("zstd", "zstd")]
+        {
             let packed = encode(name, &text());
             for piece in [1, 2, 7, 1000, 1_000_000] {
-                assert_eq!(decode(field, &packed, piece, 1 << 30, false).unwrap(), (text(), text().len() as u64), "{name} in pieces of {piece}");
+                assert_eq!(
+                    decode(field, &packed, piece, 1 << 30, false).unwrap(),
+                    (text(), text().len() as u64),
+                    "{name} in pieces of {piece}"
+                );
             }
         }
     }
@@ -388,7 +394,7 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
         for name in ["gzip", "deflate", "br", "zstd"] {
-            let bomb = encode(name, &vec![0; 50_000_000]);
+            let bomb = encode(name, &vec![0; 4_000_000]);
             let mut body = Body::new(100_000, false);
             body.decode(Encodings::of(std::iter::once(name.as_bytes())));
             assert_eq!(body.push(&bomb).unwrap_err().kind, FailureKind::TooLarge, "{name}");

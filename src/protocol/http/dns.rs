@@ -95,7 +95,8 @@ impl Names {
         let resolver = self.resolver.get_or_try_init(async || make_resolver()).await?;
         // Without the dot at its end `name` is tried with the search domains too, as the system does.
         let found = resolver.lookup_ip(host).await.map_err(|error| {
-            let reason = if error.is_no_records_found() || error.is_nx_domain() { "no such name" } else { "the name server did not answer" };
+            let reason =
+                if error.is_no_records_found() || error.is_nx_domain() { "no such name" } else { "the name server did not answer" };
             Failure::new(FailureKind::Dns, format!("look-up of `{host}` failed: {reason}"))
         })?;
         let addresses: Vec<_> = found.iter().collect();
@@ -124,7 +125,8 @@ struct Answer {
 }
 
 fn make_resolver() -> Result<TokioResolver, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::new(FailureKind::Dns, format!("the system's DNS configuration cannot be used: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(FailureKind::Dns, format!("the system's DNS configuration cannot be used: {error}"));
     let mut builder = TokioResolver::builder_tokio().map_err(|error| failed(&error))?;
     let options = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;

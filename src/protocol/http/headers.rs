@@ -46,6 +46,12 @@ impl Headers {
         })
     }
 
+    /// The block as it came: lines `name: value`, each ended by a line feed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.block
+    }
+
     /// Whether there is no field.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,18 +7,23 @@
 //! All of it lives on one thread, in a current-thread runtime inside a `LocalSet`. Bytes are counted as HTTP has them, that is
 //! above TLS.
 
+mod attempt;
 mod classify;
 mod connect;
 mod connections;
 mod context;
+pub mod cookies;
 mod decode;
 mod dns;
 mod exchange;
 mod headers;
 mod http1;
+mod http2;
+pub mod multipart;
 mod origin;
 mod pool;
 mod proxy;
+pub mod redirect;
 mod stream;
 mod tls;
 

@@ -8,12 +8,18 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use super::http1::Connection;
+use super::http2::Shared;
 use super::origin::Origin;
 
-/// Idle connections, most recently used last.
+/// Idle connections, and those that are shared.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
+    /// HTTP/1.1, most recently used last.
     idle: RefCell<Vec<(Rc<Origin>, Connection)>>,
+    /// HTTP/2, at most one an origin.
+    shared: RefCell<Vec<(Rc<Origin>, Shared)>>,
+    /// Origins to which a connection is being made that others may be able to share.
+    opening: RefCell<Vec<(Rc<Origin>, Rc<Notify>)>>,
     in_use: Cell<u32>,
     /// Made when somebody first has to wait.
     freed: RefCell<Option<Rc<Notify>>>,
@@ -48,6 +54,39 @@ impl Pool {
     /// Closes what is idle.
     pub(super) fn clear(&self) {
         self.idle.take();
+        self.shared.take();
+    }
+
+    /// The open HTTP/2 connection to `origin`, if there is one.
+    pub(super) fn shared_with(&self, origin: &Rc<Origin>) -> Option<Shared> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|(_, connection)| !connection.is_closed());
+        shared.iter().find(|(known, _)| known == origin).map(|(_, connection)| connection.clone())
+    }
+
+    /// From here on exchanges with `origin` share `connection`.
+    pub(super) fn share(&self, origin: &Rc<Origin>, connection: Shared) {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|(known, _)| known != origin);
+        if shared.len() >= CONNECTIONS_LIMIT as usize {
+            shared.remove(0);
+        }
+        shared.push((Rc::clone(origin), connection));
+    }
+
+    /// Nobody begins on `connection` any more.
+    pub(super) fn forget(&self, connection: &Shared) {
+        self.shared.borrow_mut().retain(|(_, known)| !known.is(connection));
+    }
+
+    /// The right to make the one connection to `origin`; `Err` with what to wait for when somebody else has it.
+    pub(super) fn begin_opening(&self, origin: &Rc<Origin>) -> Result<Opening<'_>, Rc<Notify>> {
+        let mut opening = self.opening.borrow_mut();
+        if let Some((_, done)) = opening.iter().find(|(known, _)| known == origin) {
+            return Err(Rc::clone(done));
+        }
+        opening.push((Rc::clone(origin), Rc::default()));
+        Ok(Opening { pool: self, origin: Rc::clone(origin) })
     }
 
     /// Waits until one more exchange may have a connection.
@@ -70,6 +109,22 @@ impl Drop for Permit<'_> {
         self.0.in_use.set(self.0.in_use.get() - 1);
         if let Some(freed) = self.0.freed.borrow().as_ref() {
             freed.notify_one();
+        }
+    }
+}
+
+/// A connection in the making; dropped, those who wait for it look again.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    pool: &'a Pool,
+    origin: Rc<Origin>,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut opening = self.pool.opening.borrow_mut();
+        if let Some(at) = opening.iter().position(|(known, _)| *known == self.origin) {
+            opening.swap_remove(at).1.notify_waiters();
         }
     }
 }

@@ -115,6 +115,9 @@ mod tests {
 
     #[test]
     fn a_bad_proxy_names_its_variable() {
-        assert_eq!(proxies(&[("HTTP_PROXY", "ftp://x")]).unwrap_err(), "unknown scheme `ftp` in `ftp://x`: `http` and `https` are known in `HTTP_PROXY`");
+        assert_eq!(
+            proxies(&[("HTTP_PROXY", "ftp://x")]).unwrap_err(),
+            "unknown scheme `ftp` in `ftp://x`: `http` and `https` are known in `HTTP_PROXY`"
+        );
     }
 }

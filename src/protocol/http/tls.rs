@@ -32,11 +32,14 @@ pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
             let chain = certificates(chain, "the client certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("no private key in the client key's PEM text: {error}"))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+                .map_err(|error| format!("no private key in the client key's PEM text: {error}"))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -90,7 +93,9 @@ fn roots(extra: Option<&str>) -> Result<RootCertStore, String> {
     }
     if let Some(pem) = extra {
         for certificate in certificates(pem, "the extra certificate authorities")? {
-            store.add(certificate).map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
+            store
+                .add(certificate)
+                .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
         }
     }
     Ok(store)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, Table, Value};
 
-use crate::script::context::VmContext;
+use crate::script::context::{LaneState, VmContext};
 use crate::script::traceback;
 
 /// Registers what `lua-stdlib/check.lua` is built on.
@@ -32,7 +32,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         "record",
         lua.create_function(move |_, (id, passed): (usize, bool)| {
             if let (Some(lane), Some(name)) = (&lane, names.borrow().get(id.wrapping_sub(1))) {
-                lane.recorder.borrow_mut().check(name, passed);
+                count(lane, name, passed);
             }
             Ok(())
         })?,
@@ -42,7 +42,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         "record_name",
         lua.create_function(move |_, (name, passed): (LuaString, bool)| {
             if let Some(lane) = &lane {
-                lane.recorder.borrow_mut().check(&name.to_string_lossy(), passed);
+                count(lane, &name.to_string_lossy(), passed);
             }
             Ok(())
         })?,
@@ -59,6 +59,13 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         })?,
     )?;
     Ok(natives)
+}
+
+fn count(lane: &LaneState, name: &str, passed: bool) {
+    lane.recorder.borrow_mut().check(name, passed);
+    if let Some(witness) = &lane.witness {
+        witness.check(name, passed);
+    }
 }
 
 /// Names that a VM remembers; a script that makes names without end crosses with each of them instead.

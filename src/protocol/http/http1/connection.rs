@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 
 use super::request::write_head;
 use super::response::Response;
+use crate::protocol::http::attempt::Attempt;
 use crate::protocol::http::classify::{Failure, FailureKind};
 use crate::protocol::http::exchange::{Progress, Request};
 use crate::protocol::http::stream::Stream;
@@ -41,12 +42,7 @@ impl Connection {
     }
 
     /// Sends the request and reads its answer, until `deadline`.
-    pub(in crate::protocol::http) async fn exchange(
-        &mut self,
-        request: &Request<'_>,
-        progress: &Progress,
-        deadline: Instant,
-    ) -> Attempt {
+    pub(in crate::protocol::http) async fn exchange(&mut self, request: &Request<'_>, progress: &Progress, deadline: Instant) -> Attempt {
         let mut flight = Flight {
             response: Response::new(request.method, request.body_limit, request.decode, request.discard),
             unsent: Vec::new(),
@@ -60,8 +56,12 @@ impl Connection {
         };
         let failure = poll_fn(|cx| flight.poll(cx, self, request, progress, deadline)).await.err();
         let is_reusable = failure.is_none() && flight.response.keeps_alive && flight.write == Write::Done;
+        let response = flight.response;
         Attempt {
-            response: flight.response,
+            status: response.status,
+            version: response.version,
+            headers: response.headers,
+            body: response.body,
             failure,
             is_reusable,
             sent_at: flight.sent_at,
@@ -70,25 +70,6 @@ impl Connection {
             was_sent: progress.bytes_out.get() > flight.bytes_before,
         }
     }
-}
-
-/// What came of one request on one connection.
-#[derive(Debug)]
-pub(in crate::protocol::http) struct Attempt {
-    /// As far as it came.
-    pub response: Response,
-    /// Why it is not whole.
-    pub failure: Option<Failure>,
-    /// The connection may carry the next request.
-    pub is_reusable: bool,
-    /// The last byte of the request was written.
-    pub sent_at: Option<Instant>,
-    /// The first byte of the answer was read.
-    pub first_byte_at: Option<Instant>,
-    /// The last byte of the answer was read, or the failure seen.
-    pub ended_at: Instant,
-    /// A byte of the request was written.
-    pub was_sent: bool,
 }
 
 /// An exchange under way.

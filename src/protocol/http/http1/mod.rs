@@ -8,7 +8,7 @@ mod connection;
 mod request;
 mod response;
 
-pub(super) use connection::{Attempt, Connection};
+pub(super) use connection::Connection;
 pub(super) use response::Response;
 
 /// Heads longer than this are no answer but an attack or a mistake.

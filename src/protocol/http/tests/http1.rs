@@ -119,7 +119,9 @@ fn answers_that_end_their_connection_are_obeyed() {
 
 #[test]
 fn informational_answers_are_passed_over() {
-    let exchange = answered(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok");
+    let exchange = answered(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok",
+    );
     assert_eq!((exchange.status, exchange.body.as_slice(), exchange.headers.get("link")), (201, &b"ok"[..], None));
 }
 

@@ -2,7 +2,9 @@
 //!
 //! A raw server is a thread that handles each connection with blocking calls and ends with the test.
 
+mod differential;
 mod http1;
+mod secure;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

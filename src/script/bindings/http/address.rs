@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
+use url::Url;
 
 use crate::protocol::http::{Origin, Target};
 
@@ -57,6 +58,11 @@ impl Address {
     /// The whole URL.
     pub(super) fn url(&self) -> String {
         format!("{}://{}{}", scheme(&self.origin), self.origin.authority, self.path)
+    }
+
+    /// The whole URL, as the rules of cookies and redirects need it.
+    pub(super) fn parsed(&self) -> Option<Url> {
+        Url::parse(&self.url()).ok()
     }
 
     /// Adds a query behind the one that may be there.

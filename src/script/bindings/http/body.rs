@@ -1,5 +1,7 @@
 //! What a request sends: the options `json`, `form`, `multipart` and `body`, as bytes and the content type that follows from them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use mlua::{Lua, Table, Value};
 
 use super::super::json;
@@ -29,8 +31,8 @@ pub(super) fn read(lua: &Lua, option: &str, value: &Value) -> Result<Body, Strin
         ("form", other) => Err(wrong("form", "a table of names and values, or a list of { name, value }", other)),
         ("multipart", Value::Table(table)) => {
             let parts = parts(table)?;
-            let (content_type, bytes) = multipart::encode(&parts);
-            Ok(Body { bytes, content_type: Some(content_type) })
+            let boundary = boundary();
+            Ok(Body { bytes: multipart::encode(&parts, &boundary), content_type: Some(multipart::content_type(&boundary)) })
         }
         ("multipart", other) => Err(wrong("multipart", "a table of parts", other)),
         (_, value) => {
@@ -40,6 +42,11 @@ pub(super) fn read(lua: &Lua, option: &str, value: &Value) -> Result<Body, Strin
             Ok(Body { bytes, content_type: None })
         }
     }
+}
+
+/// A text that no part contains, but for a chance of 1 in 2^64.
+fn boundary() -> String {
+    format!("lunamoth-{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// Parts by name, sorted, or a list of parts that bear their `name`, in order.

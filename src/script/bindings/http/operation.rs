@@ -83,7 +83,8 @@ impl Reply {
         match self.kind {
             ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, *outcome)?)),
             ReplyKind::Batch(outcomes) => {
-                let list = lua.create_table_with_capacity(outcomes.len() * 6, 0)?;
+                let list = lua.create_table_with_capacity(outcomes.len() * 6, 1)?;
+                list.raw_set("count", outcomes.len())?;
                 for (place, outcome) in outcomes.into_iter().enumerate() {
                     for (offset, value) in outcome_values(lua, outcome)?.into_iter().enumerate() {
                         list.raw_set(place * 6 + offset + 1, value)?;

@@ -21,7 +21,7 @@ pub struct UserHttp {
     pub(super) shared: Rc<Shared>,
     pub(super) recorder: Rc<RefCell<Recorder>>,
     pub(super) connections: Connections,
-    jar: RefCell<Option<Box<Jar>>>,
+    jar: RefCell<Jar>,
     defaults: RefCell<Option<Rc<Template>>>,
     merged: RefCell<Option<Box<Merged>>>,
     pending: RefCell<Vec<PendingSample>>,
@@ -157,24 +157,24 @@ impl UserHttp {
 
     /// The value of the header `cookie` for a hop to `address`.
     pub(super) fn cookie_line(&self, address: &Address) -> Option<String> {
-        self.jar.borrow().as_ref()?.header_for(&address.origin, &address.path)
+        let jar = self.jar.borrow();
+        if jar.is_empty() { None } else { jar.header_for(&address.parsed()?) }
     }
 
     /// Takes the cookies that an answer sets.
     pub(super) fn take_cookies(&self, address: &Address, headers: &Headers) {
-        if headers.get("set-cookie").is_some() {
-            self.with_jar(|jar| jar.store(&address.origin, &address.path, headers));
+        if headers.get("set-cookie").is_none() {
+            return;
+        }
+        if let Some(url) = address.parsed() {
+            let mut jar = self.jar.borrow_mut();
+            headers.all("set-cookie").for_each(|cookie| jar.store(cookie, &url));
         }
     }
 
-    /// Works on the user's jar; makes it where there is none.
-    pub(super) fn with_jar<R>(&self, work: impl FnOnce(&mut Jar) -> R) -> R {
-        work(self.jar.borrow_mut().get_or_insert_default())
-    }
-
-    /// Throws all cookies away.
-    pub(super) fn clear_cookies(&self) {
-        self.jar.replace(None);
+    /// The user's cookies.
+    pub(super) fn jar(&self) -> std::cell::RefMut<'_, Jar> {
+        self.jar.borrow_mut()
     }
 }
 

@@ -1,6 +1,6 @@
 -- Answers as data: parts of a JSON document, whole documents, and settings from outside.
 --
---     lunamoth run scripts/json.lua --set CURRENCY=EUR
+--     lunamoth run scripts/documents.lua --set CURRENCY=EUR
 
 local http = require "http"
 local check = require "check"

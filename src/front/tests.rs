@@ -47,7 +47,7 @@ fn trend(name: &str, values_us: &[(u64, u64)]) -> TrendView {
 }
 
 /// A run with something of everything, for the tests of all that shows snapshots.
-pub(in crate::front) fn busy_snapshot() -> Snapshot {
+pub(super) fn busy_snapshot() -> Snapshot {
     Snapshot {
         run: RunId(0xabc),
         scenario: "shop".to_owned(),
@@ -59,6 +59,8 @@ pub(in crate::front) fn busy_snapshot() -> Snapshot {
         users: 8,
         target_users: 10,
         total: entry("", "Total", 2, &[(420, 100), (15_000, 100), (1_234_000, 1)]),
+        current_p50: Duration::from_millis(15),
+        current_p95: Duration::from_millis(15),
         entries: vec![
             entry("GET", "/cart", 0, &[(420, 100)]),
             entry("POST", &format!("/日本/{}end\x1b[2J", "long/".repeat(14)), 2, &[(15_000, 100), (1_234_000, 1)]),
