@@ -178,13 +178,6 @@ unsafe fn set_hook(state: *mut ffi::lua_State) {
     unsafe { ffi::lua_sethook(state, Some(stop), events, 1) };
 }
 
-/// Whether the script that runs on this thread has been told to stop; for long C functions of our own.
-pub(super) fn is_stopping() -> bool {
-    let watch = THREAD_WATCH.get();
-    // SAFETY: as in `on_signal`.
-    !watch.is_null() && unsafe { &*watch }.strikes.load(Ordering::Relaxed) != 0
-}
-
 /// The hook: raises in the script that runs.
 unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     let watch = THREAD_WATCH.get();
@@ -198,7 +191,7 @@ unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_De
 }
 
 /// Raises the watchdog's error with the place of the innermost Lua function.
-pub(super) unsafe fn raise(state: *mut ffi::lua_State) {
+unsafe fn raise(state: *mut ffi::lua_State) {
     // SAFETY: the caller's state is running; nothing here has a destructor that the unwinding would skip.
     unsafe {
         let mut frame: ffi::lua_Debug = std::mem::zeroed();
