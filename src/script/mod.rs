@@ -23,7 +23,7 @@ mod vm;
 mod watchdog;
 pub mod witness;
 
-pub use bundle::Bundle;
+pub use bundle::{Bundle, SourceFile};
 pub use error::LoadScriptError;
 pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::{ScenarioDescription, TaskDescription};

@@ -300,8 +300,28 @@ mod tests {
         let find: mlua::Function = lua.load("return function(t, p) local _, e = t:find('^' .. p) return e end").eval().unwrap();
         let texts = ["", "a", "aaab", "key = value", "<a href='x'>(y (z))</a>", "THE (quick) fox", "x1y22", "\tab \0c", "abab", "]-^%"];
         let patterns = [
-            "a*", "a+b", "a-b", ".-=", "(%w+) = (%w+)", "%b()", ".*%b()", "<(%a).-</%1>", "%f[%a]%a+", "[^%s]+", "[a-c]?b", "[]-^%%]+", "(a)(b)%1%2", "()ab()", ".-$", "%u+ ",
-            "[%a_][%w_]*", "%d%d?", "%D*%d+", ".?.?.?.?c", "%S-%s", "[%z\t]a",
+            "a*",
+            "a+b",
+            "a-b",
+            ".-=",
+            "(%w+) = (%w+)",
+            "%b()",
+            ".*%b()",
+            "<(%a).-</%1>",
+            "%f[%a]%a+",
+            "[^%s]+",
+            "[a-c]?b",
+            "[]-^%%]+",
+            "(a)(b)%1%2",
+            "()ab()",
+            ".-$",
+            "%u+ ",
+            "[%a_][%w_]*",
+            "%d%d?",
+            "%D*%d+",
+            ".?.?.?.?c",
+            "%S-%s",
+            "[%z\t]a",
         ];
         for text in texts {
             for pattern in patterns {

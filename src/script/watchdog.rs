@@ -119,7 +119,7 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
     while !watch.is_closed.load(Ordering::Acquire) {
         std::thread::park_timeout(pause);
         let stretch = watch.stretch.load(Ordering::Acquire);
-        if stretch % 2 == 0 || stretch != seen.0 {
+        if stretch.is_multiple_of(2) || stretch != seen.0 {
             seen = (stretch, Instant::now());
         } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
             watch.condemned.store(stretch, Ordering::Release);
@@ -164,7 +164,7 @@ extern "C" fn on_signal(_: c_int) {
     // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
     let watch = unsafe { &*watch };
     let stretch = watch.stretch.load(Ordering::Relaxed);
-    if stretch % 2 == 1 && stretch == watch.condemned.load(Ordering::Relaxed) {
+    if !stretch.is_multiple_of(2) && stretch == watch.condemned.load(Ordering::Relaxed) {
         watch.strikes.store(watch.strikes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         watch.strikes_ever.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the stretch is odd and this is its thread, so the state is alive.

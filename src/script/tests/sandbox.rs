@@ -67,13 +67,18 @@ fn each_known_way_out_is_closed() {
 #[test]
 fn a_global_assigned_in_a_task_is_named_with_what_to_write_instead() {
     let said = raised("total = 1").unwrap();
-    assert_eq!(said, "test.lua:3: cannot assign the global `total` while users run: write `local total`, or `self.total` to keep it for this user");
+    assert_eq!(
+        said,
+        "test.lua:3: cannot assign the global `total` while users run: write `local total`, or `self.total` to keep it for this user"
+    );
     assert!(raised("load('n = 1')()").unwrap().contains("cannot assign the global `n`"));
 }
 
 #[test]
 fn a_class_cannot_be_changed_while_users_run() {
-    let lane = Script::new("local s = require 'scenario' local U = s.user { name = 'U' } U:task('t', function(self) U.count = 1 end) return U").lane();
+    let lane =
+        Script::new("local s = require 'scenario' local U = s.user { name = 'U' } U:task('t', function(self) U.count = 1 end) return U")
+            .lane();
     lane.live(0, 1);
     assert_eq!(first_exception(&lane).unwrap(), "test.lua:1: cannot set `count` of class `U` while users run: keep it in `self`");
 }
