@@ -18,7 +18,7 @@ local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
 local setmetatable, tostring, type, load = setmetatable, tostring, type, load
-local floor, rep = math.floor, string.rep
+local floor, gsub, rep = math.floor, string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage
@@ -26,6 +26,8 @@ local collectgarbage = collectgarbage
 local TOKEN, FAILED = native.token, native.failed
 local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
 local LONGEST_REPEAT = 64 * 1024 * 1024
+local LONGEST_SEARCH = 1e8 -- steps
+local PATTERNS_KNOWN = 1000
 
 local engine = { operation = native.operation }
 local is_loading = true
@@ -146,7 +148,36 @@ local function pick(library, names)
 end
 
 local strings = pick(string, "byte char find format gmatch gsub len lower match reverse sub upper")
-for name, bounded in next, native.patterns do strings[name] = bounded end
+
+-- A pattern backtracks, and LuaJIT's matcher cannot be interrupted. For each pattern the longest text on which it cannot take long, from the number of
+-- its repetitions; on a longer one its steps are counted before it is let loose.
+local shortest_risk, patterns_known = {}, 0
+
+local function learn(pattern)
+  local _, repeats = gsub(pattern, "[*+-]", "")
+  local _, options = gsub(pattern, "%?", "")
+  local _, balanced = gsub(pattern, "%%b", "")
+  local longest = (LONGEST_SEARCH / 2 ^ options) ^ (1 / (repeats + balanced + 1))
+  if patterns_known >= PATTERNS_KNOWN then shortest_risk, patterns_known = {}, 0 end
+  shortest_risk[pattern], patterns_known = longest, patterns_known + 1
+  return longest
+end
+
+local function bound(name)
+  local original, is_affordable = string[name], native.is_affordable
+  strings[name] = function(text, pattern, third, fourth)
+    if type(text) == "string" and type(pattern) == "string" and #text > (shortest_risk[pattern] or learn(pattern)) then
+      local is_plain = name == "find" and fourth
+      local start = (name == "find" or name == "match") and type(third) == "number" and third or nil
+      if not is_plain and not is_affordable(text, pattern, name, start) then
+        error("string." .. name .. ": the pattern takes too long on a text of " .. #text .. " bytes: anchor it, use find(text, what, 1, true), or require \"regex\"", 2)
+      end
+    end
+    return original(text, pattern, third, fourth)
+  end
+end
+
+for _, name in ipairs { "find", "match", "gmatch", "gsub" } do bound(name) end
 
 function strings.rep(text, count, separator)
   if type(count) == "number" and count > 0 then

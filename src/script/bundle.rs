@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::error::LoadScriptError;
 
+/// A file's path relative to the script's folder, and its bytes.
+pub type SourceFile = (String, Arc<[u8]>);
+
 /// All files of one script. Every VM of the run is opened from it, so a file that changes on disk changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
@@ -53,7 +56,7 @@ impl Bundle {
 
     /// The file that `require "name"` means, if it was read: its path and its bytes.
     #[must_use]
-    pub fn module(&self, name: &str) -> Option<(String, Arc<[u8]>)> {
+    pub fn module(&self, name: &str) -> Option<SourceFile> {
         candidates(name).into_iter().find_map(|path| self.files.get(&path).map(|bytes| (path, Arc::clone(bytes))))
     }
 }
@@ -91,11 +94,16 @@ impl Reader {
 
     /// A sibling file with the name of one of `libraries` would never be found by `require`: its first.
     pub(super) fn shadowed(&self, libraries: &[&str]) -> Option<PathBuf> {
-        libraries.iter().map(|name| format!("{name}.lua")).filter(|file| *file != self.bundle.main).map(|file| self.folder.join(file)).find(|path| path.exists())
+        libraries
+            .iter()
+            .map(|name| format!("{name}.lua"))
+            .filter(|file| *file != self.bundle.main)
+            .map(|file| self.folder.join(file))
+            .find(|path| path.exists())
     }
 
     /// Reads the file that `require "name"` means. `Ok(None)` where there is none.
-    pub(super) fn module(&mut self, name: &str) -> Result<Option<(String, Arc<[u8]>)>, LoadScriptError> {
+    pub(super) fn module(&mut self, name: &str) -> Result<Option<SourceFile>, LoadScriptError> {
         for candidate in candidates(name) {
             if let Some(bytes) = self.bundle.files.get(&candidate) {
                 return Ok(Some((candidate, Arc::clone(bytes))));
@@ -214,7 +222,8 @@ mod tests {
 
     #[test]
     fn the_fingerprint_tells_names_from_contents() {
-        let bundle = |name: &str, content: &str| Bundle { main: "m.lua".into(), files: BTreeMap::from([(name.into(), content.as_bytes().into())]) };
+        let bundle =
+            |name: &str, content: &str| Bundle { main: "m.lua".into(), files: BTreeMap::from([(name.into(), content.as_bytes().into())]) };
         assert_ne!(bundle("a", "bc").fingerprint(), bundle("ab", "c").fingerprint());
         assert_eq!(bundle("a", "b").fingerprint().len(), 64);
     }

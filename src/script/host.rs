@@ -6,9 +6,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::bindings;
 use super::bindings::http::LaneHttp;
 use super::bindings::shared::SharedStore;
-use super::bindings;
 use super::bundle::{Bundle, Reader};
 use super::context::{LaneState, Stage, VmContext};
 use super::error::LoadScriptError;
@@ -16,8 +16,8 @@ use super::scenario::{Described, ScenarioDescription, TaskDescription};
 use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
 use super::watchdog::{self, Watchdog};
-use crate::load::{LaneContext, Workload};
 use super::witness::{self, Witness, WitnessedStep};
+use crate::load::{LaneContext, Workload};
 use crate::plan::{ClientIdentity, Plan, TagFilter};
 
 /// A loaded script.
@@ -133,9 +133,10 @@ fn client_identity(reader: &mut Reader, tls: Option<&(String, String)>) -> Resul
 }
 
 fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_identity: Option<ClientIdentity>) -> ScenarioDescription {
-    let tasks = described.runtimes.iter().map(|class| {
-        class.tasks.iter().map(|task| TaskDescription { name: task.name.clone(), weight: task.weight }).collect()
-    });
+    let tasks = described
+        .runtimes
+        .iter()
+        .map(|class| class.tasks.iter().map(|task| TaskDescription { name: task.name.clone(), weight: task.weight }).collect());
     ScenarioDescription {
         name: bundle.scenario_name().to_owned(),
         host: described.host,

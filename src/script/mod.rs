@@ -10,6 +10,7 @@ mod driver;
 mod duration;
 mod error;
 mod host;
+mod pattern;
 mod scenario;
 mod session;
 mod stdlib;
@@ -22,7 +23,7 @@ mod vm;
 mod watchdog;
 pub mod witness;
 
-pub use bundle::Bundle;
+pub use bundle::{Bundle, SourceFile};
 pub use error::LoadScriptError;
 pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::{ScenarioDescription, TaskDescription};

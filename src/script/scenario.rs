@@ -177,7 +177,9 @@ fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
 fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {
     let list: Table = table.get("thresholds")?;
     list.sequence_values::<Table>()
-        .map(|threshold| threshold.and_then(|threshold| Ok(ThresholdPlan { metric: threshold.get("metric")?, condition: threshold.get("condition")? })))
+        .map(|threshold| {
+            threshold.and_then(|threshold| Ok(ThresholdPlan { metric: threshold.get("metric")?, condition: threshold.get("condition")? }))
+        })
         .collect()
 }
 
@@ -198,7 +200,8 @@ mod tests {
     use super::*;
 
     fn class(weights: &[u32]) -> ClassRuntime {
-        let tasks: Vec<_> = weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
+        let tasks: Vec<_> =
+            weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
         let total_weight = weights.iter().map(|&weight| i64::from(weight)).sum();
         let wait = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
         ClassRuntime { number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }

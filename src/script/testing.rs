@@ -132,7 +132,8 @@ impl TestLane {
 
     /// What scripts raised, with the traceback of the first.
     pub(crate) fn exceptions(&self) -> Vec<(String, String)> {
-        let mut all: Vec<_> = self.tally().exceptions.iter().map(|(message, counts)| (message.to_string(), counts.traceback.to_string())).collect();
+        let mut all: Vec<_> =
+            self.tally().exceptions.iter().map(|(message, counts)| (message.to_string(), counts.traceback.to_string())).collect();
         all.sort();
         all
     }

@@ -14,6 +14,7 @@ use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
 use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
+use super::pattern::{self, Search};
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::Watchdog;
 use super::{duration, stdlib, traceback};
@@ -66,7 +67,12 @@ impl Vm {
     ///
     /// # Errors
     /// Whatever is wrong with the script, or the tags leave a class without a task.
-    pub(super) fn open(sources: &Rc<Sources>, context: Rc<VmContext>, tags: &TagFilter, watchdog: Rc<Watchdog>) -> Result<(Self, Described), LoadScriptError> {
+    pub(super) fn open(
+        sources: &Rc<Sources>,
+        context: Rc<VmContext>,
+        tags: &TagFilter,
+        watchdog: Rc<Watchdog>,
+    ) -> Result<(Self, Described), LoadScriptError> {
         // SAFETY: `debug` is loaded for its traceback only; the sandbox keeps it, and all else that is unsafe, from scripts.
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL_SAFE | StdLib::DEBUG, LuaOptions::default()) };
         let main_state = main_state(&lua).map_err(engine_error)?;
@@ -155,7 +161,8 @@ impl Vm {
     /// Takes the coroutine of the user whose step grew the VM most.
     fn drop_hungriest(&self) {
         let accounts = self.accounts.borrow();
-        let hungriest = accounts.values().filter(|account| account.coroutine.borrow().is_some()).max_by_key(|account| account.grown_bytes.get());
+        let hungriest =
+            accounts.values().filter(|account| account.coroutine.borrow().is_some()).max_by_key(|account| account.grown_bytes.get());
         if let Some(hungriest) = hungriest {
             hungriest.coroutine.take();
             hungriest.grown_bytes.set(0);
@@ -287,23 +294,57 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("token", driver::token())?;
     native.set("failed", driver::failed())?;
     native.set("operation", driver::operations(lua)?)?;
-    native.set("patterns", lua.create_table()?)?;
+    native.set("is_affordable", lua.create_function(is_affordable)?)?;
     native.set("parse_duration", lua.create_function(|_, text: String| Ok(duration::parse_seconds(&text)))?)?;
-    native.set("nearest", lua.create_function(|_, (name, list): (String, Vec<String>)| Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned)))?)?;
-    native.set("print", lua.create_function(|_, text: mlua::LuaString| {
-        log::info!(target: "script", "{}", text.to_string_lossy());
-        Ok(())
-    })?)?;
-    native.set("error_text", lua.create_function(|_, error: Value| {
-        Ok(match &error {
-            Value::Error(error) => traceback::error_text(error),
-            other => other.to_string()?,
-        })
-    })?)?;
+    native.set(
+        "nearest",
+        lua.create_function(|_, (name, list): (String, Vec<String>)| {
+            Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned))
+        })?,
+    )?;
+    native.set(
+        "print",
+        lua.create_function(|_, text: mlua::LuaString| {
+            log::info!(target: "script", "{}", text.to_string_lossy());
+            Ok(())
+        })?,
+    )?;
+    native.set(
+        "error_text",
+        lua.create_function(|_, error: Value| {
+            Ok(match &error {
+                Value::Error(error) => traceback::error_text(error),
+                other => other.to_string()?,
+            })
+        })?,
+    )?;
     bindings::add_random(lua, &native, context)?;
     add_library(lua, &native, context)?;
     add_source(lua, &native, sources)?;
     Ok(native)
+}
+
+/// `native.is_affordable(text, pattern, function, start)`: see `pattern`.
+fn is_affordable(
+    _: &Lua,
+    (text, pattern, function, start): (mlua::LuaString, mlua::LuaString, mlua::LuaString, Option<f64>),
+) -> mlua::Result<bool> {
+    let search = match &*function.as_bytes() {
+        b"gmatch" => Search::Each,
+        b"gsub" => Search::Replace,
+        _ => Search::First,
+    };
+    let text = text.as_bytes();
+    let start = start.unwrap_or(1.0);
+    // As in Lua, counted from 1, and from the end where it is negative.
+    let first = if start < 0.0 { text.len() as f64 + start } else { start - 1.0 };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and beyond the text is the text's end"
+    )]
+    let first = first.max(0.0) as usize;
+    Ok(pattern::is_affordable(&text, &pattern.as_bytes(), search, first))
 }
 
 /// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name.
@@ -321,7 +362,8 @@ fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Resu
             Some(ready) if name == "scenario" => ready,
             _ => natives(lua, &context)?,
         };
-        let source = stdlib::source(&format!("{name}.lua")).ok_or_else(|| mlua::Error::runtime(format!("the library `{name}` has no source")))?;
+        let source =
+            stdlib::source(&format!("{name}.lua")).ok_or_else(|| mlua::Error::runtime(format!("the library `{name}` has no source")))?;
         let chunk = lua.load(&*source).set_name(format!("=[lunamoth {name}]")).set_environment(environment).into_function()?;
         Ok((Some(chunk), Some(natives)))
     })?;

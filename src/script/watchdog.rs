@@ -119,7 +119,7 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
     while !watch.is_closed.load(Ordering::Acquire) {
         std::thread::park_timeout(pause);
         let stretch = watch.stretch.load(Ordering::Acquire);
-        if stretch % 2 == 0 || stretch != seen.0 {
+        if stretch.is_multiple_of(2) || stretch != seen.0 {
             seen = (stretch, Instant::now());
         } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
             watch.condemned.store(stretch, Ordering::Release);
@@ -164,7 +164,7 @@ extern "C" fn on_signal(_: c_int) {
     // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
     let watch = unsafe { &*watch };
     let stretch = watch.stretch.load(Ordering::Relaxed);
-    if stretch % 2 == 1 && stretch == watch.condemned.load(Ordering::Relaxed) {
+    if !stretch.is_multiple_of(2) && stretch == watch.condemned.load(Ordering::Relaxed) {
         watch.strikes.store(watch.strikes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         watch.strikes_ever.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the stretch is odd and this is its thread, so the state is alive.
@@ -176,13 +176,6 @@ unsafe fn set_hook(state: *mut ffi::lua_State) {
     let events = ffi::LUA_MASKCOUNT | ffi::LUA_MASKCALL | ffi::LUA_MASKRET;
     // SAFETY: the caller's state is alive and on this thread.
     unsafe { ffi::lua_sethook(state, Some(stop), events, 1) };
-}
-
-/// Whether the script that runs on this thread has been told to stop; for long C functions of our own.
-pub(super) fn is_stopping() -> bool {
-    let watch = THREAD_WATCH.get();
-    // SAFETY: as in `on_signal`.
-    !watch.is_null() && unsafe { &*watch }.strikes.load(Ordering::Relaxed) != 0
 }
 
 /// The hook: raises in the script that runs.
@@ -198,7 +191,7 @@ unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_De
 }
 
 /// Raises the watchdog's error with the place of the innermost Lua function.
-pub(super) unsafe fn raise(state: *mut ffi::lua_State) {
+unsafe fn raise(state: *mut ffi::lua_State) {
     // SAFETY: the caller's state is running; nothing here has a destructor that the unwinding would skip.
     unsafe {
         let mut frame: ffi::lua_Debug = std::mem::zeroed();

@@ -27,7 +27,9 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     let drawing = Rc::clone(context);
     natives.set(
         "int",
-        lua.create_function(move |_, (low, high): (i64, i64)| Ok(drawing.current.borrow().as_ref().map(|user| user.random.borrow_mut().int(low, high))))?,
+        lua.create_function(move |_, (low, high): (i64, i64)| {
+            Ok(drawing.current.borrow().as_ref().map(|user| user.random.borrow_mut().int(low, high)))
+        })?,
     )?;
     Ok(natives)
 }

@@ -22,6 +22,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         })?,
     )?;
     // A clock set before 1970 answers 0.
-    natives.set("unix", lua.create_function(|_, ()| Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()))?)?;
+    natives
+        .set("unix", lua.create_function(|_, ()| Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()))?)?;
     Ok(natives)
 }

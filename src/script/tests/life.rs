@@ -199,7 +199,10 @@ fn an_engine_call_inside_a_callback_of_a_c_function_says_so() {
         let lane = Script::new(&format!("local time = require 'time' return function() {body} end")).lane();
         assert!(lane.live(0, 1)[1].raised, "{body}");
         let exceptions = lane.exceptions();
-        assert!(exceptions[0].0.starts_with("test.lua:1: a request, a wait or a sleep is not possible inside a callback"), "{exceptions:?}");
+        assert!(
+            exceptions[0].0.starts_with("test.lua:1: a request, a wait or a sleep is not possible inside a callback"),
+            "{exceptions:?}"
+        );
     }
 }
 
@@ -261,7 +264,8 @@ fn checks_count_each_name_and_answer_whether_all_held() {
 
 #[test]
 fn random_numbers_repeat_with_the_seed_and_differ_between_users_and_iterations() {
-    let script = Script::new("local check = require 'check' return function() check.that(math.random(1000000) .. ' ' .. math.random(), true) end");
+    let script =
+        Script::new("local check = require 'check' return function() check.that(math.random(1000000) .. ' ' .. math.random(), true) end");
     let draw = |index| {
         let lane = script.lane();
         lane.live(index, 2);

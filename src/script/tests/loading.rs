@@ -6,7 +6,8 @@ use super::super::testing::Script;
 use super::super::{Host, LoadOptions};
 use crate::plan::{ProfileEnd, Stage};
 
-const HEAD: &str = "local scenario, wait = require 'scenario', require 'wait'\nlocal U = scenario.user { name = 'U' }\nU:task('t', function() end)\n";
+const HEAD: &str =
+    "local scenario, wait = require 'scenario', require 'wait'\nlocal U = scenario.user { name = 'U' }\nU:task('t', function() end)\n";
 
 #[test]
 fn a_whole_scenario_is_described() {
@@ -32,7 +33,10 @@ fn a_whole_scenario_is_described() {
     let told = host.description();
     assert_eq!(told.name, "test");
     assert_eq!(told.host.as_deref(), Some("builtin:shop"));
-    assert_eq!(told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(), [("A", 3, None), ("B", 1, Some(2))]);
+    assert_eq!(
+        told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(),
+        [("A", 3, None), ("B", 1, Some(2))]
+    );
     assert_eq!(told.tasks[0].iter().map(|task| (task.name.as_str(), task.weight)).collect::<Vec<_>>(), [("browse", 3), ("buy", 1)]);
     let profile = told.profile.as_ref().unwrap();
     let stage = |users, seconds| Stage { users, over: Duration::from_secs(seconds) };
@@ -73,7 +77,10 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("return scenario { users = { U }, hosts = { a = 'nowhere' } }", "`nowhere` (for `a`) is no IP address"),
         ("return scenario { users = { U, U } }", "two user classes have the name `U`"),
         ("return scenario.ramp { { user = 2 } }", "did you mean `users`?"),
-        ("return scenario.ramp { { users = 2, over = '5x' } }", "a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not \"5x\""),
+        (
+            "return scenario.ramp { { users = 2, over = '5x' } }",
+            "a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not \"5x\"",
+        ),
         ("return scenario.ramp { { users = 2, hold = 3 } }", "stage 1 is either"),
         ("local x = scenario.arrivals { }", "test.lua:4: this version does not have scenario.arrivals"),
         ("return wait.pacing(3)", "this version does not have wait.pacing"),
@@ -91,7 +98,10 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
 
 #[test]
 fn what_a_script_returns_must_be_something_to_run() {
-    assert_eq!(Script::new("local x = 1").refused(), "test.lua: the script returned nothing: it must return scenario { ... }, a user class or a function");
+    assert_eq!(
+        Script::new("local x = 1").refused(),
+        "test.lua: the script returned nothing: it must return scenario { ... }, a user class or a function"
+    );
     assert!(Script::new("return 5").refused().contains("the script returned a number"));
     assert!(Script::new("return {}").refused().contains("the script returned a table"));
 }
