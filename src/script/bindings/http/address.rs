@@ -89,7 +89,7 @@ impl Origins {
         }
         match base {
             Some(base) => base.join(url),
-            None => Err(format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")),
+            None => Err(no_host(&url)),
         }
     }
 
@@ -120,6 +120,16 @@ impl Origins {
         }
         origin
     }
+}
+
+/// Why a relative URL leads nowhere.
+pub(super) fn no_host(url: &str) -> String {
+    format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")
+}
+
+/// Whether a URL needs no base.
+pub(super) fn is_absolute(url: &str) -> bool {
+    absolute(url).is_some()
 }
 
 /// `http` or `https`.

@@ -118,8 +118,8 @@ fn cookie_set(user: &UserHttp, name: &LuaString, value: &LuaString, url: Option<
 /// Where a cookie belongs: an URL as requests take it, or the user's host.
 fn cookie_url(user: &UserHttp, url: Option<String>) -> Result<url::Url, String> {
     let template = user.template(None);
-    let base = template.settings.host.as_ref().or(user.shared.base.as_ref());
-    let address: Address = user.shared.origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
+    let base = template.settings.host.as_ref().or(user.shared().base.as_ref());
+    let address: Address = user.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
     address.parsed().ok_or_else(|| format!("bad URL `{}`", address.url()))
 }
 
