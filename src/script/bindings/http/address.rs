@@ -30,7 +30,7 @@ impl Base {
 
     /// Takes a relative URL as it is where that is safe, and encodes it otherwise.
     fn join(&self, url: String) -> Result<Address, String> {
-        let is_plain = url.starts_with('/') && !url.starts_with("//");
+        let is_plain = url.starts_with('/');
         if is_plain && self.prefix.is_empty() && is_encoded(&url) {
             return Ok(Address { origin: Rc::clone(&self.origin), path: url });
         }

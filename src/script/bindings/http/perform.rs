@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::super::super::witness::WitnessedHop;
 use super::address::{Address, is_absolute, no_host};
 use super::detail::{FollowedHop, Outcome};
 use super::expect::Expect;
 use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
-use super::super::super::witness::WitnessedHop;
 use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
 use super::options::Options;
 use super::sample::{kind_of, sample_of};

@@ -60,10 +60,9 @@ pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> 
         Value::String(text) => text.to_str().ok().and_then(|text| parse_duration(&text)),
         other => number(other),
     };
-    parsed
-        .filter(|seconds| *seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\""))
+    parsed.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+        format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\"")
+    })
 }
 
 /// The pairs of a table of names and values, or of a list of `{ name, value }`. A table's pairs come in the order of their names, since
@@ -73,7 +72,9 @@ pub(super) fn pairs(option: &str, table: &Table) -> Result<Vec<(String, Vec<u8>)
     if table.raw_len() > 0 {
         for pair in table.sequence_values::<Value>() {
             let pair = pair.map_err(|error| error.to_string())?;
-            let Value::Table(pair) = &pair else { return Err(wrong(option, "a table of names and values, or a list of { name, value }", &pair)) };
+            let Value::Table(pair) = &pair else {
+                return Err(wrong(option, "a table of names and values, or a list of { name, value }", &pair));
+            };
             let name: Value = pair.raw_get(1).map_err(|error| error.to_string())?;
             let value: Value = pair.raw_get(2).map_err(|error| error.to_string())?;
             push_pair(option, &mut found, text(option, &name)?, &value)?;

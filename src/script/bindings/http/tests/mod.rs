@@ -48,7 +48,11 @@ fn entries(tally: &Tally) -> Vec<String> {
 
 /// Kind and message of each error.
 fn errors(tally: &Tally) -> Vec<String> {
-    let mut all: Vec<_> = tally.errors.keys().map(|error| format!("{} {} {}: {}", error.entry.method, error.entry.name, error.kind.name(), error.message)).collect();
+    let mut all: Vec<_> = tally
+        .errors
+        .keys()
+        .map(|error| format!("{} {} {}: {}", error.entry.method, error.entry.name, error.kind.name(), error.message))
+        .collect();
     all.sort();
     all
 }
@@ -123,7 +127,13 @@ fn redirects_are_named_after_the_request_and_followed_to_the_limit() {
     );
     assert_eq!(
         entries(&tally),
-        ["GET /redirect/:id 2 0", "GET /redirect/:id > GET /redirect/:id 1 1", "GET start > GET /echo 1 0", "GET start > GET /redirect/:id 1 0", "POST start 1 0"]
+        [
+            "GET /redirect/:id 2 0",
+            "GET /redirect/:id > GET /redirect/:id 1 1",
+            "GET start > GET /echo 1 0",
+            "GET start > GET /redirect/:id 1 0",
+            "POST start 1 0"
+        ]
     );
     assert_eq!(errors(&tally), ["GET /redirect/:id > GET /redirect/:id too_many_redirects: more than 1 redirects"]);
 }
@@ -149,7 +159,10 @@ fn a_sample_can_be_judged_until_the_next_request_or_wait() {
            assert(six.error_kind == "refused" and six.status == 0 and six:pass() == false and not six.ok)
            http.get("/status/503", { name = "seven" })"#,
     );
-    assert_eq!(entries(&tally), ["GET five 1 1", "GET four 1 0", "GET one 1 1", "GET seven 1 1", "GET six 1 1", "GET three 1 0", "GET two 1 0"]);
+    assert_eq!(
+        entries(&tally),
+        ["GET five 1 1", "GET four 1 0", "GET one 1 1", "GET seven 1 1", "GET six 1 1", "GET three 1 0", "GET two 1 0"]
+    );
     assert_eq!(
         errors(&tally),
         [
@@ -214,7 +227,6 @@ fn defaults_and_clients_lie_over_each_other() {
            assert(plain:find("authorization: two") and plain:find("x%-d: d") and not plain:find("x%-c"))
            assert(client:find("authorization: Bearer t") and client:find("x%-c: c") and not client:find("x%-d"))
            assert(api.batch({ "/echo" })[1].body:find("x%-c"))
-           local prefixed = http.client { host = http.get("/").url .. "echo?" }
            assert(http.client { host = http.get("/").url .. "deep" }.get("/er").body == "/deep/er")"#,
     );
 }
