@@ -21,7 +21,7 @@ pub(super) struct Expect {
     statuses: Vec<StatusRule>,
     max_time: Option<Duration>,
     /// `None` means that the header must be there, whatever it says.
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<WantedHeader>,
     /// What the body must match, and the words for it in the failure.
     patterns: Vec<(Regex, String)>,
     json: Vec<(String, serde_json::Value)>,
@@ -115,6 +115,9 @@ impl Expect {
     }
 }
 
+/// A name, and the value that it must have if it must have a certain one.
+type WantedHeader = (String, Option<Vec<u8>>);
+
 /// One status, or a hundred of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StatusRule {
@@ -189,7 +192,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn headers(value: &Value) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+fn headers(value: &Value) -> Result<Vec<WantedHeader>, String> {
     let Value::Table(table) = value else { return Err(wrong("expect.header", "a table of names and texts", value)) };
     let mut found = pairs("expect.header", table)?;
     let mut present = Vec::new();
