@@ -30,7 +30,7 @@ impl Base {
 
     /// Takes a relative URL as it is where that is safe, and encodes it otherwise.
     fn join(&self, url: String) -> Result<Address, String> {
-        let is_plain = url.starts_with('/') && !url.starts_with("//");
+        let is_plain = url.starts_with('/');
         if is_plain && self.prefix.is_empty() && is_encoded(&url) {
             return Ok(Address { origin: Rc::clone(&self.origin), path: url });
         }
@@ -89,7 +89,7 @@ impl Origins {
         }
         match base {
             Some(base) => base.join(url),
-            None => Err(format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")),
+            None => Err(no_host(&url)),
         }
     }
 
@@ -120,6 +120,16 @@ impl Origins {
         }
         origin
     }
+}
+
+/// Why a relative URL leads nowhere.
+pub(super) fn no_host(url: &str) -> String {
+    format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")
+}
+
+/// Whether a URL needs no base.
+pub(super) fn is_absolute(url: &str) -> bool {
+    absolute(url).is_some()
 }
 
 /// `http` or `https`.

@@ -21,7 +21,7 @@ pub(super) struct Expect {
     statuses: Vec<StatusRule>,
     max_time: Option<Duration>,
     /// `None` means that the header must be there, whatever it says.
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<WantedHeader>,
     /// What the body must match, and the words for it in the failure.
     patterns: Vec<(Regex, String)>,
     json: Vec<(String, serde_json::Value)>,
@@ -101,7 +101,8 @@ impl Expect {
                 }
                 "matches" => {
                     let pattern = text("expect.matches", &value)?;
-                    let compiled = compiled(lua, &pattern).map_err(|why| format!("option `expect.matches` is no regular expression: {why}"))?;
+                    let compiled =
+                        compiled(lua, &pattern).map_err(|why| format!("option `expect.matches` is no regular expression: {why}"))?;
                     self.patterns.push((compiled, format!("matches `{pattern}`")));
                 }
                 "json" => self.json = json_values(lua, &value)?,
@@ -113,6 +114,9 @@ impl Expect {
         Ok(())
     }
 }
+
+/// A name, and the value that it must have if it must have a certain one.
+type WantedHeader = (String, Option<Vec<u8>>);
 
 /// One status, or a hundred of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +165,8 @@ fn statuses(option: &str, value: &Value) -> Result<Vec<StatusRule>, String> {
 }
 
 fn status(option: &str, value: &Value) -> Result<StatusRule, String> {
-    let takes = || format!("option `{option}` must be a status such as 201, a class such as \"2xx\", or a list of them, not {}", shown(value));
+    let takes =
+        || format!("option `{option}` must be a status such as 201, a class such as \"2xx\", or a list of them, not {}", shown(value));
     if let Some(code) = number(value) {
         if code != code.trunc() || !(100.0..=999.0).contains(&code) {
             return Err(takes());
@@ -187,7 +192,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn headers(value: &Value) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+fn headers(value: &Value) -> Result<Vec<WantedHeader>, String> {
     let Value::Table(table) = value else { return Err(wrong("expect.header", "a table of names and texts", value)) };
     let mut found = pairs("expect.header", table)?;
     let mut present = Vec::new();
@@ -265,7 +270,11 @@ mod tests {
     #[test]
     fn the_body_is_searched_matched_and_read_as_json() {
         let body = r#"{"items":[{"id":7.0,"ok":true}],"name":"a.b"}"#;
-        for good in ["{ contains = 'a.b' }", "{ matches = '\"id\":[0-9.]+' }", "{ json = { ['items.0.id'] = 7, name = 'a.b', ['items.0.ok'] = true } }"] {
+        for good in [
+            "{ contains = 'a.b' }",
+            "{ matches = '\"id\":[0-9.]+' }",
+            "{ json = { ['items.0.id'] = 7, name = 'a.b', ['items.0.ok'] = true } }",
+        ] {
             assert_eq!(expect(good).unwrap().judge(&answer(200, body)), Ok(()), "{good}");
         }
         for (bad, words) in [
@@ -276,7 +285,10 @@ mod tests {
         ] {
             assert_eq!(expect(bad).unwrap().judge(&answer(200, body)), Err(words.to_owned()));
         }
-        assert_eq!(expect("{ json = { a = 1 } }").unwrap().judge(&answer(200, "{")), Err("expected json `a` to be 1, got no valid JSON".into()));
+        assert_eq!(
+            expect("{ json = { a = 1 } }").unwrap().judge(&answer(200, "{")),
+            Err("expected json `a` to be 1, got no valid JSON".into())
+        );
     }
 
     #[test]

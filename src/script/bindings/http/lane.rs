@@ -1,7 +1,10 @@
 //! What the users of one lane share: the protocol's context, parsed origins, and what the plan says of every request.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use super::address::{Address, Base, Origins};
 use super::template::{Settings, Template};
@@ -31,6 +34,7 @@ impl LaneHttp {
             origins: Origins::default(),
             http: plan.http.clone(),
             raw_names: plan.raw_names,
+            class_bases: RefCell::default(),
         };
         Ok(Self { shared: Rc::new(shared) })
     }
@@ -50,9 +54,23 @@ pub(super) struct Shared {
     /// Limits.
     pub(super) http: HttpPlan,
     raw_names: bool,
+    class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
 }
 
 impl Shared {
+    /// The base of a user class, parsed once for each class.
+    ///
+    /// # Errors
+    /// A text that names the URL.
+    pub(super) fn class_base(&self, host: &Rc<str>) -> Result<Base, String> {
+        if let Some(known) = self.class_bases.borrow().get(host) {
+            return Ok(known.clone());
+        }
+        let base = Base::parse(host).map_err(|why| format!("the host of the user class cannot be used: {why}"))?;
+        self.class_bases.borrow_mut().insert(Rc::clone(host), base.clone());
+        Ok(base)
+    }
+
     /// Whether `address` is on another host than the scenario's.
     pub(super) fn is_foreign(&self, address: &Address) -> bool {
         self.base.as_ref().is_none_or(|base| !Rc::ptr_eq(&base.origin, &address.origin) && base.origin != address.origin)

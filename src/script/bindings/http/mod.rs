@@ -35,5 +35,5 @@ mod values;
 
 /// Makes one call for `user` and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
 pub async fn perform(user: &Rc<UserState>, call: Call) -> Reply {
-    perform::perform(&user.http, call).await
+    perform::perform(&user.http, user.class_host.as_ref(), call).await
 }

@@ -25,16 +25,20 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("client", lua.create_function(client)?)?;
     natives.raw_set("detail", lua.create_function(detail)?)?;
     natives.raw_set("json", lua.create_function(read_json)?)?;
-    natives.raw_set("label", lua.create_function(|_, packed: LuaString| Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label())))?)?;
+    natives
+        .raw_set("label", lua.create_function(|_, packed: LuaString| Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label())))?)?;
     natives.raw_set("defaults", with_user(lua, context, |lua, user, options: Value| Ok(defaults(lua, user, &options)))?)?;
     natives.raw_set("judge", with_user(lua, context, |_, user, (packed, reason)| Ok(judge(user, &packed, reason)))?)?;
     natives.raw_set("cookie_get", with_user(lua, context, |_, user, (name, url)| cookie_get(user, &name, url))?)?;
     natives.raw_set("cookie_all", with_user(lua, context, |_, user, url| cookie_all(user, url))?)?;
     natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
-    natives.raw_set("cookie_clear", with_user(lua, context, |_, user, (): ()| {
-        user.jar().clear();
-        Ok(Answer::Good(true))
-    })?)?;
+    natives.raw_set(
+        "cookie_clear",
+        with_user(lua, context, |_, user, (): ()| {
+            user.jar().clear();
+            Ok(Answer::Good(true))
+        })?,
+    )?;
     Ok(natives)
 }
 
@@ -118,8 +122,8 @@ fn cookie_set(user: &UserHttp, name: &LuaString, value: &LuaString, url: Option<
 /// Where a cookie belongs: an URL as requests take it, or the user's host.
 fn cookie_url(user: &UserHttp, url: Option<String>) -> Result<url::Url, String> {
     let template = user.template(None);
-    let base = template.settings.host.as_ref().or(user.shared.base.as_ref());
-    let address: Address = user.shared.origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
+    let base = template.settings.host.as_ref().or(user.shared().base.as_ref());
+    let address: Address = user.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
     address.parsed().ok_or_else(|| format!("bad URL `{}`", address.url()))
 }
 

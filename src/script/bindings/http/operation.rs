@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Table, Value};
+use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
 
 use super::body_handle::BodyHandle;
 use super::detail::{self, Outcome};

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::address::Address;
+use super::super::super::witness::WitnessedHop;
+use super::address::{Address, is_absolute, no_host};
 use super::detail::{FollowedHop, Outcome};
 use super::expect::Expect;
 use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
@@ -18,15 +19,17 @@ use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, status};
 use crate::protocol::http::redirect::{self, NextHop};
-use crate::protocol::http::{Exchange, Request};
+use crate::protocol::http::{Exchange, Request, Version};
 use crate::stats::recorder::EntryId;
-use crate::stats::sample::FailureKind;
+use crate::stats::sample::{FailureKind, Sample};
 
 /// Makes one call for `user`. Its last hops' samples stay pending until the user's next call.
-pub(super) async fn perform(user: &UserHttp, call: Call) -> Reply {
+///
+/// `class_host` is the base URL of the user's class, where that has one of its own.
+pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call: Call) -> Reply {
     user.finish_samples();
     let kind = match call.kind {
-        CallKind::One(wanted) => match Prepared::new(user, wanted) {
+        CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
             Ok(request) => ReplyKind::One(Box::new(request.run(user).await)),
             Err(mistake) => ReplyKind::Mistake(mistake),
         },
@@ -34,7 +37,7 @@ pub(super) async fn perform(user: &UserHttp, call: Call) -> Reply {
             let prepared: Result<Vec<_>, _> = all
                 .into_iter()
                 .enumerate()
-                .map(|(place, wanted)| Prepared::new(user, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
+                .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
                 .collect();
             match prepared {
                 Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user)).collect()).await),
@@ -66,11 +69,15 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(user: &UserHttp, wanted: Wanted) -> Result<Self, String> {
+    fn new(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted) -> Result<Self, String> {
         let Wanted { method, url, name, options, client } = wanted;
         let template = user.template(client);
-        let base = template.settings.host.as_ref().or(user.shared.base.as_ref());
-        let address = user.shared.origins.resolve(url, base)?;
+        let of_class = class_host.map(|host| user.shared().class_base(host)).transpose().inspect_err(|why| user.misuse(why))?;
+        let base = template.settings.host.as_ref().or(of_class.as_ref()).or(user.shared().base.as_ref());
+        if base.is_none() && !is_absolute(&url) {
+            user.misuse(&no_host(&url));
+        }
+        let address = user.shared().origins.resolve(url, base)?;
         let mut prepared = Self::usual(user, template, method, address);
         prepared.name = name;
         if let Some(options) = options {
@@ -95,8 +102,8 @@ impl Prepared {
             body: None,
             cookies: Vec::new(),
             uses_jar: settings.uses_jar.unwrap_or(true),
-            timeout: settings.timeout.unwrap_or(user.shared.http.request_timeout),
-            redirects: settings.redirects.unwrap_or(user.shared.http.redirects),
+            timeout: settings.timeout.unwrap_or(user.shared().http.request_timeout),
+            redirects: settings.redirects.unwrap_or(user.shared().http.redirects),
             discard: settings.discard.unwrap_or(false),
             expect: settings.expect.clone(),
             template,
@@ -143,10 +150,10 @@ impl Prepared {
             name: self.name.take(),
             began: Instant::now(),
             followed: Vec::new(),
-            is_foreign: user.shared.is_foreign(&self.address),
+            is_foreign: user.shared().is_foreign(&self.address),
         };
         loop {
-            let entry = user.recorder.borrow_mut().entry(&self.method, &chain.name_of(&self, user));
+            let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
             let timeout = if chain.followed.is_empty() { self.timeout } else { self.timeout.saturating_sub(chain.began.elapsed()) };
             let exchange = self.hop(user, entry, timeout).await;
@@ -156,7 +163,9 @@ impl Prepared {
             let next = self.next_hop(user, &exchange);
             match next {
                 Some((next, address)) if chain.followed.len() < self.redirects as usize => {
-                    user.record(entry, &sample_of(&exchange), None);
+                    let sample = sample_of(&exchange);
+                    user.record(entry, &sample, None);
+                    self.show(user, &chain, &exchange, 0, sample, None);
                     chain.follow(&self, user, &exchange);
                     self.turn_to(next, address);
                 }
@@ -179,7 +188,7 @@ impl Prepared {
             has_host: self.has_host,
             body: self.body.as_deref(),
             timeout,
-            body_limit: user.shared.http.body_limit,
+            body_limit: user.shared().http.body_limit,
             decode: true,
             discard: self.discard,
         };
@@ -213,7 +222,7 @@ impl Prepared {
             return None;
         }
         let next = redirect::next_hop(&self.method, exchange.status, exchange.headers.get("location"), &self.address.parsed()?)?;
-        let address = user.shared.origins.resolve(next.url.as_str().to_owned(), None).ok()?;
+        let address = user.shared().origins.resolve(next.url.as_str().to_owned(), None).ok()?;
         Some((next, address))
     }
 
@@ -242,7 +251,9 @@ impl Prepared {
         let mut sample = sample_of(&exchange);
         let failure = self.failure_of(&exchange, is_over_limit);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
-        let id = user.keep_pending(entry, sample, failure.as_ref().map(|(_, message)| message.clone()));
+        let message = failure.as_ref().map(|(_, message)| message.clone());
+        let id = user.keep_pending(entry, sample.clone(), message.clone());
+        self.show(user, &chain, &exchange, id, sample, message);
         Outcome {
             id,
             status: if exchange.failure.is_some() { 0 } else { exchange.status },
@@ -254,6 +265,24 @@ impl Prepared {
             is_discarded: self.discard,
             is_foreign: chain.is_foreign,
         }
+    }
+
+    /// Shows a hop to the witness of `check`.
+    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: Sample, message: Option<Cow<'static, str>>) {
+        user.show(|| WitnessedHop {
+            id,
+            method: self.method.to_string(),
+            url: self.address.url(),
+            name: chain.name_of(self, user).into_owned(),
+            version: match exchange.version {
+                _ if exchange.status == 0 => "",
+                Version::Http10 => "HTTP/1.0",
+                Version::Http11 => "HTTP/1.1",
+                Version::Http2 => "HTTP/2",
+            },
+            sample,
+            message: message.map(Cow::into_owned),
+        });
     }
 
     fn failure_of(&self, exchange: &Exchange, is_over_limit: bool) -> Option<(FailureKind, Cow<'static, str>)> {
@@ -285,16 +314,16 @@ impl Chain {
     fn name_of<'a>(&'a self, request: &'a Prepared, user: &UserHttp) -> Cow<'a, str> {
         match &self.name {
             Some(name) if !self.followed.is_empty() => {
-                Cow::Owned(format!("{name} > {} {}", request.method, user.shared.name_of(&request.address)))
+                Cow::Owned(format!("{name} > {} {}", request.method, user.shared().name_of(&request.address)))
             }
             Some(name) => Cow::Borrowed(name),
-            None => user.shared.name_of(&request.address),
+            None => user.shared().name_of(&request.address),
         }
     }
 
     /// Notes a hop that is followed.
     fn follow(&mut self, request: &Prepared, user: &UserHttp, exchange: &Exchange) {
-        self.name.get_or_insert_with(|| user.shared.name_of(&request.address).into_owned());
+        self.name.get_or_insert_with(|| user.shared().name_of(&request.address).into_owned());
         let (method, url, total) = (request.method.clone(), request.address.url(), exchange.timings.total);
         self.followed.push(FollowedHop { method, url, status: exchange.status, total });
     }

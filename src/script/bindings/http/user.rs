@@ -5,12 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::super::super::context::LaneState;
-use super::address::{Address, Base};
+use super::super::super::witness::WitnessedHop;
+use super::address::Address;
 use super::lane::Shared;
-use super::template::{Settings, Template};
+use super::template::Template;
 use crate::protocol::http::cookies::Jar;
 use crate::protocol::http::{Connections, Headers};
-use crate::stats::recorder::{EntryId, Recorder};
+use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
 /// What one user has: connections, cookies, defaults, and the samples that are not final yet.
@@ -18,8 +19,7 @@ use crate::stats::sample::{FailureKind, Sample};
 /// Dropped, it records the samples that are still pending.
 #[derive(Debug)]
 pub struct UserHttp {
-    pub(super) shared: Rc<Shared>,
-    pub(super) recorder: Rc<RefCell<Recorder>>,
+    lane: Rc<LaneState>,
     pub(super) connections: Connections,
     jar: RefCell<Jar>,
     defaults: RefCell<Option<Rc<Template>>>,
@@ -34,16 +34,9 @@ impl UserHttp {
     /// Nothing yet.
     #[must_use]
     pub fn new(lane: &Rc<LaneState>) -> Self {
-        Self::with(Rc::clone(&lane.http.shared), Rc::clone(&lane.recorder))
-    }
-
-    /// A user of a lane.
-    pub(super) fn with(shared: Rc<Shared>, recorder: Rc<RefCell<Recorder>>) -> Self {
-        let connections = Connections::new(Rc::clone(&shared.context));
         Self {
-            shared,
-            recorder,
-            connections,
+            lane: Rc::clone(lane),
+            connections: Connections::new(Rc::clone(&lane.http.shared.context)),
             jar: RefCell::default(),
             defaults: RefCell::default(),
             merged: RefCell::default(),
@@ -54,23 +47,13 @@ impl UserHttp {
         }
     }
 
-    /// Gives this user another host for relative URLs than the scenario's: the `host` of its class.
-    ///
-    /// # Errors
-    /// A text that names the URL.
-    pub fn set_host(&self, url: &str) -> Result<(), String> {
-        let settings = Settings { host: Some(Base::parse(url)?), ..Settings::default() };
-        self.add_defaults(&Template::new(settings, Vec::new()));
-        Ok(())
-    }
-
     /// Makes pending samples final: the next request, a wait, or the end of an iteration has come.
     pub fn finish_samples(&self) {
         let mut pending = self.pending.borrow_mut();
         if pending.is_empty() {
             return;
         }
-        let mut recorder = self.recorder.borrow_mut();
+        let mut recorder = self.lane.recorder.borrow_mut();
         for waiting in pending.drain(..) {
             recorder.record(waiting.entry, &waiting.sample, waiting.message.as_deref());
         }
@@ -87,6 +70,28 @@ impl UserHttp {
         (self.requests.take(), self.answered.take())
     }
 
+    /// What the lane's users share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.lane.http.shared
+    }
+
+    /// The entry of (method, name).
+    pub(super) fn entry(&self, method: &str, name: &str) -> EntryId {
+        self.lane.recorder.borrow_mut().entry(method, name)
+    }
+
+    /// Shows a finished hop to the witness of `check`, where there is one.
+    pub(super) fn show(&self, hop: impl FnOnce() -> WitnessedHop) {
+        if let Some(witness) = &self.lane.witness {
+            witness.hop(hop());
+        }
+    }
+
+    /// Notes that the script cannot run without what the plan does not have.
+    pub(super) fn misuse(&self, why: &str) {
+        self.lane.misuse.borrow_mut().get_or_insert_with(|| why.to_owned());
+    }
+
     /// Counts one hop.
     pub(super) fn count(&self, is_answered: bool) {
         self.requests.set(self.requests.get() + 1);
@@ -96,7 +101,7 @@ impl UserHttp {
     /// Counts one hop whose sample is final at once.
     pub(super) fn record(&self, entry: EntryId, sample: &Sample, message: Option<&str>) {
         self.count(sample.status != 0);
-        self.recorder.borrow_mut().record(entry, sample, message);
+        self.lane.recorder.borrow_mut().record(entry, sample, message);
     }
 
     /// Keeps the sample of a request's last hop until it is final; gives the number by which the script can change it until then.
@@ -120,6 +125,9 @@ impl UserHttp {
         if is_judgement {
             waiting.sample.failure = reason.is_some().then_some(FailureKind::Script);
             waiting.message = reason.map(Cow::Owned);
+            if let Some(witness) = &self.lane.witness {
+                witness.judgement(id, &waiting.sample, waiting.message.as_deref());
+            }
         }
         is_judgement
     }
@@ -128,7 +136,7 @@ impl UserHttp {
     pub(super) fn add_defaults(&self, template: &Template) {
         let all = match &*self.defaults.borrow() {
             Some(defaults) => template.over(defaults),
-            None => template.over(&self.shared.usual),
+            None => template.over(&self.shared().usual),
         };
         self.defaults.replace(Some(Rc::new(all)));
         self.merged.replace(None);
@@ -138,7 +146,7 @@ impl UserHttp {
     pub(super) fn template(&self, client: Option<Rc<Template>>) -> Rc<Template> {
         let defaults = self.defaults.borrow();
         match (client, &*defaults) {
-            (None, None) => Rc::clone(&self.shared.usual),
+            (None, None) => Rc::clone(&self.shared().usual),
             (None, Some(defaults)) => Rc::clone(defaults),
             (Some(client), None) => client,
             (Some(client), Some(defaults)) => {
