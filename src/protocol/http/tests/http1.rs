@@ -212,6 +212,22 @@ fn a_closed_port_refuses() {
 }
 
 #[test]
+fn a_name_that_does_not_exist_fails_by_its_name() {
+    run(async {
+        let origin = Rc::new(Origin::parse("http://nowhere.invalid").unwrap());
+        let user =
+            Connections::new(Rc::new(Context::new(Settings { connect_timeout: Duration::from_secs(2), ..Settings::default() }).unwrap()));
+        let request = get(&origin);
+        let (first, second) = tokio::join!(exchange(&user, &request), exchange(&user, &request));
+        for exchange in [first, second] {
+            assert_eq!((kind(&exchange), exchange.was_sent), (Some(FailureKind::Dns), false), "{exchange:?}");
+            assert!(message(&exchange).starts_with("look-up of `nowhere.invalid` failed: "), "{exchange:?}");
+            assert!(exchange.timings.dns.is_some() && exchange.timings.connect.is_none());
+        }
+    });
+}
+
+#[test]
 fn a_stalled_answer_times_out_in_time() {
     for answer in [&b""[..], b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhell"] {
         run(async {
