@@ -18,7 +18,7 @@ local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
 local setmetatable, tostring, type, load = setmetatable, tostring, type, load
-local floor, gsub, rep = math.floor, string.gsub, string.rep
+local gsub, rep = string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage
@@ -190,18 +190,7 @@ end
 
 local maths = pick(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi pow rad sin sinh sqrt tan tanh")
 
-local NO_RANDOM = "random numbers belong to a user: draw them in on_start or a task, not while the script is loaded"
-
-function maths.random(low, high)
-  if low == nil then
-    return native.random_unit() or error(NO_RANDOM, 2)
-  end
-  if high == nil then low, high = 1, low end
-  if type(low) ~= "number" or type(high) ~= "number" then error("math.random: numbers are needed", 2) end
-  low, high = floor(low), floor(high)
-  if not (low <= high and high - low < 2 ^ 53) then error("math.random: the interval is empty or too wide", 2) end
-  return native.random_int(low, high) or error(NO_RANDOM, 2)
-end
+maths.random = native.math_random
 
 function maths.randomseed() error("math.randomseed: each user has a generator that is seeded from the run's seed (--seed)", 2) end
 

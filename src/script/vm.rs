@@ -322,7 +322,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
             })
         })?,
     )?;
-    bindings::add_random(lua, &native, context)?;
+    native.set("math_random", bindings::random::math_random(lua, context)?)?;
     add_library(lua, &native, context)?;
     add_source(lua, &native, sources)?;
     Ok(native)
