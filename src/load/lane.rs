@@ -238,10 +238,14 @@ impl<L: LaneWorkload> Running<L> {
     }
 
     fn report_if_due(&mut self, elapsed: Duration) {
-        if elapsed.as_secs() > self.second {
+        while self.second < elapsed.as_secs() {
             let report = self.report(false);
-            self.second = elapsed.as_secs();
+            self.second += 1;
             self.send(report);
+            // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
+            if self.second < elapsed.as_secs() {
+                self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(self.second)));
+            }
         }
     }
 
@@ -332,3 +336,86 @@ const STARTS_IN_A_TURN: u32 = 64;
 const UNSENT_REPORTS: usize = 60;
 const LAG_INTERVAL: Duration = Duration::from_millis(10);
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{LaneWorkload, Step, VirtualUser};
+    use super::*;
+    use crate::plan::{HttpPlan, LoadProfile, RunId, TagFilter};
+    use crate::stats::series::LAG_LIMIT;
+
+    /// Users that are never made.
+    struct Nobody;
+
+    impl LaneWorkload for Nobody {
+        type User = Nobody;
+
+        fn begin(&self, _zero: Instant) {}
+
+        fn misuse(&self) -> Option<String> {
+            None
+        }
+
+        fn new_user(&self, _start: UserStart) -> Result<Nobody, String> {
+            Err("nobody".to_owned())
+        }
+    }
+
+    impl VirtualUser for Nobody {
+        async fn on_start(&mut self) -> Step {
+            Step::default()
+        }
+
+        async fn iterate(&mut self) -> Step {
+            Step::default()
+        }
+
+        async fn on_stop(&mut self) -> Step {
+            Step::default()
+        }
+
+        fn think_time(&mut self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn rest(&mut self, _pause: Duration) {}
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            run: RunId(1),
+            seed: 1,
+            scenario: String::new(),
+            host: None,
+            classes: Vec::new(),
+            profile: LoadProfile::plain(0, 1.0, None),
+            thresholds: Vec::new(),
+            tags: TagFilter::default(),
+            env: BTreeMap::new(),
+            stop_timeout: Duration::from_secs(1),
+            names_limit: 10,
+            raw_names: false,
+            error_backoff: true,
+            http: HttpPlan::default(),
+        }
+    }
+
+    #[test]
+    fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
+        let plan = Arc::new(plan());
+        let (sender, mut reports) = mpsc::channel(8);
+        let lane = Lane::new(Nobody, 0, plan.clone(), SlotSet::all(), recorder_for(&plan), sender);
+        let mut running = Running::new(lane, Instant::now());
+        running.report_if_due(Duration::from_millis(1_001));
+        running.report_if_due(Duration::from_millis(4_200));
+        let mut lateness = Vec::new();
+        while let Ok(report) = reports.try_recv() {
+            lateness.push((report.tally.second, report.tally.lag.spread.max));
+        }
+        let millis = Duration::from_millis;
+        assert_eq!(lateness, [(0, millis(0)), (1, millis(0)), (2, millis(2_200)), (3, millis(1_200))]);
+        assert!(millis(1_200) > LAG_LIMIT);
+    }
+}
