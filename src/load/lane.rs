@@ -239,10 +239,14 @@ impl<L: LaneWorkload> Running<L> {
     }
 
     fn report_if_due(&mut self, elapsed: Duration) {
-        if elapsed.as_secs() > self.second {
+        while self.second < elapsed.as_secs() {
             let report = self.report(false);
-            self.second = elapsed.as_secs();
+            self.second += 1;
             self.send(report);
+            // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
+            if self.second < elapsed.as_secs() {
+                self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(self.second)));
+            }
         }
     }
 

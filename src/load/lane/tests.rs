@@ -362,3 +362,21 @@ fn a_jump_to_many_users_starts_them_all_at_its_moment() {
         assert!(starts.iter().all(|&(at, _)| at <= 10), "{:?}", starts.last());
     });
 }
+
+#[test]
+fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
+    let plan = Arc::new(plan(&[], None));
+    let (sender, mut reports) = mpsc::channel(8);
+    let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), misuse: None };
+    let lane = Lane::new(users, 0, plan.clone(), SlotSet::all(), recorder_for(&plan), sender);
+    let mut running = Running::new(lane, Instant::now());
+    running.report_if_due(Duration::from_millis(1_001));
+    running.report_if_due(Duration::from_millis(4_200));
+    let mut lateness = Vec::new();
+    while let Ok(report) = reports.try_recv() {
+        lateness.push((report.tally.second, report.tally.lag.spread.max));
+    }
+    let millis = Duration::from_millis;
+    assert_eq!(lateness, [(0, millis(0)), (1, millis(0)), (2, millis(2_200)), (3, millis(1_200))]);
+    assert!(millis(1_200) > crate::stats::series::LAG_LIMIT);
+}

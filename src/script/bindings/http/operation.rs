@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::time::Instant;
 
 use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
 
@@ -16,6 +17,8 @@ use super::values::{did_you_mean, kind_of, number, scalar, text};
 #[derive(Debug)]
 pub struct Call {
     pub(super) kind: CallKind,
+    /// When the script asked: what is made of its values from here on, such as a body of JSON, is part of the request's duration.
+    pub(super) asked: Instant,
 }
 
 /// What a call asks for.
@@ -47,14 +50,15 @@ impl Call {
     /// # Errors
     /// The caller's mistake, as a text; it is raised at the caller's line.
     pub fn from_lua(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        let asked = Instant::now();
         let mut next = || values.pop_front().unwrap_or(Value::Nil);
         let (method, url, options) = (next(), next(), next());
         if number(&method) == Some(0.0) {
             let client = client_of(&options)?;
-            return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?) });
+            return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?), asked });
         }
         let client = client_of(&next())?;
-        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?) })
+        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?), asked })
     }
 }
 
@@ -64,7 +68,7 @@ impl Call {
     pub fn usual(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
         let method = Cow::Borrowed(*METHODS.get((method as usize).wrapping_sub(1))?);
         let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
-        Some(Self { kind: CallKind::One(wanted) })
+        Some(Self { kind: CallKind::One(wanted), asked: Instant::now() })
     }
 }
 

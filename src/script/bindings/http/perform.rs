@@ -19,7 +19,7 @@ use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, status};
 use crate::protocol::http::redirect::{self, NextHop};
-use crate::protocol::http::{Exchange, Request, Version};
+use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Request, Version};
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
@@ -30,7 +30,7 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
     user.finish_samples();
     let kind = match call.kind {
         CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
-            Ok(request) => ReplyKind::One(request.run(user).await),
+            Ok(request) => ReplyKind::One(request.run(user, call.asked).await),
             Err(mistake) => ReplyKind::Mistake(mistake),
         },
         CallKind::Batch(all) => {
@@ -40,7 +40,7 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
                 .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
                 .collect();
             match prepared {
-                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user)).collect()).await),
+                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user, call.asked)).collect()).await),
                 Err(mistake) => ReplyKind::Mistake(mistake),
             }
         }
@@ -145,18 +145,20 @@ impl Prepared {
     }
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
-    async fn run(mut self, user: &UserHttp) -> Outcome {
+    async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
         let mut chain = Chain {
             name: self.name.take(),
-            began: Instant::now(),
+            asked,
             followed: Vec::new(),
             is_foreign: user.shared().is_foreign(&self.address),
         };
         loop {
             let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
-            let timeout = if chain.followed.is_empty() { self.timeout } else { self.timeout.saturating_sub(chain.began.elapsed()) };
-            let mut exchange = self.hop(user, entry, timeout).await;
+            let hop_asked = if chain.followed.is_empty() { asked } else { Instant::now() };
+            let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
+            let mut exchange = self.hop(user, entry, hop_asked, timeout).await;
+            self.name_whole_limit(&mut exchange);
             if self.uses_jar {
                 user.take_cookies(&self.address, &exchange.headers);
             }
@@ -177,7 +179,7 @@ impl Prepared {
         }
     }
 
-    async fn hop(&self, user: &UserHttp, entry: EntryId, timeout: Duration) -> Exchange {
+    async fn hop(&self, user: &UserHttp, entry: EntryId, asked: Instant, timeout: Duration) -> Exchange {
         let block = self.block.as_deref().unwrap_or(&self.template.block);
         let with_cookies = self.block_with_cookies(user, block);
         let request = Request {
@@ -187,12 +189,20 @@ impl Prepared {
             headers: with_cookies.as_deref().unwrap_or(block),
             has_host: self.has_host,
             body: self.body.as_deref(),
+            asked: Some(asked),
             timeout,
             body_limit: user.shared().http.body_limit,
             decode: true,
             discard: self.discard,
         };
         in_flight::exchange(user, &request, entry).await
+    }
+
+    /// A hop behind redirects has what is left of the time; its error names the limit that a person set, so that such errors are one.
+    fn name_whole_limit(&self, exchange: &mut Exchange) {
+        if let Some(failure) = exchange.failure.as_mut().filter(|failure| failure.kind == ClientFailure::Timeout) {
+            *failure = Failure::timeout(self.timeout);
+        }
     }
 
     /// The header block with the jar's and the request's own cookies, if there are any. A header that the script spells out wins over the jar.
@@ -305,7 +315,8 @@ impl Prepared {
 struct Chain {
     /// The request's name; the default one only once a redirect was followed.
     name: Option<String>,
-    began: Instant,
+    /// When the script asked.
+    asked: Instant,
     followed: Vec<FollowedHop>,
     is_foreign: bool,
 }
