@@ -129,8 +129,7 @@ fn run_script(start: &Start) -> Result<u8, Failure> {
     let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
-    let printer =
-        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
+    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let outcome = runtime()?.block_on(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);

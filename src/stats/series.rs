@@ -230,7 +230,7 @@ fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
 /// delay to this extent.
-const LAG_LIMIT: Duration = Duration::from_millis(50);
+pub const LAG_LIMIT: Duration = Duration::from_millis(50);
 
 /// How far back the current rates and percentiles look.
 pub const WINDOW_SECONDS: u64 = 10;
