@@ -146,16 +146,12 @@ impl Prepared {
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
     async fn run(mut self, user: &UserHttp) -> Outcome {
-        let mut chain = Chain {
-            name: self.name.take(),
-            began: Instant::now(),
-            followed: Vec::new(),
-            is_foreign: user.shared().is_foreign(&self.address),
-        };
+        let mut chain =
+            Chain { name: self.name.take(), began: None, followed: Vec::new(), is_foreign: user.shared().is_foreign(&self.address) };
         loop {
             let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
-            let timeout = if chain.followed.is_empty() { self.timeout } else { self.timeout.saturating_sub(chain.began.elapsed()) };
+            let timeout = chain.began.map_or(self.timeout, |began| self.timeout.saturating_sub(began.elapsed()));
             let mut exchange = self.hop(user, entry, timeout).await;
             if self.uses_jar {
                 user.take_cookies(&self.address, &exchange.headers);
@@ -305,7 +301,8 @@ impl Prepared {
 struct Chain {
     /// The request's name; the default one only once a redirect was followed.
     name: Option<String>,
-    began: Instant,
+    /// When the first hop was asked for; known once it is followed.
+    began: Option<Instant>,
     followed: Vec<FollowedHop>,
     is_foreign: bool,
 }
@@ -325,6 +322,10 @@ impl Chain {
     /// Notes a hop that is followed.
     fn follow(&mut self, request: &Prepared, user: &UserHttp, exchange: &Exchange) {
         self.name.get_or_insert_with(|| user.shared().name_of(&request.address).into_owned());
+        self.began.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_sub(exchange.timings.total).unwrap_or(now)
+        });
         let (method, url, total) = (request.method.clone(), request.address.url(), exchange.timings.total);
         self.followed.push(FollowedHop { method, url, status: exchange.status, total });
     }
