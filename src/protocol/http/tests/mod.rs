@@ -3,6 +3,7 @@
 //! A raw server is a thread that handles each connection with blocking calls and ends with the test.
 
 mod differential;
+mod dns;
 mod http1;
 mod secure;
 
