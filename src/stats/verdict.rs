@@ -273,7 +273,7 @@ mod tests {
             ("http_req_waiting", "max < 51ms", "50.00ms", true),
             ("http_req_waiting{method:GET}", "min > 1ms", "500us", false),
             ("http_req_failed", "rate < 1%", "0.99%", true),
-            ("http_req_failed{method:POST}", "rate < 1%", "50.00%", false),
+            ("http_req_failed{method:POST}", "rate < 1%", "100.00%", false),
             ("http_req_failed", "count < 2", "1", true),
             ("http_reqs", "rate > 10", "10.200", true),
             ("data_received", "count < 1MB", "100.0kB", true),
