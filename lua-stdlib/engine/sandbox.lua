@@ -23,7 +23,7 @@ local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yiel
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage
 
-local TOKEN, FAILED = native.token, native.failed
+local TOKEN, FAILED, take = native.token, native.failed, native.take
 local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
 local LONGEST_REPEAT = 64 * 1024 * 1024
 local LONGEST_SEARCH = 1e8 -- steps
@@ -57,17 +57,18 @@ function engine.must_run(what, level)
   end
 end
 
-local function finish(first, ...)
-  if first == FAILED then error((...), 3) end
-  return first, ...
+local function finish(first, second, third, fourth, fifth, sixth)
+  if first == FAILED then error(second, 3) end
+  return first, second, third, fourth, fifth, sixth
 end
 
-function engine.call(operation, ...)
+-- `take` gives what the lane answered: the values that it is called with, or those that wait for it.
+function engine.call(operation, first, second, third, fourth)
   if is_loading then
     error("a request, a wait or a sleep is not possible while the script is loaded: put it into on_start or a task", 3)
   end
   if not isyieldable() then error(IN_CALLBACK, 3) end
-  return finish(yield(TOKEN, operation, ...))
+  return finish(take(yield(TOKEN, operation, first, second, third, fourth)))
 end
 
 function engine.nearest(name, list) return native.nearest(tostring(name), list) end

@@ -195,7 +195,7 @@ impl ScriptUser {
     /// Does what a coroutine asked for. Nothing of Lua is held here.
     async fn perform(&mut self, request: Request) -> Answer {
         match request {
-            Request::Http(call) => return Answer::Http(http::perform(&self.state, *call).await),
+            Request::Http(call) => return Answer::Http(http::perform(&self.state, call).await),
             Request::Sleep(pause) => self.sleep(pause).await,
             Request::Wait => {
                 let pause = self.think_time();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::super::witness::WitnessedHop;
 use super::address::{Address, is_absolute, no_host};
-use super::detail::{FollowedHop, Outcome};
+use super::detail::{self, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
 use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
 use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
@@ -30,7 +30,7 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
     user.finish_samples();
     let kind = match call.kind {
         CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
-            Ok(request) => ReplyKind::One(Box::new(request.run(user, call.asked).await)),
+            Ok(request) => ReplyKind::One(request.run(user, call.asked).await),
             Err(mistake) => ReplyKind::Mistake(mistake),
         },
         CallKind::Batch(all) => {
@@ -167,13 +167,13 @@ impl Prepared {
                 Some((next, address)) if chain.followed.len() < self.redirects as usize => {
                     let sample = sample_of(&exchange);
                     user.record(entry, &sample, None);
-                    self.show(user, &chain, &exchange, 0, sample, None);
+                    self.show(user, &chain, &exchange, 0, &sample, None);
                     chain.follow(&self, user, &exchange);
                     self.turn_to(next, address);
                 }
                 next => {
                     let is_over_limit = next.is_some() && self.redirects > 0;
-                    return self.finish(user, entry, exchange, chain, is_over_limit);
+                    return self.finish(user, entry, &mut exchange, &chain, is_over_limit);
                 }
             }
         }
@@ -257,28 +257,29 @@ impl Prepared {
     }
 
     /// Judges the last hop and keeps its sample pending.
-    fn finish(self, user: &UserHttp, entry: EntryId, exchange: Exchange, chain: Chain, is_over_limit: bool) -> Outcome {
-        let mut sample = sample_of(&exchange);
-        let failure = self.failure_of(&exchange, is_over_limit);
+    fn finish(&self, user: &UserHttp, entry: EntryId, exchange: &mut Exchange, chain: &Chain, is_over_limit: bool) -> Outcome {
+        let failure = self.failure_of(exchange, is_over_limit);
+        let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());
-        let id = user.keep_pending(entry, sample.clone(), message.clone());
-        self.show(user, &chain, &exchange, id, sample, message);
-        Outcome {
+        let id = user.next_id();
+        self.show(user, chain, exchange, id, &sample, message.as_deref());
+        user.keep_pending(id, entry, sample, message);
+        let status = if exchange.failure.is_some() { 0 } else { exchange.status };
+        let (packed, large_body) = detail::pack(Parts {
             id,
-            status: if exchange.failure.is_some() { 0 } else { exchange.status },
-            failure,
-            method: self.method,
-            address: self.address,
-            history: chain.followed,
+            method: &self.method,
+            address: &self.address,
+            history: &chain.followed,
             exchange,
             is_discarded: self.discard,
             is_foreign: chain.is_foreign,
-        }
+        });
+        Outcome { status, failure, packed, large_body }
     }
 
     /// Shows a hop to the witness of `check`.
-    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: Sample, message: Option<Cow<'static, str>>) {
+    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: &Sample, message: Option<&str>) {
         user.show(|| WitnessedHop {
             id,
             method: self.method.to_string(),
@@ -290,8 +291,8 @@ impl Prepared {
                 Version::Http11 => "HTTP/1.1",
                 Version::Http2 => "HTTP/2",
             },
-            sample,
-            message: message.map(Cow::into_owned),
+            sample: sample.clone(),
+            message: message.map(str::to_owned),
         });
     }
 
