@@ -190,6 +190,7 @@ mod tests {
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
     use super::super::snapshot::HistoryPoint;
     use super::super::table::{SnapshotContext, Table};
+    use super::super::tally::Tally;
     use super::*;
     use crate::plan::ThresholdPlan;
 
@@ -222,8 +223,7 @@ mod tests {
             recorder.metric(metric, value);
         }
         let mut table = Table::new(Limits::default());
-        table.merge(&recorder.take(0));
-        table.note_second(0, 7, false);
+        table.merge(&Tally { users: 7, ..recorder.take(0) });
         table.snapshot(SnapshotContext { elapsed: Duration::from_secs(10), users: 5, ..SnapshotContext::default() })
     }
 
