@@ -4,6 +4,8 @@
 
 mod differential;
 mod http1;
+mod phases;
+mod reuse;
 mod secure;
 
 use std::io::{Read, Write};
