@@ -258,10 +258,12 @@ impl<L: LaneWorkload> Running<L> {
             && self.level == self.shape.users_at(elapsed)
             && self.shape.end().is_none()
             && self.shape.next_change(elapsed).is_none();
+        let users = self.users.count() as u64;
+        let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
         LaneReport {
             lane: self.lane.number,
-            tally: self.lane.recorder.borrow_mut().take(self.second),
-            users: self.users.count() as u64,
+            tally,
+            users,
             is_exhausted,
             is_finished,
             panics: self.panics,

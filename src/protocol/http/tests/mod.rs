@@ -5,6 +5,8 @@
 mod differential;
 mod dns;
 mod http1;
+mod phases;
+mod reuse;
 mod secure;
 
 use std::io::{Read, Write};
