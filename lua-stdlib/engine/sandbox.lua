@@ -14,10 +14,11 @@
 ---    engine.nearest(name, list)        the nearest name of a list, or nil.
 ---    engine.later(module, name, list)  functions that say that this version does not have them.
 ---    engine.lock(table, describe)      makes a table read-only; `describe(key)` gives the error's text.
+---    engine.lock_library(name, table)  the same for a library; what it does not have raises as well, with the nearest right name.
 local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
-local setmetatable, tostring, type, load = setmetatable, tostring, type, load
+local setmetatable, tonumber, tostring, type, load = setmetatable, tonumber, tostring, type, load
 local floor, gsub, rep = math.floor, string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
@@ -180,6 +181,7 @@ end
 for _, name in ipairs { "find", "match", "gmatch", "gsub" } do bound(name) end
 
 function strings.rep(text, count, separator)
+  count = tonumber(count) or count
   if type(count) == "number" and count > 0 then
     local length = #tostring(text) + (separator and #tostring(separator) or 0)
     if length * count > LONGEST_REPEAT then error("string.rep: the result would be longer than 64 MiB", 2) end
@@ -250,6 +252,21 @@ local function read_only(name)
   return function(key) return "module `" .. name .. "` is read-only: cannot set `" .. key .. "`" end
 end
 
+function engine.lock_library(name, library)
+  local names = {}
+  for key in next, library do names[#names + 1] = key end
+  table.sort(names)
+  local _, inner = engine.lock(library, read_only(name))
+  if getmetatable(inner) then return end
+  setmetatable(inner, {
+    __index = function(_, key)
+      local near = engine.nearest(key, names)
+      local hint = near and (", did you mean `" .. near .. "`?") or (": it has " .. table.concat(names, ", "))
+      error("module `" .. name .. "` has no `" .. tostring(key) .. "`" .. hint, 2)
+    end,
+  })
+end
+
 function environment.require(name)
   if type(name) ~= "string" then error("require: a name is needed, not a " .. type(name), 2) end
   if loaded[name] ~= nil then return loaded[name] end
@@ -265,7 +282,7 @@ function environment.require(name)
   local module
   if is_library then
     module = chunk(natives, engine)
-    if type(module) == "table" then engine.lock(module, read_only(name)) end
+    if type(module) == "table" then engine.lock_library(name, module) end
   else
     module = chunk(name)
   end

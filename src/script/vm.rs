@@ -304,10 +304,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     )?;
     native.set(
         "print",
-        lua.create_function(|_, text: mlua::LuaString| {
-            log::info!(target: "script", "{}", text.to_string_lossy());
-            Ok(())
-        })?,
+        bindings::log::print(lua, context)?,
     )?;
     native.set(
         "error_text",
