@@ -130,8 +130,7 @@ fn run_script(start: &Start) -> Result<u8, Failure> {
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
-    let printer =
-        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
+    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let outcome = runtime()?.block_on(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);
@@ -282,8 +281,7 @@ fn new_script(path: &Path) -> Result<u8, Failure> {
 
 fn serve_target(start: &Start) -> Result<u8, Failure> {
     let bind = start.settings.target_bind;
-    let target = Target::start(bind)
-        .map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}; --bind names another address")))?;
+    let target = Target::start(bind).map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}; --bind names another address")))?;
     start.screen.print(&format!("the demo target listens on {}\n", target.url()));
     runtime()?.block_on(async {
         Signals::new()?.next().await;
@@ -350,9 +348,11 @@ fn random_number() -> u64 {
 
 /// An error with its causes. Where an error's own text ends with its cause's, the cause is not said twice.
 fn whole_text(error: &anyhow::Error) -> String {
-    error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |text, cause| {
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
-    })
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 /// Why a command ended early.
@@ -380,11 +380,8 @@ mod tests {
 
     #[test]
     fn a_cause_is_said_once() {
-        let read = crate::config::ConfigError::Read {
-            path: "x.toml".into(),
-            named_by: "--config",
-            source: std::io::Error::other("no luck"),
-        };
+        let read =
+            crate::config::ConfigError::Read { path: "x.toml".into(), named_by: "--config", source: std::io::Error::other("no luck") };
         assert_eq!(whole_text(&read.into()), "cannot read `x.toml`, named by `--config`: no luck");
         let other = anyhow::Error::new(std::io::Error::other("no luck")).context("start the target");
         assert_eq!(whole_text(&other), "start the target: no luck");

@@ -18,7 +18,8 @@
 local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
-local setmetatable, tonumber, tostring, type, load = setmetatable, tonumber, tostring, type, load
+local setmetatable, tonumber, tostring, type, load, xpcall =
+  setmetatable, tonumber, tostring, type, load, xpcall
 local floor, gsub, rep = math.floor, string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
@@ -261,10 +262,16 @@ function engine.lock_library(name, library)
   setmetatable(inner, {
     __index = function(_, key)
       local near = engine.nearest(key, names)
-      local hint = near and (", did you mean `" .. near .. "`?") or (": it has " .. table.concat(names, ", "))
+      local hint = near and (", did you mean `" .. near .. "`?") or names[1] and (": it has " .. table.concat(names, ", ")) or ""
       error("module `" .. name .. "` has no `" .. tostring(key) .. "`" .. hint, 2)
     end,
   })
+end
+
+-- A frame of ours below the file's, as in `engine/user.lua`: a mistake in its tail call is placed by it.
+local function run(chunk, ...)
+  local result = chunk(...)
+  return result
 end
 
 function environment.require(name)
@@ -273,20 +280,18 @@ function environment.require(name)
   if pending[name] then error("require: `" .. name .. "` requires itself", 2) end
   local chunk, natives = native.library(name, environment)
   local is_library = chunk ~= nil
+  if natives and not is_library then error(natives, 2) end
   if not is_library then
     local problem
     chunk, problem = native.source(name, environment)
     if not chunk then error(problem, 2) end
   end
   pending[name] = true
-  local module
-  if is_library then
-    module = chunk(natives, engine)
-    if type(module) == "table" then engine.lock_library(name, module) end
-  else
-    module = chunk(name)
-  end
-  pending[name], loaded[name] = nil, module == nil and true or module
+  local ok, module = xpcall(run, engine.capture, chunk, is_library and natives or name, is_library and engine or nil)
+  pending[name] = nil
+  if not ok then engine.rethrow(module) end
+  if is_library and type(module) == "table" then engine.lock_library(name, module) end
+  loaded[name] = module == nil and true or module
   return loaded[name]
 end
 

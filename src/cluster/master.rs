@@ -20,8 +20,8 @@ use super::message::{Delta, ToMaster, ToWorker};
 use crate::load::shape::Shape;
 use crate::load::vitals::Vitals;
 use crate::plan::Plan;
-use crate::stats::snapshot::{RunState, Snapshot};
 use crate::stats::recorder::Limits;
+use crate::stats::snapshot::{RunState, Snapshot};
 use crate::stats::table::{GeneratorReadings, SnapshotContext, Table};
 use crate::stats::threshold::Threshold;
 

@@ -45,12 +45,7 @@ impl Engine {
     ///
     /// # Errors
     /// When one lane cannot be opened; the others are closed again.
-    pub async fn open<W: Workload>(
-        workload: &Arc<W>,
-        plan: &Arc<Plan>,
-        slots: &SlotSet,
-        lanes: usize,
-    ) -> Result<Self, OpenEngineError> {
+    pub async fn open<W: Workload>(workload: &Arc<W>, plan: &Arc<Plan>, slots: &SlotSet, lanes: usize) -> Result<Self, OpenEngineError> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
         let mut engine = Self { lanes: Vec::with_capacity(lanes), reports, unfinished: lanes };
         let mut openings = Vec::with_capacity(lanes);

@@ -186,21 +186,15 @@ mod tests {
     #[test]
     fn a_fruitless_iteration_is_followed_by_a_growing_pause_until_one_bears_fruit() {
         let iterations = vec![RAISED, DEAF, EMPTY, ANSWERED, RAISED, ANSWERED];
-        let rests: Vec<String> =
-            calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
+        let rests: Vec<String> = calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
         assert_eq!(rests, ["rest 100ms", "rest 200ms", "rest 400ms", "rest 100ms"]);
     }
 
     #[test]
     fn the_pause_doubles_to_two_seconds_and_never_shortens_the_think_time() {
-        let rests: Vec<String> = calls_of(vec![], vec![RAISED; 8], Duration::from_millis(300))
-            .into_iter()
-            .filter(|call| call.starts_with("rest"))
-            .collect();
-        assert_eq!(
-            rests,
-            ["rest 300ms", "rest 300ms", "rest 400ms", "rest 800ms", "rest 1.6s", "rest 2s", "rest 2s", "rest 2s"]
-        );
+        let rests: Vec<String> =
+            calls_of(vec![], vec![RAISED; 8], Duration::from_millis(300)).into_iter().filter(|call| call.starts_with("rest")).collect();
+        assert_eq!(rests, ["rest 300ms", "rest 300ms", "rest 400ms", "rest 800ms", "rest 1.6s", "rest 2s", "rest 2s", "rest 2s"]);
     }
 
     #[test]

@@ -203,7 +203,7 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
         ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
         ExitCode::BadUse if snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0 => {
             "FAILED: the script raised, and made no request".to_owned()
-        },
+        }
         ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
         ExitCode::Bug => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
     };

@@ -55,11 +55,16 @@ pub(super) const LATER: &[&str] = &["base64", "data", "grpc", "hash", "html", "j
 /// The natives of `math.random`: nil where no user runs.
 pub(super) fn add_random(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Result<()> {
     let unit = Rc::clone(context);
-    native.set("random_unit", lua.create_function(move |_, ()| Ok(unit.current.borrow().as_ref().map(|user| user.random.borrow_mut().unit())))?)?;
+    native.set(
+        "random_unit",
+        lua.create_function(move |_, ()| Ok(unit.current.borrow().as_ref().map(|user| user.random.borrow_mut().unit())))?,
+    )?;
     let int = Rc::clone(context);
     native.set(
         "random_int",
-        lua.create_function(move |_, (low, high): (i64, i64)| Ok(int.current.borrow().as_ref().map(|user| user.random.borrow_mut().int(low, high))))?,
+        lua.create_function(move |_, (low, high): (i64, i64)| {
+            Ok(int.current.borrow().as_ref().map(|user| user.random.borrow_mut().int(low, high)))
+        })?,
     )
 }
 
