@@ -116,6 +116,7 @@ function header_methods.all(headers, name)
 end
 
 local Headers = {
+  __metatable = false,
   __index = function(headers, name)
     if header_methods[name] then return header_methods[name] end
     return type(name) == "string" and rawget(headers, lower(name)) or nil
@@ -135,13 +136,20 @@ local function look(res, key)
   return value
 end
 
-local Result = { __index = look }
+local Result = { __index = look, __metatable = false }
+
+local function must_be_result(value, name)
+  if getmetatable(value) ~= false or type(value) ~= "table" or rawget(value, "_packed") == nil then
+    error("res:" .. name .. ": call it with a colon, on a result", 3)
+  end
+end
 
 ---The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises: nil and why.
 ---@param path string?
 ---@return any value
 ---@return string? why
 function methods:json(path)
+  must_be_result(self, "json")
   if path ~= nil and type(path) ~= "string" then error("res:json: the path must be a string, not a " .. type(path), 2) end
   return native_json(self._packed, self._handle, rawget(self, "body"), path)
 end
@@ -149,6 +157,7 @@ end
 ---The result itself; raises if the request failed, and so ends the iteration.
 ---@return HttpResult
 function methods:must()
+  must_be_result(self, "must")
   if not self.ok then error(label(self._packed) .. ": " .. (self.error or "failed"), 2) end
   return self
 end
@@ -158,6 +167,7 @@ end
 ---@param reason string?
 ---@return boolean changed
 function methods:fail(reason)
+  must_be_result(self, "fail")
   if reason ~= nil and type(reason) ~= "string" then error("res:fail: the reason must be a string, not a " .. type(reason), 2) end
   reason = reason or "failed by the script"
   if not judge(self._packed, reason) then return false end
@@ -168,6 +178,7 @@ end
 ---Makes the request a success, whatever its status or `expect` say. As long as `res:fail` can.
 ---@return boolean changed
 function methods:pass()
+  must_be_result(self, "pass")
   if not judge(self._packed, nil) then return false end
   self.ok, self.error, self.error_kind = true, nil, nil
   return true
@@ -388,5 +399,7 @@ function cookies.clear()
   local _, mistake = native.cookie_clear()
   if mistake then error("http.cookies.clear: " .. mistake, 2) end
 end
+
+engine.lock_library("http.cookies", cookies)
 
 return http

@@ -3,6 +3,7 @@
 //! Decides nothing about load or numbers; what is decided here is the order in which the rooms are opened and closed.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,7 +21,7 @@ use crate::front::report::{CsvFiles, JsonFile};
 use crate::load::shape::Shape;
 use crate::load::vitals;
 use crate::plan::{Plan, RunId};
-use crate::script::{Host, LoadOptions};
+use crate::script::{Host, LoadOptions, starter};
 use crate::stats::snapshot::{RunState, Snapshot};
 use crate::stats::threshold::Threshold;
 use crate::target::Target;
@@ -31,10 +32,11 @@ pub fn run(command: Command) -> u8 {
     let done = match command {
         Command::Run(typed) => Start::new(&typed).and_then(|start| run_script(&start)),
         Command::Check(typed) => Start::new(&typed).and_then(|start| check_script(&start)),
+        Command::New(path) => new_script(&path),
         Command::Target(typed) => Start::new(&typed).and_then(|start| serve_target(&start)),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("lunamoth: {:#}", failure.reason);
+        eprintln!("lunamoth: {}", whole_text(&failure.reason));
         failure.code.code()
     })
 }
@@ -59,7 +61,7 @@ impl Start {
 
     fn load_script(&self) -> Result<Host, Failure> {
         let Some(script) = &self.settings.script else {
-            return Err(Failure::bad_use(anyhow::anyhow!("no script is named: `lunamoth run SCRIPT`, such as scripts/quickstart.lua")));
+            return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
         };
         let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
         Host::load(script, &options).map_err(Failure::bad_use)
@@ -80,7 +82,6 @@ fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
     let scenario = host.description();
     let (profile, profile_words) = settings.profile(scenario.profile.clone());
     let seed = settings.seed.unwrap_or_else(random_number);
-    log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)");
     let (base, target) = resolve_host(settings.host.clone().or_else(|| scenario.host.clone()))?;
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
     let thresholds: Result<Vec<_>, _> = scenario.thresholds.iter().map(|plan| Threshold::parse(plan, &own_metrics)).collect();
@@ -124,9 +125,10 @@ fn run_script(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
     let host = start.load_script()?;
     let prepared = prepare(settings, &host)?;
-    log::info!("{}", prepared.profile_words);
     let csv = settings.csv.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
     let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
+    log::info!("{}", prepared.profile_words);
+    log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
     let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
@@ -266,10 +268,21 @@ fn checked_step(step: crate::script::WitnessedStep) -> check_view::CheckedStep {
     }
 }
 
+fn new_script(path: &Path) -> Result<u8, Failure> {
+    let made = starter::create(path).map_err(Failure::bad_use)?;
+    let script = made.script.display();
+    println!("wrote {script}, and for editors {} and {}/", made.settings.display(), made.annotations.display());
+    if made.settings_lack_annotations {
+        println!("`{}` was there already: add \".lunamoth\" to its \"workspace.library\"", made.settings.display());
+    }
+    println!("try it: lunamoth check {script}");
+    println!("run it: lunamoth run {script}");
+    Ok(0)
+}
+
 fn serve_target(start: &Start) -> Result<u8, Failure> {
     let bind = start.settings.target_bind;
-    let target = Target::start(bind)
-        .map_err(|why| Failure::bad_use(anyhow::Error::new(why).context(format!("listen on {bind}; --bind names another address"))))?;
+    let target = Target::start(bind).map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}; --bind names another address")))?;
     start.screen.print(&format!("the demo target listens on {}\n", target.url()));
     runtime()?.block_on(async {
         Signals::new()?.next().await;
@@ -334,6 +347,15 @@ fn random_number() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
+/// An error with its causes. Where an error's own text ends with its cause's, the cause is not said twice.
+fn whole_text(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") })
+}
+
 /// Why a command ended early.
 struct Failure {
     code: ExitCode,
@@ -352,3 +374,17 @@ impl Failure {
 
 /// Descriptors beside the users' connections: the target, the files, the runtimes.
 const SPARE_DESCRIPTORS: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let read =
+            crate::config::ConfigError::Read { path: "x.toml".into(), named_by: "--config", source: std::io::Error::other("no luck") };
+        assert_eq!(whole_text(&read.into()), "cannot read `x.toml`, named by `--config`: no luck");
+        let other = anyhow::Error::new(std::io::Error::other("no luck")).context("start the target");
+        assert_eq!(whole_text(&other), "start the target: no luck");
+    }
+}

@@ -1,6 +1,7 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -16,6 +17,8 @@ pub enum Command {
     Check(Layer),
     /// Serve the demo target.
     Target(Layer),
+    /// Write a script to start from, at this path.
+    New(PathBuf),
 }
 
 impl Command {
@@ -83,6 +86,9 @@ enum TypedCommand {
     Run(Box<RunFlags>),
     /// Run each task of a script once, as one user, and show every request in full
     Check(Box<CheckFlags>),
+    /// Write a script to start from, with what an editor needs to complete it
+    #[command(after_help = NEW_EXAMPLES)]
+    New(NewFlags),
     /// Serve the demo target that scripts know as `builtin:shop`
     Target(TargetFlags),
 }
@@ -108,6 +114,7 @@ impl TypedCommand {
                 flags.general.fill(&mut layer);
                 Command::Check(layer)
             }
+            Self::New(flags) => Command::New(flags.name),
             Self::Target(flags) => {
                 add(&mut layer, Setting::TargetBind, flags.bind);
                 flags.general.fill(&mut layer);
@@ -145,6 +152,13 @@ struct CheckFlags {
     http: HttpFlags,
     #[command(flatten)]
     general: GeneralFlags,
+}
+
+#[derive(Debug, Args)]
+struct NewFlags {
+    /// The script's name, with a folder before it if you like; `.lua` is added
+    #[arg(value_name = "NAME")]
+    name: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -371,20 +385,28 @@ fn later_command(error: &clap::Error) -> Option<String> {
         return None;
     };
     LATER_COMMANDS.contains(&name.as_str()).then(|| {
-        format!("error: this version has no command `{name}`; it has run, check and target\n\nFor more information, try '--help'.\n")
+        format!("error: this version has no command `{name}`; it has run, check, new and target\n\nFor more information, try '--help'.\n")
     })
 }
 
 /// Commands of `commands.md` that wait for their issues.
-const LATER_COMMANDS: [&str; 9] = ["master", "worker", "swarm", "stop", "status", "reset", "tui", "new", "secret"];
+const LATER_COMMANDS: [&str; 8] = ["master", "worker", "swarm", "stop", "status", "reset", "tui", "secret"];
 
 const EXAMPLES: &str = "\
 Examples:
   lunamoth run scripts/quickstart.lua                          the tutorial's script against the built-in shop
   lunamoth run load.lua -H http://127.0.0.1:8080 -u 200 -r 20 -t 5m
   lunamoth check load.lua                                      each task once, shown in full
+  lunamoth new load                                            load.lua, a script to start from
 
 Every flag is also a variable (LUNAMOTH_USERS=50) and a key in the file of --config (users = 50).";
+
+const NEW_EXAMPLES: &str = "\
+Examples:
+  lunamoth new shop            shop.lua, .luarc.json and .lunamoth/ in this folder
+  lunamoth new loads/shop      the same in the folder `loads`
+
+Whatever is there already is left as it is.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -406,7 +428,7 @@ mod tests {
     }
 
     fn settings(line: &str) -> Settings {
-        let (Command::Run(layer) | Command::Check(layer) | Command::Target(layer)) = parse(line).unwrap();
+        let (Command::Run(layer) | Command::Check(layer) | Command::Target(layer)) = parse(line).unwrap() else { panic!("{line}") };
         Settings::resolve(&layer, [], None).unwrap().0
     }
 
@@ -471,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_command_of_a_later_version_is_named_as_such() {
-        assert!(message("master").starts_with("error: this version has no command `master`; it has run, check and target\n"));
+        assert!(message("master").starts_with("error: this version has no command `master`; it has run, check, new and target\n"));
         assert!(message("chekc a.lua").contains("'check'"));
     }
 

@@ -38,7 +38,7 @@ impl Target {
     ///
     /// Where the address cannot be bound, with the address in the text, or the system refuses a thread.
     pub fn start(address: SocketAddr) -> io::Result<Self> {
-        let listener = bind(address).map_err(|e| io::Error::new(e.kind(), format!("listen on `{address}`: {e}")))?;
+        let listener = bind(address).map_err(|e| io::Error::new(e.kind(), format!("cannot listen on `{address}`: {e}")))?;
         let (stop, stopped) = watch::channel(false);
         let mut target = Self { address: listener.local_addr()?, shop: Arc::new(Shop::new()), stop, threads: Vec::new() };
         for number in 0..thread_count() {

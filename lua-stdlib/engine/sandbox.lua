@@ -14,11 +14,13 @@
 ---    engine.nearest(name, list)        the nearest name of a list, or nil.
 ---    engine.later(module, name, list)  functions that say that this version does not have them.
 ---    engine.lock(table, describe)      makes a table read-only; `describe(key)` gives the error's text.
+---    engine.lock_library(name, table)  the same for a library; what it does not have raises as well, with the nearest right name.
 local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
-local setmetatable, tostring, type, load = setmetatable, tostring, type, load
-local gsub, rep = string.gsub, string.rep
+local setmetatable, tonumber, tostring, type, load, xpcall =
+  setmetatable, tonumber, tostring, type, load, xpcall
+local floor, gsub, rep = math.floor, string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage
@@ -181,6 +183,7 @@ end
 for _, name in ipairs { "find", "match", "gmatch", "gsub" } do bound(name) end
 
 function strings.rep(text, count, separator)
+  count = tonumber(count) or count
   if type(count) == "number" and count > 0 then
     local length = #tostring(text) + (separator and #tostring(separator) or 0)
     if length * count > LONGEST_REPEAT then error("string.rep: the result would be longer than 64 MiB", 2) end
@@ -240,26 +243,45 @@ local function read_only(name)
   return function(key) return "module `" .. name .. "` is read-only: cannot set `" .. key .. "`" end
 end
 
+function engine.lock_library(name, library)
+  local names = {}
+  for key in next, library do names[#names + 1] = key end
+  table.sort(names)
+  local _, inner = engine.lock(library, read_only(name))
+  if getmetatable(inner) then return end
+  setmetatable(inner, {
+    __index = function(_, key)
+      local near = engine.nearest(key, names)
+      local hint = near and (", did you mean `" .. near .. "`?") or names[1] and (": it has " .. table.concat(names, ", ")) or ""
+      error("module `" .. name .. "` has no `" .. tostring(key) .. "`" .. hint, 2)
+    end,
+  })
+end
+
+-- A frame of ours below the file's, as in `engine/user.lua`: a mistake in its tail call is placed by it.
+local function run(chunk, ...)
+  local result = chunk(...)
+  return result
+end
+
 function environment.require(name)
   if type(name) ~= "string" then error("require: a name is needed, not a " .. type(name), 2) end
   if loaded[name] ~= nil then return loaded[name] end
   if pending[name] then error("require: `" .. name .. "` requires itself", 2) end
   local chunk, natives = native.library(name, environment)
   local is_library = chunk ~= nil
+  if natives and not is_library then error(natives, 2) end
   if not is_library then
     local problem
     chunk, problem = native.source(name, environment)
     if not chunk then error(problem, 2) end
   end
   pending[name] = true
-  local module
-  if is_library then
-    module = chunk(natives, engine)
-    if type(module) == "table" then engine.lock(module, read_only(name)) end
-  else
-    module = chunk(name)
-  end
-  pending[name], loaded[name] = nil, module == nil and true or module
+  local ok, module = xpcall(run, engine.capture, chunk, is_library and natives or name, is_library and engine or nil)
+  pending[name] = nil
+  if not ok then engine.rethrow(module) end
+  if is_library and type(module) == "table" then engine.lock_library(name, module) end
+  loaded[name] = module == nil and true or module
   return loaded[name]
 end
 

@@ -88,6 +88,7 @@ impl Reader {
         };
         let real_folder = fs::canonicalize(&folder).map_err(|error| LoadScriptError::Unreadable { path: folder.clone(), error })?;
         let content = read_bounded(path)?;
+        must_be_text(path, &content)?;
         let bundle = Bundle { main: main.clone(), files: BTreeMap::from([(main, content)]) };
         Ok(Self { folder, real_folder, bundle })
     }
@@ -111,6 +112,7 @@ impl Reader {
             let path = self.folder.join(&candidate);
             if fs::metadata(&path).is_ok_and(|found| found.is_file()) {
                 let bytes = self.read_inside(&path)?;
+                must_be_text(&path, &bytes)?;
                 self.bundle.files.insert(candidate.clone(), Arc::clone(&bytes));
                 return Ok(Some((candidate, bytes)));
             }
@@ -172,6 +174,18 @@ fn read_bounded(path: &Path) -> Result<Arc<[u8]>, LoadScriptError> {
     Ok(content.into())
 }
 
+/// LuaJIT's words about a binary file, or one in UTF-16, would be of no use to anybody.
+fn must_be_text(path: &Path, content: &[u8]) -> Result<(), LoadScriptError> {
+    let is_bytecode = content.first() == Some(&0x1b);
+    if is_bytecode || content.iter().take(LOOKED_AT_BYTES).any(|&byte| byte == 0) {
+        return Err(LoadScriptError::Binary { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether a file is text shows in its beginning.
+const LOOKED_AT_BYTES: usize = 4096;
+
 /// Bytes of one source file. Far above any script, far below what would hurt.
 const LARGEST_SOURCE: u64 = 16 << 20;
 
@@ -196,6 +210,20 @@ mod tests {
         let mut reader = Reader::open(&folder.path().join("main.lua")).unwrap();
         assert_eq!(reader.module("a.b").unwrap().unwrap().0, "a/b.lua");
         assert_eq!(reader.into_bundle().module("a.b").unwrap().1.as_ref(), b"nested");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_said_to_be_none() {
+        let folder = folder();
+        let utf_16: Vec<u8> = "return 1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for content in [b"\x1bLJ\x02".as_slice(), b"\x7fELF\0\0", &utf_16] {
+            fs::write(folder.path().join("main.lua"), content).unwrap();
+            assert!(matches!(Reader::open(&folder.path().join("main.lua")), Err(LoadScriptError::Binary { .. })));
+            fs::write(folder.path().join("good.lua"), "").unwrap();
+            fs::write(folder.path().join("bad.lua"), content).unwrap();
+            let mut reader = Reader::open(&folder.path().join("good.lua")).unwrap();
+            assert!(matches!(reader.module("bad"), Err(LoadScriptError::Binary { .. })));
+        }
     }
 
     #[test]

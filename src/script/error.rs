@@ -31,6 +31,12 @@ pub enum LoadScriptError {
         /// The file.
         path: PathBuf,
     },
+    /// No text, so no source.
+    #[error("`{}` is no Lua source: it holds zero bytes or bytecode; save it as plain text in UTF-8", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+    },
     /// A symlink leads out of the script's folder.
     #[error("`{}` leads out of the script's folder `{}`: copy the file into it", path.display(), folder.display())]
     Outside {

@@ -14,6 +14,7 @@ mod host;
 mod pattern;
 mod scenario;
 mod session;
+pub mod starter;
 mod stdlib;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -306,13 +306,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
             Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned))
         })?,
     )?;
-    native.set(
-        "print",
-        lua.create_function(|_, text: mlua::LuaString| {
-            log::info!(target: "script", "{}", text.to_string_lossy());
-            Ok(())
-        })?,
-    )?;
+    native.set("print", bindings::log::print(lua, context)?)?;
     native.set(
         "error_text",
         lua.create_function(|_, error: Value| {
@@ -351,16 +345,16 @@ fn is_affordable(
     Ok(pattern::is_affordable(&text, &pattern.as_bytes(), search, first))
 }
 
-/// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name.
+/// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name, or nothing and why.
 fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Result<()> {
     let context = Rc::clone(context);
     let own = native.clone();
     let library = lua.create_function(move |lua, (name, environment): (String, Table)| {
         if bindings::LATER.contains(&name.as_str()) {
-            return Err(mlua::Error::runtime(format!("this version does not have the library `{name}`")));
+            return Ok((None, Value::String(lua.create_string(format!("require: this version does not have the library `{name}`"))?)));
         }
         let Some((_, natives)) = bindings::LIBRARIES.iter().find(|library| library.0 == name) else {
-            return Ok((None, None));
+            return Ok((None, Value::Nil));
         };
         let natives = match own.get::<Option<Table>>("scenario_natives")? {
             Some(ready) if name == "scenario" => ready,
@@ -369,7 +363,7 @@ fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Resu
         let source =
             stdlib::source(&format!("{name}.lua")).ok_or_else(|| mlua::Error::runtime(format!("the library `{name}` has no source")))?;
         let chunk = lua.load(&*source).set_name(format!("=[lunamoth {name}]")).set_environment(environment).into_function()?;
-        Ok((Some(chunk), Some(natives)))
+        Ok((Some(chunk), Value::Table(natives)))
     })?;
     native.set("library", library)
 }

@@ -45,7 +45,7 @@ impl Threshold {
 
 /// A threshold that cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read the threshold `{metric}`: `{condition}`: {reason}")]
+#[error("threshold `{metric}: {condition}`: {reason}")]
 pub struct ThresholdError {
     /// As the script wrote it.
     pub metric: String,
@@ -226,7 +226,12 @@ fn family_of(metric: &str, own: &[(String, MetricKind)]) -> Result<Family, Strin
     let of_script = || own.iter().find(|(name, _)| name == metric).map(|(_, kind)| Family::Own(*kind));
     built_in.or_else(of_script).ok_or_else(|| {
         let names = METRICS.iter().map(|(name, _)| *name).chain(PHASES).chain(own.iter().map(|(name, _)| name.as_str()));
-        format!("there is no metric `{metric}`{}", did_you_mean(metric, names))
+        let suggestion = did_you_mean(metric, names);
+        if suggestion.is_empty() && metric.contains('/') {
+            let name = metric.split_once(' ').map_or(metric, |(_, name)| name);
+            return format!("there is no metric `{metric}`; of one entry it is `http_req_duration{{name:{name}}}`");
+        }
+        format!("there is no metric `{metric}`{suggestion}")
     })
 }
 
@@ -396,6 +401,7 @@ mod tests {
     fn what_is_wrong_is_said_with_the_nearest_right_name() {
         for (metric, condition, reason) in [
             ("http_req_duratoin", "avg < 1s", "there is no metric `http_req_duratoin`; did you mean `http_req_duration`?"),
+            ("GET /x", "avg < 1s", "there is no metric `GET /x`; of one entry it is `http_req_duration{name:/x}`"),
             ("basket_prize", "avg < 1", "there is no metric `basket_prize`; did you mean `basket_price`?"),
             (
                 "http_reqs{methd:GET}",

@@ -45,7 +45,7 @@ impl Log for ScreenLog {
 /// `[2018-01-02 08:05:14,662] HOST/INFO/lunamoth.main: text`, in local time. Further lines of a message are indented.
 fn text_line(now: &Zoned, host: &str, level: Level, target: &str, message: &str) -> String {
     let time = now.strftime("%Y-%m-%d %H:%M:%S");
-    let message: Vec<_> = message.split('\n').map(escape).collect();
+    let message: Vec<_> = message.split('\n').map(|line| line.split('\t').map(escape).collect::<Vec<_>>().join("\t")).collect();
     format!("[{time},{:03}] {host}/{}/{}: {}", now.millisecond(), level_name(level), target.replace("::", "."), message.join("\n    "))
 }
 
@@ -91,6 +91,11 @@ mod tests {
             text_line(&moment(), "node-1", Level::Info, "lunamoth::main", "Starting Lunamoth 0.1.0"),
             "[2018-01-02 08:05:14,662] node-1/INFO/lunamoth.main: Starting Lunamoth 0.1.0"
         );
+    }
+
+    #[test]
+    fn a_tab_stays_a_tab() {
+        assert!(text_line(&moment(), "h", Level::Info, "script", "a\tb").ends_with(": a\tb"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn roots(extra: Option<&str>) -> Result<RootCertStore, String> {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(pem) = extra {
-        for certificate in certificates(pem, "the extra certificate authorities")? {
+        for certificate in certificates(pem, "the extra certificate authorities (--ca-file)")? {
             store
                 .add(certificate)
                 .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;

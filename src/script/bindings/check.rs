@@ -47,14 +47,22 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    let lane = context.lane.clone();
+    // The check has failed and the script goes on; without a word of the error nobody would find the mistake in it.
     natives.set(
         "raised",
-        lua.create_function(|_, (name, problem): (LuaString, Value)| {
+        lua.create_function(move |_, (name, problem): (LuaString, Value)| {
             let text = match &problem {
                 Value::Error(error) => traceback::error_text(error),
                 other => other.to_string()?,
             };
-            log::debug!("check `{}` raised: {text}", name.to_string_lossy());
+            if let Some(lane) = &lane {
+                let text = format!("check `{}` raised: {text}", name.to_string_lossy());
+                lane.recorder.borrow_mut().exception(&text, "");
+                if let Some(witness) = &lane.witness {
+                    witness.exception(&text, "");
+                }
+            }
             Ok(())
         })?,
     )?;

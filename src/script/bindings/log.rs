@@ -29,6 +29,20 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     Ok(natives)
 }
 
+/// What `print` is in a script: a line at level info, under the same bounds.
+///
+/// # Errors
+/// Lua is out of memory.
+pub fn print(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
+    let of = Rc::clone(context);
+    lua.create_function(move |_, text: LuaString| {
+        if is_heard(&of, Level::Info) {
+            write(&of, Level::Info, &text.as_bytes());
+        }
+        Ok(())
+    })
+}
+
 /// How many lines may still be written in the current second.
 #[derive(Debug, Default)]
 struct Budget {

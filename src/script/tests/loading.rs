@@ -178,3 +178,23 @@ fn a_top_level_that_does_not_end_is_stopped() {
     let message = Script::new("local n = 0\nwhile true do n = n + 1 end").refused();
     assert!(message.starts_with("test.lua:2: the script ran for more than 1 s without yielding"), "{message}");
 }
+
+#[test]
+fn a_function_that_a_library_does_not_have_is_named_with_the_nearest_one() {
+    let message = Script::new("local wait = require 'wait'\nlocal x = wait.betwen(1, 2)").refused();
+    assert!(message.starts_with("test.lua:2: module `wait` has no `betwen`, did you mean `between`?"), "{message}");
+    let message = Script::new("local x = require('env').HOME").refused();
+    assert!(message.starts_with("test.lua:1: module `env` has no `HOME`\n"), "{message}");
+}
+
+#[test]
+fn a_library_of_a_later_version_is_refused_at_the_callers_line() {
+    let message = Script::new("\nlocal ws = require 'ws'").refused();
+    assert!(message.starts_with("test.lua:2: require: this version does not have the library `ws`"), "{message}");
+}
+
+#[test]
+fn a_file_that_raised_is_read_again_by_the_next_require() {
+    let script = Script::new("pcall(require, 'a')\nreturn require 'a'").with_file("a.lua", "error('not yet')");
+    assert!(script.refused().starts_with("a.lua:1: not yet"));
+}

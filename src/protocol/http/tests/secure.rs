@@ -248,7 +248,7 @@ fn a_client_certificate_is_shown() {
 fn bad_certificate_texts_name_the_setting() {
     let error = |settings: Settings| Context::new(settings).unwrap_err();
     let roots = Settings { extra_roots: Some("nonsense".into()), ..Settings::default() };
-    assert_eq!(error(roots), "no certificate in the PEM text of the extra certificate authorities");
+    assert_eq!(error(roots), "no certificate in the PEM text of the extra certificate authorities (--ca-file)");
     let identity = Settings { client_identity: Some((Authority::new().pem(), "nonsense".into())), ..Settings::default() };
     assert!(error(identity).starts_with("no private key in the client key's PEM text"));
 }

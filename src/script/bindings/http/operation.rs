@@ -138,7 +138,10 @@ fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; 6]> {
 
 fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Option<Rc<Template>>) -> Result<Wanted, String> {
     let method = method_of(method)?;
-    let Value::String(url) = url else { return Err(format!("the URL must be a string, not {}", kind_of(url))) };
+    let Value::String(url) = url else {
+        let hint = if url.is_table() { "; the functions of `http` are called with a dot: http.get(url)" } else { "" };
+        return Err(format!("the URL must be a string, not {}{hint}", kind_of(url)));
+    };
     let url = url.to_str().map_err(|_| "the URL must be in UTF-8".to_owned())?.to_owned();
     let (name, options) = match options {
         Value::Nil => (None, None),
