@@ -1,3 +1,16 @@
 //! Parses, runs, and maps an error to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use lunamoth::cli::Command;
+
+/// Half the memory of glibc's allocator for many small users.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    match Command::parse(std::env::args_os()) {
+        Ok(command) => lunamoth::app::run(command).into(),
+        Err(no_command) => no_command.print().into(),
+    }
+}

@@ -3,6 +3,15 @@
 //! `script` fills the traits below; `cluster` starts the engine. A lane is one core: a thread with a current-thread runtime,
 //! its users, its recorder. Lanes share nothing.
 
+pub mod engine;
+pub mod lane;
+mod live_users;
+pub mod roster;
+pub mod shape;
+pub mod slots;
+pub mod user;
+pub mod vitals;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -31,8 +40,6 @@ pub struct LaneContext {
     pub plan: Arc<Plan>,
     /// 0-based.
     pub lane: usize,
-    /// Time zero of the run's clock.
-    pub zero: Instant,
     /// Where samples go. Borrowed for single calls only, never across an await.
     pub recorder: Rc<RefCell<Recorder>>,
 }
@@ -41,6 +48,13 @@ pub struct LaneContext {
 pub trait LaneWorkload: 'static {
     /// One user.
     type User: VirtualUser;
+
+    /// The run begins: `zero` is time zero of its clock. Called once, before the first user.
+    fn begin(&self, zero: Instant);
+
+    /// What the script cannot run without and the plan does not have, such as a host, once a user has met it. The run is ended, since
+    /// every user would meet it again and again.
+    fn misuse(&self) -> Option<String>;
 
     /// Makes a user; its `on_start` has not run.
     ///

@@ -42,10 +42,14 @@ pub struct LaneState {
     pub plan: Arc<Plan>,
     /// Where samples go.
     pub recorder: Rc<RefCell<Recorder>>,
-    /// Time zero of the run's clock.
-    pub zero: Instant,
+    /// Time zero of the run's clock; the lane sets it when the run begins.
+    pub zero: Cell<Instant>,
     /// `require "shared"`: one store for the whole worker.
     pub shared: Arc<super::bindings::shared::SharedStore>,
+    /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::misuse`.
+    pub misuse: RefCell<Option<String>>,
+    /// Sees all that users do, in `check`.
+    pub witness: Option<Rc<super::witness::Witness>>,
     /// `require "http"`: what the lane's users share.
     pub http: super::bindings::http::LaneHttp,
 }
@@ -61,6 +65,12 @@ pub struct UserState {
     pub lane: Rc<LaneState>,
     /// Connections, cookies, defaults, pending samples.
     pub http: super::bindings::http::UserHttp,
+    /// Keys of `shared` that the user is filling; others may when the user is dropped.
+    pub leases: super::bindings::shared::Leases,
     /// How the lane tells the user to finish; sleeps listen to it.
     pub control: Rc<crate::load::UserControl>,
+    /// The base URL of the user's class, where it has one of its own.
+    pub class_host: Option<Rc<str>>,
+    /// The script called `self:stop()`.
+    pub is_stopping: Cell<bool>,
 }

@@ -1,6 +1,31 @@
 //! Lua: the host that loads a script, the VMs that run it, the bindings that scripts call. Fills the traits of `load`, using `protocol`.
 //!
-//! Never hears of the cluster.
+//! Never hears of the cluster. The life of a script: [`Host::load`] reads it into a [`Bundle`] and evaluates it once on the master; each lane opens its
+//! VMs from that bundle (`session`), and a user is one coroutine in one of them (`driver`).
 
 pub mod bindings;
+mod bundle;
 pub mod context;
+mod driver;
+mod duration;
+mod error;
+mod host;
+mod pattern;
+mod scenario;
+mod session;
+mod stdlib;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod traceback;
+mod vm;
+mod watchdog;
+pub mod witness;
+
+pub use bundle::{Bundle, SourceFile};
+pub use error::LoadScriptError;
+pub use host::{Host, LoadOptions, ScriptWorkload};
+pub use scenario::{ScenarioDescription, TaskDescription};
+pub use session::{ScriptLane, ScriptUser};
+pub use witness::{WitnessedHop, WitnessedStep};

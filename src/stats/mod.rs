@@ -1,8 +1,22 @@
 //! Numbers: samples are added up where they are born, merged on their way, and shown as one snapshot.
 //!
 //! No network, no Lua, and no clock of its own: whoever calls says when. Hears only of the plan.
+//!
+//! The way of a number: [`sample`] is counted by a [`recorder`], taken from it as a [`tally`], merged into the master's
+//! [`table`] and its [`series`], shown as a [`snapshot`], and judged by a [`threshold`].
 
+pub mod entry_name;
 pub mod histogram;
+pub mod hop_counts;
+pub mod metric;
+pub mod names;
 pub mod recorder;
 pub mod sample;
+pub mod series;
 pub mod snapshot;
+pub mod sparse;
+pub mod table;
+pub mod tally;
+pub mod threshold;
+pub mod trend;
+pub mod verdict;

@@ -142,4 +142,27 @@ impl FailureKind {
             Self::Local => "local",
         }
     }
+
+    /// What a person reads where nobody said more.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "connection refused",
+            Self::Unreachable => "no route to the address",
+            Self::Reset => "connection closed before the answer's end",
+            Self::Stale => "a reused connection was closed and the request could not be sent again",
+            Self::ConnectTimeout => "no connection within the connect timeout",
+            Self::Timeout => "no complete answer within the request timeout",
+            Self::Dns => "the name has no address",
+            Self::Tls => "TLS handshake failed",
+            Self::Protocol => "the answer is not valid HTTP",
+            Self::TooLarge => "the body exceeds the limit",
+            Self::TooManyRedirects => "too many redirects",
+            Self::Status => "status 400 or above",
+            Self::Expect => "an expectation did not hold",
+            Self::Script => "failed by the script",
+            Self::Cut => "cut off by the end of the run",
+            Self::Local => "the generator ran out of descriptors, ports or buffers",
+        }
+    }
 }

@@ -33,6 +33,10 @@ pub struct Snapshot {
     pub target_users: u64,
     /// All entries together: the row `Total`.
     pub total: EntryView,
+    /// The median of the hops of the last 10 seconds; zero without any.
+    pub current_p50: Duration,
+    /// The 95th percentile of the hops of the last 10 seconds; zero without any.
+    pub current_p95: Duration,
     /// One row for each (method, name), sorted by (name, method).
     pub entries: Vec<EntryView>,
     /// One row for each (method, name, kind, message), most frequent first.
@@ -47,10 +51,14 @@ pub struct Snapshot {
     pub metrics: Vec<MetricView>,
     /// The whole run's phases: the metrics `http_req_blocked` and so on, in the order of the contract, `http_req_exchange` last.
     pub phases: Vec<TrendView>,
+    /// Durations from the due time on, of hops that had one (open model); `name` is `http_req_since_due`.
+    pub since_due: TrendView,
     /// Finished iterations and their length; `name` is `iteration_duration`.
     pub iterations: TrendView,
     /// Iterations that raised.
     pub iterations_raised: u64,
+    /// Iterations that were due and could not begin (open model).
+    pub iterations_dropped: u64,
     /// Iterations that ended in the pause after an error.
     pub backoffs: u64,
     /// Users whose `on_start` raised and was tried again.
@@ -244,9 +252,21 @@ pub enum MetricValue {
     /// A sum.
     Counter(f64),
     /// The last value, with the least and the greatest seen.
-    Gauge { last: f64, min: f64, max: f64 },
+    Gauge {
+        /// The value of the latest second.
+        last: f64,
+        /// The least.
+        min: f64,
+        /// The greatest.
+        max: f64,
+    },
     /// How many of the values were true.
-    Rate { passes: u64, total: u64 },
+    Rate {
+        /// True ones.
+        passes: u64,
+        /// All of them.
+        total: u64,
+    },
     /// A distribution. Values are kept in millionths, so that a trend of seconds has microseconds and `TrendView`'s units hold.
     Trend(TrendView),
 }
@@ -283,18 +303,20 @@ pub struct HealthView {
     pub memory_bytes: u64,
 }
 
-/// One second of the run.
+/// One second of the run, or a few of them once the run is long.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryPoint {
     /// The run's clock at the second's begin.
     pub at: Duration,
+    /// How much of the run the point stands for: one second, or a power of two of them.
+    pub length: Duration,
     /// Users at its end.
     pub users: u64,
     /// Hops in it.
     pub requests: u64,
     /// Failed hops in it.
     pub failures: u64,
-    /// Percentiles of the hops in it; zero without any.
+    /// Percentiles of the hops in it; zero without any. Of several seconds in one point, the greatest.
     pub p50: Duration,
     /// See `p50`.
     pub p95: Duration,

@@ -1,64 +1,39 @@
 //! `require "http"`: from a Lua call to hops on the wire, and from an exchange to a sample and a result.
+//!
+//! The way of a call: `operation` takes the values that the coroutine yielded (with `options`, `body`, `headers`, `expect`), `perform` makes the hops for
+//! a `user` of a `lane` and decides what failed, `detail` packs the result, and `natives` reads its parts when the script looks. The Lua side is
+//! `lua-stdlib/http.lua`.
 
 use std::rc::Rc;
 
-use super::super::context::{LaneState, UserState};
-use crate::plan::Plan;
+use super::super::context::UserState;
 
+pub use lane::LaneHttp;
+pub use natives::natives;
 pub use operation::{Call, Reply};
+pub use user::UserHttp;
 
+mod address;
+mod body;
+mod body_handle;
+mod detail;
+mod expect;
+mod headers;
+mod in_flight;
+mod lane;
+mod natives;
 mod operation;
+mod options;
+mod perform;
+mod sample;
+mod status;
+mod template;
+#[cfg(test)]
+mod tests;
+mod user;
+mod values;
 
-/// What the users of one lane share: the protocol's context, parsed origins.
-#[derive(Debug)]
-pub struct LaneHttp {}
-
-impl LaneHttp {
-    /// Reads roots and certificates once.
-    ///
-    /// # Errors
-    /// A text for people.
-    pub fn new(_plan: &Plan) -> Result<Self, String> {
-        todo!()
-    }
-}
-
-/// What one user has: connections, cookies, defaults, and the samples that are not final yet.
-#[derive(Debug)]
-pub struct UserHttp {}
-
-impl UserHttp {
-    /// Nothing yet.
-    #[must_use]
-    pub fn new(_lane: &Rc<LaneState>) -> Self {
-        todo!()
-    }
-
-    /// Makes pending samples final: the next request, a wait, or the end of an iteration has come.
-    pub fn finish_samples(&self) {
-        todo!()
-    }
-
-    /// The user is about to be idle: gives memory back that can be had again.
-    pub fn rest(&self) {
-        todo!()
-    }
-
-    /// Requests made and answered since the last call; for the pause after fruitless iterations.
-    pub fn take_counts(&self) -> (u32, u32) {
-        todo!()
-    }
-}
-
-/// Registers the natives that `lua-stdlib/http.lua` is built on.
-///
-/// # Errors
-/// Lua is out of memory.
-pub fn natives(_lua: &mlua::Lua, _context: &Rc<super::super::context::VmContext>) -> mlua::Result<mlua::Table> {
-    todo!()
-}
-
-/// Makes one call for `user` and records its samples. Dropped in flight, it records what was in flight as cut.
-pub async fn perform(_user: &Rc<UserState>, _call: Call) -> Reply {
-    todo!()
+/// Makes one call for `user` and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
+pub async fn perform(user: &Rc<UserState>, call: Call) -> Reply {
+    perform::perform(&user.http, user.class_host.as_ref(), call).await
 }

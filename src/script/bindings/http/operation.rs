@@ -1,29 +1,217 @@
 //! A call as it crosses from Lua to Rust and back: owned values only, so that nothing of Lua is held across an await.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
+
+use super::body_handle::BodyHandle;
+use super::detail::{self, Outcome};
+use super::headers::is_token_byte;
+use super::options::Options;
+use super::template::Template;
+use super::values::{did_you_mean, kind_of, number, scalar, text};
+
 /// One request, or a batch of them.
 #[derive(Debug)]
-pub struct Call {}
+pub struct Call {
+    pub(super) kind: CallKind,
+}
+
+/// What a call asks for.
+#[derive(Debug)]
+pub(super) enum CallKind {
+    One(Wanted),
+    Batch(Vec<Wanted>),
+}
+
+/// One request as the script wants it.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Upper case, a valid token.
+    pub(super) method: Cow<'static, str>,
+    /// As the script wrote it.
+    pub(super) url: String,
+    /// The entry's name, where that is the only option.
+    pub(super) name: Option<String>,
+    /// All options, where there are others.
+    pub(super) options: Option<Box<Options>>,
+    /// The client that the call was made on.
+    pub(super) client: Option<Rc<Template>>,
+}
 
 impl Call {
-    /// From the values that the coroutine yielded after the operation's code.
+    /// From the values that the coroutine yielded after the operation's code: a method's number or name, a URL, nil or a name or a table of
+    /// options, nil or a client; or 0, a list of requests, nil or a client.
     ///
     /// # Errors
     /// The caller's mistake, as a text; it is raised at the caller's line.
-    pub fn from_lua(_lua: &mlua::Lua, _values: mlua::MultiValue) -> Result<Self, String> {
-        todo!()
+    pub fn from_lua(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        let mut next = || values.pop_front().unwrap_or(Value::Nil);
+        let (method, url, options) = (next(), next(), next());
+        if number(&method) == Some(0.0) {
+            let client = client_of(&options)?;
+            return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?) });
+        }
+        let client = client_of(&next())?;
+        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?) })
     }
 }
 
 /// What the coroutine is resumed with.
 #[derive(Debug)]
-pub struct Reply {}
+pub struct Reply {
+    pub(super) kind: ReplyKind,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum ReplyKind {
+    One(Box<Outcome>),
+    Batch(Vec<Outcome>),
+    /// The caller's mistake, which only the user's own state could show.
+    Mistake(String),
+}
 
 impl Reply {
-    /// Plain values: numbers and short strings. Body and headers stay behind until the script asks.
+    /// Plain values: status, whether it is ok, error, kind of error, and the packed rest that `detail` unpacks when the script asks; a body too large for
+    /// that as a handle. A batch is one list, six values for each result. A mistake is nil and its text.
     ///
     /// # Errors
     /// Lua is out of memory.
-    pub fn into_lua(self, _lua: &mlua::Lua) -> mlua::Result<mlua::MultiValue> {
-        todo!()
+    pub fn into_lua(self, lua: &Lua) -> mlua::Result<MultiValue> {
+        match self.kind {
+            ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, *outcome)?)),
+            ReplyKind::Batch(outcomes) => {
+                let list = lua.create_table_with_capacity(outcomes.len() * 6, 1)?;
+                list.raw_set("count", outcomes.len())?;
+                for (place, outcome) in outcomes.into_iter().enumerate() {
+                    for (offset, value) in outcome_values(lua, outcome)?.into_iter().enumerate() {
+                        list.raw_set(place * 6 + offset + 1, value)?;
+                    }
+                }
+                Ok(MultiValue::from_iter([Value::Table(list)]))
+            }
+            ReplyKind::Mistake(text) => Ok(MultiValue::from_iter([Value::Nil, text.into_lua(lua)?])),
+        }
     }
 }
+
+fn outcome_values(lua: &Lua, mut outcome: Outcome) -> mlua::Result<[Value; 6]> {
+    let failure = outcome.failure.take();
+    let (error, kind) = match &failure {
+        Some((kind, message)) => (Value::String(lua.create_string(message.as_bytes())?), Value::String(lua.create_string(kind.name())?)),
+        None => (Value::Nil, Value::Nil),
+    };
+    let handle = match detail::take_large_body(&mut outcome) {
+        Some(body) => Value::UserData(BodyHandle::create(lua, body)?),
+        None => Value::Nil,
+    };
+    let packed = detail::with_packed(&outcome, |packed| lua.create_string(packed))?;
+    Ok([Value::Integer(outcome.status.into()), Value::Boolean(failure.is_none()), error, kind, Value::String(packed), handle])
+}
+
+fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Option<Rc<Template>>) -> Result<Wanted, String> {
+    let method = method_of(method)?;
+    let Value::String(url) = url else { return Err(format!("the URL must be a string, not {}", kind_of(url))) };
+    let url = url.to_str().map_err(|_| "the URL must be in UTF-8".to_owned())?.to_owned();
+    let (name, options) = match options {
+        Value::Nil => (None, None),
+        // Lua hands the name over by itself where it is the only option: the usual request needs no table.
+        Value::String(name) => (Some(name.to_str().map_err(|_| "option `name` must be a string in UTF-8".to_owned())?.to_owned()), None),
+        Value::Table(table) => (None, Some(Box::new(Options::of_request(lua, table)?))),
+        other => return Err(format!("options must be a table, not {}", kind_of(other))),
+    };
+    Ok(Wanted { method, url, name, options, client })
+}
+
+/// The numbers of `METHODS` stand for the usual methods; others come as they are spelled.
+fn method_of(value: &Value) -> Result<Cow<'static, str>, String> {
+    if let Some(code) = number(value)
+        && let Some(method) = METHODS.get((code as usize).wrapping_sub(1))
+    {
+        return Ok(Cow::Borrowed(method));
+    }
+    let Value::String(text) = value else { return Err(format!("the method must be a string, not {}", kind_of(value))) };
+    let method = text.to_string_lossy().to_ascii_uppercase();
+    if let Some(known) = METHODS.iter().find(|known| **known == method) {
+        return Ok(Cow::Borrowed(known));
+    }
+    if method.is_empty() || !method.bytes().all(is_token_byte) || method == "CONNECT" {
+        return Err(format!("`{}` is no method of a request", method.escape_debug()));
+    }
+    Ok(Cow::Owned(method))
+}
+
+fn client_of(value: &Value) -> Result<Option<Rc<Template>>, String> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::UserData(handle) => Ok(Some(template_of(handle)?)),
+        other => Err(format!("a client must come from http.client, not be {}", kind_of(other))),
+    }
+}
+
+fn template_of(handle: &AnyUserData) -> Result<Rc<Template>, String> {
+    handle.borrow::<ClientHandle>().map(|client| Rc::clone(&client.0)).map_err(|_| "a client must come from http.client".to_owned())
+}
+
+/// The list of `http.batch`: strings, `{ "GET", "/a", {options} }`, or tables with named parts.
+fn batch(lua: &Lua, list: &Value, client: Option<&Rc<Template>>) -> Result<Vec<Wanted>, String> {
+    let Value::Table(list) = list else { return Err(format!("http.batch takes a list of requests, not {}", kind_of(list))) };
+    let count = list.raw_len();
+    if count > BATCH_MAX {
+        return Err(format!("http.batch takes at most {BATCH_MAX} requests, not {count}"));
+    }
+    let mut all = Vec::with_capacity(count);
+    for place in 1..=count {
+        let request: Value = list.raw_get(place).map_err(|error| error.to_string())?;
+        all.push(batch_member(lua, &request, client.cloned()).map_err(|why| format!("request {place}: {why}"))?);
+    }
+    if all.is_empty() && list.pairs::<Value, Value>().next().is_some() {
+        return Err("http.batch takes a list of requests, not a table of names".to_owned());
+    }
+    Ok(all)
+}
+
+fn batch_member(lua: &Lua, request: &Value, client: Option<Rc<Template>>) -> Result<Wanted, String> {
+    let get = Value::Integer(1);
+    let table = match request {
+        Value::String(_) => return wanted(lua, &get, request, &Value::Nil, client),
+        Value::Table(table) => table,
+        other => return Err(format!("must be a URL or a table, not {}", kind_of(other))),
+    };
+    if table.raw_len() > 0 {
+        let part = |place: usize| table.raw_get::<Value>(place).map_err(|error| error.to_string());
+        return wanted(lua, &part(1)?, &part(2)?, &part(3)?, client);
+    }
+    let options = lua.create_table().map_err(|error| error.to_string())?;
+    let (mut method, mut url, mut has_options) = (get, Value::Nil, false);
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair.map_err(|error| error.to_string())?;
+        match scalar(&key).as_deref() {
+            Some(b"method") => method = value,
+            Some(b"url") => url = value,
+            _ => {
+                options.raw_set(key, value).map_err(|error| error.to_string())?;
+                has_options = true;
+            }
+        }
+    }
+    if url.is_nil() {
+        let given: Vec<String> = table.pairs::<Value, Value>().flatten().filter_map(|(key, _)| text("", &key).ok()).collect();
+        let near = given.iter().map(|key| did_you_mean(key, &["url"])).find(|hint| hint.starts_with("; did"));
+        return Err(format!("has no `url`{}", near.unwrap_or_default()));
+    }
+    wanted(lua, &method, &url, &if has_options { Value::Table(options) } else { Value::Nil }, client)
+}
+
+/// What `http.client` gives to Lua.
+pub(super) struct ClientHandle(pub(super) Rc<Template>);
+
+impl mlua::UserData for ClientHandle {}
+
+/// The usual methods; `http.lua` knows them by their place, counted from 1.
+pub(super) const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/// All requests of a batch are under way at the same time.
+const BATCH_MAX: usize = 1_000;

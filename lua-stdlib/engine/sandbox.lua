@@ -1,0 +1,293 @@
+---The environment that scripts see, and what the public modules share. Private: no script can require it.
+---
+---Runs once in each VM, before any other Lua, with the real globals. Returns the sandbox and the `engine` table, which every public
+---module receives as its second value, after its own natives:
+---
+---    local native, engine = ...
+---
+---    engine.call(operation, ...)       hands an operation to the lane and returns its answer. Call it from the public function itself, not
+---                                      as a tail call: the caller's mistakes are raised at the line of the public function's caller.
+---    engine.operation                  the codes: `http`, `flight`, ... (src/script/driver.rs)
+---    engine.must_run(what, level)      raises while the script is loaded: `what` belongs into a task.
+---    engine.check_keys(table, allowed, what, level)   raises on a key that is not in the list, with the nearest right one.
+---    engine.seconds(value, what, level)               a duration as seconds.
+---    engine.nearest(name, list)        the nearest name of a list, or nil.
+---    engine.later(module, name, list)  functions that say that this version does not have them.
+---    engine.lock(table, describe)      makes a table read-only; `describe(key)` gives the error's text.
+local native = ...
+
+local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
+local setmetatable, tostring, type, load = setmetatable, tostring, type, load
+local floor, gsub, rep = math.floor, string.gsub, string.rep
+local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
+local collectgarbage = collectgarbage
+
+local TOKEN, FAILED = native.token, native.failed
+local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
+local LONGEST_REPEAT = 64 * 1024 * 1024
+local LONGEST_SEARCH = 1e8 -- steps
+local PATTERNS_KNOWN = 1000
+
+local engine = { operation = native.operation }
+local is_loading = true
+
+-- Tables that the script cannot change, and coroutines that the script itself made.
+local locked = setmetatable({}, { __mode = "k" })
+local own = setmetatable({}, { __mode = "k" })
+
+function engine.lock(target, describe)
+  local inner, old = {}, getmetatable(target)
+  for key, value in next, target do inner[key] = value end
+  for key in next, inner do target[key] = nil end
+  if old and old.__index then setmetatable(inner, { __index = old.__index }) end
+  locked[target] = true
+  return setmetatable(target, {
+    __index = inner,
+    __newindex = function(_, key) error(describe(tostring(key)), 2) end,
+    __call = old and old.__call,
+    __pairs = function() return function(_, key) return next(inner, key) end, target, nil end,
+    __metatable = false,
+  }), inner
+end
+
+function engine.must_run(what, level)
+  if is_loading then
+    error(what .. " is not possible while the script is loaded: put it into on_start or a task", (level or 1) + 1)
+  end
+end
+
+local function finish(first, ...)
+  if first == FAILED then error((...), 3) end
+  return first, ...
+end
+
+function engine.call(operation, ...)
+  if is_loading then
+    error("a request, a wait or a sleep is not possible while the script is loaded: put it into on_start or a task", 3)
+  end
+  if not isyieldable() then error(IN_CALLBACK, 3) end
+  return finish(yield(TOKEN, operation, ...))
+end
+
+function engine.nearest(name, list) return native.nearest(tostring(name), list) end
+
+function engine.check_keys(given, allowed, what, level)
+  for key in next, given do
+    local known = false
+    for _, name in ipairs(allowed) do known = known or key == name end
+    if not known then
+      local near = engine.nearest(key, allowed)
+      local hint = near and (", did you mean `" .. near .. "`?") or (": it knows " .. table.concat(allowed, ", "))
+      error(what .. " has no `" .. tostring(key) .. "`" .. hint, (level or 1) + 1)
+    end
+  end
+end
+
+function engine.seconds(value, what, level)
+  local seconds = type(value) == "number" and value or type(value) == "string" and native.parse_duration(value)
+  if not seconds or seconds < 0 or seconds ~= seconds or seconds > 1e9 then
+    local shown = type(value) == "string" and ("%q"):format(value) or tostring(value)
+    error(what .. ': a duration is seconds as a number, or a string such as "500ms" or "2m", not ' .. shown, (level or 1) + 1)
+  end
+  return seconds
+end
+
+function engine.later(module, name, list)
+  for _, key in ipairs(list) do
+    module[key] = function() error("this version does not have " .. name .. "." .. key, 2) end
+  end
+end
+
+-- Coroutines of the script's own. An engine operation inside one passes through to the lane, and its answer back.
+
+local function pass(co, ok, first, ...)
+  if ok and first == TOKEN then
+    if not isyieldable() then return pass(co, resume(co, FAILED, IN_CALLBACK)) end
+    return pass(co, resume(co, yield(TOKEN, ...)))
+  end
+  return ok, first, ...
+end
+
+local coroutines = { isyieldable = isyieldable, running = running, status = status }
+
+function coroutines.create(body)
+  if type(body) ~= "function" then error("coroutine.create: a function is needed, not a " .. type(body), 2) end
+  local co = create(body)
+  own[co] = true
+  return co
+end
+
+function coroutines.resume(co, ...)
+  if not own[co] then return false, "cannot resume a coroutine that the script did not make" end
+  return pass(co, resume(co, ...))
+end
+
+local function unwrap(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+
+function coroutines.wrap(body)
+  if type(body) ~= "function" then error("coroutine.wrap: a function is needed, not a " .. type(body), 2) end
+  local co = coroutines.create(body)
+  return function(...) return unwrap(pass(co, resume(co, ...))) end
+end
+
+function coroutines.yield(...)
+  if not own[running()] then error("attempt to yield from outside a coroutine", 2) end
+  return yield(...)
+end
+
+-- Libraries, reduced to what is harmless.
+
+local function pick(library, names)
+  local out = {}
+  for name in names:gmatch("%S+") do out[name] = library[name] end
+  return out
+end
+
+local strings = pick(string, "byte char find format gmatch gsub len lower match reverse sub upper")
+
+-- A pattern backtracks, and LuaJIT's matcher cannot be interrupted. For each pattern the longest text on which it cannot take long, from the number of
+-- its repetitions; on a longer one its steps are counted before it is let loose.
+local shortest_risk, patterns_known = {}, 0
+
+local function learn(pattern)
+  local _, repeats = gsub(pattern, "[*+-]", "")
+  local _, options = gsub(pattern, "%?", "")
+  local _, balanced = gsub(pattern, "%%b", "")
+  local longest = (LONGEST_SEARCH / 2 ^ options) ^ (1 / (repeats + balanced + 1))
+  if patterns_known >= PATTERNS_KNOWN then shortest_risk, patterns_known = {}, 0 end
+  shortest_risk[pattern], patterns_known = longest, patterns_known + 1
+  return longest
+end
+
+local function bound(name)
+  local original, is_affordable = string[name], native.is_affordable
+  strings[name] = function(text, pattern, third, fourth)
+    if type(text) == "string" and type(pattern) == "string" and #text > (shortest_risk[pattern] or learn(pattern)) then
+      local is_plain = name == "find" and fourth
+      local start = (name == "find" or name == "match") and type(third) == "number" and third or nil
+      if not is_plain and not is_affordable(text, pattern, name, start) then
+        error("string." .. name .. ": the pattern takes too long on a text of " .. #text .. " bytes: anchor it, use find(text, what, 1, true), or require \"regex\"", 2)
+      end
+    end
+    return original(text, pattern, third, fourth)
+  end
+end
+
+for _, name in ipairs { "find", "match", "gmatch", "gsub" } do bound(name) end
+
+function strings.rep(text, count, separator)
+  if type(count) == "number" and count > 0 then
+    local length = #tostring(text) + (separator and #tostring(separator) or 0)
+    if length * count > LONGEST_REPEAT then error("string.rep: the result would be longer than 64 MiB", 2) end
+  end
+  return rep(text, count, separator)
+end
+
+local maths = pick(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi pow rad sin sinh sqrt tan tanh")
+
+local NO_RANDOM = "random numbers belong to a user: draw them in on_start or a task, not while the script is loaded"
+
+function maths.random(low, high)
+  if low == nil then
+    return native.random_unit() or error(NO_RANDOM, 2)
+  end
+  if high == nil then low, high = 1, low end
+  if type(low) ~= "number" or type(high) ~= "number" then error("math.random: numbers are needed", 2) end
+  low, high = floor(low), floor(high)
+  if not (low <= high and high - low < 2 ^ 53) then error("math.random: the interval is empty or too wide", 2) end
+  return native.random_int(low, high) or error(NO_RANDOM, 2)
+end
+
+function maths.randomseed() error("math.randomseed: each user has a generator that is seeded from the run's seed (--seed)", 2) end
+
+local environment = pick(_G, "assert error getmetatable ipairs next pairs pcall rawequal rawget rawlen select setmetatable tonumber tostring type unpack xpcall _VERSION")
+environment._G = environment
+environment.bit = pick(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
+environment.coroutine = coroutines
+environment.math = maths
+environment.os = pick(os, "time date clock difftime")
+environment.string = strings
+environment.table = pick(table, "concat insert maxn move pack remove sort unpack")
+
+function environment.rawset(target, key, value)
+  if locked[target] then error("rawset: this table is read-only", 2) end
+  return rawset(target, key, value)
+end
+
+function environment.collectgarbage(what)
+  if what ~= "count" then error('collectgarbage: only "count" is possible in a script', 2) end
+  return collectgarbage("count")
+end
+
+function environment.print(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+  native.print(table.concat(parts, "\t"))
+end
+
+function environment.load(chunk, name, _, scope)
+  if type(chunk) == "function" then
+    local parts, size = {}, 0
+    for piece in chunk do
+      if type(piece) ~= "string" or piece == "" then break end
+      parts[#parts + 1], size = piece, size + #piece
+      if size > LONGEST_REPEAT then error("load: the text is too long", 2) end
+    end
+    chunk = table.concat(parts)
+  end
+  if type(chunk) ~= "string" then error("load: text is needed, not a " .. type(chunk), 2) end
+  return load(chunk, name or "=(load)", "t", scope or environment)
+end
+environment.loadstring = function(chunk, name) return environment.load(chunk, name) end
+
+local loaded, pending = {}, {}
+
+local function read_only(name)
+  return function(key) return "module `" .. name .. "` is read-only: cannot set `" .. key .. "`" end
+end
+
+function environment.require(name)
+  if type(name) ~= "string" then error("require: a name is needed, not a " .. type(name), 2) end
+  if loaded[name] ~= nil then return loaded[name] end
+  if pending[name] then error("require: `" .. name .. "` requires itself", 2) end
+  local chunk, natives = native.library(name, environment)
+  local is_library = chunk ~= nil
+  if not is_library then
+    local problem
+    chunk, problem = native.source(name, environment)
+    if not chunk then error(problem, 2) end
+  end
+  pending[name] = true
+  local module
+  if is_library then
+    module = chunk(natives, engine)
+    if type(module) == "table" then engine.lock(module, read_only(name)) end
+  else
+    module = chunk(name)
+  end
+  pending[name], loaded[name] = nil, module == nil and true or module
+  return loaded[name]
+end
+
+for _, name in ipairs { "bit", "coroutine", "math", "os", "string", "table" } do
+  engine.lock(environment[name], read_only(name))
+end
+
+-- `text:upper()` finds the same functions; the metatable itself can be neither seen nor changed.
+local texts = getmetatable("")
+texts.__index = strings
+texts.__metatable = false
+
+---Ends the loading: from here on, globals are read-only and users may run.
+local function seal()
+  engine.lock(environment, function(key)
+    return "cannot assign the global `" .. key .. "` while users run: write `local " .. key .. "`, or `self." .. key .. "` to keep it for this user"
+  end)
+  is_loading = false
+end
+
+return engine, environment, seal

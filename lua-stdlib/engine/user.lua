@@ -1,0 +1,94 @@
+---The life of a user's coroutine, and of the script's top level. Private: no script can require it.
+---
+---One coroutine serves a user from `on_start` to `on_stop`: the lane resumes it with a job's number and it yields when the job is done.
+local native, engine = ...
+
+local create, yield, resume, running = coroutine.create, coroutine.yield, coroutine.resume, coroutine.running
+local error, pcall, rawequal, setmetatable, tostring, type, xpcall = error, pcall, rawequal, setmetatable, tostring, type, xpcall
+local traceback, getinfo = debug.traceback, debug.getinfo
+
+local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
+
+local jobs, metatables = {}, {}
+local trace, rethrown = "", nil
+
+---An error's text, whatever value was raised.
+local function text_of(problem)
+  local kind = type(problem)
+  if kind == "string" then return problem end
+  if kind == "userdata" then return native.error_text(problem) end
+  local ok, text = pcall(tostring, problem)
+  if kind == "table" and (not ok or type(text) ~= "string" or text:find("^table: ")) then return "(an error object that is a table)" end
+  return ok and tostring(text) or "(an error object without a text)"
+end
+
+---A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine. The function that was
+---run is the nearest place that is left.
+local function placed(text, body)
+  local message = text:match("^%[lunamoth [^%]]*%]:%d+: (.*)")
+  if not message then return text end
+  local place = getinfo(body, "S")
+  local line = place.linedefined > 0 and (":" .. place.linedefined) or ""
+  return place.short_src .. line .. ": " .. message
+end
+
+---Remembers where an error was raised, and leaves the error as it is.
+function engine.capture(problem)
+  if rethrown == nil or not rawequal(problem, rethrown) then trace = traceback("", 2) end
+  rethrown = nil
+  return problem
+end
+
+---Raises again what `engine.capture` saw, so that the traceback stays the first one.
+function engine.rethrow(problem)
+  rethrown = problem
+  error(problem, 0)
+end
+
+local capture = engine.capture
+
+-- A frame of ours below the script's: it is what `placed` recognises where the script's own is gone.
+local function run(script, ...)
+  local result = script(...)
+  return result
+end
+
+local function life(self)
+  local job, iteration = yield()
+  while true do
+    if iteration then self.iteration = iteration end
+    local ok, problem = xpcall(run, capture, jobs[job], self)
+    if ok then
+      job, iteration = yield(TOKEN, DONE)
+    else
+      local seen = trace
+      trace = ""
+      job, iteration = yield(TOKEN, RAISED, placed(text_of(problem), jobs[job]), seen)
+    end
+  end
+end
+
+---Makes a function known that users can be told to run; gives its number.
+function engine.add_job(body)
+  jobs[#jobs + 1] = body
+  return #jobs
+end
+
+---Makes the methods of a class known; gives its number.
+function engine.add_class(methods)
+  metatables[#metatables + 1] = { __index = methods, __metatable = false }
+  return #metatables
+end
+
+function native.new_user(class, index)
+  local co = create(life)
+  resume(co, setmetatable({ index = index, number = index + 1, iteration = 0 }, metatables[class]))
+  return co
+end
+
+---Runs a function of the top level: true and its result, or false, the error's text and its traceback.
+function native.evaluate(chunk, ...)
+  local ok, result = xpcall(run, capture, chunk, ...)
+  if ok then return true, result end
+  return false, placed(text_of(result), chunk), trace
+end

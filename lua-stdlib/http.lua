@@ -1,0 +1,376 @@
+---@meta _
+---HTTP requests of one user. `local http = require "http"`
+---
+---Each user has its own connections and cookies, as a browser has. A request that gets no answer does not raise: `res.status` is 0 and `res.error`
+---says why. What is wrong in the call itself raises at the caller's line.
+---@class http
+local http = {}
+
+local native, engine = ...
+local call, must_run, HTTP = engine.call, engine.must_run, engine.operation.http
+local error, getmetatable, next, pairs, rawget, rawset, setmetatable, type =
+  error, getmetatable, next, pairs, rawget, rawset, setmetatable, type
+local lower, upper = string.lower, string.upper
+local detail, native_json, label, judge = native.detail, native.json, native.label, native.judge
+
+---@class HttpOptions
+---@field name string?        the entry in the tables; by default the path without its query, numbers and the like as `:id`
+---@field headers table<string, string|number|false>?  `false` leaves a header out that would go out by default
+---@field params table?       a query: names and values (a list for several), or a list of `{ name, value }`
+---@field json any            the body, as JSON
+---@field form table?         the body, as a form: as `params`
+---@field multipart table<string, string|HttpPart>|HttpPart[]?  the body, as a form with files
+---@field body string?        the body, as it is
+---@field auth HttpAuth?      basic or bearer; a string is the whole header
+---@field timeout number|string?  from the ask to the last byte, redirects included: seconds, or a text such as "500ms"
+---@field redirects integer|false?  follow at most this many; 0 or false follows none
+---@field cookies table<string, string>|boolean?  more cookies for this request; false neither sends nor takes any
+---@field tags table<string, string>?  kept for later versions; changes nothing yet
+---@field expect HttpExpect|string|integer?  what the last answer must be like, else the request has failed; a status takes the place of "400 and above has failed"
+---@field compress boolean?   false does not ask for a compressed body
+---@field discard boolean?    count the body and throw it away
+
+---@class HttpExpect
+---@field status integer|string|(integer|string)[]?  such as 201, "2xx" or { 200, 503 }
+---@field max_time number|string?  of the last hop
+---@field header table<string, string|true>?  exact values; true: the header is there
+---@field contains string?   in the body
+---@field matches string?    a regular expression that the body matches
+---@field json table<string, any>?  values by path, such as `["items.0.id"] = 7`
+
+---@class HttpPart
+---@field name string?          in a list of parts
+---@field body string
+---@field filename string?      makes it a file
+---@field content_type string?
+
+---@class HttpAuth
+---@field [1] string?      user
+---@field [2] string?      password
+---@field user string?
+---@field password string?
+---@field bearer string?   a token
+
+---What many requests have in common, for `http.defaults` and `http.client`.
+---@class HttpTemplate
+---@field host string?     where relative URLs go
+---@field headers table<string, string|number|false>?
+---@field auth HttpAuth?
+---@field timeout number|string?
+---@field redirects integer|false?
+---@field cookies boolean?
+---@field tags table<string, string>?
+---@field expect HttpExpect|string|integer?
+---@field compress boolean?
+---@field discard boolean?
+
+---@class HttpTimings  seconds; a part that did not take place is nil
+---@field blocked number?
+---@field dns number?
+---@field connect number?
+---@field tls number?
+---@field send number?
+---@field wait number?
+---@field receive number?
+---@field total number
+
+---@class HttpHop
+---@field method string
+---@field url string
+---@field status integer
+---@field duration number  seconds
+
+---@class HttpHeaders: table<string, string>  any case to get; `pairs` gives lower case; the first value of a name that came several times
+---@field all fun(self: HttpHeaders, name: string): string[]  all values of a name
+
+---@class HttpResult
+---@field status integer      0 without a whole answer
+---@field ok boolean          whether the request counts as a success
+---@field error string?       why not
+---@field error_kind string?  refused, unreachable, reset, stale, connect_timeout, timeout, dns, tls, protocol, too_large, too_many_redirects, status, expect, script or local
+---@field body string?        decoded; nil with `discard`
+---@field headers HttpHeaders
+---@field cookies table<string, string>  those that the last answer sets
+---@field url string          of the last hop
+---@field proto string?       "HTTP/1.1", "HTTP/2"
+---@field history HttpHop[]   the redirects that were followed
+---@field timings HttpTimings of the last hop
+local methods = {}
+
+-- A result holds what nearly every script looks at, and the rest as one packed string (`_packed`), or, for a large body, as a handle (`_handle`). A part
+-- is read from them when the script looks, and stays.
+local parts = { body = true, headers = true, cookies = true, url = true, proto = true, timings = true, history = true }
+
+local more_values = setmetatable({}, { __mode = "k" })
+local header_methods = {}
+
+function header_methods.all(headers, name)
+  name = lower(name)
+  local values = more_values[headers] and more_values[headers][name]
+  if values then return { (unpack or table.unpack)(values) } end
+  return { rawget(headers, name) }
+end
+
+local Headers = {
+  __index = function(headers, name)
+    if header_methods[name] then return header_methods[name] end
+    return type(name) == "string" and rawget(headers, lower(name)) or nil
+  end,
+}
+
+local Result = {}
+
+function Result.__index(res, key)
+  local method = methods[key]
+  if method then return method end
+  if not parts[key] then return nil end
+  local value, more = detail(rawget(res, "_packed"), rawget(res, "_handle"), key)
+  if key == "headers" then
+    if next(more) then more_values[value] = more end
+    setmetatable(value, Headers)
+  end
+  rawset(res, key, value)
+  return value
+end
+
+---The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises: nil and why.
+---@param path string?
+---@return any value
+---@return string? why
+function methods:json(path)
+  if path ~= nil and type(path) ~= "string" then error("res:json: the path must be a string, not a " .. type(path), 2) end
+  return native_json(self._packed, self._handle, rawget(self, "body"), path)
+end
+
+---The result itself; raises if the request failed, and so ends the iteration.
+---@return HttpResult
+function methods:must()
+  if not self.ok then error(label(self._packed) .. ": " .. (self.error or "failed"), 2) end
+  return self
+end
+
+---Makes the request a failure of kind `script`. Only until this user's next request, wait, or end of iteration; after that, and where there was no whole
+---answer, nothing changes.
+---@param reason string?
+---@return boolean changed
+function methods:fail(reason)
+  if reason ~= nil and type(reason) ~= "string" then error("res:fail: the reason must be a string, not a " .. type(reason), 2) end
+  reason = reason or "failed by the script"
+  if not judge(self._packed, reason) then return false end
+  self.ok, self.error, self.error_kind = false, reason, "script"
+  return true
+end
+
+---Makes the request a success, whatever its status or `expect` say. As long as `res:fail` can.
+---@return boolean changed
+function methods:pass()
+  if not judge(self._packed, nil) then return false end
+  self.ok, self.error, self.error_kind = true, nil, nil
+  return true
+end
+
+-- A mistake that only the user's state could show comes as nil and a text; the level is that of the public function's caller.
+local function result(status, ok, why, kind, packed, handle)
+  if status == nil then error(ok, 3) end
+  return setmetatable({ status = status, ok = ok, error = why, error_kind = kind, _packed = packed, _handle = handle }, Result)
+end
+
+local function results(flat, mistake)
+  if flat == nil then error(mistake, 3) end
+  local list = {}
+  for first = 1, flat.count * 6, 6 do
+    list[#list + 1] = setmetatable({
+      status = flat[first],
+      ok = flat[first + 1],
+      error = flat[first + 2],
+      error_kind = flat[first + 3],
+      _packed = flat[first + 4],
+      _handle = flat[first + 5],
+    }, Result)
+  end
+  return list
+end
+
+-- Most requests have no option but a name: it crosses to Rust as a string, without the table.
+local function slim(options)
+  if type(options) == "table" then
+    local key, value = next(options)
+    if key == "name" and type(value) == "string" and next(options, key) == nil then return value end
+    if key == nil then return nil end
+  elseif type(options) == "string" then
+    return false -- Only our own slimming may hand a string over.
+  end
+  return options
+end
+
+local GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS = 1, 2, 3, 4, 5, 6, 7
+
+---@param url string  a path behind the host, or a whole URL
+---@param options HttpOptions?
+---@return HttpResult
+function http.get(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, GET, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.post(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, POST, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.put(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, PUT, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.patch(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, PATCH, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.delete(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, DELETE, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.head(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, HEAD, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.options(url, options)
+  local status, ok, why, kind, packed, handle = call(HTTP, OPTIONS, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---Any method, in any case.
+---@param method string
+---@param url string
+---@param options HttpOptions?
+---@return HttpResult
+function http.request(method, url, options)
+  if type(method) ~= "string" then error("the method must be a string, not a " .. type(method), 2) end
+  local status, ok, why, kind, packed, handle = call(HTTP, method, url, options and slim(options))
+  local res = result(status, ok, why, kind, packed, handle)
+  return res
+end
+
+---Several requests at the same time; the results come in the order of the requests, when all are done.
+---@param requests (string|{ [1]: string, [2]: string, [3]: HttpOptions? }|table)[]  a URL, `{ "GET", "/a", { ... } }`, or `{ method = "GET", url = "/a", ... }` with options beside
+---@return HttpResult[]
+function http.batch(requests)
+  local flat, mistake = call(HTTP, 0, requests)
+  local list = results(flat, mistake)
+  return list
+end
+
+---What all further requests of this user have in common. Adds to what it said before.
+---@param template HttpTemplate
+function http.defaults(template)
+  must_run("http.defaults", 2)
+  local done, mistake = native.defaults(template)
+  if not done then error("http.defaults: " .. mistake, 2) end
+end
+
+---A client with its own settings and the verbs of `http`, called with a dot: `api.get("/x")`. It is a template: connections and cookies are each user's
+---own, and it lies over the user's `http.defaults`. Make it once, at the top of the script.
+---@class HttpClient
+---@field get fun(url: string, options: HttpOptions?): HttpResult
+---@field post fun(url: string, options: HttpOptions?): HttpResult
+---@field put fun(url: string, options: HttpOptions?): HttpResult
+---@field patch fun(url: string, options: HttpOptions?): HttpResult
+---@field delete fun(url: string, options: HttpOptions?): HttpResult
+---@field head fun(url: string, options: HttpOptions?): HttpResult
+---@field options fun(url: string, options: HttpOptions?): HttpResult
+---@field request fun(method: string, url: string, options: HttpOptions?): HttpResult
+---@field batch fun(requests: table): HttpResult[]
+
+---@param template HttpTemplate
+---@return HttpClient
+function http.client(template)
+  local handle, mistake = native.client(template)
+  if not handle then error("http.client: " .. mistake, 2) end
+  local client = {}
+  for code, method in next, native.methods do
+    client[lower(method)] = function(url, options)
+      if url == client then error("a client's functions are called with a dot: client." .. lower(method) .. "(url)", 2) end
+      local status, ok, why, kind, packed, body = call(HTTP, code, url, options and slim(options), handle)
+      local res = result(status, ok, why, kind, packed, body)
+      return res
+    end
+  end
+  function client.request(method, url, options)
+    if type(method) ~= "string" then error("the method must be a string, not a " .. type(method), 2) end
+    local status, ok, why, kind, packed, body = call(HTTP, method, url, options and slim(options), handle)
+    local res = result(status, ok, why, kind, packed, body)
+    return res
+  end
+  function client.batch(requests)
+    local flat, mistake = call(HTTP, 0, requests, handle)
+    local list = results(flat, mistake)
+    return list
+  end
+  return client
+end
+
+---This user's cookies.
+---@class HttpCookies
+local cookies = {}
+http.cookies = cookies
+
+---The value of a cookie, or of all of them by name, as a request to `url` would send them.
+---@param name string?
+---@param url string?  the user's host by default
+---@return string|table<string, string>|nil
+function cookies.get(name, url)
+  local found, mistake
+  if name == nil then
+    found, mistake = native.cookie_all(url)
+  else
+    found, mistake = native.cookie_get(name, url)
+  end
+  if mistake then error("http.cookies.get: " .. mistake, 2) end
+  return found
+end
+
+---Sets a cookie for all paths of a host.
+---@param name string
+---@param value string
+---@param url string?  the user's host by default
+function cookies.set(name, value, url)
+  local done, mistake = native.cookie_set(name, value, url)
+  if not done then error("http.cookies.set: " .. mistake, 2) end
+end
+
+---Forgets all cookies of this user.
+function cookies.clear()
+  local _, mistake = native.cookie_clear()
+  if mistake then error("http.cookies.clear: " .. mistake, 2) end
+end
+
+return http

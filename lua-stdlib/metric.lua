@@ -1,0 +1,115 @@
+---@meta metric
+
+---Measurements of the script's own. Declare them at the top of the script; one name is one metric in the whole cluster. Thresholds
+---judge them by their names: `thresholds = { orders = { "count > 100" } }`.
+---@class metriclib
+local metric = {}
+
+local native = ...
+
+local error, setmetatable, type = error, setmetatable, type
+
+---A sum.
+---@class metric.Counter
+---@field name string
+local Counter = {}
+
+---The last value.
+---@class metric.Gauge
+---@field name string
+local Gauge = {}
+
+---A share of true values.
+---@class metric.Rate
+---@field name string
+local Rate = {}
+
+---A distribution.
+---@class metric.Trend
+---@field name string
+local Trend = {}
+
+local slots, by_name = {}, {}
+
+local function declare(kind, methods, name)
+  if type(name) ~= "string" then
+    error("metric." .. kind .. ": the name must be a string, got " .. type(name), 3)
+  end
+  local slot, why = native.declare(name, kind)
+  if not slot then error("metric." .. kind .. ": " .. why, 3) end
+  local handle = by_name[name]
+  if not handle then
+    handle = setmetatable({ name = name }, { __index = methods, __metatable = "metric" })
+    by_name[name], slots[handle] = handle, slot
+  end
+  return handle
+end
+
+local function is_finite(value) return type(value) == "number" and value - value == 0 end
+
+local function record(handle, is_right, takes, value)
+  local slot = slots[handle]
+  if not slot then error("metric: call it with a colon, as in `orders:add(1)`", 3) end
+  if not is_right then error("metric `" .. handle.name .. "`: " .. takes, 3) end
+  local ok, why = native.record(slot, value)
+  if not ok then error("metric `" .. handle.name .. "`: " .. why, 3) end
+end
+
+---Adds to the sum.
+---@param amount? number  0 or more; 1 if left out
+function Counter:add(amount)
+  if amount == nil then amount = 1 end
+  record(self, is_finite(amount) and amount >= 0, "a counter takes finite numbers of 0 or more", amount)
+end
+
+---Sets the value.
+---@param value number
+function Gauge:set(value)
+  record(self, is_finite(value), "a gauge takes finite numbers", value)
+end
+
+---Counts one case.
+---@param held boolean
+function Rate:add(held)
+  record(self, type(held) == "boolean", "a rate takes true or false", held and 1 or 0)
+end
+
+---Adds a value to the distribution.
+---@param value number
+function Trend:add(value)
+  record(self, is_finite(value), "a trend takes finite numbers", value)
+end
+
+---A sum: `orders:add(2)`.
+---@param name string
+---@return metric.Counter
+function metric.counter(name)
+  local handle = declare("counter", Counter, name)
+  return handle
+end
+
+---The last value: `stock:set(17)`.
+---@param name string
+---@return metric.Gauge
+function metric.gauge(name)
+  local handle = declare("gauge", Gauge, name)
+  return handle
+end
+
+---A share of true values: `found:add(res.status == 200)`.
+---@param name string
+---@return metric.Rate
+function metric.rate(name)
+  local handle = declare("rate", Rate, name)
+  return handle
+end
+
+---A distribution: `cart_size:add(3)`.
+---@param name string
+---@return metric.Trend
+function metric.trend(name)
+  local handle = declare("trend", Trend, name)
+  return handle
+end
+
+return metric

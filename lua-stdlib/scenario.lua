@@ -1,0 +1,383 @@
+---@meta scenario
+---What shall run: user classes, their tasks, the load. `local scenario = require "scenario"`
+---@class scenariolib
+---@overload fun(options: ScenarioOptions): Scenario
+local scenario = {}
+
+local native, engine = ...
+local check_keys, seconds = engine.check_keys, engine.seconds
+local call, operation, int = engine.call, engine.operation, native.int
+
+---@class ScenarioOptions
+---@field host string?                         the base URL that relative URLs are joined to; `-H` overrides it
+---@field users UserClass[]                    at least one class
+---@field load LoadProfile?                    such as `scenario.ramp { ... }`; `-u -r -t` override it
+---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
+---@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`
+---@field tls { cert: string, key: string }?   PEM files of a client certificate and its key
+local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "hosts", "tls" }
+
+---@class UserOptions
+---@field name string?     unique in the scenario; the script's name by default
+---@field weight integer?  its share of the users, 1 by default
+---@field count integer?   a fixed number of users instead of a share
+---@field host string?     the base URL of this class
+---@field wait Wait?       how long a user thinks between two iterations; not at all by default
+---@field tags string[]?   of all its tasks
+local USER_KEYS = { "name", "weight", "count", "host", "wait", "tags", "on_start", "on_stop" }
+
+---@class TaskOptions
+---@field weight integer?  how often it is chosen, 1 by default
+---@field tags string[]?   for -T and -E
+local TASK_KEYS = { "weight", "tags" }
+
+---@class User
+---@field index integer      the global index, 0-based
+---@field number integer     index + 1
+---@field iteration integer  counts from 1
+
+---@class Scenario
+---@class LoadProfile
+---@class TaskSet
+
+local classes = setmetatable({}, { __mode = "k" })
+local sets = setmetatable({}, { __mode = "k" })
+local profiles = setmetatable({}, { __mode = "k" })
+local scenarios = setmetatable({}, { __mode = "k" })
+
+local function whole(value, what, level)
+  if type(value) ~= "number" or value < 1 or value % 1 ~= 0 or value > 1e6 then
+    local shown = type(value) == "string" and ("%q"):format(value) or tostring(value)
+    error(what .. " must be a positive whole number, not " .. shown, level + 1)
+  end
+  return value
+end
+
+local function texts(value, what, level)
+  local list = type(value) == "string" and { value } or value
+  if type(list) ~= "table" then error(what .. " must be a list of texts, not a " .. type(value), level + 1) end
+  local out = {}
+  for i, text in ipairs(list) do
+    if type(text) ~= "string" or text == "" then error(what .. " must be a list of texts", level + 1) end
+    out[i] = text
+  end
+  return out
+end
+
+local function optional_text(value, what, level)
+  if value ~= nil and (type(value) ~= "string" or value == "") then error(what .. " must be a text, not a " .. type(value), level + 1) end
+  return value
+end
+
+local function must_load(what, level)
+  if not native.is_loading() then error(what .. " is for the top level of the script, not for a task", level + 1) end
+end
+
+---@class UserClass
+local Class = {}
+
+---Adds a task. Each iteration of a user runs one of its class's tasks, chosen by weight.
+---@param name string
+---@param options TaskOptions|fun(self: User)|TaskSet
+---@param body? fun(self: User)|TaskSet
+function Class:task(name, options, body)
+  local record = classes[self]
+  if not record then error("task: write Class:task(...), with a colon", 2) end
+  must_load("task", 2)
+  if body == nil then options, body = {}, options end
+  if type(name) ~= "string" or name == "" then error("task: the first value is the task's name, a text", 2) end
+  local what = "task `" .. name .. "`"
+  if type(options) ~= "table" or sets[options] then error(what .. ": options are a table, given before the function", 2) end
+  check_keys(options, TASK_KEYS, what, 2)
+  if type(body) ~= "function" and not sets[body] then
+    error(what .. ": a function or scenario.tasks { ... } is needed, not a " .. type(body), 2)
+  end
+  if record.names[name] then error("class has two tasks with the name `" .. name .. "`", 2) end
+  record.names[name] = true
+  record.tasks[#record.tasks + 1] = {
+    name = name,
+    weight = whole(options.weight or 1, what .. ": weight", 2),
+    tags = texts(options.tags or {}, what .. ": tags", 2),
+    body = body,
+  }
+end
+
+---What a user has of its class.
+local User = {}
+
+---Waits as the class says.
+function User:wait() local _ = call(operation.wait) end
+
+---Ends this user when the running task is over: `on_stop` runs, no further task does.
+function User:stop() native.stop() end
+
+Class.wait, Class.stop = User.wait, User.stop
+
+---A user class. Give it tasks with `:task`, and `on_start` and `on_stop` as methods.
+---@param options UserOptions
+---@return UserClass
+function scenario.user(options)
+  must_load("scenario.user", 2)
+  if type(options) ~= "table" then error("scenario.user: a table of options is needed, not a " .. type(options), 2) end
+  check_keys(options, USER_KEYS, "scenario.user", 2)
+  if options.wait ~= nil and not (engine.is_wait and engine.is_wait(options.wait)) then
+    error("scenario.user: wait must be a rule such as wait.between(1, 3), not a " .. type(options.wait), 2)
+  end
+  if options.weight and options.count then error("scenario.user: a class has either a weight or a count", 2) end
+  local class = setmetatable({ on_start = options.on_start, on_stop = options.on_stop }, { __index = Class })
+  classes[class] = {
+    name = optional_text(options.name, "scenario.user: name", 2),
+    weight = whole(options.weight or 1, "scenario.user: weight", 2),
+    count = options.count and whole(options.count, "scenario.user: count", 2),
+    host = optional_text(options.host, "scenario.user: host", 2),
+    wait = options.wait,
+    tags = texts(options.tags or {}, "scenario.user: tags", 2),
+    tasks = {},
+    names = {},
+  }
+  return class
+end
+
+local function member_of(entry, position)
+  if type(entry) == "function" or sets[entry] then return { weight = 1, tags = {}, body = entry } end
+  local what = "scenario.tasks: member " .. position
+  if type(entry) ~= "table" then error(what .. " must be { weight, function }", 3) end
+  local weight, body = entry[1], entry[2]
+  if body == nil and type(weight) ~= "number" then weight, body = 1, weight end
+  if type(body) ~= "function" and not sets[body] then error(what .. " must be { weight, function }", 3) end
+  return { weight = whole(weight, what .. ": weight", 3), tags = texts(entry.tags or {}, what .. ": tags", 3), body = body }
+end
+
+---A nested set: a task that runs `times` of its members, chosen by weight, with the class's wait between them.
+---@param options { times: integer?, [integer]: any }  members are `{ weight, function }`
+---@return TaskSet
+function scenario.tasks(options)
+  must_load("scenario.tasks", 2)
+  if type(options) ~= "table" then error("scenario.tasks: a table is needed, not a " .. type(options), 2) end
+  local record = { times = whole(options.times or 1, "scenario.tasks: times", 2), members = {} }
+  for key in pairs(options) do
+    if type(key) ~= "number" and key ~= "times" then check_keys({ [key] = true }, { "times" }, "scenario.tasks", 2) end
+  end
+  for position, entry in ipairs(options) do record.members[position] = member_of(entry, position) end
+  if #record.members == 0 then error("scenario.tasks: at least one { weight, function } is needed", 2) end
+  local set = {}
+  sets[set] = record
+  return set
+end
+
+local STAGE_KEYS = { "users", "over", "hold" }
+
+---The number of users over time: `{ users = 20, over = "10s" }` goes there in a straight line, `{ hold = "30s" }` stays. The run ends
+---with the last stage.
+---@param stages table[]
+---@return LoadProfile
+function scenario.ramp(stages)
+  if type(stages) ~= "table" or #stages == 0 then error("scenario.ramp: a list of stages is needed: { { users = 20, over = \"10s\" }, { hold = \"30s\" } }", 2) end
+  local out, level = {}, 0
+  for position, stage in ipairs(stages) do
+    local what = "scenario.ramp: stage " .. position
+    if type(stage) ~= "table" then error(what .. " must be a table", 2) end
+    check_keys(stage, STAGE_KEYS, what, 2)
+    if (stage.users == nil) == (stage.hold == nil) or (stage.hold ~= nil and stage.over ~= nil) then
+      error(what .. " is either { users = , over = } or { hold = }", 2)
+    end
+    if stage.users ~= nil then level = stage.users == 0 and 0 or whole(stage.users, what .. ": users", 2) end
+    local length = stage.hold ~= nil and stage.hold or stage.over or 0
+    out[position] = { users = level, seconds = seconds(length, what, 2) }
+  end
+  local profile = {}
+  profiles[profile] = out
+  return profile
+end
+
+engine.later(scenario, "scenario", { "arrivals", "iterations", "shape" })
+
+local function thresholds_of(given)
+  local out = {}
+  for metric, conditions in pairs(given) do
+    if type(metric) ~= "string" then error("scenario: thresholds are by metric: { http_req_duration = { \"p(95) < 200ms\" } }", 3) end
+    for _, condition in ipairs(texts(conditions, "scenario: thresholds of " .. metric, 3)) do
+      out[#out + 1] = { metric = metric, condition = condition }
+    end
+  end
+  -- A table has no order of its own: the metrics in alphabetical order, the conditions of one metric as they were written.
+  local position = {}
+  for i, threshold in ipairs(out) do position[threshold] = i end
+  table.sort(out, function(a, b)
+    if a.metric ~= b.metric then return a.metric < b.metric end
+    return position[a] < position[b]
+  end)
+  return out
+end
+
+local function text_map(given, what)
+  if given == nil then return nil end
+  if type(given) ~= "table" then error(what .. " must be a table, not a " .. type(given), 3) end
+  local out = {}
+  for key, value in pairs(given) do
+    if type(key) ~= "string" or type(value) ~= "string" then error(what .. " must be a table of texts", 3) end
+    out[key] = value
+  end
+  return out
+end
+
+local function make(options)
+  must_load("scenario{}", 2)
+  if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 2) end
+  if options.setup or options.teardown then error("this version does not have setup and teardown", 2) end
+  check_keys(options, SCENARIO_KEYS, "scenario", 2)
+  if type(options.users) ~= "table" or (#options.users == 0 and not classes[options.users]) then
+    error("scenario: users must be a list of classes: users = { Shopper }", 2)
+  end
+  local users = classes[options.users] and { options.users } or options.users
+  for position, class in ipairs(users) do
+    if not classes[class] then error("scenario: users[" .. position .. "] is no class made by scenario.user, but a " .. type(class), 2) end
+  end
+  if options.load ~= nil and not profiles[options.load] then error("scenario: load must be a profile such as scenario.ramp { ... }", 2) end
+  if options.thresholds ~= nil and type(options.thresholds) ~= "table" then error("scenario: thresholds must be a table", 2) end
+  local tls = text_map(options.tls, "scenario: tls")
+  if tls then
+    check_keys(tls, { "cert", "key" }, "scenario: tls", 2)
+    if not (tls.cert and tls.key) then error("scenario: tls needs both cert and key", 2) end
+  end
+  local made = {}
+  scenarios[made] = {
+    host = optional_text(options.host, "scenario: host", 2),
+    users = users,
+    load = options.load,
+    thresholds = thresholds_of(options.thresholds or {}),
+    hosts = text_map(options.hosts, "scenario: hosts") or {},
+    tls = tls,
+  }
+  return made
+end
+
+-- From here on: what the host asks for when the script has returned.
+
+local function joined(first, second)
+  local out = {}
+  for _, tag in ipairs(first) do out[#out + 1] = tag end
+  for _, tag in ipairs(second) do out[#out + 1] = tag end
+  return out
+end
+
+local function bears(tags, wanted)
+  for _, tag in ipairs(tags) do
+    for _, name in ipairs(wanted) do
+      if tag == name then return true end
+    end
+  end
+  return false
+end
+
+local function allows(filter, tags)
+  if bears(tags, filter.exclude) then return false end
+  return #filter.include == 0 or bears(tags, filter.include)
+end
+
+local function choose(members, total)
+  local drawn = int(1, total)
+  for i = 1, #members do
+    drawn = drawn - members[i].weight
+    if drawn <= 0 then return members[i].run end
+  end
+end
+
+local runner
+
+local function set_runner(record, tags, filter)
+  local members, total, times = {}, 0, record.times
+  for _, member in ipairs(record.members) do
+    local run = runner(member.body, joined(tags, member.tags), filter)
+    if run then
+      members[#members + 1] = { weight = member.weight, run = run }
+      total = total + member.weight
+    end
+  end
+  if total == 0 then return nil end
+  return function(self)
+    for round = 1, times do
+      choose(members, total)(self)
+      if round < times then self:wait() end
+    end
+  end
+end
+
+---The function that runs a task, or nil where the tags leave nothing of it.
+function runner(body, tags, filter)
+  if sets[body] then return set_runner(sets[body], tags, filter) end
+  return allows(filter, tags) and body or nil
+end
+
+local function method(class, name, label)
+  local body = class[name]
+  if body == nil then return nil end
+  if type(body) ~= "function" then error("class `" .. label .. "`: " .. name .. " must be a function, not a " .. type(body), 0) end
+  return engine.add_job(body)
+end
+
+local function describe_class(class, default_name, filter)
+  local record = classes[class]
+  local name = record.name or default_name
+  if #record.tasks == 0 then error("class `" .. name .. "` has no task: give it one with :task(name, function(self) ... end)", 0) end
+  local tasks = {}
+  for _, task in ipairs(record.tasks) do
+    local run = runner(task.body, joined(record.tags, task.tags), filter)
+    if run then tasks[#tasks + 1] = { name = task.name, weight = task.weight, job = engine.add_job(run) } end
+  end
+  if #tasks == 0 then error("class `" .. name .. "` has no task left that the tags of -T and -E allow", 0) end
+  local described = {
+    name = name,
+    weight = record.weight,
+    count = record.count,
+    host = record.host,
+    wait_low = record.wait and record.wait.low or 0,
+    wait_high = record.wait and record.wait.high or 0,
+    on_start = method(class, "on_start", name),
+    on_stop = method(class, "on_stop", name),
+    tasks = tasks,
+  }
+  local _, methods = engine.lock(class, function(key)
+    return "cannot set `" .. key .. "` of class `" .. name .. "` while users run: keep it in `self`"
+  end)
+  setmetatable(methods, nil)
+  for key, value in pairs(User) do
+    if methods[key] == nil then methods[key] = value end
+  end
+  described.class = engine.add_class(methods)
+  return described
+end
+
+local function scenario_of(result, default_name)
+  if scenarios[result] then return scenarios[result] end
+  if type(result) == "function" or sets[result] then
+    local class = scenario.user { name = default_name }
+    Class.task(class, default_name, result)
+    result = class
+  end
+  if classes[result] then return { users = { result }, thresholds = {}, hosts = {} } end
+  local what = result == nil and "nothing" or "a " .. type(result)
+  error("the script returned " .. what .. ": it must return scenario { ... }, a user class or a function", 0)
+end
+
+---The scenario as plain tables.
+function native.describe(result, default_name, filter)
+  local record = scenario_of(result, default_name)
+  local described, seen = {}, {}
+  for _, class in ipairs(record.users) do
+    local name = classes[class].name or default_name
+    if seen[name] then error("two user classes have the name `" .. name .. "`: names must be unique", 0) end
+    seen[name] = true
+    described[#described + 1] = describe_class(class, default_name, filter)
+  end
+  return {
+    host = record.host,
+    classes = described,
+    stages = record.load and profiles[record.load],
+    thresholds = record.thresholds,
+    hosts = record.hosts,
+    tls = record.tls,
+  }
+end
+
+return setmetatable(scenario, { __call = function(_, options) return make(options) end })

@@ -1,0 +1,112 @@
+//! What can be wrong with settings, in the words of the place where the wrong thing stands.
+
+use std::path::PathBuf;
+
+use super::layer::Origin;
+use super::setting::Setting;
+
+/// Why settings cannot be used. Each is the user's to mend: exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that its setting does not take.
+    #[error("{}: {problem}; such as `{}`", given(.setting, .origin, .text), example(.setting, .origin))]
+    Value {
+        /// Which setting.
+        setting: Setting,
+        /// Where the value stands.
+        origin: Origin,
+        /// The value as it stands there.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A key of the file that is no setting.
+    #[error("{}:{line}: unknown key `{key}`{}", path.display(), suggestion(.nearest))]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// As it stands there.
+        key: String,
+        /// The key that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// The file is no TOML.
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// The parser's words.
+        message: String,
+    },
+    /// A file that a setting names cannot be read.
+    #[error("cannot read `{}`, named by `{named_by}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The flag of the setting that names it.
+        named_by: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// What is odd, but does not keep a run from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// A variable `LUNAMOTH_*` that is no setting.
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// The variable that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// A value was taken from one of Locust's variables.
+    LocustVariable {
+        /// Locust's name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The setting that it gave.
+        setting: Setting,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownVariable { name, nearest } => {
+                write!(f, "the environment variable {name} is no setting of this version and is ignored{}", suggestion(nearest))
+            }
+            Self::LocustVariable { name, value, setting } => {
+                write!(f, "{} = {value}, taken from {name}; {} and {} come before it", setting.key(), setting.flag(), setting.variable())
+            }
+        }
+    }
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
+/// The setting and its value, as the user wrote them.
+fn given(setting: &Setting, origin: &Origin, text: &str) -> String {
+    match origin {
+        Origin::Flag => format!("`{} {text}`", setting.flag()),
+        Origin::Variable(name) => format!("`{name}={text}`"),
+        Origin::File { path, line } => format!("{}:{line}: `{} = {text}`", path.display(), setting.key()),
+    }
+}
+
+/// The same with a right value.
+fn example(setting: &Setting, origin: &Origin) -> String {
+    match origin {
+        Origin::Flag if setting.is_switch() => setting.flag().to_owned(),
+        Origin::Flag => format!("{} {}", setting.flag(), setting.example()),
+        Origin::Variable(name) => format!("{name}={}", setting.example()),
+        Origin::File { .. } => setting.example_in_file(),
+    }
+}

@@ -1,0 +1,247 @@
+//! How values are read from text. Each function's error is the problem alone; where it stands is added by the caller.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Reads a duration: seconds as a bare number, or numbers with `h`, `m`, `s`, `ms`, `us`, largest first.
+///
+/// `20`, `20s`, `3m`, `2h`, `1h20m`, `3h30m10s` (Locust's forms), and `500ms`, `1.5s`.
+///
+/// # Errors
+/// What is wrong with the text, as a fragment for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let problem = || format!("`{text}` is not a duration");
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds_checked(seconds).ok_or_else(problem);
+    }
+    let mut rest = text;
+    let mut sum = 0.0;
+    let mut largest_allowed = f64::INFINITY;
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(problem)?;
+        let unit_end = rest[number_end..].find(|c: char| !c.is_alphabetic()).map_or(rest.len(), |at| number_end + at);
+        let number: f64 = rest[..number_end].parse().map_err(|_| problem())?;
+        let unit = &rest[number_end..unit_end];
+        let seconds = UNITS
+            .into_iter()
+            .find(|(name, _)| *name == unit)
+            .map(|(_, seconds)| seconds)
+            .ok_or_else(|| format!("{}: there is no unit `{unit}`, the units are h, m, s, ms, us", problem()))?;
+        if seconds >= largest_allowed {
+            return Err(format!("{}: the units go from large to small, each once", problem()));
+        }
+        largest_allowed = seconds;
+        sum += number * seconds;
+        rest = &rest[unit_end..];
+    }
+    if text.is_empty() { Err(problem()) } else { seconds_checked(sum).ok_or_else(problem) }
+}
+
+/// The units of a duration in seconds.
+const UNITS: [(&str, f64); 5] = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)];
+
+fn seconds_checked(seconds: f64) -> Option<Duration> {
+    // Rounded to whole nanoseconds, so that 1.1s is 1.1s and not 1.100000000000000088s. A century bounds later sums.
+    (0.0..=3.2e9).contains(&seconds).then(|| Duration::from_nanos((seconds * 1e9).round() as u64))
+}
+
+/// A duration above zero.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
+}
+
+/// A whole number within bounds.
+pub(super) fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let text = text.trim();
+    let is_number = !text.trim_start_matches('-').is_empty() && text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err(format!("`{text}` is not a whole number"));
+    }
+    match text.parse::<u64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ if most == u64::MAX => Err(format!("`{text}` is not between {least} and 2^64 - 1")),
+        _ => Err(format!("`{text}` is not between {least} and {most}")),
+    }
+}
+
+/// A rate per second, above zero.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.trim().parse().map_err(|_| format!("`{text}` is not a number of users per second"))?;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err(format!("`{text}` is not above zero")) }
+}
+
+/// On or off.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        other => Err(format!("`{other}` is neither true nor false")),
+    }
+}
+
+/// A number of bytes: `1048576`, `64MiB`, `10MB`, `512K` (of 1,024, as is usual without `B`).
+pub(super) fn byte_count(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let problem = || format!("`{text}` is not a number of bytes");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..end].parse().map_err(|_| problem())?;
+    let unit = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "ki" | "kib" => 1024.0,
+        "m" | "mi" | "mib" => 1_048_576.0,
+        "g" | "gi" | "gib" => 1_073_741_824.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => return Err(format!("{}; the units are KiB, MiB, GiB, KB, MB, GB", problem())),
+    };
+    let bytes = number * unit;
+    if (1.0..=9e15).contains(&bytes) { Ok(bytes as u64) } else { Err(format!("`{text}` is not between 1 byte and 8 PiB")) }
+}
+
+/// One of a closed list of words.
+pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text.trim()));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        format!("`{text}` is not one of {}", all.join(", "))
+    })
+}
+
+/// Words between commas.
+pub(super) fn list(texts: &[String]) -> Vec<String> {
+    texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// `name=value`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not name=value")),
+    }
+}
+
+/// A base URL: `http://` or `https://` and a host, or `builtin:shop`. A slash at the end is dropped.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if let Some(name) = text.strip_prefix("builtin:") {
+        return match name {
+            "shop" => Ok(text.to_owned()),
+            _ => Err(format!("there is no built-in target `{name}`, only `builtin:shop`")),
+        };
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(format!("`{text}` has no `http://` or `https://` in front"));
+    };
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(format!("`{scheme}` is neither http nor https"));
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    if address.is_empty() || address.starts_with(':') {
+        return Err(format!("no host after `{scheme}://`"));
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("a URL holds no spaces".to_owned());
+    }
+    if rest.contains(['?', '#']) {
+        return Err("a host has no query and no fragment".to_owned());
+    }
+    // The colons of an IPv6 address stand inside brackets; what follows the last one outside is the port.
+    let after_address = address.rsplit_once(']').map_or(address, |(_, after)| after);
+    match after_address.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => {}
+        Some((_, port)) => return Err(format!("`{port}` is not a port between 1 and 65535")),
+        None => {}
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// `:8080`, `8080`, `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`. Without an address: every IPv4 interface.
+pub(super) fn bind_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let full = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => format!("0.0.0.0:{text}"),
+        None => text.replace("localhost:", "127.0.0.1:"),
+    };
+    full.parse().map_err(|_| format!("`{text}` is not an address with a port"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_in_locusts_forms_and_ours() {
+        let cases = [
+            ("20", 20_000),
+            ("20s", 20_000),
+            ("3m", 180_000),
+            ("2h", 7_200_000),
+            ("1h20m", 4_800_000),
+            ("3h30m10s", 12_610_000),
+            ("500ms", 500),
+            ("1.5s", 1_500),
+            ("0.25", 250),
+            ("1s500ms", 1_500),
+            ("0", 0),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_its_reason() {
+        for text in ["", "5x", "abc", "-1", "nan", "inf", "1m1h", "1s1s", "1..5s", "s", "5 5", "1e400", "9999999999h", "1h20"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_duration("5x"), Err("`5x` is not a duration: there is no unit `x`, the units are h, m, s, ms, us".to_owned()));
+        assert_eq!(parse_duration("1m2h"), Err("`1m2h` is not a duration: the units go from large to small, each once".to_owned()));
+    }
+
+    #[test]
+    fn hosts_are_taken_or_refused_with_what_is_wrong() {
+        for good in ["http://a", "https://a.b:8443/base", "http://[::1]:80", "http://user:pass@a:1", "builtin:shop", "HTTP://a"] {
+            assert_eq!(host(good), Ok(good.to_owned()));
+        }
+        assert_eq!(host("http://a/"), Ok("http://a".to_owned()));
+        let cases = [
+            ("a.example", "`a.example` has no `http://` or `https://` in front"),
+            ("http:/a", "`http:/a` has no `http://` or `https://` in front"),
+            ("ftp://a", "`ftp` is neither http nor https"),
+            ("http://", "no host after `http://`"),
+            ("http://:80", "no host after `http://`"),
+            ("http://a:x", "`x` is not a port between 1 and 65535"),
+            ("http://a:70000", "`70000` is not a port between 1 and 65535"),
+            ("http://a b", "a URL holds no spaces"),
+            ("http://a/?q", "a host has no query and no fragment"),
+            ("builtin:bank", "there is no built-in target `bank`, only `builtin:shop`"),
+        ];
+        for (text, problem) in cases {
+            assert_eq!(host(text), Err(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn byte_counts_know_both_families_of_units() {
+        assert_eq!(byte_count("64MiB"), Ok(64 << 20));
+        assert_eq!(byte_count("1.5 KB"), Ok(1500));
+        assert_eq!(byte_count("512k"), Ok(512 << 10));
+        assert_eq!(byte_count("10"), Ok(10));
+        assert!(byte_count("0").is_err() && byte_count("1XB").is_err() && byte_count("MiB").is_err());
+    }
+
+    #[test]
+    fn addresses_may_leave_out_the_host() {
+        for (text, address) in
+            [(":5557", "0.0.0.0:5557"), ("5557", "0.0.0.0:5557"), ("[::]:5557", "[::]:5557"), ("localhost:1", "127.0.0.1:1")]
+        {
+            assert_eq!(bind_address(text).unwrap().to_string(), address);
+        }
+        assert!(bind_address("").is_err() && bind_address("70000").is_err() && bind_address("a:b").is_err());
+    }
+}

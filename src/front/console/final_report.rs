@@ -1,0 +1,315 @@
+//! The final report: what stays on the screen after a run.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::grid::Grid;
+use super::table::table;
+use super::verdict::ExitCode;
+use crate::front::report::{PERCENTILES, trend_percentile};
+use crate::front::text::{Align, bytes, clock, duration, escape, milliseconds, number, percent};
+use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
+
+/// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, the
+/// generator's own part, the verdict. Tables without rows are left out.
+#[must_use]
+pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
+    [
+        table(snapshot, width),
+        percentiles(snapshot),
+        errors(snapshot),
+        exceptions(snapshot),
+        checks(snapshot),
+        groups(snapshot),
+        metrics(snapshot),
+        phases(snapshot),
+        thresholds(snapshot, is_coloured),
+        health(snapshot),
+        verdict_line(snapshot, exit_code, is_coloured),
+    ]
+    .concat()
+}
+
+fn percentiles(snapshot: &Snapshot) -> String {
+    if snapshot.total.requests == 0 {
+        return String::new();
+    }
+    let columns: Vec<(&'static str, Align)> = [("Name", Align::Left), ("# reqs", Align::Right)]
+        .into_iter()
+        .chain(PERCENTILES.iter().map(|(name, _)| (*name, Align::Right)))
+        .collect();
+    let mut grid = Grid::new("Percentage of the requests completed within given times (ms)", &columns);
+    let row = |entry: &EntryView, name: String| -> Vec<String> {
+        let times = PERCENTILES.iter().map(|(_, quantile)| milliseconds(entry.percentile(*quantile)));
+        [name, entry.requests.to_string()].into_iter().chain(times).collect()
+    };
+    for entry in &snapshot.entries {
+        grid.row(row(entry, format!("{} {}", entry.method, entry.name)));
+    }
+    grid.row(row(&snapshot.total, "Total".to_owned()));
+    grid.render()
+}
+
+fn errors(snapshot: &Snapshot) -> String {
+    let columns = [("# occurrences", Align::Right), ("Kind", Align::Left), ("Name", Align::Left), ("Error", Align::Left)];
+    let mut grid = Grid::new("Error report", &columns);
+    for error in &snapshot.errors {
+        let name = format!("{} {}", error.method, error.name);
+        grid.row(vec![error.occurrences.to_string(), error.kind.name().to_owned(), name, error.message.to_string()]);
+    }
+    grid.render()
+}
+
+fn exceptions(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for exception in &snapshot.exceptions {
+        // A traceback keeps its lines; each is escaped by itself.
+        let traceback: String = exception.traceback.lines().map(|line| format!("     {}\n", escape(line.trim_start()))).collect();
+        text.push_str(&format!(" {} x {}\n{traceback}", exception.count, escape(&exception.message)));
+    }
+    if text.is_empty() { text } else { format!("Exceptions of the script\n{text}\n") }
+}
+
+fn checks(snapshot: &Snapshot) -> String {
+    let columns = [("Name", Align::Left), ("passes", Align::Right), ("fails", Align::Right), ("passed", Align::Right)];
+    let mut grid = Grid::new("Checks", &columns);
+    for check in &snapshot.checks {
+        let share = percent(check.passes, check.passes + check.fails);
+        grid.row(vec![check.name.to_string(), check.passes.to_string(), check.fails.to_string(), format!("{share}%")]);
+    }
+    grid.render()
+}
+
+fn groups(snapshot: &Snapshot) -> String {
+    let mut grid = Grid::new("Groups (ms)", &trend_columns("# times"));
+    for group in &snapshot.groups {
+        grid.row(trend_row(group));
+    }
+    grid.render()
+}
+
+fn phases(snapshot: &Snapshot) -> String {
+    let mut grid = Grid::new("Phases of all requests (ms)", &trend_columns("# times"));
+    for phase in snapshot.phases.iter().chain([&snapshot.since_due, &snapshot.iterations]).filter(|phase| phase.count > 0) {
+        grid.row(trend_row(phase));
+    }
+    grid.render()
+}
+
+fn trend_columns(count: &'static str) -> [(&'static str, Align); 7] {
+    let right = Align::Right;
+    [("Name", Align::Left), (count, right), ("Avg", right), ("Min", right), ("Median", right), ("p95", right), ("Max", right)]
+}
+
+/// A row of milliseconds.
+fn trend_row(trend: &TrendView) -> Vec<String> {
+    let seconds = |value: f64| milliseconds(Duration::from_secs_f64(value.max(0.0)));
+    let avg = if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 };
+    vec![
+        trend.name.to_string(),
+        trend.count.to_string(),
+        seconds(avg),
+        seconds(trend.min),
+        seconds(trend_percentile(trend, 0.5)),
+        seconds(trend_percentile(trend, 0.95)),
+        seconds(trend.max),
+    ]
+}
+
+fn metrics(snapshot: &Snapshot) -> String {
+    let mut grid = Grid::new("Metrics of the script", &[("Name", Align::Left), ("Kind", Align::Left), ("Value", Align::Left)]);
+    for metric in &snapshot.metrics {
+        let (kind, value) = match &metric.value {
+            MetricValue::Counter(sum) => ("counter", number(*sum)),
+            MetricValue::Gauge { last, min, max } => ("gauge", format!("{}  min {}  max {}", number(*last), number(*min), number(*max))),
+            MetricValue::Rate { passes, total } => ("rate", format!("{}%  {passes} of {total}", percent(*passes, *total))),
+            MetricValue::Trend(trend) => ("trend", plain_trend(trend)),
+        };
+        grid.row(vec![metric.name.to_string(), kind.to_owned(), value]);
+    }
+    grid.render()
+}
+
+/// A trend of the script's own has no unit that we know.
+fn plain_trend(trend: &TrendView) -> String {
+    let avg = if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 };
+    let parts = [
+        ("avg", avg),
+        ("min", trend.min),
+        ("med", trend_percentile(trend, 0.5)),
+        ("p95", trend_percentile(trend, 0.95)),
+        ("max", trend.max),
+    ];
+    let text: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    format!("{}  of {}", text.join("  "), trend.count)
+}
+
+fn thresholds(snapshot: &Snapshot, is_coloured: bool) -> String {
+    let mut text = String::new();
+    for threshold in &snapshot.thresholds {
+        let word = if threshold.passed { paint("passed", GREEN, is_coloured) } else { paint("FAILED", RED, is_coloured) };
+        let (metric, condition, actual) = (escape(&threshold.metric), escape(&threshold.condition), escape(&threshold.actual));
+        text.push_str(&format!(" {word}  {metric}: {condition}  (actual: {actual})\n"));
+    }
+    if text.is_empty() { text } else { format!("Thresholds\n{text}\n") }
+}
+
+fn health(snapshot: &Snapshot) -> String {
+    let (health, total) = (&snapshot.health, &snapshot.total);
+    let lag = |seconds: f64| duration(Duration::from_secs_f64(seconds.max(0.0)));
+    let mut text = format!(
+        "Generator: lag p99 {}, max {}; {:.2} cores, {} of memory; {} out, {} in\n",
+        lag(trend_percentile(&health.lag, 0.99)),
+        lag(health.lag.max),
+        health.cpu_cores,
+        bytes(health.memory_bytes),
+        bytes(total.bytes_out),
+        bytes(total.bytes_in)
+    );
+    let notes = [
+        (total.not_sent, "requests were not sent"),
+        (total.unanswered, "requests were sent and not answered"),
+        (total.stale_retries, "requests were sent again on a new connection, since the server had closed the old one"),
+        (total.clamped, "durations lay outside 1 us to 1 h"),
+        (snapshot.iterations_dropped, "iterations were due and could not begin"),
+        (snapshot.backoffs, "pauses of users after failed iterations"),
+        (snapshot.start_failures, "times an on_start raised"),
+        (snapshot.users_dropped, "users were dropped"),
+        (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
+        (health.unsound_seconds, "s were unsound: the generator was late, and latencies of that time are too high"),
+    ];
+    for (count, words) in notes.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(" {count} {words}\n"));
+    }
+    if !health.throttled.is_zero() {
+        text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));
+    }
+    for warning in &snapshot.warnings {
+        text.push_str(&format!(" warning: {}\n", escape(warning)));
+    }
+    text.push('\n');
+    text
+}
+
+fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> String {
+    let total = &snapshot.total;
+    let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
+    let verdict = match exit_code {
+        ExitCode::Passed => "passed".to_owned(),
+        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: the script raised before any request".to_owned(),
+        ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
+        ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
+        ExitCode::Interrupted => "interrupted before any verdict".to_owned(),
+        ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
+        ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
+        ExitCode::Bug => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
+    };
+    let style = if exit_code == ExitCode::Passed { GREEN } else { RED };
+    format!(
+        "{} ({} requests in {}, exit code {})\n",
+        paint(&verdict, style, is_coloured),
+        total.requests,
+        clock(snapshot.elapsed),
+        exit_code.code()
+    )
+}
+
+fn paint(text: &str, style: Style, is_coloured: bool) -> String {
+    if is_coloured { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::console::table::TABLE_WIDTH;
+    use crate::front::tests::busy_snapshot;
+    use crate::stats::snapshot::RunState;
+
+    #[test]
+    fn the_report_of_a_busy_run_shows_everything_once() {
+        let snapshot = Snapshot { state: RunState::Stopped, ..busy_snapshot() };
+        insta::assert_snapshot!(final_report(&snapshot, ExitCode::ThresholdsFailed, TABLE_WIDTH, false), @r##"
+         Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
+        --------------------------------------------------------------------------------------------------------------------------------------------------------
+         GET /cart                                                        100     0(0.00%)    0.42    0.42    0.42  |    0.42   16.67    0.42    0.42       0.00
+         POST /日本/long/long/long/long…g/long/long/long/end\u{1b}[2J     101     2(1.98%)      27      15    1234  |      15   16.83      15      15       0.33
+        --------------------------------------------------------------------------------------------------------------------------------------------------------
+         Total                                                            201     2(1.00%)                                      33.50      15      15       0.33
+
+        Percentage of the requests completed within given times (ms)
+         Name                                                          # reqs   50%   66%   75%   80%   90%   95%   98%   99%  99.9%  99.99%  100%
+        -------------------------------------------------------------------------------------------------------------------------------------------
+         GET /cart                                                        100  0.42  0.42  0.42  0.42  0.42  0.42  0.42  0.42   0.42    0.42  0.42
+         POST /日本/long/long/long/long…g/long/long/long/end\u{1b}[2J     101    15    15    15    15    15    15    15    15   1234    1234  1234
+         Total                                                            201    15    15    15    15    15    15    15    15   1234    1234  1234
+
+        Error report
+         # occurrences  Kind    Name         Error
+        ---------------------------------------------------------------
+                     2  status  POST /login  =503 Service\nUnavailable
+
+        Exceptions of the script
+         3 x shop.lua:3: attempt to index nil
+             stack traceback:
+             shop.lua:3: in function
+
+        Checks
+         Name         passes  fails  passed
+        ------------------------------------
+         has a price      99      1  99.00%
+
+        Groups (ms)
+         Name      # times  Avg  Min  Median  p95  Max
+        -----------------------------------------------
+         checkout        4   20   20      20   20   20
+
+        Metrics of the script
+         Name    Kind     Value
+        -----------------------------------------------------------------
+         orders  counter  7
+         basket  trend    avg 2.75  min 2  med 2.001  p95 5  max 5  of 4
+         hits    rate     25.00%  1 of 4
+         depth   gauge    2.5  min 1  max 9
+
+        Phases of all requests (ms)
+         Name                # times   Avg   Min  Median   p95   Max
+        -------------------------------------------------------------
+         http_req_waiting        200  0.40  0.40    0.40  0.40  0.40
+         iteration_duration       90    16    16      16    16    16
+
+        Thresholds
+         passed  http_req_duration: p(95) < 200ms  (actual: 15ms)
+         FAILED  http_req_failed: rate < 1%  (actual: 1.5%)
+
+        Generator: lag p99 80us, max 80us; 0.42 cores, 30.0 MiB of memory; 0 B out, 0 B in
+         1 s were unsound: the generator was late, and latencies of that time are too high
+         warning: names limit reached
+
+        FAILED: 1 of 2 thresholds (201 requests in 0:06, exit code 99)
+        "##);
+    }
+
+    #[test]
+    fn the_report_of_a_run_without_requests_has_no_empty_tables() {
+        insta::assert_snapshot!(final_report(&Snapshot::default(), ExitCode::Interrupted, TABLE_WIDTH, false), @r##"
+         Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
+        --------------------------------------------------------------------------------------------------------------------------------------------------------
+        --------------------------------------------------------------------------------------------------------------------------------------------------------
+         Total                                                              0     0(0.00%)                                       0.00    0.00    0.00       0.00
+
+        Generator: lag p99 0, max 0; 0.00 cores, 0 B of memory; 0 B out, 0 B in
+
+        interrupted before any verdict (0 requests in 0:00, exit code 130)
+        "##);
+    }
+
+    #[test]
+    fn colours_are_added_only_where_they_are_allowed() {
+        assert!(final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, true).contains("\x1b[32mpassed\x1b[0m"));
+        assert!(!final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, false).contains('\x1b'));
+    }
+}

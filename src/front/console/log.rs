@@ -1,0 +1,124 @@
+//! The log: lines as in Locust's walk-through, or JSON, on stderr, unbuffered, never inside the progress line.
+
+use std::sync::Arc;
+
+use jiff::Zoned;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::screen::Screen;
+use crate::front::text::escape;
+
+/// Makes `log`'s macros write to `screen`. Of other crates, warnings are shown, and more only from `Debug` on.
+///
+/// # Errors
+/// A logger is installed already.
+pub fn install(screen: Arc<Screen>, is_json: bool, level: LevelFilter) -> Result<(), log::SetLoggerError> {
+    // The logger lives as long as the process, as `log` demands.
+    log::set_logger(Box::leak(Box::new(ScreenLog { screen, is_json, level, host: host_name() })))?;
+    log::set_max_level(level);
+    Ok(())
+}
+
+struct ScreenLog {
+    screen: Arc<Screen>,
+    is_json: bool,
+    level: LevelFilter,
+    host: String,
+}
+
+impl Log for ScreenLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_ours = ["lunamoth", "script"].iter().any(|own| metadata.target().starts_with(own));
+        metadata.level() <= self.level && (is_ours || metadata.level() <= Level::Warn || self.level >= LevelFilter::Debug)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = if self.is_json { json_line } else { text_line };
+            self.screen.log(&line(&Zoned::now(), &self.host, record.level(), record.target(), &record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// `[2018-01-02 08:05:14,662] HOST/INFO/lunamoth.main: text`, in local time. Further lines of a message are indented.
+fn text_line(now: &Zoned, host: &str, level: Level, target: &str, message: &str) -> String {
+    let time = now.strftime("%Y-%m-%d %H:%M:%S");
+    let message: Vec<_> = message.split('\n').map(escape).collect();
+    format!("[{time},{:03}] {host}/{}/{}: {}", now.millisecond(), level_name(level), target.replace("::", "."), message.join("\n    "))
+}
+
+/// One object with `time` (RFC 3339, UTC), `level`, `host`, `logger`, `message`.
+fn json_line(now: &Zoned, host: &str, level: Level, target: &str, message: &str) -> String {
+    serde_json::json!({
+        "time": format!("{:.3}", now.timestamp()),
+        "level": level_name(level),
+        "host": host,
+        "logger": target.replace("::", "."),
+        "message": message,
+    })
+    .to_string()
+}
+
+/// Python's names, since scripts around Locust look for them.
+const fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment() -> Zoned {
+        "2018-01-02T08:05:14.662[UTC]".parse().unwrap()
+    }
+
+    #[test]
+    fn lines_look_as_in_the_walk_through() {
+        assert_eq!(
+            text_line(&moment(), "node-1", Level::Info, "lunamoth::main", "Starting Lunamoth 0.1.0"),
+            "[2018-01-02 08:05:14,662] node-1/INFO/lunamoth.main: Starting Lunamoth 0.1.0"
+        );
+    }
+
+    #[test]
+    fn a_message_of_several_lines_cannot_pass_for_another_record() {
+        assert_eq!(
+            text_line(&moment(), "h", Level::Warn, "script", "a\n[2018] b\x1b[2J"),
+            "[2018-01-02 08:05:14,662] h/WARNING/script: a\n    [2018] b\\u{1b}[2J"
+        );
+    }
+
+    #[test]
+    fn json_lines_are_one_object_each() {
+        assert_eq!(
+            json_line(&moment(), "h", Level::Error, "lunamoth::app", "a\nb"),
+            r#"{"time":"2018-01-02T08:05:14.662Z","level":"ERROR","host":"h","logger":"lunamoth.app","message":"a\nb"}"#
+        );
+    }
+
+    #[test]
+    fn chatter_of_other_crates_is_left_out_until_somebody_asks_for_it() {
+        let enabled = |own: LevelFilter, target: &str, level: Level| {
+            let log = ScreenLog { screen: Arc::new(Screen::new(true)), is_json: false, level: own, host: String::new() };
+            log.enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        assert!(enabled(LevelFilter::Info, "lunamoth::app", Level::Info));
+        assert!(!enabled(LevelFilter::Info, "rustls::client", Level::Info));
+        assert!(enabled(LevelFilter::Info, "rustls::client", Level::Warn));
+        assert!(enabled(LevelFilter::Debug, "rustls::client", Level::Debug));
+        assert!(!enabled(LevelFilter::Error, "lunamoth::app", Level::Warn));
+    }
+}

@@ -1,0 +1,20 @@
+//! The console: tables on stdout, progress and log on stderr, and the exit code.
+//!
+//! Everything that is printed is made by pure functions of a snapshot; `screen` and `printer` alone write.
+
+pub mod check;
+mod final_report;
+mod grid;
+pub mod log;
+mod printer;
+mod progress;
+mod screen;
+mod table;
+mod verdict;
+
+pub use final_report::final_report;
+pub use printer::{Printer, PrinterOptions};
+pub use progress::progress;
+pub use screen::Screen;
+pub use table::{TABLE_WIDTH, table};
+pub use verdict::{Ending, ExitCode, Interrupt, verdict};

@@ -1,0 +1,132 @@
+//! The printer: follows the snapshots of a run and prints them. What to print when is a pure answer; writing is `screen`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::final_report::final_report;
+use super::progress::progress;
+use super::screen::Screen;
+use super::table::table;
+use super::verdict::ExitCode;
+use crate::stats::snapshot::{RunState, Snapshot};
+
+/// Prints one run.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    screen: Arc<Screen>,
+    options: PrinterOptions,
+}
+
+/// How a run is printed.
+#[derive(Debug, Clone, Copy)]
+pub struct PrinterOptions {
+    /// How often the table is printed.
+    pub print_interval: Duration,
+    /// Neither table nor progress line while the run lasts.
+    pub is_quiet: bool,
+}
+
+impl Printer {
+    /// A printer on `screen`.
+    #[must_use]
+    pub const fn new(screen: Arc<Screen>, options: PrinterOptions) -> Self {
+        Self { screen, options }
+    }
+
+    /// Prints on a thread of its own until the run is stopped or its sender is gone, then takes the progress line away.
+    ///
+    /// A reader that is slow holds up nobody: what comes meanwhile is passed over, and the latest snapshot is printed.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn follow(&self, mut snapshots: watch::Receiver<Arc<Snapshot>>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let printer = self.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
+            let mut schedule = Schedule { next: printer.options.print_interval };
+            loop {
+                let snapshot = Arc::clone(&snapshots.borrow_and_update());
+                if snapshot.state == RunState::Stopped {
+                    break;
+                }
+                printer.on_snapshot(&snapshot, &mut schedule);
+                if runtime.block_on(snapshots.changed()).is_err() {
+                    break;
+                }
+            }
+            printer.screen.progress(String::new());
+        })
+    }
+
+    /// Prints what a person reads after the run.
+    pub fn report(&self, snapshot: &Snapshot, exit_code: ExitCode) {
+        self.screen.progress(String::new());
+        self.screen.print(&final_report(snapshot, exit_code, self.screen.table_width(), self.screen.is_coloured()));
+    }
+
+    fn on_snapshot(&self, snapshot: &Snapshot, schedule: &mut Schedule) {
+        if self.options.is_quiet || snapshot.state == RunState::Ready {
+            return;
+        }
+        if schedule.is_due(snapshot.elapsed, self.options.print_interval) {
+            self.screen.print(&table(snapshot, self.screen.table_width()));
+        }
+        self.screen.progress(progress(snapshot, self.screen.progress_width()));
+    }
+}
+
+/// When the next table is due, on the run's clock.
+#[derive(Debug)]
+struct Schedule {
+    next: Duration,
+}
+
+impl Schedule {
+    /// Whether a table is due at `elapsed`; if so, plans the one after. What was missed is not made up for.
+    fn is_due(&mut self, elapsed: Duration, interval: Duration) -> bool {
+        // Snapshots come once a second, a little early or late: the nearest one is the right one.
+        let elapsed = elapsed + SNAPSHOT_INTERVAL / 2;
+        if elapsed < self.next {
+            return false;
+        }
+        while self.next <= elapsed {
+            self.next += interval.max(SNAPSHOT_INTERVAL);
+        }
+        true
+    }
+}
+
+/// How often the master publishes.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_due_on_the_grid_of_the_interval_however_uneven_snapshots_come() {
+        let interval = Duration::from_secs(2);
+        let mut schedule = Schedule { next: interval };
+        let due: Vec<u64> = [1000, 1990, 3010, 3995, 5002, 9004, 10_001, 11_000]
+            .into_iter()
+            .filter(|millis| schedule.is_due(Duration::from_millis(*millis), interval))
+            .collect();
+        assert_eq!(due, [1990, 3995, 9004, 10_001]);
+    }
+
+    #[test]
+    fn following_ends_when_the_run_stops_and_when_its_sender_is_gone() {
+        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
+        let printer = Printer::new(Arc::new(Screen::new(true)), options);
+        let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
+        let thread = printer.follow(receiver).unwrap();
+        sender.send_replace(Arc::new(Snapshot { state: RunState::Stopped, ..Snapshot::default() }));
+        thread.join().unwrap();
+        let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
+        let thread = printer.follow(receiver).unwrap();
+        drop(sender);
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,201 @@
+//! The screen: the one writer of stdout and stderr, so that the log, the tables and the progress line never tear each other.
+
+use std::io::{IsTerminal as _, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::table::TABLE_WIDTH;
+
+/// Both streams of the console. Shared by the log and the printer.
+pub struct Screen {
+    state: Mutex<State>,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+    is_coloured: bool,
+}
+
+struct State {
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    /// What stands on the last line of the terminal; empty without.
+    progress: String,
+    /// Nobody reads stdout any more.
+    stdout_is_gone: bool,
+}
+
+impl Screen {
+    /// The process's own streams. Colours need a terminal at stdout and their permission.
+    #[must_use]
+    pub fn new(no_color: bool) -> Self {
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let (stdout_is_terminal, stderr_is_terminal) = (stdout.is_terminal(), stderr.is_terminal());
+        Self {
+            state: Mutex::new(State { stdout: Box::new(stdout), stderr: Box::new(stderr), progress: String::new(), stdout_is_gone: false }),
+            stdout_is_terminal,
+            stderr_is_terminal,
+            is_coloured: stdout_is_terminal && !no_color,
+        }
+    }
+
+    /// Writes a whole piece of text to stdout. Once the reader is gone, nothing more is written, quietly.
+    pub fn print(&self, text: &str) {
+        let mut state = self.lock();
+        if state.stdout_is_gone {
+            return;
+        }
+        state.erase();
+        let written = state.stdout.write_all(text.as_bytes());
+        let is_written = written.is_ok() && state.stdout.flush().is_ok();
+        state.stdout_is_gone = !is_written;
+        state.draw();
+    }
+
+    /// Writes a whole line of the log to stderr.
+    pub fn log(&self, line: &str) {
+        let mut state = self.lock();
+        state.erase();
+        // One call, so that lines of several processes on one pipe stay whole.
+        state.write_stderr(&format!("{line}\n"));
+        state.draw();
+    }
+
+    /// Puts `line` in the place of the progress line. An empty one takes it away. Does nothing without a terminal.
+    pub fn progress(&self, line: String) {
+        let mut state = self.lock();
+        if !self.stderr_is_terminal || state.progress == line {
+            return;
+        }
+        state.erase();
+        state.progress = line;
+        state.draw();
+    }
+
+    /// Whether tables may be coloured.
+    #[must_use]
+    pub const fn is_coloured(&self) -> bool {
+        self.is_coloured
+    }
+
+    /// Columns for tables.
+    #[must_use]
+    pub fn table_width(&self) -> usize {
+        if self.stdout_is_terminal { columns(std::io::stdout()).unwrap_or(TABLE_WIDTH) } else { TABLE_WIDTH }
+    }
+
+    /// Columns for the progress line. One is left free: a full line would wrap on some terminals.
+    #[must_use]
+    pub fn progress_width(&self) -> usize {
+        columns(std::io::stderr()).unwrap_or(80).saturating_sub(1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the state as good as it was; the log must still come out.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn erase(&mut self) {
+        if !self.progress.is_empty() {
+            self.write_stderr("\r\x1b[2K");
+        }
+    }
+
+    fn draw(&mut self) {
+        if !self.progress.is_empty() {
+            let line = self.progress.clone();
+            self.write_stderr(&line);
+        }
+    }
+
+    fn write_stderr(&mut self, text: &str) {
+        // There is nowhere left to report that stderr is gone.
+        let _gone = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
+    }
+}
+
+impl std::fmt::Debug for Screen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Screen").field("stderr_is_terminal", &self.stderr_is_terminal).finish_non_exhaustive()
+    }
+}
+
+fn columns(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Both streams of a test screen, in the order of writing, as one terminal would show them.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A pipe whose reader is gone; counts the tries.
+    struct Broken(Arc<Mutex<u32>>);
+
+    impl Write for Broken {
+        fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+            *self.0.lock().unwrap() += 1;
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn screen(stdout: Box<dyn Write + Send>, paper: &Paper, stderr_is_terminal: bool) -> Screen {
+        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false };
+        Screen { state: Mutex::new(state), stdout_is_terminal: false, stderr_is_terminal, is_coloured: false }
+    }
+
+    fn text(paper: &Paper) -> String {
+        String::from_utf8(paper.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_progress_line_makes_way_for_tables_and_the_log_and_comes_back() {
+        let paper = Paper::default();
+        let screen = screen(Box::new(paper.clone()), &paper, true);
+        screen.progress("10%".to_owned());
+        screen.print("table\n");
+        screen.log("line");
+        screen.progress("20%".to_owned());
+        screen.progress(String::new());
+        screen.print("report\n");
+        let erase = "\r\x1b[2K";
+        assert_eq!(text(&paper), format!("10%{erase}table\n10%{erase}line\n10%{erase}20%{erase}report\n"));
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_no_progress_line() {
+        let paper = Paper::default();
+        let screen = screen(Box::new(paper.clone()), &paper, false);
+        screen.progress("10%".to_owned());
+        screen.log("line");
+        assert_eq!(text(&paper), "line\n");
+    }
+
+    #[test]
+    fn printing_ends_quietly_when_nobody_reads_any_more() {
+        let (paper, tries) = (Paper::default(), Arc::default());
+        let screen = screen(Box::new(Broken(Arc::clone(&tries))), &paper, false);
+        screen.print("a");
+        screen.print("b");
+        screen.log("still here");
+        assert_eq!((*tries.lock().unwrap(), text(&paper).as_str()), (1, "still here\n"));
+    }
+}

@@ -1,0 +1,360 @@
+//! The four CSV files of `--csv`, with the names and columns of Locust 2.47.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{PERCENTILES, ReportError, create_folder};
+use crate::stats::histogram::Histogram;
+use crate::stats::snapshot::{EntryView, Snapshot};
+
+/// The four files, open from before the run to its end.
+#[derive(Debug)]
+pub struct CsvFiles {
+    stats: OpenFile,
+    history: OpenFile,
+    failures: OpenFile,
+    exceptions: OpenFile,
+    /// The second of the run's clock that was written last.
+    written_second: Option<u64>,
+    window: Window,
+}
+
+impl CsvFiles {
+    /// Creates `BASE_stats.csv`, `BASE_stats_history.csv`, `BASE_failures.csv` and `BASE_exceptions.csv`, and the folder before them.
+    ///
+    /// # Errors
+    /// One of them cannot be written.
+    pub fn create(base: &Path) -> Result<Self, ReportError> {
+        create_folder(base)?;
+        let mut history = OpenFile::create(base, "_stats_history.csv")?;
+        history.write(&history_header())?;
+        Ok(Self {
+            stats: OpenFile::create(base, "_stats.csv")?,
+            history,
+            failures: OpenFile::create(base, "_failures.csv")?,
+            exceptions: OpenFile::create(base, "_exceptions.csv")?,
+            written_second: None,
+            window: Window::default(),
+        })
+    }
+
+    /// Adds the row `Aggregated` to the history: one for each second of the run's clock, whatever the number of snapshots.
+    ///
+    /// # Errors
+    /// The disk is full or gone.
+    pub fn on_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        // A snapshot that came a little early belongs to the second that it almost reached.
+        let second = (snapshot.elapsed + Duration::from_millis(500)).as_secs();
+        if snapshot.started_at.is_none() || self.written_second.is_some_and(|written| second <= written) {
+            return Ok(());
+        }
+        self.written_second = Some(second);
+        let current = self.window.advance(second, &snapshot.total.histogram);
+        self.history.write(&history_row(snapshot, &current))
+    }
+
+    /// Writes the other three files.
+    ///
+    /// # Errors
+    /// The disk is full or gone.
+    pub fn finish(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        self.on_snapshot(snapshot)?;
+        self.stats.write(&stats(snapshot))?;
+        self.failures.write(&failures(snapshot))?;
+        self.exceptions.write(&exceptions(snapshot))
+    }
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl OpenFile {
+    fn create(base: &Path, ending: &str) -> Result<Self, ReportError> {
+        let mut path = base.as_os_str().to_owned();
+        path.push(ending);
+        let path = PathBuf::from(path);
+        let file = File::create(&path).map_err(|source| ReportError { path: path.clone(), source })?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), ReportError> {
+        self.file.write_all(text.as_bytes()).map_err(|source| ReportError { path: self.path.clone(), source })
+    }
+}
+
+/// What was counted in the last 10 seconds, as the difference of two states of a histogram that only grows.
+#[derive(Debug, Default)]
+struct Window {
+    /// (second, value in microseconds and count), oldest first.
+    states: VecDeque<(u64, Vec<(u64, u64)>)>,
+}
+
+impl Window {
+    /// Notes the state at `second` and gives what was counted since the state of 10 seconds before.
+    fn advance(&mut self, second: u64, whole: &Histogram) -> Histogram {
+        while self.states.get(1).is_some_and(|(at, _)| at + WINDOW_SECONDS <= second) {
+            self.states.pop_front();
+        }
+        // Until the run is 10 seconds old the window begins with the run itself.
+        let start = self.states.front().filter(|(at, _)| at + WINDOW_SECONDS <= second).map_or(&[][..], |(_, state)| state);
+        let state: Vec<(u64, u64)> = whole.iter().collect();
+        let mut before = start.iter().peekable();
+        let mut current = Histogram::default();
+        for &(value, count) in &state {
+            while before.peek().is_some_and(|(old, _)| *old < value) {
+                before.next();
+            }
+            let old = before.peek().filter(|(old, _)| *old == value).map_or(0, |(_, old)| *old);
+            // A reset makes counts shrink; what is left then is new.
+            let difference = count.checked_sub(old).unwrap_or(count);
+            if difference > 0 {
+                current.record_n(value, difference);
+            }
+        }
+        self.states.push_back((second, state));
+        current
+    }
+}
+
+const WINDOW_SECONDS: u64 = 10;
+
+fn stats(snapshot: &Snapshot) -> String {
+    let mut columns = vec![
+        "Type",
+        "Name",
+        "Request Count",
+        "Failure Count",
+        "Median Response Time",
+        "Average Response Time",
+        "Min Response Time",
+        "Max Response Time",
+        "Average Content Size",
+        "Requests/s",
+        "Failures/s",
+    ];
+    columns.extend(PERCENTILES.iter().map(|(name, _)| *name));
+    let mut text = row(columns.into_iter().map(str::to_owned));
+    let entries = snapshot.entries.iter().map(|entry| (entry, &*entry.name));
+    for (entry, name) in entries.chain([(&snapshot.total, "Aggregated")]) {
+        let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
+        let times = times(entry);
+        let rates = [entry.total_rps, entry.total_fail_per_sec].map(|rate| format!("{rate:.6}"));
+        let percentiles = PERCENTILES.iter().map(|(_, quantile)| percentile(entry, *quantile));
+        text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles)));
+    }
+    text
+}
+
+/// Median, average, min and max in milliseconds, average content size in bytes.
+fn times(entry: &EntryView) -> [String; 5] {
+    let content = if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 };
+    [
+        milliseconds(entry.percentile(0.5)),
+        milliseconds(entry.avg()),
+        milliseconds(entry.min),
+        milliseconds(entry.max),
+        format!("{content:.2}"),
+    ]
+}
+
+fn percentile(entry: &EntryView, quantile: f64) -> String {
+    if entry.requests == 0 { NOT_AVAILABLE.to_owned() } else { milliseconds(entry.percentile(quantile)) }
+}
+
+/// Locust's word where there is no number.
+const NOT_AVAILABLE: &str = "N/A";
+
+fn history_header() -> String {
+    let before = ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s"];
+    let after = [
+        "Total Request Count",
+        "Total Failure Count",
+        "Total Median Response Time",
+        "Total Average Response Time",
+        "Total Min Response Time",
+        "Total Max Response Time",
+        "Total Average Content Size",
+    ];
+    row(before.into_iter().chain(PERCENTILES.iter().map(|(name, _)| *name)).chain(after).map(str::to_owned))
+}
+
+/// Rates and percentiles look at the last 10 seconds, the totals at the whole run.
+fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
+    let total = &snapshot.total;
+    let timestamp = snapshot.started_at.map_or(0, |start| unix_seconds(start + snapshot.elapsed));
+    let before = [
+        timestamp.to_string(),
+        snapshot.users.to_string(),
+        String::new(),
+        "Aggregated".to_owned(),
+        format!("{:.6}", total.current_rps),
+        format!("{:.6}", total.current_fail_per_sec),
+    ];
+    let percentiles = PERCENTILES.iter().map(|(_, quantile)| {
+        if current.iter().next().is_none() {
+            return NOT_AVAILABLE.to_owned();
+        }
+        // The upper end of the last bucket may lie above the exact maximum of the run.
+        milliseconds(Duration::from_micros(current.value_at(*quantile)).min(total.max))
+    });
+    let counts = [total.requests.to_string(), total.failures.to_string()];
+    row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)))
+}
+
+fn failures(snapshot: &Snapshot) -> String {
+    let header = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"];
+    let mut text = row(header.into_iter().map(str::to_owned));
+    let moment = |clock: Duration| snapshot.started_at.map_or_else(String::new, |start| iso_time(start + clock));
+    for error in &snapshot.errors {
+        let message = if *error.message == *error.kind.name() {
+            error.message.to_string()
+        } else {
+            format!("{}: {}", error.kind.name(), error.message)
+        };
+        let cells = [cell(&error.method), cell(&error.name), cell(&message), error.occurrences.to_string()];
+        text.push_str(&row(cells.into_iter().chain([moment(error.first_seen), moment(error.last_seen)])));
+    }
+    text
+}
+
+fn exceptions(snapshot: &Snapshot) -> String {
+    let mut text = row(["Count", "Message", "Traceback", "Nodes"].into_iter().map(str::to_owned));
+    for exception in &snapshot.exceptions {
+        text.push_str(&row(
+            [exception.count.to_string(), cell(&exception.message), cell(&exception.traceback), "local".to_owned()].into_iter()
+        ));
+    }
+    text
+}
+
+/// One record of RFC 4180. Cells are quoted where they must be.
+fn row(cells: impl Iterator<Item = String>) -> String {
+    let quoted: Vec<String> =
+        cells.map(|cell| if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }).collect();
+    quoted.join(",") + "\r\n"
+}
+
+/// Text from targets and scripts: a cell that a spreadsheet would take for a formula gets a quote mark in front.
+fn cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Milliseconds with microseconds behind the point, without zeros at the end.
+fn milliseconds(duration: Duration) -> String {
+    crate::front::text::number(duration.as_secs_f64() * 1e3)
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn iso_time(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::tests::busy_snapshot;
+
+    /// A reader of RFC 4180 that shares nothing with the writer.
+    fn parse(text: &str) -> Vec<Vec<String>> {
+        let (mut rows, mut cells, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
+        let mut characters = text.chars().peekable();
+        while let Some(c) = characters.next() {
+            match (c, is_quoted) {
+                ('"', true) if characters.peek() == Some(&'"') => cell.extend(characters.next()),
+                ('"', _) => is_quoted = !is_quoted,
+                (',', false) => cells.push(std::mem::take(&mut cell)),
+                ('\r', false) => {}
+                ('\n', false) => {
+                    cells.push(std::mem::take(&mut cell));
+                    rows.push(std::mem::take(&mut cells));
+                }
+                (c, _) => cell.push(c),
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_four_files_read_back_as_they_were_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("results/monday");
+        let mut files = CsvFiles::create(&base).unwrap();
+        let mut snapshot = busy_snapshot();
+        for second in [1, 2, 2, 3] {
+            snapshot.elapsed = Duration::from_secs(second);
+            files.on_snapshot(&snapshot).unwrap();
+        }
+        files.finish(&snapshot).unwrap();
+        let read = |ending: &str| parse(&std::fs::read_to_string(format!("{}{ending}", base.display())).unwrap());
+
+        let stats = read("_stats.csv");
+        assert_eq!(stats[0].join(","), STATS_HEADER);
+        assert_eq!(stats[1][..9], ["GET", "/cart", "100", "0", "0.42", "0.42", "0.42", "0.42", "100.00"]);
+        assert_eq!(stats.last().unwrap()[..4], ["", "Aggregated", "201", "2"]);
+        assert_eq!(stats.last().unwrap().last().unwrap(), "1234");
+
+        let history = read("_stats_history.csv");
+        assert_eq!(history[0].join(","), HISTORY_HEADER);
+        let seconds: Vec<&str> = history[1..].iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(seconds, ["1700000001", "1700000002", "1700000003"]);
+        assert_eq!(history[1][1..6], ["8", "", "Aggregated", "20.100000", "0.200000"]);
+
+        let failures = read("_failures.csv");
+        assert_eq!(failures[0].join(","), "Method,Name,Error,Occurrences,First Seen,Last Seen");
+        assert_eq!(
+            failures[1],
+            ["POST", "/login", "status: =503 Service\nUnavailable", "2", "2023-11-14T22:13:21Z", "2023-11-14T22:13:25Z"]
+        );
+        let exceptions = read("_exceptions.csv");
+        assert_eq!(exceptions[1], ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "local"]);
+        assert!([stats, history, failures, exceptions].iter().all(|rows| rows.iter().all(|row| row.len() == rows[0].len())));
+    }
+
+    #[test]
+    fn a_cell_that_looks_like_a_formula_is_defused() {
+        assert_eq!(["=1+1", "@a", "-1", "+1", "/a"].map(cell), ["'=1+1", "'@a", "'-1", "'+1", "/a"]);
+        assert_eq!(row(["a\"b".to_owned(), "c,d".to_owned(), "e".to_owned()].into_iter()), "\"a\"\"b\",\"c,d\",e\r\n");
+    }
+
+    #[test]
+    fn an_entry_without_requests_has_no_percentiles() {
+        assert!(stats(&Snapshot::default()).ends_with(",0.000000,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\r\n"));
+    }
+
+    #[test]
+    fn current_percentiles_forget_what_is_older_than_ten_seconds() {
+        let mut whole = Histogram::default();
+        let mut window = Window::default();
+        whole.record_n(1_000, 100);
+        assert_eq!(window.advance(1, &whole).value_at(0.5), 1_000);
+        for second in 2..=10 {
+            assert_eq!(window.advance(second, &whole).value_at(0.5), 1_000);
+        }
+        whole.record_n(2_000, 1);
+        let current = window.advance(11, &whole);
+        assert_eq!((current.value_at(0.0), current.iter().map(|(_, count)| count).sum::<u64>()), (whole.value_at(1.0).min(2_000), 1));
+        assert_eq!(window.states.len(), 11);
+        window.advance(12, &whole);
+        assert_eq!(window.states.len(), 11);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_known_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let error = CsvFiles::create(&folder.path().join("file/monday")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write `"), "{error}");
+    }
+
+    const STATS_HEADER: &str = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
+    const HISTORY_HEADER: &str = "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size";
+}

@@ -1,0 +1,311 @@
+//! The JSON report of `--json`: everything that a snapshot holds, histograms included.
+//!
+//! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use super::{PERCENTILES, ReportError, create_folder, trend_percentile};
+use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
+
+/// The version of the file's shape.
+pub const SCHEMA: u32 = 1;
+
+/// The report's file: a draft beside it from before the run, the file itself only when it is whole.
+#[derive(Debug)]
+pub struct JsonFile {
+    path: PathBuf,
+    draft_path: PathBuf,
+    draft: File,
+}
+
+impl JsonFile {
+    /// Creates the draft, and the folder before it.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or the path is a folder.
+    pub fn create(path: &Path) -> Result<Self, ReportError> {
+        create_folder(path)?;
+        let fail = |source| ReportError { path: path.to_owned(), source };
+        if path.is_dir() {
+            return Err(fail(std::io::ErrorKind::IsADirectory.into()));
+        }
+        let name = path.file_name().ok_or_else(|| fail(std::io::ErrorKind::InvalidInput.into()))?;
+        let mut draft_name = std::ffi::OsString::from(".");
+        draft_name.push(name);
+        draft_name.push(format!(".{}.draft", std::process::id()));
+        let draft_path = path.with_file_name(draft_name);
+        let draft = File::create(&draft_path).map_err(fail)?;
+        Ok(Self { path: path.to_owned(), draft_path, draft })
+    }
+
+    /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
+    ///
+    /// # Errors
+    /// The disk is full or gone. A file of an earlier run stays as it was.
+    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
+        let text = format!("{:#}\n", render(snapshot, complete));
+        let written = self.draft.write_all(text.as_bytes()).and_then(|()| self.draft.sync_all());
+        written
+            .and_then(|()| std::fs::rename(&self.draft_path, &self.path))
+            .map_err(|source| ReportError { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for JsonFile {
+    fn drop(&mut self) {
+        // After `finish` there is no draft any more, and nothing is removed.
+        let _gone = std::fs::remove_file(&self.draft_path);
+    }
+}
+
+fn render(snapshot: &Snapshot, complete: bool) -> Value {
+    let exceptions: Vec<Value> = snapshot
+        .exceptions
+        .iter()
+        .map(|exception| json!({ "message": &*exception.message, "traceback": &*exception.traceback, "count": exception.count }))
+        .collect();
+    let checks: Vec<Value> =
+        snapshot.checks.iter().map(|check| json!({ "name": &*check.name, "passes": check.passes, "fails": check.fails })).collect();
+    let thresholds: Vec<Value> = snapshot
+        .thresholds
+        .iter()
+        .map(|threshold| {
+            json!({
+                "metric": threshold.metric, "condition": threshold.condition, "actual": threshold.actual, "passed": threshold.passed,
+            })
+        })
+        .collect();
+    json!({
+        "schema": SCHEMA,
+        "program": concat!("lunamoth ", env!("CARGO_PKG_VERSION")),
+        "complete": complete,
+        "run": snapshot.run.to_string(),
+        "scenario": snapshot.scenario,
+        "host": snapshot.host,
+        "started_at_unix_ms": snapshot.started_at.and_then(unix_ms),
+        "elapsed_s": snapshot.elapsed.as_secs_f64(),
+        "planned_s": snapshot.planned.map(|planned| planned.as_secs_f64()),
+        "users": snapshot.users,
+        "target_users": snapshot.target_users,
+        "total": entry(&snapshot.total),
+        "current_p50_ms": milliseconds(snapshot.current_p50),
+        "current_p95_ms": milliseconds(snapshot.current_p95),
+        "entries": snapshot.entries.iter().map(entry).collect::<Vec<Value>>(),
+        "errors": errors(snapshot),
+        "exceptions": exceptions,
+        "checks": checks,
+        "thresholds": thresholds,
+        "groups": snapshot.groups.iter().map(time_trend).collect::<Vec<Value>>(),
+        "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.name, &metric.value)).collect::<Vec<Value>>(),
+        "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),
+        "iterations": {
+            "duration": time_trend(&snapshot.iterations),
+            "since_due": time_trend(&snapshot.since_due),
+            "raised": snapshot.iterations_raised,
+            "dropped": snapshot.iterations_dropped,
+            "backoffs": snapshot.backoffs,
+            "start_failures": snapshot.start_failures,
+            "users_dropped": snapshot.users_dropped,
+        },
+        "generator": health(&snapshot.health),
+        "warnings": snapshot.warnings,
+        "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
+    })
+}
+
+fn errors(snapshot: &Snapshot) -> Vec<Value> {
+    let moment = |clock: Duration| snapshot.started_at.and_then(|start| unix_ms(start + clock));
+    snapshot
+        .errors
+        .iter()
+        .map(|error| {
+            json!({
+                "method": &*error.method, "name": &*error.name, "kind": error.kind.name(), "message": &*error.message,
+                "occurrences": error.occurrences,
+                "first_seen_s": error.first_seen.as_secs_f64(), "last_seen_s": error.last_seen.as_secs_f64(),
+                "first_seen_unix_ms": moment(error.first_seen), "last_seen_unix_ms": moment(error.last_seen),
+            })
+        })
+        .collect()
+}
+
+fn entry(entry: &EntryView) -> Value {
+    let by_kind: Map<String, Value> = entry.failures_by_kind.iter().map(|(kind, count)| (kind.name().to_owned(), json!(count))).collect();
+    let statuses: Map<String, Value> = entry.statuses.iter().map(|(status, count)| (status.to_string(), json!(count))).collect();
+    let phases: Vec<Value> = entry
+        .phases
+        .iter()
+        .map(|phase| {
+            json!({
+                "name": phase.metric, "count": phase.count,
+                "sum_ms": milliseconds(phase.sum), "min_ms": milliseconds(phase.min), "max_ms": milliseconds(phase.max),
+            })
+        })
+        .collect();
+    let object = json!({
+        "method": &*entry.method,
+        "name": &*entry.name,
+        "requests": entry.requests,
+        "failures": entry.failures,
+        "fail_ratio": entry.fail_ratio(),
+        "failures_by_kind": by_kind,
+        "statuses": statuses,
+        "not_sent": entry.not_sent,
+        "unanswered": entry.unanswered,
+        "stale_retries": entry.stale_retries,
+        "requests_per_s": entry.total_rps,
+        "failures_per_s": entry.total_fail_per_sec,
+        "current_requests_per_s": entry.current_rps,
+        "current_failures_per_s": entry.current_fail_per_sec,
+        "bytes_out": entry.bytes_out,
+        "bytes_in": entry.bytes_in,
+        "body_bytes": entry.body_bytes,
+        "sum_ms": milliseconds(entry.duration_sum),
+        "avg_ms": milliseconds(entry.avg()),
+        "min_ms": milliseconds(entry.min),
+        "max_ms": milliseconds(entry.max),
+        "clamped": entry.clamped,
+        "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
+        "phases": phases,
+    });
+    with_percentiles(object, "_ms", entry.requests, |quantile| milliseconds(entry.percentile(quantile)))
+}
+
+/// A trend of times.
+fn time_trend(trend: &TrendView) -> Value {
+    let object = json!({
+        "name": &*trend.name,
+        "count": trend.count,
+        "sum_ms": trend.sum * 1e3,
+        "min_ms": trend.min * 1e3,
+        "max_ms": trend.max * 1e3,
+        "histogram_us_v2_base64": trend.histogram.to_v2_base64(),
+    });
+    with_percentiles(object, "_ms", trend.count, |quantile| trend_percentile(trend, quantile) * 1e3)
+}
+
+/// A metric of the script's own: its values have the unit that the script gave them; histograms hold millionths of it.
+fn metric(name: &str, value: &MetricValue) -> Value {
+    match value {
+        MetricValue::Counter(sum) => json!({ "name": name, "kind": "counter", "value": sum }),
+        MetricValue::Gauge { last, min, max } => json!({ "name": name, "kind": "gauge", "value": last, "min": min, "max": max }),
+        MetricValue::Rate { passes, total } => json!({ "name": name, "kind": "rate", "passes": passes, "total": total }),
+        MetricValue::Trend(trend) => {
+            let object = json!({
+                "name": name,
+                "kind": "trend",
+                "count": trend.count,
+                "sum": trend.sum,
+                "min": trend.min,
+                "max": trend.max,
+                "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
+            });
+            with_percentiles(object, "", trend.count, |quantile| trend_percentile(trend, quantile))
+        }
+    }
+}
+
+fn health(health: &HealthView) -> Value {
+    json!({
+        "lag": time_trend(&health.lag),
+        "lag_recent_max_ms": milliseconds(health.lag_recent_max),
+        "unsound_s": health.unsound_seconds,
+        "local_failures": health.local_failures,
+        "cpu_cores": health.cpu_cores,
+        "throttled_ms": milliseconds(health.throttled),
+        "memory_bytes": health.memory_bytes,
+    })
+}
+
+fn point(point: &HistoryPoint) -> Value {
+    json!({
+        "at_s": point.at.as_secs_f64(),
+        "length_s": point.length.as_secs_f64(),
+        "users": point.users,
+        "requests": point.requests,
+        "failures": point.failures,
+        "p50_ms": milliseconds(point.p50),
+        "p95_ms": milliseconds(point.p95),
+        "p99_ms": milliseconds(point.p99),
+        "unsound": point.unsound,
+    })
+}
+
+/// `object` with `p50` to `p99.99` and the unit's ending added; null where nothing was counted. The 100th is the maximum.
+fn with_percentiles(mut object: Value, ending: &str, count: u64, value: impl Fn(f64) -> f64) -> Value {
+    for (name, quantile) in PERCENTILES.iter().filter(|(_, quantile)| *quantile < 1.0) {
+        let value = if count == 0 { Value::Null } else { json!(value(*quantile)) };
+        object[format!("p{}{ending}", name.trim_end_matches('%'))] = value;
+    }
+    object
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    // From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
+    duration.as_nanos() as f64 / 1e6
+}
+
+fn unix_ms(time: SystemTime) -> Option<u64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::tests::busy_snapshot;
+
+    #[test]
+    fn the_report_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results/monday.json");
+        let names = || -> Vec<_> { std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+        let file = JsonFile::create(&path).unwrap();
+        assert!(!path.exists());
+        file.finish(&busy_snapshot(), true).unwrap();
+        assert_eq!(names(), ["monday.json"]);
+        drop(JsonFile::create(&path).unwrap());
+        assert_eq!(names(), ["monday.json"]);
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!((&report["schema"], &report["complete"]), (&json!(1), &json!(true)));
+    }
+
+    #[test]
+    fn numbers_bear_their_units_and_read_back() {
+        let report = render(&busy_snapshot(), false);
+        let report: Value = serde_json::from_str(&report.to_string()).unwrap();
+        assert_eq!(report["complete"], json!(false));
+        assert_eq!(report["run"], json!("0000000000000abc"));
+        assert_eq!(report["started_at_unix_ms"].to_string(), "1700000000000");
+        assert_eq!(report["total"]["p50_ms"].to_string(), "15.007");
+        assert_eq!(report["total"]["max_ms"].to_string(), "1234.0");
+        assert_eq!(report["entries"][0]["min_ms"].to_string(), "0.42");
+        assert_eq!(report["errors"][0]["first_seen_unix_ms"].to_string(), "1700000001000");
+        assert_eq!(report["metrics"][1]["p99"].to_string(), "5.0");
+        assert_eq!(report["thresholds"][1]["passed"], json!(false));
+    }
+
+    #[test]
+    fn histograms_are_whole() {
+        let snapshot = busy_snapshot();
+        let report = render(&snapshot, true);
+        assert_eq!(report["total"]["histogram_us_v2_base64"], json!(snapshot.total.histogram.to_v2_base64()));
+        assert_eq!(report["entries"][0]["histogram_us_v2_base64"], json!(snapshot.entries[0].histogram.to_v2_base64()));
+    }
+
+    #[test]
+    fn an_empty_run_has_nulls_for_percentiles() {
+        assert_eq!(render(&Snapshot::default(), true)["total"]["p99.99_ms"], Value::Null);
+    }
+
+    #[test]
+    fn a_folder_is_no_report() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(JsonFile::create(folder.path()).unwrap_err().to_string().contains("directory"));
+    }
+}

@@ -1,0 +1,60 @@
+//! Files of a run: Locust's four CSV files, and everything as JSON.
+//!
+//! Both are opened before the run, so that a path that cannot be written is known at once.
+
+mod csv;
+mod json;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::stats::snapshot::TrendView;
+
+pub use csv::CsvFiles;
+pub use json::{JsonFile, SCHEMA};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`: {source}", path.display())]
+pub struct ReportError {
+    /// The file.
+    pub path: PathBuf,
+    /// The system's words.
+    pub source: std::io::Error,
+}
+
+/// The percentiles of the files and of the final table, by Locust's names.
+pub const PERCENTILES: [(&str, f64); 11] = [
+    ("50%", 0.5),
+    ("66%", 0.66),
+    ("75%", 0.75),
+    ("80%", 0.8),
+    ("90%", 0.9),
+    ("95%", 0.95),
+    ("98%", 0.98),
+    ("99%", 0.99),
+    ("99.9%", 0.999),
+    ("99.99%", 0.9999),
+    ("100%", 1.0),
+];
+
+/// The value of a trend that `quantile` (0..=1) of its values did not exceed, in the trend's own unit; the highest is exact.
+#[must_use]
+pub fn trend_percentile(trend: &TrendView, quantile: f64) -> f64 {
+    if trend.count == 0 {
+        return 0.0;
+    }
+    let value = Duration::from_micros(trend.histogram.value_at(quantile)).as_secs_f64();
+    // Not `clamp`: it panics on bounds that are not in order, and these come from a script's values.
+    value.min(trend.max).max(trend.min)
+}
+
+/// Creates the folder that a file shall stand in.
+fn create_folder(path: &std::path::Path) -> Result<(), ReportError> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|source| ReportError { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}

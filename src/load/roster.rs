@@ -1,0 +1,98 @@
+//! The roster: which class user `k` has, fixed by `k` alone, so that every machine agrees without a message.
+//!
+//! Classes with a fixed count take the lowest indices; the others share the rest by a smooth weighted round-robin, in which every
+//! stretch of users holds the weights as exactly as whole users can.
+
+use crate::plan::ClassPlan;
+
+/// The classes of all users.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    /// Class of each user below the fixed counts' sum.
+    fixed: Vec<u32>,
+    /// The classes of the users after them, repeated for ever. Empty if no class has a weight.
+    cycle: Vec<u32>,
+}
+
+impl Roster {
+    /// Reads the classes. Weights are divided by their greatest common divisor; the script's loader bounds their sum.
+    #[must_use]
+    pub fn new(classes: &[ClassPlan]) -> Self {
+        let counts: Vec<u64> = classes.iter().map(|class| u64::from(class.count.unwrap_or(0))).collect();
+        let weights: Vec<u64> = classes.iter().map(|class| if class.count.is_some() { 0 } else { u64::from(class.weight) }).collect();
+        let divisor = weights.iter().fold(0, |a, &b| greatest_common_divisor(a, b)).max(1);
+        let weights: Vec<u64> = weights.iter().map(|weight| weight / divisor).collect();
+        Self { fixed: smooth_cycle(&counts), cycle: smooth_cycle(&weights) }
+    }
+
+    /// The class of user `index`: an index into the plan's classes. `None` where all classes have fixed counts and all places are taken.
+    #[must_use]
+    pub fn class_of(&self, index: u64) -> Option<usize> {
+        if let Some(&class) = usize::try_from(index).ok().and_then(|index| self.fixed.get(index)) {
+            return Some(class as usize);
+        }
+        if self.cycle.is_empty() {
+            return None;
+        }
+        let turn = (index - self.fixed.len() as u64) % self.cycle.len() as u64;
+        Some(self.cycle[turn as usize] as usize)
+    }
+}
+
+/// One cycle of the smooth weighted round-robin (as nginx balances upstreams): each turn every class gains its weight, the richest
+/// one runs and pays the sum. Each class appears exactly `weight` times in a cycle, as evenly spread as possible.
+fn smooth_cycle(weights: &[u64]) -> Vec<u32> {
+    let sum: u64 = weights.iter().sum();
+    let mut wealth = vec![0_i128; weights.len()];
+    let mut cycle = Vec::with_capacity(usize::try_from(sum).unwrap_or(0));
+    for _ in 0..sum {
+        for (wealth, &weight) in wealth.iter_mut().zip(weights) {
+            *wealth += i128::from(weight);
+        }
+        // The first of the richest, so that ties keep the script's order.
+        let richest = (0..weights.len()).rev().max_by_key(|&class| wealth[class]).expect("a positive sum has a class");
+        wealth[richest] -= i128::from(sum);
+        cycle.push(u32::try_from(richest).expect("a scenario has far fewer than 2^32 classes"));
+    }
+    cycle
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(weight: u32, count: Option<u32>) -> ClassPlan {
+        ClassPlan { name: String::new(), weight, count }
+    }
+
+    fn classes_of(classes: &[ClassPlan], users: u64) -> Vec<Option<usize>> {
+        let roster = Roster::new(classes);
+        (0..users).map(|k| roster.class_of(k)).collect()
+    }
+
+    #[test]
+    fn weights_are_exact_in_each_cycle_and_spread_within_it() {
+        let got = classes_of(&[class(3, None), class(1, None)], 8);
+        assert_eq!(got, [0, 0, 1, 0, 0, 0, 1, 0].map(Some));
+    }
+
+    #[test]
+    fn fixed_counts_come_first_and_weights_share_the_rest() {
+        let got = classes_of(&[class(1, None), class(1, Some(2))], 5);
+        assert_eq!(got, [1, 1, 0, 0, 0].map(Some));
+    }
+
+    #[test]
+    fn users_beyond_fixed_counts_have_no_class_where_nobody_has_a_weight() {
+        assert_eq!(classes_of(&[class(1, Some(2))], 3), [Some(0), Some(0), None]);
+    }
+
+    #[test]
+    fn equal_weights_take_turns_in_the_scripts_order() {
+        assert_eq!(classes_of(&[class(20, None), class(20, None), class(20, None)], 4), [0, 1, 2, 0].map(Some));
+    }
+}

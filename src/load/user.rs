@@ -1,0 +1,217 @@
+//! The life of a user: `on_start`, iterations with think time and the pause after a fruitless one, `on_stop`.
+//!
+//! Owns the order of the steps and the pause's rule. What a step does is the script's; when the life begins and ends is the lane's.
+//!
+//! | in | event | does | goes to |
+//! |---|---|---|---|
+//! | starting | `on_start` done | | iterating |
+//! | starting | `on_start` raised | counts it, pauses | starting |
+//! | iterating | fruitful iteration | thinks | iterating |
+//! | iterating | fruitless iteration | counts it, pauses | iterating |
+//! | iterating | told to finish, or `self:stop()` | `on_stop` | gone |
+//! | starting | told to finish, or `self:stop()` | | gone |
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use super::{Step, UserControl, VirtualUser};
+use crate::stats::recorder::Recorder;
+
+/// Lives the whole life of `user`; returns the number of iterations it has finished.
+pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> u64 {
+    let mut pause = Pause::new(pauses);
+    if !start(&mut user, control, recorder, &mut pause).await {
+        return 0;
+    }
+    let mut iterations = 0;
+    while !control.is_draining() {
+        let began = Instant::now();
+        let step = user.iterate().await;
+        let length = began.elapsed();
+        recorder.borrow_mut().iteration(length, step.raised);
+        iterations += 1;
+        if step.ended {
+            break;
+        }
+        let think = user.think_time();
+        let idle = match pause.after(&step, length) {
+            Some(pause) => {
+                recorder.borrow_mut().backoff();
+                pause.max(think)
+            }
+            None => think,
+        };
+        if idle > Duration::ZERO {
+            user.rest(idle);
+            control.sleep_until(Instant::now() + idle).await;
+        } else if !step.yielded {
+            tokio::task::yield_now().await;
+        }
+    }
+    user.on_stop().await;
+    iterations
+}
+
+/// Runs `on_start` until it holds. False if the user was told to finish first, or ended itself.
+async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &RefCell<Recorder>, pause: &mut Pause) -> bool {
+    loop {
+        let step = user.on_start().await;
+        if step.ended {
+            return false;
+        }
+        if !step.raised {
+            pause.reset();
+            return true;
+        }
+        recorder.borrow_mut().start_failure();
+        // Even with pauses switched off: an `on_start` that raises at once would spin.
+        let idle = pause.grow();
+        user.rest(idle);
+        control.sleep_until(Instant::now() + idle).await;
+        if control.is_draining() {
+            return false;
+        }
+    }
+}
+
+/// The pause that follows a fruitless iteration: 100 ms, doubling to 2 s, until one bears fruit.
+#[derive(Debug)]
+struct Pause {
+    enabled: bool,
+    next: Duration,
+}
+
+impl Pause {
+    fn new(enabled: bool) -> Self {
+        Self { enabled, next: FIRST_PAUSE }
+    }
+
+    /// The pause that `step` calls for, if any.
+    fn after(&mut self, step: &Step, length: Duration) -> Option<Duration> {
+        if !is_fruitless(step, length) {
+            self.reset();
+            return None;
+        }
+        self.enabled.then(|| self.grow())
+    }
+
+    fn grow(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    fn reset(&mut self) {
+        self.next = FIRST_PAUSE;
+    }
+}
+
+/// Whether a step got nothing done: it raised, or no request of it was answered, or it did no work at all.
+///
+/// The last rule is for the empty task: without any request and without time spent, it would spin.
+fn is_fruitless(step: &Step, length: Duration) -> bool {
+    step.raised || if step.requests > 0 { step.answered == 0 } else { !step.yielded || length < SHORTEST_WORK }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// An iteration without requests that is shorter than this did no work.
+const SHORTEST_WORK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::stats::recorder::Limits;
+
+    /// Answers each step from a script of steps, and notes what it was asked.
+    struct Scripted {
+        starts: Vec<Step>,
+        iterations: Vec<Step>,
+        calls: Rc<RefCell<Vec<String>>>,
+        control: Rc<UserControl>,
+        think: Duration,
+        turn: Cell<usize>,
+    }
+
+    impl VirtualUser for Scripted {
+        async fn on_start(&mut self) -> Step {
+            self.calls.borrow_mut().push("start".into());
+            if self.starts.is_empty() { Step::default() } else { self.starts.remove(0) }
+        }
+        async fn iterate(&mut self) -> Step {
+            self.calls.borrow_mut().push("iterate".into());
+            let turn = self.turn.replace(self.turn.get() + 1);
+            if turn + 1 == self.iterations.len() {
+                self.control.drain();
+            }
+            self.iterations[turn]
+        }
+        async fn on_stop(&mut self) -> Step {
+            self.calls.borrow_mut().push("stop".into());
+            Step::default()
+        }
+        fn think_time(&mut self) -> Duration {
+            self.think
+        }
+        fn rest(&mut self, pause: Duration) {
+            self.calls.borrow_mut().push(format!("rest {pause:?}"));
+        }
+    }
+
+    const ANSWERED: Step = Step { raised: false, ended: false, requests: 1, answered: 1, yielded: true };
+    const RAISED: Step = Step { raised: true, ..ANSWERED };
+    const DEAF: Step = Step { answered: 0, ..ANSWERED };
+    const EMPTY: Step = Step { raised: false, ended: false, requests: 0, answered: 0, yielded: false };
+
+    fn calls_of(starts: Vec<Step>, iterations: Vec<Step>, think: Duration) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let control = Rc::new(UserControl::default());
+            let calls = Rc::new(RefCell::new(Vec::new()));
+            let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
+            let user = Scripted { starts, iterations, calls: calls.clone(), control: control.clone(), think, turn: Cell::new(0) };
+            live(user, &control, &recorder, true).await;
+            calls.take()
+        })
+    }
+
+    #[test]
+    fn a_user_starts_iterates_and_stops() {
+        assert_eq!(calls_of(vec![], vec![ANSWERED, ANSWERED], Duration::ZERO), ["start", "iterate", "iterate", "stop"]);
+    }
+
+    #[test]
+    fn a_fruitless_iteration_is_followed_by_a_growing_pause_until_one_bears_fruit() {
+        let iterations = vec![RAISED, DEAF, EMPTY, ANSWERED, RAISED, ANSWERED];
+        let rests: Vec<String> =
+            calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
+        assert_eq!(rests, ["rest 100ms", "rest 200ms", "rest 400ms", "rest 100ms"]);
+    }
+
+    #[test]
+    fn the_pause_doubles_to_two_seconds_and_never_shortens_the_think_time() {
+        let rests: Vec<String> = calls_of(vec![], vec![RAISED; 8], Duration::from_millis(300))
+            .into_iter()
+            .filter(|call| call.starts_with("rest"))
+            .collect();
+        assert_eq!(
+            rests,
+            ["rest 300ms", "rest 300ms", "rest 400ms", "rest 800ms", "rest 1.6s", "rest 2s", "rest 2s", "rest 2s"]
+        );
+    }
+
+    #[test]
+    fn a_user_whose_on_start_raises_runs_no_task_until_it_holds() {
+        let calls = calls_of(vec![RAISED, RAISED], vec![ANSWERED], Duration::ZERO);
+        assert_eq!(calls, ["start", "rest 100ms", "start", "rest 200ms", "start", "iterate", "stop"]);
+    }
+
+    #[test]
+    fn a_user_that_ends_itself_still_runs_its_on_stop() {
+        let ended = Step { ended: true, ..ANSWERED };
+        assert_eq!(calls_of(vec![], vec![ended, ANSWERED], Duration::ZERO), ["start", "iterate", "stop"]);
+    }
+}

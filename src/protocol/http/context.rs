@@ -1,0 +1,92 @@
+//! What the users of one lane share: settings, TLS configuration, known names and proxies.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::dns::Names;
+use super::exchange::Version;
+use super::origin::Origin;
+use super::proxy::Proxies;
+use super::tls;
+
+/// What all requests of one lane obey.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For name look-up, connect and TLS together.
+    pub connect_timeout: Duration,
+    /// Accept any certificate.
+    pub insecure_tls: bool,
+    /// PEM text of certificate authorities to trust besides the usual ones.
+    pub extra_roots: Option<String>,
+    /// PEM text of a client certificate chain and its key.
+    pub client_identity: Option<(String, String)>,
+    /// Look each name up for each new connection.
+    pub dns_fresh: bool,
+    /// Names and their addresses that need no look-up.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+    pub proxy_from_env: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            insecure_tls: false,
+            extra_roots: None,
+            client_identity: None,
+            dns_fresh: false,
+            hosts: Vec::new(),
+            proxy_from_env: false,
+        }
+    }
+}
+
+/// What the users of one lane share.
+#[derive(Debug)]
+pub struct Context {
+    pub(super) connect_timeout: Duration,
+    pub(super) tls: Arc<rustls::ClientConfig>,
+    pub(super) names: Names,
+    pub(super) proxies: Proxies,
+    /// What TLS origins have agreed to speak. Written by whoever connected; read to know whether connections can be shared.
+    spoken: RefCell<FxHashMap<Rc<Origin>, Version>>,
+}
+
+impl Context {
+    /// Reads roots and certificates once.
+    ///
+    /// # Errors
+    /// A text for people that names the certificate or setting at fault.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        Ok(Self {
+            connect_timeout: settings.connect_timeout,
+            tls: tls::configure(&settings)?,
+            proxies: if settings.proxy_from_env { Proxies::from_env(|name| std::env::var(name).ok())? } else { Proxies::default() },
+            names: Names::new(settings.hosts, settings.dns_fresh),
+            spoken: RefCell::default(),
+        })
+    }
+
+    /// What `origin` has agreed to speak; `None` before the first connection.
+    pub(super) fn spoken_by(&self, origin: &Origin) -> Option<Version> {
+        self.spoken.borrow().get(origin).copied()
+    }
+
+    /// `origin` has agreed to speak `version`.
+    pub(super) fn on_spoken(&self, origin: &Rc<Origin>, version: Version) {
+        let mut spoken = self.spoken.borrow_mut();
+        // A script that invents hosts without end shall not fill the memory; forgetting costs a wait at most.
+        if spoken.len() >= SPOKEN_LIMIT {
+            spoken.clear();
+        }
+        spoken.insert(Rc::clone(origin), version);
+    }
+}
+
+const SPOKEN_LIMIT: usize = 10_000;

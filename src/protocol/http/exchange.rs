@@ -1,0 +1,114 @@
+//! The words of one hop: what is asked, how far it has come, what came of it. No behaviour.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::classify::Failure;
+use super::headers::Headers;
+use super::origin::Origin;
+
+/// One hop to be made.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Upper case, a valid token.
+    pub method: &'a str,
+    /// Where to.
+    pub origin: Rc<Origin>,
+    /// Path and query, beginning with `/`, already encoded.
+    pub path: &'a str,
+    /// Header block as it goes out: `name: value\r\n` each, without `host`, `content-length` and `connection`, which the exchange writes
+    /// itself (`host` only unless `has_host`). The caller has checked names and values.
+    pub headers: &'a [u8],
+    /// The header block bears a `host` of the caller's own.
+    pub has_host: bool,
+    /// `None`: no body and no `content-length` (0 for POST, PUT, PATCH).
+    pub body: Option<&'a [u8]>,
+    /// From now to the last byte.
+    pub timeout: Duration,
+    /// Decoded bytes.
+    pub body_limit: u64,
+    /// Undo `content-encoding`.
+    pub decode: bool,
+    /// Count the body's bytes and throw them away.
+    pub discard: bool,
+}
+
+/// How far an exchange has come, readable from outside while it is under way, so that a dropped one can be told apart.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes written so far.
+    pub bytes_out: Cell<u64>,
+    /// Bytes read so far.
+    pub bytes_in: Cell<u64>,
+    /// The response head has arrived: its status, else 0.
+    pub status: Cell<u16>,
+    /// Bytes of the last attempt's request were written.
+    pub was_sent: Cell<bool>,
+    /// Stale retries so far.
+    pub stale_retries: Cell<u32>,
+    /// Stale retries so far that had written bytes.
+    pub stale_unanswered: Cell<u32>,
+}
+
+/// One finished hop.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// 0 without an answer.
+    pub status: u16,
+    /// Of the answer.
+    pub version: Version,
+    /// Of the answer.
+    pub headers: Headers,
+    /// Decoded; empty if discarded. After a failure, what had arrived until then.
+    pub body: Vec<u8>,
+    /// Length of the decoded body, discarded or not.
+    pub body_bytes: u64,
+    /// The parts.
+    pub timings: Timings,
+    /// On the wire, headers included, all attempts.
+    pub bytes_out: u64,
+    /// On the wire, headers included.
+    pub bytes_in: u64,
+    /// Why there is no whole answer. A status of 400 or above is no failure here.
+    pub failure: Option<Failure>,
+    /// Bytes of the last attempt's request were written.
+    pub was_sent: bool,
+    /// How often a reused connection had turned out closed and the request was sent again.
+    pub stale_retries: u32,
+    /// Those of them that had written bytes.
+    pub stale_unanswered: u32,
+}
+
+/// The parts of one hop; `None` where a part did not take place.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// All before the first byte is sent that is no other part.
+    pub blocked: Option<Duration>,
+    /// Name look-up.
+    pub dns: Option<Duration>,
+    /// TCP connect.
+    pub connect: Option<Duration>,
+    /// TLS handshake.
+    pub tls: Option<Duration>,
+    /// First to last byte of the request.
+    pub send: Option<Duration>,
+    /// To the first byte of the answer (HTTP/2: its head).
+    pub wait: Option<Duration>,
+    /// To the last byte.
+    pub receive: Option<Duration>,
+    /// All together, from the ask.
+    pub total: Duration,
+}
+
+/// The protocol version of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    #[default]
+    Http11,
+    /// HTTP/2.
+    Http2,
+}

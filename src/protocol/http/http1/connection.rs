@@ -1,0 +1,303 @@
+//! One HTTP/1.1 connection and one exchange on it.
+//!
+//! Writing and reading run side by side, since a server may answer before it has read the whole request. Deadlines need no timer of
+//! their own: each connection has one that is moved only when it is armed too late or has gone off too early, so that with equal time
+//! limits it is touched once in a limit, not once in a request.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::request::write_head;
+use super::response::Response;
+use crate::protocol::http::attempt::Attempt;
+use crate::protocol::http::classify::{Failure, FailureKind};
+use crate::protocol::http::exchange::{Progress, Request};
+use crate::protocol::http::stream::Stream;
+
+/// One HTTP/1.1 connection.
+#[derive(Debug)]
+pub(in crate::protocol::http) struct Connection {
+    stream: Stream,
+    timer: Timer,
+    /// The target is reached through a plain proxy: its `proxy-authorization`, or an empty text.
+    through_proxy: Option<Box<str>>,
+}
+
+impl Connection {
+    /// On a stream that is ready for a request.
+    pub(in crate::protocol::http) fn new(stream: Stream, through_proxy: Option<Box<str>>) -> Self {
+        Self { stream, timer: Timer::default(), through_proxy }
+    }
+
+    /// Whether the connection can be used again after having been idle.
+    pub(in crate::protocol::http) fn is_quiet(&mut self) -> bool {
+        self.stream.is_quiet()
+    }
+
+    /// Sends the request and reads its answer, until `deadline`.
+    pub(in crate::protocol::http) async fn exchange(&mut self, request: &Request<'_>, progress: &Progress, deadline: Instant) -> Attempt {
+        let mut flight = Flight {
+            response: Response::new(request.method, request.body_limit, request.decode, request.discard),
+            unsent: Vec::new(),
+            unsent_from: 0,
+            body: &[],
+            write: Write::Begin,
+            bytes_before: progress.bytes_out.get(),
+            sent_at: None,
+            first_byte_at: None,
+            ended_at: None,
+        };
+        let failure = poll_fn(|cx| flight.poll(cx, self, request, progress, deadline)).await.err();
+        let is_reusable = failure.is_none() && flight.response.keeps_alive && flight.write == Write::Done;
+        let response = flight.response;
+        Attempt {
+            status: response.status,
+            version: response.version,
+            headers: response.headers,
+            body: response.body,
+            failure,
+            is_reusable,
+            sent_at: flight.sent_at,
+            first_byte_at: flight.first_byte_at,
+            ended_at: flight.ended_at.unwrap_or_else(Instant::now),
+            was_sent: progress.bytes_out.get() > flight.bytes_before,
+        }
+    }
+}
+
+/// An exchange under way.
+struct Flight<'a> {
+    response: Response,
+    /// What the socket did not take of the head (and of a small body).
+    unsent: Vec<u8>,
+    unsent_from: usize,
+    /// What is left of a large body.
+    body: &'a [u8],
+    write: Write,
+    bytes_before: u64,
+    sent_at: Option<Instant>,
+    first_byte_at: Option<Instant>,
+    ended_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Begin,
+    Rest,
+    Flush,
+    Done,
+    Broken,
+}
+
+impl<'a> Flight<'a> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        request: &Request<'a>,
+        progress: &Progress,
+        deadline: Instant,
+    ) -> Poll<Result<(), Failure>> {
+        if !matches!(self.write, Write::Done | Write::Broken) {
+            match self.poll_write(cx, connection, request, progress) {
+                Poll::Ready(Ok(())) => {
+                    self.write = Write::Done;
+                    self.sent_at = Some(Instant::now());
+                }
+                Poll::Ready(Err(_)) => {
+                    // The peer takes no more; an early answer may still be there to be read.
+                    self.write = Write::Broken;
+                }
+                Poll::Pending => {}
+            }
+        }
+        if let Poll::Ready(result) = self.poll_read(cx, connection, request, progress) {
+            return Poll::Ready(result);
+        }
+        ready!(connection.timer.poll(cx, deadline));
+        Poll::Ready(Err(Failure::timeout(request.timeout)))
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        request: &Request<'a>,
+        progress: &Progress,
+    ) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(&mut connection.stream);
+        if self.write == Write::Begin {
+            self.write = Write::Rest;
+            let through_proxy = connection.through_proxy.as_deref();
+            OUTPUT.with_borrow_mut(|output| self.write_first(cx, stream.as_mut(), output, request, through_proxy, progress))?;
+        }
+        while self.write == Write::Rest {
+            let (head, body) = (&self.unsent[self.unsent_from..], self.body);
+            if head.is_empty() && body.is_empty() {
+                self.write = Write::Flush;
+                break;
+            }
+            let written = ready!(poll_write_both(stream.as_mut(), cx, head, body))?;
+            let of_head = written.min(head.len());
+            self.unsent_from += of_head;
+            self.body = &body[written - of_head..];
+            progress.add_out(written);
+        }
+        stream.poll_flush(cx)
+    }
+
+    /// Writes head and small body in one go; what the socket does not take is kept.
+    fn write_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: Pin<&mut Stream>,
+        output: &mut Vec<u8>,
+        request: &Request<'a>,
+        through_proxy: Option<&str>,
+        progress: &Progress,
+    ) -> io::Result<()> {
+        output.clear();
+        write_head(output, request, through_proxy);
+        match request.body {
+            Some(body) if body.len() <= SMALL_BODY => output.extend_from_slice(body),
+            Some(body) => self.body = body,
+            None => {}
+        }
+        let written = match poll_write_both(stream, cx, output, self.body) {
+            Poll::Ready(result) => result?,
+            Poll::Pending => 0,
+        };
+        progress.add_out(written);
+        let of_head = written.min(output.len());
+        if of_head < output.len() {
+            self.unsent = output[of_head..].to_vec();
+        }
+        self.body = &self.body[written - of_head..];
+        Ok(())
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        request: &Request<'_>,
+        progress: &Progress,
+    ) -> Poll<Result<(), Failure>> {
+        INPUT.with_borrow_mut(|input| {
+            loop {
+                let mut buffer = ReadBuf::new(input);
+                let result = ready!(Pin::new(&mut connection.stream).poll_read(cx, &mut buffer));
+                let bytes = buffer.filled();
+                if let Err(error) = result {
+                    return Poll::Ready(Err(self.on_read_error(&error, request)));
+                }
+                if bytes.is_empty() {
+                    return Poll::Ready(self.on_close(request));
+                }
+                progress.bytes_in.set(progress.bytes_in.get() + bytes.len() as u64);
+                let is_first = self.first_byte_at.is_none();
+                if is_first {
+                    self.first_byte_at = Some(Instant::now());
+                }
+                let is_done = self.response.feed(bytes);
+                progress.status.set(self.response.status);
+                match is_done {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        // An answer in one piece ends as it begins: the clock is read once.
+                        self.ended_at = if is_first { self.first_byte_at } else { None };
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                }
+            }
+        })
+    }
+
+    fn on_close(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        self.response.on_close().map_err(|failure| failure.unwrap_or_else(|| Failure::reset(&request.origin.peer())))
+    }
+
+    fn on_read_error(&mut self, error: &io::Error, request: &Request<'_>) -> Failure {
+        // TLS without a close notice: the end of the stream, as far as a body with a length of its own is concerned.
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return match self.response.on_close() {
+                Err(Some(failure)) => failure,
+                Err(None) => Failure::reset(&request.origin.peer()),
+                Ok(()) => Failure::new(FailureKind::Protocol, "TLS connection closed without notice in a body without a length"),
+            };
+        }
+        Failure::during_exchange(error, &request.origin.peer())
+    }
+}
+
+/// A timer that is seldom touched.
+#[derive(Debug, Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed_for: Option<Instant>,
+}
+
+impl Timer {
+    /// Ready once `deadline` has passed.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        loop {
+            let sleep = match (&mut self.sleep, self.armed_for) {
+                (Some(sleep), Some(armed_for)) => {
+                    if armed_for > deadline {
+                        sleep.as_mut().reset(deadline.into());
+                        self.armed_for = Some(deadline);
+                    }
+                    sleep
+                }
+                (slot, _) => {
+                    self.armed_for = Some(deadline);
+                    slot.insert(Box::pin(tokio::time::sleep_until(deadline.into())))
+                }
+            };
+            ready!(sleep.as_mut().poll(cx));
+            // Gone off for the deadline of an earlier exchange: armed again.
+            if self.armed_for.is_some_and(|armed_for| armed_for < deadline) {
+                sleep.as_mut().reset(deadline.into());
+                self.armed_for = Some(deadline);
+                continue;
+            }
+            return Poll::Ready(());
+        }
+    }
+}
+
+fn poll_write_both(stream: Pin<&mut Stream>, cx: &mut Context<'_>, head: &[u8], body: &[u8]) -> Poll<io::Result<usize>> {
+    if body.is_empty() {
+        stream.poll_write(cx, head)
+    } else if head.is_empty() {
+        stream.poll_write(cx, body)
+    } else {
+        stream.poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(body)])
+    }
+}
+
+impl Progress {
+    fn add_out(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes_out.set(self.bytes_out.get() + bytes as u64);
+            self.was_sent.set(true);
+        }
+    }
+}
+
+thread_local! {
+    /// Borrowed for one poll only. No exchange has a buffer of its own.
+    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
+    static OUTPUT: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL_BODY + 4096));
+}
+
+/// Bodies up to this size are copied behind the head, so that both go out in one plain write.
+const SMALL_BODY: usize = 16 * 1024;

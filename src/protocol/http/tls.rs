@@ -1,0 +1,150 @@
+//! TLS: trusted roots, client certificates, the handshake, and its errors in plain words.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::classify::{Failure, FailureKind, kind_of};
+use super::context::Settings;
+
+/// The TLS configuration of a lane; sessions are resumed across its users.
+///
+/// # Errors
+/// A text for people that names the setting at fault.
+pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    let builder = if settings.insecure_tls {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
+    } else {
+        builder.with_root_certificates(roots(settings.extra_roots.as_deref())?)
+    };
+    let mut config = match &settings.client_identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = certificates(chain, "the client certificate")?;
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+                .map_err(|error| format!("no private key in the client key's PEM text: {error}"))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Shakes hands with `host` over `tcp`.
+pub(super) async fn handshake(config: &Arc<ClientConfig>, tcp: TcpStream, host: &str, peer: &str) -> Result<TlsStream<TcpStream>, Failure> {
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| Failure::new(FailureKind::Tls, format!("`{host}` is no name that a certificate can bear")))?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+    connector.connect(name, tcp).await.map_err(|error| handshake_failure(&error, peer))
+}
+
+/// A TLS error in plain words.
+pub(super) fn failure_of(error: &rustls::Error, peer: &str) -> Failure {
+    let text = match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!("the certificate of {peer} has expired"),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                format!("the certificate of {peer} is not valid yet")
+            }
+            CertificateError::UnknownIssuer => format!("the certificate of {peer} comes from an unknown issuer"),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("the certificate of {peer} is for another name")
+            }
+            CertificateError::Revoked => format!("the certificate of {peer} is revoked"),
+            other => format!("the certificate of {peer} is refused: {other}"),
+        },
+        rustls::Error::AlertReceived(alert) => format!("{peer} refused the TLS connection: {alert:?}"),
+        rustls::Error::InvalidMessage(_) => format!("{peer} does not speak TLS"),
+        other => format!("TLS with {peer} failed: {other}"),
+    };
+    Failure::new(FailureKind::Tls, text)
+}
+
+fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return failure_of(tls, peer);
+    }
+    match kind_of(error) {
+        FailureKind::Local | FailureKind::Unreachable => Failure::during_exchange(error, peer),
+        _ => Failure::new(FailureKind::Tls, format!("connection closed by {peer} during the TLS handshake")),
+    }
+}
+
+/// The system's roots, else built-in ones; `extra` besides.
+fn roots(extra: Option<&str>) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    // Certificates that cannot be read are left out, as every other client does: some systems carry a few.
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    if let Some(pem) = extra {
+        for certificate in certificates(pem, "the extra certificate authorities")? {
+            store
+                .add(certificate)
+                .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
+        }
+    }
+    Ok(store)
+}
+
+fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(format!("no certificate in the PEM text of {what}")),
+        Ok(found) => Ok(found),
+        Err(error) => Err(format!("bad PEM text of {what}: {error}")),
+    }
+}
+
+/// Takes every certificate; the handshake's signatures are still checked, so a broken server is still seen.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

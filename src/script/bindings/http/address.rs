@@ -1,0 +1,217 @@
+//! From a URL as scripts write it to an origin and a path as requests need them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+use url::Url;
+
+use crate::protocol::http::{Origin, Target};
+
+/// Where relative URLs go: an origin, and a path that stands before theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    /// Where to.
+    pub(super) origin: Rc<Origin>,
+    /// Empty, or begins with a slash and does not end with one.
+    pub(super) prefix: Rc<str>,
+}
+
+impl Base {
+    /// Reads a base URL such as `https://example.org/api`.
+    ///
+    /// # Errors
+    /// A text that names the URL.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let target = Target::parse(url).map_err(|error| error.to_string())?;
+        let path = target.path.split('?').next().unwrap_or_default();
+        Ok(Self { prefix: path.trim_end_matches('/').into(), origin: target.origin })
+    }
+
+    /// Takes a relative URL as it is where that is safe, and encodes it otherwise.
+    fn join(&self, url: String) -> Result<Address, String> {
+        let is_plain = url.starts_with('/');
+        if is_plain && self.prefix.is_empty() && is_encoded(&url) {
+            return Ok(Address { origin: Rc::clone(&self.origin), path: url });
+        }
+        let gap = if is_plain || url.starts_with('?') || url.is_empty() { "" } else { "/" };
+        let whole = format!("{}://{}{}{gap}{url}", scheme(&self.origin), self.origin.authority, self.prefix);
+        let target = Target::parse(&whole).map_err(|error| error.to_string())?;
+        // `/@host/` and the like must never lead a request elsewhere.
+        if *target.origin != *self.origin {
+            return Err(format!("bad URL `{url}`: it leaves `{}`", self.origin.authority));
+        }
+        Ok(Address { origin: Rc::clone(&self.origin), path: target.path })
+    }
+}
+
+/// Where one hop goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    /// Where to.
+    pub(super) origin: Rc<Origin>,
+    /// Path and query, encoded.
+    pub(super) path: String,
+}
+
+impl Address {
+    /// The whole URL.
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}{}", scheme(&self.origin), self.origin.authority, self.path)
+    }
+
+    /// The whole URL, as the rules of cookies and redirects need it.
+    pub(super) fn parsed(&self) -> Option<Url> {
+        Url::parse(&self.url()).ok()
+    }
+
+    /// Adds a query behind the one that may be there.
+    pub(super) fn add_query(&mut self, query: &str) {
+        if !query.is_empty() {
+            self.path.push(if self.path.contains('?') { '&' } else { '?' });
+            self.path.push_str(query);
+        }
+    }
+}
+
+/// The origins that the users of one lane have asked for, so that an absolute URL is not parsed each time.
+#[derive(Debug, Default)]
+pub(super) struct Origins(RefCell<FxHashMap<Box<str>, Rc<Origin>>>);
+
+impl Origins {
+    /// Where `url` leads: by itself if it is absolute, from `base` if not.
+    ///
+    /// # Errors
+    /// A text for the caller that names the URL.
+    pub(super) fn resolve(&self, url: String, base: Option<&Base>) -> Result<Address, String> {
+        if let Some(scheme_end) = absolute(&url) {
+            return self.absolute(&url, scheme_end);
+        }
+        match base {
+            Some(base) => base.join(url),
+            None => Err(no_host(&url)),
+        }
+    }
+
+    fn absolute(&self, url: &str, scheme_end: usize) -> Result<Address, String> {
+        let path_start = url[scheme_end..].find(['/', '?', '#']).map_or(url.len(), |at| scheme_end + at);
+        let (origin, path) = url.split_at(path_start);
+        if path.starts_with('/')
+            && is_encoded(path)
+            && let Some(known) = self.0.borrow().get(origin)
+        {
+            return Ok(Address { origin: Rc::clone(known), path: path.to_owned() });
+        }
+        let target = Target::parse(url).map_err(|error| error.to_string())?;
+        Ok(Address { origin: self.shared(origin, target.origin), path: target.path })
+    }
+
+    fn shared(&self, text: &str, origin: Rc<Origin>) -> Rc<Origin> {
+        let mut known = self.0.borrow_mut();
+        if let Some(known) = known.get(text) {
+            return Rc::clone(known);
+        }
+        if known.len() >= ORIGINS_MAX {
+            known.clear();
+        }
+        // User names and passwords in a URL are no part of an origin, and are not kept.
+        if !text.contains('@') {
+            known.insert(text.into(), Rc::clone(&origin));
+        }
+        origin
+    }
+}
+
+/// Why a relative URL leads nowhere.
+pub(super) fn no_host(url: &str) -> String {
+    format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")
+}
+
+/// Whether a URL needs no base.
+pub(super) fn is_absolute(url: &str) -> bool {
+    absolute(url).is_some()
+}
+
+/// `http` or `https`.
+pub(super) fn scheme(origin: &Origin) -> &'static str {
+    if origin.tls { "https" } else { "http" }
+}
+
+/// Where the authority of an absolute URL begins.
+fn absolute(url: &str) -> Option<usize> {
+    let colon = url.find("://")?;
+    url[..colon].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)).then_some(colon + 3)
+}
+
+/// Whether a path can go out as it is: nothing to be encoded, no dot segment to be resolved, no fragment.
+fn is_encoded(path: &str) -> bool {
+    let mut before = 0;
+    for byte in path.bytes() {
+        let is_safe = matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'z' | b'~') && byte != b'\\' && byte != b'^';
+        if !is_safe || (byte == b'.' && before == b'/') {
+            return false;
+        }
+        before = byte;
+    }
+    true
+}
+
+/// A script that makes hosts up would otherwise fill the memory.
+const ORIGINS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(url: &str, base: Option<&str>) -> Result<String, String> {
+        let base = base.map(|base| Base::parse(base).unwrap());
+        Origins::default().resolve(url.to_owned(), base.as_ref()).map(|address| address.url())
+    }
+
+    #[test]
+    fn relative_urls_stand_behind_the_base() {
+        for (url, base, whole) in [
+            ("/a?b=c", "http://h:8080", "http://h:8080/a?b=c"),
+            ("a", "http://h", "http://h/a"),
+            ("", "http://h", "http://h/"),
+            ("?q=1", "http://h/api/", "http://h/api?q=1"),
+            ("/a", "http://h/api/", "http://h/api/a"),
+            ("/a b/ä#part", "http://h", "http://h/a%20b/%C3%A4"),
+            ("/a/../b", "http://h", "http://h/b"),
+            ("/a/.hidden", "http://h", "http://h/a/.hidden"),
+            ("//a", "http://h", "http://h//a"),
+            ("/go?to=http://x/", "http://h", "http://h/go?to=http://x/"),
+        ] {
+            assert_eq!(resolved(url, Some(base)).as_deref(), Ok(whole), "{url}");
+        }
+    }
+
+    #[test]
+    fn absolute_urls_need_no_base_and_share_their_origin() {
+        let origins = Origins::default();
+        let one = origins.resolve("https://Example.org/a".into(), None).unwrap();
+        let two = origins.resolve("https://Example.org/b".into(), None).unwrap();
+        assert_eq!((one.url().as_str(), two.url().as_str()), ("https://example.org/a", "https://example.org/b"));
+        assert!(Rc::ptr_eq(&one.origin, &two.origin));
+    }
+
+    #[test]
+    fn mistakes_name_the_url() {
+        assert_eq!(
+            resolved("/a", None).unwrap_err(),
+            "no host for `/a`: give the scenario a `host`, run with --host, or write the whole URL"
+        );
+        assert!(resolved("ftp://a/", None).unwrap_err().contains("`ftp://a/`"));
+        assert!(resolved("http://a:99999/", None).unwrap_err().contains("`http://a:99999/`"));
+        assert!(resolved("http://", Some("http://h")).unwrap_err().contains("`http://`"));
+    }
+
+    #[test]
+    fn a_query_is_added_behind_the_one_that_is_there() {
+        let mut address = Origins::default().resolve("http://a/b".into(), None).unwrap();
+        address.add_query("");
+        address.add_query("x=1");
+        address.add_query("y=2");
+        assert_eq!(address.path, "/b?x=1&y=2");
+    }
+}

@@ -1,0 +1,318 @@
+//! What came of a request, and its packed form: one string that holds all that a result shows besides status and error.
+//!
+//! Packing copies once what Lua would need anyway to outlive the user's next request; unpacking happens part by part, when the script looks. A string is
+//! the one thing that Lua's collector sees in its full size and that costs no handle.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::address::Address;
+use crate::protocol::http::{Exchange, Timings, Version};
+use crate::stats::sample::FailureKind;
+
+/// What came of one request.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Of the last hop's pending sample.
+    pub(super) id: u64,
+    /// 0 without a whole answer.
+    pub(super) status: u16,
+    /// Why the last hop failed.
+    pub(super) failure: Option<(FailureKind, Cow<'static, str>)>,
+    /// Of the last hop.
+    pub(super) method: Cow<'static, str>,
+    /// Of the last hop.
+    pub(super) address: Address,
+    /// The hops before the last.
+    pub(super) history: Vec<FollowedHop>,
+    /// The last hop.
+    pub(super) exchange: Exchange,
+    /// The body was thrown away.
+    pub(super) is_discarded: bool,
+    /// The first hop went to another host than the scenario's.
+    pub(super) is_foreign: bool,
+}
+
+/// A redirect that was followed.
+#[derive(Debug)]
+pub(super) struct FollowedHop {
+    pub(super) method: Cow<'static, str>,
+    pub(super) url: String,
+    pub(super) status: u16,
+    pub(super) total: Duration,
+}
+
+/// Takes the body out of `outcome` if it is too large to be packed.
+pub(super) fn take_large_body(outcome: &mut Outcome) -> Option<Vec<u8>> {
+    (outcome.exchange.body.len() > PACKED_BODY_MAX).then(|| std::mem::take(&mut outcome.exchange.body))
+}
+
+/// Packs `outcome` into a buffer of the thread's and lends it to `copy`.
+pub(super) fn with_packed<R>(outcome: &Outcome, copy: impl FnOnce(&[u8]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        pack(outcome, buffer);
+        let result = copy(buffer);
+        // A server may send 64 KiB of headers; that much is not kept for ever.
+        if buffer.capacity() > 4 * PACKED_BODY_MAX {
+            *buffer = Vec::new();
+        }
+        result
+    })
+}
+
+/// A packed outcome, taken apart. Everything is borrowed.
+#[derive(Debug)]
+pub(super) struct Packed<'a> {
+    /// Of the last hop's sample.
+    pub(super) id: u64,
+    /// `HTTP/1.1` and so on; `None` without an answer.
+    pub(super) proto: Option<&'static str>,
+    /// The body was thrown away.
+    pub(super) is_discarded: bool,
+    /// Lines of the answer's head.
+    pub(super) headers: &'a [u8],
+    /// Empty if it is a handle, or discarded.
+    pub(super) body: &'a [u8],
+    timings: &'a [u8],
+    is_foreign: bool,
+    is_tls: bool,
+    method: &'a str,
+    authority: &'a str,
+    path: &'a str,
+    history: &'a [u8],
+}
+
+impl<'a> Packed<'a> {
+    /// `None` for a string that `with_packed` did not make.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let flags = rest.take(1)?[0];
+        let id = rest.u64()?;
+        let timings = rest.take(8 * TIMINGS.len())?;
+        let proto = match flags & PROTO {
+            0 => Some("HTTP/1.0"),
+            1 => Some("HTTP/1.1"),
+            2 => Some("HTTP/2"),
+            _ => None,
+        };
+        Some(Self {
+            id,
+            proto,
+            timings,
+            is_discarded: flags & DISCARDED != 0,
+            is_foreign: flags & FOREIGN != 0,
+            is_tls: flags & TLS != 0,
+            method: rest.text()?,
+            authority: rest.text()?,
+            path: rest.text()?,
+            history: rest.section()?,
+            headers: rest.section()?,
+            body: rest.section()?,
+        })
+    }
+
+    /// The URL of the last hop.
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}{}", if self.is_tls { "https" } else { "http" }, self.authority, self.path)
+    }
+
+    /// What was asked, as errors show it: `POST /login`, or with the whole URL if it went to another host than the scenario's.
+    pub(super) fn label(&self) -> String {
+        let Some((method, url, _, _)) = self.history().next() else {
+            return if self.is_foreign { format!("{} {}", self.method, self.url()) } else { format!("{} {}", self.method, self.path) };
+        };
+        let path = url.find("://").and_then(|at| url[at + 3..].find('/').map(|slash| &url[at + 3 + slash..])).unwrap_or(url);
+        format!("{method} {}", if self.is_foreign { url } else { path })
+    }
+
+    /// The parts of the last hop by name, in seconds; those that did not take place are left out.
+    pub(super) fn timings(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        TIMINGS.into_iter().zip(self.timings.chunks_exact(8)).filter_map(|(name, bytes)| {
+            let nanos = u64::from_le_bytes(bytes.try_into().ok()?);
+            (nanos != ABSENT).then(|| (name, Duration::from_nanos(nanos).as_secs_f64()))
+        })
+    }
+
+    /// Method, URL, status and seconds of the hops before the last.
+    pub(super) fn history(&self) -> impl Iterator<Item = (&'a str, &'a str, u16, f64)> {
+        let mut rest = Reader(self.history);
+        std::iter::from_fn(move || {
+            let status = rest.take(2)?;
+            let status = u16::from_le_bytes([status[0], status[1]]);
+            let total = Duration::from_nanos(rest.u64()?).as_secs_f64();
+            Some((rest.text()?, rest.text()?, status, total))
+        })
+    }
+
+    /// Name, in lower case, and value of each header field, in order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (String, &'a [u8])> {
+        self.headers.split(|&byte| byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((String::from_utf8_lossy(line[..colon].trim_ascii()).to_ascii_lowercase(), line[colon + 1..].trim_ascii()))
+        })
+    }
+}
+
+fn pack(outcome: &Outcome, buffer: &mut Vec<u8>) {
+    let exchange = &outcome.exchange;
+    let proto = match exchange.version {
+        _ if exchange.status == 0 => PROTO,
+        Version::Http10 => 0,
+        Version::Http11 => 1,
+        Version::Http2 => 2,
+    };
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let origin = &outcome.address.origin;
+    buffer.push(proto | flag(outcome.is_discarded, DISCARDED) | flag(outcome.is_foreign, FOREIGN) | flag(origin.tls, TLS));
+    buffer.extend_from_slice(&outcome.id.to_le_bytes());
+    for part in timings_of(&exchange.timings) {
+        buffer.extend_from_slice(&part.map_or(ABSENT, nanos).to_le_bytes());
+    }
+    section(outcome.method.as_bytes(), buffer);
+    section(origin.authority.as_bytes(), buffer);
+    section(outcome.address.path.as_bytes(), buffer);
+    pack_history(&outcome.history, buffer);
+    section(exchange.headers.as_bytes(), buffer);
+    section(&exchange.body, buffer);
+}
+
+fn pack_history(history: &[FollowedHop], buffer: &mut Vec<u8>) {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; 4]);
+    for hop in history {
+        buffer.extend_from_slice(&hop.status.to_le_bytes());
+        buffer.extend_from_slice(&nanos(hop.total).to_le_bytes());
+        section(hop.method.as_bytes(), buffer);
+        section(hop.url.as_bytes(), buffer);
+    }
+    let length = length_of(buffer.len() - start - 4);
+    buffer[start..start + 4].copy_from_slice(&length);
+}
+
+fn section(bytes: &[u8], buffer: &mut Vec<u8>) {
+    buffer.extend_from_slice(&length_of(bytes.len()));
+    buffer.extend_from_slice(bytes);
+}
+
+fn length_of(length: usize) -> [u8; 4] {
+    // Methods, URLs and heads have limits far below 4 GiB; packed bodies too.
+    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(ABSENT - 1)
+}
+
+fn timings_of(timings: &Timings) -> [Option<Duration>; 8] {
+    let Timings { blocked, dns, connect, tls, send, wait, receive, total } = *timings;
+    [blocked, dns, connect, tls, send, wait, receive, Some(total)]
+}
+
+/// Reads what `pack` wrote, front to back.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    fn section(&mut self) -> Option<&'a [u8]> {
+        let length = u32::from_le_bytes(self.take(4)?.try_into().ok()?);
+        self.take(length as usize)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.section()?).ok()
+    }
+}
+
+/// The names of `res.timings`, in the order in which they are packed.
+const TIMINGS: [&str; 8] = ["blocked", "dns", "connect", "tls", "send", "wait", "receive", "total"];
+
+/// Larger bodies stay in Rust until the script looks at them.
+const PACKED_BODY_MAX: usize = 4_096;
+
+const ABSENT: u64 = u64::MAX;
+const PROTO: u8 = 0b11;
+const DISCARDED: u8 = 0b100;
+const FOREIGN: u8 = 0b1000;
+const TLS: u8 = 0b1_0000;
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::protocol::http::Origin;
+
+    fn outcome() -> Outcome {
+        let mut exchange = Exchange { status: 200, version: Version::Http2, body: b"hello".to_vec(), ..Exchange::default() };
+        exchange.timings = Timings { wait: Some(Duration::from_micros(1_500)), total: Duration::from_millis(2), ..Timings::default() };
+        Outcome {
+            id: 7,
+            status: 200,
+            failure: None,
+            method: "GET".into(),
+            address: Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b?c".into() },
+            history: Vec::new(),
+            exchange,
+            is_discarded: false,
+            is_foreign: false,
+        }
+    }
+
+    fn followed(mut outcome: Outcome) -> Outcome {
+        let url = "http://h/a".to_owned();
+        outcome.history.push(FollowedHop { method: "POST".into(), url, status: 303, total: Duration::from_millis(5) });
+        outcome
+    }
+
+    #[test]
+    fn what_is_packed_is_read_again() {
+        with_packed(&followed(outcome()), |bytes| {
+            let packed = Packed::read(bytes).unwrap();
+            assert_eq!((packed.id, packed.proto, packed.body), (7, Some("HTTP/2"), &b"hello"[..]));
+            assert_eq!(packed.url(), "https://h:8443/b?c");
+            assert_eq!(packed.timings().collect::<Vec<_>>(), [("wait", 0.0015), ("total", 0.002)]);
+            assert_eq!(packed.history().collect::<Vec<_>>(), [("POST", "http://h/a", 303, 0.005)]);
+        });
+    }
+
+    #[test]
+    fn errors_name_what_was_asked_first() {
+        with_packed(&outcome(), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "GET /b?c"));
+        with_packed(&followed(outcome()), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "POST /a"));
+        let foreign = |outcome| Outcome { is_foreign: true, ..outcome };
+        with_packed(&foreign(outcome()), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "GET https://h:8443/b?c"));
+        with_packed(&foreign(followed(outcome())), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "POST http://h/a"));
+    }
+
+    #[test]
+    fn a_large_body_is_not_packed() {
+        let mut large = outcome();
+        assert_eq!(take_large_body(&mut large), None);
+        large.exchange.body = vec![b'x'; PACKED_BODY_MAX + 1];
+        assert_eq!(take_large_body(&mut large).map(|body| body.len()), Some(PACKED_BODY_MAX + 1));
+        with_packed(&large, |bytes| assert_eq!(Packed::read(bytes).unwrap().body, b""));
+    }
+
+    #[test]
+    fn a_cut_string_is_refused() {
+        with_packed(&outcome(), |bytes| {
+            for end in 0..bytes.len() {
+                assert!(Packed::read(&bytes[..end]).is_none());
+            }
+        });
+    }
+}

@@ -1,0 +1,314 @@
+//! The option `expect`: what an answer must be like, read from Lua once and judged without it.
+//!
+//! Messages have few distinct texts, since failures are grouped by them: what was expected is in them, what came only where it is a status.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::time::Duration;
+
+use mlua::{Lua, Table, Value};
+use regex::bytes::Regex;
+use rustc_hash::FxHashMap;
+
+use super::super::json;
+use super::values::{did_you_mean, duration, kind_of, number, pairs, scalar, text, wrong};
+use crate::protocol::http::Exchange;
+
+/// What an answer must be like. Empty parts are not judged.
+#[derive(Debug, Default)]
+pub(super) struct Expect {
+    /// Any of these; they take the place of the rule that 400 and above is a failure.
+    statuses: Vec<StatusRule>,
+    max_time: Option<Duration>,
+    /// `None` means that the header must be there, whatever it says.
+    headers: Vec<WantedHeader>,
+    /// What the body must match, and the words for it in the failure.
+    patterns: Vec<(Regex, String)>,
+    json: Vec<(String, serde_json::Value)>,
+}
+
+impl Expect {
+    /// Reads the option's value.
+    ///
+    /// # Errors
+    /// The caller's mistake.
+    pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
+        let mut expect = Self::default();
+        match value {
+            Value::Table(table) if table.raw_len() == 0 => expect.read_table(lua, table)?,
+            other => expect.statuses = statuses("expect", other)?,
+        }
+        Ok(expect)
+    }
+
+    /// Whether a stated status takes the place of the usual rule.
+    pub(super) fn states_status(&self) -> bool {
+        !self.statuses.is_empty()
+    }
+
+    /// Whether it looks into the body.
+    pub(super) fn needs_body(&self) -> bool {
+        !self.patterns.is_empty() || !self.json.is_empty()
+    }
+
+    /// Judges a whole answer.
+    ///
+    /// # Errors
+    /// The first part that does not hold, as a text for people.
+    pub(super) fn judge(&self, exchange: &Exchange) -> Result<(), String> {
+        if self.states_status() && !self.statuses.iter().any(|rule| rule.holds(exchange.status)) {
+            return Err(format!("expected status {}, got {}", spell(&self.statuses), exchange.status));
+        }
+        for (name, wanted) in &self.headers {
+            match (exchange.headers.get(name), wanted) {
+                (None, _) => return Err(format!("expected header `{name}`, got none")),
+                (Some(_), None) => {}
+                (Some(got), Some(wanted)) if got == wanted.as_slice() => {}
+                (Some(_), Some(wanted)) => return Err(format!("expected header `{name}` to be `{}`", String::from_utf8_lossy(wanted))),
+            }
+        }
+        for (pattern, words) in &self.patterns {
+            if !pattern.is_match(&exchange.body) {
+                return Err(format!("expected a body that {words}"));
+            }
+        }
+        for (path, wanted) in &self.json {
+            match json::lookup(&exchange.body, path) {
+                Ok(Some(got)) if json::same(&got, wanted) => {}
+                Ok(Some(_)) => return Err(format!("expected json `{path}` to be {wanted}")),
+                Ok(None) => return Err(format!("expected json `{path}` to be {wanted}, got nothing there")),
+                Err(_) => return Err(format!("expected json `{path}` to be {wanted}, got no valid JSON")),
+            }
+        }
+        match self.max_time {
+            Some(limit) if exchange.timings.total > limit => Err(format!("expected at most {limit:?}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_table(&mut self, lua: &Lua, table: &Table) -> Result<(), String> {
+        for pair in table.pairs::<Value, Value>() {
+            let (key, value) = pair.map_err(|error| error.to_string())?;
+            let key = text("expect", &key)?;
+            match key.as_str() {
+                "status" => self.statuses = statuses("expect.status", &value)?,
+                "max_time" => self.max_time = Some(duration("expect.max_time", &value)?),
+                "header" => self.headers = headers(&value)?,
+                "contains" => {
+                    let part = scalar(&value).ok_or_else(|| wrong("expect.contains", "a string", &value))?;
+                    let part = String::from_utf8(part).map_err(|_| "option `expect.contains` must be in UTF-8".to_owned())?;
+                    self.patterns.push((compiled(lua, &regex::escape(&part))?, format!("contains `{part}`")));
+                }
+                "matches" => {
+                    let pattern = text("expect.matches", &value)?;
+                    let compiled =
+                        compiled(lua, &pattern).map_err(|why| format!("option `expect.matches` is no regular expression: {why}"))?;
+                    self.patterns.push((compiled, format!("matches `{pattern}`")));
+                }
+                "json" => self.json = json_values(lua, &value)?,
+                other => return Err(format!("unknown option `expect.{other}`{}", did_you_mean(other, &KNOWN))),
+            }
+        }
+        // Lua's own order differs from run to run, and the first part that does not hold names the failure.
+        self.patterns.sort_by(|one, other| one.1.cmp(&other.1));
+        Ok(())
+    }
+}
+
+/// A name, and the value that it must have if it must have a certain one.
+type WantedHeader = (String, Option<Vec<u8>>);
+
+/// One status, or a hundred of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StatusRule {
+    Exactly(u16),
+    Class(u16),
+}
+
+impl StatusRule {
+    fn holds(self, status: u16) -> bool {
+        match self {
+            Self::Exactly(code) => code == status,
+            Self::Class(class) => class == status / 100,
+        }
+    }
+}
+
+/// Regular expressions of one VM, compiled once each: compiling costs more than a request.
+#[derive(Default)]
+struct Patterns(RefCell<FxHashMap<String, Regex>>);
+
+fn compiled(lua: &Lua, pattern: &str) -> Result<Regex, String> {
+    if lua.app_data_ref::<Patterns>().is_none() {
+        lua.set_app_data(Patterns::default());
+    }
+    let patterns = lua.app_data_ref::<Patterns>().ok_or("the VM's store of patterns is gone")?;
+    if let Some(found) = patterns.0.borrow().get(pattern) {
+        return Ok(found.clone());
+    }
+    let fresh = Regex::new(pattern).map_err(|error| error.to_string())?;
+    let mut known = patterns.0.borrow_mut();
+    if known.len() >= PATTERNS_MAX {
+        known.clear();
+    }
+    known.insert(pattern.to_owned(), fresh.clone());
+    Ok(fresh)
+}
+
+fn statuses(option: &str, value: &Value) -> Result<Vec<StatusRule>, String> {
+    let Value::Table(list) = value else { return Ok(vec![status(option, value)?]) };
+    let mut rules = Vec::new();
+    for value in list.sequence_values::<Value>() {
+        rules.push(status(option, &value.map_err(|error| error.to_string())?)?);
+    }
+    if rules.is_empty() { Err(format!("option `{option}` is an empty list: no status would do")) } else { Ok(rules) }
+}
+
+fn status(option: &str, value: &Value) -> Result<StatusRule, String> {
+    let takes =
+        || format!("option `{option}` must be a status such as 201, a class such as \"2xx\", or a list of them, not {}", shown(value));
+    if let Some(code) = number(value) {
+        if code != code.trunc() || !(100.0..=999.0).contains(&code) {
+            return Err(takes());
+        }
+        return Ok(StatusRule::Exactly(code as u16));
+    }
+    let Value::String(text) = value else { return Err(takes()) };
+    let bytes = text.as_bytes();
+    match &*bytes {
+        [class @ b'1'..=b'9', b'x' | b'X', b'x' | b'X'] => Ok(StatusRule::Class(u16::from(class - b'0'))),
+        [class @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Ok(StatusRule::Exactly(u16::from(class - b'0') * 100 + u16::from(tens - b'0') * 10 + u16::from(ones - b'0')))
+        }
+        _ => Err(takes()),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match (scalar(value), value) {
+        (Some(bytes), Value::String(_)) => format!("{:?}", String::from_utf8_lossy(&bytes)),
+        (Some(bytes), _) => String::from_utf8_lossy(&bytes).into_owned(),
+        (None, other) => kind_of(other).to_owned(),
+    }
+}
+
+fn headers(value: &Value) -> Result<Vec<WantedHeader>, String> {
+    let Value::Table(table) = value else { return Err(wrong("expect.header", "a table of names and texts", value)) };
+    let mut found = pairs("expect.header", table)?;
+    let mut present = Vec::new();
+    for (name, _) in &found {
+        if table.raw_get::<Value>(name.as_str()).is_ok_and(|value| value == Value::Boolean(true)) {
+            present.push(name.clone());
+        }
+    }
+    Ok(found.drain(..).map(|(name, text)| if present.contains(&name) { (name, None) } else { (name, Some(text)) }).collect())
+}
+
+fn json_values(lua: &Lua, value: &Value) -> Result<Vec<(String, serde_json::Value)>, String> {
+    let Value::Table(table) = value else { return Err(wrong("expect.json", "a table of paths and values", value)) };
+    let mut found = Vec::new();
+    for pair in table.pairs::<Value, Value>() {
+        let (path, value) = pair.map_err(|error| error.to_string())?;
+        let path = text("expect.json", &path)?;
+        let encoded = json::encode_to_vec(lua, &value).map_err(|why| format!("option `expect.json.{path}`: {why}"))?;
+        let value = serde_json::from_slice(&encoded).map_err(|error| format!("option `expect.json.{path}`: {error}"))?;
+        found.push((path, value));
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(found)
+}
+
+fn spell(rules: &[StatusRule]) -> String {
+    let mut words = String::new();
+    for rule in rules {
+        let gap = if words.is_empty() { "" } else { " or " };
+        // Writing to a string cannot fail.
+        let _ = match rule {
+            StatusRule::Exactly(code) => write!(words, "{gap}{code}"),
+            StatusRule::Class(class) => write!(words, "{gap}{class}xx"),
+        };
+    }
+    words
+}
+
+const KNOWN: [&str; 6] = ["status", "max_time", "header", "contains", "matches", "json"];
+
+/// A script that makes patterns up would otherwise fill the memory.
+const PATTERNS_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expect(code: &str) -> Result<Expect, String> {
+        let lua = Lua::new();
+        let value: Value = lua.load(format!("return {code}")).call(()).unwrap();
+        Expect::from_lua(&lua, &value)
+    }
+
+    fn answer(status: u16, body: &str) -> Exchange {
+        let mut exchange = Exchange { status, body: body.into(), ..Exchange::default() };
+        exchange.timings.total = Duration::from_millis(300);
+        exchange
+    }
+
+    #[test]
+    fn a_status_is_one_of_a_list_a_class_or_a_number() {
+        for (code, good, bad, words) in [
+            ("201", 201, 200, "expected status 201, got 200"),
+            ("'2xx'", 299, 300, "expected status 2xx, got 300"),
+            ("{ status = { 200, 503 } }", 503, 404, "expected status 200 or 503, got 404"),
+            ("{ 404, '2xx' }", 204, 500, "expected status 404 or 2xx, got 500"),
+            ("{ status = '404' }", 404, 405, "expected status 404, got 405"),
+        ] {
+            let expect = expect(code).unwrap();
+            assert_eq!(expect.judge(&answer(good, "")), Ok(()), "{code}");
+            assert_eq!(expect.judge(&answer(bad, "")), Err(words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_body_is_searched_matched_and_read_as_json() {
+        let body = r#"{"items":[{"id":7.0,"ok":true}],"name":"a.b"}"#;
+        for good in [
+            "{ contains = 'a.b' }",
+            "{ matches = '\"id\":[0-9.]+' }",
+            "{ json = { ['items.0.id'] = 7, name = 'a.b', ['items.0.ok'] = true } }",
+        ] {
+            assert_eq!(expect(good).unwrap().judge(&answer(200, body)), Ok(()), "{good}");
+        }
+        for (bad, words) in [
+            ("{ contains = 'a,b' }", "expected a body that contains `a,b`"),
+            ("{ matches = '^x' }", "expected a body that matches `^x`"),
+            ("{ json = { ['items.0.id'] = 8 } }", "expected json `items.0.id` to be 8"),
+            ("{ json = { ['items.1.id'] = 8 } }", "expected json `items.1.id` to be 8, got nothing there"),
+        ] {
+            assert_eq!(expect(bad).unwrap().judge(&answer(200, body)), Err(words.to_owned()));
+        }
+        assert_eq!(
+            expect("{ json = { a = 1 } }").unwrap().judge(&answer(200, "{")),
+            Err("expected json `a` to be 1, got no valid JSON".into())
+        );
+    }
+
+    #[test]
+    fn the_time_is_judged_last() {
+        let slow = expect("{ max_time = '200ms', status = 200 }").unwrap();
+        assert_eq!(slow.judge(&answer(500, "")), Err("expected status 200, got 500".into()));
+        assert_eq!(slow.judge(&answer(200, "")), Err("expected at most 200ms".into()));
+        assert_eq!(expect("{ max_time = 0.3 }").unwrap().judge(&answer(200, "")), Ok(()));
+    }
+
+    #[test]
+    fn mistakes_name_the_part() {
+        for (code, words) in [
+            ("'2x'", "option `expect` must be a status such as 201, a class such as \"2xx\", or a list of them, not \"2x\""),
+            ("{ status = 20 }", "option `expect.status` must be a status such as 201, a class such as \"2xx\", or a list of them, not 20"),
+            ("{ statsu = 200 }", "unknown option `expect.statsu`; did you mean `status`?"),
+            ("{ matches = '(' }", "option `expect.matches` is no regular expression"),
+            ("{ json = 7 }", "option `expect.json` must be a table of paths and values, not a number"),
+        ] {
+            assert!(expect(code).unwrap_err().starts_with(words), "{:?}", expect(code).unwrap_err());
+        }
+    }
+}

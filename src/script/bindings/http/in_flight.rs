@@ -1,0 +1,70 @@
+//! A hop that is under way: dropped before its end, it is counted as cut, with how far it had come.
+
+use std::time::Instant;
+
+use super::user::UserHttp;
+use crate::protocol::http::{Exchange, Progress, Request};
+use crate::stats::recorder::EntryId;
+use crate::stats::sample::{Answer, FailureKind, Sample};
+
+/// Makes one hop. A drop in flight is the cut at the stop timeout: the hop is then recorded at once.
+pub(super) async fn exchange(user: &UserHttp, request: &Request<'_>, entry: EntryId) -> Exchange {
+    let progress = Progress::default();
+    // Declared before the exchange is awaited, so that it is dropped after it and sees the last of its progress.
+    let mut guard = InFlight { user, entry, progress: &progress, began: Instant::now(), is_over: false };
+    let exchange = user.connections.exchange(request, &progress).await;
+    guard.is_over = true;
+    exchange
+}
+
+struct InFlight<'a> {
+    user: &'a UserHttp,
+    entry: EntryId,
+    progress: &'a Progress,
+    began: Instant,
+    is_over: bool,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.user.record(self.entry, &cut_sample(self.progress, self.began), None);
+        }
+    }
+}
+
+fn cut_sample(progress: &Progress, began: Instant) -> Sample {
+    let status = progress.status.get();
+    Sample {
+        duration: began.elapsed(),
+        bytes_out: progress.bytes_out.get(),
+        bytes_in: progress.bytes_in.get(),
+        status,
+        answer: match (status, progress.bytes_out.get()) {
+            (0, 0) => Answer::NotSent,
+            (0, _) => Answer::Unanswered,
+            _ => Answer::Answered,
+        },
+        failure: Some(FailureKind::Cut),
+        stale_retries: progress.stale_retries.get(),
+        stale_unanswered: progress.stale_unanswered.get(),
+        ..Sample::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_hop_counts_as_far_as_it_had_come() {
+        let progress = Progress::default();
+        let began = Instant::now();
+        assert_eq!(cut_sample(&progress, began).answer, Answer::NotSent);
+        progress.bytes_out.set(50);
+        assert_eq!(cut_sample(&progress, began).answer, Answer::Unanswered);
+        progress.status.set(200);
+        let sample = cut_sample(&progress, began);
+        assert_eq!((sample.answer, sample.status, sample.failure), (Answer::Answered, 200, Some(FailureKind::Cut)));
+    }
+}

@@ -1,0 +1,101 @@
+//! What the users of one lane share: the protocol's context, parsed origins, and what the plan says of every request.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::address::{Address, Base, Origins};
+use super::template::{Settings, Template};
+use crate::plan::{HttpPlan, Plan};
+use crate::protocol::http::{Context, Settings as ClientSettings};
+use crate::stats::entry_name::default_name;
+
+/// What the users of one lane share: the protocol's context, parsed origins.
+#[derive(Debug)]
+pub struct LaneHttp {
+    pub(super) shared: Rc<Shared>,
+}
+
+impl LaneHttp {
+    /// Reads roots and certificates once.
+    ///
+    /// # Errors
+    /// A text for people: a bad host, or the certificate at fault.
+    pub fn new(plan: &Plan) -> Result<Self, String> {
+        let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
+        let context = Context::new(client_settings(&plan.http))?;
+        let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
+        let shared = Shared {
+            context: Rc::new(context),
+            base,
+            usual,
+            origins: Origins::default(),
+            http: plan.http.clone(),
+            raw_names: plan.raw_names,
+            class_bases: RefCell::default(),
+        };
+        Ok(Self { shared: Rc::new(shared) })
+    }
+}
+
+/// See [`LaneHttp`]; held by each user.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Of the users' connections.
+    pub(super) context: Rc<Context>,
+    /// The scenario's host.
+    pub(super) base: Option<Base>,
+    /// The headers that every request has.
+    pub(super) usual: Rc<Template>,
+    /// Absolute URLs that were asked for.
+    pub(super) origins: Origins,
+    /// Limits.
+    pub(super) http: HttpPlan,
+    raw_names: bool,
+    class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
+}
+
+impl Shared {
+    /// The base of a user class, parsed once for each class.
+    ///
+    /// # Errors
+    /// A text that names the URL.
+    pub(super) fn class_base(&self, host: &Rc<str>) -> Result<Base, String> {
+        if let Some(known) = self.class_bases.borrow().get(host) {
+            return Ok(known.clone());
+        }
+        let base = Base::parse(host).map_err(|why| format!("the host of the user class cannot be used: {why}"))?;
+        self.class_bases.borrow_mut().insert(Rc::clone(host), base.clone());
+        Ok(base)
+    }
+
+    /// Whether `address` is on another host than the scenario's.
+    pub(super) fn is_foreign(&self, address: &Address) -> bool {
+        self.base.as_ref().is_none_or(|base| !Rc::ptr_eq(&base.origin, &address.origin) && base.origin != address.origin)
+    }
+
+    /// The default name of an entry.
+    pub(super) fn name_of<'a>(&self, address: &'a Address) -> Cow<'a, str> {
+        let name = if self.raw_names {
+            let path = address.path.as_str();
+            Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())])
+        } else {
+            default_name(&address.path)
+        };
+        if self.is_foreign(address) { Cow::Owned(format!("{}{name}", address.origin.authority)) } else { name }
+    }
+}
+
+fn client_settings(plan: &HttpPlan) -> ClientSettings {
+    ClientSettings {
+        connect_timeout: plan.connect_timeout,
+        insecure_tls: plan.insecure_tls,
+        extra_roots: plan.extra_roots.clone(),
+        client_identity: plan.client_identity.as_ref().map(|identity| (identity.cert.clone(), identity.key.clone())),
+        dns_fresh: plan.dns_fresh,
+        hosts: plan.hosts.iter().map(|(name, address)| (name.clone(), *address)).collect(),
+        proxy_from_env: plan.proxy_from_env,
+    }
+}

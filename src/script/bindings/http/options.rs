@@ -1,0 +1,259 @@
+//! The options of one request, of `http.defaults` and of `http.client`: read from their table into owned values, each mistake named.
+
+use std::rc::Rc;
+
+use mlua::{Lua, Table, Value};
+
+use super::address::Base;
+use super::body::{self, Body};
+use super::expect::Expect;
+use super::headers::{ENCODINGS, Field, authorization, fields_of};
+use super::template::{Settings, Template};
+use super::values::{did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
+
+/// What one request says besides its method and its URL.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    /// The entry's name.
+    pub(super) name: Option<String>,
+    /// An encoded query to be added.
+    pub(super) query: String,
+    /// What is sent.
+    pub(super) body: Option<Body>,
+    /// Cookies besides the jar's.
+    pub(super) cookies: Vec<(String, Vec<u8>)>,
+    /// Fields of this request alone.
+    pub(super) fields: Vec<Field>,
+    /// The rest.
+    pub(super) settings: Settings,
+}
+
+impl Options {
+    /// Reads the options of one request.
+    ///
+    /// # Errors
+    /// The caller's mistake.
+    pub(super) fn of_request(lua: &Lua, table: &Table) -> Result<Self, String> {
+        let mut reading = Reading::new(&REQUEST_OPTIONS);
+        reading.read(lua, table)?;
+        let mut options = reading.finish();
+        options.settings.host = None;
+        Ok(options)
+    }
+}
+
+impl Template {
+    /// Reads the options of `http.defaults` or `http.client`.
+    ///
+    /// # Errors
+    /// The caller's mistake.
+    pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
+        let Value::Table(table) = value else { return Err(format!("options must be a table, not {}", super::values::kind_of(value))) };
+        let mut reading = Reading::new(&TEMPLATE_OPTIONS);
+        reading.read(lua, table)?;
+        let options = reading.finish();
+        if !options.cookies.is_empty() {
+            return Err("option `cookies` must be true or false here; http.cookies.set fills the jar".to_owned());
+        }
+        Ok(Self::new(options.settings, options.fields))
+    }
+}
+
+/// Options half read: fields are kept apart by where they came from, because a header that is spelled out wins over one that follows from an option.
+struct Reading {
+    known: &'static [&'static str],
+    options: Options,
+    implied: Vec<Field>,
+    bodies: Vec<String>,
+}
+
+impl Reading {
+    fn new(known: &'static [&'static str]) -> Self {
+        Self { known, options: Options::default(), implied: Vec::new(), bodies: Vec::new() }
+    }
+
+    fn read(&mut self, lua: &Lua, table: &Table) -> Result<(), String> {
+        let mut mistake = None;
+        let walked = table.for_each(|key: Value, value: Value| {
+            if let Err(why) = self.read_option(lua, &key, &value) {
+                mistake = Some(why);
+                return Err(mlua::Error::runtime("stop"));
+            }
+            Ok(())
+        });
+        match (mistake, walked) {
+            (Some(why), _) => Err(why),
+            (None, Err(error)) => Err(error.to_string()),
+            (None, Ok(())) if self.bodies.len() > 1 => {
+                self.bodies.sort();
+                Err(format!("options `{}` exclude each other: a request has one body", self.bodies.join("` and `")))
+            }
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    fn read_option(&mut self, lua: &Lua, key: &Value, value: &Value) -> Result<(), String> {
+        let Value::String(key) = key else {
+            return Err(format!("options are named, such as {{ name = \"/cart\" }}: {} is no name", super::values::kind_of(key)));
+        };
+        let key = key.to_str().map_err(|_| "an option's name must be in UTF-8".to_owned())?;
+        let key: &str = &key;
+        if !self.known.contains(&key) {
+            return Err(format!("unknown option `{key}`{}", did_you_mean(key, self.known)));
+        }
+        let options = &mut self.options;
+        let settings = &mut options.settings;
+        match key {
+            "name" => options.name = Some(text("name", value)?),
+            "headers" => options.fields = fields_of(value)?,
+            "params" => options.query = query(value)?,
+            "json" | "form" | "multipart" | "body" => {
+                options.body = Some(body::read(lua, key, value)?);
+                self.bodies.push(key.to_owned());
+            }
+            "auth" => self.implied.push(authorization(value)?),
+            "timeout" => settings.timeout = Some(duration("timeout", value)?),
+            "redirects" => settings.redirects = Some(redirects(value)?),
+            "cookies" => match value {
+                Value::Boolean(uses_jar) => settings.uses_jar = Some(*uses_jar),
+                Value::Table(table) => options.cookies = cookies(table)?,
+                other => return Err(wrong("cookies", "a table of names and values, or false to use none", other)),
+            },
+            "tags" => {
+                if !matches!(value, Value::Table(_)) {
+                    return Err(wrong("tags", "a table", value));
+                }
+            }
+            "expect" => settings.expect = Some(Rc::new(Expect::from_lua(lua, value)?)),
+            "compress" => self.implied.push(compress(flag("compress", value)?)),
+            "discard" => settings.discard = Some(flag("discard", value)?),
+            _host => settings.host = Some(Base::parse(&text("host", value)?).map_err(|why| format!("option `host`: {why}"))?),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Options {
+        let Self { mut options, mut implied, .. } = self;
+        if !implied.is_empty() {
+            super::headers::lay_over(&mut implied, &options.fields);
+            options.fields = implied;
+        }
+        options
+    }
+}
+
+fn compress(wanted: bool) -> Field {
+    if wanted { Field::new("accept-encoding", ENCODINGS.as_bytes()) } else { Field::without("accept-encoding") }
+}
+
+fn query(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Table(table) => Ok(encode_pairs(&pairs("params", table)?)),
+        other => Err(wrong("params", "a table of names and values, or a list of { name, value }", other)),
+    }
+}
+
+fn redirects(value: &Value) -> Result<u32, String> {
+    match (value, number(value)) {
+        (Value::Boolean(false), _) => Ok(0),
+        (_, Some(count)) if count == count.trunc() && (0.0..=1_000.0).contains(&count) => Ok(count as u32),
+        _ => Err("option `redirects` must be a whole number from 0 to 1000, or false to follow none".to_owned()),
+    }
+}
+
+fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut found = Vec::new();
+    for pair in table.pairs::<Value, Value>() {
+        let (name, value) = pair.map_err(|error| error.to_string())?;
+        let name = text("cookies", &name)?;
+        let value = scalar(&value).ok_or_else(|| wrong(&format!("cookies.{name}"), "a string", &value))?;
+        let is_bad = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n' | 0);
+        if name.is_empty() || name.bytes().any(|byte| is_bad(&byte) || byte == b'=') || value.iter().any(is_bad) {
+            return Err(format!("option `cookies.{}` has a character that no cookie can have", name.escape_debug()));
+        }
+        found.push((name, value));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What one request may say.
+const REQUEST_OPTIONS: [&str; 15] = [
+    "name",
+    "headers",
+    "params",
+    "json",
+    "form",
+    "multipart",
+    "body",
+    "auth",
+    "timeout",
+    "redirects",
+    "cookies",
+    "tags",
+    "expect",
+    "compress",
+    "discard",
+];
+
+/// What `http.defaults` and `http.client` may say.
+const TEMPLATE_OPTIONS: [&str; 10] =
+    ["host", "headers", "auth", "timeout", "redirects", "cookies", "tags", "expect", "compress", "discard"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::bindings::http::headers::write_block;
+
+    fn options(code: &str) -> Result<Options, String> {
+        let lua = Lua::new();
+        let table: Table = lua.load(format!("return {code}")).call(()).unwrap();
+        Options::of_request(&lua, &table)
+    }
+
+    #[test]
+    fn mistakes_name_the_option_and_the_nearest_right_one() {
+        for (code, words) in [
+            ("{ timout = 1 }", "unknown option `timout`; did you mean `timeout`?"),
+            ("{ host = 'http://a' }", "unknown option `host`; known are name, headers"),
+            ("{ 'name' }", "options are named, such as { name = \"/cart\" }: a number is no name"),
+            ("{ name = {} }", "option `name` must be a string in UTF-8, not a table"),
+            ("{ timeout = 'soon' }", "option `timeout` must be a duration above 0"),
+            ("{ redirects = -1 }", "option `redirects` must be a whole number"),
+            ("{ discard = 1 }", "option `discard` must be true or false, not a number"),
+            ("{ params = 'a=b' }", "option `params` must be a table of names and values"),
+            ("{ json = {}, form = {} }", "options `form` and `json` exclude each other"),
+            ("{ json = { f = print } }", "option `json`: "),
+            ("{ cookies = { a = 'b;c' } }", "option `cookies.a` has a character"),
+            ("{ tags = 'x' }", "option `tags` must be a table, not a string"),
+            ("{ expect = { foo = 1 } }", "unknown option `expect.foo`"),
+        ] {
+            let why = options(code).unwrap_err();
+            assert!(why.starts_with(words), "{code}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_spelled_out_wins_over_an_implied_one() {
+        let options = options("{ auth = { bearer = 'x' }, compress = false, headers = { Authorization = 'mine' } }").unwrap();
+        let mut block = Vec::new();
+        write_block(&options.fields, &mut block);
+        assert_eq!(String::from_utf8(block).unwrap(), "Authorization: mine\r\n");
+        assert!(options.fields.contains(&Field::without("accept-encoding")));
+    }
+
+    #[test]
+    fn a_template_takes_a_host_and_no_body() {
+        let lua = Lua::new();
+        let read = |code: &str| {
+            let value: Value = lua.load(format!("return {code}")).call(()).unwrap();
+            Template::from_lua(&lua, &value)
+        };
+        let template = read("{ host = 'http://a/api', timeout = '1s', cookies = false }").unwrap();
+        assert_eq!(&*template.settings.host.unwrap().prefix, "/api");
+        assert_eq!(template.settings.uses_jar, Some(false));
+        assert!(read("{ json = {} }").unwrap_err().starts_with("unknown option `json`"));
+        assert!(read("{ host = 'a' }").unwrap_err().starts_with("option `host`: no scheme in `a`"));
+        assert!(read("7").unwrap_err().starts_with("options must be a table"));
+    }
+}

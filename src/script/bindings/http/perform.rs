@@ -1,0 +1,364 @@
+//! Making calls: a request with its redirects, hop by hop, and several requests at a time.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::super::super::witness::WitnessedHop;
+use super::address::{Address, is_absolute, no_host};
+use super::detail::{FollowedHop, Outcome};
+use super::expect::Expect;
+use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
+use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
+use super::options::Options;
+use super::sample::{kind_of, sample_of};
+use super::template::Template;
+use super::user::UserHttp;
+use super::{in_flight, status};
+use crate::protocol::http::redirect::{self, NextHop};
+use crate::protocol::http::{Exchange, Request, Version};
+use crate::stats::recorder::EntryId;
+use crate::stats::sample::{FailureKind, Sample};
+
+/// Makes one call for `user`. Its last hops' samples stay pending until the user's next call.
+///
+/// `class_host` is the base URL of the user's class, where that has one of its own.
+pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call: Call) -> Reply {
+    user.finish_samples();
+    let kind = match call.kind {
+        CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
+            Ok(request) => ReplyKind::One(Box::new(request.run(user).await)),
+            Err(mistake) => ReplyKind::Mistake(mistake),
+        },
+        CallKind::Batch(all) => {
+            let prepared: Result<Vec<_>, _> = all
+                .into_iter()
+                .enumerate()
+                .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
+                .collect();
+            match prepared {
+                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user)).collect()).await),
+                Err(mistake) => ReplyKind::Mistake(mistake),
+            }
+        }
+    };
+    Reply { kind }
+}
+
+/// A request that can go out.
+struct Prepared {
+    template: Rc<Template>,
+    /// `None` where the template's block goes out as it is.
+    block: Option<Vec<u8>>,
+    has_host: bool,
+    /// The request bears a header `cookie` of the script's own.
+    has_cookie: bool,
+    method: Cow<'static, str>,
+    address: Address,
+    name: Option<String>,
+    body: Option<Vec<u8>>,
+    cookies: Vec<(String, Vec<u8>)>,
+    uses_jar: bool,
+    timeout: Duration,
+    redirects: u32,
+    discard: bool,
+    expect: Option<Rc<Expect>>,
+}
+
+impl Prepared {
+    fn new(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted) -> Result<Self, String> {
+        let Wanted { method, url, name, options, client } = wanted;
+        let template = user.template(client);
+        let of_class = class_host.map(|host| user.shared().class_base(host)).transpose().inspect_err(|why| user.misuse(why))?;
+        let base = template.settings.host.as_ref().or(of_class.as_ref()).or(user.shared().base.as_ref());
+        if base.is_none() && !is_absolute(&url) {
+            user.misuse(&no_host(&url));
+        }
+        let address = user.shared().origins.resolve(url, base)?;
+        let mut prepared = Self::usual(user, template, method, address);
+        prepared.name = name;
+        if let Some(options) = options {
+            prepared.apply(*options);
+        }
+        if prepared.discard && prepared.expect.as_ref().is_some_and(|expect| expect.needs_body()) {
+            return Err("option `expect` looks into the body, which `discard` throws away".to_owned());
+        }
+        Ok(prepared)
+    }
+
+    /// A request without options.
+    fn usual(user: &UserHttp, template: Rc<Template>, method: Cow<'static, str>, address: Address) -> Self {
+        let settings = &template.settings;
+        Self {
+            method,
+            address,
+            block: None,
+            has_host: template.has_host,
+            has_cookie: speaks_of(&template.fields, "cookie"),
+            name: None,
+            body: None,
+            cookies: Vec::new(),
+            uses_jar: settings.uses_jar.unwrap_or(true),
+            timeout: settings.timeout.unwrap_or(user.shared().http.request_timeout),
+            redirects: settings.redirects.unwrap_or(user.shared().http.redirects),
+            discard: settings.discard.unwrap_or(false),
+            expect: settings.expect.clone(),
+            template,
+        }
+    }
+
+    fn apply(&mut self, options: Options) {
+        let Options { name, query, body, cookies, fields, settings } = options;
+        self.name = name;
+        self.address.add_query(&query);
+        self.cookies = cookies;
+        self.uses_jar = settings.uses_jar.unwrap_or(self.uses_jar);
+        self.timeout = settings.timeout.unwrap_or(self.timeout);
+        self.redirects = settings.redirects.unwrap_or(self.redirects);
+        self.discard = settings.discard.unwrap_or(self.discard);
+        self.expect = settings.expect.or_else(|| self.expect.take());
+        let (bytes, content_type) = body.map_or((None, None), |body| (Some(body.bytes), body.content_type));
+        self.body = bytes;
+        // What a script says of its content type, in whichever layer, wins over what follows from the option.
+        let content_type =
+            content_type.filter(|_| !speaks_of(&fields, "content-type") && !speaks_of(&self.template.fields, "content-type"));
+        if fields.is_empty() && content_type.is_none() {
+            return;
+        }
+        let mut block = Vec::with_capacity(self.template.block.len() + 128);
+        if fields.is_empty() {
+            block.extend_from_slice(&self.template.block);
+        } else {
+            let mut all = self.template.fields.clone();
+            lay_over(&mut all, &fields);
+            self.has_host = super::headers::sends(&all, "host");
+            self.has_cookie = speaks_of(&all, "cookie");
+            write_block(&all, &mut block);
+        }
+        if let Some(content_type) = content_type {
+            write_line("content-type", content_type.as_bytes(), &mut block);
+        }
+        self.block = Some(block);
+    }
+
+    /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
+    async fn run(mut self, user: &UserHttp) -> Outcome {
+        let mut chain = Chain {
+            name: self.name.take(),
+            began: Instant::now(),
+            followed: Vec::new(),
+            is_foreign: user.shared().is_foreign(&self.address),
+        };
+        loop {
+            let entry = user.entry(&self.method, &chain.name_of(&self, user));
+            // The first hop has the whole time, and no clock is asked for it.
+            let timeout = if chain.followed.is_empty() { self.timeout } else { self.timeout.saturating_sub(chain.began.elapsed()) };
+            let exchange = self.hop(user, entry, timeout).await;
+            if self.uses_jar {
+                user.take_cookies(&self.address, &exchange.headers);
+            }
+            let next = self.next_hop(user, &exchange);
+            match next {
+                Some((next, address)) if chain.followed.len() < self.redirects as usize => {
+                    let sample = sample_of(&exchange);
+                    user.record(entry, &sample, None);
+                    self.show(user, &chain, &exchange, 0, sample, None);
+                    chain.follow(&self, user, &exchange);
+                    self.turn_to(next, address);
+                }
+                next => {
+                    let is_over_limit = next.is_some() && self.redirects > 0;
+                    return self.finish(user, entry, exchange, chain, is_over_limit);
+                }
+            }
+        }
+    }
+
+    async fn hop(&self, user: &UserHttp, entry: EntryId, timeout: Duration) -> Exchange {
+        let block = self.block.as_deref().unwrap_or(&self.template.block);
+        let with_cookies = self.block_with_cookies(user, block);
+        let request = Request {
+            method: &self.method,
+            origin: Rc::clone(&self.address.origin),
+            path: &self.address.path,
+            headers: with_cookies.as_deref().unwrap_or(block),
+            has_host: self.has_host,
+            body: self.body.as_deref(),
+            timeout,
+            body_limit: user.shared().http.body_limit,
+            decode: true,
+            discard: self.discard,
+        };
+        in_flight::exchange(user, &request, entry).await
+    }
+
+    /// The header block with the jar's and the request's own cookies, if there are any. A header that the script spells out wins over the jar.
+    fn block_with_cookies(&self, user: &UserHttp, block: &[u8]) -> Option<Vec<u8>> {
+        let of_jar = if self.uses_jar && !self.has_cookie { user.cookie_line(&self.address) } else { None };
+        if of_jar.is_none() && self.cookies.is_empty() {
+            return None;
+        }
+        let mut line = of_jar.unwrap_or_default().into_bytes();
+        for (name, value) in &self.cookies {
+            if !line.is_empty() {
+                line.extend_from_slice(b"; ");
+            }
+            line.extend_from_slice(name.as_bytes());
+            line.push(b'=');
+            line.extend_from_slice(value);
+        }
+        let mut whole = Vec::with_capacity(block.len() + line.len() + 12);
+        whole.extend_from_slice(block);
+        write_line("cookie", &line, &mut whole);
+        Some(whole)
+    }
+
+    /// Where a whole answer leads on to.
+    fn next_hop(&self, user: &UserHttp, exchange: &Exchange) -> Option<(NextHop, Address)> {
+        if exchange.status / 100 != 3 || exchange.failure.is_some() {
+            return None;
+        }
+        let next = redirect::next_hop(&self.method, exchange.status, exchange.headers.get("location"), &self.address.parsed()?)?;
+        let address = user.shared().origins.resolve(next.url.as_str().to_owned(), None).ok()?;
+        Some((next, address))
+    }
+
+    /// Becomes the request of the next hop.
+    fn turn_to(&mut self, next: NextHop, address: Address) {
+        let block = self.block.as_deref().unwrap_or(&self.template.block);
+        let is_left_behind =
+            |name: &str| (!next.keeps_body && redirect::describes_body(name)) || (!next.is_same_origin && redirect::stays_behind(name));
+        self.block = Some(block_without(block, is_left_behind));
+        if !next.is_same_origin {
+            self.has_host = false;
+            self.has_cookie = false;
+            self.cookies = Vec::new();
+        }
+        if !next.keeps_body {
+            self.body = None;
+        }
+        if *next.method != *self.method {
+            self.method = Cow::Owned(next.method);
+        }
+        self.address = address;
+    }
+
+    /// Judges the last hop and keeps its sample pending.
+    fn finish(self, user: &UserHttp, entry: EntryId, exchange: Exchange, chain: Chain, is_over_limit: bool) -> Outcome {
+        let mut sample = sample_of(&exchange);
+        let failure = self.failure_of(&exchange, is_over_limit);
+        sample.failure = failure.as_ref().map(|(kind, _)| *kind);
+        let message = failure.as_ref().map(|(_, message)| message.clone());
+        let id = user.keep_pending(entry, sample.clone(), message.clone());
+        self.show(user, &chain, &exchange, id, sample, message);
+        Outcome {
+            id,
+            status: if exchange.failure.is_some() { 0 } else { exchange.status },
+            failure,
+            method: self.method,
+            address: self.address,
+            history: chain.followed,
+            exchange,
+            is_discarded: self.discard,
+            is_foreign: chain.is_foreign,
+        }
+    }
+
+    /// Shows a hop to the witness of `check`.
+    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: Sample, message: Option<Cow<'static, str>>) {
+        user.show(|| WitnessedHop {
+            id,
+            method: self.method.to_string(),
+            url: self.address.url(),
+            name: chain.name_of(self, user).into_owned(),
+            version: match exchange.version {
+                _ if exchange.status == 0 => "",
+                Version::Http10 => "HTTP/1.0",
+                Version::Http11 => "HTTP/1.1",
+                Version::Http2 => "HTTP/2",
+            },
+            sample,
+            message: message.map(Cow::into_owned),
+        });
+    }
+
+    fn failure_of(&self, exchange: &Exchange, is_over_limit: bool) -> Option<(FailureKind, Cow<'static, str>)> {
+        if let Some(failure) = &exchange.failure {
+            return Some((kind_of(failure.kind), Cow::Owned(failure.message.clone())));
+        }
+        if is_over_limit {
+            return Some((FailureKind::TooManyRedirects, Cow::Owned(format!("more than {} redirects", self.redirects))));
+        }
+        if exchange.status >= 400 && !self.expect.as_ref().is_some_and(|expect| expect.states_status()) {
+            return Some((FailureKind::Status, status::spell(exchange.status)));
+        }
+        let why = self.expect.as_ref()?.judge(exchange).err()?;
+        Some((FailureKind::Expect, Cow::Owned(why)))
+    }
+}
+
+/// What a chain of redirects has seen so far.
+struct Chain {
+    /// The request's name; the default one only once a redirect was followed.
+    name: Option<String>,
+    began: Instant,
+    followed: Vec<FollowedHop>,
+    is_foreign: bool,
+}
+
+impl Chain {
+    /// The name of the hop that comes next: the request's own for the first one, `NAME > METHOD /path` for the others.
+    fn name_of<'a>(&'a self, request: &'a Prepared, user: &UserHttp) -> Cow<'a, str> {
+        match &self.name {
+            Some(name) if !self.followed.is_empty() => {
+                Cow::Owned(format!("{name} > {} {}", request.method, user.shared().name_of(&request.address)))
+            }
+            Some(name) => Cow::Borrowed(name),
+            None => user.shared().name_of(&request.address),
+        }
+    }
+
+    /// Notes a hop that is followed.
+    fn follow(&mut self, request: &Prepared, user: &UserHttp, exchange: &Exchange) {
+        self.name.get_or_insert_with(|| user.shared().name_of(&request.address).into_owned());
+        let (method, url, total) = (request.method.clone(), request.address.url(), exchange.timings.total);
+        self.followed.push(FollowedHop { method, url, status: exchange.status, total });
+    }
+}
+
+/// Awaits all of `futures` at a time; the results are in their order.
+async fn all_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut slots: Vec<Slot<F>> = futures.into_iter().map(|future| Slot::Waiting(Box::pin(future))).collect();
+    std::future::poll_fn(move |context| {
+        let mut is_ready = true;
+        for slot in &mut slots {
+            is_ready &= slot.poll(context);
+        }
+        if !is_ready {
+            return Poll::Pending;
+        }
+        Poll::Ready(slots.drain(..).filter_map(|slot| if let Slot::Done(output) = slot { Some(output) } else { None }).collect())
+    })
+    .await
+}
+
+enum Slot<F: Future> {
+    Waiting(Pin<Box<F>>),
+    Done(F::Output),
+}
+
+impl<F: Future> Slot<F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        if let Self::Waiting(future) = self
+            && let Poll::Ready(output) = future.as_mut().poll(context)
+        {
+            *self = Self::Done(output);
+        }
+        matches!(self, Self::Done(_))
+    }
+}
+
+impl<F: Future> Unpin for Slot<F> {}

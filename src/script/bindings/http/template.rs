@@ -1,0 +1,93 @@
+//! What many requests have in common: the settings of `http.defaults` and `http.client`, with their headers written down once.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::address::Base;
+use super::expect::Expect;
+use super::headers::{Field, lay_over, sends, usual, write_block};
+
+/// Settings of many requests. `Rc` and never changed: a change makes another one.
+#[derive(Debug)]
+pub(super) struct Template {
+    /// What it says besides headers.
+    pub(super) settings: Settings,
+    /// All fields that go out: the usual ones under its own.
+    pub(super) fields: Vec<Field>,
+    /// `fields` as they go out: what the usual request sends as it is.
+    pub(super) block: Vec<u8>,
+    /// `fields` bear a `host`.
+    pub(super) has_host: bool,
+    /// Its own fields, those that leave something out included.
+    own: Vec<Field>,
+}
+
+impl Template {
+    /// Settings and fields over the usual headers.
+    pub(super) fn new(settings: Settings, own: Vec<Field>) -> Self {
+        let mut fields = usual();
+        lay_over(&mut fields, &own);
+        let mut block = Vec::new();
+        write_block(&fields, &mut block);
+        block.shrink_to_fit();
+        Self { settings, has_host: sends(&fields, "host"), fields, block, own }
+    }
+
+    /// This one where it says something, `lower` elsewhere.
+    pub(super) fn over(&self, lower: &Self) -> Self {
+        let mut own = lower.own.clone();
+        lay_over(&mut own, &self.own);
+        Self::new(self.settings.over(&lower.settings), own)
+    }
+}
+
+/// What a request obeys besides its headers. `None` leaves it to the layer below.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    /// Where relative URLs go.
+    pub(super) host: Option<Base>,
+    /// From the ask to the last byte, redirects included.
+    pub(super) timeout: Option<Duration>,
+    /// 0 follows none.
+    pub(super) redirects: Option<u32>,
+    /// Count the body's bytes and throw them away.
+    pub(super) discard: Option<bool>,
+    /// Whether the user's jar sends and takes cookies.
+    pub(super) uses_jar: Option<bool>,
+    /// What the last answer must be like.
+    pub(super) expect: Option<Rc<Expect>>,
+}
+
+impl Settings {
+    /// This one where it says something, `lower` elsewhere.
+    pub(super) fn over(&self, lower: &Self) -> Self {
+        Self {
+            host: self.host.clone().or_else(|| lower.host.clone()),
+            timeout: self.timeout.or(lower.timeout),
+            redirects: self.redirects.or(lower.redirects),
+            discard: self.discard.or(lower.discard),
+            uses_jar: self.uses_jar.or(lower.uses_jar),
+            expect: self.expect.clone().or_else(|| lower.expect.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_lies_over_the_defaults() {
+        let defaults = Template::new(
+            Settings { timeout: Some(Duration::from_secs(1)), redirects: Some(3), ..Settings::default() },
+            vec![Field::new("authorization", b"a"), Field::new("x-one", b"1")],
+        );
+        let client =
+            Template::new(Settings { timeout: Some(Duration::from_secs(2)), ..Settings::default() }, vec![Field::without("Authorization")]);
+        let both = client.over(&defaults);
+        assert_eq!((both.settings.timeout, both.settings.redirects), (Some(Duration::from_secs(2)), Some(3)));
+        let block = String::from_utf8(both.block.clone()).unwrap();
+        assert!(block.contains("x-one: 1\r\n") && block.contains("user-agent: lunamoth/") && !block.contains("uthorization"), "{block}");
+        assert!(!both.has_host);
+    }
+}

@@ -1,0 +1,274 @@
+//! Whole scripts against a server on the loopback: what the script sees, what the server got, and what was counted.
+
+use std::time::Duration;
+
+use self::server::Server;
+use crate::load::VirtualUser;
+use crate::script::testing::{Script, TestLane, block_on};
+use crate::stats::sample::FailureKind;
+use crate::stats::tally::Tally;
+
+mod server;
+
+/// Runs `body` as the task of one user; fails with what it raised.
+fn run(server: &Server, body: &str) -> Tally {
+    let lane = lane_of(server, body);
+    lane.live(0, 1);
+    let tally = lane.tally();
+    if let Some((message, counts)) = tally.exceptions.iter().next() {
+        panic!("{message}\n{}", counts.traceback);
+    }
+    tally
+}
+
+/// What `body` raises.
+fn raised(server: &Server, body: &str) -> String {
+    let lane = lane_of(server, body);
+    lane.live(0, 1);
+    lane.exceptions().first().map(|(message, _)| message.clone()).expect("nothing was raised")
+}
+
+fn lane_of(server: &Server, body: &str) -> TestLane {
+    let source = format!("local http, time, json = require 'http', require 'time', require 'json'\nreturn function()\n{body}\nend");
+    let mut script = Script::new(&source);
+    script.host = Some(server.base.clone());
+    script.lane()
+}
+
+/// Method, name, requests and failures of each entry.
+fn entries(tally: &Tally) -> Vec<String> {
+    let mut all: Vec<_> = tally
+        .entries
+        .iter()
+        .map(|(key, counts)| format!("{} {} {} {}", key.method, key.name, counts.hops.requests, counts.hops.by_kind.iter().sum::<u64>()))
+        .collect();
+    all.sort();
+    all
+}
+
+/// Kind and message of each error.
+fn errors(tally: &Tally) -> Vec<String> {
+    let mut all: Vec<_> = tally
+        .errors
+        .keys()
+        .map(|error| format!("{} {} {}: {}", error.entry.method, error.entry.name, error.kind.name(), error.message))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_result_shows_what_came() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local r = http.get("/json", { name = "j" })
+           assert(r.status == 200 and r.ok == true and r.error == nil and r.error_kind == nil)
+           assert(r.headers["CONTENT-type"] == "application/json" and r.headers["x-two"] == "1")
+           local two = r.headers:all("X-Two")
+           assert(#two == 2 and two[2] == "2")
+           local lower = false
+           for name in pairs(r.headers) do lower = lower or name == "content-type" end
+           assert(lower)
+           assert(r:json("items.0.id") == 7 and r:json().name == "n")
+           local nothing, why = r:json("items.5")
+           assert(nothing == nil and why)
+           assert(r.body:find("items") and r:json("name") == "n")
+           assert(r.proto == "HTTP/1.1" and r.url:find("/json$") and #r.history == 0)
+           assert(r.timings.total > 0 and r.timings.dns == nil)
+           assert(r:must() == r)
+           local _, text = http.get("/ok"):json()
+           assert(text)"#,
+    );
+    assert_eq!(entries(&tally), ["GET /ok 1 0", "GET j 1 0"]);
+}
+
+#[test]
+fn each_option_reaches_the_server() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"local function echo(options, method) return http.request(method or "post", "/echo", options).body end
+           local plain = http.get("/echo").body
+           assert(plain:find("^GET /echo HTTP/1.1\r\n") and plain:find("user%-agent: lunamoth/") and plain:find("accept: %*/%*"))
+           assert(plain:find("accept%-encoding: gzip, deflate, br, zstd"))
+           assert(not echo({ compress = false }):find("accept%-encoding"))
+           local sent = echo { json = { a = 1 } }
+           assert(sent:find("content%-type: application/json") and sent:find('{"a":1}', 1, true))
+           sent = echo { form = { a = "b c" } }
+           assert(sent:find("application/x%-www%-form%-urlencoded") and sent:find("\r\n\r\na=b%+c$"))
+           assert(echo({ multipart = { f = { body = "xyz", filename = "n" } } }):find('filename="n"'))
+           assert(echo({ body = "raw" }, "PATCH"):find("^PATCH .*\r\n\r\nraw$"))
+           assert(echo({ params = { q = "a b" } }):find("^POST /echo%?q=a%+b "))
+           assert(echo({ auth = { "Aladdin", "open sesame" } }):find("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", 1, true))
+           assert(echo({ headers = { ["X-A"] = "1", accept = false } }):find("X-A: 1", 1, true))
+           assert(not echo({ headers = { accept = false } }):find("accept: ", 1, true))
+           assert(echo({ cookies = { k = "v" } }):find("cookie: k=v"))
+           assert(echo({ json = {}, headers = { ["content-type"] = "x/y" } }):find("content%-type: x/y"))
+           assert(http.get("/big", { discard = true }).body == nil)
+           assert(http.head("/ok").body == "")
+           local slow = http.get("/hang", { timeout = 0.05 })
+           assert(slow.status == 0 and not slow.ok and slow.error_kind == "timeout", slow.error)"#,
+    );
+}
+
+#[test]
+fn redirects_are_named_after_the_request_and_followed_to_the_limit() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local r = http.post("/redirect/2", { name = "start", json = {} })
+           assert(r.status == 200 and #r.history == 2 and r.history[1].method == "POST" and r.history[2].status == 302)
+           assert(r.body:find("^GET /echo") and r.body:find("cookie: hop1=x; hop2=x") and not r.body:find("content%-type"))
+           r = http.get("/redirect/3", { redirects = 1, cookies = false })
+           assert(r.status == 302 and not r.ok and r.error_kind == "too_many_redirects")
+           r = http.get("/redirect/3", { redirects = false })
+           assert(r.status == 302 and r.ok)"#,
+    );
+    assert_eq!(
+        entries(&tally),
+        [
+            "GET /redirect/:id 2 0",
+            "GET /redirect/:id > GET /redirect/:id 1 1",
+            "GET start > GET /echo 1 0",
+            "GET start > GET /redirect/:id 1 0",
+            "POST start 1 0"
+        ]
+    );
+    assert_eq!(errors(&tally), ["GET /redirect/:id > GET /redirect/:id too_many_redirects: more than 1 redirects"]);
+}
+
+#[test]
+fn a_sample_can_be_judged_until_the_next_request_or_wait() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local one = http.get("/ok", { name = "one" })
+           assert(one:fail("wrong page") and not one.ok and one.error == "wrong page" and one.error_kind == "script")
+           local two = http.get("/status/404", { name = "two" })
+           assert(two.error == "404 Not Found" and two:pass() and two.ok and two.error == nil)
+           assert(one:pass() == false and not one.ok)
+           local three = http.get("/ok", { name = "three" })
+           time.sleep(0.001)
+           assert(three:fail() == false and three.ok)
+           local four = http.get("/status/404", { name = "four", expect = { status = 404 } })
+           assert(four.ok)
+           local five = http.get("/ok", { name = "five", expect = 201 })
+           assert(five.error == "expected status 201, got 200" and five.error_kind == "expect")
+           local six = http.get("http://127.0.0.1:1/", { name = "six" })
+           assert(six.error_kind == "refused" and six.status == 0 and six:pass() == false and not six.ok)
+           http.get("/status/503", { name = "seven" })"#,
+    );
+    assert_eq!(
+        entries(&tally),
+        ["GET five 1 1", "GET four 1 0", "GET one 1 1", "GET seven 1 1", "GET six 1 1", "GET three 1 0", "GET two 1 0"]
+    );
+    assert_eq!(
+        errors(&tally),
+        [
+            "GET five expect: expected status 201, got 200",
+            "GET one script: wrong page",
+            "GET seven status: 503 Service Unavailable",
+            "GET six refused: connection refused by 127.0.0.1:1",
+        ]
+    );
+}
+
+#[test]
+fn a_batch_runs_in_parallel_and_answers_in_order() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local all = http.batch { "/a", { "POST", "/echo", { body = "x", name = "p" } }, { method = "put", url = "/c", expect = "2xx" }, "http://127.0.0.1:1/" }
+           assert(#all == 4 and all[1].body == "/a" and all[2].body:find("x$") and all[3].ok and not all[4].ok)
+           assert(all[1]:fail("no") and all[3]:fail("no"))"#,
+    );
+    assert_eq!(entries(&tally), ["GET /a 1 1", "GET 127.0.0.1:1/ 1 1", "POST p 1 0", "PUT /c 1 1"]);
+}
+
+#[test]
+fn bodies_are_kept_across_the_next_requests() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"local small, big = http.get("/small"), http.get("/big")
+           for _ = 1, 20 do http.get("/big") end
+           assert(small.body == "/small" and small.headers["content-length"] == "6" and #big.body == 100000 and #big.body == 100000)
+           assert(select(2, big:json()))"#,
+    );
+}
+
+#[test]
+fn cookies_are_the_users_own() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"local r = http.get("/set")
+           assert(r.cookies.a == "b" and r.cookies.c == "d")
+           assert(http.cookies.get("a") == "b" and http.cookies.get().c == "d" and http.cookies.get("none") == nil)
+           assert(http.get("/echo").body:find("cookie: a=b; c=d"))
+           assert(not http.get("/echo", { cookies = false }).body:find("cookie"))
+           http.cookies.set("e", "f")
+           assert(http.get("/echo").body:find("e=f"))
+           http.cookies.clear()
+           assert(not http.get("/echo").body:find("cookie"))"#,
+    );
+}
+
+#[test]
+fn defaults_and_clients_lie_over_each_other() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"http.defaults { headers = { authorization = "one", ["x-d"] = "d" } }
+           http.defaults { headers = { authorization = "two" } }
+           local api = http.client { headers = { ["x-c"] = "c", ["x-d"] = false }, auth = { bearer = "t" } }
+           local plain, client = http.get("/echo").body, api.get("/echo").body
+           assert(plain:find("authorization: two") and plain:find("x%-d: d") and not plain:find("x%-c"))
+           assert(client:find("authorization: Bearer t") and client:find("x%-c: c") and not client:find("x%-d"))
+           assert(api.batch({ "/echo" })[1].body:find("x%-c"))
+           assert(http.client { host = http.get("/").url .. "deep" }.get("/er").body == "/deep/er")"#,
+    );
+}
+
+#[test]
+fn mistakes_are_raised_at_the_callers_line() {
+    let server = Server::start();
+    for (code, words) in [
+        ("http.get('/x', { timout = 1 })", "unknown option `timout`; did you mean `timeout`?"),
+        ("http.get('/x', 'name')", "options must be a table"),
+        ("http.post(7)", "the URL must be a string, not a number"),
+        ("http.get('ftp://x/')", "`ftp://x/`"),
+        ("http.request('a b', '/')", "is no method"),
+        ("http.batch { '/a', { 'GET', '/b', { nam = 1 } } }", "request 2: unknown option `nam`; did you mean `name`?"),
+        ("http.defaults { timeout = {} }", "http.defaults: option `timeout` must be a duration"),
+        ("http.client { hots = '' }", "http.client: unknown option `hots`; did you mean `host`?"),
+        ("http.get('/x', { discard = true, expect = { contains = 'a' } })", "which `discard` throws away"),
+        ("http.get('/status/503'):must()", "GET /status/503: 503 Service Unavailable"),
+    ] {
+        let why = raised(&server, &format!("\n{code}"));
+        assert!(why.starts_with("test.lua:4: ") && why.contains(words), "{code}: {why}");
+    }
+}
+
+#[test]
+fn a_dropped_user_leaves_its_hops_counted() {
+    let server = Server::start();
+    let lane = lane_of(&server, "http.get('/ok')\nhttp.batch { '/a', '/hang', 'http://127.0.0.1:1/' }");
+    block_on(async {
+        let (mut user, _control) = lane.user(0);
+        user.on_start().await;
+        let cut = tokio::time::timeout(Duration::from_millis(300), user.iterate()).await;
+        assert!(cut.is_err(), "the iteration ended by itself");
+        drop(user);
+    });
+    let tally = lane.tally();
+    assert_eq!(entries(&tally), ["GET /a 1 0", "GET /hang 1 1", "GET /ok 1 0", "GET 127.0.0.1:1/ 1 1"]);
+    assert!(tally.errors.keys().any(|error| error.kind == FailureKind::Cut));
+    let (mut reported, mut unanswered) = (0, 0);
+    for counts in tally.entries.values() {
+        reported += counts.hops.requests - counts.hops.not_sent;
+        unanswered += counts.hops.unanswered;
+    }
+    assert_eq!((reported, unanswered), (server.served(), 1));
+}

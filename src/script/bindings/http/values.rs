@@ -1,0 +1,175 @@
+//! Lua values as options mean them: durations, texts, counts, pairs, and the name of what came instead.
+//!
+//! Each error is a fragment that names the option and what it takes; raising it at the caller's line is the caller's part.
+
+use std::time::Duration;
+
+use mlua::{Table, Value};
+
+use crate::script::duration::parse_seconds;
+
+/// What a person calls the type of `value`.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Nil => "nil",
+        Value::Boolean(_) => "a boolean",
+        Value::Integer(_) | Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Table(_) => "a table",
+        Value::Function(_) => "a function",
+        Value::Thread(_) => "a coroutine",
+        _ => "userdata",
+    }
+}
+
+/// The error for an option of the wrong type.
+pub(super) fn wrong(option: &str, takes: &str, value: &Value) -> String {
+    format!("option `{option}` must be {takes}, not {}", kind_of(value))
+}
+
+/// A text in UTF-8; numbers are texts too, as everywhere in Lua.
+pub(super) fn text(option: &str, value: &Value) -> Result<String, String> {
+    scalar(value).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| wrong(option, "a string in UTF-8", value))
+}
+
+/// The bytes of a string or a number.
+pub(super) fn scalar(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => Some(text.as_bytes().to_vec()),
+        Value::Integer(number) => Some(number.to_string().into_bytes()),
+        Value::Number(number) => Some(spell_number(*number).into_bytes()),
+        _ => None,
+    }
+}
+
+/// `true` or `false` and nothing else.
+pub(super) fn flag(option: &str, value: &Value) -> Result<bool, String> {
+    if let Value::Boolean(flag) = value { Ok(*flag) } else { Err(wrong(option, "true or false", value)) }
+}
+
+/// A number, whichever of Lua's two forms it has.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Seconds as a number, or a text such as `500ms`, `1.5s`, `2m`, `1m30s`.
+pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> {
+    let parsed = match value {
+        Value::String(text) => text.to_str().ok().and_then(|text| parse_seconds(&text)),
+        other => number(other),
+    };
+    parsed.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+        format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\"")
+    })
+}
+
+/// The pairs of a table of names and values, or of a list of `{ name, value }`. A table's pairs come in the order of their names, since
+/// Lua's own order differs from run to run; a list keeps its order. A value that is a list stands for several pairs.
+pub(super) fn pairs(option: &str, table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut found = Vec::new();
+    if table.raw_len() > 0 {
+        for pair in table.sequence_values::<Value>() {
+            let pair = pair.map_err(|error| error.to_string())?;
+            let Value::Table(pair) = &pair else {
+                return Err(wrong(option, "a table of names and values, or a list of { name, value }", &pair));
+            };
+            let name: Value = pair.raw_get(1).map_err(|error| error.to_string())?;
+            let value: Value = pair.raw_get(2).map_err(|error| error.to_string())?;
+            push_pair(option, &mut found, text(option, &name)?, &value)?;
+        }
+        return Ok(found);
+    }
+    for pair in table.pairs::<Value, Value>() {
+        let (name, value) = pair.map_err(|error| error.to_string())?;
+        push_pair(option, &mut found, text(option, &name)?, &value)?;
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(found)
+}
+
+fn push_pair(option: &str, found: &mut Vec<(String, Vec<u8>)>, name: String, value: &Value) -> Result<(), String> {
+    match value {
+        Value::Table(list) => {
+            for value in list.sequence_values::<Value>() {
+                let value = value.map_err(|error| error.to_string())?;
+                let bytes = scalar(&value).ok_or_else(|| wrong(&format!("{option}.{name}"), "a list of strings and numbers", &value))?;
+                found.push((name.clone(), bytes));
+            }
+        }
+        Value::Boolean(flag) => found.push((name, flag.to_string().into_bytes())),
+        other => {
+            let bytes = scalar(other).ok_or_else(|| wrong(&format!("{option}.{name}"), "a string, a number or a list of them", other))?;
+            found.push((name, bytes));
+        }
+    }
+    Ok(())
+}
+
+/// `name=value&…` as forms and queries have it.
+pub(super) fn encode_pairs(pairs: &[(String, Vec<u8>)]) -> String {
+    let mut encoded = String::new();
+    for (name, value) in pairs {
+        if !encoded.is_empty() {
+            encoded.push('&');
+        }
+        encoded.extend(url::form_urlencoded::byte_serialize(name.as_bytes()));
+        encoded.push('=');
+        encoded.extend(url::form_urlencoded::byte_serialize(value));
+    }
+    encoded
+}
+
+/// The nearest of `known` to `name`, as the end of an error: `; did you mean `x`?`, or nothing where none is near.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+    match near {
+        Some((distance, known)) if distance <= 1 + name.len() / 3 => format!("; did you mean `{known}`?"),
+        _ => format!("; known are {}", known.join(", ")),
+    }
+}
+
+/// Lua prints whole numbers without a point.
+fn spell_number(number: f64) -> String {
+    if number == number.trunc() && number.abs() < 1e15 { format!("{number:.0}") } else { number.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_or_texts_with_a_unit() {
+        let lua = mlua::Lua::new();
+        let spelled = |text: &str| duration("timeout", &Value::String(lua.create_string(text).unwrap()));
+        assert_eq!(duration("timeout", &Value::Number(0.25)), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("timeout", &Value::Integer(2)), Ok(Duration::from_secs(2)));
+        assert_eq!(spelled("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(spelled("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(spelled("1.5h"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "5x", "ms", "-1s", "1..2s"] {
+            assert!(spelled(bad).unwrap_err().contains("`timeout` must be a duration"), "{bad}");
+        }
+        for bad in [Value::Nil, Value::Number(-1.0), Value::Number(f64::NAN), Value::Number(f64::INFINITY), Value::Boolean(true)] {
+            assert!(duration("timeout", &bad).is_err());
+        }
+    }
+
+    #[test]
+    fn pairs_of_a_table_are_sorted_and_pairs_of_a_list_keep_their_order() {
+        let lua = mlua::Lua::new();
+        let table: Table = lua.load("return { b = 'x y', a = { 1, 2.5 }, c = true }").call(()).unwrap();
+        assert_eq!(encode_pairs(&pairs("params", &table).unwrap()), "a=1&a=2.5&b=x+y&c=true");
+        let list: Table = lua.load("return { { 'z', 'ä' }, { 'a', '&' } }").call(()).unwrap();
+        assert_eq!(encode_pairs(&pairs("params", &list).unwrap()), "z=%C3%A4&a=%26");
+    }
+
+    #[test]
+    fn a_near_name_is_offered_and_a_far_one_is_not() {
+        assert_eq!(did_you_mean("timout", &["timeout", "name"]), "; did you mean `timeout`?");
+        assert_eq!(did_you_mean("zzzzzz", &["timeout", "name"]), "; known are timeout, name");
+    }
+}

@@ -1,0 +1,253 @@
+//! `require "regex"`: regular expressions that take time in proportion to the text, whatever the pattern.
+//!
+//! Works on bytes, so that a body need not be UTF-8. Compiled patterns are kept by each VM, up to a bound.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+use crate::script::context::VmContext;
+
+/// Registers what `lua-stdlib/regex.lua` is built on. Each native gives `false, why` for a pattern that cannot be compiled.
+///
+/// # Errors
+/// Lua is out of memory.
+pub fn natives(lua: &Lua, _context: &Rc<VmContext>) -> mlua::Result<Table> {
+    register(lua)
+}
+
+/// Compiles a pattern within the limits that scripts have.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes"));
+    }
+    let built = RegexBuilder::new(pattern).size_limit(PROGRAM_BYTES_MAX).dfa_size_limit(PROGRAM_BYTES_MAX).nest_limit(100).build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "the pattern is too large once its repetitions are written out".to_owned(),
+        // The crate draws an arrow below the pattern; the last line says what it means.
+        other => {
+            let text = other.to_string();
+            let reason = text.lines().last().unwrap_or_default();
+            format!("`{pattern}`: {}", reason.strip_prefix("error: ").unwrap_or(reason))
+        }
+    })
+}
+
+/// The compiled patterns of one VM, the oldest leaving first.
+#[derive(Default)]
+struct Patterns {
+    compiled: HashMap<Vec<u8>, Regex>,
+    order: VecDeque<Vec<u8>>,
+}
+
+impl Patterns {
+    fn get(&mut self, pattern: &[u8]) -> Result<Regex, String> {
+        if let Some(known) = self.compiled.get(pattern) {
+            return Ok(known.clone());
+        }
+        let text = std::str::from_utf8(pattern).map_err(|_| "the pattern is not UTF-8; write bytes as `(?-u)\\xff`".to_owned())?;
+        let regex = compile(text)?;
+        if self.order.len() >= PATTERNS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.compiled.remove(&oldest);
+        }
+        self.order.push_back(pattern.to_vec());
+        self.compiled.insert(pattern.to_vec(), regex.clone());
+        Ok(regex)
+    }
+}
+
+fn register(lua: &Lua) -> mlua::Result<Table> {
+    let natives = lua.create_table()?;
+    add(lua, &natives, "find", find)?;
+    add(lua, &natives, "match", match_once)?;
+    add(lua, &natives, "matches", match_all)?;
+    let patterns = Rc::new(RefCell::new(Patterns::default()));
+    let replace = lua.create_function(move |lua, (text, pattern, with, limit): (LuaString, LuaString, LuaString, usize)| {
+        let regex = match patterns.borrow_mut().get(&pattern.as_bytes()) {
+            Ok(regex) => regex,
+            Err(why) => return failure(lua, &why),
+        };
+        replace(lua, &regex, &text.as_bytes(), &with.as_bytes(), limit)
+    })?;
+    natives.raw_set("replace", replace)?;
+    Ok(natives)
+}
+
+fn add(lua: &Lua, natives: &Table, name: &str, answer: fn(&Lua, &Regex, &[u8], usize) -> mlua::Result<MultiValue>) -> mlua::Result<()> {
+    let patterns = RefCell::new(Patterns::default());
+    let native = lua.create_function(move |lua, (text, pattern, from): (LuaString, LuaString, usize)| {
+        let regex = match patterns.borrow_mut().get(&pattern.as_bytes()) {
+            Ok(regex) => regex,
+            Err(why) => return failure(lua, &why),
+        };
+        answer(lua, &regex, &text.as_bytes(), from)
+    })?;
+    natives.raw_set(name, native)
+}
+
+fn failure(lua: &Lua, why: &str) -> mlua::Result<MultiValue> {
+    Ok(MultiValue::from_iter([Value::Boolean(false), Value::String(lua.create_string(why)?)]))
+}
+
+fn find(_lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
+    let found = if from <= text.len() { regex.find_at(text, from) } else { None };
+    Ok(found.map_or_else(MultiValue::new, |found| MultiValue::from_iter([position(found.start() + 1), position(found.end())])))
+}
+
+fn match_once(lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
+    let captures = if from <= text.len() { regex.captures_at(text, from) } else { None };
+    captures.map_or_else(|| Ok(MultiValue::new()), |captures| groups(lua, &captures, &Value::Nil).collect())
+}
+
+/// A list: texts where the pattern has at most one group, lists of texts where it has more.
+fn match_all(lua: &Lua, regex: &Regex, text: &[u8], _from: usize) -> mlua::Result<MultiValue> {
+    let list = lua.create_table()?;
+    let is_flat = regex.captures_len() <= 2;
+    for captures in regex.captures_iter(text) {
+        // A hole would make the list's length unsure, so a group that took no part is `false` here.
+        let mut texts = groups(lua, &captures, &Value::Boolean(false));
+        if is_flat {
+            let first = texts.next().transpose()?.unwrap_or(Value::Boolean(false));
+            drop(texts);
+            list.raw_push(first)?;
+        } else {
+            list.raw_push(lua.create_sequence_from(texts.collect::<mlua::Result<Vec<_>>>()?)?)?;
+        }
+    }
+    Ok(MultiValue::from_iter([Value::Table(list)]))
+}
+
+fn replace(lua: &Lua, regex: &Regex, text: &[u8], with: &[u8], limit: usize) -> mlua::Result<MultiValue> {
+    let mut replaced = Vec::with_capacity(text.len());
+    let (mut copied, mut count) = (0, 0);
+    for captures in regex.captures_iter(text) {
+        if limit > 0 && count == limit {
+            break;
+        }
+        let whole = captures.get_match();
+        replaced.extend_from_slice(&text[copied..whole.start()]);
+        captures.expand(with, &mut replaced);
+        copied = whole.end();
+        count += 1;
+    }
+    replaced.extend_from_slice(&text[copied..]);
+    Ok(MultiValue::from_iter([Value::String(lua.create_string(replaced)?), position(count)]))
+}
+
+/// The texts of the groups, or of the whole match where the pattern has none.
+fn groups<'a>(lua: &'a Lua, captures: &'a Captures<'_>, absent: &'a Value) -> impl Iterator<Item = mlua::Result<Value>> + 'a {
+    let first = usize::from(captures.len() > 1);
+    (first..captures.len()).map(move |group| match captures.get(group) {
+        Some(found) => lua.create_string(found.as_bytes()).map(Value::String),
+        None => Ok(absent.clone()),
+    })
+}
+
+fn position(number: usize) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// Bytes of one pattern.
+const PATTERN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of one compiled pattern, and of the states that it makes while it runs.
+const PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// Patterns that one native keeps.
+const PATTERNS_MAX: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vm() -> Lua {
+        let lua = Lua::new();
+        let module: Table =
+            lua.load(include_str!("../../../lua-stdlib/regex.lua")).set_name("=regex").call(register(&lua).unwrap()).unwrap();
+        lua.globals().set("regex", module).unwrap();
+        lua
+    }
+
+    fn run(code: &str) {
+        vm().load(code).set_name("=script").exec().unwrap();
+    }
+
+    #[test]
+    fn find_gives_the_place_counted_from_one() {
+        run("local from, to = regex.find('say hello', 'h.l+'); assert(from == 5 and to == 8)
+             assert(regex.find('abc', 'x') == nil)
+             local from, to = regex.find('aXbX', 'X', 3); assert(from == 4 and to == 4)
+             assert(regex.find('abc', 'a', 9) == nil)
+             assert(regex.find('aa', '^a', 2) == nil, 'a later start is not the start of the text')");
+    }
+
+    #[test]
+    fn match_gives_the_groups_or_the_whole() {
+        run("assert(regex.match('id=42;', [[\\d+]]) == '42')
+             local key, value = regex.match('id=42;', [[(\\w+)=(\\d+)]]); assert(key == 'id' and value == '42')
+             local a, b, c = regex.match('ac', '(a)(b)?(c)'); assert(a == 'a' and b == nil and c == 'c')
+             assert(regex.match('x', 'y') == nil)");
+    }
+
+    #[test]
+    fn matches_gives_a_list_of_all() {
+        run("local all = regex.matches('a1b22c333', [[\\d+]]); assert(#all == 3 and all[3] == '333')
+             local links = regex.matches('<a href=\"/x\"><a href=\"/y\">', 'href=\"([^\"]*)\"'); assert(links[1] == '/x' and links[2] == '/y')
+             local pairs = regex.matches('k=v a=', [[(\\w)=(\\w)?]]); assert(#pairs == 2 and pairs[1][2] == 'v' and pairs[2][2] == false)
+             assert(#regex.matches('abc', 'x') == 0)");
+    }
+
+    #[test]
+    fn replace_puts_groups_in() {
+        run("local text, count = regex.replace('a1b2', [[([a-z])(\\d)]], '$2$1'); assert(text == '1a2b' and count == 2)
+             assert(regex.replace('aaa', 'a', 'b', 2) == 'bba')
+             assert(regex.replace('5', [[(\\d)]], '${1}0$$') == '50$')
+             assert(regex.replace('abc', 'x', 'y') == 'abc')");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_can_be_searched() {
+        run("local from, to = regex.find('\\255\\0key\\254', 'key'); assert(from == 3 and to == 5)
+             assert(regex.match('\\255\\254', '(?-u:\\\\xfe)') == '\\254')");
+    }
+
+    #[test]
+    fn a_mistake_is_raised_at_the_callers_line() {
+        for (code, why) in [
+            ("regex.find('a', '(')", "script:1: regex.find: `(`: unclosed group"),
+            ("regex.match('a', 'a{100000}{100000}')", "script:1: regex.match: the pattern is too large"),
+            ("regex.matches('a', ('a'):rep(20000))", "script:1: regex.matches: the pattern is longer than 16384 bytes"),
+            ("regex.replace('a', '\\255', '')", "script:1: regex.replace: the pattern is not UTF-8"),
+            ("regex.find(nil, 'a')", "script:1: regex.find: the text must be a string, got nil"),
+            ("regex.find('a', 5)", "script:1: regex.find: the pattern must be a string, got number"),
+            ("regex.find('a', 'a', 0)", "script:1: regex.find: the start must be a whole number of 1 or more"),
+            ("regex.replace('a', 'a', print)", "script:1: regex.replace: the replacement must be a string, got function"),
+        ] {
+            let error = vm().load(code).set_name("=script").exec().unwrap_err().to_string();
+            assert!(error.contains(why), "{code}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_patterns_kept_are_bounded() {
+        let mut patterns = Patterns::default();
+        for number in 0..1_000 {
+            patterns.get(format!("a{number}").as_bytes()).unwrap();
+        }
+        assert_eq!((patterns.compiled.len(), patterns.order.len()), (PATTERNS_MAX, PATTERNS_MAX));
+        assert!(patterns.compiled.contains_key(b"a999".as_slice()) && !patterns.compiled.contains_key(b"a0".as_slice()));
+    }
+
+    #[test]
+    fn a_pattern_that_ruins_backtracking_engines_takes_linear_time() {
+        run("assert(regex.find(('a'):rep(100000), '(a*)*b') == nil)");
+    }
+}

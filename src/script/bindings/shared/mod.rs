@@ -1,0 +1,150 @@
+//! `require "shared"`: values that all users of one worker see.
+//!
+//! `store` holds them and decides who fills a key; `plain` says what a value may be; here are the natives and a user's leases.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mlua::{Lua, MultiValue, Table, Value};
+
+use self::plain::Plain;
+use self::store::{Begin, Lease};
+use crate::script::context::VmContext;
+
+pub use self::store::{SharedStore, wait_for_flight};
+
+mod plain;
+mod store;
+
+/// The keys that one user is filling. Dropped with the user, it lets others fill them.
+#[derive(Debug, Default)]
+pub struct Leases {
+    held: RefCell<Vec<Lease>>,
+}
+
+impl Leases {
+    fn hold(&self, lease: Lease) {
+        self.held.borrow_mut().push(lease);
+    }
+
+    fn take(&self, number: u64) -> Option<Lease> {
+        let mut held = self.held.borrow_mut();
+        let at = held.iter().position(|lease| lease.number() == number)?;
+        Some(held.swap_remove(at))
+    }
+}
+
+/// Registers what `lua-stdlib/shared.lua` is built on. Each native gives `false, why` for what it refuses.
+///
+/// # Errors
+/// Lua is out of memory.
+pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
+    natives_over(lua, &CurrentUser(Rc::clone(context)))
+}
+
+/// Where the natives find the store and the user.
+trait Source: Clone + 'static {
+    /// The worker's store.
+    fn store(&self) -> Option<Arc<SharedStore>>;
+    /// Answers with the user's index and leases, where a user runs.
+    fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R>;
+}
+
+#[derive(Clone)]
+struct CurrentUser(Rc<VmContext>);
+
+impl Source for CurrentUser {
+    fn store(&self) -> Option<Arc<SharedStore>> {
+        self.0.lane.as_ref().map(|lane| Arc::clone(&lane.shared))
+    }
+
+    fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R> {
+        self.0.current.borrow().as_ref().map(|user| use_it(user.index, &user.leases))
+    }
+}
+
+fn natives_over<S: Source>(lua: &Lua, source: &S) -> mlua::Result<Table> {
+    let natives = lua.create_table()?;
+    let of = source.clone();
+    natives.raw_set("get", lua.create_function(move |lua, key: String| answer(lua, get(lua, &of, &key)))?)?;
+    let of = source.clone();
+    natives.raw_set("set", lua.create_function(move |lua, (key, value): (String, Value)| answer(lua, set(lua, &of, &key, &value)))?)?;
+    let of = source.clone();
+    natives.raw_set("increase", lua.create_function(move |lua, (key, by): (String, f64)| answer(lua, increase(&of, &key, by)))?)?;
+    let of = source.clone();
+    natives.raw_set("begin", lua.create_function(move |lua, key: String| answer(lua, begin(lua, &of, &key)))?)?;
+    let of = source.clone();
+    let finish = lua.create_function(move |lua, (lease, lives_seconds, value): (u64, Option<f64>, Value)| {
+        answer(lua, finish(lua, &of, lease, lives_seconds, &value))
+    })?;
+    natives.raw_set("finish", finish)?;
+    let of = source.clone();
+    let give_up = lua.create_function(move |_, lease: u64| {
+        drop(of.with_user(|_, leases| leases.take(lease)));
+        Ok(())
+    })?;
+    natives.raw_set("give_up", give_up)?;
+    Ok(natives)
+}
+
+/// `true` and the values, or `false` and why.
+fn answer(lua: &Lua, values: Result<Vec<Value>, String>) -> mlua::Result<MultiValue> {
+    let (ok, values) = match values {
+        Ok(values) => (true, values),
+        Err(why) => (false, vec![Value::String(lua.create_string(why)?)]),
+    };
+    Ok(std::iter::once(Value::Boolean(ok)).chain(values).collect())
+}
+
+fn store_of(source: &impl Source) -> Result<Arc<SharedStore>, String> {
+    source.store().ok_or_else(|| NO_RUN.to_owned())
+}
+
+fn get(lua: &Lua, source: &impl Source, key: &str) -> Result<Vec<Value>, String> {
+    let value = store_of(source)?.get(key, Instant::now()).unwrap_or(Plain::Nil);
+    Ok(vec![value.to_lua(lua).map_err(|error| error.to_string())?])
+}
+
+fn set(lua: &Lua, source: &impl Source, key: &str, value: &Value) -> Result<Vec<Value>, String> {
+    let value = if value.is_nil() { None } else { Some(Plain::from_lua(lua, value)?) };
+    store_of(source)?.set(key, value, Instant::now())?;
+    Ok(Vec::new())
+}
+
+fn increase(source: &impl Source, key: &str, by: f64) -> Result<Vec<Value>, String> {
+    Ok(vec![Value::Number(store_of(source)?.increase(key, by, Instant::now())?)])
+}
+
+/// `"value"` and the value, `"fill"` and the lease, or `"wait"`.
+fn begin(lua: &Lua, source: &impl Source, key: &str) -> Result<Vec<Value>, String> {
+    let store = store_of(source)?;
+    let begun = source.with_user(|index, leases| match store.begin(key, index, Instant::now()) {
+        Begin::Value(value) => Ok(("value", value)),
+        Begin::Fill(lease) => {
+            #[expect(clippy::cast_precision_loss, reason = "flights are numbered from 1: 2^53 of them take longer than any run")]
+            let number = lease.number() as f64;
+            leases.hold(lease);
+            Ok(("fill", Plain::Number(number)))
+        }
+        Begin::Wait => Ok(("wait", Plain::Nil)),
+        Begin::Own => Err(format!("`{key}` is asked for inside of the function that fills it")),
+    });
+    let (word, value) = begun.ok_or_else(|| NO_RUN.to_owned())??;
+    let word = lua.create_string(word).map_err(|error| error.to_string())?;
+    Ok(vec![Value::String(word), value.to_lua(lua).map_err(|error| error.to_string())?])
+}
+
+fn finish(lua: &Lua, source: &impl Source, lease: u64, lives_seconds: Option<f64>, value: &Value) -> Result<Vec<Value>, String> {
+    let lease = source.with_user(|_, leases| leases.take(lease)).flatten().ok_or_else(|| NO_RUN.to_owned())?;
+    let value = Plain::from_lua(lua, value)?;
+    let lives = lives_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    store_of(source)?.finish(lease, value, lives, Instant::now())?;
+    Ok(Vec::new())
+}
+
+const NO_RUN: &str = "shared values are there for users in a run only: ask for them in a task or in on_start";
+
+#[cfg(test)]
+mod tests;

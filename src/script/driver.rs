@@ -1,0 +1,128 @@
+//! The protocol between a user's coroutine and the lane: what a coroutine yields, and what it is resumed with.
+//!
+//! A coroutine yields the token, an operation's code, and the operation's values. The driver turns them into owned Rust values at once, so that nothing
+//! of Lua but the coroutine itself is held while the user awaits: a VM has room for fewer than 8,000 handles.
+
+use std::time::Duration;
+
+use mlua::{IntoLuaMulti, LightUserData, Lua, MultiValue, Table, Value};
+
+use super::bindings::http::{Call, Reply};
+use super::traceback;
+
+/// What a coroutine asks of the lane.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// The job is done.
+    Done,
+    /// The job raised.
+    Raised {
+        /// With file and line.
+        message: String,
+        /// The script's own frames.
+        traceback: String,
+    },
+    /// A pause.
+    Sleep(Duration),
+    /// A pause as the user's class says.
+    Wait,
+    /// HTTP.
+    Http(Box<Call>),
+    /// Waits for the flight of another user that fills this key of `shared`.
+    Flight(String),
+    /// The values are the caller's mistake: to be raised at the caller's line.
+    Mistake(String),
+}
+
+impl Request {
+    /// From what a coroutine yielded.
+    ///
+    /// # Errors
+    /// The coroutine yielded what no engine function yields.
+    pub(super) fn from_lua(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        if values.pop_front() != Some(Value::LightUserData(token())) {
+            return Err("the script yielded to the lane by itself".to_owned());
+        }
+        let code = values.pop_front().and_then(|code| code.as_i64());
+        match code {
+            Some(DONE) => Ok(Self::Done),
+            Some(RAISED) => {
+                let message = values.pop_front().map(text_of).unwrap_or_default();
+                let raw = values.pop_front().map(text_of).unwrap_or_default();
+                Ok(Self::Raised { message, traceback: traceback::script_frames(&raw) })
+            }
+            Some(SLEEP) => {
+                let seconds = values.pop_front().and_then(|seconds| seconds.as_f64()).unwrap_or_default();
+                Ok(Self::Sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+            }
+            Some(WAIT) => Ok(Self::Wait),
+            Some(HTTP) => Ok(match Call::from_lua(lua, values) {
+                Ok(call) => Self::Http(Box::new(call)),
+                Err(mistake) => Self::Mistake(mistake),
+            }),
+            Some(FLIGHT) => Ok(Self::Flight(values.pop_front().map(text_of).unwrap_or_default())),
+            _ => Err("an engine function yielded an unknown operation".to_owned()),
+        }
+    }
+}
+
+/// What a coroutine is resumed with.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Run this job; the iteration's number, counted from 1, where it is one.
+    Start {
+        /// The number of the job's function in the VM.
+        job: i64,
+        /// `None` for `on_start` and `on_stop`.
+        iteration: Option<i64>,
+    },
+    /// The pause is over.
+    Nothing,
+    /// HTTP has answered.
+    Http(Reply),
+    /// Raise this at the caller's line.
+    Mistake(String),
+}
+
+impl IntoLuaMulti for Answer {
+    fn into_lua_multi(self, lua: &Lua) -> mlua::Result<MultiValue> {
+        match self {
+            Self::Start { job, iteration } => (job, iteration).into_lua_multi(lua),
+            Self::Nothing => Ok(MultiValue::new()),
+            Self::Http(reply) => reply.into_lua(lua),
+            Self::Mistake(text) => (failed(), text).into_lua_multi(lua),
+        }
+    }
+}
+
+/// The codes by the names that Lua has for them (`engine.operation`).
+pub(super) fn operations(lua: &Lua) -> mlua::Result<Table> {
+    lua.create_table_from([("done", DONE), ("raised", RAISED), ("sleep", SLEEP), ("wait", WAIT), ("http", HTTP), ("flight", FLIGHT)])
+}
+
+/// The first value of what an engine function yields: an address of ours, which no script can make.
+pub(super) fn token() -> LightUserData {
+    LightUserData((&raw const MARKS[0]).cast_mut().cast())
+}
+
+/// The first value of an answer that is to be raised.
+pub(super) fn failed() -> LightUserData {
+    LightUserData((&raw const MARKS[1]).cast_mut().cast())
+}
+
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text.to_string_lossy(),
+        other => other.to_string().unwrap_or_default(),
+    }
+}
+
+/// Only the addresses matter; the contents differ so that no compiler makes one of two.
+static MARKS: [u64; 2] = [1, 2];
+
+const DONE: i64 = 0;
+const RAISED: i64 = 1;
+const SLEEP: i64 = 2;
+const WAIT: i64 = 3;
+const HTTP: i64 = 4;
+const FLIGHT: i64 = 5;

@@ -1,0 +1,153 @@
+//! Loads a script: reads it and what it requires once, evaluates it once, and makes the workload that lanes open.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::bindings;
+use super::bindings::http::LaneHttp;
+use super::bindings::shared::SharedStore;
+use super::bundle::{Bundle, Reader};
+use super::context::{LaneState, Stage, VmContext};
+use super::error::LoadScriptError;
+use super::scenario::{Described, ScenarioDescription, TaskDescription};
+use super::session::ScriptLane;
+use super::vm::{Sources, Vm};
+use super::watchdog::{self, Watchdog};
+use super::witness::{self, Witness, WitnessedStep};
+use crate::load::{LaneContext, Workload};
+use crate::plan::{ClientIdentity, Plan, TagFilter};
+
+/// A loaded script.
+#[derive(Debug)]
+pub struct Host {
+    bundle: Arc<Bundle>,
+    description: ScenarioDescription,
+}
+
+/// How a script is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Of `-T` and `-E`; a class that they leave without a task is an error.
+    pub tags: TagFilter,
+    /// Of `--set`: what `env()` answers before it looks at the environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Host {
+    /// Reads the script at `path` and evaluates it once. A script that does not come to an end is stopped.
+    ///
+    /// # Errors
+    /// Whatever a person can do wrong with a script, each with its place.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadScriptError> {
+        let reader = Reader::open(path)?;
+        let names: Vec<_> = bindings::LIBRARIES.iter().map(|library| library.0).chain(bindings::LATER.iter().copied()).collect();
+        if let Some(path) = reader.shadowed(&names) {
+            return Err(LoadScriptError::Shadowed { path });
+        }
+        let sources = Rc::new(Sources::Disk(RefCell::new(reader)));
+        let context = Rc::new(VmContext {
+            stage: Cell::new(Stage::Loading),
+            lane: None,
+            env: RefCell::new(options.env.clone()),
+            current: RefCell::default(),
+            metrics: RefCell::default(),
+        });
+        let watchdog = Rc::new(Watchdog::start(watchdog::LIMIT).map_err(LoadScriptError::Engine)?);
+        let (vm, described) = Vm::open(&sources, Rc::clone(&context), &options.tags, watchdog)?;
+        drop(vm);
+        let mut reader = match Rc::try_unwrap(sources) {
+            Ok(Sources::Disk(reader)) => reader.into_inner(),
+            _ => return Err(LoadScriptError::Engine("the first VM outlived its use".to_owned())),
+        };
+        let client_identity = client_identity(&mut reader, described.tls.as_ref())?;
+        let bundle = Arc::new(reader.into_bundle());
+        let description = describe(described, &bundle, &context, client_identity);
+        Ok(Self { bundle, description })
+    }
+
+    /// What the script describes.
+    #[must_use]
+    pub fn description(&self) -> &ScenarioDescription {
+        &self.description
+    }
+
+    /// The script's files.
+    #[must_use]
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// Runs each task once, as one user of each class, and tells what was seen. Must be called inside a `LocalSet`.
+    ///
+    /// # Errors
+    /// The script cannot be set up in a lane.
+    pub async fn check(&self, plan: Arc<Plan>) -> Result<Vec<WitnessedStep>, String> {
+        witness::walk(self.workload(), plan, &self.description.tasks).await
+    }
+
+    /// What lanes open to run the script.
+    #[must_use]
+    pub fn workload(&self) -> ScriptWorkload {
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::default() }
+    }
+}
+
+/// A script, ready to be run by the lanes of one worker. Make one for each run: its `shared` store is the run's.
+#[derive(Debug)]
+pub struct ScriptWorkload {
+    bundle: Arc<Bundle>,
+    shared: Arc<SharedStore>,
+}
+
+impl Workload for ScriptWorkload {
+    type Lane = ScriptLane;
+
+    fn open_lane(&self, lane: LaneContext) -> Result<ScriptLane, String> {
+        self.open_witnessed(lane, None)
+    }
+}
+
+impl ScriptWorkload {
+    /// Opens a lane whose users are seen by `witness`.
+    pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
+        let state = LaneState {
+            http: LaneHttp::new(&lane.plan)?,
+            plan: lane.plan,
+            recorder: lane.recorder,
+            zero: Cell::new(std::time::Instant::now()),
+            shared: Arc::clone(&self.shared),
+            witness,
+            misuse: RefCell::default(),
+        };
+        ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))
+    }
+}
+
+fn client_identity(reader: &mut Reader, tls: Option<&(String, String)>) -> Result<Option<ClientIdentity>, LoadScriptError> {
+    let Some((cert, key)) = tls else { return Ok(None) };
+    let mut text = |name: &str| reader.named_file(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Some(ClientIdentity { cert: text(cert)?, key: text(key)? }))
+}
+
+fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_identity: Option<ClientIdentity>) -> ScenarioDescription {
+    let tasks = described
+        .runtimes
+        .iter()
+        .map(|class| class.tasks.iter().map(|task| TaskDescription { name: task.name.clone(), weight: task.weight }).collect());
+    ScenarioDescription {
+        name: bundle.scenario_name().to_owned(),
+        host: described.host,
+        tasks: tasks.collect(),
+        classes: described.plans,
+        profile: described.profile,
+        thresholds: described.thresholds,
+        env: context.env.borrow().clone(),
+        metrics: context.metrics.borrow().clone(),
+        hosts: described.hosts,
+        client_identity,
+        fingerprint: bundle.fingerprint(),
+    }
+}

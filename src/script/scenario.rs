@@ -1,0 +1,223 @@
+//! What a script describes: the scenario as data for the plan, and the classes as a VM runs them.
+//!
+//! The Lua side (`lua-stdlib/scenario.lua`) has checked keys and types at the script's own lines; this file turns its plain tables into values.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mlua::Table;
+
+use crate::plan::{ClassPlan, ClientIdentity, LoadProfile, ProfileEnd, Stage, ThresholdPlan};
+use crate::stats::recorder::MetricKind;
+
+/// A scenario, as the master needs it to make a plan.
+#[derive(Debug, Clone)]
+pub struct ScenarioDescription {
+    /// The script's file name without its ending.
+    pub name: String,
+    /// The base URL of relative URLs.
+    pub host: Option<String>,
+    /// The user classes, in the scenario's order. Never empty.
+    pub classes: Vec<ClassPlan>,
+    /// The tasks of each class, in the order of `classes`; those that the tags allow.
+    pub tasks: Vec<Vec<TaskDescription>>,
+    /// The scenario's `load`.
+    pub profile: Option<LoadProfile>,
+    /// By metric, in alphabetical order.
+    pub thresholds: Vec<ThresholdPlan>,
+    /// What `env()` answered while the script was evaluated.
+    pub env: BTreeMap<String, String>,
+    /// The script's own metrics.
+    pub metrics: BTreeMap<String, MetricKind>,
+    /// Names that need no look-up.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// The scenario's `tls`, read.
+    pub client_identity: Option<ClientIdentity>,
+    /// SHA-256 over the script and all that it read.
+    pub fingerprint: String,
+}
+
+/// One task of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskDescription {
+    /// Unique in its class.
+    pub name: String,
+    /// Its share of the iterations.
+    pub weight: u32,
+}
+
+/// A class as a VM runs it.
+#[derive(Debug, Clone)]
+pub(super) struct ClassRuntime {
+    /// The number of its methods in the VM.
+    pub(super) number: i64,
+    pub(super) host: Option<std::rc::Rc<str>>,
+    pub(super) wait: WaitRule,
+    pub(super) on_start: Option<i64>,
+    pub(super) on_stop: Option<i64>,
+    pub(super) tasks: Vec<TaskRuntime>,
+    /// The sum of the tasks' weights.
+    pub(super) total_weight: i64,
+}
+
+impl ClassRuntime {
+    /// The task for a number drawn from 1 to `total_weight`.
+    pub(super) fn task_at(&self, drawn: i64) -> &TaskRuntime {
+        let mut left = drawn;
+        let chosen = self.tasks.iter().find(|task| {
+            left -= i64::from(task.weight);
+            left <= 0
+        });
+        chosen.unwrap_or_else(|| &self.tasks[self.tasks.len() - 1])
+    }
+}
+
+/// A task as a VM runs it.
+#[derive(Debug, Clone)]
+pub(super) struct TaskRuntime {
+    pub(super) name: String,
+    pub(super) weight: u32,
+    /// The number of its function in the VM.
+    pub(super) job: i64,
+}
+
+/// How long users of a class think.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct WaitRule {
+    low_seconds: f64,
+    high_seconds: f64,
+}
+
+impl WaitRule {
+    /// The pause for a random number from [0, 1).
+    pub(super) fn pause(self, unit: f64) -> Duration {
+        Duration::try_from_secs_f64(self.low_seconds + (self.high_seconds - self.low_seconds) * unit).unwrap_or_default()
+    }
+
+    /// Whether the rule needs a random number.
+    pub(super) fn is_random(self) -> bool {
+        self.low_seconds < self.high_seconds
+    }
+}
+
+/// All that a script describes.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) host: Option<String>,
+    pub(super) plans: Vec<ClassPlan>,
+    pub(super) runtimes: Vec<ClassRuntime>,
+    pub(super) profile: Option<LoadProfile>,
+    pub(super) thresholds: Vec<ThresholdPlan>,
+    pub(super) hosts: BTreeMap<String, IpAddr>,
+    /// Paths of certificate and key.
+    pub(super) tls: Option<(String, String)>,
+}
+
+impl Described {
+    /// From what `native.describe` returned.
+    ///
+    /// # Errors
+    /// A text for people.
+    pub(super) fn from_table(table: &Table) -> Result<Self, String> {
+        let text = |error: mlua::Error| error.to_string();
+        let (mut plans, mut runtimes) = (Vec::new(), Vec::new());
+        for class in table.get::<Table>("classes").map_err(text)?.sequence_values::<Table>() {
+            let class = class.map_err(text)?;
+            plans.push(class_plan(&class).map_err(text)?);
+            runtimes.push(class_runtime(&class).map_err(text)?);
+        }
+        let stages: Option<Table> = table.get("stages").map_err(text)?;
+        let tls: Option<Table> = table.get("tls").map_err(text)?;
+        Ok(Self {
+            host: table.get("host").map_err(text)?,
+            plans,
+            runtimes,
+            profile: stages.map(|stages| profile(&stages)).transpose().map_err(text)?,
+            thresholds: thresholds(table).map_err(text)?,
+            hosts: hosts(table)?,
+            tls: tls.map(|tls| Ok((tls.get("cert")?, tls.get("key")?))).transpose().map_err(text)?,
+        })
+    }
+}
+
+fn class_plan(class: &Table) -> mlua::Result<ClassPlan> {
+    Ok(ClassPlan { name: class.get("name")?, weight: class.get("weight")?, count: class.get("count")? })
+}
+
+fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {
+    let mut tasks = Vec::new();
+    for task in class.get::<Table>("tasks")?.sequence_values::<Table>() {
+        let task = task?;
+        tasks.push(TaskRuntime { name: task.get("name")?, weight: task.get("weight")?, job: task.get("job")? });
+    }
+    let total_weight = tasks.iter().map(|task| i64::from(task.weight)).sum();
+    Ok(ClassRuntime {
+        number: class.get("class")?,
+        host: class.get::<Option<String>>("host")?.map(Into::into),
+        wait: WaitRule { low_seconds: class.get("wait_low")?, high_seconds: class.get("wait_high")? },
+        on_start: class.get("on_start")?,
+        on_stop: class.get("on_stop")?,
+        tasks,
+        total_weight,
+    })
+}
+
+fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
+    let mut out = Vec::new();
+    for stage in stages.sequence_values::<Table>() {
+        let stage = stage?;
+        let over = Duration::try_from_secs_f64(stage.get("seconds")?).unwrap_or_default();
+        out.push(Stage { users: stage.get("users")?, over });
+    }
+    let end = out.iter().map(|stage| stage.over).sum();
+    Ok(LoadProfile { stages: out, end: ProfileEnd::StopAt(end) })
+}
+
+fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {
+    let list: Table = table.get("thresholds")?;
+    list.sequence_values::<Table>()
+        .map(|threshold| {
+            threshold.and_then(|threshold| Ok(ThresholdPlan { metric: threshold.get("metric")?, condition: threshold.get("condition")? }))
+        })
+        .collect()
+}
+
+fn hosts(table: &Table) -> Result<BTreeMap<String, IpAddr>, String> {
+    let given: Option<BTreeMap<String, String>> = table.get("hosts").map_err(|error| error.to_string())?;
+    given
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, address)| {
+            let parsed = address.trim_matches(['[', ']']).parse();
+            parsed.map(|parsed| (name.clone(), parsed)).map_err(|_| format!("hosts: `{address}` (for `{name}`) is no IP address"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(weights: &[u32]) -> ClassRuntime {
+        let tasks: Vec<_> =
+            weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
+        let total_weight = weights.iter().map(|&weight| i64::from(weight)).sum();
+        let wait = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
+        ClassRuntime { number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }
+    }
+
+    #[test]
+    fn each_task_has_as_many_numbers_as_its_weight() {
+        let class = class(&[3, 1, 2]);
+        let drawn: Vec<_> = (1..=class.total_weight).map(|n| class.task_at(n).name.as_str()).collect();
+        assert_eq!(drawn, ["0", "0", "0", "1", "2", "2"]);
+    }
+
+    #[test]
+    fn a_pause_lies_between_its_bounds() {
+        let rule = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
+        assert_eq!(rule.pause(0.0), Duration::from_secs(1));
+        assert_eq!(rule.pause(0.5), Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,285 @@
+//! Users of one lane: each is a coroutine in one of the lane's VMs, driven from operation to operation.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::bindings::http::{self, UserHttp};
+use super::bindings::random::Generator;
+use super::bindings::shared;
+use super::context::{LaneState, Stage, UserState, VmContext};
+use super::driver::{Answer, Request};
+use super::scenario::{ClassRuntime, Described};
+use super::vm::{Account, Resumed, Sources, Vm};
+use super::watchdog::{self, Watchdog};
+use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
+
+/// The users of one lane.
+#[derive(Debug)]
+pub struct ScriptLane {
+    lane: Rc<LaneState>,
+    sources: Rc<Sources>,
+    vms: RefCell<Vec<Rc<Vm>>>,
+    // After `vms`: a VM is never run without it.
+    watchdog: Rc<Watchdog>,
+}
+
+impl ScriptLane {
+    /// Opens the lane's first VM, so that whatever is wrong with the script shows before the first user.
+    pub(super) fn open(lane: Rc<LaneState>, bundle: Arc<super::Bundle>) -> Result<Self, String> {
+        let watchdog = Rc::new(Watchdog::start(watchdog::LIMIT)?);
+        let lane = Self { lane, sources: Rc::new(Sources::Memory(bundle)), vms: RefCell::default(), watchdog };
+        lane.open_vm()?;
+        Ok(lane)
+    }
+
+    /// A VM with room for one more user.
+    fn vm(&self) -> Result<Rc<Vm>, String> {
+        let roomy = self.vms.borrow().iter().find(|vm| vm.users() < USERS_OF_A_VM).map(Rc::clone);
+        roomy.map_or_else(|| self.open_vm(), Ok)
+    }
+
+    fn open_vm(&self) -> Result<Rc<Vm>, String> {
+        let plan = &self.lane.plan;
+        let context = Rc::new(VmContext {
+            stage: Cell::new(Stage::Loading),
+            lane: Some(Rc::clone(&self.lane)),
+            env: RefCell::new(plan.env.clone()),
+            current: RefCell::default(),
+            metrics: RefCell::default(),
+        });
+        let (vm, described) = Vm::open(&self.sources, context, &plan.tags, Rc::clone(&self.watchdog)).map_err(|error| error.to_string())?;
+        self.agree(&described)?;
+        let vm = Rc::new(vm);
+        self.vms.borrow_mut().push(Rc::clone(&vm));
+        Ok(vm)
+    }
+
+    /// Users are known by the plan's class numbers, so the script must describe the plan's classes in the plan's order.
+    fn agree(&self, described: &Described) -> Result<(), String> {
+        let planned = self.lane.plan.classes.iter().map(|class| &class.name);
+        if planned.eq(described.plans.iter().map(|class| &class.name)) {
+            return Ok(());
+        }
+        Err("the script describes other classes here than on the master: its top level must not depend on time, chance or place".to_owned())
+    }
+
+    /// The lane's VMs.
+    #[cfg(test)]
+    pub(super) fn vms(&self) -> Vec<Rc<Vm>> {
+        self.vms.borrow().clone()
+    }
+}
+
+impl LaneWorkload for ScriptLane {
+    type User = ScriptUser;
+
+    fn misuse(&self) -> Option<String> {
+        self.lane.misuse.borrow().clone()
+    }
+
+    fn begin(&self, zero: Instant) {
+        self.lane.zero.set(zero);
+    }
+
+    fn new_user(&self, start: UserStart) -> Result<ScriptUser, String> {
+        let vm = self.vm()?;
+        let account = vm.admit(start.class, start.index)?;
+        let seed = self.lane.plan.seed;
+        let state = Rc::new(UserState {
+            index: start.index,
+            random: RefCell::new(Generator::new(seed, start.index, start.iterations_done)),
+            lane: Rc::clone(&self.lane),
+            http: UserHttp::new(&self.lane),
+            leases: shared::Leases::default(),
+            control: start.control,
+            class_host: vm.classes[start.class].host.clone(),
+            is_stopping: Cell::new(false),
+        });
+        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false })
+    }
+}
+
+/// One user.
+#[derive(Debug)]
+pub struct ScriptUser {
+    vm: Rc<Vm>,
+    account: Rc<Account>,
+    state: Rc<UserState>,
+    class: usize,
+    /// Begun here or elsewhere.
+    iterations: u64,
+    /// The coroutine is gone and has been counted.
+    is_dead: bool,
+}
+
+impl ScriptUser {
+    /// Runs one task of the user's class, by its position in [`super::ScenarioDescription::tasks`]; for `check`, which runs each of them once.
+    pub async fn run_task(&mut self, position: usize) -> Step {
+        match self.class().tasks.get(position).map(|task| task.job) {
+            Some(job) => {
+                self.begin_iteration();
+                self.run(job, true).await
+            }
+            None => Step { ended: true, ..Step::default() },
+        }
+    }
+
+    /// Whether the class has an `on_start`.
+    pub(super) fn has_on_start(&self) -> bool {
+        self.class().on_start.is_some()
+    }
+
+    /// Whether the class has an `on_stop`.
+    pub(super) fn has_on_stop(&self) -> bool {
+        self.class().on_stop.is_some()
+    }
+
+    fn class(&self) -> &ClassRuntime {
+        &self.vm.classes[self.class]
+    }
+
+    fn begin_iteration(&mut self) {
+        self.iterations += 1;
+        let (seed, iteration) = (self.state.lane.plan.seed, self.iterations);
+        self.state.random.borrow_mut().reseed(seed, self.state.index, iteration);
+    }
+
+    async fn run_method(&mut self, job: Option<i64>) -> Step {
+        match job {
+            Some(job) => self.run(job, false).await,
+            None => Step::default(),
+        }
+    }
+
+    /// Runs a job to its end, operation by operation.
+    async fn run(&mut self, job: i64, is_iteration: bool) -> Step {
+        let mut step = Step::default();
+        if self.is_dead {
+            step.ended = true;
+            return step;
+        }
+        self.account.begin_step();
+        let iteration = is_iteration.then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
+        let mut answer = Answer::Start { job, iteration };
+        loop {
+            let request = match self.vm.resume(&self.state, &self.account, answer) {
+                Resumed::Asks(request) => request,
+                Resumed::Dead(why) => {
+                    self.on_death(&why, &mut step);
+                    break;
+                }
+                Resumed::Dropped => {
+                    self.on_death("the user was dropped: its iteration grew the VM most when the memory limit was reached", &mut step);
+                    break;
+                }
+            };
+            answer = match request {
+                Request::Done => break,
+                Request::Raised { message, traceback } => {
+                    step.raised = true;
+                    self.count_exception(&message, &traceback);
+                    break;
+                }
+                Request::Mistake(text) => Answer::Mistake(text),
+                asked => {
+                    step.yielded = true;
+                    self.perform(asked).await
+                }
+            };
+        }
+        self.finish(step)
+    }
+
+    /// Does what a coroutine asked for. Nothing of Lua is held here.
+    async fn perform(&mut self, request: Request) -> Answer {
+        match request {
+            Request::Http(call) => return Answer::Http(http::perform(&self.state, *call).await),
+            Request::Sleep(pause) => self.sleep(pause).await,
+            Request::Wait => {
+                let pause = self.think_time();
+                self.sleep(pause).await;
+            }
+            Request::Flight(key) => {
+                // Bounded by the flight's own deadline.
+                self.state.http.finish_samples();
+                shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key).await;
+            }
+            Request::Done | Request::Raised { .. } | Request::Mistake(_) => {}
+        }
+        Answer::Nothing
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        self.state.http.finish_samples();
+        if pause.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            self.state.control.sleep_until(Instant::now() + pause).await;
+        }
+    }
+
+    fn count_exception(&self, message: &str, traceback: &str) {
+        self.state.lane.recorder.borrow_mut().exception(message, traceback);
+        if let Some(witness) = &self.state.lane.witness {
+            witness.exception(message, traceback);
+        }
+    }
+
+    /// The coroutine is gone: the user cannot go on.
+    fn on_death(&mut self, why: &str, step: &mut Step) {
+        self.is_dead = true;
+        self.count_exception(why, "");
+        self.state.lane.recorder.borrow_mut().user_dropped();
+        step.raised = true;
+        step.ended = true;
+    }
+
+    fn finish(&self, mut step: Step) -> Step {
+        self.state.http.finish_samples();
+        (step.requests, step.answered) = self.state.http.take_counts();
+        step.ended |= self.state.is_stopping.get();
+        step
+    }
+}
+
+impl VirtualUser for ScriptUser {
+    async fn on_start(&mut self) -> Step {
+        let job = self.class().on_start;
+        self.run_method(job).await
+    }
+
+    async fn iterate(&mut self) -> Step {
+        self.begin_iteration();
+        let class = self.class();
+        let drawn = if class.tasks.len() == 1 { 1 } else { self.state.random.borrow_mut().int(1, class.total_weight) };
+        let job = class.task_at(drawn).job;
+        self.run(job, true).await
+    }
+
+    async fn on_stop(&mut self) -> Step {
+        let job = self.class().on_stop;
+        self.run_method(job).await
+    }
+
+    fn think_time(&mut self) -> Duration {
+        let rule = self.class().wait;
+        let unit = if rule.is_random() { self.state.random.borrow_mut().unit() } else { 0.0 };
+        rule.pause(unit)
+    }
+
+    fn rest(&mut self, _pause: Duration) {
+        self.state.http.finish_samples();
+        self.state.http.rest();
+    }
+}
+
+impl Drop for ScriptUser {
+    fn drop(&mut self) {
+        self.vm.discharge(self.state.index, &self.account);
+    }
+}
+
+/// Users of one VM: mlua has room for 7,995 handles in one, and a smaller heap is collected in less time.
+pub(super) const USERS_OF_A_VM: usize = 1_000;

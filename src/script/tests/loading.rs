@@ -1,0 +1,180 @@
+//! Loading: what a script describes, and what is said of a script that is wrong.
+
+use std::time::Duration;
+
+use super::super::testing::Script;
+use super::super::{Host, LoadOptions};
+use crate::plan::{ProfileEnd, Stage};
+
+const HEAD: &str =
+    "local scenario, wait = require 'scenario', require 'wait'\nlocal U = scenario.user { name = 'U' }\nU:task('t', function() end)\n";
+
+#[test]
+fn a_whole_scenario_is_described() {
+    let host = Script::new(
+        r#"
+        local scenario, wait = require "scenario", require "wait"
+        local A = scenario.user { name = "A", weight = 3, wait = wait.between(1, "3s") }
+        A:task("browse", { weight = 3, tags = { "read" } }, function() end)
+        A:task("buy", function() end)
+        local B = scenario.user { name = "B", count = 2, host = "http://b" }
+        B:task("x", function() end)
+        return scenario {
+          host = "builtin:shop",
+          users = { A, B },
+          load = scenario.ramp { { users = 20, over = "10s" }, { hold = "30s" }, { users = 0, over = 5 } },
+          thresholds = { http_req_duration = { "p(95) < 200ms", "avg < 50ms" }, ["http_req_failed"] = "rate < 1%" },
+          hosts = { ["shop.example"] = "127.0.0.1", six = "::1" },
+        }
+        "#,
+    )
+    .load()
+    .unwrap();
+    let told = host.description();
+    assert_eq!(told.name, "test");
+    assert_eq!(told.host.as_deref(), Some("builtin:shop"));
+    assert_eq!(
+        told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(),
+        [("A", 3, None), ("B", 1, Some(2))]
+    );
+    assert_eq!(told.tasks[0].iter().map(|task| (task.name.as_str(), task.weight)).collect::<Vec<_>>(), [("browse", 3), ("buy", 1)]);
+    let profile = told.profile.as_ref().unwrap();
+    let stage = |users, seconds| Stage { users, over: Duration::from_secs(seconds) };
+    assert_eq!(profile.stages, [stage(20, 10), stage(20, 30), stage(0, 5)]);
+    assert_eq!(profile.end, ProfileEnd::StopAt(Duration::from_secs(45)));
+    let thresholds: Vec<_> = told.thresholds.iter().map(|threshold| (threshold.metric.as_str(), threshold.condition.as_str())).collect();
+    assert_eq!(thresholds, [("http_req_duration", "p(95) < 200ms"), ("http_req_duration", "avg < 50ms"), ("http_req_failed", "rate < 1%")]);
+    assert_eq!(told.hosts["shop.example"].to_string(), "127.0.0.1");
+    assert_eq!(told.fingerprint.len(), 64);
+}
+
+#[test]
+fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
+    let cases = [
+        ("scenario.user { wieght = 2 }", "test.lua:4: scenario.user has no `wieght`, did you mean `weight`?"),
+        ("scenario.user { weight = 0 }", "test.lua:4: scenario.user: weight must be a positive whole number, not 0"),
+        ("scenario.user { weight = 1.5 }", "not 1.5"),
+        ("scenario.user { weight = '2' }", "not \"2\""),
+        ("scenario.user { count = -1 }", "count must be a positive whole number"),
+        ("scenario.user { weight = 1, count = 1 }", "either a weight or a count"),
+        ("scenario.user { wait = 3 }", "wait must be a rule such as wait.between(1, 3)"),
+        ("U:task('t', function() end)", "two tasks with the name `t`"),
+        ("U:task('v', { tag = 'x' }, function() end)", "task `v` has no `tag`, did you mean `tags`?"),
+        ("U:task('v', { weight = 'x' }, function() end)", "task `v`: weight must be"),
+        ("U:task('v', function() end, { weight = 2 })", "options are a table, given before the function"),
+        ("U:task('v')", "a function or scenario.tasks"),
+        ("U.task('v', function() end)", "write Class:task"),
+        ("scenario.tasks { time = 3, { 1, function() end } }", "did you mean `times`?"),
+        ("scenario.tasks { {} }", "member 1 must be { weight, function }"),
+        ("return scenario { user = { U } }", "test.lua: scenario has no `user`, did you mean `users`?"),
+        ("local s = scenario { users = 3 }", "test.lua:4: scenario: users must be a list"),
+        ("local s = scenario { usres = {} }", "test.lua:4: scenario has no `usres`"),
+        ("return scenario { users = {} }", "users must be a list of classes"),
+        ("return scenario { users = { function() end } }", "users[1] is no class"),
+        ("return scenario { users = { U }, load = { users = 3 } }", "load must be a profile such as scenario.ramp"),
+        ("return scenario { users = { U }, tls = { cert = 'a' } }", "tls needs both cert and key"),
+        ("return scenario { users = { U }, setup = function() end }", "this version does not have setup"),
+        ("return scenario { users = { U }, hosts = { a = 'nowhere' } }", "`nowhere` (for `a`) is no IP address"),
+        ("return scenario { users = { U, U } }", "two user classes have the name `U`"),
+        ("return scenario.ramp { { user = 2 } }", "did you mean `users`?"),
+        (
+            "return scenario.ramp { { users = 2, over = '5x' } }",
+            "a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not \"5x\"",
+        ),
+        ("return scenario.ramp { { users = 2, hold = 3 } }", "stage 1 is either"),
+        ("local x = scenario.arrivals { }", "test.lua:4: this version does not have scenario.arrivals"),
+        ("return wait.pacing(3)", "this version does not have wait.pacing"),
+        ("wait.between(3, 1)", "the first bound is above the second"),
+        ("require 'data'", "this version does not have the library `data`"),
+        ("require 'chekc'", "did you mean `check`?"),
+        ("local V = scenario.user { name = 'V' } return V", "class `V` has no task"),
+        ("function U:on_start() end U.on_start = 3 return U", "on_start must be a function, not a number"),
+    ];
+    for (line, expected) in cases {
+        let message = Script::new(&format!("{HEAD}{line}\n")).refused();
+        assert!(message.contains(expected), "{line}\n  said {message}\n  not  {expected}");
+    }
+}
+
+#[test]
+fn what_a_script_returns_must_be_something_to_run() {
+    assert_eq!(
+        Script::new("local x = 1").refused(),
+        "test.lua: the script returned nothing: it must return scenario { ... }, a user class or a function"
+    );
+    assert!(Script::new("return 5").refused().contains("the script returned a number"));
+    assert!(Script::new("return {}").refused().contains("the script returned a table"));
+}
+
+#[test]
+fn a_syntax_error_names_file_and_line() {
+    assert_eq!(Script::new("local a = 1\nlocal b == 2").refused(), "test.lua:2: unexpected symbol near '=='");
+    let message = Script::new("return require 'part'").with_file("part.lua", "local = 1").refused();
+    assert!(message.contains("part.lua:1: "), "{message}");
+}
+
+#[test]
+fn an_error_at_the_top_level_has_a_place_and_a_short_traceback() {
+    let message = Script::new("local function f() error('bad table') end\nf()").refused();
+    assert_eq!(message, "test.lua:1: bad table\n    test.lua:1: in function 'f'\n    test.lua:2: in function 'script'");
+}
+
+#[test]
+fn paths_that_are_no_script_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |path: &std::path::Path| Host::load(path, &LoadOptions::default()).unwrap_err().to_string();
+    assert!(refused(&folder.path().join("none.lua")).starts_with("no script at `"));
+    assert!(refused(folder.path()).contains("is a directory"));
+}
+
+#[test]
+fn files_beside_the_script_are_required_once_and_travel_in_memory() {
+    let script = Script::new("local a, b = require 'lib.a', require 'lib.a' assert(a == b and a.name == 'lib.a') return function() end")
+        .with_file("lib/a.lua", "return { name = ... }");
+    let host = script.load().unwrap();
+    assert!(host.bundle().file("lib/a.lua").is_some());
+    let lane = script.lane();
+    std::fs::remove_file(script.folder().join("lib/a.lua")).unwrap();
+    assert!(!lane.live(0, 1)[1].raised);
+}
+
+#[test]
+fn a_file_with_a_librarys_name_is_to_be_renamed() {
+    let message = Script::new("return function() end").with_file("http.lua", "return {}").refused();
+    assert!(message.contains("http.lua` has the name of a library: rename it"), "{message}");
+}
+
+#[test]
+fn a_file_that_requires_itself_is_told_so() {
+    let message = Script::new("return require 'a'").with_file("a.lua", "return require 'a'").refused();
+    assert!(message.contains("test.lua: require: `a` requires itself"), "{message}");
+}
+
+#[test]
+fn a_file_that_was_not_read_at_load_cannot_be_required_later() {
+    let script = Script::new("return function() require 'late' end").with_file("late.lua", "return {}");
+    let lane = script.lane();
+    lane.live(0, 1);
+    assert!(lane.exceptions()[0].0.contains("`late`"));
+}
+
+#[test]
+fn the_top_level_is_pure() {
+    for (line, expected) in [
+        ("require('time').sleep(1)", "test.lua:1: a request, a wait or a sleep is not possible while the script is loaded"),
+        ("math.random()", "test.lua:1: random numbers belong to a user"),
+        ("require('check').that('x', true)", "check() is not possible while the script is loaded"),
+        ("require('group')('x', function() end)", "group() is not possible while the script is loaded"),
+        ("require('time').now()", "time.now() is not possible while the script is loaded"),
+        ("local c = coroutine.wrap(function() require('time').sleep(1) end) c()", "is not possible while the script is loaded"),
+    ] {
+        let message = Script::new(line).refused();
+        assert!(message.contains(expected), "{line}\n  said {message}");
+    }
+}
+
+#[test]
+fn a_top_level_that_does_not_end_is_stopped() {
+    let message = Script::new("local n = 0\nwhile true do n = n + 1 end").refused();
+    assert!(message.starts_with("test.lua:2: the script ran for more than 1 s without yielding"), "{message}");
+}

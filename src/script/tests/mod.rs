@@ -1,0 +1,5 @@
+//! Tests of scripts as a whole, by what they see and what is counted.
+
+mod life;
+mod loading;
+mod sandbox;

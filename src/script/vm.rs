@@ -1,0 +1,421 @@
+//! One Lua VM: opened from a bundle, sandboxed, the script evaluated in it once; afterwards it resumes users' coroutines.
+//!
+//! Owns the order of the opening and the account of memory. What a resume means for a user is `session`'s.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
+
+use super::bindings;
+use super::bundle::{Bundle, Reader};
+use super::context::{Stage, UserState, VmContext};
+use super::driver::{self, Answer, Request};
+use super::error::LoadScriptError;
+use super::pattern::{self, Search};
+use super::scenario::{ClassRuntime, Described};
+use super::watchdog::Watchdog;
+use super::{duration, stdlib, traceback};
+use crate::plan::TagFilter;
+
+/// A VM whose script has been evaluated.
+pub(super) struct Vm {
+    lua: Lua,
+    main_state: *mut ffi::lua_State,
+    context: Rc<VmContext>,
+    watchdog: Rc<Watchdog>,
+    new_user: Function,
+    /// The classes, in the plan's order.
+    pub(super) classes: Vec<ClassRuntime>,
+    /// Users that live here, by index.
+    accounts: RefCell<BTreeMap<u64, Rc<Account>>>,
+    memory_limit: usize,
+    /// Past so many bytes the collector is run in full.
+    collect_at: Cell<usize>,
+}
+
+/// What one user has in the VM.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// The coroutine; gone once the user was dropped for its hunger.
+    coroutine: RefCell<Option<Thread>>,
+    /// Bytes that the VM has grown by while the user's step ran.
+    grown_bytes: Cell<isize>,
+}
+
+impl Account {
+    /// A step begins.
+    pub(super) fn begin_step(&self) {
+        self.grown_bytes.set(0);
+    }
+}
+
+/// How a resume went.
+pub(super) enum Resumed {
+    /// The coroutine yielded.
+    Asks(Request),
+    /// The coroutine is dead, and why.
+    Dead(String),
+    /// The user was dropped because its step grew the VM most.
+    Dropped,
+}
+
+impl Vm {
+    /// Opens a VM and evaluates the script in it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the script, or the tags leave a class without a task.
+    pub(super) fn open(
+        sources: &Rc<Sources>,
+        context: Rc<VmContext>,
+        tags: &TagFilter,
+        watchdog: Rc<Watchdog>,
+    ) -> Result<(Self, Described), LoadScriptError> {
+        // SAFETY: `debug` is loaded for its traceback only; the sandbox keeps it, and all else that is unsafe, from scripts.
+        let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL_SAFE | StdLib::DEBUG, LuaOptions::default()) };
+        let main_state = main_state(&lua).map_err(engine_error)?;
+        let opened = Opened::new(&lua, sources, &context).map_err(engine_error)?;
+        // On machines where LuaJIT brings its own allocator there is no limit; everything else works all the same.
+        let memory_limit = if lua.set_memory_limit(MEMORY_LIMIT_BYTES).is_ok() { MEMORY_LIMIT_BYTES } else { usize::MAX };
+        let stretch = watchdog.enter(main_state);
+        let described = opened.evaluate(&lua, sources, tags);
+        drop(stretch);
+        let described = described?;
+        opened.seal.call::<()>(()).map_err(engine_error)?;
+        context.stage.set(Stage::Running);
+        lua.gc_collect().map_err(engine_error)?;
+        let vm = Self {
+            main_state,
+            context,
+            watchdog,
+            new_user: opened.native.get("new_user").map_err(engine_error)?,
+            classes: described.runtimes.clone(),
+            accounts: RefCell::default(),
+            memory_limit,
+            collect_at: Cell::new(memory_limit / 4 * 3),
+            lua,
+        };
+        Ok((vm, described))
+    }
+
+    /// Makes the coroutine of a user.
+    pub(super) fn admit(&self, class: usize, index: u64) -> Result<Rc<Account>, String> {
+        let class = self.classes.get(class).ok_or("the scenario has no such class")?;
+        let coroutine: Thread = self.new_user.call((class.number, index)).map_err(|error| traceback::error_text(&error))?;
+        let account = Rc::new(Account { coroutine: RefCell::new(Some(coroutine)), grown_bytes: Cell::new(0) });
+        self.accounts.borrow_mut().insert(index, Rc::clone(&account));
+        Ok(account)
+    }
+
+    /// Forgets a user.
+    pub(super) fn discharge(&self, index: u64, account: &Account) {
+        account.coroutine.take();
+        self.accounts.borrow_mut().remove(&index);
+    }
+
+    /// How many users live here.
+    pub(super) fn users(&self) -> usize {
+        self.accounts.borrow().len()
+    }
+
+    /// Runs the user's coroutine until it asks for something.
+    pub(super) fn resume(&self, user: &Rc<UserState>, account: &Account, answer: Answer) -> Resumed {
+        let before = self.lua.used_memory();
+        let yielded = {
+            let coroutine = account.coroutine.borrow();
+            let Some(coroutine) = coroutine.as_ref() else {
+                return Resumed::Dropped;
+            };
+            self.context.current.replace(Some(Rc::clone(user)));
+            let _stretch = self.watchdog.enter(self.main_state);
+            coroutine.resume::<MultiValue>(answer)
+        };
+        self.context.current.replace(None);
+        let request = yielded.map_err(|error| traceback::error_text(&error)).and_then(|values| Request::from_lua(&self.lua, values));
+        let after = self.lua.used_memory();
+        account.grown_bytes.set(account.grown_bytes.get().saturating_add_unsigned(after).saturating_sub_unsigned(before));
+        let is_exhausted = match &request {
+            Ok(Request::Raised { message, .. }) | Err(message) => is_out_of_memory(message) && self.is_nearly_full(account),
+            _ => false,
+        };
+        if is_exhausted {
+            self.drop_hungriest();
+        } else if after > self.collect_at.get() {
+            self.collect();
+        }
+        match request {
+            _ if account.coroutine.borrow().is_none() => Resumed::Dropped,
+            Ok(request) => Resumed::Asks(request),
+            Err(why) => Resumed::Dead(why),
+        }
+    }
+
+    /// A script can raise LuaJIT's words by itself; what the user's step grew by tells the two apart.
+    fn is_nearly_full(&self, account: &Account) -> bool {
+        let limit = isize::try_from(self.memory_limit).unwrap_or(isize::MAX);
+        self.lua.used_memory() > self.memory_limit / 2 || account.grown_bytes.get() > limit / 4
+    }
+
+    /// Takes the coroutine of the user whose step grew the VM most.
+    fn drop_hungriest(&self) {
+        let accounts = self.accounts.borrow();
+        let hungriest =
+            accounts.values().filter(|account| account.coroutine.borrow().is_some()).max_by_key(|account| account.grown_bytes.get());
+        if let Some(hungriest) = hungriest {
+            hungriest.coroutine.take();
+            hungriest.grown_bytes.set(0);
+        }
+        drop(accounts);
+        self.collect();
+    }
+
+    /// LuaJIT fails an allocation at the limit even where garbage abounds, so the garbage goes before.
+    fn collect(&self) {
+        // A finaliser that raises has been collected all the same.
+        let _ = self.lua.gc_collect();
+        let _ = self.lua.gc_collect();
+        self.collect_at.set((self.memory_limit / 4 * 3).max(self.lua.used_memory().saturating_add(self.memory_limit / 16)));
+    }
+
+    /// Bytes that the VM uses.
+    #[cfg(test)]
+    pub(super) fn used_bytes(&self) -> usize {
+        let _ = self.lua.gc_collect();
+        let _ = self.lua.gc_collect();
+        self.lua.used_memory()
+    }
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm").field("users", &self.users()).finish_non_exhaustive()
+    }
+}
+
+/// Where a VM finds the script's files.
+#[derive(Debug)]
+pub(super) enum Sources {
+    /// On disk, remembered as they are read: the first evaluation.
+    Disk(RefCell<Reader>),
+    /// In memory: every further one.
+    Memory(Arc<Bundle>),
+}
+
+impl Sources {
+    fn main(&self) -> (String, Arc<[u8]>) {
+        let read = |bundle: &Bundle| {
+            let name = bundle.main().to_owned();
+            let content = bundle.file(&name).map(Arc::clone).unwrap_or_default();
+            (name, content)
+        };
+        match self {
+            Self::Disk(reader) => read(reader.borrow().bundle()),
+            Self::Memory(bundle) => read(bundle),
+        }
+    }
+
+    fn module(&self, name: &str) -> Result<(String, Arc<[u8]>), String> {
+        let found = match self {
+            Self::Disk(reader) => reader.borrow_mut().module(name).map_err(|error| error.to_string())?,
+            Self::Memory(bundle) => bundle.module(name),
+        };
+        found.ok_or_else(|| {
+            let near = bindings::nearest(name, bindings::LIBRARIES.iter().map(|library| library.0));
+            let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            format!("require: no library and no file of the script's folder is called `{name}`{hint}")
+        })
+    }
+
+    fn scenario_name(&self) -> String {
+        match self {
+            Self::Disk(reader) => reader.borrow().bundle().scenario_name().to_owned(),
+            Self::Memory(bundle) => bundle.scenario_name().to_owned(),
+        }
+    }
+}
+
+/// A VM with its sandbox, before the script.
+struct Opened {
+    native: Table,
+    environment: Table,
+    seal: Function,
+}
+
+impl Opened {
+    fn new(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> mlua::Result<Self> {
+        let native = core_natives(lua, sources, context)?;
+        let (engine, environment, seal): (Table, Table, Function) = engine_chunk(lua, "engine/sandbox.lua")?.call(&native)?;
+        engine_chunk(lua, "engine/user.lua")?.call::<()>((&native, &engine))?;
+        // The description of a scenario is needed even where the script is a plain function.
+        let scenario_natives = bindings::scenario::natives(lua, context)?;
+        native.set("scenario_natives", &scenario_natives)?;
+        environment.get::<Function>("require")?.call::<Value>("scenario")?;
+        native.set("describe", scenario_natives.get::<Function>("describe")?)?;
+        Ok(Self { native, environment, seal })
+    }
+
+    /// Runs the script's top level and asks for what it describes.
+    fn evaluate(&self, lua: &Lua, sources: &Sources, tags: &TagFilter) -> Result<Described, LoadScriptError> {
+        let (file, content) = sources.main();
+        let chunk = compile(lua, &file, &content, &self.environment).map_err(|error| match traceback::split_place(&error) {
+            Some((file, line, message)) => LoadScriptError::Syntax { file, line, message },
+            None => LoadScriptError::Scenario { file: file.clone(), message: error },
+        })?;
+        let evaluate: Function = self.native.get("evaluate").map_err(engine_error)?;
+        let run = |function: &Function, arguments: MultiValue| -> mlua::Result<Result<Value, (String, String)>> {
+            let mut all = arguments;
+            all.push_front(Value::Function(function.clone()));
+            let (is_fine, value, raw): (bool, Value, Option<String>) = evaluate.call(all)?;
+            if is_fine {
+                return Ok(Ok(value));
+            }
+            let message = value.as_string().map(|text| text.to_string_lossy()).unwrap_or_default();
+            Ok(Err((message, traceback::script_frames(&raw.unwrap_or_default()))))
+        };
+        let raised = |error: mlua::Error| LoadScriptError::Raised { message: traceback::error_text(&error), traceback: String::new() };
+        let result = run(&chunk, MultiValue::new()).map_err(raised)?;
+        let result = result.map_err(|(message, traceback)| LoadScriptError::Raised { message, traceback })?;
+
+        let describe: Function = self.native.get("describe").map_err(engine_error)?;
+        let filter = lua.create_table_from([("include", tags.include.clone()), ("exclude", tags.exclude.clone())]).map_err(engine_error)?;
+        let arguments = (result, sources.scenario_name(), filter);
+        let described = run(&describe, lua.pack_multi(arguments).map_err(engine_error)?).map_err(raised)?;
+        let described = described.map_err(|(message, _)| LoadScriptError::Scenario { file: file.clone(), message })?;
+        let table = described.as_table().ok_or_else(|| LoadScriptError::Engine("the scenario has no description".to_owned()))?;
+        Described::from_table(table).map_err(|message| LoadScriptError::Scenario { file, message })
+    }
+}
+
+/// The natives of the engine's own Lua files.
+fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> mlua::Result<Table> {
+    let native = lua.create_table()?;
+    native.set("token", driver::token())?;
+    native.set("failed", driver::failed())?;
+    native.set("operation", driver::operations(lua)?)?;
+    native.set("is_affordable", lua.create_function(is_affordable)?)?;
+    native.set("parse_duration", lua.create_function(|_, text: String| Ok(duration::parse_seconds(&text)))?)?;
+    native.set(
+        "nearest",
+        lua.create_function(|_, (name, list): (String, Vec<String>)| {
+            Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned))
+        })?,
+    )?;
+    native.set(
+        "print",
+        lua.create_function(|_, text: mlua::LuaString| {
+            log::info!(target: "script", "{}", text.to_string_lossy());
+            Ok(())
+        })?,
+    )?;
+    native.set(
+        "error_text",
+        lua.create_function(|_, error: Value| {
+            Ok(match &error {
+                Value::Error(error) => traceback::error_text(error),
+                other => other.to_string()?,
+            })
+        })?,
+    )?;
+    bindings::add_random(lua, &native, context)?;
+    add_library(lua, &native, context)?;
+    add_source(lua, &native, sources)?;
+    Ok(native)
+}
+
+/// `native.is_affordable(text, pattern, function, start)`: see `pattern`.
+fn is_affordable(
+    _: &Lua,
+    (text, pattern, function, start): (mlua::LuaString, mlua::LuaString, mlua::LuaString, Option<f64>),
+) -> mlua::Result<bool> {
+    let search = match &*function.as_bytes() {
+        b"gmatch" => Search::Each,
+        b"gsub" => Search::Replace,
+        _ => Search::First,
+    };
+    let text = text.as_bytes();
+    let start = start.unwrap_or(1.0);
+    // As in Lua, counted from 1, and from the end where it is negative.
+    let first = if start < 0.0 { text.len() as f64 + start } else { start - 1.0 };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and beyond the text is the text's end"
+    )]
+    let first = first.max(0.0) as usize;
+    Ok(pattern::is_affordable(&text, &pattern.as_bytes(), search, first))
+}
+
+/// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name.
+fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Result<()> {
+    let context = Rc::clone(context);
+    let own = native.clone();
+    let library = lua.create_function(move |lua, (name, environment): (String, Table)| {
+        if bindings::LATER.contains(&name.as_str()) {
+            return Err(mlua::Error::runtime(format!("this version does not have the library `{name}`")));
+        }
+        let Some((_, natives)) = bindings::LIBRARIES.iter().find(|library| library.0 == name) else {
+            return Ok((None, None));
+        };
+        let natives = match own.get::<Option<Table>>("scenario_natives")? {
+            Some(ready) if name == "scenario" => ready,
+            _ => natives(lua, &context)?,
+        };
+        let source =
+            stdlib::source(&format!("{name}.lua")).ok_or_else(|| mlua::Error::runtime(format!("the library `{name}` has no source")))?;
+        let chunk = lua.load(&*source).set_name(format!("=[lunamoth {name}]")).set_environment(environment).into_function()?;
+        Ok((Some(chunk), Some(natives)))
+    })?;
+    native.set("library", library)
+}
+
+/// `native.source(name, environment)`: the chunk of a file beside the script, or nil and why not.
+fn add_source(lua: &Lua, native: &Table, sources: &Rc<Sources>) -> mlua::Result<()> {
+    let sources = Rc::clone(sources);
+    let source = lua.create_function(move |lua, (name, environment): (String, Table)| {
+        let compiled = sources.module(&name).and_then(|(path, content)| compile(lua, &path, &content, &environment));
+        Ok(match compiled {
+            Ok(chunk) => (Some(chunk), None),
+            Err(why) => (None, Some(why)),
+        })
+    })?;
+    native.set("source", source)
+}
+
+fn compile(lua: &Lua, file: &str, content: &[u8], environment: &Table) -> Result<Function, String> {
+    if content.first() == Some(&0x1b) {
+        return Err(format!("{file} is bytecode: a script is text"));
+    }
+    let text = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let chunk = lua.load(text).set_name(format!("@{file}")).set_mode(mlua::chunk::ChunkMode::Text).set_environment(environment.clone());
+    chunk.into_function().map_err(|error| match error {
+        mlua::Error::SyntaxError { message, .. } => message,
+        other => traceback::error_text(&other),
+    })
+}
+
+fn engine_chunk(lua: &Lua, path: &str) -> mlua::Result<Function> {
+    let source = stdlib::source(path).ok_or_else(|| mlua::Error::runtime(format!("`{path}` is missing")))?;
+    lua.load(&*source).set_name(format!("=[lunamoth {path}]")).into_function()
+}
+
+fn main_state(lua: &Lua) -> mlua::Result<*mut ffi::lua_State> {
+    let mut main = std::ptr::null_mut();
+    // SAFETY: only takes the pointer.
+    unsafe { lua.exec_raw::<()>((), |state| main = state)? };
+    Ok(main)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn engine_error(error: mlua::Error) -> LoadScriptError {
+    LoadScriptError::Engine(traceback::error_text(&error))
+}
+
+/// What LuaJIT raises when an allocation fails; the second where the handler of the error needed memory too.
+fn is_out_of_memory(message: &str) -> bool {
+    message.ends_with("not enough memory") || message.ends_with("error in error handling")
+}
+
+/// What one VM may use; it has at most [`super::session::USERS_OF_A_VM`] users.
+const MEMORY_LIMIT_BYTES: usize = 256 << 20;

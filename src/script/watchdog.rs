@@ -1,0 +1,291 @@
+//! Stops a script that does not yield: one thread a lane looks every tenth of a second whether the lane has been in the same stretch of Lua for more
+//! than a second, and signals the lane's thread; the signal's handler sets a hook, and the hook raises an error in the script.
+//!
+//! | strike | what happens |
+//! |---|---|
+//! | first | the hook raises once, with file and line; the script may catch it |
+//! | further | the hook stays and raises at every instruction until Lua is left, so that no `pcall` of the script survives it; the user's coroutine is dead |
+//!
+//! Count hooks fire in compiled code only because LuaJIT is built with `LUAJIT_ENABLE_CHECKHOOK`. A long C function cannot be interrupted:
+//! those have bounds of their own (`pattern`, `lua-stdlib/engine/sandbox.lua`).
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
+use std::sync::{Arc, Once};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mlua::ffi;
+
+/// Watches the Lua of one thread, the one that made it.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    watch: Arc<Watch>,
+    thread: Option<JoinHandle<()>>,
+    /// The signals go to the thread that made the watchdog, so it must not leave it.
+    stays_here: PhantomData<*const ()>,
+}
+
+impl Watchdog {
+    /// Begins to watch the calling thread. Stretches of Lua longer than `limit` are stopped.
+    pub(super) fn start(limit: Duration) -> Result<Self, String> {
+        install_handler();
+        let watch = Arc::new(Watch::default());
+        THREAD_WATCH.set(Arc::as_ptr(&watch));
+        // SAFETY: takes no arguments and cannot fail.
+        let lane = unsafe { libc::pthread_self() };
+        let watched = Arc::clone(&watch);
+        let thread = std::thread::Builder::new()
+            .name("lua-watchdog".to_owned())
+            .spawn(move || guard(&watched, lane, limit))
+            .map_err(|error| format!("cannot start the watchdog of the scripts: {error}"))?;
+        Ok(Self { watch, thread: Some(thread), stays_here: PhantomData })
+    }
+
+    /// Lua begins to run in the VM whose main state is `state`; until the answer is dropped.
+    #[inline]
+    pub(super) fn enter(&self, state: *mut ffi::lua_State) -> Stretch<'_> {
+        self.watch.state.store(state, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        self.watch.stretch.store(self.watch.stretch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        Stretch { watch: &self.watch }
+    }
+
+    /// How many strikes this thread's Lua has had.
+    #[cfg(test)]
+    fn strikes(&self) -> u32 {
+        self.watch.strikes_ever.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.watch.is_closed.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // After the join no signal is on its way that could look at `watch`: the handler runs on this very thread.
+            let _ = thread.join();
+        }
+        if ptr::eq(THREAD_WATCH.get(), Arc::as_ptr(&self.watch)) {
+            THREAD_WATCH.set(ptr::null());
+        }
+    }
+}
+
+/// A stretch of Lua on the lane's thread: as long as it lives, the thread is in Lua.
+pub(super) struct Stretch<'a> {
+    watch: &'a Watch,
+}
+
+impl Drop for Stretch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let watch = self.watch;
+        watch.stretch.store(watch.stretch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        compiler_fence(Ordering::SeqCst);
+        // From here on the handler sets no hook. One that was set and has not fired must not hit the next stretch.
+        if watch.strikes.load(Ordering::Relaxed) != 0 {
+            watch.strikes.store(0, Ordering::Relaxed);
+            // SAFETY: the state was stored by `enter` and its VM outlives the stretch; we are on the VM's thread, outside of Lua.
+            unsafe { ffi::lua_sethook(watch.state.load(Ordering::Relaxed), None, 0, 0) };
+        }
+    }
+}
+
+/// What the lane's thread, its signal handler, its hook and the watchdog's thread share.
+#[derive(Debug, Default)]
+struct Watch {
+    /// Odd while the lane's thread is in Lua; grows at each entry and each exit.
+    stretch: AtomicU64,
+    /// The main state of the VM that runs, valid while `stretch` is odd.
+    state: AtomicPtr<ffi::lua_State>,
+    /// Written by the watchdog before it signals: the stretch that is meant, so that a late signal hits no later one.
+    condemned: AtomicU64,
+    /// Strikes in this stretch. Written by the lane's thread only.
+    strikes: AtomicU32,
+    /// Strikes in all stretches.
+    strikes_ever: AtomicU32,
+    /// The watchdog's thread shall end.
+    is_closed: AtomicBool,
+}
+
+/// The watchdog's thread.
+fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
+    let pause = LOOK_EVERY.min(limit / 4);
+    let mut seen = (0, Instant::now());
+    while !watch.is_closed.load(Ordering::Acquire) {
+        std::thread::park_timeout(pause);
+        let stretch = watch.stretch.load(Ordering::Acquire);
+        if stretch.is_multiple_of(2) || stretch != seen.0 {
+            seen = (stretch, Instant::now());
+        } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
+            watch.condemned.store(stretch, Ordering::Release);
+            // SAFETY: the lane's thread joins this one before it ends (`Watchdog::drop`), so the id is valid.
+            unsafe { libc::pthread_kill(lane, signal()) };
+            // A script that swallowed the error has a quarter of the limit until the next strike.
+            seen.1 = Instant::now().checked_sub(limit - limit / 4).unwrap_or(seen.1);
+        }
+    }
+}
+
+thread_local! {
+    /// The watch of this thread; read by the signal handler. A plain cell without a destructor, so that reading it allocates nothing.
+    static THREAD_WATCH: Cell<*const Watch> = const { Cell::new(ptr::null()) };
+}
+
+fn signal() -> c_int {
+    // The lowest ones are taken by the C library, and by profilers by habit.
+    libc::SIGRTMIN() + 6
+}
+
+fn install_handler() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // SAFETY: a zeroed sigaction is a valid one; the handler does only what is allowed in a signal.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as usize;
+            action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+            libc::sigemptyset(&raw mut action.sa_mask);
+            libc::sigaction(signal(), &raw const action, ptr::null_mut());
+        }
+    });
+}
+
+/// On the lane's thread. Atomics and `lua_sethook`, which LuaJIT allows in a signal.
+extern "C" fn on_signal(_: c_int) {
+    let watch = THREAD_WATCH.get();
+    if watch.is_null() {
+        return;
+    }
+    // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
+    let watch = unsafe { &*watch };
+    let stretch = watch.stretch.load(Ordering::Relaxed);
+    if !stretch.is_multiple_of(2) && stretch == watch.condemned.load(Ordering::Relaxed) {
+        watch.strikes.store(watch.strikes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        watch.strikes_ever.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the stretch is odd and this is its thread, so the state is alive.
+        unsafe { set_hook(watch.state.load(Ordering::Relaxed)) };
+    }
+}
+
+unsafe fn set_hook(state: *mut ffi::lua_State) {
+    let events = ffi::LUA_MASKCOUNT | ffi::LUA_MASKCALL | ffi::LUA_MASKRET;
+    // SAFETY: the caller's state is alive and on this thread.
+    unsafe { ffi::lua_sethook(state, Some(stop), events, 1) };
+}
+
+/// The hook: raises in the script that runs.
+unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
+    let watch = THREAD_WATCH.get();
+    // SAFETY: the handler set this hook on this thread, so the watch is there, and the state is the one that runs.
+    unsafe {
+        if watch.is_null() || (*watch).strikes.load(Ordering::Relaxed) < 2 {
+            ffi::lua_sethook(state, None, 0, 0);
+        }
+        raise(state)
+    }
+}
+
+/// Raises the watchdog's error with the place of the innermost Lua function.
+unsafe fn raise(state: *mut ffi::lua_State) {
+    // SAFETY: the caller's state is running; nothing here has a destructor that the unwinding would skip.
+    unsafe {
+        let mut frame: ffi::lua_Debug = std::mem::zeroed();
+        for level in 0..DEEPEST {
+            if ffi::lua_getstack(state, level, &raw mut frame) == 0 {
+                break;
+            }
+            ffi::lua_getinfo(state, c"Sl".as_ptr(), &raw mut frame);
+            if frame.currentline > 0 {
+                ffi::lua_pushfstring(state, c"%s:%d: %s".as_ptr(), frame.short_src.as_ptr(), frame.currentline, MESSAGE.as_ptr());
+                ffi::lua_error(state);
+            }
+        }
+        ffi::lua_pushfstring(state, c"%s".as_ptr(), MESSAGE.as_ptr());
+        ffi::lua_error(state);
+    }
+}
+
+const MESSAGE: &CStr = c"the script ran for more than 1 s without yielding";
+
+/// How long a script may run without yielding.
+pub(super) const LIMIT: Duration = Duration::from_secs(1);
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Frames that are searched for the place of an error.
+const DEEPEST: c_int = 32;
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::*;
+
+    fn main_state(lua: &Lua) -> *mut ffi::lua_State {
+        let mut state = ptr::null_mut();
+        // SAFETY: only takes the pointer.
+        unsafe { lua.exec_raw::<()>((), |raw| state = raw).unwrap() };
+        state
+    }
+
+    /// Runs `source` under a limit of 60 ms; what it raised.
+    fn stopped(source: &str) -> (String, u32) {
+        let lua = Lua::new();
+        let watchdog = Watchdog::start(Duration::from_millis(60)).unwrap();
+        let state = main_state(&lua);
+        let chunk = lua.load(source).set_name("@loop.lua").into_function().unwrap();
+        let stretch = watchdog.enter(state);
+        let result = chunk.call::<()>(());
+        drop(stretch);
+        // The VM is well afterwards.
+        assert_eq!(lua.load("local n = 0 for i = 1, 1000 do n = n + i end return n").eval::<i64>().unwrap(), 500_500);
+        (result.expect_err("it was stopped").to_string(), watchdog.strikes())
+    }
+
+    #[test]
+    fn a_loop_that_runs_as_machine_code_is_stopped_with_file_and_line() {
+        let (error, _) = stopped("local n = 0\nwhile true do n = n + 1 end");
+        assert!(error.contains("loop.lua:2: the script ran for more than 1 s without yielding"), "{error}");
+    }
+
+    #[test]
+    fn loops_of_other_kinds_are_stopped_too() {
+        for source in [
+            "while true do end",
+            "local function f() return f() end f()",
+            "local t = {} for i = 1, math.huge do t[i % 7] = tostring(i) end",
+            "repeat local s = ('x'):rep(10) until false",
+            "for _ in function() return 1 end do end",
+            "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
+        ] {
+            let (error, _) = stopped(source);
+            assert!(error.contains("without yielding"), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_swallows_the_error_is_ended_by_the_second_strike() {
+        let (error, strikes) = stopped("while true do pcall(function() while true do end end) end");
+        assert!(error.contains("without yielding"), "{error}");
+        assert!(strikes >= 2, "{strikes}");
+    }
+
+    #[test]
+    fn a_script_that_yields_in_time_is_left_alone() {
+        let lua = Lua::new();
+        let watchdog = Watchdog::start(Duration::from_millis(40)).unwrap();
+        let state = main_state(&lua);
+        let chunk = lua.load("local n = 0 for i = 1, 1000 do n = n + i end return n").into_function().unwrap();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(150) {
+            let _stretch = watchdog.enter(state);
+            assert_eq!(chunk.call::<i64>(()).unwrap(), 500_500);
+        }
+        assert_eq!(watchdog.strikes(), 0);
+    }
+}

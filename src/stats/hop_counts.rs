@@ -1,0 +1,160 @@
+//! What is counted of the hops of one entry, histogram apart. The same type counts in a lane, travels, and is summed up.
+
+use super::sample::{Answer, FailureKind, Phases, Sample};
+use super::trend::{Spread, Summary as _};
+use std::time::Duration;
+
+/// Sums over hops. The fields mean what those of [`EntryView`](super::snapshot::EntryView) mean.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HopCounts {
+    /// Hops, failed ones included.
+    pub requests: u64,
+    /// Failed hops by kind, in the order of [`FailureKind::ALL`]; `local` has its place here too.
+    pub by_kind: [u64; FailureKind::ALL.len()],
+    /// Answered hops by status code, ascending.
+    pub statuses: Vec<(u16, u64)>,
+    /// Hops of which no byte was written.
+    pub not_sent: u64,
+    /// Attempts of which bytes were written and no head came, those that were sent again included.
+    pub unanswered: u64,
+    /// Hops sent again because a reused connection was closed.
+    pub stale_retries: u64,
+    /// Bytes on the wire.
+    pub bytes_out: u64,
+    /// Bytes on the wire.
+    pub bytes_in: u64,
+    /// Decoded bytes of all bodies.
+    pub body_bytes: u64,
+    /// The phases, in the order of [`PHASES`].
+    pub phases: [Spread; PHASES.len()],
+}
+
+impl HopCounts {
+    /// Counts one hop, all but its duration. `parts` are [`parts_of`] its phases.
+    #[inline]
+    pub fn add(&mut self, sample: &Sample, parts: &[Option<Duration>; PHASES.len()]) {
+        self.requests += 1;
+        if let Some(kind) = sample.failure {
+            self.by_kind[kind as usize] += 1;
+        }
+        match sample.answer {
+            Answer::NotSent => self.not_sent += 1,
+            Answer::Unanswered => self.unanswered += 1,
+            Answer::Answered => self.add_status(sample.status, 1),
+        }
+        self.unanswered += u64::from(sample.stale_unanswered);
+        self.stale_retries += u64::from(sample.stale_retries);
+        self.bytes_out += sample.bytes_out;
+        self.bytes_in += sample.bytes_in;
+        self.body_bytes += sample.body_bytes;
+        for (spread, part) in self.phases.iter_mut().zip(parts) {
+            if let Some(part) = part {
+                spread.add(*part);
+            }
+        }
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        for (sum, count) in self.by_kind.iter_mut().zip(other.by_kind) {
+            *sum += count;
+        }
+        for (status, count) in &other.statuses {
+            self.add_status(*status, *count);
+        }
+        self.not_sent += other.not_sent;
+        self.unanswered += other.unanswered;
+        self.stale_retries += other.stale_retries;
+        self.bytes_out += other.bytes_out;
+        self.bytes_in += other.bytes_in;
+        self.body_bytes += other.body_bytes;
+        for (sum, spread) in self.phases.iter_mut().zip(&other.phases) {
+            sum.merge(spread);
+        }
+    }
+
+    /// Takes what was counted. The list of statuses keeps its memory, so that counting anew allocates nothing.
+    pub fn take(&mut self) -> Self {
+        let mut taken = self.clone();
+        taken.statuses.retain(|(_, count)| *count > 0);
+        let mut statuses = std::mem::take(&mut self.statuses);
+        for (_, count) in &mut statuses {
+            *count = 0;
+        }
+        *self = Self { statuses, ..Self::default() };
+        taken
+    }
+
+    /// Failed hops, those of kind `local` not included.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.by_kind.iter().sum::<u64>() - self.local()
+    }
+
+    /// Hops that failed because the generator itself ran out of something.
+    #[must_use]
+    pub fn local(&self) -> u64 {
+        self.by_kind[FailureKind::Local as usize]
+    }
+
+    #[inline]
+    fn add_status(&mut self, status: u16, more: u64) {
+        match self.statuses.binary_search_by_key(&status, |(status, _)| *status) {
+            Ok(place) => self.statuses[place].1 += more,
+            Err(place) => self.statuses.insert(place, (status, more)),
+        }
+    }
+}
+
+/// The metrics of the phases, in the order of the contract. The last one is sending, waiting and receiving together.
+pub const PHASES: [&str; 8] = [
+    "http_req_blocked",
+    "http_req_dns",
+    "http_req_connecting",
+    "http_req_tls_handshaking",
+    "http_req_sending",
+    "http_req_waiting",
+    "http_req_receiving",
+    "http_req_exchange",
+];
+
+/// The phases in the order of [`PHASES`]. The exchange took place if one of its parts did.
+#[inline]
+#[must_use]
+pub fn parts_of(phases: &Phases) -> [Option<Duration>; PHASES.len()] {
+    let Phases { blocked, dns, connecting, tls_handshaking, sending, waiting, receiving } = *phases;
+    let took_place = sending.is_some() || waiting.is_some() || receiving.is_some();
+    let exchange = took_place.then(|| sending.unwrap_or_default() + waiting.unwrap_or_default() + receiving.unwrap_or_default());
+    [blocked, dns, connecting, tls_handshaking, sending, waiting, receiving, exchange]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_counted_at_their_place_in_the_list() {
+        for (place, kind) in FailureKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place);
+        }
+    }
+
+    #[test]
+    fn a_stale_attempt_that_was_sent_again_is_unanswered_but_no_failure() {
+        let mut counts = HopCounts::default();
+        let sample = Sample { answer: Answer::Answered, status: 200, stale_retries: 1, stale_unanswered: 1, ..Sample::default() };
+        counts.add(&sample, &parts_of(&sample.phases));
+        assert_eq!((counts.requests, counts.failures(), counts.unanswered, counts.stale_retries), (1, 0, 1, 1));
+        assert_eq!(counts.statuses, [(200, 1)]);
+    }
+
+    #[test]
+    fn taking_leaves_nothing_and_takes_no_empty_status_along() {
+        let mut counts = HopCounts::default();
+        let sample = Sample { answer: Answer::Answered, status: 404, failure: Some(FailureKind::Status), ..Sample::default() };
+        counts.add(&sample, &parts_of(&sample.phases));
+        assert_eq!(counts.take().statuses, [(404, 1)]);
+        assert_eq!(counts.take(), HopCounts::default());
+    }
+}

@@ -1,0 +1,361 @@
+//! The run over time: the last seconds in detail, and a bounded history of points.
+//!
+//! What comes late goes into the second in which it was measured. Sums of the whole run are the `table`'s.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::histogram::Histogram;
+use super::snapshot::HistoryPoint;
+use super::tally::Tally;
+
+/// The seconds of one run.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    /// The seconds from `first_recent` on, without gaps.
+    recent: VecDeque<Second>,
+    /// The second of the front of `recent`.
+    first_recent: u64,
+    /// The latest second of which a tally came.
+    latest: Option<u64>,
+    /// All seconds before `first_recent`, each point `1 << thinning` seconds long; the last one may be incomplete.
+    points: Vec<HistoryPoint>,
+    thinning: u32,
+}
+
+/// What the last seconds say, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Current {
+    /// Hops and failed hops per second, by the entry's number in the table.
+    pub entries: FxHashMap<u32, (f64, f64)>,
+    /// Hops per second.
+    pub rps: f64,
+    /// Failed hops per second.
+    pub fail_per_sec: f64,
+    /// All durations of the window, in microseconds.
+    pub histogram: Histogram,
+    /// The greatest lag.
+    pub lag_max: Duration,
+}
+
+impl Series {
+    /// Adds a tally to its second, which must lie within the first year. `number_of` is the table's number of each entry, in the tally's order.
+    pub fn add(&mut self, tally: &Tally, number_of: &[u32]) {
+        if tally.second > LAST_SECOND {
+            return;
+        }
+        self.latest = self.latest.max(Some(tally.second));
+        let (requests, failures, local) = tally.entries.values().fold((0, 0, 0), |(requests, failures, local), counts| {
+            (requests + counts.hops.requests, failures + counts.hops.failures(), local + counts.hops.local())
+        });
+        let lag_max = tally.lag.spread.max;
+        let is_unsound = local > 0 || lag_max > LAG_LIMIT;
+        if tally.second < self.first_recent {
+            let step = 1 << self.thinning;
+            // The percentiles of a second that has left the window stay as they were; its sums stay right.
+            if let Some(point) = self.points.get_mut((tally.second / step) as usize) {
+                point.requests += requests;
+                point.failures += failures;
+                point.unsound |= is_unsound;
+            }
+            return;
+        }
+        let second = self.second_mut(tally.second);
+        second.requests += requests;
+        second.failures += failures;
+        second.is_unsound |= is_unsound;
+        second.lag_max = second.lag_max.max(lag_max);
+        for (counts, number) in tally.entries.values().zip(number_of) {
+            second.histogram.merge_sparse(&counts.durations.counts);
+            let entry = second.entries.entry(*number).or_default();
+            entry.0 += counts.hops.requests;
+            entry.1 += counts.hops.failures();
+        }
+    }
+
+    /// Notes how many users run at the end of a second, and whether the generator was kept from running in it.
+    pub fn note(&mut self, second: u64, users: u64, is_throttled: bool) {
+        if (self.first_recent..=LAST_SECOND).contains(&second) {
+            let second = self.second_mut(second);
+            second.users = Some(users);
+            second.is_unsound |= is_throttled;
+        }
+    }
+
+    /// The rates and percentiles of the last 10 seconds before `now`, or of all where the run is younger.
+    ///
+    /// The second that is under way is left out, as its tallies come at its end; so is the one before it as long as none of its
+    /// tallies has come. Where `is_over`, nothing more comes, and the last, incomplete second counts with its true length.
+    #[must_use]
+    pub fn current(&self, now: Duration, is_over: bool) -> Current {
+        let whole = now.as_secs();
+        let begun = whole + u64::from(now.subsec_nanos() > 0);
+        let end = if is_over || whole == 0 {
+            begun
+        } else {
+            let reported = self.latest.map_or(0, |latest| latest + 1);
+            reported.clamp(whole.saturating_sub(1).max(1), whole)
+        };
+        let begin = end.saturating_sub(WINDOW_SECONDS);
+        let length = Duration::from_secs(end).min(now).saturating_sub(Duration::from_secs(begin)).as_secs_f64();
+        let mut current = Current::default();
+        if length == 0.0 {
+            return current;
+        }
+        let (mut requests, mut failures) = (0, 0);
+        let mut entries: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
+        for (_, second) in (self.first_recent..).zip(&self.recent).filter(|(number, _)| (begin..end).contains(number)) {
+            requests += second.requests;
+            failures += second.failures;
+            current.histogram.merge(&second.histogram);
+            current.lag_max = current.lag_max.max(second.lag_max);
+            for (number, (requests, failures)) in &second.entries {
+                let entry = entries.entry(*number).or_default();
+                entry.0 += requests;
+                entry.1 += failures;
+            }
+        }
+        current.rps = requests as f64 / length;
+        current.fail_per_sec = failures as f64 / length;
+        current.entries = entries
+            .into_iter()
+            .map(|(number, (requests, failures))| (number, (requests as f64 / length, failures as f64 / length)))
+            .collect();
+        current
+    }
+
+    /// One point for each second before `now`, or for several once the run is long; oldest first.
+    #[must_use]
+    pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {
+        let mut points = self.points.clone();
+        let mut users = points.last().map_or(0, |point| point.users);
+        for (number, second) in (self.first_recent..).zip(&self.recent) {
+            if Duration::from_secs(number) >= now && second.requests == 0 {
+                break;
+            }
+            users = second.users.unwrap_or(users);
+            push(&mut points, second.point(number, users), self.thinning);
+        }
+        points
+    }
+
+    /// How many seconds were unsound; of thinned points, each counts with its length.
+    #[must_use]
+    pub fn unsound_seconds(&self) -> u64 {
+        let past: u64 = self.points.iter().filter(|point| point.unsound).map(|point| point.length.as_secs()).sum();
+        past + self.recent.iter().filter(|second| second.is_unsound).count() as u64
+    }
+
+    fn second_mut(&mut self, number: u64) -> &mut Second {
+        let last = number.max(self.first_recent);
+        while self.first_recent + self.recent.len() as u64 <= last {
+            if self.recent.len() >= KEPT_SECONDS {
+                self.retire();
+            }
+            self.recent.push_back(Second::default());
+        }
+        &mut self.recent[(last - self.first_recent) as usize]
+    }
+
+    /// Moves the oldest detailed second into the history.
+    fn retire(&mut self) {
+        let Some(second) = self.recent.pop_front() else { return };
+        let users = second.users.unwrap_or_else(|| self.points.last().map_or(0, |point| point.users));
+        push(&mut self.points, second.point(self.first_recent, users), self.thinning);
+        self.first_recent += 1;
+        if self.points.len() > POINTS {
+            self.thinning += 1;
+            let finer = std::mem::take(&mut self.points);
+            for point in finer {
+                push(&mut self.points, point, self.thinning);
+            }
+        }
+    }
+}
+
+/// One second in detail.
+#[derive(Debug, Clone, Default)]
+struct Second {
+    requests: u64,
+    failures: u64,
+    /// `None` until noted.
+    users: Option<u64>,
+    histogram: Histogram,
+    /// Hops and failed hops, by the entry's number in the table.
+    entries: FxHashMap<u32, (u64, u64)>,
+    lag_max: Duration,
+    is_unsound: bool,
+}
+
+impl Second {
+    fn point(&self, number: u64, users: u64) -> HistoryPoint {
+        let percentile = |quantile| Duration::from_micros(self.histogram.value_at(quantile));
+        HistoryPoint {
+            at: Duration::from_secs(number),
+            length: Duration::from_secs(1),
+            users,
+            requests: self.requests,
+            failures: self.failures,
+            p50: percentile(0.5),
+            p95: percentile(0.95),
+            p99: percentile(0.99),
+            unsound: self.is_unsound,
+        }
+    }
+}
+
+/// Appends a point, or adds it to the last one where both belong to the same `1 << thinning` seconds.
+fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
+    let step = |point: &HistoryPoint| point.at.as_secs() >> thinning;
+    match points.last_mut() {
+        Some(last) if step(last) == step(&point) => {
+            last.length += point.length;
+            last.users = point.users;
+            last.requests += point.requests;
+            last.failures += point.failures;
+            last.p50 = last.p50.max(point.p50);
+            last.p95 = last.p95.max(point.p95);
+            last.p99 = last.p99.max(point.p99);
+            last.unsound |= point.unsound;
+        }
+        _ => points.push(point),
+    }
+}
+
+/// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
+/// delay to this extent.
+pub const LAG_LIMIT: Duration = Duration::from_millis(50);
+
+/// How far back the current rates and percentiles look.
+pub const WINDOW_SECONDS: u64 = 10;
+
+/// Seconds that are kept in detail: the window, the second under way, and one that is still being reported.
+const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 2;
+
+/// No run is longer than a year: a number beyond it is an error, and would fill the seconds up to it one by one.
+const LAST_SECOND: u64 = 366 * 86_400;
+
+/// Points of the history at most: two hours of single seconds. Past it, two points become one.
+const POINTS: usize = 7_200;
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder::{Limits, Recorder};
+    use super::super::sample::{Answer, FailureKind, Sample};
+    use super::*;
+
+    /// A tally of `requests` hops of 1 ms each in `second`.
+    fn tally(second: u64, requests: u64) -> Tally {
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/");
+        for _ in 0..requests {
+            let sample = Sample { duration: Duration::from_millis(1), answer: Answer::Answered, status: 200, ..Sample::default() };
+            recorder.record(entry, &sample, None);
+        }
+        recorder.take(second)
+    }
+
+    fn counts(series: &Series, now: u64) -> Vec<u64> {
+        series.history(Duration::from_secs(now)).iter().map(|point| point.requests).collect()
+    }
+
+    #[test]
+    fn a_late_tally_goes_into_its_own_second() {
+        let mut series = Series::default();
+        for second in [0, 1, 3] {
+            series.add(&tally(second, 10), &[0]);
+        }
+        series.add(&tally(2, 4), &[0]);
+        series.add(&tally(1, 1), &[0]);
+        assert_eq!(counts(&series, 4), [10, 11, 4, 10]);
+        // Later than the window: its second is a point already.
+        series.add(&tally(40, 1), &[0]);
+        series.add(&tally(2, 3), &[0]);
+        assert_eq!(counts(&series, 41)[..5], [10, 11, 7, 10, 0]);
+        assert_eq!(counts(&series, 41).iter().sum::<u64>(), 39);
+    }
+
+    #[test]
+    fn current_rates_look_at_the_last_ten_whole_seconds() {
+        let mut series = Series::default();
+        for second in 0..20 {
+            series.add(&tally(second, second), &[7]);
+        }
+        let current = series.current(Duration::from_millis(20_300), false);
+        assert_eq!(current.rps, f64::from((10..20).sum::<u32>()) / 10.0);
+        assert_eq!(current.entries[&7].0, current.rps);
+        assert_eq!(current.histogram.count(), (10..20).sum::<u64>());
+        // The tallies of second 20 are on their way, but those of 21 must have come.
+        assert_eq!(series.current(Duration::from_millis(21_100), false).rps, current.rps);
+        assert_eq!(series.current(Duration::from_millis(22_100), false).rps, f64::from((11..20).sum::<u32>()) / 10.0);
+        assert_eq!(series.current(Duration::from_secs(60), false).rps, 0.0);
+    }
+
+    #[test]
+    fn young_runs_divide_by_their_age() {
+        let mut series = Series::default();
+        assert_eq!(series.current(Duration::ZERO, false).rps, 0.0);
+        series.add(&tally(0, 50), &[0]);
+        assert_eq!(series.current(Duration::from_millis(500), false).rps, 100.0);
+        assert_eq!(series.current(Duration::from_millis(1_100), false).rps, 50.0);
+        series.add(&tally(1, 30), &[0]);
+        assert_eq!(series.current(Duration::from_millis(2_000), false).rps, 40.0);
+    }
+
+    #[test]
+    fn the_last_part_of_a_second_counts_once_the_run_is_over() {
+        let mut series = Series::default();
+        for second in 0..3 {
+            series.add(&tally(second, 10), &[0]);
+        }
+        series.add(&tally(3, 5), &[0]);
+        assert_eq!(series.current(Duration::from_millis(3_500), false).rps, 10.0);
+        assert_eq!(series.current(Duration::from_millis(3_500), true).rps, 10.0);
+        assert_eq!(series.current(Duration::from_secs(4), true).rps, 35.0 / 4.0);
+    }
+
+    #[test]
+    fn a_long_history_is_thinned_and_keeps_its_sums() {
+        let mut series = Series::default();
+        let seconds = 3 * POINTS as u64;
+        for second in 0..seconds {
+            series.add(&tally(second, 1 + second % 2), &[0]);
+        }
+        let history = series.history(Duration::from_secs(seconds));
+        assert!(history.len() <= POINTS + KEPT_SECONDS);
+        assert_eq!(history.iter().map(|point| point.requests).sum::<u64>(), seconds * 3 / 2);
+        assert_eq!(history.iter().map(|point| point.length.as_secs()).sum::<u64>(), seconds);
+        assert!(history.windows(2).all(|pair| pair[0].at + pair[0].length == pair[1].at));
+    }
+
+    #[test]
+    fn lag_and_local_failures_and_throttling_make_a_second_unsound() {
+        let mut series = Series::default();
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/");
+        recorder.lag(LAG_LIMIT);
+        series.add(&recorder.take(0), &[]);
+        assert_eq!(series.unsound_seconds(), 0);
+        recorder.lag(LAG_LIMIT + Duration::from_nanos(1));
+        series.add(&recorder.take(1), &[]);
+        recorder.record(entry, &Sample { failure: Some(FailureKind::Local), ..Sample::default() }, None);
+        series.add(&recorder.take(2), &[0]);
+        series.note(3, 8, true);
+        series.note(4, 9, false);
+        assert_eq!(series.unsound_seconds(), 3);
+        assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
+        assert_eq!(series.current(Duration::from_secs(5), true).lag_max, LAG_LIMIT + Duration::from_nanos(1));
+    }
+
+    #[test]
+    fn a_second_far_ahead_does_not_fill_memory() {
+        let mut series = Series::default();
+        series.add(&tally(1_000_000, 1), &[0]);
+        assert!(series.history(Duration::from_secs(1_000_001)).len() <= POINTS + KEPT_SECONDS);
+        assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
+        series.add(&tally(u64::MAX, 1), &[0]);
+        assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
+    }
+}

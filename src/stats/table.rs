@@ -1,0 +1,485 @@
+//! The table: the master's sums of one run. Tallies are merged into it, and it makes the snapshot that people see.
+//!
+//! Sums are exact, and the order of merging does not matter as long as no limit of names is reached. Time is `series`'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::hop_counts::{HopCounts, PHASES};
+use super::metric::MetricSums;
+use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
+use super::recorder::{Bounded, Limits};
+use super::sample::FailureKind;
+use super::series::{Current, Series};
+use super::snapshot::{
+    CheckView, EntryView, ErrorView, ExceptionView, HealthView, MetricView, PhaseView, RunState, Snapshot, ThresholdView, TrendView,
+};
+use super::tally::{CheckCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
+use super::threshold::Threshold;
+use super::trend::{Spread, Trend};
+use crate::plan::RunId;
+
+/// All that was counted in one run.
+#[derive(Debug)]
+pub struct Table {
+    limits: Limits,
+    entries: NameMap<EntryName, Entry>,
+    total: Entry,
+    errors: NameMap<ErrorName, ErrorCounts>,
+    exceptions: NameMap<Arc<str>, ExceptionCounts>,
+    checks: NameMap<Arc<str>, CheckCounts>,
+    groups: NameMap<Arc<str>, Option<Trend<Spread>>>,
+    metrics: NameMap<Arc<str>, MetricSums>,
+    phases: [Trend<Spread>; PHASES.len()],
+    since_due: Trend<Spread>,
+    iterations: Trend<Spread>,
+    lag: Trend<Spread>,
+    events: EventCounts,
+    warnings: Vec<Arc<str>>,
+    series: Series,
+}
+
+impl Table {
+    /// The empty table of a run.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            entries: NameMap::default(),
+            total: Entry::default(),
+            errors: NameMap::default(),
+            exceptions: NameMap::default(),
+            checks: NameMap::default(),
+            groups: NameMap::default(),
+            metrics: NameMap::default(),
+            phases: std::array::from_fn(|_| Trend::shared()),
+            since_due: Trend::shared(),
+            iterations: Trend::shared(),
+            lag: Trend::shared(),
+            events: EventCounts::default(),
+            warnings: Vec::new(),
+            series: Series::default(),
+        }
+    }
+
+    /// Adds what was counted elsewhere, into the second in which it was measured.
+    pub fn merge(&mut self, tally: &Tally) {
+        let mut number_of = Vec::with_capacity(tally.entries.len());
+        for (name, counts) in &tally.entries {
+            let number = self.number(name);
+            for entry in [&mut self.entries[number], &mut self.total] {
+                entry.hops.merge(&counts.hops);
+                entry.durations.merge(&counts.durations);
+            }
+            number_of.push(number as u32);
+        }
+        self.series.add(tally, &number_of);
+        self.merge_errors(tally);
+        self.merge_named(tally);
+        for (sum, counts) in self.phases.iter_mut().zip(&tally.phases) {
+            sum.merge(counts);
+        }
+        self.since_due.merge(&tally.since_due);
+        self.iterations.merge(&tally.iterations);
+        self.lag.merge(&tally.lag);
+        self.events.merge(tally.events);
+        for warning in &tally.warnings {
+            self.warn(warning);
+        }
+    }
+
+    /// Notes how many users run at the end of a second of the run's clock, and whether the generator was kept from running in it.
+    pub fn note_second(&mut self, second: u64, users: u64, is_throttled: bool) {
+        self.series.note(second, users, is_throttled);
+    }
+
+    /// Adds a text that a reader of the numbers must know, once; the number of texts is bounded.
+    pub fn warn(&mut self, warning: &Arc<str>) {
+        if self.warnings.len() < WARNINGS && !self.warnings.contains(warning) {
+            self.warnings.push(Arc::clone(warning));
+        }
+    }
+
+    /// What people see, at `context.elapsed` of the run's clock.
+    #[must_use]
+    pub fn snapshot(&self, context: SnapshotContext<'_>) -> Snapshot {
+        let elapsed = context.elapsed;
+        let is_over = context.state == RunState::Stopped;
+        let current = self.series.current(elapsed, is_over);
+        let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(self.total.durations.spread.max);
+        let mut snapshot = Snapshot {
+            run: context.run,
+            scenario: context.scenario,
+            host: context.host,
+            state: context.state,
+            elapsed,
+            planned: context.planned,
+            started_at: context.started_at,
+            users: context.users,
+            target_users: context.target_users,
+            current_p50: percentile(0.5),
+            current_p95: percentile(0.95),
+            total: self.total.view("".into(), "Total".into(), elapsed, (current.rps, current.fail_per_sec)),
+            entries: self.entry_views(elapsed, &current),
+            errors: self.error_views(),
+            exceptions: self.exception_views(),
+            checks: self
+                .checks
+                .iter()
+                .map(|(name, counts)| CheckView { name: Arc::clone(name), passes: counts.passes, fails: counts.fails })
+                .collect(),
+            groups: self.group_views(),
+            metrics: self.metric_views(),
+            phases: PHASES.iter().zip(&self.phases).map(|(name, trend)| trend.view((*name).into())).collect(),
+            since_due: self.since_due.view("http_req_since_due".into()),
+            iterations: self.iterations.view("iteration_duration".into()),
+            iterations_raised: self.events.iterations_raised,
+            iterations_dropped: self.events.iterations_dropped,
+            backoffs: self.events.backoffs,
+            start_failures: self.events.start_failures,
+            users_dropped: self.events.users_dropped,
+            thresholds: Vec::new(),
+            health: HealthView {
+                lag: self.lag.view("generator_lag".into()),
+                lag_recent_max: current.lag_max,
+                unsound_seconds: self.series.unsound_seconds(),
+                local_failures: self.total.hops.local(),
+                cpu_cores: context.generator.cpu_cores,
+                throttled: context.generator.throttled,
+                memory_bytes: context.generator.memory_bytes,
+            },
+            history: self.series.history(elapsed),
+            warnings: self.warnings.iter().map(ToString::to_string).collect(),
+        };
+        let thresholds: Vec<ThresholdView> = context.thresholds.iter().map(|threshold| threshold.judge(&snapshot)).collect();
+        snapshot.thresholds = thresholds;
+        snapshot
+    }
+
+    /// The number of an entry, made where it is missing; that of `(other)` past the limit.
+    fn number(&mut self, name: &EntryName) -> usize {
+        if let Some(number) = self.entries.get_index_of(name) {
+            return number;
+        }
+        let known = self.entries.len();
+        let mut name = name.clone();
+        if known >= self.limits.names {
+            if *name.name != *OTHER {
+                name.name = OTHER.into();
+                self.warn(&Bounded::Entries.warning(self.limits.names));
+            }
+            if known >= self.limits.names + OTHER_METHODS && !self.entries.contains_key(&name) {
+                name.method = OTHER.into();
+            }
+        }
+        self.entries.entry(name.clone()).or_default();
+        self.entries.get_index_of(&name).expect("the entry stands in the map since the line above")
+    }
+
+    fn merge_errors(&mut self, tally: &Tally) {
+        for (name, counts) in &tally.errors {
+            if let Some(sum) = self.errors.get_mut(name) {
+                sum.merge(counts);
+                continue;
+            }
+            // The entry of an error goes where its hops go.
+            let number = self.number(&name.entry);
+            let (entry, _) = self.entries.get_index(number).expect("a number of this table");
+            let mut name = ErrorName { entry: entry.clone(), kind: name.kind, message: Arc::clone(&name.message) };
+            if self.errors.len() >= self.limits.names && !self.errors.contains_key(&name) {
+                name.message = OTHER.into();
+                self.warn(&Bounded::Errors.warning(self.limits.names));
+            }
+            self.errors.entry(name).or_default().merge(counts);
+        }
+    }
+
+    fn merge_named(&mut self, tally: &Tally) {
+        let limit = self.limits.names;
+        let mut over = Vec::new();
+        for (message, counts) in &tally.exceptions {
+            let (sum, is_over) = bounded(&mut self.exceptions, message, limit);
+            sum.merge(counts);
+            over.extend(is_over.then_some(Bounded::Exceptions));
+        }
+        for (name, counts) in &tally.checks {
+            let (sum, is_over) = bounded(&mut self.checks, name, limit);
+            sum.merge(*counts);
+            over.extend(is_over.then_some(Bounded::Checks));
+        }
+        for (name, counts) in &tally.groups {
+            let (sum, is_over) = bounded(&mut self.groups, name, limit);
+            sum.get_or_insert_with(Trend::shared).merge(counts);
+            over.extend(is_over.then_some(Bounded::Groups));
+        }
+        for (name, counts) in &tally.metrics {
+            if self.metrics.len() >= limit && !self.metrics.contains_key(name) {
+                over.push(Bounded::Metrics);
+                continue;
+            }
+            let sums = self.metrics.entry(Arc::clone(name)).or_insert_with(|| MetricSums::empty(counts.kind(), Trend::shared()));
+            if !sums.merge(counts) {
+                self.warn(&kinds_disagree(name));
+            }
+        }
+        for bounded in over {
+            self.warn(&bounded.warning(limit));
+        }
+    }
+
+    fn entry_views(&self, elapsed: Duration, current: &Current) -> Vec<EntryView> {
+        let mut views: Vec<_> = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(number, (name, entry))| {
+                let rates = current.entries.get(&(number as u32)).copied().unwrap_or_default();
+                entry.view(Arc::clone(&name.method), Arc::clone(&name.name), elapsed, rates)
+            })
+            .collect();
+        views.sort_unstable_by(|a, b| (&a.name, &a.method).cmp(&(&b.name, &b.method)));
+        views
+    }
+
+    fn error_views(&self) -> Vec<ErrorView> {
+        let mut errors: Vec<_> = self.errors.iter().collect();
+        errors.sort_unstable_by(|(a_name, a), (b_name, b)| b.occurrences.cmp(&a.occurrences).then_with(|| a_name.cmp(b_name)));
+        let view = |(name, counts): (&ErrorName, &ErrorCounts)| ErrorView {
+            method: Arc::clone(&name.entry.method),
+            name: Arc::clone(&name.entry.name),
+            kind: name.kind,
+            message: Arc::clone(&name.message),
+            occurrences: counts.occurrences,
+            first_seen: Duration::from_secs(counts.first_second),
+            last_seen: Duration::from_secs(counts.last_second),
+        };
+        errors.into_iter().map(view).collect()
+    }
+
+    fn exception_views(&self) -> Vec<ExceptionView> {
+        let mut exceptions: Vec<_> = self.exceptions.iter().collect();
+        exceptions.sort_unstable_by(|(a_message, a), (b_message, b)| b.count.cmp(&a.count).then_with(|| a_message.cmp(b_message)));
+        let view = |(message, counts): (&Arc<str>, &ExceptionCounts)| ExceptionView {
+            message: Arc::clone(message),
+            traceback: Arc::clone(&counts.traceback),
+            count: counts.count,
+        };
+        exceptions.into_iter().map(view).collect()
+    }
+
+    fn group_views(&self) -> Vec<TrendView> {
+        let sorted: BTreeMap<_, _> = self.groups.iter().collect();
+        sorted.into_iter().filter_map(|(name, trend)| trend.as_ref().map(|trend| trend.view(Arc::clone(name)))).collect()
+    }
+
+    fn metric_views(&self) -> Vec<MetricView> {
+        let sorted: BTreeMap<_, _> = self.metrics.iter().collect();
+        sorted.into_iter().map(|(name, sums)| MetricView { name: Arc::clone(name), value: sums.view(name) }).collect()
+    }
+}
+
+/// What the caller of [`Table::snapshot`] knows and the table does not.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotContext<'a> {
+    /// See [`Snapshot::run`].
+    pub run: RunId,
+    /// See [`Snapshot::scenario`].
+    pub scenario: String,
+    /// See [`Snapshot::host`].
+    pub host: Option<String>,
+    /// Once it is `Stopped`, the caller keeps `elapsed` at the run's end, which freezes all rates.
+    pub state: RunState,
+    /// The run's clock.
+    pub elapsed: Duration,
+    /// See [`Snapshot::planned`].
+    pub planned: Option<Duration>,
+    /// See [`Snapshot::started_at`].
+    pub started_at: Option<SystemTime>,
+    /// See [`Snapshot::users`].
+    pub users: u64,
+    /// See [`Snapshot::target_users`].
+    pub target_users: u64,
+    /// In the scenario's order.
+    pub thresholds: &'a [Threshold],
+    /// What the operating system says of the generator.
+    pub generator: GeneratorReadings,
+}
+
+/// Readings of the generator's own process. The fields mean what those of [`HealthView`] mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct GeneratorReadings {
+    /// Over the last 10 seconds.
+    pub cpu_cores: f64,
+    /// Over the whole run.
+    pub throttled: Duration,
+    /// Resident.
+    pub memory_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hops: HopCounts,
+    durations: Trend<Spread>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self { hops: HopCounts::default(), durations: Trend::shared() }
+    }
+}
+
+impl Entry {
+    fn view(&self, method: Arc<str>, name: Arc<str>, elapsed: Duration, (current_rps, current_fail_per_sec): (f64, f64)) -> EntryView {
+        let HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, phases } =
+            &self.hops;
+        let failures = self.hops.failures();
+        let per_second = |count: u64| if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() };
+        EntryView {
+            method,
+            name,
+            requests: *requests,
+            failures,
+            failures_by_kind: FailureKind::ALL.into_iter().zip(*by_kind).filter(|(_, count)| *count > 0).collect(),
+            statuses: statuses.clone(),
+            not_sent: *not_sent,
+            unanswered: *unanswered,
+            stale_retries: *stale_retries,
+            duration_sum: self.durations.spread.sum,
+            min: self.durations.spread.min,
+            max: self.durations.spread.max,
+            histogram: self.durations.histogram.clone(),
+            clamped: self.durations.clamped,
+            current_rps,
+            current_fail_per_sec,
+            total_rps: per_second(*requests),
+            total_fail_per_sec: per_second(failures),
+            bytes_out: *bytes_out,
+            bytes_in: *bytes_in,
+            body_bytes: *body_bytes,
+            phases: PHASES
+                .into_iter()
+                .zip(phases)
+                .map(|(metric, &Spread { count, sum, min, max })| PhaseView { metric, count, sum, min, max })
+                .collect(),
+        }
+    }
+}
+
+/// Warnings of a run at most.
+const WARNINGS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder::{MetricKind, Recorder};
+    use super::super::sample::{Answer, Phases, Sample};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn context(seconds: u64) -> SnapshotContext<'static> {
+        SnapshotContext { elapsed: Duration::from_secs(seconds), ..SnapshotContext::default() }
+    }
+
+    /// Counts (name, microseconds) hops in one recorder; every third one fails.
+    fn tally_of(second: u64, hops: &[(u8, u64)]) -> Tally {
+        let mut recorder = Recorder::new(Limits::default());
+        let cost = recorder.declare("cost", MetricKind::Counter).unwrap();
+        for (name, micros) in hops {
+            let entry = recorder.entry("GET", &format!("/{name}"));
+            let duration = Duration::from_micros(*micros);
+            let phases = Phases { waiting: Some(duration / 2), ..Phases::default() };
+            let (answer, status, failure) =
+                if micros % 3 == 0 { (Answer::Unanswered, 0, Some(FailureKind::Timeout)) } else { (Answer::Answered, 200, None) };
+            recorder.record(entry, &Sample { duration, phases, answer, status, failure, ..Sample::default() }, None);
+            recorder.check("is small", *micros < 1_000);
+            recorder.group("all", duration);
+            recorder.iteration(duration, false);
+            recorder.metric(cost, f64::from(*name));
+        }
+        recorder.take(second)
+    }
+
+    fn table_of<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> Table {
+        let mut table = Table::new(Limits::default());
+        for tally in tallies {
+            table.merge(tally);
+        }
+        table
+    }
+
+    fn seconds() -> impl Strategy<Value = Vec<Vec<(u8, u64)>>> {
+        prop::collection::vec(prop::collection::vec((0_u8..5, 1_u64..100_000_000), 0..30), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_merging_does_not_matter(seconds in seconds()) {
+            let tallies: Vec<_> = seconds.iter().enumerate().map(|(second, hops)| tally_of(second as u64, hops)).collect();
+            let forth = table_of(&tallies).snapshot(context(6));
+            let back = table_of(tallies.iter().rev()).snapshot(context(6));
+            prop_assert_eq!(format!("{forth:?}"), format!("{back:?}"));
+        }
+
+        #[test]
+        fn merged_or_not_the_numbers_are_the_same_to_the_last_digit(lanes in seconds()) {
+            let apart: Vec<_> = lanes.iter().map(|hops| tally_of(0, hops)).collect();
+            let mut merged = Tally::default();
+            for tally in apart.clone() {
+                merged.merge(tally);
+            }
+            let one = tally_of(0, &lanes.concat());
+            let [apart, merged, one] = [table_of(&apart), table_of([&merged]), table_of([&one])].map(|table| table.snapshot(context(1)));
+            for other in [apart, merged] {
+                for quantile in [0.0, 0.5, 0.9, 0.95, 0.99, 0.9999, 1.0] {
+                    prop_assert_eq!(one.total.percentile(quantile), other.total.percentile(quantile));
+                }
+                prop_assert_eq!(format!("{:?}", one.entries.iter().map(|e| (&e.name, e.requests, e.min, e.max, e.duration_sum, &e.phases)).collect::<Vec<_>>()),
+                    format!("{:?}", other.entries.iter().map(|e| (&e.name, e.requests, e.min, e.max, e.duration_sum, &e.phases)).collect::<Vec<_>>()));
+                for (a, b) in one.phases.iter().zip(&other.phases) {
+                    prop_assert_eq!((a.count, a.sum, &a.histogram), (b.count, b.sum, &b.histogram));
+                }
+                prop_assert_eq!(&one.errors, &other.errors);
+                prop_assert_eq!(&one.checks, &other.checks);
+            }
+        }
+    }
+
+    #[test]
+    fn the_total_is_all_entries_together() {
+        let table = table_of(&[tally_of(0, &[(1, 10), (2, 21), (2, 30)]), tally_of(1, &[(1, 999)])]);
+        let snapshot = table.snapshot(context(2));
+        let total = &snapshot.total;
+        assert_eq!((total.requests, total.failures, total.unanswered), (4, 3, 3));
+        assert_eq!((total.min, total.max), (Duration::from_micros(10), Duration::from_micros(999)));
+        assert_eq!(total.histogram.count(), 4);
+        assert_eq!(total.total_rps, 2.0);
+        assert_eq!(total.failures_by_kind, [(FailureKind::Timeout, 3)]);
+        assert_eq!(snapshot.errors.len(), 2);
+        assert_eq!([0, 1].map(|place| snapshot.errors[place].last_seen), [0, 1].map(Duration::from_secs));
+        assert_eq!(snapshot.entries.iter().map(|entry| &*entry.name).collect::<Vec<_>>(), ["/1", "/2"]);
+    }
+
+    #[test]
+    fn rates_freeze_at_the_end_of_the_run() {
+        let table = table_of(&[tally_of(0, &[(1, 10), (1, 20)]), tally_of(1, &[(1, 10)])]);
+        let over = SnapshotContext { state: RunState::Stopped, elapsed: Duration::from_millis(1_500), ..SnapshotContext::default() };
+        let snapshot = table.snapshot(over);
+        assert_eq!((snapshot.total.current_rps, snapshot.total.total_rps), (2.0, 2.0));
+        assert_eq!(snapshot.entries[0].current_rps, 2.0);
+    }
+
+    #[test]
+    fn names_are_bounded_over_all_lanes_and_no_hop_is_lost() {
+        let mut table = Table::new(Limits { names: 3 });
+        table.merge(&tally_of(0, &[(1, 10), (2, 10)]));
+        table.merge(&tally_of(0, &[(3, 10), (4, 12), (5, 12)]));
+        let snapshot = table.snapshot(context(1));
+        assert_eq!(
+            snapshot.entries.iter().map(|entry| (&*entry.name, entry.requests)).collect::<Vec<_>>(),
+            [(OTHER, 2), ("/1", 1), ("/2", 1), ("/3", 1)]
+        );
+        assert_eq!(snapshot.total.requests, 5);
+        assert_eq!(snapshot.warnings.len(), 1);
+        assert_eq!(snapshot.errors.iter().map(|error| (&*error.name, error.occurrences)).collect::<Vec<_>>(), [(OTHER, 2)]);
+    }
+}

@@ -1,0 +1,440 @@
+//! Thresholds: what a script demands of a metric, parsed and checked before the run. How they stand is `verdict`'s.
+
+use std::time::Duration;
+
+use super::hop_counts::PHASES;
+use super::metric::MetricKind;
+use crate::plan::ThresholdPlan;
+
+/// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    pub(super) plan: ThresholdPlan,
+    pub(super) metric: String,
+    pub(super) family: Family,
+    pub(super) selector: Vec<(String, String)>,
+    pub(super) aggregate: Aggregate,
+    pub(super) operator: Operator,
+    /// In the unit of the aggregate: seconds, bytes, a share of 1, or a plain number.
+    pub(super) limit: f64,
+    pub(super) passes_without_data: bool,
+}
+
+impl Threshold {
+    /// Reads a threshold. `own` are the script's own metrics with their kinds.
+    ///
+    /// # Errors
+    /// Says what is wrong in the metric or the condition, with the nearest right name where there is one.
+    pub fn parse(plan: &ThresholdPlan, own: &[(String, MetricKind)]) -> Result<Self, ThresholdError> {
+        let problem = |reason: String| ThresholdError { metric: plan.metric.clone(), condition: plan.condition.clone(), reason };
+        let (metric, selector) = parse_metric(&plan.metric).map_err(problem)?;
+        let family = family_of(metric, own).map_err(problem)?;
+        let selector = parse_selector(metric, family, selector).map_err(problem)?;
+        let (condition, passes_without_data) = match plan.condition.trim().strip_suffix("or no data") {
+            Some(condition) => (condition, true),
+            None => (plan.condition.trim(), false),
+        };
+        let (aggregate, operator, limit) = parse_condition(metric, family, condition).map_err(problem)?;
+        if family == Family::Phase && !selector.is_empty() && matches!(aggregate, Aggregate::Percentile(_)) {
+            let reason = format!("`{metric}` has percentiles for the whole run only; use `avg`, `min`, `max` or `count` with a selector");
+            return Err(problem(reason));
+        }
+        Ok(Self { plan: plan.clone(), metric: metric.to_owned(), family, selector, aggregate, operator, limit, passes_without_data })
+    }
+}
+
+/// A threshold that cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read the threshold `{metric}`: `{condition}`: {reason}")]
+pub struct ThresholdError {
+    /// As the script wrote it.
+    pub metric: String,
+    /// As the script wrote it.
+    pub condition: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+/// What a metric consists of, and so which aggregates and units it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// `http_req_duration`: durations by entry.
+    Duration,
+    /// One of [`PHASES`]: sums by entry, a distribution for the whole run.
+    Phase,
+    /// A distribution of durations for the whole run.
+    Times,
+    /// `group_duration`.
+    Groups,
+    /// `http_reqs`: a count by entry.
+    Requests,
+    /// `http_req_failed`: a share by entry.
+    Failed,
+    /// A count for the whole run.
+    Count,
+    /// `checks`: a share by check.
+    Checks,
+    /// `users`.
+    Users,
+    /// Bytes on the wire by entry.
+    Bytes,
+    /// One of the script's own.
+    Own(MetricKind),
+}
+
+impl Family {
+    fn aggregates(self) -> &'static [&'static str] {
+        match self {
+            Self::Duration | Self::Phase | Self::Times | Self::Groups => &["count", "min", "max", "avg", "med", "p(N)"],
+            Self::Own(MetricKind::Trend) => &["count", "min", "max", "avg", "med", "p(N)"],
+            Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Own(MetricKind::Rate) => &["count", "rate"],
+            Self::Users | Self::Own(MetricKind::Gauge) => &["value", "min", "max"],
+            Self::Own(MetricKind::Counter) => &["count", "rate", "value"],
+        }
+    }
+
+    fn selectors(self) -> &'static [&'static str] {
+        match self {
+            Self::Duration | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => &["name", "method"],
+            Self::Checks => &["check"],
+            Self::Groups => &["group"],
+            Self::Times | Self::Count | Self::Users | Self::Own(_) => &[],
+        }
+    }
+
+    /// The unit of an aggregate.
+    pub(super) fn unit(self, aggregate: Aggregate) -> Unit {
+        match (self, aggregate) {
+            (Self::Failed | Self::Checks | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
+            (Self::Bytes, _) => Unit::Bytes,
+            (_, Aggregate::Count | Aggregate::Rate) => Unit::Plain,
+            (Self::Duration | Self::Phase | Self::Times | Self::Groups, _) => Unit::Time,
+            _ => Unit::Plain,
+        }
+    }
+}
+
+/// How the values of a metric become one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Aggregate {
+    Count,
+    Rate,
+    Min,
+    Max,
+    Avg,
+    /// A quantile, 0..=1; the median too.
+    Percentile(f64),
+    Value,
+}
+
+/// How a value is compared with the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+impl Operator {
+    pub(super) fn holds(self, actual: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => actual < limit,
+            Self::LessOrEqual => actual <= limit,
+            Self::Greater => actual > limit,
+            Self::GreaterOrEqual => actual >= limit,
+            Self::Equal => actual == limit,
+            Self::NotEqual => actual != limit,
+        }
+    }
+}
+
+/// What a number is a number of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Seconds.
+    Time,
+    /// 0..=1.
+    Share,
+    /// Bytes.
+    Bytes,
+    /// Anything.
+    Plain,
+}
+
+/// Metrics with a name of their own; the phases come on top.
+const METRICS: [(&str, Family); 13] = [
+    ("http_req_duration", Family::Duration),
+    ("http_req_since_due", Family::Times),
+    ("http_reqs", Family::Requests),
+    ("http_req_failed", Family::Failed),
+    ("iterations", Family::Count),
+    ("dropped_iterations", Family::Count),
+    ("iteration_duration", Family::Times),
+    ("checks", Family::Checks),
+    ("group_duration", Family::Groups),
+    ("users", Family::Users),
+    ("data_sent", Family::Bytes),
+    ("data_received", Family::Bytes),
+    ("generator_lag", Family::Times),
+];
+
+/// The longer operators first, so that `<=` is not read as `<`.
+const OPERATORS: [(&str, Operator); 6] = [
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+/// Each unit's factor and divisor to seconds: divided, `100us` is the float nearest to 0.0001; multiplied by 1e-6, it is not.
+const TIME_UNITS: [(&str, f64, f64); 6] =
+    [("us", 1.0, 1e6), ("µs", 1.0, 1e6), ("ms", 1.0, 1e3), ("s", 1.0, 1.0), ("m", 60.0, 1.0), ("h", 3600.0, 1.0)];
+
+/// Each unit's factor and divisor to bytes.
+const BYTE_UNITS: [(&str, f64, f64); 8] = [
+    ("B", 1.0, 1.0),
+    ("kB", 1e3, 1.0),
+    ("KB", 1e3, 1.0),
+    ("MB", 1e6, 1.0),
+    ("GB", 1e9, 1.0),
+    ("KiB", 1024.0, 1.0),
+    ("MiB", 1_048_576.0, 1.0),
+    ("GiB", 1_073_741_824.0, 1.0),
+];
+
+fn parse_metric(text: &str) -> Result<(&str, Option<&str>), String> {
+    let text = text.trim();
+    match text.split_once('{') {
+        None => Ok((text, None)),
+        Some((metric, rest)) => match rest.strip_suffix('}') {
+            Some(selector) => Ok((metric.trim(), Some(selector))),
+            None => Err("the selector has no closing `}`".to_owned()),
+        },
+    }
+}
+
+fn family_of(metric: &str, own: &[(String, MetricKind)]) -> Result<Family, String> {
+    if PHASES.contains(&metric) {
+        return Ok(Family::Phase);
+    }
+    let built_in = METRICS.iter().find(|(name, _)| *name == metric).map(|(_, family)| *family);
+    let of_script = || own.iter().find(|(name, _)| name == metric).map(|(_, kind)| Family::Own(*kind));
+    built_in.or_else(of_script).ok_or_else(|| {
+        let names = METRICS.iter().map(|(name, _)| *name).chain(PHASES).chain(own.iter().map(|(name, _)| name.as_str()));
+        format!("there is no metric `{metric}`{}", did_you_mean(metric, names))
+    })
+}
+
+fn parse_selector(metric: &str, family: Family, selector: Option<&str>) -> Result<Vec<(String, String)>, String> {
+    let Some(selector) = selector else { return Ok(Vec::new()) };
+    let known = family.selectors();
+    if known.is_empty() {
+        return Err(format!("`{metric}` takes no selector"));
+    }
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for part in selector.split(',') {
+        // A comma may stand in a name; only `word:` begins a further pair.
+        let pair = part.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
+        match (pair, pairs.last_mut()) {
+            (Some((key, value)), _) if known.contains(&key) => pairs.push((key.to_owned(), value.to_owned())),
+            (Some((key, _)), _) if !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_') => {
+                let hint = did_you_mean(key, known.iter().copied());
+                return Err(format!("`{metric}` has no selector `{key}`{hint} (it takes {})", quoted(known)));
+            }
+            (_, Some((_, value))) => {
+                value.push(',');
+                value.push_str(part);
+            }
+            // A check or a group may be given by its name alone.
+            (_, None) if known.len() == 1 => pairs.push((known[0].to_owned(), part.trim().to_owned())),
+            (_, None) => return Err(format!("`{part}` is no selector; write it as `{}:VALUE`", known[0])),
+        }
+    }
+    Ok(pairs)
+}
+
+fn parse_condition(metric: &str, family: Family, text: &str) -> Result<(Aggregate, Operator, f64), String> {
+    let (place, (sign, operator)) = OPERATORS
+        .iter()
+        .filter_map(|pair| text.find(pair.0).map(|place| (place, *pair)))
+        .min_by_key(|(place, (sign, _))| (*place, std::cmp::Reverse(sign.len())))
+        .ok_or_else(|| "it has none of the operators `<`, `<=`, `>`, `>=`, `==`, `!=`; write it like `p(95) < 200ms`".to_owned())?;
+    let aggregate = parse_aggregate(metric, family, text[..place].trim())?;
+    let limit = parse_number(text[place + sign.len()..].trim(), metric, family, aggregate)?;
+    Ok((aggregate, operator, limit))
+}
+
+fn parse_aggregate(metric: &str, family: Family, text: &str) -> Result<Aggregate, String> {
+    let known = family.aggregates();
+    let percentile = text.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')'));
+    let name = if percentile.is_some() { "p(N)" } else { text };
+    if !known.contains(&name) {
+        let hint = did_you_mean(text, known.iter().copied());
+        return Err(format!("`{metric}` has no `{text}`{hint} (it has {})", quoted(known)));
+    }
+    Ok(match name {
+        "count" => Aggregate::Count,
+        "rate" => Aggregate::Rate,
+        "min" => Aggregate::Min,
+        "max" => Aggregate::Max,
+        "avg" => Aggregate::Avg,
+        "med" => Aggregate::Percentile(0.5),
+        "value" => Aggregate::Value,
+        _ => {
+            let percent = percentile.and_then(|text| text.trim().parse::<f64>().ok()).filter(|percent| (0.0..=100.0).contains(percent));
+            let percent = percent.ok_or_else(|| format!("`{text}` is no percentile; the number must lie between 0 and 100"))?;
+            Aggregate::Percentile(percent / 100.0)
+        }
+    })
+}
+
+fn parse_number(text: &str, metric: &str, family: Family, aggregate: Aggregate) -> Result<f64, String> {
+    // Digits, a sign, a point or an exponent make the number; what follows is its unit.
+    let end = text.find(|letter: char| letter.is_alphabetic() || letter == '%').unwrap_or(text.len());
+    let (digits, unit) = (text[..end].trim(), text[end..].trim());
+    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| format!("`{text}` is no number"))?;
+    let of =
+        |units: &[(&str, f64, f64)]| units.iter().find(|(name, ..)| *name == unit).map(|(_, factor, divisor)| number * factor / divisor);
+    match family.unit(aggregate) {
+        Unit::Time if unit.is_empty() => Err(format!("`{metric}` is a time and `{text}` has no unit; write `{text}ms` or `{text}s`")),
+        Unit::Time => of(&TIME_UNITS).ok_or_else(|| format!("`{unit}` is no unit of time; use us, ms, s, m or h")),
+        Unit::Share if unit == "%" => Ok(number / 100.0),
+        Unit::Bytes if !unit.is_empty() => {
+            of(&BYTE_UNITS).ok_or_else(|| format!("`{unit}` is no unit of size; use B, kB, MB, GB, KiB, MiB or GiB"))
+        }
+        _ if unit.is_empty() => Ok(number),
+        Unit::Plain if family == Family::Own(MetricKind::Trend) && aggregate != Aggregate::Count => {
+            of(&TIME_UNITS).ok_or_else(|| format!("`{unit}` is no unit of time; use us, ms, s, m or h, or a plain number"))
+        }
+        Unit::Share => Err(format!("`{text}` is no share; write it like `1%` or `0.01`")),
+        _ => Err(format!("`{text}` has a unit and needs none")),
+    }
+}
+
+fn did_you_mean<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
+    names
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
+        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A value in its unit, for people.
+pub(super) fn show(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Share => format!("{:.2}%", value * 100.0),
+        Unit::Plain if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
+        Unit::Plain => format!("{value:.3}"),
+        Unit::Bytes => match value {
+            value if value < 1e3 => format!("{value:.0}B"),
+            value if value < 1e6 => format!("{:.1}kB", value / 1e3),
+            value if value < 1e9 => format!("{:.1}MB", value / 1e6),
+            value => format!("{:.1}GB", value / 1e9),
+        },
+        Unit::Time => match Duration::try_from_secs_f64(value).unwrap_or_default() {
+            time if time < Duration::from_millis(1) => format!("{:.0}us", value * 1e6),
+            time if time < Duration::from_millis(100) => format!("{:.2}ms", value * 1e3),
+            time if time < Duration::from_secs(1) => format!("{:.1}ms", value * 1e3),
+            _ => format!("{value:.2}s"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(metric: &str, condition: &str) -> Result<Threshold, String> {
+        let plan = ThresholdPlan { metric: metric.to_owned(), condition: condition.to_owned() };
+        Threshold::parse(&plan, &[("basket_price".to_owned(), MetricKind::Trend)]).map_err(|error| error.reason)
+    }
+
+    #[test]
+    fn conditions_are_read_with_their_units() {
+        for (metric, condition, aggregate, operator, limit) in [
+            ("http_req_duration", "p(95) < 200ms", Aggregate::Percentile(0.95), Operator::Less, 0.2),
+            ("http_req_duration", "med<=1.5s", Aggregate::Percentile(0.5), Operator::LessOrEqual, 1.5),
+            ("http_req_waiting", "max >= 2m", Aggregate::Max, Operator::GreaterOrEqual, 120.0),
+            ("generator_lag", "p(99.9) != 100us", Aggregate::Percentile(0.999), Operator::NotEqual, 1e-4),
+            ("http_req_failed", "rate < 1%", Aggregate::Rate, Operator::Less, 0.01),
+            ("checks", "rate > 0.99", Aggregate::Rate, Operator::Greater, 0.99),
+            ("http_reqs", "count == 10", Aggregate::Count, Operator::Equal, 10.0),
+            ("data_received", "count < 10MB", Aggregate::Count, Operator::Less, 1e7),
+            ("users", "value > 1000", Aggregate::Value, Operator::Greater, 1e3),
+            ("basket_price", "avg < 30", Aggregate::Avg, Operator::Less, 30.0),
+        ] {
+            let read = parse(metric, condition).unwrap();
+            match (read.aggregate, aggregate) {
+                // A percent over 100 is not always the nearest float to the quantile as it is written here.
+                (Aggregate::Percentile(read), Aggregate::Percentile(quantile)) => {
+                    assert_eq!((read * 1e4).round(), (quantile * 1e4).round())
+                }
+                (read, aggregate) => assert_eq!(read, aggregate, "{condition}"),
+            }
+            assert_eq!((read.operator, read.limit), (operator, limit), "{condition}");
+        }
+    }
+
+    #[test]
+    fn selectors_are_read_with_commas_and_colons_in_names() {
+        let read = parse("http_req_duration{name:/a,b?x:1,method:POST}", "avg < 1s or no data").unwrap();
+        assert!(read.passes_without_data);
+        assert_eq!(read.selector, [("name".to_owned(), "/a,b?x:1".to_owned()), ("method".to_owned(), "POST".to_owned())]);
+        assert_eq!(parse("checks{has a price}", "rate > 99%").unwrap().selector, [("check".to_owned(), "has a price".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_nearest_right_name() {
+        for (metric, condition, reason) in [
+            ("http_req_duratoin", "avg < 1s", "there is no metric `http_req_duratoin`; did you mean `http_req_duration`?"),
+            ("basket_prize", "avg < 1", "there is no metric `basket_prize`; did you mean `basket_price`?"),
+            (
+                "http_reqs{methd:GET}",
+                "count > 1",
+                "`http_reqs` has no selector `methd`; did you mean `method`? (it takes `name`, `method`)",
+            ),
+            ("users{name:x}", "value > 1", "`users` takes no selector"),
+            ("http_reqs{name:x", "count > 1", "the selector has no closing `}`"),
+            ("http_req_failed", "rte < 1%", "`http_req_failed` has no `rte`; did you mean `rate`? (it has `count`, `rate`)"),
+            ("http_req_duration", "p(101) < 1s", "`p(101)` is no percentile; the number must lie between 0 and 100"),
+            ("http_req_duration", "avg < 200", "`http_req_duration` is a time and `200` has no unit; write `200ms` or `200s`"),
+            ("http_req_duration", "avg < 1 day", "`day` is no unit of time; use us, ms, s, m or h"),
+            ("http_req_duration", "avg < fast", "`fast` is no number"),
+            ("http_reqs", "count > 5ms", "`5ms` has a unit and needs none"),
+            ("http_req_failed", "rate < 1ms", "`1ms` is no share; write it like `1%` or `0.01`"),
+            (
+                "http_req_waiting{name:/}",
+                "p(95) < 1s",
+                "`http_req_waiting` has percentiles for the whole run only; use `avg`, `min`, `max` or `count` with a selector",
+            ),
+            ("http_reqs", "count", "it has none of the operators `<`, `<=`, `>`, `>=`, `==`, `!=`; write it like `p(95) < 200ms`"),
+        ] {
+            assert_eq!(parse(metric, condition).unwrap_err(), reason);
+        }
+    }
+
+    #[test]
+    fn values_are_shown_with_enough_digits() {
+        for (value, unit, text) in [
+            (0.1832, Unit::Time, "183.2ms"),
+            (0.00042, Unit::Time, "420us"),
+            (0.0123, Unit::Time, "12.30ms"),
+            (1.5, Unit::Time, "1.50s"),
+            (0.004, Unit::Share, "0.40%"),
+            (12.0, Unit::Plain, "12"),
+            (12.3456, Unit::Plain, "12.346"),
+            (10_500_000.0, Unit::Bytes, "10.5MB"),
+        ] {
+            assert_eq!(show(value, unit), text);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Trends: count, sum, least and greatest of a set of values, and their distribution.
+//!
+//! [`Trend`] counts into a histogram, [`TrendCounts`] is what it counted, sparse, on its way to another trend. Both exist for
+//! durations ([`Spread`], exact) and for plain numbers ([`NumberSpread`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::histogram::Histogram;
+use super::snapshot::TrendView;
+use super::sparse::SparseCounts;
+
+/// A distribution that grows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trend<S> {
+    /// Exact sums.
+    pub spread: S,
+    /// The values in microseconds or millionths.
+    pub histogram: Histogram,
+    /// Values outside the histogram's range; they count at its ends.
+    pub clamped: u64,
+}
+
+impl<S: Summary> Trend<S> {
+    /// An empty trend whose clones share their histogram until it changes.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { spread: S::default(), histogram: Histogram::shared(), clamped: 0 }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, counts: &TrendCounts<S>) {
+        self.spread.merge(&counts.spread);
+        self.histogram.merge_sparse(&counts.counts);
+        self.clamped += counts.clamped;
+    }
+
+    /// Takes what was counted, and begins anew in the same memory.
+    pub fn take(&mut self) -> TrendCounts<S> {
+        TrendCounts {
+            spread: std::mem::take(&mut self.spread),
+            counts: self.histogram.take_sparse(),
+            clamped: std::mem::take(&mut self.clamped),
+        }
+    }
+}
+
+impl Trend<Spread> {
+    /// Counts one duration.
+    #[inline]
+    pub fn add(&mut self, value: Duration) {
+        self.spread.add(value);
+        self.add_distribution(value);
+    }
+
+    /// Counts one duration in the histogram alone, where the sums are kept elsewhere.
+    #[inline]
+    pub fn add_distribution(&mut self, value: Duration) {
+        self.clamped += u64::from(self.histogram.record(micros(value)));
+    }
+
+    /// What people see.
+    #[must_use]
+    pub fn view(&self, name: Arc<str>) -> TrendView {
+        let Spread { count, sum, min, max } = self.spread;
+        TrendView { name, count, sum: sum.as_secs_f64(), min: min.as_secs_f64(), max: max.as_secs_f64(), histogram: self.histogram.clone() }
+    }
+}
+
+impl Trend<NumberSpread> {
+    /// Counts one finite number.
+    pub fn add(&mut self, value: f64) {
+        self.spread.add(value);
+        let millionths = (value * 1e6).round();
+        // A cast saturates: what lies above is clamped by the histogram, what lies below zero counts as zero.
+        let above = self.histogram.record(millionths as u64);
+        self.clamped += u64::from(above || millionths < 0.0);
+    }
+
+    /// What people see.
+    #[must_use]
+    pub fn view(&self, name: Arc<str>) -> TrendView {
+        let NumberSpread { count, sum, min, max } = self.spread;
+        TrendView { name, count, sum, min, max, histogram: self.histogram.clone() }
+    }
+}
+
+/// What a [`Trend`] counted, sparse.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrendCounts<S> {
+    /// Exact sums.
+    pub spread: S,
+    /// The histogram's counts.
+    pub counts: SparseCounts,
+    /// See [`Trend::clamped`].
+    pub clamped: u64,
+}
+
+impl<S: Summary> TrendCounts<S> {
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.spread.merge(&other.spread);
+        self.counts.merge(&other.counts);
+        self.clamped += other.clamped;
+    }
+}
+
+/// Sums of values that can be merged.
+pub trait Summary: Default {
+    /// Adds the sums of `other`.
+    fn merge(&mut self, other: &Self);
+}
+
+/// Count, sum, least and greatest of durations. The latter two mean nothing while `count` is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// How many.
+    pub count: u64,
+    /// Exact, to the nanosecond.
+    pub sum: Duration,
+    /// Exact.
+    pub min: Duration,
+    /// Exact.
+    pub max: Duration,
+}
+
+impl Spread {
+    /// Counts one duration.
+    #[inline]
+    pub fn add(&mut self, value: Duration) {
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+}
+
+impl Summary for Spread {
+    fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+}
+
+/// Count, sum, least and greatest of plain numbers. The latter two mean nothing while `count` is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct NumberSpread {
+    /// How many.
+    pub count: u64,
+    /// Subject to the rounding of floating-point sums.
+    pub sum: f64,
+    /// Exact.
+    pub min: f64,
+    /// Exact.
+    pub max: f64,
+}
+
+impl NumberSpread {
+    /// Counts one finite number.
+    pub fn add(&mut self, value: f64) {
+        self.merge(&Self { count: 1, sum: value, min: value, max: value });
+    }
+}
+
+impl Summary for NumberSpread {
+    fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+}
+
+/// The duration in microseconds, rounded to the nearest one: cut off, a mean would lie half a microsecond low.
+#[inline]
+#[must_use]
+pub fn micros(value: Duration) -> u64 {
+    value.as_secs().saturating_mul(1_000_000).saturating_add(u64::from((value.subsec_nanos() + 500) / 1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_rounded_to_the_nearest_microsecond() {
+        assert_eq!(micros(Duration::from_nanos(1_499)), 1);
+        assert_eq!(micros(Duration::from_nanos(1_500)), 2);
+        assert_eq!(micros(Duration::from_nanos(3_999_999_999)), 4_000_000);
+        assert_eq!(micros(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_trend_keeps_sum_and_extremes_exact() {
+        let mut trend = Trend::<Spread>::default();
+        for nanos in [1_234_567, 1_001, 9_999_999_999] {
+            trend.add(Duration::from_nanos(nanos));
+        }
+        let spread = Spread {
+            count: 3,
+            sum: Duration::from_nanos(1_234_567 + 1_001 + 9_999_999_999),
+            min: Duration::from_nanos(1_001),
+            max: Duration::from_nanos(9_999_999_999),
+        };
+        assert_eq!(trend.spread, spread);
+        let counts = trend.take();
+        assert_eq!((counts.spread, counts.counts.count()), (spread, 3));
+        assert_eq!(trend, Trend::default());
+    }
+
+    #[test]
+    fn numbers_outside_the_range_are_clamped_but_summed_as_they_are() {
+        let mut trend = Trend::<NumberSpread>::default();
+        for value in [-1.0, 0.5, 1e12] {
+            trend.add(value);
+        }
+        assert_eq!(trend.clamped, 2);
+        assert_eq!(trend.spread, NumberSpread { count: 3, sum: 1e12 - 0.5, min: -1.0, max: 1e12 });
+        assert_eq!(trend.histogram.value_at(0.5), 500_223);
+    }
+}

@@ -1,0 +1,273 @@
+//! Verdicts: how a threshold stands in a snapshot. Pure; what a threshold may say is `threshold`'s.
+
+use super::histogram::Histogram;
+use super::hop_counts::PHASES;
+use super::snapshot::{EntryView, MetricValue, Snapshot, ThresholdView, TrendView};
+use super::threshold::{Aggregate, Family, Threshold, show};
+
+impl Threshold {
+    /// Judges the threshold over the whole run so far.
+    #[must_use]
+    pub fn judge(&self, snapshot: &Snapshot) -> ThresholdView {
+        let actual = self.actual(snapshot);
+        ThresholdView {
+            metric: self.plan.metric.clone(),
+            condition: self.plan.condition.clone(),
+            actual: actual.map_or_else(|| "no data".to_owned(), |value| show(value, self.family.unit(self.aggregate))),
+            passed: actual.map_or(self.passes_without_data, |value| self.operator.holds(value, self.limit)),
+        }
+    }
+
+    /// The metric's value in its unit; `None` without data.
+    fn actual(&self, snapshot: &Snapshot) -> Option<f64> {
+        let per_second = |count: f64| (!snapshot.elapsed.is_zero()).then(|| count / snapshot.elapsed.as_secs_f64());
+        let counted = |count: f64| if self.aggregate == Aggregate::Rate { per_second(count) } else { Some(count) };
+        match self.family {
+            Family::Duration => self.durations(snapshot),
+            Family::Phase => self.phase(snapshot),
+            Family::Times => self.of_trend(match self.metric.as_str() {
+                "iteration_duration" => &snapshot.iterations,
+                "generator_lag" => &snapshot.health.lag,
+                _ => &snapshot.since_due,
+            }),
+            Family::Groups => self.groups(snapshot),
+            Family::Requests => counted(self.hops(snapshot, |entry| entry.requests)? as f64),
+            Family::Bytes if self.metric == "data_sent" => counted(self.hops(snapshot, |entry| entry.bytes_out)? as f64),
+            Family::Bytes => counted(self.hops(snapshot, |entry| entry.bytes_in)? as f64),
+            Family::Failed => {
+                let requests = self.hops(snapshot, |entry| entry.requests)?;
+                self.share(self.hops(snapshot, |entry| entry.failures)?, requests)
+            }
+            Family::Count if self.metric == "iterations" => counted(snapshot.iterations.count as f64),
+            Family::Count => counted(snapshot.iterations_dropped as f64),
+            Family::Checks => {
+                let checks = snapshot.checks.iter().filter(|check| self.selects(&[("check", &check.name)]));
+                let (passes, fails) = checks.fold((0, 0), |(passes, fails), check| (passes + check.passes, fails + check.fails));
+                if self.aggregate == Aggregate::Count && passes + fails > 0 {
+                    return Some((passes + fails) as f64);
+                }
+                self.share(passes, passes + fails)
+            }
+            Family::Users => {
+                let users = snapshot.history.iter().map(|point| point.users).chain([snapshot.users]);
+                let value = match self.aggregate {
+                    Aggregate::Min => users.min(),
+                    Aggregate::Max => users.max(),
+                    _ => Some(snapshot.users),
+                };
+                value.map(|users| users as f64)
+            }
+            Family::Own(_) => self.own(snapshot),
+        }
+    }
+
+    fn durations(&self, snapshot: &Snapshot) -> Option<f64> {
+        let mut selected = self.entries(snapshot).filter(|entry| entry.requests > 0);
+        let mut merged = selected.next()?.clone();
+        for entry in selected {
+            merged.histogram.merge(&entry.histogram);
+            merged.requests += entry.requests;
+            merged.duration_sum += entry.duration_sum;
+            merged.min = merged.min.min(entry.min);
+            merged.max = merged.max.max(entry.max);
+        }
+        Some(match self.aggregate {
+            Aggregate::Percentile(quantile) => merged.percentile(quantile).as_secs_f64(),
+            Aggregate::Avg => merged.avg().as_secs_f64(),
+            Aggregate::Min => merged.min.as_secs_f64(),
+            Aggregate::Max => merged.max.as_secs_f64(),
+            _ => merged.requests as f64,
+        })
+    }
+
+    fn phase(&self, snapshot: &Snapshot) -> Option<f64> {
+        let place = PHASES.iter().position(|phase| *phase == self.metric)?;
+        if self.selector.is_empty() {
+            return self.of_trend(snapshot.phases.get(place)?);
+        }
+        let phases = self.entries(snapshot).filter_map(|entry| entry.phases.get(place)).filter(|phase| phase.count > 0);
+        let merged = phases.fold(TrendView::default(), |merged, phase| {
+            let part = TrendView {
+                count: phase.count,
+                sum: phase.sum.as_secs_f64(),
+                min: phase.min.as_secs_f64(),
+                max: phase.max.as_secs_f64(),
+                ..TrendView::default()
+            };
+            merge_trends(merged, &part)
+        });
+        self.of_trend(&merged)
+    }
+
+    fn groups(&self, snapshot: &Snapshot) -> Option<f64> {
+        let groups = snapshot.groups.iter().filter(|group| self.selects(&[("group", &group.name)]));
+        self.of_trend(&groups.fold(TrendView::default(), merge_trends))
+    }
+
+    fn own(&self, snapshot: &Snapshot) -> Option<f64> {
+        let metric = snapshot.metrics.iter().find(|metric| *metric.name == *self.metric)?;
+        match &metric.value {
+            MetricValue::Counter(sum) if self.aggregate == Aggregate::Rate => {
+                (!snapshot.elapsed.is_zero()).then(|| sum / snapshot.elapsed.as_secs_f64())
+            }
+            MetricValue::Counter(sum) => Some(*sum),
+            MetricValue::Gauge { last, min, max } => Some(match self.aggregate {
+                Aggregate::Min => *min,
+                Aggregate::Max => *max,
+                _ => *last,
+            }),
+            MetricValue::Rate { total, .. } if self.aggregate == Aggregate::Count => Some(*total as f64),
+            MetricValue::Rate { passes, total } => self.share(*passes, *total),
+            MetricValue::Trend(trend) => self.of_trend(trend),
+        }
+    }
+
+    /// One aggregate of a distribution, in seconds or plain numbers.
+    fn of_trend(&self, trend: &TrendView) -> Option<f64> {
+        if trend.count == 0 {
+            return None;
+        }
+        Some(match self.aggregate {
+            Aggregate::Percentile(quantile) => (trend.histogram.value_at(quantile) as f64 / 1e6).clamp(trend.min, trend.max),
+            Aggregate::Avg => trend.sum / trend.count as f64,
+            Aggregate::Min => trend.min,
+            Aggregate::Max => trend.max,
+            _ => trend.count as f64,
+        })
+    }
+
+    /// `part` of `whole`, or the part itself where the count is asked for; `None` of nothing.
+    fn share(&self, part: u64, whole: u64) -> Option<f64> {
+        match self.aggregate {
+            _ if whole == 0 => None,
+            Aggregate::Count => Some(part as f64),
+            _ => Some(part as f64 / whole as f64),
+        }
+    }
+
+    /// A sum over the selected entries; `None` where they have no hop at all.
+    fn hops(&self, snapshot: &Snapshot, of: impl Fn(&EntryView) -> u64) -> Option<u64> {
+        let mut selected = self.entries(snapshot).filter(|entry| entry.requests > 0).peekable();
+        selected.peek()?;
+        Some(selected.map(of).sum())
+    }
+
+    fn entries<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a EntryView> {
+        let (total, entries) = if self.selector.is_empty() { (Some(&snapshot.total), &[][..]) } else { (None, &snapshot.entries[..]) };
+        total.into_iter().chain(entries.iter().filter(|entry| self.selects(&[("name", &entry.name), ("method", &entry.method)])))
+    }
+
+    fn selects(&self, labels: &[(&str, &str)]) -> bool {
+        self.selector.iter().all(|(key, wanted)| labels.iter().any(|(label, value)| label == key && value == wanted))
+    }
+}
+
+fn merge_trends(mut merged: TrendView, part: &TrendView) -> TrendView {
+    if part.count == 0 {
+        return merged;
+    }
+    if merged.count == 0 {
+        return part.clone();
+    }
+    merged.min = merged.min.min(part.min);
+    merged.max = merged.max.max(part.max);
+    merged.count += part.count;
+    merged.sum += part.sum;
+    Histogram::merge(&mut merged.histogram, &part.histogram);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::recorder::{Limits, MetricKind, Recorder};
+    use super::super::sample::{Answer, FailureKind, Phases, Sample};
+    use super::super::table::{SnapshotContext, Table};
+    use super::*;
+    use crate::plan::ThresholdPlan;
+
+    /// 10 s with 100 hops of 1..=100 ms on `GET /cart`, one failed of kind `timeout` and one of kind `local` on `POST /cart`.
+    fn snapshot() -> Snapshot {
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/cart");
+        for millis in 1..=100 {
+            let duration = Duration::from_millis(millis);
+            let phases = Phases { waiting: Some(duration / 2), ..Phases::default() };
+            recorder.record(
+                entry,
+                &Sample { duration, phases, answer: Answer::Answered, status: 200, bytes_in: 1_000, ..Sample::default() },
+                None,
+            );
+        }
+        let entry = recorder.entry("POST", "/cart");
+        for kind in [FailureKind::Timeout, FailureKind::Local] {
+            recorder.record(entry, &Sample { duration: Duration::from_secs(2), failure: Some(kind), ..Sample::default() }, None);
+        }
+        for passed in [true, true, true, false] {
+            recorder.check("has a price", passed);
+        }
+        recorder.group("checkout", Duration::from_millis(30));
+        recorder.iteration(Duration::from_secs(1), false);
+        for (name, kind, value) in
+            [("price", MetricKind::Trend, 12.5), ("sold", MetricKind::Counter, 30.0), ("depth", MetricKind::Gauge, 4.0)]
+        {
+            let metric = recorder.declare(name, kind).unwrap();
+            recorder.metric(metric, value);
+        }
+        let mut table = Table::new(Limits::default());
+        table.merge(&recorder.take(0));
+        table.note_second(0, 7, false);
+        table.snapshot(SnapshotContext { elapsed: Duration::from_secs(10), users: 5, ..SnapshotContext::default() })
+    }
+
+    fn judged(snapshot: &Snapshot, metric: &str, condition: &str) -> (String, bool) {
+        let own = [("price", MetricKind::Trend), ("sold", MetricKind::Counter), ("depth", MetricKind::Gauge)];
+        let own = own.map(|(name, kind)| (name.to_owned(), kind));
+        let plan = ThresholdPlan { metric: metric.to_owned(), condition: condition.to_owned() };
+        let view = Threshold::parse(&plan, &own).unwrap().judge(snapshot);
+        (view.actual, view.passed)
+    }
+
+    #[test]
+    fn every_metric_is_judged_by_its_own_numbers() {
+        let snapshot = snapshot();
+        for (metric, condition, actual, passed) in [
+            ("http_req_duration", "max < 2s", "2.00s", false),
+            ("http_req_duration", "max <= 2s", "2.00s", true),
+            ("http_req_duration{name:/cart,method:GET}", "p(95) < 96ms", "95.04ms", true),
+            ("http_req_duration{name:/cart,method:GET}", "avg == 50.5ms", "50.50ms", true),
+            ("http_req_duration{name:/cart}", "count == 102", "102", true),
+            ("http_req_waiting", "max < 51ms", "50.00ms", true),
+            ("http_req_waiting{method:GET}", "min > 1ms", "500us", false),
+            ("http_req_failed", "rate < 1%", "0.98%", true),
+            ("http_req_failed{method:POST}", "rate < 1%", "50.00%", false),
+            ("http_req_failed", "count < 2", "1", true),
+            ("http_reqs", "rate > 10", "10.200", true),
+            ("data_received", "count < 1MB", "100.0kB", true),
+            ("checks", "rate > 80%", "75.00%", false),
+            ("checks{check:has a price}", "rate >= 75%", "75.00%", true),
+            ("group_duration{group:checkout}", "avg < 31ms", "30.00ms", true),
+            ("iterations", "count > 0", "1", true),
+            ("dropped_iterations", "count == 0", "0", true),
+            ("users", "max == 7", "7", true),
+            ("users", "value == 5", "5", true),
+            ("price", "med < 13", "12.500", true),
+            ("sold", "rate == 3", "3", true),
+            ("depth", "value > 4", "4", false),
+        ] {
+            assert_eq!(judged(&snapshot, metric, condition), (actual.to_owned(), passed), "{metric} {condition}");
+        }
+    }
+
+    #[test]
+    fn without_data_a_threshold_fails_unless_it_says_otherwise() {
+        let snapshot = Snapshot { elapsed: Duration::from_secs(1), ..Snapshot::default() };
+        for metric in ["http_req_duration", "http_req_duration{name:/x}", "http_req_tls_handshaking", "group_duration", "price"] {
+            assert_eq!(judged(&snapshot, metric, "count < 5"), ("no data".to_owned(), false), "{metric}");
+            assert_eq!(judged(&snapshot, metric, "count < 5 or no data"), ("no data".to_owned(), true), "{metric}");
+        }
+        assert_eq!(judged(&snapshot, "http_req_failed", "rate < 1%"), ("no data".to_owned(), false));
+        assert_eq!(judged(&snapshot, "checks", "rate > 1%"), ("no data".to_owned(), false));
+    }
+}
