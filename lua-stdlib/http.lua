@@ -1,9 +1,9 @@
----@meta _
+---@meta http
 ---HTTP requests of one user. `local http = require "http"`
 ---
 ---Each user has its own connections and cookies, as a browser has. A request that gets no answer does not raise: `res.status` is 0 and `res.error`
 ---says why. What is wrong in the call itself raises at the caller's line.
----@class http
+---@class httplib
 local http = {}
 
 local native, engine = ...
@@ -104,6 +104,10 @@ local parts = { body = true, headers = true, cookies = true, url = true, proto =
 local more_values = setmetatable({}, { __mode = "k" })
 local header_methods = {}
 
+---All values of a name, in any case.
+---@param headers HttpHeaders
+---@param name string
+---@return string[]
 function header_methods.all(headers, name)
   name = lower(name)
   local values = more_values[headers] and more_values[headers][name]
@@ -118,9 +122,7 @@ local Headers = {
   end,
 }
 
-local Result = {}
-
-function Result.__index(res, key)
+local function look(res, key)
   local method = methods[key]
   if method then return method end
   if not parts[key] then return nil end
@@ -132,6 +134,8 @@ function Result.__index(res, key)
   rawset(res, key, value)
   return value
 end
+
+local Result = { __index = look }
 
 ---The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises: nil and why.
 ---@param path string?
@@ -205,7 +209,8 @@ end
 
 local GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS = 1, 2, 3, 4, 5, 6, 7
 
----@param url string  a path behind the host, or a whole URL
+---GET a URL: a path behind the host, or a whole one.
+---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
 function http.get(url, options)
@@ -214,6 +219,7 @@ function http.get(url, options)
   return res
 end
 
+---POST a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -223,6 +229,7 @@ function http.post(url, options)
   return res
 end
 
+---PUT a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -232,6 +239,7 @@ function http.put(url, options)
   return res
 end
 
+---PATCH a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -241,6 +249,7 @@ function http.patch(url, options)
   return res
 end
 
+---DELETE a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -250,6 +259,7 @@ function http.delete(url, options)
   return res
 end
 
+---HEAD a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -259,6 +269,7 @@ function http.head(url, options)
   return res
 end
 
+---OPTIONS a URL: a path behind the host, or a whole one.
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
@@ -297,8 +308,7 @@ function http.defaults(template)
   if not done then error("http.defaults: " .. mistake, 2) end
 end
 
----A client with its own settings and the verbs of `http`, called with a dot: `api.get("/x")`. It is a template: connections and cookies are each user's
----own, and it lies over the user's `http.defaults`. Make it once, at the top of the script.
+---The verbs of `http` with settings of their own; called with a dot.
 ---@class HttpClient
 ---@field get fun(url: string, options: HttpOptions?): HttpResult
 ---@field post fun(url: string, options: HttpOptions?): HttpResult
@@ -310,6 +320,8 @@ end
 ---@field request fun(method: string, url: string, options: HttpOptions?): HttpResult
 ---@field batch fun(requests: table): HttpResult[]
 
+---A client with its own settings and the verbs of `http`, called with a dot: `api.get("/x")`. It is a template: connections and cookies are each user's
+---own, and it lies over the user's `http.defaults`. Make it once, at the top of the script.
 ---@param template HttpTemplate
 ---@return HttpClient
 function http.client(template)
