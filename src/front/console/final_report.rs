@@ -197,12 +197,12 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
-        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: the script raised before any request".to_owned(),
+        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: users were dropped before any request".to_owned(),
         ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
         ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         ExitCode::Interrupted => "interrupted before any verdict".to_owned(),
         ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
-        ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
+        ExitCode::BadUse => "FAILED: the script raised before any request".to_owned(),
         ExitCode::Bug => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
     };
     let style = if exit_code == ExitCode::Passed { GREEN } else { RED };
