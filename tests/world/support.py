@@ -273,7 +273,7 @@ class Entry:
 
     @property
     def histogram(self):
-        """The durations in microseconds, in base64 of HdrHistogram's V2 encoding without compression."""
+        """The durations in microseconds, in base64 of HdrHistogram's compressed V2 encoding."""
         return self.row["histogram_us_v2_base64"]
 
 

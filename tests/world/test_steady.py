@@ -38,6 +38,10 @@ TEXTS = 'local kept = {} while true do kept[#kept + 1] = ("x"):rep(1e6) .. #kept
 #: What a VM may use (256 MiB) and what the process needs besides.
 MEMORY_MAX_MIB = 450
 
+#: Two lanes over one; the rest is what the target and this test take from the second core.
+LANES_GAIN = 1.7
+ROUNDS = 8
+
 BUSY = HEAD + """
 return function()
   local sum = 0
@@ -108,11 +112,15 @@ class Steady(unittest.TestCase):
     def test_two_lanes_do_twice_the_work_of_one(self):
         if len(support.cores()) < 2:
             self.skipTest("needs two cores")
-        rates = {}
-        for lanes in (1, 2):
-            _, report = self.load(BUSY, self.nginx.url, "-u", 8, "-r", 100, "-t", "4s", "--lanes", lanes)
-            rates[lanes] = report.total.row["requests_per_s"]
-        self.assertGreater(rates[2] / rates[1], 1.6, rates)
+        # Whatever else the machine does takes from a round and never adds to it, so the best rounds are compared.
+        best = {1: 0, 2: 0}
+        for _ in range(ROUNDS):
+            for lanes in best:
+                _, report = self.load(BUSY, self.nginx.url, "-u", 8, "-r", 100, "-t", "2s", "--lanes", lanes)
+                best[lanes] = max(best[lanes], report.total.row["requests_per_s"])
+            if best[2] > best[1] * LANES_GAIN:
+                return
+        self.fail(f"requests per second by lanes: {best}")
 
 
 if __name__ == "__main__":
