@@ -194,12 +194,15 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
-        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: no request could be made from this machine".to_owned(),
+        ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => {
+            "FAILED: no request could be made from this machine".to_owned()
+        }
+        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: users were dropped before any request".to_owned(),
         ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
         ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         ExitCode::Interrupted => "interrupted before any verdict".to_owned(),
         ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
-        ExitCode::BadUse if snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0 => {
+        ExitCode::BadUse if snapshot.iterations_raised + snapshot.start_failures > 0 => {
             "FAILED: the script raised, and made no request".to_owned()
         }
         ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
