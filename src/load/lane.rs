@@ -239,15 +239,23 @@ impl<L: LaneWorkload> Running<L> {
     }
 
     fn report_if_due(&mut self, elapsed: Duration) {
+        if self.second < elapsed.as_secs() {
+            // The report was due at the second's end: where it is late, the lane fell asleep in that second.
+            self.note_late_since(self.second + 1, elapsed);
+        }
         while self.second < elapsed.as_secs() {
             let report = self.report(false);
             self.second += 1;
             self.send(report);
             // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
             if self.second < elapsed.as_secs() {
-                self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(self.second)));
+                self.note_late_since(self.second, elapsed);
             }
         }
+    }
+
+    fn note_late_since(&self, second: u64, elapsed: Duration) {
+        self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(second)));
     }
 
     fn report(&mut self, is_finished: bool) -> LaneReport {

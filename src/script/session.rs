@@ -289,3 +289,16 @@ fn stream_of_start(iterations_done: u64) -> u64 {
 
 /// Users of one VM: mlua has room for 7,995 handles in one, and a smaller heap is collected in less time.
 pub(super) const USERS_OF_A_VM: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_life_begins_with_random_numbers_that_no_iteration_has_had() {
+        let first_of = |stream| Generator::new(7, 3, stream).bits();
+        let (begun, later) = (stream_of_start(0), stream_of_start(5));
+        assert_eq!(begun, 0);
+        assert!(first_of(later) != first_of(begun) && (1..=1_000).all(|iteration| first_of(later) != first_of(iteration)));
+    }
+}

@@ -130,7 +130,7 @@ pub struct EntryView {
     pub total_rps: f64,
     /// Failed hops per second over the whole run.
     pub total_fail_per_sec: f64,
-    /// Bytes on the wire.
+    /// Bytes on the wire, headers included; of TLS, what it carries.
     pub bytes_out: u64,
     /// Bytes on the wire.
     pub bytes_in: u64,
