@@ -115,12 +115,17 @@ struct Watch {
 /// The watchdog's thread.
 fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
     let pause = LOOK_EVERY.min(limit / 4);
+    let clock = ThreadClock::of(lane);
     let mut seen = (0, Instant::now());
+    let mut cpu_seen = clock.now();
     while !watch.is_closed.load(Ordering::Acquire) {
         std::thread::park_timeout(pause);
         let stretch = watch.stretch.load(Ordering::Acquire);
         if stretch.is_multiple_of(2) || stretch != seen.0 {
             seen = (stretch, Instant::now());
+            cpu_seen = clock.now();
+        } else if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {
+            // The machine, not the script, keeps the stretch from its end: a throttled cgroup, a crowded core.
         } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
             watch.condemned.store(stretch, Ordering::Release);
             // SAFETY: the lane's thread joins this one before it ends (`Watchdog::drop`), so the id is valid.
@@ -128,6 +133,31 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
             // A script that swallowed the error has a quarter of the limit until the next strike.
             seen.1 = Instant::now().checked_sub(limit - limit / 4).unwrap_or(seen.1);
         }
+    }
+}
+
+/// The processor time of another thread.
+struct ThreadClock(Option<libc::clockid_t>);
+
+impl ThreadClock {
+    fn of(thread: libc::pthread_t) -> Self {
+        let mut clock = 0;
+        // SAFETY: the thread is alive: it joins the caller before it ends. `clock` is writable for the whole call.
+        let is_known = unsafe { libc::pthread_getcpuclockid(thread, &raw mut clock) } == 0;
+        Self(is_known.then_some(clock))
+    }
+
+    fn used_since(&self, before: Option<Duration>) -> Option<Duration> {
+        Some(self.now()?.saturating_sub(before?))
+    }
+
+    /// What the thread has used since its begin; `None` where the system has no such clock.
+    fn now(&self) -> Option<Duration> {
+        let clock = self.0?;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is writable for the whole call.
+        let is_read = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+        is_read.then(|| Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0)))
     }
 }
 

@@ -65,11 +65,15 @@ pub enum Interrupt {
 /// The exit code of a run.
 ///
 /// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
-/// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target.
+/// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target. One in which the
+/// generator could make no request has failed: calling it passed would say that something was tested.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
-    let made_requests = snapshot.total.requests > 0;
+    // Requests that failed for want of the generator's own resources have tested nothing.
+    let made_requests = snapshot.total.judged() > 0;
     let script_failed = snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0;
+    let script_alone_ran = script_failed && snapshot.total.requests == 0;
+    let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.total.requests > 0);
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,
@@ -77,7 +81,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
     };
     if ending.had_bug {
         ExitCode::Bug
-    } else if ending.bad_use || (script_failed && !made_requests) {
+    } else if ending.bad_use || script_alone_ran {
         ExitCode::BadUse
     } else if ending.cluster_lost {
         ExitCode::ClusterLost
@@ -85,7 +89,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
         ExitCode::Interrupted
     } else if snapshot.thresholds.iter().any(|threshold| !threshold.passed) {
         ExitCode::ThresholdsFailed
-    } else if snapshot.thresholds.is_empty() && snapshot.total.failures > 0 {
+    } else if snapshot.thresholds.is_empty() && has_failed {
         ExitCode::RequestsFailed(exit_code_on_error)
     } else {
         ExitCode::Passed
@@ -95,6 +99,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::sample::FailureKind;
     use crate::stats::snapshot::{EntryView, ThresholdView};
 
     fn snapshot(requests: u64, failures: u64, thresholds: &[bool]) -> Snapshot {
@@ -150,5 +155,15 @@ mod tests {
         let raised = Snapshot { iterations_raised: 3, ..Snapshot::default() };
         assert_eq!(verdict(&raised, Ending::default(), 1).code(), 2);
         assert_eq!(verdict(&Snapshot::default(), Ending::default(), 1).code(), 0);
+    }
+
+    #[test]
+    fn local_failures_are_not_held_against_the_target_but_nothing_else_is_no_test() {
+        let of_local = |requests, local| {
+            let mut snapshot = snapshot(requests, 0, &[]);
+            snapshot.total.failures_by_kind = vec![(FailureKind::Local, local)];
+            verdict(&snapshot, Ending::default(), 1).code()
+        };
+        assert_eq!((of_local(10, 9), of_local(10, 10)), (0, 1));
     }
 }
