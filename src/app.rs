@@ -125,9 +125,9 @@ fn run_script(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
     let host = start.load_script()?;
     let prepared = prepare(settings, &host)?;
-    log::info!("{}", prepared.profile_words);
     let csv = settings.csv.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
     let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
+    log::info!("{}", prepared.profile_words);
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);

@@ -18,7 +18,8 @@
 local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
-local setmetatable, tonumber, tostring, type, load, xpcall = setmetatable, tonumber, tostring, type, load, xpcall
+local setmetatable, tonumber, tostring, type, load, xpcall =
+  setmetatable, tonumber, tostring, type, load, xpcall
 local gsub, rep = string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable

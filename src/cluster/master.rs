@@ -206,7 +206,9 @@ impl Run {
         let is_throttled = self.vitals.throttled().saturating_sub(throttled_before) >= NOTABLE_THROTTLING;
         for tally in &delta.tallies {
             self.table.merge(tally);
-            self.table.note_second(tally.second, delta.users, is_throttled);
+            if is_throttled {
+                self.table.note_throttled(tally.second);
+            }
         }
         self.users = delta.users;
         self.panics = delta.panics;

@@ -258,10 +258,12 @@ impl<L: LaneWorkload> Running<L> {
             && self.level == self.shape.users_at(elapsed)
             && self.shape.end().is_none()
             && self.shape.next_change(elapsed).is_none();
+        let users = self.users.count() as u64;
+        let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
         LaneReport {
             lane: self.lane.number,
-            tally: self.lane.recorder.borrow_mut().take(self.second),
-            users: self.users.count() as u64,
+            tally,
+            users,
             is_exhausted,
             is_finished,
             panics: self.panics,
@@ -321,22 +323,31 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, roster: &R
     }
 }
 
-/// Notes every 10 ms how late the lane's own timer is: what keeps it from being on time keeps users from being on time.
+/// Notes how late the lane's own timer is: what keeps it from being on time keeps users from being on time.
+///
+/// A stall that began just after a tick is missed by less than one interval. The ticks that fell into it count as well, each with
+/// its own lateness, so that percentiles tell how late any moment of the run was, and not only the few that came after stalls.
 async fn measure_lag(zero: Instant, recorder: Rc<RefCell<Recorder>>) {
     let mut due = zero;
     loop {
         due += LAG_INTERVAL;
         tokio::time::sleep_until(due.into()).await;
         let now = now();
-        recorder.borrow_mut().lag(now.saturating_duration_since(due));
-        // After a stall the schedule goes on from here: the missed ticks were one lateness, not many.
-        due = due.max(now - LAG_INTERVAL);
+        let mut recorder = recorder.borrow_mut();
+        recorder.lag(now.saturating_duration_since(due));
+        // A machine that slept for hours had one lateness, not millions.
+        due = due.max(now.checked_sub(LONGEST_STALL).unwrap_or(due));
+        while now.saturating_duration_since(due) > LAG_INTERVAL {
+            due += LAG_INTERVAL;
+            recorder.lag(now.saturating_duration_since(due));
+        }
     }
 }
 
 const STARTS_IN_A_TURN: u32 = 64;
 const UNSENT_REPORTS: usize = 60;
-const LAG_INTERVAL: Duration = Duration::from_millis(10);
+const LAG_INTERVAL: Duration = Duration::from_millis(1);
+const LONGEST_STALL: Duration = Duration::from_secs(10);
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -24,10 +24,13 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
         return 0;
     }
     let mut iterations = 0;
+    let mut began = now();
     while !control.is_draining() {
-        let began = now();
         let step = user.iterate().await;
-        let length = now().saturating_duration_since(began);
+        let ended = now();
+        let length = ended.saturating_duration_since(began);
+        // Without a rest between them, an iteration begins where the last one ends: the clock is read once.
+        began = ended;
         recorder.borrow_mut().iteration(length, step.raised);
         iterations += 1;
         if step.ended {
@@ -43,9 +46,11 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
         };
         if idle > Duration::ZERO {
             user.rest(idle);
-            control.sleep_until(now() + idle).await;
+            control.sleep_until(ended + idle).await;
+            began = now();
         } else if !step.yielded {
             tokio::task::yield_now().await;
+            began = now();
         }
     }
     user.on_stop().await;

@@ -59,6 +59,8 @@ impl Series {
                 point.requests += requests;
                 point.failures += failures;
                 point.unsound |= is_unsound;
+                // A longer point has the users of its last second.
+                point.users += if step == 1 { tally.users } else { 0 };
             }
             return;
         }
@@ -66,6 +68,7 @@ impl Series {
         second.requests += requests;
         second.failures += failures;
         second.is_unsound |= is_unsound;
+        second.users = Some(second.users.unwrap_or(0) + tally.users);
         second.lag_max = second.lag_max.max(lag_max);
         for (counts, number) in tally.entries.values().zip(number_of) {
             second.histogram.merge_sparse(&counts.durations.counts);
@@ -76,12 +79,10 @@ impl Series {
         }
     }
 
-    /// Notes how many users run at the end of a second, and whether the generator was kept from running in it.
-    pub fn note(&mut self, second: u64, users: u64, is_throttled: bool) {
+    /// Notes that the generator was kept from running in a second.
+    pub fn note_throttled(&mut self, second: u64) {
         if (self.first_recent..=LAST_SECOND).contains(&second) {
-            let second = self.second_mut(second);
-            second.users = Some(users);
-            second.is_unsound |= is_throttled;
+            self.second_mut(second).is_unsound = true;
         }
     }
 
@@ -181,7 +182,7 @@ impl Series {
 struct Second {
     requests: u64,
     failures: u64,
-    /// `None` until noted.
+    /// `None` until a tally came.
     users: Option<u64>,
     histogram: Histogram,
     /// The longest of its durations; exact.
@@ -335,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn the_users_of_a_second_are_those_of_all_lanes_in_whatever_order_they_report() {
+        let mut series = Series::default();
+        for (second, users) in [(0, 3), (1, 3), (0, 2), (2, 0), (1, 2), (2, 1)] {
+            series.add(&Tally { second, users, ..Tally::default() }, &[]);
+        }
+        assert_eq!(series.history(Duration::from_secs(3)).iter().map(|point| point.users).collect::<Vec<_>>(), [5, 5, 1]);
+        let mut merged = Tally { second: 4, users: 2, ..Tally::default() };
+        merged.merge(Tally { second: 4, users: 1, ..Tally::default() });
+        merged.merge(Tally { second: 3, users: 7, ..Tally::default() });
+        assert_eq!((merged.second, merged.users), (4, 3));
+    }
+
+    #[test]
     fn lag_and_local_failures_and_throttling_make_a_second_unsound() {
         let mut series = Series::default();
         let mut recorder = Recorder::new(Limits::default());
@@ -346,8 +360,9 @@ mod tests {
         series.add(&recorder.take(1), &[]);
         recorder.record(entry, &Sample { failure: Some(FailureKind::Local), ..Sample::default() }, None);
         series.add(&recorder.take(2), &[0]);
-        series.note(3, 8, true);
-        series.note(4, 9, false);
+        series.add(&Tally { second: 3, users: 8, ..Tally::default() }, &[]);
+        series.note_throttled(3);
+        series.add(&Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
         assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
         assert_eq!(series.current(Duration::from_secs(5), true).lag_max, LAG_LIMIT + Duration::from_nanos(1));

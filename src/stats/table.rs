@@ -89,9 +89,9 @@ impl Table {
         }
     }
 
-    /// Notes how many users run at the end of a second of the run's clock, and whether the generator was kept from running in it.
-    pub fn note_second(&mut self, second: u64, users: u64, is_throttled: bool) {
-        self.series.note(second, users, is_throttled);
+    /// Notes that the generator was kept from running in a second of the run's clock.
+    pub fn note_throttled(&mut self, second: u64) {
+        self.series.note_throttled(second);
     }
 
     /// Adds a text that a reader of the numbers must know, once; the number of texts is bounded.

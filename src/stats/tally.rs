@@ -3,6 +3,7 @@
 //! It is what leaves a lane's thread and what a worker sends: only what changed is in it. Everything is readable, so that a
 //! codec elsewhere can write it down.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::hop_counts::HopCounts;
@@ -16,6 +17,8 @@ use super::trend::{Spread, TrendCounts};
 pub struct Tally {
     /// The second of the run's clock in which all of this was counted, 0-based.
     pub second: u64,
+    /// Users alive at the second's end.
+    pub users: u64,
     /// Hops by entry.
     pub entries: NameMap<EntryName, EntryCounts>,
     /// Failed hops by entry, kind and message.
@@ -47,6 +50,11 @@ impl Tally {
     ///
     /// Tallies of different seconds can be merged where memory must stay bounded; all of it then belongs to the later second.
     pub fn merge(&mut self, other: Self) {
+        self.users = match self.second.cmp(&other.second) {
+            Ordering::Equal => self.users + other.users,
+            Ordering::Less => other.users,
+            Ordering::Greater => self.users,
+        };
         self.second = self.second.max(other.second);
         for (name, counts) in other.entries {
             self.entries.entry(name).or_default().merge(&counts);

@@ -190,8 +190,12 @@ fn crate_names(tokens: TokenStream, named: &mut Vec<(String, usize)>) {
 /// Whether the name at `at` stands behind `x::` or `X<T>::`. A `::` behind anything else begins a path.
 fn continues_a_path(tokens: &[TokenTree], at: usize) -> bool {
     let before = at.checked_sub(3).and_then(|at| tokens.get(at));
-    follows_colons(tokens, at) && matches!(before, Some(TokenTree::Ident(_)))
-        || matches!(before, Some(TokenTree::Punct(end)) if end.as_char() == '>')
+    let goes_on = match before {
+        Some(TokenTree::Ident(_)) => true,
+        Some(TokenTree::Punct(end)) => end.as_char() == '>',
+        _ => false,
+    };
+    follows_colons(tokens, at) && goes_on
 }
 
 /// Names of modules that a file declares (`mod http`) or takes from inside the house (`use crate::protocol::http`).

@@ -51,6 +51,7 @@ fn a_crate_away_from_home_is_found() {
     assert_eq!(home_lines("src/load/lane.rs", "use mlua;"), [1]);
     assert_eq!(home_lines("src/load/lane.rs", "fn f(lua: ::mlua::Lua) { }"), [1]);
     assert_eq!(home_lines("src/load/lane.rs", "fn f(lua: &mlua::Lua) { }"), [1]);
+    assert_eq!(home_lines("src/load/lane.rs", "fn f() -> &mut mlua::Lua { }"), [1]);
     assert_eq!(home_lines("src/stats/table.rs", "\nuse hdr::Histogram;"), [2]);
     assert_eq!(home_lines("src/scripted.rs", "use mlua::Lua;"), [1]);
 }

@@ -26,6 +26,9 @@ KINDS = {
     "/bad-status": {"protocol"},
     "/bad-length": {"protocol"},
     "/bad-chunk": {"protocol"},
+    "/endless": {"too_large"},
+    "/endless-chunks": {"too_large"},
+    "/endless-head": {"protocol"},
 }
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -46,6 +49,13 @@ CLOSED_AFTER = {
 STALLED_AFTER = {
     "/stall": b"HTTP/1.1 200 OK\r\ncontent-le",
     "/stall-body": b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+}
+
+#: Path: the bytes before an end that never comes, and what comes over and over.
+ENDLESS = {
+    "/endless": (b"HTTP/1.1 200 OK\r\n\r\n", b"m" * 16384),
+    "/endless-chunks": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1000\r\n" + b"m" * 4096 + b"\r\n"),
+    "/endless-head": (b"HTTP/1.1 200 OK\r\n", b"x-again: and again\r\n" * 100),
 }
 
 STALL_SECONDS = 3
@@ -101,6 +111,11 @@ class Nasty:
             stream.sendall(STALLED_AFTER[path])
             time.sleep(STALL_SECONDS)
             return False
+        if path in ENDLESS:
+            head, part = ENDLESS[path]
+            stream.sendall(head)
+            while True:  # Until the client goes, or takes no more for the time of the socket.
+                stream.sendall(part)
         if path == "/rst":
             # Closing with a linger of zero sends RST instead of FIN.
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

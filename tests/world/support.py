@@ -65,6 +65,11 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def foreign_environment():
+    """The environment without settings of the program: a test sees those that it gives itself."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LUNAMOTH_", "LOCUST_"))}
+
+
 def prepare(pins):
     """What a child does before it becomes the program: its cores, and as many descriptors as it may have."""
 
@@ -82,6 +87,7 @@ class Done:
     def __init__(self, code, stdout, stderr, usage, wall):
         self.code, self.stdout, self.stderr, self.wall = code, stdout, stderr, wall
         self.user, self.system = usage.ru_utime, usage.ru_stime
+        self.resident_max_mib = usage.ru_maxrss / 1024
 
     def said(self):
         return f"exit code {self.code}\n--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-4000:]}"
@@ -100,7 +106,7 @@ class Running:
             stdout=self.files[0],
             stderr=self.files[1],
             preexec_fn=prepare(pins),
-            env={**os.environ, **(env or {})},
+            env={**foreign_environment(), **(env or {})},
             cwd=cwd or ROOT,
         )
         self.timed_out = False
@@ -121,15 +127,19 @@ class Running:
                 return int(line.split()[1])
         raise RuntimeError(f"`{self.command[0]}` has ended")
 
+    @staticmethod
+    def read(file):
+        with file:
+            file.seek(0)
+            return file.read().decode(errors="replace")
+
     def wait(self):
         # wait4 gives the usage of this child alone, not of all that ever ran.
         _, status, usage = os.wait4(self.process.pid, 0)
         self.timer.cancel()
         self.process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - self.start
-        for file in self.files:
-            file.seek(0)
-        out, err = (file.read().decode(errors="replace") for file in self.files)
+        out, err = (self.read(file) for file in self.files)
         done = Done(self.process.returncode, out, err, usage, wall)
         if self.timed_out:
             raise AssertionError(f"`{' '.join(self.command)}` did not end by itself\n{done.said()}")
@@ -141,16 +151,22 @@ def run(command, deadline=60, **options):
 
 
 class Nginx:
-    """nginx with one worker on a free port and a folder of its own: a target that this project did not write."""
+    """nginx with one worker on a free port and a folder of its own: a target that this project did not write.
 
-    def __init__(self, access_log, pins=None):
+    `more` is further configuration of the kind that stands inside `http { }`; paths in it are relative to the folder.
+    """
+
+    def __init__(self, access_log, pins=None, more="", files=None):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.more = more
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lunamoth-nginx-"))
         self.log = self.folder / "access.log"
         (self.folder / "html").mkdir()
         (self.folder / "html" / "small.json").write_bytes(SMALL)
         (self.folder / "html" / "slow.bin").write_bytes(b"m" * 60_000)
+        for name, content in (files or {}).items():
+            (self.folder / name).write_bytes(content)
         # A worker drops root's rights and must still be able to read the folder.
         self.folder.chmod(0o755)
         (self.folder / "nginx.conf").write_text(self.config(access_log))
@@ -177,7 +193,7 @@ class Nginx:
             pid nginx.pid;
             events {{ worker_connections 40000; }}
             http {{
-                log_format one '$status $request_method $request_uri';
+                log_format one '$server_protocol $status $request_method $request_uri';
                 {log}
                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
@@ -192,6 +208,7 @@ class Nginx:
                     location = /status {{ stub_status; access_log off; }}
                     location = /slow.bin {{ limit_rate 40k; }}
                 }}
+                {self.more}
             }}
         """
 
@@ -252,13 +269,12 @@ class Entry:
 
     def millis(self, key):
         """`min`, `max`, `avg`, or a percentile such as `p99.9`, in milliseconds."""
-        duration = self.row["duration"]
-        return duration["percentiles_ms"][key[1:]] if key.startswith("p") else duration[f"{key}_ms"]
+        return self.row[f"{key}_ms"]
 
     @property
     def histogram(self):
-        """The durations in microseconds, in base64 of HdrHistogram's V2 encoding without compression."""
-        return self.row["duration"]["histogram_us_v2_base64"]
+        """The durations in microseconds, in base64 of HdrHistogram's compressed V2 encoding."""
+        return self.row["histogram_us_v2_base64"]
 
 
 class Report:
@@ -268,6 +284,8 @@ class Report:
         self.whole = json.loads(pathlib.Path(path).read_text())
         self.total = Entry(self.whole["total"])
         self.entries = {row["name"]: Entry(row) for row in self.whole["entries"]}
+        self.lag_max_ms = self.whole["generator"]["lag"]["max_ms"]
+        self.exceptions = {row["message"]: row["count"] for row in self.whole["exceptions"]}
 
 
 def script(folder, name, text):

@@ -33,10 +33,10 @@ class EachWrongHasItsKind(unittest.TestCase):
         self.target = nasty.Nasty()
         self.addCleanup(self.target.close)
 
-    def load(self, text, seconds):
+    def load(self, text, seconds, *options):
         report = self.folder / "report.json"
         command = [support.program(), "run", support.script(self.folder, "nasty.lua", text), "-H", f"http://127.0.0.1:{self.target.port}"]
-        done = support.run([*command, "-u", 8, "-r", 8, "-t", f"{seconds}s", "--headless", "--json", report], deadline=60)
+        done = support.run([*command, "-u", 8, "-r", 8, "-t", f"{seconds}s", "--headless", "--json", report, *options], deadline=60)
         found = support.Report(report)
         served = sum(self.target.served.values())
         self.assertLessEqual(found.total.answered, served, done.said())
@@ -44,7 +44,7 @@ class EachWrongHasItsKind(unittest.TestCase):
         return done, found
 
     def test_each_wrong_lands_in_its_own_kind(self):
-        done, found = self.load(SCRIPT % ", ".join(f'"{path}"' for path in nasty.KINDS), 8)
+        done, found = self.load(SCRIPT % ", ".join(f'"{path}"' for path in nasty.KINDS), 8, "--body-limit", "2MiB")
         self.assertEqual(done.code, 1, done.said())
         for path, kinds in nasty.KINDS.items():
             with self.subTest(path):

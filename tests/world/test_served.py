@@ -90,6 +90,17 @@ class ServedIsReported(unittest.TestCase):
         # Some users are in the middle of the slow body when the stop comes: that is what the test is for.
         self.assertGreater(total.kinds.get("cut", 0), 0, done.said())
 
+    def test_a_second_ctrl_c_cuts_users_that_will_not_end(self):
+        running = self.start(SLOW, "-u", "30", "-r", "30", "-t", "50s", "--stop-timeout", "40s")
+        time.sleep(2.5)
+        running.signal(signal.SIGINT)
+        time.sleep(0.3)
+        running.signal(signal.SIGINT)
+        done = running.wait()
+        self.assertLess(done.wall, 10, done.said())
+        total, _ = self.agree(done, {130})
+        self.assertGreater(total.kinds.get("cut", 0), 0, done.said())
+
     def test_every_entry_agrees_with_its_path(self):
         done = self.start(SLOW, "-u", "10", "-r", "10", "-t", "4s").wait()
         total, lines = self.agree(done, {1})
@@ -104,24 +115,48 @@ class ServedIsReported(unittest.TestCase):
 class TheDemoTargetCounts(unittest.TestCase):
     """The same against the built-in shop by itself, whose `/count` is another's counter."""
 
-    def test_the_shop_served_what_was_reported(self):
+    def setUp(self):
         port = support.free_port()
-        url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.report = self.folder / "report.json"
         target = support.Running([support.program(), "target", "--bind", f"127.0.0.1:{port}"], deadline=60)
-        try:
-            support.await_url(f"{url}/count")
-            with tempfile.TemporaryDirectory() as folder:
-                report = pathlib.Path(folder) / "report.json"
-                path = support.script(folder, "shop.lua", 'local http = require "http"\nreturn function() http.get("/products/7") end\n')
-                command = [support.program(), "run", path, "-H", url, "-u", "20", "-r", "20", "-t", "2s", "--headless", "--json", report]
-                done = support.run(command, deadline=60)
-                self.assertEqual(done.code, 0, done.said())
-                count = json.loads(support.fetch(f"{url}/count"))
-                self.assertEqual(support.Report(report).total.requests, count["total"])
-                self.assertEqual(count["paths"], {"/products/:n": count["total"]})
-        finally:
-            target.signal(signal.SIGINT)
-            self.assertEqual(target.wait().code, 0)
+        self.addCleanup(lambda: self.assertEqual(target.wait().code, 0))
+        self.addCleanup(target.signal, signal.SIGINT)
+        support.await_url(f"{self.url}/count")
+
+    def load(self, path, *options):
+        script = support.script(self.folder, "shop.lua", f'local http = require "http"\nreturn function() http.get("{path}") end\n')
+        command = [support.program(), "run", script, "-H", self.url, "--headless", "--json", self.report, *options]
+        return support.Running(command, deadline=60)
+
+    def count(self):
+        return json.loads(support.fetch(f"{self.url}/count"))
+
+    def test_the_shop_served_what_was_reported(self):
+        done = self.load("/products/7", "-u", "20", "-r", "20", "-t", "2s").wait()
+        self.assertEqual(done.code, 0, done.said())
+        count = self.count()
+        self.assertEqual(support.Report(self.report).total.requests, count["total"])
+        self.assertEqual(count["paths"], {"/products/:n": count["total"]})
+
+    def test_requests_in_flight_at_the_stop_are_waited_for_within_the_stop_timeout(self):
+        running = self.load("/delay/1500", "-u", "10", "-r", "100", "-t", "50s", "--stop-timeout", "5s")
+        time.sleep(1)
+        running.signal(signal.SIGTERM)
+        done = running.wait()
+        self.assertEqual(done.code, 0, done.said())
+        self.assertLess(done.wall, 4, done.said())
+        total = support.Report(self.report).total
+        self.assertEqual((total.requests, total.failures, total.unanswered), (10, 0, 0))
+        self.assertEqual(self.count()["total"], 10)
+
+    def test_requests_in_flight_past_the_stop_timeout_are_counted_as_cut(self):
+        done = self.load("/delay/5000", "-u", "10", "-r", "100", "-t", "1s", "--stop-timeout", "300ms").wait()
+        self.assertEqual(done.code, 1, done.said())
+        self.assertLess(done.wall, 3.5, done.said())
+        total = support.Report(self.report).total
+        self.assertEqual((total.requests, total.kinds, total.unanswered, total.not_sent), (10, {"cut": 10}, 10, 0))
 
 
 if __name__ == "__main__":

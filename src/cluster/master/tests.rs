@@ -74,7 +74,7 @@ fn words(actions: &[Action]) -> Vec<String> {
 
 /// A delta of one second with `iterations` in it, counted by one user.
 fn delta(sequence: u64, second: u64, iterations: u64) -> Delta {
-    let mut tally = Tally { second, ..Tally::default() };
+    let mut tally = Tally { second, users: 1, ..Tally::default() };
     for _ in 0..iterations {
         tally.iterations.spread.add(Duration::from_millis(1));
     }

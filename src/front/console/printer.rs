@@ -1,5 +1,6 @@
 //! The printer: follows the snapshots of a run and prints them. What to print when is a pure answer; writing is `screen`'s.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::progress::progress;
 use super::screen::Screen;
 use super::table::table;
 use super::verdict::ExitCode;
-use crate::stats::snapshot::{RunState, Snapshot};
+use crate::stats::snapshot::{ExceptionView, RunState, Snapshot};
 
 /// Prints one run.
 #[derive(Debug, Clone)]
@@ -46,10 +47,14 @@ impl Printer {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
             let mut schedule = Schedule { next: printer.options.print_interval };
+            let mut told = HashSet::new();
             loop {
                 let snapshot = Arc::clone(&snapshots.borrow_and_update());
                 if snapshot.state == RunState::Stopped {
                     break;
+                }
+                for message in untold(&snapshot.exceptions, &mut told) {
+                    log::warn!("the script raised: {message} (more of the same is only counted)");
                 }
                 printer.on_snapshot(&snapshot, &mut schedule);
                 if runtime.block_on(snapshots.changed()).is_err() {
@@ -77,6 +82,17 @@ impl Printer {
     }
 }
 
+/// The exceptions that nobody has been told of. The final report has them all; a person who sees no request wants to know at once.
+fn untold(exceptions: &[ExceptionView], told: &mut HashSet<Arc<str>>) -> Vec<Arc<str>> {
+    let mut messages = Vec::new();
+    for exception in exceptions {
+        if told.len() < TOLD && told.insert(Arc::clone(&exception.message)) {
+            messages.push(Arc::clone(&exception.message));
+        }
+    }
+    messages
+}
+
 /// When the next table is due, on the run's clock.
 #[derive(Debug)]
 struct Schedule {
@@ -98,6 +114,9 @@ impl Schedule {
     }
 }
 
+/// Exceptions that are told while the run lasts.
+const TOLD: usize = 10;
+
 /// How often the master publishes.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -114,6 +133,15 @@ mod tests {
             .filter(|millis| schedule.is_due(Duration::from_millis(*millis), interval))
             .collect();
         assert_eq!(due, [1990, 3995, 9004, 10_001]);
+    }
+
+    #[test]
+    fn each_exception_is_told_once_and_only_the_first_ones() {
+        let raised = |number: usize| ExceptionView { message: format!("a.lua:{number}: no").into(), traceback: "".into(), count: 1 };
+        let mut told = HashSet::new();
+        assert_eq!(untold(&[raised(1)], &mut told).len(), 1);
+        assert_eq!(*untold(&[raised(1), raised(2)], &mut told), ["a.lua:2: no".into()]);
+        assert_eq!(untold(&(0..100).map(raised).collect::<Vec<_>>(), &mut told).len(), TOLD - 2);
     }
 
     #[test]

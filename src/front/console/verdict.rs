@@ -66,14 +66,13 @@ pub enum Interrupt {
 ///
 /// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
 /// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target. One in which the
-/// generator could make no request has failed: calling it passed would say that something was tested.
+/// generator could not make a single request has failed too: calling it passed would say that something was tested.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     // Requests that failed for want of the generator's own resources have tested nothing.
     let made_requests = snapshot.total.judged() > 0;
-    let script_failed = snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0;
-    let script_alone_ran = script_failed && snapshot.total.requests == 0;
-    let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.total.requests > 0);
+    let script_failed = snapshot.iterations_raised + snapshot.start_failures > 0;
+    let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.total.requests + snapshot.users_dropped > 0);
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,
@@ -81,7 +80,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
     };
     if ending.had_bug {
         ExitCode::Bug
-    } else if ending.bad_use || script_alone_ran {
+    } else if ending.bad_use || (script_failed && !made_requests) {
         ExitCode::BadUse
     } else if ending.cluster_lost {
         ExitCode::ClusterLost
@@ -151,9 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_whose_script_raised_before_any_request_has_not_passed() {
+    fn a_run_whose_script_raised_before_any_request_is_bad_use() {
         let raised = Snapshot { iterations_raised: 3, ..Snapshot::default() };
         assert_eq!(verdict(&raised, Ending::default(), 1).code(), 2);
+        let never_started = Snapshot { start_failures: 1, ..Snapshot::default() };
+        assert_eq!(verdict(&never_started, Ending::default(), 1).code(), 2);
+        let raised_later = Snapshot { iterations_raised: 3, ..snapshot(10, 0, &[]) };
+        assert_eq!(verdict(&raised_later, Ending::default(), 1).code(), 0);
+        let dropped = Snapshot { users_dropped: 1, ..Snapshot::default() };
+        assert_eq!(verdict(&dropped, Ending::default(), 1).code(), 1);
         assert_eq!(verdict(&Snapshot::default(), Ending::default(), 1).code(), 0);
     }
 

@@ -35,7 +35,11 @@ impl Connections {
         let begin = request.asked.unwrap_or_else(Instant::now);
         let deadline = begin.checked_add(request.timeout).unwrap_or_else(|| begin + FAR);
         let mut exchange = Exchange::default();
-        let _permit = self.pool.enter().await;
+        progress.began.set(Some(begin));
+        let Some(_permit) = self.pool.enter(deadline).await else {
+            fail(Failure::timeout(request.timeout), progress, begin, &mut exchange);
+            return exchange;
+        };
         // One more try is all that a stale connection gets.
         let mut is_retry = false;
         loop {

@@ -7,8 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use rustc_hash::FxHashMap;
 use tokio::sync::OnceCell;
 
@@ -127,17 +129,44 @@ struct Answer {
 fn make_resolver() -> Result<TokioResolver, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(FailureKind::Dns, format!("the system's DNS configuration cannot be used: {error}"));
-    let mut builder = TokioResolver::builder_tokio().map_err(|error| failed(&error))?;
+    build_resolver(TokioResolver::builder_tokio().map_err(|error| failed(&error))?).map_err(|error| failed(&error))
+}
+
+fn build_resolver(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
     let options = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     // Cached by us, with limits of our own.
     options.cache_size = 0;
-    builder.build().map_err(|error| failed(&error))
+    builder.build()
 }
 
 const TTL_MIN: Duration = Duration::from_secs(1);
 const TTL_MAX: Duration = Duration::from_secs(300);
 const NAMES_LIMIT: usize = 10_000;
+
+#[cfg(test)]
+impl Names {
+    /// Asks the name server at `address` and no other.
+    pub(super) fn with_server(address: std::net::SocketAddr, is_fresh: bool) -> Self {
+        use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+        let mut connection = ConnectionConfig::udp();
+        connection.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let resolver = build_resolver(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())).unwrap();
+        Self { resolver: OnceCell::new_with(Some(resolver)), ..Self::new(Vec::new(), is_fresh) }
+    }
+
+    /// For how long the answer about `host` is valid.
+    pub(super) fn time_to_live(&self, host: &str) -> Duration {
+        self.cache.borrow()[host].valid_until.get().unwrap().saturating_duration_since(Instant::now())
+    }
+
+    /// Makes the answer about `host` as old as it can be.
+    pub(super) fn expire(&self, host: &str) {
+        self.cache.borrow()[host].valid_until.set(Some(Instant::now()));
+    }
+}
 
 #[cfg(test)]
 mod tests {

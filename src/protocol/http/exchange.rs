@@ -39,6 +39,8 @@ pub struct Request<'a> {
 /// How far an exchange has come, readable from outside while it is under way, so that a dropped one can be told apart.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// When it was asked for; `None` before its first step.
+    pub began: Cell<Option<Instant>>,
     /// Bytes written so far.
     pub bytes_out: Cell<u64>,
     /// Bytes read so far.

@@ -4,8 +4,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 use super::http1::Connection;
 use super::http2::Shared;
@@ -91,14 +93,15 @@ impl Pool {
         Ok(Opening { pool: self, origin: Rc::clone(origin) })
     }
 
-    /// Waits until one more exchange may have a connection.
-    pub(super) async fn enter(&self) -> Permit<'_> {
+    /// Waits until one more exchange may have a connection; `None` if that is not before `deadline`.
+    pub(super) async fn enter(&self, deadline: Instant) -> Option<Permit<'_>> {
         while self.in_use.get() >= CONNECTIONS_LIMIT {
             let freed = Rc::clone(self.freed.borrow_mut().get_or_insert_default());
-            freed.notified().await;
+            // Boxed: hardly a request waits here, and none shall carry the timer.
+            Box::pin(async move { timeout_at(deadline.into(), freed.notified()).await }).await.ok()?;
         }
         self.in_use.set(self.in_use.get() + 1);
-        Permit(self)
+        Some(Permit(self))
     }
 }
 
@@ -131,5 +134,29 @@ impl Drop for Opening<'_> {
     }
 }
 
-/// Connections of one user at a time, in use or idle. Browsers stop at 6 an origin; a batch of a script means what it says.
+/// Connections of one user at a time: so many in use, and so many idle. Browsers stop at 6 an origin; a batch of a script means what it says, and its
+/// further requests wait for a connection, which is part of their time (`blocked`) and bounded by their timeout.
 const CONNECTIONS_LIMIT: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn past_the_bound_an_exchange_waits_until_its_deadline_and_no_longer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let pool = Pool::default();
+            let second = |count| tokio::time::Instant::now().into_std() + Duration::from_secs(count);
+            let mut permits = Vec::new();
+            for _ in 0..CONNECTIONS_LIMIT {
+                permits.push(pool.enter(second(1)).await.expect("there is room"));
+            }
+            assert!(pool.enter(second(1)).await.is_none());
+            let (entered, ()) = tokio::join!(pool.enter(second(1)), async { drop(permits.pop()) });
+            assert!(entered.is_some());
+        });
+    }
+}

@@ -5,6 +5,7 @@
 
 mod chunked;
 mod connection;
+mod plain_head;
 mod request;
 mod response;
 

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 
 use super::HEAD_LIMIT;
 use super::chunked::Chunked;
+use super::plain_head::PlainHead;
 use crate::protocol::http::classify::Failure;
 use crate::protocol::http::decode::{Body, Encodings};
 use crate::protocol::http::exchange::Version;
@@ -168,6 +169,10 @@ impl Response {
 
     /// Parses one head at the beginning of `input`; its length, or `None` where it is not whole. A 1xx leaves the state at `Head`.
     fn parse_head(&mut self, input: &[u8]) -> Result<Option<usize>, Failure> {
+        if let Some(head) = PlainHead::read(input) {
+            let block = &input[head.fields_at..head.length];
+            return self.take_head(head.status, head.version, || Ok(head.found), block).map(|()| Some(head.length));
+        }
         let mut few = [const { MaybeUninit::uninit() }; 96];
         match self.parse_head_into(input, &mut few) {
             Err(httparse::Error::TooManyHeaders) => {
@@ -192,19 +197,26 @@ impl Response {
         };
         let status = head.code.unwrap_or(0);
         let version = if head.version == Some(0) { Version::Http10 } else { Version::Http11 };
-        Ok(Some(self.take_head(status, version, head.headers, &input[..length]).map(|()| length)))
+        let fields = &*head.headers;
+        let start = fields.first().map_or(length, |field| field.name.as_ptr().addr() - input.as_ptr().addr());
+        Ok(Some(self.take_head(status, version, || Found::among(fields), &input[start..length]).map(|()| length)))
     }
 
-    fn take_head(&mut self, status: u16, version: Version, fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(), Failure> {
+    fn take_head(
+        &mut self,
+        status: u16,
+        version: Version,
+        found: impl FnOnce() -> Result<Found, Failure>,
+        block: &[u8],
+    ) -> Result<(), Failure> {
         match status {
             101 => return Err(Failure::protocol("switched protocols without being asked (status 101)")),
             100..200 => return Ok(()),
             0..100 => return Err(Failure::protocol("bad response head: invalid status")),
             _ => {}
         }
-        let found = Found::among(fields)?;
-        let start = fields.first().map_or(head.len(), |field| field.name.as_ptr().addr() - head.as_ptr().addr());
-        self.headers = Headers::from_block(&head[start..], found.sets_cookies);
+        let found = found()?;
+        self.headers = Headers::from_block(block, found.sets_cookies);
         self.status = status;
         self.version = version;
         self.keeps_alive = !found.closes && (version == Version::Http11 || found.keeps_alive);
@@ -244,40 +256,43 @@ impl Response {
 
 /// The fields that decide about framing and reuse.
 #[derive(Debug, Default)]
-struct Found {
-    length: Option<u64>,
-    has_transfer_encoding: bool,
+pub(super) struct Found {
+    pub length: Option<u64>,
+    pub has_transfer_encoding: bool,
     /// `chunked` is the last transfer coding.
-    is_chunked: bool,
-    has_encoding: bool,
-    closes: bool,
-    keeps_alive: bool,
-    sets_cookies: bool,
+    pub is_chunked: bool,
+    pub has_encoding: bool,
+    pub closes: bool,
+    pub keeps_alive: bool,
+    pub sets_cookies: bool,
 }
 
 impl Found {
     fn among(fields: &[httparse::Header<'_>]) -> Result<Self, Failure> {
         let mut found = Self::default();
-        for field in fields {
-            // By length first: most fields are told apart without looking at a letter.
-            match field.name.len() {
-                10 if field.name.eq_ignore_ascii_case("connection") => {
-                    for token in tokens(field.value) {
-                        found.closes |= token.eq_ignore_ascii_case(b"close");
-                        found.keeps_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                    }
-                }
-                10 if field.name.eq_ignore_ascii_case("set-cookie") => found.sets_cookies = true,
-                14 if field.name.eq_ignore_ascii_case("content-length") => found.length_is(field.value)?,
-                16 if field.name.eq_ignore_ascii_case("content-encoding") => found.has_encoding = true,
-                17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
-                    found.has_transfer_encoding = true;
-                    found.is_chunked = tokens(field.value).last().is_some_and(|token| token.eq_ignore_ascii_case(b"chunked"));
-                }
-                _ => {}
-            }
-        }
+        fields.iter().try_for_each(|field| found.note(field.name.as_bytes(), field.value))?;
         Ok(found)
+    }
+
+    /// Looks at one field. By length first: most fields are told apart without looking at a letter.
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Failure> {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                for token in tokens(value) {
+                    self.closes |= token.eq_ignore_ascii_case(b"close");
+                    self.keeps_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            10 if name.eq_ignore_ascii_case(b"set-cookie") => self.sets_cookies = true,
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.length_is(value)?,
+            16 if name.eq_ignore_ascii_case(b"content-encoding") => self.has_encoding = true,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.has_transfer_encoding = true;
+                self.is_chunked = tokens(value).last().is_some_and(|token| token.eq_ignore_ascii_case(b"chunked"));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn length_is(&mut self, value: &[u8]) -> Result<(), Failure> {

@@ -3,7 +3,10 @@
 //! A raw server is a thread that handles each connection with blocking calls and ends with the test.
 
 mod differential;
+mod dns;
 mod http1;
+mod phases;
+mod reuse;
 mod secure;
 
 use std::io::{Read, Write};

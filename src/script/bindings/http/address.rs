@@ -151,14 +151,25 @@ fn absolute(url: &str) -> Option<usize> {
 fn is_encoded(path: &str) -> bool {
     let mut before = 0;
     for byte in path.bytes() {
-        let is_safe = matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'z' | b'~') && byte != b'\\' && byte != b'^';
-        if !is_safe || (byte == b'.' && before == b'/') {
+        if !IS_SAFE[usize::from(byte)] || (byte == b'.' && before == b'/') {
             return false;
         }
         before = byte;
     }
     true
 }
+
+/// Bytes that stand for themselves in a path and its query.
+const IS_SAFE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] =
+            matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'z' | b'~') && byte != b'\\' && byte != b'^';
+        byte += 1;
+    }
+    table
+};
 
 /// A script that makes hosts up would otherwise fill the memory.
 const ORIGINS_MAX: usize = 1_024;

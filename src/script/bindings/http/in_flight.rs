@@ -1,7 +1,5 @@
 //! A hop that is under way: dropped before its end, it is counted as cut, with how far it had come.
 
-use std::time::Instant;
-
 use super::user::UserHttp;
 use crate::protocol::http::{Exchange, Progress, Request};
 use crate::stats::recorder::EntryId;
@@ -11,8 +9,7 @@ use crate::stats::sample::{Answer, FailureKind, Sample};
 pub(super) async fn exchange(user: &UserHttp, request: &Request<'_>, entry: EntryId) -> Exchange {
     let progress = Progress::default();
     // Declared before the exchange is awaited, so that it is dropped after it and sees the last of its progress.
-    let began = request.asked.unwrap_or_else(Instant::now);
-    let mut guard = InFlight { user, entry, progress: &progress, began, is_over: false };
+    let mut guard = InFlight { user, entry, progress: &progress, is_over: false };
     let exchange = user.connections.exchange(request, &progress).await;
     guard.is_over = true;
     exchange
@@ -22,22 +19,21 @@ struct InFlight<'a> {
     user: &'a UserHttp,
     entry: EntryId,
     progress: &'a Progress,
-    began: Instant,
     is_over: bool,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.user.record(self.entry, &cut_sample(self.progress, self.began), None);
+            self.user.record(self.entry, &cut_sample(self.progress), None);
         }
     }
 }
 
-fn cut_sample(progress: &Progress, began: Instant) -> Sample {
+fn cut_sample(progress: &Progress) -> Sample {
     let status = progress.status.get();
     Sample {
-        duration: began.elapsed(),
+        duration: progress.began.get().map(|began| began.elapsed()).unwrap_or_default(),
         bytes_out: progress.bytes_out.get(),
         bytes_in: progress.bytes_in.get(),
         status,
@@ -61,16 +57,15 @@ mod tests {
     #[test]
     fn a_cut_hop_counts_as_far_as_it_had_come() {
         let progress = Progress::default();
-        let began = Instant::now();
-        assert_eq!(cut_sample(&progress, began).answer, Answer::NotSent);
+        assert_eq!(cut_sample(&progress).answer, Answer::NotSent);
         progress.bytes_out.set(50);
         progress.stale_unanswered.set(1);
-        let waiting_for_its_retry = cut_sample(&progress, began);
+        let waiting_for_its_retry = cut_sample(&progress);
         assert_eq!((waiting_for_its_retry.answer, waiting_for_its_retry.stale_unanswered), (Answer::NotSent, 1));
         progress.was_sent.set(true);
-        assert_eq!(cut_sample(&progress, began).answer, Answer::Unanswered);
+        assert_eq!(cut_sample(&progress).answer, Answer::Unanswered);
         progress.status.set(200);
-        let sample = cut_sample(&progress, began);
+        let sample = cut_sample(&progress);
         assert_eq!((sample.answer, sample.status, sample.failure), (Answer::Answered, 200, Some(FailureKind::Cut)));
     }
 }

@@ -83,6 +83,8 @@ impl Prepared {
         if let Some(options) = options {
             prepared.apply(*options);
         }
+        // A row without a name would tell nobody anything.
+        prepared.name = prepared.name.filter(|name| !name.is_empty());
         if prepared.discard && prepared.expect.as_ref().is_some_and(|expect| expect.needs_body()) {
             return Err("option `expect` looks into the body, which `discard` throws away".to_owned());
         }
@@ -146,12 +148,7 @@ impl Prepared {
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
     async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
-        let mut chain = Chain {
-            name: self.name.take(),
-            asked,
-            followed: Vec::new(),
-            is_foreign: user.shared().is_foreign(&self.address),
-        };
+        let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.shared().is_foreign(&self.address) };
         loop {
             let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
