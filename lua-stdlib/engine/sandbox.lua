@@ -20,7 +20,7 @@ local native = ...
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
 local setmetatable, tonumber, tostring, type, load, xpcall =
   setmetatable, tonumber, tostring, type, load, xpcall
-local floor, gsub, rep = math.floor, string.gsub, string.rep
+local gsub, rep = string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage

@@ -2,6 +2,8 @@
 //!
 //! What the master answered while it loaded the script travels with the plan, so every VM answers the same.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use mlua::{Lua, Table};
@@ -19,7 +21,17 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
 fn register(lua: &Lua, context: &Rc<VmContext>, process: impl Fn(&str) -> Option<String> + 'static) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
     let context = Rc::clone(context);
-    natives.raw_set("get", lua.create_function(move |_, name: String| Ok(answer(&context, &name, &process)))?)?;
+    let asked = RefCell::new(BTreeSet::new());
+    let get = lua.create_function(move |_, name: String| {
+        let value = answer(&context, &name, &process);
+        let is_loading = context.stage.get() == Stage::Loading;
+        let is_known = is_loading || value.is_some() || is_secret(&name) || asked.borrow().contains(&name);
+        if is_loading {
+            asked.borrow_mut().insert(name);
+        }
+        Ok((value, is_known))
+    })?;
+    natives.raw_set("get", get)?;
     Ok(natives)
 }
 
@@ -81,9 +93,14 @@ mod tests {
 
     #[test]
     fn in_a_run_only_what_was_asked_while_loading_is_known() {
-        let context = context_at(Stage::Running);
+        let context = context_at(Stage::Loading);
         context.env.borrow_mut().insert("KNOWN".into(), "yes".into());
-        vm(&context).load("assert(env('KNOWN') == 'yes' and env('HOME_DIR', 'default') == 'default')").exec().unwrap();
+        let lua = vm(&context);
+        lua.load("env('NOT_SET')").exec().unwrap();
+        context.stage.set(Stage::Running);
+        lua.load("assert(env('KNOWN') == 'yes' and env('NOT_SET', 'default') == 'default')").exec().unwrap();
+        let error = lua.load("env('HOME_DIR', 'default')").set_name("=script").exec().unwrap_err().to_string();
+        assert!(error.contains("script:1: env: `HOME_DIR` was not asked for while the script was loaded"), "{error}");
     }
 
     #[test]

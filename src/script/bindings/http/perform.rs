@@ -83,6 +83,8 @@ impl Prepared {
         if let Some(options) = options {
             prepared.apply(*options);
         }
+        // A row without a name would tell nobody anything.
+        prepared.name = prepared.name.filter(|name| !name.is_empty());
         if prepared.discard && prepared.expect.as_ref().is_some_and(|expect| expect.needs_body()) {
             return Err("option `expect` looks into the body, which `discard` throws away".to_owned());
         }

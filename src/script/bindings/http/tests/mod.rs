@@ -293,3 +293,10 @@ fn making_a_body_of_a_table_is_part_of_the_duration() {
     );
     assert_eq!(entries(&tally), ["POST j 1 0"]);
 }
+
+#[test]
+fn an_empty_name_is_none() {
+    let server = Server::start();
+    let tally = run(&server, r#"http.get("/json", { name = "" }) http.get("/json", { name = "", params = { a = 1 } })"#);
+    assert_eq!(entries(&tally), ["GET /json 2 0"]);
+}
