@@ -3,11 +3,13 @@
 //! Takes only what is whole and beyond doubt: a status line with a reason, lines `name: value` of visible ASCII, each ended by CR LF. All else (a part of
 //! a head, tabs, obsolete forms, bytes above 127, every error) is left to the general parser, so this one has no error of its own to be wrong about.
 
+use std::cell::RefCell;
+
 use super::response::Found;
 use crate::protocol::http::exchange::Version;
 
 /// A head that was read.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct PlainHead {
     pub status: u16,
     pub version: Version,
@@ -20,7 +22,26 @@ pub(super) struct PlainHead {
 
 impl PlainHead {
     /// The head at the beginning of `input`; `None` where the general parser has to look.
+    ///
+    /// A server says the same again and again, but for the second in its date; so the last head is remembered, and one of the same bytes is the same head.
     pub(super) fn read(input: &[u8]) -> Option<Self> {
+        LAST.with_borrow_mut(|(bytes, head)| {
+            if let Some(head) = *head
+                && input.starts_with(bytes)
+            {
+                return Some(head);
+            }
+            let read = Self::parse(input)?;
+            if read.length <= REMEMBERED_BYTES {
+                bytes.clear();
+                bytes.extend_from_slice(&input[..read.length]);
+                *head = Some(read);
+            }
+            Some(read)
+        })
+    }
+
+    fn parse(input: &[u8]) -> Option<Self> {
         let (start, rest) = input.split_first_chunk::<13>()?;
         let version = match &start[..9] {
             b"HTTP/1.1 " => Version::Http11,
@@ -77,6 +98,14 @@ fn odd_bytes(word: u64) -> u64 {
     (below_space | delete | word) & HIGH
 }
 
+thread_local! {
+    /// The last head of this thread, and what was read of it.
+    static LAST: RefCell<(Vec<u8>, Option<PlainHead>)> = const { RefCell::new((Vec::new(), None)) };
+}
+
+/// Longer heads are not remembered.
+const REMEMBERED_BYTES: usize = 4 * 1024;
+
 /// RFC 9110, section 5.6.2.
 const IS_TOKEN: [bool; 256] = {
     let mut table = [false; 256];
@@ -118,6 +147,18 @@ mod tests {
         assert_eq!((head.status, head.version, head.fields_at, head.length), (200, Version::Http11, 17, HEAD.len() - 4));
         assert_eq!(head.found.length, Some(20));
         assert!(head.found.keeps_alive && head.found.sets_cookies && !head.found.closes);
+    }
+
+    #[test]
+    fn a_head_like_the_last_one_is_not_taken_for_it() {
+        let other = |from: &str, to: &str| String::from_utf8_lossy(HEAD).replace(from, to).into_bytes();
+        for _ in 0..2 {
+            assert_eq!(PlainHead::read(HEAD).unwrap().found.length, Some(20));
+            assert_eq!(PlainHead::read(HEAD).unwrap().found.length, Some(20));
+            assert_eq!(PlainHead::read(&other("20\r", "21\r")).unwrap().found.length, Some(21));
+            assert_eq!(plain(&other("\r\n\r\n", "\r\nA: b\r\n\r\n")), Some((200, HEAD.len() - 4 + 6)));
+            assert_eq!(plain(&HEAD[..HEAD.len() - 5]), None);
+        }
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl Response {
 }
 
 /// The fields that decide about framing and reuse.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Found {
     pub length: Option<u64>,
     pub has_transfer_encoding: bool,
