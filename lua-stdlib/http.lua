@@ -176,7 +176,11 @@ end
 -- A mistake that only the user's state could show comes as nil and a text; the level is that of the public function's caller.
 local function result(status, ok, why, kind, packed, handle)
   if status == nil then error(ok, 3) end
-  return setmetatable({ status = status, ok = ok, error = why, error_kind = kind, _packed = packed, _handle = handle }, Result)
+  local res = setmetatable({ status = status, ok = ok, _packed = packed }, Result)
+  -- Most results have none of these; a table with room for them costs each of them.
+  if why then res.error, res.error_kind = why, kind end
+  if handle then res._handle = handle end
+  return res
 end
 
 local function results(flat, mistake)

@@ -69,6 +69,8 @@ impl Start {
 /// A run's plan with what was started for it.
 struct Prepared {
     plan: Arc<Plan>,
+    /// Whose load profile applies, for people.
+    profile_words: String,
     thresholds: Vec<Threshold>,
     /// The built-in target, where the host is one; it serves as long as this lives.
     _target: Option<Target>,
@@ -76,8 +78,7 @@ struct Prepared {
 
 fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
     let scenario = host.description();
-    let (profile, which) = settings.profile(scenario.profile.clone());
-    log::info!("{which}");
+    let (profile, profile_words) = settings.profile(scenario.profile.clone());
     let seed = settings.seed.unwrap_or_else(random_number);
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)");
     let (base, target) = resolve_host(settings.host.clone().or_else(|| scenario.host.clone()))?;
@@ -102,7 +103,7 @@ fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
         error_backoff: !settings.no_error_backoff,
         http,
     };
-    Ok(Prepared { plan: Arc::new(plan), thresholds: thresholds.map_err(Failure::bad_use)?, _target: target })
+    Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds: thresholds.map_err(Failure::bad_use)?, _target: target })
 }
 
 /// The base URL; a `builtin:` target is started for it.
@@ -123,12 +124,12 @@ fn run_script(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
     let host = start.load_script()?;
     let prepared = prepare(settings, &host)?;
+    log::info!("{}", prepared.profile_words);
     let csv = settings.csv.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
     let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
-    let printer =
-        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
+    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let outcome = runtime()?.block_on(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);

@@ -299,7 +299,7 @@ impl EngineFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 struct OutputFlags {
-    /// Table and progress line instead of the terminal UI
+    /// Table and progress line, even on a terminal; this version has no other face
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     headless: Option<String>,
     /// How often the table is printed [default: 2s]

@@ -1,4 +1,85 @@
-//! Lunamoth: a scriptable load-test engine. This page is the map of the house.
+//! Lunamoth: a load-test engine whose scenarios are written in Lua. This page is the map of the house.
+//!
+//! It is a measuring instrument. The order of aims is: right numbers, then steady load, then easy reading, then speed.
+//!
+//! # Rooms
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`plan`] | the run as data: classes, load profile, thresholds, limits |
+//! | [`stats`] | numbers: sample, histogram, recorder, tally, table, snapshot, threshold. No network, no Lua, no clock of its own |
+//! | [`load`] | making load: the shape, the life of a user, the lanes and their engine. No Lua, no protocol, no cluster |
+//! | [`protocol`] | clients of the tested system; they know nothing of this program |
+//! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
+//! | [`cluster`] | machines: messages, and the master and the worker as state machines; a local run is a cluster of one |
+//! | [`front`] | people: the console's table, progress and final report, and the CSV and JSON files |
+//! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
+//! | [`cli`] | what was typed |
+//! | [`target`] | the demo shop that scripts are tried on |
+//! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
+//!
+//! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
+//! default, `tests/world` the end-to-end tests, `tests/bench` the comparison with other tools.
+//!
+//! # Who may name whom
+//!
+//! | room | may name |
+//! |---|---|
+//! | plan, protocol, target | nothing |
+//! | stats | plan |
+//! | config | plan |
+//! | cli | config |
+//! | load | plan, stats |
+//! | script | plan, stats, load, protocol |
+//! | cluster | plan, stats, load |
+//! | front | plan, stats, cluster |
+//! | app, main | all |
+//!
+//! Lua never hears of the cluster; the cluster never hears of Lua; numbers hear only of the plan; only `app` knows them all.
+//! `tests/tidy.rs` holds this table, the home of each outside crate, and the sizes of files and functions.
+//!
+//! # Words
+//!
+//! One word has one meaning, in names, comments and texts.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | script | a Lua file that returns a scenario |
+//! | scenario | user classes, a load profile, thresholds |
+//! | user | one virtual user, with a global index 0, 1, 2, ... unique in the run ([`load::VirtualUser`]) |
+//! | iteration | one task run by one user |
+//! | step | `on_start`, one iteration or `on_stop` of one user ([`load::Step`]) |
+//! | hop | one request and its answer; a redirect makes several, each a sample |
+//! | exchange | a hop as the client saw it ([`protocol::http::Exchange`]) |
+//! | sample | a hop as it is counted ([`stats::sample::Sample`]) |
+//! | entry | all samples with one (method, name) |
+//! | lane | one core of a worker: thread, runtime, VMs, users, recorder. Lanes share nothing ([`load::lane`]) |
+//! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536 ([`load::slots`]) |
+//! | shape | how many users are wanted at which moment ([`load::shape::Shape`]) |
+//! | plan | the run as data ([`plan::Plan`]) |
+//! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
+//! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |
+//! | snapshot | what people see: one immutable view a second ([`stats::snapshot::Snapshot`]) |
+//!
+//! # One sample, in eight hops
+//!
+//! 1. A script calls `http.get("/cart")`. `lua-stdlib/http.lua` packs the call and yields it; [`script::ScriptUser`], which drives the
+//!    user's coroutine, gets it as a request (`script/driver.rs`).
+//! 2. `script/bindings/http/perform.rs` follows its redirects and makes of each hop a [`protocol::http::Request`], with the name of
+//!    its entry, cookies, headers and time limit.
+//! 3. [`protocol::http::Connections`], the user's own, sends it and answers a [`protocol::http::Exchange`]: phase times, sizes, and an
+//!    outcome from a closed list.
+//! 4. `script/bindings/http/sample.rs` makes it a [`stats::sample::Sample`], which stays pending until the user's next request, wait or
+//!    end of iteration, since an `expect` or `res:fail()` may judge it. Then [`stats::recorder::Recorder`], on the same thread, counts
+//!    it: one histogram increment, no lock, no channel, no allocation.
+//! 5. Once a second [`load::lane::Lane`] takes a [`stats::tally::Tally`] of what changed, and sends it in a
+//!    [`load::lane::LaneReport`] through [`load::engine::Engine`]: one message a lane.
+//! 6. [`cluster::worker::Worker`] merges its lanes' tallies of a second into one [`cluster::message::Delta`] with the next sequence
+//!    number, and keeps it until it is acknowledged.
+//! 7. [`cluster::link`] carries it to the master; the shell in [`cluster::local`] does the carrying and decides nothing.
+//! 8. [`cluster::master::Master`] merges unseen numbers into [`stats::table::Table`], acknowledges, and the shell publishes a
+//!    [`stats::snapshot::Snapshot`] a second, which every front end reads: [`front::console::Printer`], and the files of
+//!    [`front::report`].
 
 pub mod app;
 pub mod cli;

@@ -171,3 +171,26 @@ impl Default for HttpPlan {
         }
     }
 }
+
+#[cfg(test)]
+impl Plan {
+    /// A plan for tests: one class, `profile`, a stop timeout of two seconds, nothing else.
+    pub fn for_tests(profile: LoadProfile) -> Self {
+        Self {
+            run: RunId(7),
+            seed: 1,
+            scenario: "test".into(),
+            host: None,
+            classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None }],
+            profile,
+            thresholds: Vec::new(),
+            tags: TagFilter::default(),
+            env: BTreeMap::new(),
+            stop_timeout: Duration::from_secs(2),
+            names_limit: 100,
+            raw_names: false,
+            error_backoff: true,
+            http: HttpPlan::default(),
+        }
+    }
+}

@@ -31,7 +31,6 @@ const WIRING: &[&str] = &["app", "main", "lib"];
 
 /// Each crate of `[dependencies]` and the places under `src/` that may name it; `*` is everywhere. Tests may name any.
 const HOMES: &[(&str, &[&str])] = &[
-    ("serde", &["*"]),
     ("serde_json", &["*"]),
     ("thiserror", &["*"]),
     ("log", &["*"]),

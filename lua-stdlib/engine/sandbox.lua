@@ -18,12 +18,12 @@ local native = ...
 
 local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
 local setmetatable, tostring, type, load = setmetatable, tostring, type, load
-local floor, gsub, rep = math.floor, string.gsub, string.rep
+local gsub, rep = string.gsub, string.rep
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
 local collectgarbage = collectgarbage
 
-local TOKEN, FAILED = native.token, native.failed
+local TOKEN, FAILED, take = native.token, native.failed, native.take
 local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
 local LONGEST_REPEAT = 64 * 1024 * 1024
 local LONGEST_SEARCH = 1e8 -- steps
@@ -57,17 +57,18 @@ function engine.must_run(what, level)
   end
 end
 
-local function finish(first, ...)
-  if first == FAILED then error((...), 3) end
-  return first, ...
+local function finish(first, second, third, fourth, fifth, sixth)
+  if first == FAILED then error(second, 3) end
+  return first, second, third, fourth, fifth, sixth
 end
 
-function engine.call(operation, ...)
+-- `take` gives what the lane answered: the values that it is called with, or those that wait for it.
+function engine.call(operation, first, second, third, fourth)
   if is_loading then
     error("a request, a wait or a sleep is not possible while the script is loaded: put it into on_start or a task", 3)
   end
   if not isyieldable() then error(IN_CALLBACK, 3) end
-  return finish(yield(TOKEN, operation, ...))
+  return finish(take(yield(TOKEN, operation, first, second, third, fourth)))
 end
 
 function engine.nearest(name, list) return native.nearest(tostring(name), list) end
@@ -189,18 +190,7 @@ end
 
 local maths = pick(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi pow rad sin sinh sqrt tan tanh")
 
-local NO_RANDOM = "random numbers belong to a user: draw them in on_start or a task, not while the script is loaded"
-
-function maths.random(low, high)
-  if low == nil then
-    return native.random_unit() or error(NO_RANDOM, 2)
-  end
-  if high == nil then low, high = 1, low end
-  if type(low) ~= "number" or type(high) ~= "number" then error("math.random: numbers are needed", 2) end
-  low, high = floor(low), floor(high)
-  if not (low <= high and high - low < 2 ^ 53) then error("math.random: the interval is empty or too wide", 2) end
-  return native.random_int(low, high) or error(NO_RANDOM, 2)
-end
+maths.random = native.math_random
 
 function maths.randomseed() error("math.randomseed: each user has a generator that is seeded from the run's seed (--seed)", 2) end
 

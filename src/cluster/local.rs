@@ -71,11 +71,7 @@ impl LocalRun {
 
     /// Waits for the run's end; the last snapshot is published by then.
     pub async fn end(self) -> RunEnd {
-        let end = self.end.await.unwrap_or_else(|_| RunEnd {
-            is_complete: false,
-            failure: None,
-            panics: 1,
-        });
+        let end = self.end.await.unwrap_or(RunEnd { is_complete: false, failure: None, panics: 1 });
         for task in self.tasks {
             // A panic of theirs has been told by the lost `end`.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, task).await;

@@ -20,8 +20,8 @@ use super::message::{Delta, ToMaster, ToWorker};
 use crate::load::shape::Shape;
 use crate::load::vitals::Vitals;
 use crate::plan::Plan;
-use crate::stats::snapshot::{RunState, Snapshot};
 use crate::stats::recorder::Limits;
+use crate::stats::snapshot::{RunState, Snapshot};
 use crate::stats::table::{GeneratorReadings, SnapshotContext, Table};
 use crate::stats::threshold::Threshold;
 
@@ -358,3 +358,6 @@ const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
 const VITALS_WINDOW: Duration = Duration::from_secs(10);
 /// Less than this in a second does not move a latency that people read.
 const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

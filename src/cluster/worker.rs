@@ -184,3 +184,175 @@ struct LaneStanding {
     is_finished: bool,
     panics: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::LoadProfile;
+
+    fn plan() -> Arc<Plan> {
+        Arc::new(Plan::for_tests(LoadProfile::plain(1, 1.0, None)))
+    }
+
+    /// A worker whose lanes make load.
+    fn running(lanes: usize) -> Worker {
+        let mut worker = Worker::default();
+        worker.on_message(ToWorker::Prepare(plan()));
+        worker.on_opened(Ok(lanes));
+        worker.on_message(ToWorker::Begin(Duration::ZERO));
+        worker
+    }
+
+    /// A lane's report of one second with as many iterations as users.
+    fn report(lane: usize, second: u64, users: u64) -> LaneReport {
+        let mut tally = Tally { second, ..Tally::default() };
+        for _ in 0..users {
+            tally.iterations.spread.add(Duration::from_millis(1));
+        }
+        LaneReport { lane, tally, users, is_exhausted: false, is_finished: false, panics: 0, misuse: None }
+    }
+
+    fn last(lane: usize, second: u64) -> LaneReport {
+        LaneReport { is_finished: true, ..report(lane, second, 0) }
+    }
+
+    fn on_report(worker: &mut Worker, report: LaneReport) -> Vec<Action> {
+        worker.on_report(report, Vitals::default())
+    }
+
+    /// The one delta among `actions`.
+    fn delta_of(actions: &[Action]) -> &Delta {
+        let mut deltas =
+            actions.iter().filter_map(|action| if let Action::Send(ToMaster::Delta(delta)) = action { Some(delta) } else { None });
+        let delta = deltas.next().unwrap_or_else(|| panic!("no delta in {actions:?}"));
+        assert!(deltas.next().is_none(), "two deltas in {actions:?}");
+        delta
+    }
+
+    /// (second, iterations) of each tally.
+    fn counted(delta: &Delta) -> Vec<(u64, u64)> {
+        delta.tallies.iter().map(|tally| (tally.second, tally.iterations.spread.count)).collect()
+    }
+
+    #[test]
+    fn a_run_is_prepared_then_begun() {
+        let mut worker = Worker::default();
+        assert!(matches!(&worker.on_message(ToWorker::Prepare(plan()))[..], [Action::Open(_)]));
+        assert!(matches!(&worker.on_opened(Ok(2))[..], [Action::Send(ToMaster::Prepared)]));
+        let elapsed = Duration::from_millis(40);
+        assert!(matches!(worker.on_message(ToWorker::Begin(elapsed))[..], [Action::Begin(at)] if at == elapsed));
+    }
+
+    #[test]
+    fn a_worker_whose_lanes_do_not_open_says_why_and_takes_the_next_run() {
+        let mut worker = Worker::default();
+        worker.on_message(ToWorker::Prepare(plan()));
+        assert!(
+            matches!(&worker.on_opened(Err("no such file".into()))[..], [Action::Send(ToMaster::Refused(why))] if why == "no such file")
+        );
+        assert!(worker.on_message(ToWorker::Begin(Duration::ZERO)).is_empty());
+        assert!(matches!(&worker.on_message(ToWorker::Prepare(plan()))[..], [Action::Open(_)]));
+    }
+
+    #[test]
+    fn a_busy_worker_refuses_another_run_and_goes_on() {
+        let mut worker = running(1);
+        assert!(matches!(&worker.on_message(ToWorker::Prepare(plan()))[..], [Action::Send(ToMaster::Refused(_))]));
+        assert_eq!(delta_of(&on_report(&mut worker, report(0, 0, 1))).sequence, 1);
+    }
+
+    #[test]
+    fn an_end_before_the_begin_closes_the_lanes_and_a_late_begin_is_passed_over() {
+        for end in [ToWorker::Stop, ToWorker::Cut] {
+            let mut worker = Worker::default();
+            assert!(worker.on_message(end.clone()).is_empty(), "idle");
+            worker.on_message(ToWorker::Prepare(plan()));
+            worker.on_opened(Ok(1));
+            assert!(matches!(worker.on_message(end)[..], [Action::Close]));
+            assert!(worker.on_message(ToWorker::Begin(Duration::ZERO)).is_empty());
+        }
+    }
+
+    #[test]
+    fn stop_and_cut_reach_the_lanes_of_a_run_under_way() {
+        let mut worker = running(1);
+        assert!(matches!(worker.on_message(ToWorker::Stop)[..], [Action::Stop]));
+        assert!(matches!(worker.on_message(ToWorker::Cut)[..], [Action::Cut]));
+    }
+
+    #[test]
+    fn a_delta_goes_out_once_every_lane_has_reported_and_lanes_of_one_second_are_one_tally() {
+        let mut worker = running(2);
+        assert!(on_report(&mut worker, report(0, 0, 3)).is_empty());
+        let actions = on_report(&mut worker, report(1, 0, 2));
+        let delta = delta_of(&actions);
+        assert_eq!((delta.sequence, delta.users, counted(delta), delta.is_last), (1, 5, vec![(0, 5)], false));
+    }
+
+    #[test]
+    fn seconds_of_a_lane_that_runs_ahead_stay_apart_and_go_out_oldest_first() {
+        let mut worker = running(2);
+        on_report(&mut worker, report(0, 1, 3));
+        on_report(&mut worker, report(0, 2, 4));
+        let actions = on_report(&mut worker, report(1, 1, 2));
+        assert_eq!(counted(delta_of(&actions)), [(1, 5), (2, 4)]);
+        assert_eq!(delta_of(&actions).users, 6, "the latest report of each lane");
+    }
+
+    #[test]
+    fn a_lane_that_has_finished_is_not_waited_for() {
+        let mut worker = running(2);
+        assert!(on_report(&mut worker, last(0, 3)).is_empty());
+        assert!(!delta_of(&on_report(&mut worker, report(1, 3, 1))).is_last);
+        assert!(!delta_of(&on_report(&mut worker, report(1, 4, 1))).is_last);
+        let actions = on_report(&mut worker, last(1, 5));
+        assert!(delta_of(&actions).is_last);
+        assert!(matches!(actions.last(), Some(Action::Close)));
+        assert!(worker.on_message(ToWorker::Stop).is_empty(), "idle again");
+    }
+
+    #[test]
+    fn deltas_are_numbered_and_kept_until_they_are_acknowledged() {
+        let mut worker = running(1);
+        for second in 0..3 {
+            on_report(&mut worker, report(0, second, 1));
+        }
+        let kept = |worker: &Worker| worker.unacknowledged().map(|delta| delta.sequence).collect::<Vec<_>>();
+        assert_eq!(kept(&worker), [1, 2, 3]);
+        worker.on_message(ToWorker::Acknowledge(2));
+        assert_eq!(kept(&worker), [3]);
+        worker.on_message(ToWorker::Acknowledge(1));
+        assert_eq!(kept(&worker), [3], "an acknowledgement that comes late takes nothing back");
+    }
+
+    #[test]
+    fn the_next_run_counts_from_the_beginning() {
+        let mut worker = running(1);
+        on_report(&mut worker, last(0, 0));
+        worker.on_message(ToWorker::Prepare(plan()));
+        assert_eq!(worker.unacknowledged().count(), 0);
+        worker.on_opened(Ok(1));
+        worker.on_message(ToWorker::Begin(Duration::ZERO));
+        assert_eq!(delta_of(&on_report(&mut worker, report(0, 0, 1))).sequence, 1);
+    }
+
+    #[test]
+    fn a_worker_is_exhausted_only_when_all_its_lanes_are() {
+        let exhausted = |lane, is_exhausted| LaneReport { is_exhausted, ..report(lane, 0, 0) };
+        let mut worker = running(2);
+        on_report(&mut worker, exhausted(0, true));
+        assert!(!delta_of(&on_report(&mut worker, exhausted(1, false))).is_exhausted);
+        on_report(&mut worker, exhausted(0, true));
+        assert!(delta_of(&on_report(&mut worker, exhausted(1, true))).is_exhausted);
+    }
+
+    #[test]
+    fn panics_of_all_lanes_are_added_and_the_first_misuse_is_told() {
+        let trouble = |lane, panics, misuse: &str| LaneReport { panics, misuse: Some(misuse.into()), ..report(lane, 0, 1) };
+        let mut worker = running(2);
+        on_report(&mut worker, trouble(0, 2, "no host"));
+        let actions = on_report(&mut worker, trouble(1, 1, "another"));
+        let delta = delta_of(&actions);
+        assert_eq!((delta.panics, delta.misuse.as_deref()), (3, Some("no host")));
+    }
+}

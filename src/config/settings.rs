@@ -182,8 +182,7 @@ impl Settings {
     }
 
     /// The plain ramp that replaces the scenario's profile, where any of `-u -r -t` is given: 1 user and 1 a second where not said.
-    #[must_use]
-    pub fn profile_override(&self) -> Option<LoadProfile> {
+    fn profile_override(&self) -> Option<LoadProfile> {
         let is_given = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
         is_given.then(|| LoadProfile::plain(self.users.unwrap_or(1), self.spawn_rate.unwrap_or(1.0), self.run_time))
     }

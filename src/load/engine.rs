@@ -45,12 +45,7 @@ impl Engine {
     ///
     /// # Errors
     /// When one lane cannot be opened; the others are closed again.
-    pub async fn open<W: Workload>(
-        workload: &Arc<W>,
-        plan: &Arc<Plan>,
-        slots: &SlotSet,
-        lanes: usize,
-    ) -> Result<Self, OpenEngineError> {
+    pub async fn open<W: Workload>(workload: &Arc<W>, plan: &Arc<Plan>, slots: &SlotSet, lanes: usize) -> Result<Self, OpenEngineError> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
         let mut engine = Self { lanes: Vec::with_capacity(lanes), reports, unfinished: lanes };
         let mut openings = Vec::with_capacity(lanes);
@@ -174,3 +169,134 @@ impl<W: Workload> Seat<W> {
 const COMMANDS: usize = 8;
 /// Reports of one lane that may wait for the worker: more than it can miss in an ordinary stall.
 const REPORTS_A_LANE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
+    use crate::plan::LoadProfile;
+
+    /// Users that do nothing but sleep, in lanes of which one may misbehave.
+    #[derive(Debug, Default)]
+    struct Sleepers {
+        refuses_in: Option<usize>,
+        panics_at_open_in: Option<usize>,
+        panics_at_begin_in: Option<usize>,
+    }
+
+    struct SleepersLane {
+        panics: bool,
+    }
+
+    struct Sleeper;
+
+    impl Workload for Sleepers {
+        type Lane = SleepersLane;
+
+        fn open_lane(&self, lane: LaneContext) -> Result<SleepersLane, String> {
+            assert_ne!(self.panics_at_open_in, Some(lane.lane), "a bug, for this test");
+            if self.refuses_in == Some(lane.lane) {
+                return Err(format!("lane {} has no room", lane.lane));
+            }
+            Ok(SleepersLane { panics: self.panics_at_begin_in == Some(lane.lane) })
+        }
+    }
+
+    impl LaneWorkload for SleepersLane {
+        type User = Sleeper;
+
+        fn begin(&self, _zero: Instant) {
+            assert!(!self.panics, "a bug, for this test");
+        }
+
+        fn misuse(&self) -> Option<String> {
+            None
+        }
+
+        fn new_user(&self, _start: UserStart) -> Result<Sleeper, String> {
+            Ok(Sleeper)
+        }
+    }
+
+    impl VirtualUser for Sleeper {
+        async fn on_start(&mut self) -> Step {
+            Step::default()
+        }
+
+        async fn iterate(&mut self) -> Step {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Step { requests: 1, answered: 1, yielded: true, ..Step::default() }
+        }
+
+        async fn on_stop(&mut self) -> Step {
+            Step::default()
+        }
+
+        fn think_time(&mut self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn rest(&mut self, _pause: Duration) {}
+    }
+
+    async fn open(sleepers: Sleepers) -> Result<Engine, OpenEngineError> {
+        let plan = Arc::new(Plan::for_tests(LoadProfile::plain(4, 1e6, None)));
+        Engine::open(&Arc::new(sleepers), &plan, &SlotSet::all(), 2).await
+    }
+
+    /// All reports up to each lane's last one; a test that would wait for ever fails instead.
+    async fn reports(engine: &mut Engine) -> Vec<LaneReport> {
+        let all = async {
+            let mut reports = Vec::new();
+            while let Some(report) = engine.next_report().await {
+                reports.push(report);
+            }
+            reports
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("the lanes end soon")
+    }
+
+    #[tokio::test]
+    async fn each_lane_of_a_stopped_run_sends_its_last_report() {
+        let mut engine = open(Sleepers::default()).await.unwrap();
+        engine.begin(Instant::now());
+        assert!(!engine.is_finished());
+        // The first report is of a whole second: by then each lane has made load.
+        let first = engine.next_report().await.unwrap();
+        assert!(first.tally.iterations.spread.count > 0);
+        engine.stop();
+        let mut finished: Vec<_> =
+            reports(&mut engine).await.iter().filter(|report| report.is_finished).map(|report| report.lane).collect();
+        finished.sort_unstable();
+        assert_eq!((finished, engine.is_finished()), (vec![0, 1], true));
+        engine.close();
+    }
+
+    #[tokio::test]
+    async fn a_workload_that_refuses_one_lane_refuses_the_engine_in_its_own_words() {
+        let refused = open(Sleepers { refuses_in: Some(1), ..Sleepers::default() }).await.unwrap_err();
+        assert_eq!(refused.to_string(), "lane 1 has no room");
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_panics_while_it_opens_is_an_error_and_no_wait_for_ever() {
+        let opening = open(Sleepers { panics_at_open_in: Some(0), ..Sleepers::default() });
+        let failed = tokio::time::timeout(Duration::from_secs(20), opening).await.expect("the opening ends soon").unwrap_err();
+        assert_eq!(failed.to_string(), "the lane ended before it was open");
+    }
+
+    #[tokio::test]
+    async fn the_panic_of_a_lane_is_its_last_report_and_the_others_go_on() {
+        let mut engine = open(Sleepers { panics_at_begin_in: Some(1), ..Sleepers::default() }).await.unwrap();
+        engine.begin(Instant::now());
+        let first = engine.next_report().await.unwrap();
+        assert_eq!((first.lane, first.panics, first.is_finished), (1, 1, true));
+        let second = engine.next_report().await.unwrap();
+        assert_eq!((second.lane, second.panics, second.is_finished), (0, 0, false));
+        engine.cut();
+        assert!(reports(&mut engine).await.iter().all(|report| report.lane == 0));
+        engine.close();
+    }
+}

@@ -24,7 +24,7 @@ use super::live_users::LiveUsers;
 use super::roster::Roster;
 use super::shape::Shape;
 use super::slots::SlotSet;
-use super::{LaneWorkload, UserControl, UserStart, user};
+use super::{LaneWorkload, UserControl, UserStart, now, user};
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
@@ -94,15 +94,15 @@ impl<L: LaneWorkload> Lane<L> {
         self.workload.begin(zero);
         let ticks = tokio::task::spawn_local(measure_lag(zero, self.recorder.clone()));
         let mut running = Running::new(self, zero);
-        while !running.turn(Instant::now()) {
-            let wake = running.next_wake(Instant::now());
+        while !running.turn(now()) {
+            let wake = running.next_wake(now());
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
                     Some(LaneCommand::Begin(_)) => {}
-                    Some(LaneCommand::Stop) => running.stop(Instant::now()),
+                    Some(LaneCommand::Stop) => running.stop(now()),
                     // Nobody is left who would read the numbers.
-                    Some(LaneCommand::Cut) | None => running.cut(Instant::now()),
+                    Some(LaneCommand::Cut) | None => running.cut(now()),
                 },
                 () = running.users.end_of_one() => {}
                 () = tokio::time::sleep_until(wake.into()) => {}
@@ -126,10 +126,11 @@ struct Running<L> {
     shape: Shape,
     roster: Roster,
     users: LiveUsers,
-    /// Users below this index have been started; the shape's answer at the last turn.
+    /// Users below this index have been started. It is the shape's answer at the last turn, or less, where more were due than one turn
+    /// may start.
     level: u32,
-    /// Users from this index on, below the level, wait for the next turn: one turn starts a bounded number.
-    stopping_since: Option<Instant>,
+    /// All users have been told to finish; none is started again.
+    is_stopping: bool,
     /// The second of the run's clock that is being counted.
     second: u64,
     /// Reports that the worker had no room for, oldest first.
@@ -146,7 +147,7 @@ impl<L: LaneWorkload> Running<L> {
             zero,
             users: LiveUsers::default(),
             level: 0,
-            stopping_since: None,
+            is_stopping: false,
             second: 0,
             unsent: VecDeque::new(),
             panics: 0,
@@ -157,16 +158,16 @@ impl<L: LaneWorkload> Running<L> {
     fn turn(&mut self, now: Instant) -> bool {
         self.on_ended_users();
         let elapsed = now.saturating_duration_since(self.zero);
-        if self.stopping_since.is_none() && self.shape.end().is_some_and(|end| elapsed >= end) {
+        if !self.is_stopping && self.shape.end().is_some_and(|end| elapsed >= end) {
             self.stop(now);
         }
-        if self.stopping_since.is_none() {
+        if !self.is_stopping {
             self.follow_shape(elapsed, now);
         }
         let cut = self.users.cut_overdue(now);
         self.count_dropped(cut);
         self.report_if_due(elapsed);
-        self.stopping_since.is_some() && self.users.count() == 0
+        self.is_stopping && self.users.count() == 0
     }
 
     /// When there is something to do again, if nothing else happens.
@@ -176,7 +177,7 @@ impl<L: LaneWorkload> Running<L> {
         if let Some(deadline) = self.users.next_deadline() {
             wake = wake.min(deadline);
         }
-        if self.stopping_since.is_none() {
+        if !self.is_stopping {
             if self.shape.users_at(elapsed) != self.level {
                 return now; // More users are due than one turn may start.
             }
@@ -210,7 +211,7 @@ impl<L: LaneWorkload> Running<L> {
                 self.panics += 1;
                 self.lane.recorder.borrow_mut().user_dropped();
             }
-            let is_wanted = self.stopping_since.is_none() && departure.index < u64::from(self.level);
+            let is_wanted = !self.is_stopping && departure.index < u64::from(self.level);
             if departure.drained && is_wanted {
                 let iterations = departure.iterations.unwrap_or(0);
                 start_user(&self.lane, &mut self.users, &self.roster, departure.index, iterations);
@@ -219,8 +220,8 @@ impl<L: LaneWorkload> Running<L> {
     }
 
     fn stop(&mut self, now: Instant) {
-        if self.stopping_since.is_none() {
-            self.stopping_since = Some(now);
+        if !self.is_stopping {
+            self.is_stopping = true;
             self.users.drain_all(now + self.lane.plan.stop_timeout);
         }
     }
@@ -238,18 +239,23 @@ impl<L: LaneWorkload> Running<L> {
     }
 
     fn report_if_due(&mut self, elapsed: Duration) {
-        if elapsed.as_secs() > self.second {
+        while self.second < elapsed.as_secs() {
             let report = self.report(false);
-            self.second = elapsed.as_secs();
+            self.second += 1;
             self.send(report);
+            // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
+            if self.second < elapsed.as_secs() {
+                self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(self.second)));
+            }
         }
     }
 
     fn report(&mut self, is_finished: bool) -> LaneReport {
         let elapsed = Duration::from_secs(self.second);
         let is_exhausted = self.users.count() == 0
-            && self.stopping_since.is_none()
+            && !self.is_stopping
             && self.level > 0
+            && self.level == self.shape.users_at(elapsed)
             && self.shape.end().is_none()
             && self.shape.next_change(elapsed).is_none();
         LaneReport {
@@ -324,7 +330,7 @@ async fn measure_lag(zero: Instant, recorder: Rc<RefCell<Recorder>>) {
     loop {
         due += LAG_INTERVAL;
         tokio::time::sleep_until(due.into()).await;
-        let now = Instant::now();
+        let now = now();
         let mut recorder = recorder.borrow_mut();
         recorder.lag(now.saturating_duration_since(due));
         // A machine that slept for hours had one lateness, not millions.
@@ -341,3 +347,6 @@ const UNSENT_REPORTS: usize = 60;
 const LAG_INTERVAL: Duration = Duration::from_millis(1);
 const LONGEST_STALL: Duration = Duration::from_secs(10);
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

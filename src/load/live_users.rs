@@ -21,18 +21,22 @@ pub(super) struct LiveUsers {
     ended: Rc<EndedUsers>,
     /// Tasks that were aborted; their drops record what was in flight.
     aborted: Vec<JoinHandle<()>>,
+    /// How many lives have been spawned: the number of the next one.
+    lives: u64,
 }
 
 impl LiveUsers {
     /// Spawns the life of user `index`; `life` answers the number of its iterations.
     pub fn spawn(&mut self, index: u64, control: Rc<UserControl>, life: impl Future<Output = u64> + 'static) {
-        let notice = EndNotice { index, iterations: None, ended: self.ended.clone() };
+        let number = self.lives;
+        self.lives += 1;
+        let notice = EndNotice { index, life: number, iterations: None, ended: self.ended.clone() };
         let task = tokio::task::spawn_local(async move {
             // A call, so that the whole notice moves in here and is dropped with the task, whatever ends it.
             let iterations = life.await;
             notice.complete(iterations);
         });
-        self.live.insert(index, Live { control, task, drained: false });
+        self.live.insert(index, Live { life: number, control, task, drained: false });
     }
 
     /// Tells user `index` to finish, at the latest by `deadline`. Deadlines must come in ascending order.
@@ -84,8 +88,10 @@ impl LiveUsers {
     pub fn take_ended(&mut self) -> Vec<Departure> {
         let mut departures = Vec::new();
         for ended in self.ended.list.take() {
-            // A user that was cut has left already.
-            if let Some(user) = self.live.remove(&ended.index) {
+            // A user that was cut has left already; its index may live anew.
+            if self.live.get(&ended.index).is_some_and(|user| user.life == ended.life)
+                && let Some(user) = self.live.remove(&ended.index)
+            {
                 departures.push(Departure { index: ended.index, iterations: ended.iterations, drained: user.drained });
             }
         }
@@ -132,6 +138,8 @@ pub(super) struct Departure {
 
 #[derive(Debug)]
 struct Live {
+    /// Tells apart the lives of one index.
+    life: u64,
     control: Rc<UserControl>,
     task: JoinHandle<()>,
     drained: bool,
@@ -147,6 +155,7 @@ struct EndedUsers {
 #[derive(Debug)]
 struct Ended {
     index: u64,
+    life: u64,
     iterations: Option<u64>,
 }
 
@@ -154,6 +163,7 @@ struct Ended {
 #[derive(Debug)]
 struct EndNotice {
     index: u64,
+    life: u64,
     iterations: Option<u64>,
     ended: Rc<EndedUsers>,
 }
@@ -166,7 +176,129 @@ impl EndNotice {
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
-        self.ended.list.borrow_mut().push(Ended { index: self.index, iterations: self.iterations });
+        self.ended.list.borrow_mut().push(Ended { index: self.index, life: self.life, iterations: self.iterations });
         self.ended.wake.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Runs `test` where tasks can be spawned, with paused time.
+    fn with_tasks<F: Future>(test: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, test)
+    }
+
+    /// A user that lives until it is told to finish, then answers `iterations`.
+    fn spawn_patient(users: &mut LiveUsers, index: u64, iterations: u64) {
+        let control = Rc::new(UserControl::default());
+        let told = control.clone();
+        users.spawn(index, control, async move {
+            told.sleep_until(Instant::now() + Duration::from_secs(3_600)).await;
+            iterations
+        });
+    }
+
+    fn spawn_deaf(users: &mut LiveUsers, index: u64) {
+        users.spawn(index, Rc::default(), pending());
+    }
+
+    /// Lets every task run that can.
+    async fn settle_tasks() {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_user_that_goes_by_itself_is_told_from_one_that_was_told_to() {
+        with_tasks(async {
+            let mut users = LiveUsers::default();
+            users.spawn(3, Rc::default(), ready(11));
+            spawn_patient(&mut users, 4, 5);
+            users.end_of_one().await;
+            assert_eq!(users.take_ended(), [Departure { index: 3, iterations: Some(11), drained: false }]);
+            users.drain(4, Instant::now());
+            users.end_of_one().await;
+            assert_eq!(users.take_ended(), [Departure { index: 4, iterations: Some(5), drained: true }]);
+            assert_eq!(users.count(), 0);
+        });
+    }
+
+    #[test]
+    fn all_are_told_to_finish_from_the_highest_index_down() {
+        with_tasks(async {
+            let mut users = LiveUsers::default();
+            (0..4).for_each(|index| spawn_patient(&mut users, index, 0));
+            settle_tasks().await;
+            users.drain_all(Instant::now() + Duration::from_secs(1));
+            settle_tasks().await;
+            let indices: Vec<u64> = users.take_ended().iter().map(|departure| departure.index).collect();
+            assert_eq!(indices, [3, 2, 1, 0]);
+        });
+    }
+
+    #[test]
+    fn a_user_is_cut_when_its_own_time_is_up_and_not_before() {
+        with_tasks(async {
+            let (mut users, zero) = (LiveUsers::default(), Instant::now());
+            let [one, two] = [1, 2].map(Duration::from_secs);
+            (0..3).for_each(|index| spawn_deaf(&mut users, index));
+            users.drain(2, zero + one);
+            users.drain(1, zero + two);
+            users.drain(2, zero + two);
+            assert_eq!(users.next_deadline(), Some(zero + one), "a second word moves no deadline");
+            assert_eq!(users.cut_overdue(zero + one - Duration::from_nanos(1)), 0);
+            assert_eq!((users.cut_overdue(zero + one), users.count()), (1, 2));
+            assert_eq!((users.cut_overdue(zero + two), users.count()), (1, 1));
+            assert_eq!((users.next_deadline(), users.contains(0)), (None, true), "a user that was never told to finish stays");
+            assert_eq!(users.cut_all(), 1);
+        });
+    }
+
+    #[test]
+    fn a_cut_user_is_gone_once_settled_and_departs_only_once() {
+        with_tasks(async {
+            let mut users = LiveUsers::default();
+            let held = Rc::new(());
+            let kept = held.clone();
+            users.spawn(0, Rc::default(), async move {
+                let _kept = kept;
+                pending().await
+            });
+            settle_tasks().await;
+            assert_eq!(users.cut_all(), 1);
+            users.settle().await;
+            assert_eq!((Rc::strong_count(&held), users.take_ended()), (1, Vec::new()));
+        });
+    }
+
+    #[test]
+    fn the_end_of_a_cut_life_is_not_taken_for_the_next_life_of_its_index() {
+        with_tasks(async {
+            let (mut users, zero) = (LiveUsers::default(), Instant::now());
+            spawn_deaf(&mut users, 5);
+            settle_tasks().await;
+            users.drain(5, zero);
+            assert_eq!(users.cut_overdue(zero), 1);
+            spawn_patient(&mut users, 5, 9);
+            users.settle().await;
+            assert_eq!((users.take_ended(), users.contains(5)), (Vec::new(), true));
+        });
+    }
+
+    #[test]
+    fn a_panic_is_noted_as_an_end_without_iterations() {
+        with_tasks(async {
+            let mut users = LiveUsers::default();
+            users.spawn(6, Rc::default(), async { panic!("a bug, for this test") });
+            users.end_of_one().await;
+            assert_eq!(users.take_ended(), [Departure { index: 6, iterations: None, drained: false }]);
+        });
     }
 }

@@ -139,3 +139,8 @@ impl UserControl {
         }
     }
 }
+
+/// The runtime's monotonic clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

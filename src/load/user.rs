@@ -12,9 +12,9 @@
 //! | starting | told to finish, or `self:stop()` | | gone |
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Step, UserControl, VirtualUser};
+use super::{Step, UserControl, VirtualUser, now};
 use crate::stats::recorder::Recorder;
 
 /// Lives the whole life of `user`; returns the number of iterations it has finished.
@@ -25,9 +25,9 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
     }
     let mut iterations = 0;
     while !control.is_draining() {
-        let began = Instant::now();
+        let began = now();
         let step = user.iterate().await;
-        let length = began.elapsed();
+        let length = now().saturating_duration_since(began);
         recorder.borrow_mut().iteration(length, step.raised);
         iterations += 1;
         if step.ended {
@@ -43,7 +43,7 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
         };
         if idle > Duration::ZERO {
             user.rest(idle);
-            control.sleep_until(Instant::now() + idle).await;
+            control.sleep_until(now() + idle).await;
         } else if !step.yielded {
             tokio::task::yield_now().await;
         }
@@ -67,7 +67,7 @@ async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &R
         // Even with pauses switched off: an `on_start` that raises at once would spin.
         let idle = pause.grow();
         user.rest(idle);
-        control.sleep_until(Instant::now() + idle).await;
+        control.sleep_until(now() + idle).await;
         if control.is_draining() {
             return false;
         }
@@ -186,21 +186,15 @@ mod tests {
     #[test]
     fn a_fruitless_iteration_is_followed_by_a_growing_pause_until_one_bears_fruit() {
         let iterations = vec![RAISED, DEAF, EMPTY, ANSWERED, RAISED, ANSWERED];
-        let rests: Vec<String> =
-            calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
+        let rests: Vec<String> = calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
         assert_eq!(rests, ["rest 100ms", "rest 200ms", "rest 400ms", "rest 100ms"]);
     }
 
     #[test]
     fn the_pause_doubles_to_two_seconds_and_never_shortens_the_think_time() {
-        let rests: Vec<String> = calls_of(vec![], vec![RAISED; 8], Duration::from_millis(300))
-            .into_iter()
-            .filter(|call| call.starts_with("rest"))
-            .collect();
-        assert_eq!(
-            rests,
-            ["rest 300ms", "rest 300ms", "rest 400ms", "rest 800ms", "rest 1.6s", "rest 2s", "rest 2s", "rest 2s"]
-        );
+        let rests: Vec<String> =
+            calls_of(vec![], vec![RAISED; 8], Duration::from_millis(300)).into_iter().filter(|call| call.starts_with("rest")).collect();
+        assert_eq!(rests, ["rest 300ms", "rest 300ms", "rest 400ms", "rest 800ms", "rest 1.6s", "rest 2s", "rest 2s", "rest 2s"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mlua::{IntoLuaMulti, LightUserData, Lua, MultiValue, Table, Value};
+use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
 use super::bindings::http::{Call, Reply};
 use super::traceback;
@@ -27,7 +27,7 @@ pub(super) enum Request {
     /// A pause as the user's class says.
     Wait,
     /// HTTP.
-    Http(Box<Call>),
+    Http(Call),
     /// Waits for the flight of another user that fills this key of `shared`.
     Flight(String),
     /// The values are the caller's mistake: to be raised at the caller's line.
@@ -57,7 +57,7 @@ impl Request {
             }
             Some(WAIT) => Ok(Self::Wait),
             Some(HTTP) => Ok(match Call::from_lua(lua, values) {
-                Ok(call) => Self::Http(Box::new(call)),
+                Ok(call) => Self::Http(call),
                 Err(mistake) => Self::Mistake(mistake),
             }),
             Some(FLIGHT) => Ok(Self::Flight(values.pop_front().map(text_of).unwrap_or_default())),
@@ -82,17 +82,6 @@ pub(super) enum Answer {
     Http(Reply),
     /// Raise this at the caller's line.
     Mistake(String),
-}
-
-impl IntoLuaMulti for Answer {
-    fn into_lua_multi(self, lua: &Lua) -> mlua::Result<MultiValue> {
-        match self {
-            Self::Start { job, iteration } => (job, iteration).into_lua_multi(lua),
-            Self::Nothing => Ok(MultiValue::new()),
-            Self::Http(reply) => reply.into_lua(lua),
-            Self::Mistake(text) => (failed(), text).into_lua_multi(lua),
-        }
-    }
 }
 
 /// The codes by the names that Lua has for them (`engine.operation`).
@@ -120,9 +109,9 @@ fn text_of(value: Value) -> String {
 /// Only the addresses matter; the contents differ so that no compiler makes one of two.
 static MARKS: [u64; 2] = [1, 2];
 
-const DONE: i64 = 0;
+pub(super) const DONE: i64 = 0;
 const RAISED: i64 = 1;
 const SLEEP: i64 = 2;
 const WAIT: i64 = 3;
-const HTTP: i64 = 4;
+pub(super) const HTTP: i64 = 4;
 const FLIGHT: i64 = 5;

@@ -6,6 +6,7 @@
 pub mod bindings;
 mod bundle;
 pub mod context;
+mod crossing;
 mod driver;
 mod duration;
 mod error;

@@ -89,7 +89,7 @@ impl LaneWorkload for ScriptLane {
         let seed = self.lane.plan.seed;
         let state = Rc::new(UserState {
             index: start.index,
-            random: RefCell::new(Generator::new(seed, start.index, start.iterations_done)),
+            random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done))),
             lane: Rc::clone(&self.lane),
             http: UserHttp::new(&self.lane),
             leases: shared::Leases::default(),
@@ -195,7 +195,7 @@ impl ScriptUser {
     /// Does what a coroutine asked for. Nothing of Lua is held here.
     async fn perform(&mut self, request: Request) -> Answer {
         match request {
-            Request::Http(call) => return Answer::Http(http::perform(&self.state, *call).await),
+            Request::Http(call) => return Answer::Http(http::perform(&self.state, call).await),
             Request::Sleep(pause) => self.sleep(pause).await,
             Request::Wait => {
                 let pause = self.think_time();
@@ -279,6 +279,12 @@ impl Drop for ScriptUser {
     fn drop(&mut self) {
         self.vm.discharge(self.state.index, &self.account);
     }
+}
+
+/// The stream of an `on_start`, counted among those of iterations: 0 for a user's first life, and for a later one a number that no
+/// iteration has, since the stream of the last iteration before it has been used.
+fn stream_of_start(iterations_done: u64) -> u64 {
+    if iterations_done == 0 { 0 } else { u64::MAX - iterations_done }
 }
 
 /// Users of one VM: mlua has room for 7,995 handles in one, and a smaller heap is collected in less time.

@@ -12,6 +12,7 @@ use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, 
 use super::bindings;
 use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
+use super::crossing::Crossing;
 use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
 use super::pattern::{self, Search};
@@ -25,6 +26,7 @@ pub(super) struct Vm {
     lua: Lua,
     main_state: *mut ffi::lua_State,
     context: Rc<VmContext>,
+    crossing: Crossing,
     watchdog: Rc<Watchdog>,
     new_user: Function,
     /// The classes, in the plan's order.
@@ -76,7 +78,8 @@ impl Vm {
         // SAFETY: `debug` is loaded for its traceback only; the sandbox keeps it, and all else that is unsafe, from scripts.
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL_SAFE | StdLib::DEBUG, LuaOptions::default()) };
         let main_state = main_state(&lua).map_err(engine_error)?;
-        let opened = Opened::new(&lua, sources, &context).map_err(engine_error)?;
+        let crossing = Crossing::default();
+        let opened = Opened::new(&lua, sources, &context, &crossing).map_err(engine_error)?;
         // On machines where LuaJIT brings its own allocator there is no limit; everything else works all the same.
         let memory_limit = if lua.set_memory_limit(MEMORY_LIMIT_BYTES).is_ok() { MEMORY_LIMIT_BYTES } else { usize::MAX };
         let stretch = watchdog.enter(main_state);
@@ -89,6 +92,7 @@ impl Vm {
         let vm = Self {
             main_state,
             context,
+            crossing,
             watchdog,
             new_user: opened.native.get("new_user").map_err(engine_error)?,
             classes: described.runtimes.clone(),
@@ -123,17 +127,16 @@ impl Vm {
     /// Runs the user's coroutine until it asks for something.
     pub(super) fn resume(&self, user: &Rc<UserState>, account: &Account, answer: Answer) -> Resumed {
         let before = self.lua.used_memory();
-        let yielded = {
+        let request = {
             let coroutine = account.coroutine.borrow();
             let Some(coroutine) = coroutine.as_ref() else {
                 return Resumed::Dropped;
             };
             self.context.current.replace(Some(Rc::clone(user)));
             let _stretch = self.watchdog.enter(self.main_state);
-            coroutine.resume::<MultiValue>(answer)
+            self.crossing.resume(&self.lua, coroutine, answer)
         };
         self.context.current.replace(None);
-        let request = yielded.map_err(|error| traceback::error_text(&error)).and_then(|values| Request::from_lua(&self.lua, values));
         let after = self.lua.used_memory();
         account.grown_bytes.set(account.grown_bytes.get().saturating_add_unsigned(after).saturating_sub_unsigned(before));
         let is_exhausted = match &request {
@@ -244,8 +247,9 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> mlua::Result<Self> {
+    fn new(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>, crossing: &Crossing) -> mlua::Result<Self> {
         let native = core_natives(lua, sources, context)?;
+        native.set("take", crossing.take_function(lua)?)?;
         let (engine, environment, seal): (Table, Table, Function) = engine_chunk(lua, "engine/sandbox.lua")?.call(&native)?;
         engine_chunk(lua, "engine/user.lua")?.call::<()>((&native, &engine))?;
         // The description of a scenario is needed even where the script is a plain function.
@@ -318,7 +322,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
             })
         })?,
     )?;
-    bindings::add_random(lua, &native, context)?;
+    native.set("math_random", bindings::random::math_random(lua, context)?)?;
     add_library(lua, &native, context)?;
     add_source(lua, &native, sources)?;
     Ok(native)

@@ -69,6 +69,7 @@ impl Series {
         second.lag_max = second.lag_max.max(lag_max);
         for (counts, number) in tally.entries.values().zip(number_of) {
             second.histogram.merge_sparse(&counts.durations.counts);
+            second.max = second.max.max(counts.durations.spread.max);
             let entry = second.entries.entry(*number).or_default();
             entry.0 += counts.hops.requests;
             entry.1 += counts.hops.failures();
@@ -183,6 +184,8 @@ struct Second {
     /// `None` until noted.
     users: Option<u64>,
     histogram: Histogram,
+    /// The longest of its durations; exact.
+    max: Duration,
     /// Hops and failed hops, by the entry's number in the table.
     entries: FxHashMap<u32, (u64, u64)>,
     lag_max: Duration,
@@ -191,7 +194,8 @@ struct Second {
 
 impl Second {
     fn point(&self, number: u64, users: u64) -> HistoryPoint {
-        let percentile = |quantile| Duration::from_micros(self.histogram.value_at(quantile));
+        // The upper end of the last bucket may lie above the exact maximum.
+        let percentile = |quantile| Duration::from_micros(self.histogram.value_at(quantile)).min(self.max);
         HistoryPoint {
             at: Duration::from_secs(number),
             length: Duration::from_secs(1),

@@ -153,14 +153,25 @@ impl EntryView {
         if self.requests == 0 {
             return Duration::ZERO;
         }
+        if quantile >= 1.0 {
+            return self.max;
+        }
         // The histogram answers with the upper end of a bucket, which may lie above the exact maximum.
         Duration::from_micros(self.histogram.value_at(quantile)).clamp(self.min, self.max)
     }
 
-    /// Failed hops over all hops, 0..=1.
+    /// Failed hops over all hops, 0..=1; zero without any. Hops that failed as `local` say nothing of the target, neither for nor against it.
     #[must_use]
     pub fn fail_ratio(&self) -> f64 {
-        if self.requests == 0 { 0.0 } else { self.failures as f64 / self.requests as f64 }
+        let judged = self.judged();
+        if judged == 0 { 0.0 } else { self.failures as f64 / judged as f64 }
+    }
+
+    /// Hops that say something of the target: all but those that failed as `local`.
+    #[must_use]
+    pub fn judged(&self) -> u64 {
+        let local = self.failures_by_kind.iter().find(|(kind, _)| *kind == FailureKind::Local).map_or(0, |(_, count)| *count);
+        self.requests.saturating_sub(local)
     }
 }
 
@@ -235,6 +246,20 @@ pub struct TrendView {
     pub max: f64,
     /// The values in microseconds.
     pub histogram: Histogram,
+}
+
+impl TrendView {
+    /// The value that `quantile` (0..=1) of the values did not exceed, in the trend's own unit; zero without any. The highest is exact.
+    #[must_use]
+    pub fn percentile(&self, quantile: f64) -> f64 {
+        match self.count {
+            0 => 0.0,
+            _ if quantile >= 1.0 => self.max,
+            // Divided, 420 us are the float nearest to 0.00042. Not `clamp`: it panics on bounds that are not in order, and these come from a
+            // script's values.
+            _ => (self.histogram.value_at(quantile) as f64 / 1e6).min(self.max).max(self.min),
+        }
+    }
 }
 
 /// One metric of the script's own.

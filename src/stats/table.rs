@@ -411,6 +411,30 @@ mod tests {
         prop::collection::vec(prop::collection::vec((0_u8..5, 1_u64..100_000_000), 0..30), 1..6)
     }
 
+    #[test]
+    fn the_highest_percentile_is_the_maximum_even_beyond_the_histogram() {
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/");
+        for duration in [Duration::from_nanos(1_499), Duration::from_secs(7_200)] {
+            recorder.record(entry, &Sample { duration, ..Sample::default() }, None);
+        }
+        recorder.group("slow", Duration::from_secs(7_200));
+        let snapshot = table_of([&recorder.take(0)]).snapshot(context(1));
+        assert_eq!(snapshot.total.percentile(1.0), Duration::from_secs(7_200));
+        assert_eq!((snapshot.total.percentile(0.0), snapshot.total.clamped), (Duration::from_nanos(1_499), 1));
+        assert_eq!(snapshot.groups[0].percentile(1.0), 7_200.0);
+    }
+
+    #[test]
+    fn the_percentiles_of_a_second_do_not_exceed_its_longest_request() {
+        let longest = Duration::from_micros(123_457);
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/");
+        recorder.record(entry, &Sample { duration: longest, ..Sample::default() }, None);
+        let point = table_of([&recorder.take(0)]).snapshot(context(1)).history[0].clone();
+        assert_eq!([point.p50, point.p95, point.p99], [longest; 3]);
+    }
+
     proptest! {
         #[test]
         fn the_order_of_merging_does_not_matter(seconds in seconds()) {

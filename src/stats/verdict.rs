@@ -2,7 +2,7 @@
 
 use super::histogram::Histogram;
 use super::hop_counts::PHASES;
-use super::snapshot::{EntryView, MetricValue, Snapshot, ThresholdView, TrendView};
+use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
 use super::threshold::{Aggregate, Family, Threshold, show};
 
 impl Threshold {
@@ -35,8 +35,8 @@ impl Threshold {
             Family::Bytes if self.metric == "data_sent" => counted(self.hops(snapshot, |entry| entry.bytes_out)? as f64),
             Family::Bytes => counted(self.hops(snapshot, |entry| entry.bytes_in)? as f64),
             Family::Failed => {
-                let requests = self.hops(snapshot, |entry| entry.requests)?;
-                self.share(self.hops(snapshot, |entry| entry.failures)?, requests)
+                let judged = self.hops(snapshot, EntryView::judged)?;
+                self.share(self.hops(snapshot, |entry| entry.failures)?, judged)
             }
             Family::Count if self.metric == "iterations" => counted(snapshot.iterations.count as f64),
             Family::Count => counted(snapshot.iterations_dropped as f64),
@@ -49,13 +49,18 @@ impl Threshold {
                 self.share(passes, passes + fails)
             }
             Family::Users => {
-                let users = snapshot.history.iter().map(|point| point.users).chain([snapshot.users]);
+                let mut users: Vec<u64> = snapshot.history.iter().map(|point| point.users).collect();
+                match snapshot.state {
+                    // At the end nobody runs any more: what counts is who ran until then.
+                    RunState::Stopping | RunState::Stopped => users.truncate(users.iter().rposition(|users| *users > 0).map_or(0, |last| last + 1)),
+                    RunState::Ready | RunState::Spawning | RunState::Running => users.push(snapshot.users),
+                }
                 let value = match self.aggregate {
-                    Aggregate::Min => users.min(),
-                    Aggregate::Max => users.max(),
-                    _ => Some(snapshot.users),
+                    Aggregate::Min => users.iter().min(),
+                    Aggregate::Max => users.iter().max(),
+                    _ => users.last(),
                 };
-                value.map(|users| users as f64)
+                value.map(|users| *users as f64)
             }
             Family::Own(_) => self.own(snapshot),
         }
@@ -128,7 +133,7 @@ impl Threshold {
             return None;
         }
         Some(match self.aggregate {
-            Aggregate::Percentile(quantile) => (trend.histogram.value_at(quantile) as f64 / 1e6).clamp(trend.min, trend.max),
+            Aggregate::Percentile(quantile) => trend.percentile(quantile),
             Aggregate::Avg => trend.sum / trend.count as f64,
             Aggregate::Min => trend.min,
             Aggregate::Max => trend.max,
@@ -183,6 +188,7 @@ mod tests {
 
     use super::super::recorder::{Limits, MetricKind, Recorder};
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
+    use super::super::snapshot::HistoryPoint;
     use super::super::table::{SnapshotContext, Table};
     use super::*;
     use crate::plan::ThresholdPlan;
@@ -230,6 +236,32 @@ mod tests {
     }
 
     #[test]
+    fn users_are_those_who_ran_until_the_end_began() {
+        let mut snapshot = snapshot();
+        let point = |users| HistoryPoint { users, ..HistoryPoint::default() };
+        snapshot.history = [4, 7, 6, 0, 0].map(point).into();
+        (snapshot.users, snapshot.state) = (0, RunState::Stopped);
+        for (condition, actual) in [("value == 6", "6"), ("min == 4", "4"), ("max == 7", "7")] {
+            assert_eq!(judged(&snapshot, "users", condition), (actual.to_owned(), true));
+        }
+    }
+
+    #[test]
+    fn local_failures_are_no_part_of_the_share_of_failed_requests() {
+        let mut recorder = Recorder::new(Limits::default());
+        let (mixed, starved) = (recorder.entry("GET", "/mixed"), recorder.entry("GET", "/starved"));
+        for (entry, kind) in [(mixed, FailureKind::Reset), (mixed, FailureKind::Local), (starved, FailureKind::Local)] {
+            recorder.record(entry, &Sample { failure: Some(kind), ..Sample::default() }, None);
+        }
+        let mut table = Table::new(Limits::default());
+        table.merge(&recorder.take(0));
+        let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(1), ..SnapshotContext::default() });
+        assert_eq!(snapshot.total.fail_ratio(), 1.0);
+        assert_eq!(judged(&snapshot, "http_req_failed{name:/mixed}", "rate < 1%"), ("100.00%".to_owned(), false));
+        assert_eq!(judged(&snapshot, "http_req_failed{name:/starved}", "rate < 1%"), ("no data".to_owned(), false));
+    }
+
+    #[test]
     fn every_metric_is_judged_by_its_own_numbers() {
         let snapshot = snapshot();
         for (metric, condition, actual, passed) in [
@@ -240,7 +272,7 @@ mod tests {
             ("http_req_duration{name:/cart}", "count == 102", "102", true),
             ("http_req_waiting", "max < 51ms", "50.00ms", true),
             ("http_req_waiting{method:GET}", "min > 1ms", "500us", false),
-            ("http_req_failed", "rate < 1%", "0.98%", true),
+            ("http_req_failed", "rate < 1%", "0.99%", true),
             ("http_req_failed{method:POST}", "rate < 1%", "50.00%", false),
             ("http_req_failed", "count < 2", "1", true),
             ("http_reqs", "rate > 10", "10.200", true),

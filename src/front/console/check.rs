@@ -81,7 +81,7 @@ pub fn summary(steps: &[CheckedStep]) -> String {
     let failed_checks = steps.iter().flat_map(|step| &step.checks).filter(|check| !check.passed).count();
     let raised = steps.iter().filter(|step| step.exception.is_some()).count();
     format!(
-        "{} steps, {requests} requests ({failed_requests} failed), {checks} checks ({failed_checks} failed), {raised} raised\n",
+        "steps: {}, requests: {requests} ({failed_requests} failed), checks: {checks} ({failed_checks} failed), raised: {raised}\n",
         steps.len()
     )
 }
@@ -175,7 +175,7 @@ mod tests {
               FAILED  refused: connection refused\u{1b}
           check FAILED  has a price
 
-        1 steps, 2 requests (1 failed), 1 checks (1 failed), 0 raised
+        steps: 1, requests: 2 (1 failed), checks: 1 (1 failed), raised: 0
         "##);
     }
 

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::grid::Grid;
 use super::table::table;
 use super::verdict::ExitCode;
-use crate::front::report::{PERCENTILES, trend_percentile};
+use crate::front::report::PERCENTILES;
 use crate::front::text::{Align, bytes, clock, duration, escape, milliseconds, number, percent};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 
@@ -111,8 +111,8 @@ fn trend_row(trend: &TrendView) -> Vec<String> {
         trend.count.to_string(),
         seconds(avg),
         seconds(trend.min),
-        seconds(trend_percentile(trend, 0.5)),
-        seconds(trend_percentile(trend, 0.95)),
+        seconds(trend.percentile(0.5)),
+        seconds(trend.percentile(0.95)),
         seconds(trend.max),
     ]
 }
@@ -137,8 +137,8 @@ fn plain_trend(trend: &TrendView) -> String {
     let parts = [
         ("avg", avg),
         ("min", trend.min),
-        ("med", trend_percentile(trend, 0.5)),
-        ("p95", trend_percentile(trend, 0.95)),
+        ("med", trend.percentile(0.5)),
+        ("p95", trend.percentile(0.95)),
         ("max", trend.max),
     ];
     let text: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
@@ -160,7 +160,7 @@ fn health(snapshot: &Snapshot) -> String {
     let lag = |seconds: f64| duration(Duration::from_secs_f64(seconds.max(0.0)));
     let mut text = format!(
         "Generator: lag p99 {}, max {}; {:.2} cores, {} of memory; {} out, {} in\n",
-        lag(trend_percentile(&health.lag, 0.99)),
+        lag(health.lag.percentile(0.99)),
         lag(health.lag.max),
         health.cpu_cores,
         bytes(health.memory_bytes),
@@ -177,7 +177,7 @@ fn health(snapshot: &Snapshot) -> String {
         (snapshot.start_failures, "times an on_start raised"),
         (snapshot.users_dropped, "users were dropped"),
         (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
-        (health.unsound_seconds, "s were unsound: the generator was late, and latencies of that time are too high"),
+        (health.unsound_seconds, "s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone"),
     ];
     for (count, words) in notes.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(" {count} {words}\n"));
@@ -197,7 +197,12 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
+<<<<<<< HEAD
         ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: users were dropped before any request".to_owned(),
+=======
+        ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => "FAILED: no request could be made from this machine".to_owned(),
+        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: the script raised before any request".to_owned(),
+>>>>>>> main
         ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
         ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         ExitCode::Interrupted => "interrupted before any verdict".to_owned(),

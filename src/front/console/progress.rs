@@ -19,7 +19,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         time(snapshot.elapsed, snapshot.planned, width >= BAR_FROM_WIDTH),
         users,
         format!("{:.1} req/s", total.current_rps),
-        format!("{} failed ({}%)", total.failures, percent(total.failures, total.requests)),
+        format!("{} failed ({}%)", total.failures, percent(total.failures, total.judged())),
         format!("p95 {} ms", milliseconds(snapshot.current_p95)),
     ];
     if snapshot.health.unsound_seconds > 0 {

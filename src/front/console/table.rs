@@ -78,7 +78,7 @@ pub fn table(snapshot: &Snapshot, width: usize) -> String {
 
 /// `n(p.pp%)`.
 fn fails(entry: &EntryView) -> String {
-    format!("{}({}%)", entry.failures, percent(entry.failures, entry.requests))
+    format!("{}({}%)", entry.failures, percent(entry.failures, entry.judged()))
 }
 
 /// The columns right of the name, with the blank before each.

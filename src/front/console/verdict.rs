@@ -65,12 +65,23 @@ pub enum Interrupt {
 /// The exit code of a run.
 ///
 /// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
+<<<<<<< HEAD
 /// A run that made no request because its script raised is bad use: calling it passed would say that something was tested.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     let made_requests = snapshot.total.requests > 0;
     let is_script_bad = !made_requests && snapshot.iterations_raised + snapshot.start_failures > 0;
     let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.users_dropped > 0);
+=======
+/// A run that made no request because its script raised, or the generator could not make one, has failed too: calling it passed would
+/// say that something was tested.
+#[must_use]
+pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
+    // Requests that failed for want of the generator's own resources have tested nothing.
+    let made_requests = snapshot.total.judged() > 0;
+    let script_failed = snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0;
+    let has_failed = snapshot.total.failures > 0 || (!made_requests && (script_failed || snapshot.total.requests > 0));
+>>>>>>> main
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,
@@ -96,6 +107,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::sample::FailureKind;
     use crate::stats::snapshot::{EntryView, ThresholdView};
 
     fn snapshot(requests: u64, failures: u64, thresholds: &[bool]) -> Snapshot {
@@ -157,5 +169,15 @@ mod tests {
         let dropped = Snapshot { users_dropped: 1, ..Snapshot::default() };
         assert_eq!(verdict(&dropped, Ending::default(), 1).code(), 1);
         assert_eq!(verdict(&Snapshot::default(), Ending::default(), 1).code(), 0);
+    }
+
+    #[test]
+    fn local_failures_are_not_held_against_the_target_but_nothing_else_is_no_test() {
+        let of_local = |requests, local| {
+            let mut snapshot = snapshot(requests, 0, &[]);
+            snapshot.total.failures_by_kind = vec![(FailureKind::Local, local)];
+            verdict(&snapshot, Ending::default(), 1).code()
+        };
+        assert_eq!((of_local(10, 9), of_local(10, 10)), (0, 1));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::{PERCENTILES, ReportError, create_folder, trend_percentile};
+use super::{PERCENTILES, ReportError, create_folder};
 use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
 
 /// The version of the file's shape.
@@ -186,7 +186,7 @@ fn time_trend(trend: &TrendView) -> Value {
         "max_ms": trend.max * 1e3,
         "histogram_us_v2_base64": trend.histogram.to_v2_base64(),
     });
-    with_percentiles(object, "_ms", trend.count, |quantile| trend_percentile(trend, quantile) * 1e3)
+    with_percentiles(object, "_ms", trend.count, |quantile| trend.percentile(quantile) * 1e3)
 }
 
 /// A metric of the script's own: its values have the unit that the script gave them; histograms hold millionths of it.
@@ -205,7 +205,7 @@ fn metric(name: &str, value: &MetricValue) -> Value {
                 "max": trend.max,
                 "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
             });
-            with_percentiles(object, "", trend.count, |quantile| trend_percentile(trend, quantile))
+            with_percentiles(object, "", trend.count, |quantile| trend.percentile(quantile))
         }
     }
 }

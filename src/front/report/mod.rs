@@ -6,9 +6,6 @@ mod csv;
 mod json;
 
 use std::path::PathBuf;
-use std::time::Duration;
-
-use crate::stats::snapshot::TrendView;
 
 pub use csv::CsvFiles;
 pub use json::{JsonFile, SCHEMA};
@@ -37,17 +34,6 @@ pub const PERCENTILES: [(&str, f64); 11] = [
     ("99.99%", 0.9999),
     ("100%", 1.0),
 ];
-
-/// The value of a trend that `quantile` (0..=1) of its values did not exceed, in the trend's own unit; the highest is exact.
-#[must_use]
-pub fn trend_percentile(trend: &TrendView, quantile: f64) -> f64 {
-    if trend.count == 0 {
-        return 0.0;
-    }
-    let value = Duration::from_micros(trend.histogram.value_at(quantile)).as_secs_f64();
-    // Not `clamp`: it panics on bounds that are not in order, and these come from a script's values.
-    value.min(trend.max).max(trend.min)
-}
 
 /// Creates the folder that a file shall stand in.
 fn create_folder(path: &std::path::Path) -> Result<(), ReportError> {

@@ -32,7 +32,8 @@ impl Failure {
     }
 
     /// The request's own time is over.
-    pub(super) fn timeout(limit: Duration) -> Self {
+    #[must_use]
+    pub fn timeout(limit: Duration) -> Self {
         Self::new(FailureKind::Timeout, format!("no whole answer within {}", spell(limit)))
     }
 

@@ -32,26 +32,28 @@ impl Connections {
     ///
     /// Several may run at the same time. Dropped in mid-flight, it closes its connection, and `progress` tells how far it came.
     pub async fn exchange(&self, request: &Request<'_>, progress: &Progress) -> Exchange {
-        let begin = Instant::now();
+        let begin = request.asked.unwrap_or_else(Instant::now);
         let deadline = begin.checked_add(request.timeout).unwrap_or_else(|| begin + FAR);
         let mut exchange = Exchange::default();
         let _permit = self.pool.enter().await;
         // One more try is all that a stale connection gets.
         let mut is_retry = false;
         loop {
-            let idle = if is_retry { None } else { self.pool.take(&request.origin) };
-            let (mut line, is_reused, send_begin) = match idle {
-                Some(connection) => (Line::Http1(connection), true, begin),
+            let is_wary = self.context.is_wary.get() || !is_idempotent(request.method);
+            let idle = if is_retry { None } else { self.pool.take(&request.origin, is_wary) };
+            let (mut line, is_reused) = match idle {
+                Some(connection) => (Line::Http1(connection), true),
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
                 None => match Box::pin(self.open(request, deadline, &mut exchange.timings)).await {
-                    Ok((line, is_reused)) => (line, is_reused, Instant::now()),
+                    Ok(opened) => opened,
                     Err(failure) => {
-                        fail(failure, false, progress, begin, &mut exchange);
+                        fail(failure, progress, begin, &mut exchange);
                         return exchange;
                     }
                 },
             };
-            let attempt = match &mut line {
+            let send_begin = Instant::now();
+            let mut attempt = match &mut line {
                 Line::Http1(connection) => connection.exchange(request, progress, deadline).await,
                 Line::Http2(shared) => Box::pin(shared.exchange(request, progress, deadline)).await,
             };
@@ -61,10 +63,12 @@ impl Connections {
                 return exchange;
             }
             self.give_back(request, line, &attempt);
+            self.context.is_wary.set(true);
             if !may_repeat(request, &attempt) {
                 let peer = request.origin.peer();
-                let failure = Failure::new(FailureKind::Stale, format!("kept-alive connection closed by {peer} as the request was sent"));
-                fail(failure, attempt.was_sent, progress, begin, &mut exchange);
+                let message = format!("kept-alive connection closed by {peer} as the request was sent");
+                attempt.failure = Some(Failure::new(FailureKind::Stale, message));
+                finish(progress, [begin, send_begin], attempt, &mut exchange);
                 return exchange;
             }
             is_retry = true;
@@ -135,8 +139,7 @@ fn finish(progress: &Progress, [begin, send_begin]: [Instant; 2], attempt: Attem
     let end = attempt.ended_at;
     let timings = &mut exchange.timings;
     timings.total = end - begin;
-    let set_up = [timings.dns, timings.connect, timings.tls].into_iter().flatten().sum();
-    timings.blocked = Some((send_begin - begin).saturating_sub(set_up));
+    timings.blocked = Some((send_begin - begin).saturating_sub(timings.set_up()));
     if attempt.was_sent {
         let sent_at = attempt.sent_at.or(attempt.first_byte_at).unwrap_or(end);
         timings.send = Some(sent_at.saturating_duration_since(send_begin));
@@ -159,15 +162,21 @@ fn is_stale(attempt: &Attempt) -> bool {
     attempt.first_byte_at.is_none() && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Reset)
 }
 
-/// RFC 9110, section 9.2.2: repeating these changes nothing.
 fn may_repeat(request: &Request<'_>, attempt: &Attempt) -> bool {
-    !attempt.was_sent || matches!(request.method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+    !attempt.was_sent || is_idempotent(request.method)
 }
 
-fn fail(failure: Failure, was_sent: bool, progress: &Progress, begin: Instant, exchange: &mut Exchange) {
-    exchange.timings.total = begin.elapsed();
+/// RFC 9110, section 9.2.2: repeating these changes nothing.
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+}
+
+/// Writes down that no connection could be had.
+fn fail(failure: Failure, progress: &Progress, begin: Instant, exchange: &mut Exchange) {
+    let timings = &mut exchange.timings;
+    timings.total = begin.elapsed();
+    timings.blocked = Some(timings.total.saturating_sub(timings.set_up()));
     exchange.failure = Some(failure);
-    exchange.was_sent = was_sent;
     copy_progress(progress, exchange);
 }
 

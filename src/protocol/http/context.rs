@@ -1,6 +1,6 @@
 //! What the users of one lane share: settings, TLS configuration, known names and proxies.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct Context {
     pub(super) proxies: Proxies,
     /// What TLS origins have agreed to speak. Written by whoever connected; read to know whether connections can be shared.
     spoken: RefCell<FxHashMap<Rc<Origin>, Version>>,
+    /// A server has closed a kept-alive connection under a request: from then on the kernel is asked before each reuse.
+    pub(super) is_wary: Cell<bool>,
 }
 
 impl Context {
@@ -70,6 +72,7 @@ impl Context {
             proxies: if settings.proxy_from_env { Proxies::from_env(|name| std::env::var(name).ok())? } else { Proxies::default() },
             names: Names::new(settings.hosts, settings.dns_fresh),
             spoken: RefCell::default(),
+            is_wary: Cell::new(false),
         })
     }
 

@@ -1,8 +1,8 @@
-//! The words of one hop: what is asked, how far it has come, what came of it. No behaviour.
+//! The words of one hop: what is asked, how far it has come, what came of it. Hardly any behaviour.
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::classify::Failure;
 use super::headers::Headers;
@@ -24,7 +24,9 @@ pub struct Request<'a> {
     pub has_host: bool,
     /// `None`: no body and no `content-length` (0 for POST, PUT, PATCH).
     pub body: Option<&'a [u8]>,
-    /// From now to the last byte.
+    /// When it was asked for: the hop's duration and its timeout count from here. `None`: from the call of the exchange on.
+    pub asked: Option<Instant>,
+    /// From the ask to the last byte.
     pub timeout: Duration,
     /// Decoded bytes.
     pub body_limit: u64,
@@ -99,6 +101,13 @@ pub struct Timings {
     pub receive: Option<Duration>,
     /// All together, from the ask.
     pub total: Duration,
+}
+
+impl Timings {
+    /// What it took to make the connection.
+    pub(super) fn set_up(&self) -> Duration {
+        [self.dns, self.connect, self.tls].into_iter().flatten().sum()
+    }
 }
 
 /// The protocol version of an answer.

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 pub struct Headers {
     /// Lines `name: value`, each ended by a line feed. Invariant: a parser has accepted it.
     block: Box<[u8]>,
+    /// A field `set-cookie` is among them: asked for after each answer, so it is noted while the head is parsed.
+    sets_cookies: bool,
 }
 
 impl Headers {
-    /// Takes the block behind a status line, up to and with the empty line; a parser has accepted it.
-    pub(super) fn from_block(block: &[u8]) -> Self {
-        Self { block: block.into() }
+    /// Takes the block behind a status line, up to and with the empty line; a parser has accepted it and knows whether it sets cookies.
+    pub(super) fn from_block(block: &[u8], sets_cookies: bool) -> Self {
+        Self { block: block.into(), sets_cookies }
     }
 
     /// Writes parsed fields down as one block.
@@ -24,7 +26,7 @@ impl Headers {
             block.extend_from_slice(value.as_bytes());
             block.extend_from_slice(b"\r\n");
         }
-        Self { block: block.into_boxed_slice() }
+        Self { block: block.into_boxed_slice(), sets_cookies: map.contains_key(http::header::SET_COOKIE) }
     }
 
     /// The first value of `name`, any case; bytes as they came.
@@ -44,6 +46,12 @@ impl Headers {
             let name = String::from_utf8_lossy(name);
             if name.bytes().any(|byte| byte.is_ascii_uppercase()) { (Cow::Owned(name.to_ascii_lowercase()), value) } else { (name, value) }
         })
+    }
+
+    /// Whether there is a field `set-cookie`.
+    #[must_use]
+    pub fn sets_cookies(&self) -> bool {
+        self.sets_cookies
     }
 
     /// The block as it came: lines `name: value`, each ended by a line feed.
@@ -72,7 +80,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_in_any_case_and_listed_in_lower_case() {
-        let headers = Headers::from_block(b"Content-Type: text/html\r\nSet-Cookie: a=b:c\nset-cookie:  d=e  \r\nEmpty:\r\n\r\n");
+        let headers = Headers::from_block(b"Content-Type: text/html\r\nSet-Cookie: a=b:c\nset-cookie:  d=e  \r\nEmpty:\r\n\r\n", true);
         assert_eq!(headers.get("CONTENT-TYPE"), Some(&b"text/html"[..]));
         assert_eq!(headers.all("Set-Cookie").collect::<Vec<_>>(), [&b"a=b:c"[..], b"d=e"]);
         assert_eq!(headers.get("empty"), Some(&b""[..]));

@@ -26,14 +26,6 @@ impl Origin {
         Self::of(&parse_url(text)?, text)
     }
 
-    /// The origin of a parsed URL.
-    ///
-    /// # Errors
-    /// Another scheme than `http` and `https`, or no host.
-    pub fn of_url(url: &Url) -> Result<Self, BadUrl> {
-        Self::of(url, url.as_str())
-    }
-
     /// `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {

@@ -27,12 +27,14 @@ pub(super) struct Pool {
 
 impl Pool {
     /// The most recently used connection to `origin` that is still open, as a browser picks it. Closed ones on the way are dropped.
-    pub(super) fn take(&self, origin: &Rc<Origin>) -> Option<Connection> {
+    ///
+    /// `is_wary` asks the kernel, which knows of an end that the runtime has not been told of yet; for one system call.
+    pub(super) fn take(&self, origin: &Rc<Origin>, is_wary: bool) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         loop {
             let at = idle.iter().rposition(|(known, _)| Rc::ptr_eq(known, origin) || known == origin)?;
             let (_, mut connection) = idle.remove(at);
-            if connection.is_quiet() {
+            if connection.is_quiet(is_wary) {
                 return Some(connection);
             }
         }

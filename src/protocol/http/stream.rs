@@ -1,6 +1,7 @@
 //! A byte stream to a server, with or without TLS.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -19,15 +20,20 @@ pub(super) enum Stream {
 impl Stream {
     /// Whether an idle stream can still be used: open, and nothing unasked for has come.
     ///
-    /// No system call in the usual case: the runtime has been told by the kernel whether there is anything to read.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    /// No system call in the usual case: the runtime has been told by the kernel whether there is anything to read. It hears of it only
+    /// when all tasks rest, so a connection that is used again at once can have ended unnoticed: `is_wary` asks the kernel itself.
+    pub(super) fn is_quiet(&mut self, is_wary: bool) -> bool {
         let mut byte = [0; 1];
         match self {
-            Self::Plain(stream) => matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock),
+            Self::Plain(stream) => {
+                matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+                    && !(is_wary && waiting_bytes(stream) != Waiting::Nothing)
+            }
             // Through TLS: session tickets come at any time and mean nothing.
             Self::Tls(stream) => {
                 let mut cx = Context::from_waker(Waker::noop());
                 Pin::new(stream.as_mut()).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+                    && !(is_wary && waiting_bytes(stream.get_ref().0) == Waiting::End)
             }
         }
     }
@@ -81,5 +87,27 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
+    }
+}
+
+/// What the kernel holds for a socket that nobody has read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    Bytes,
+    /// The peer has closed, or the connection is broken.
+    End,
+}
+
+/// Asks the kernel, and takes nothing away.
+fn waiting_bytes(stream: &TcpStream) -> Waiting {
+    let mut byte = 0_u8;
+    // SAFETY: the descriptor is open as long as `stream` is borrowed, and `byte` has room for the one byte asked for.
+    let peeked = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    match peeked {
+        1.. => Waiting::Bytes,
+        0 => Waiting::End,
+        _ if io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock => Waiting::Nothing,
+        _ => Waiting::End,
     }
 }

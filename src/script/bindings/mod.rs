@@ -52,17 +52,6 @@ pub(super) const LIBRARIES: &[(&str, Natives)] = &[
 /// Libraries that have a place in the contract and none in this version.
 pub(super) const LATER: &[&str] = &["base64", "data", "grpc", "hash", "html", "jwt", "sse", "tcp", "udp", "uuid", "ws", "xml"];
 
-/// The natives of `math.random`: nil where no user runs.
-pub(super) fn add_random(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Result<()> {
-    let unit = Rc::clone(context);
-    native.set("random_unit", lua.create_function(move |_, ()| Ok(unit.current.borrow().as_ref().map(|user| user.random.borrow_mut().unit())))?)?;
-    let int = Rc::clone(context);
-    native.set(
-        "random_int",
-        lua.create_function(move |_, (low, high): (i64, i64)| Ok(int.current.borrow().as_ref().map(|user| user.random.borrow_mut().int(low, high))))?,
-    )
-}
-
 /// The name of `known` that a person who wrote `name` most likely meant.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();

@@ -137,7 +137,7 @@ fn math_random_over<S: Source>(lua: &Lua, source: S) -> mlua::Result<Function> {
             (Some(lo), Some(hi)) => number_in_steps(random, lo, hi),
         })))
     })?;
-    lua.load(MATH_RANDOM).set_name("=math.random").call(native)
+    lua.load(MATH_RANDOM).set_name("=[lunamoth math.random]").call(native)
 }
 
 fn number_or_why(number: Result<f64, &'static str>) -> (Option<f64>, Option<&'static str>) {

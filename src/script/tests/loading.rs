@@ -162,7 +162,7 @@ fn a_file_that_was_not_read_at_load_cannot_be_required_later() {
 fn the_top_level_is_pure() {
     for (line, expected) in [
         ("require('time').sleep(1)", "test.lua:1: a request, a wait or a sleep is not possible while the script is loaded"),
-        ("math.random()", "test.lua:1: random numbers belong to a user"),
+        ("math.random()", "test.lua:1: random numbers are not available while the script is loaded"),
         ("require('check').that('x', true)", "check() is not possible while the script is loaded"),
         ("require('group')('x', function() end)", "group() is not possible while the script is loaded"),
         ("require('time').now()", "time.now() is not possible while the script is loaded"),

@@ -37,8 +37,8 @@ impl Connection {
     }
 
     /// Whether the connection can be used again after having been idle.
-    pub(in crate::protocol::http) fn is_quiet(&mut self) -> bool {
-        self.stream.is_quiet()
+    pub(in crate::protocol::http) fn is_quiet(&mut self, is_wary: bool) -> bool {
+        self.stream.is_quiet(is_wary)
     }
 
     /// Sends the request and reads its answer, until `deadline`.
@@ -202,17 +202,15 @@ impl<'a> Flight<'a> {
                     return Poll::Ready(self.on_close(request));
                 }
                 progress.bytes_in.set(progress.bytes_in.get() + bytes.len() as u64);
-                let is_first = self.first_byte_at.is_none();
-                if is_first {
-                    self.first_byte_at = Some(Instant::now());
-                }
+                // Before the bytes are looked at: to decode them is our time, not the target's.
+                let read_at = Instant::now();
+                self.first_byte_at.get_or_insert(read_at);
                 let is_done = self.response.feed(bytes);
                 progress.status.set(self.response.status);
                 match is_done {
                     Ok(false) => {}
                     Ok(true) => {
-                        // An answer in one piece ends as it begins: the clock is read once.
-                        self.ended_at = if is_first { self.first_byte_at } else { None };
+                        self.ended_at = Some(read_at);
                         return Poll::Ready(Ok(()));
                     }
                     Err(failure) => return Poll::Ready(Err(failure)),

@@ -71,6 +71,7 @@ mod tests {
             headers,
             has_host: false,
             body,
+            asked: None,
             timeout: Duration::from_secs(1),
             body_limit: 1000,
             decode: true,

@@ -204,7 +204,7 @@ impl Response {
         }
         let found = Found::among(fields)?;
         let start = fields.first().map_or(head.len(), |field| field.name.as_ptr().addr() - head.as_ptr().addr());
-        self.headers = Headers::from_block(&head[start..]);
+        self.headers = Headers::from_block(&head[start..], found.sets_cookies);
         self.status = status;
         self.version = version;
         self.keeps_alive = !found.closes && (version == Version::Http11 || found.keeps_alive);
@@ -252,6 +252,7 @@ struct Found {
     has_encoding: bool,
     closes: bool,
     keeps_alive: bool,
+    sets_cookies: bool,
 }
 
 impl Found {
@@ -266,6 +267,7 @@ impl Found {
                         found.keeps_alive |= token.eq_ignore_ascii_case(b"keep-alive");
                     }
                 }
+                10 if field.name.eq_ignore_ascii_case("set-cookie") => found.sets_cookies = true,
                 14 if field.name.eq_ignore_ascii_case("content-length") => found.length_is(field.value)?,
                 16 if field.name.eq_ignore_ascii_case("content-encoding") => found.has_encoding = true,
                 17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {

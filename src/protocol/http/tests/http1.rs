@@ -1,6 +1,8 @@
 //! HTTP/1.1 exchanges with servers that keep the rules, bend them, or break them.
 
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -414,4 +416,135 @@ fn reset(stream: &TcpStream) {
     // SAFETY: the descriptor is open and the option's value lives through the call.
     let result = unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size) };
     assert_eq!(result, 0);
+}
+
+/// A server that answers, and closes without having said so as soon as `close_unheard` has it.
+struct Closing {
+    server: Server,
+    close: SyncSender<()>,
+    closed: Receiver<()>,
+}
+
+impl Closing {
+    fn start() -> Self {
+        let (close, asked) = sync_channel(1);
+        let (done, closed) = sync_channel(1);
+        let asked = Mutex::new(asked);
+        let server = Server::start(move |_, stream| {
+            if read_request(stream).is_some() && stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_ok() {
+                let _ = asked.lock().unwrap().recv_timeout(Duration::from_secs(10));
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+                let _ = done.send(());
+            }
+        });
+        Self { server, close, closed }
+    }
+
+    /// Blocks, so that the runtime has no turn: only the kernel knows of the end.
+    fn close_unheard(&self) {
+        self.close.send(()).unwrap();
+        self.closed.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
+
+#[test]
+fn an_end_that_the_runtime_has_not_heard_of_is_seen_before_a_request_that_cannot_be_repeated() {
+    run(async {
+        let closing = Closing::start();
+        let user = user();
+        for _ in 0..3 {
+            let exchange = exchange(&user, &Request { method: "POST", ..get(&closing.server.origin()) }).await;
+            assert_eq!((exchange.status, exchange.stale_retries, exchange.failure), (200, 0, None));
+            closing.close_unheard();
+        }
+    });
+}
+
+#[test]
+fn after_one_stale_connection_the_kernel_is_asked_before_each_reuse() {
+    run(async {
+        let closing = Closing::start();
+        let user = user();
+        let mut retries = Vec::new();
+        for _ in 0..4 {
+            let exchange = exchange(&user, &get(&closing.server.origin())).await;
+            assert_eq!(exchange.failure, None);
+            retries.push(exchange.stale_retries);
+            closing.close_unheard();
+        }
+        assert_eq!(retries, [0, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn a_stale_failure_has_the_phases_that_it_went_through() {
+    run(async {
+        let server = stale_server();
+        let user = user();
+        exchange(&user, &get(&server.origin())).await;
+        let exchange = exchange(&user, &Request { method: "POST", ..get(&server.origin()) }).await;
+        assert_eq!(kind(&exchange), Some(FailureKind::Stale));
+        assert!(exchange.timings.send.is_some() && exchange.timings.wait.is_some());
+        assert_eq!(sum_of_phases(&exchange), exchange.timings.total);
+    });
+}
+
+#[test]
+fn waiting_for_a_free_connection_is_blocked_and_not_sending() {
+    run(async {
+        let server = Server::start(|_, stream| {
+            while read_request(stream).is_some() {
+                std::thread::sleep(Duration::from_millis(60));
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        let user = Rc::new(user());
+        let origin = server.origin();
+        // One more than a user may have connections.
+        let under_way: Vec<_> = (0..65)
+            .map(|_| {
+                let (user, origin) = (Rc::clone(&user), Rc::clone(&origin));
+                tokio::task::spawn_local(async move { exchange(&user, &get(&origin)).await })
+            })
+            .collect();
+        let mut last = Exchange::default();
+        for one in under_way {
+            last = one.await.unwrap();
+            assert_eq!(last.status, 200);
+        }
+        assert!(last.timings.blocked.unwrap() >= Duration::from_millis(50), "{:?}", last.timings);
+        assert!(last.timings.send.unwrap() < Duration::from_millis(50), "{:?}", last.timings);
+        assert_eq!(sum_of_phases(&last), last.timings.total);
+    });
+}
+
+#[test]
+fn the_time_between_ask_and_call_is_blocked_and_counts() {
+    run(async {
+        let server = Server::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let user = user();
+        for _ in 0..2 {
+            let asked = Some(Instant::now() - Duration::from_millis(300));
+            let exchange = exchange(&user, &Request { asked, ..get(&server.origin()) }).await;
+            assert!(exchange.timings.blocked.unwrap() >= Duration::from_millis(300), "{:?}", exchange.timings);
+            assert_eq!(sum_of_phases(&exchange), exchange.timings.total);
+        }
+        let asked = Some(Instant::now() - Duration::from_secs(6));
+        assert_eq!(kind(&exchange(&user, &Request { asked, ..get(&server.origin()) }).await), Some(FailureKind::Timeout));
+    });
+}
+
+#[test]
+fn a_refused_hop_has_phases_that_make_up_its_duration() {
+    run(async {
+        let origin = Rc::new(Origin::parse("http://127.0.0.1:1").unwrap());
+        let exchange = exchange(&user(), &get(&origin)).await;
+        assert_eq!(kind(&exchange), Some(FailureKind::Refused));
+        assert_eq!(sum_of_phases(&exchange), exchange.timings.total);
+    });
+}
+
+fn sum_of_phases(exchange: &Exchange) -> Duration {
+    let Timings { blocked, dns, connect, tls, send, wait, receive, .. } = exchange.timings;
+    [blocked, dns, connect, tls, send, wait, receive].into_iter().flatten().sum()
 }

@@ -107,6 +107,7 @@ fn get(origin: &Rc<Origin>) -> Request<'static> {
         headers: b"",
         has_host: false,
         body: None,
+        asked: None,
         timeout: Duration::from_secs(5),
         body_limit: 1 << 20,
         decode: true,

@@ -139,6 +139,10 @@ pub(super) fn scheme(origin: &Origin) -> &'static str {
 
 /// Where the authority of an absolute URL begins.
 fn absolute(url: &str) -> Option<usize> {
+    // The usual URL is a path, and no scheme begins with a slash.
+    if url.starts_with('/') {
+        return None;
+    }
     let colon = url.find("://")?;
     url[..colon].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)).then_some(colon + 3)
 }

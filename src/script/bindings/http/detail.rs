@@ -4,30 +4,62 @@
 //! the one thing that Lua's collector sees in its full size and that costs no handle.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::time::Duration;
 
 use super::address::Address;
 use crate::protocol::http::{Exchange, Timings, Version};
 use crate::stats::sample::FailureKind;
 
-/// What came of one request.
+/// What came of one request, ready to cross to Lua.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    /// Of the last hop's pending sample.
-    pub(super) id: u64,
+pub struct Outcome {
     /// 0 without a whole answer.
     pub(super) status: u16,
     /// Why the last hop failed.
     pub(super) failure: Option<(FailureKind, Cow<'static, str>)>,
+    /// The rest, packed.
+    pub(super) packed: Vec<u8>,
+    /// The body, where it is too large to be packed.
+    pub(super) large_body: Option<Vec<u8>>,
+}
+
+impl Outcome {
+    /// 0 without a whole answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Why the request failed, and the name of the failure's kind.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&str, &'static str)> {
+        self.failure.as_ref().map(|(kind, message)| (&**message, kind.name()))
+    }
+
+    /// All else that a result shows; the script gets it as one string.
+    #[must_use]
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// Whether all of it is in `packed`.
+    pub(super) fn is_packed(&self) -> bool {
+        self.large_body.is_none()
+    }
+}
+
+/// What is packed of a request.
+pub(super) struct Parts<'a> {
+    /// Of the last hop's pending sample.
+    pub(super) id: u64,
     /// Of the last hop.
-    pub(super) method: Cow<'static, str>,
+    pub(super) method: &'a str,
     /// Of the last hop.
-    pub(super) address: Address,
+    pub(super) address: &'a Address,
     /// The hops before the last.
-    pub(super) history: Vec<FollowedHop>,
+    pub(super) history: &'a [FollowedHop],
     /// The last hop.
-    pub(super) exchange: Exchange,
+    pub(super) exchange: &'a mut Exchange,
     /// The body was thrown away.
     pub(super) is_discarded: bool,
     /// The first hop went to another host than the scenario's.
@@ -43,26 +75,34 @@ pub(super) struct FollowedHop {
     pub(super) total: Duration,
 }
 
-/// Takes the body out of `outcome` if it is too large to be packed.
-pub(super) fn take_large_body(outcome: &mut Outcome) -> Option<Vec<u8>> {
-    (outcome.exchange.body.len() > PACKED_BODY_MAX).then(|| std::mem::take(&mut outcome.exchange.body))
-}
-
-/// Packs `outcome` into a buffer of the thread's and lends it to `copy`.
-pub(super) fn with_packed<R>(outcome: &Outcome, copy: impl FnOnce(&[u8]) -> R) -> R {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// Packs `parts`, and takes the body out of the exchange where it is too large for that.
+pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
+    let large = (parts.exchange.body.len() > PACKED_BODY_MAX).then(|| std::mem::take(&mut parts.exchange.body));
+    let exchange = &*parts.exchange;
+    let origin = &parts.address.origin;
+    let texts = parts.method.len() + origin.authority.len() + parts.address.path.len();
+    let mut buffer = Vec::with_capacity(FIXED_BYTES + texts + exchange.headers.as_bytes().len() + exchange.body.len());
+    let proto = match exchange.version {
+        _ if exchange.status == 0 => PROTO,
+        Version::Http10 => 0,
+        Version::Http11 => 1,
+        Version::Http2 => 2,
+    };
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    buffer.push(proto | flag(parts.is_discarded, DISCARDED) | flag(parts.is_foreign, FOREIGN) | flag(origin.tls, TLS));
+    buffer.extend_from_slice(&parts.id.to_le_bytes());
+    let mut timings = [0; 8 * TIMINGS.len()];
+    for (place, part) in timings.as_chunks_mut().0.iter_mut().zip(timings_of(&exchange.timings)) {
+        *place = part.map_or(ABSENT, nanos).to_le_bytes();
     }
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.clear();
-        pack(outcome, buffer);
-        let result = copy(buffer);
-        // A server may send 64 KiB of headers; that much is not kept for ever.
-        if buffer.capacity() > 4 * PACKED_BODY_MAX {
-            *buffer = Vec::new();
-        }
-        result
-    })
+    buffer.extend_from_slice(&timings);
+    section(parts.method.as_bytes(), &mut buffer);
+    section(origin.authority.as_bytes(), &mut buffer);
+    section(parts.address.path.as_bytes(), &mut buffer);
+    pack_history(parts.history, &mut buffer);
+    section(exchange.headers.as_bytes(), &mut buffer);
+    section(&exchange.body, &mut buffer);
+    (buffer, large)
 }
 
 /// A packed outcome, taken apart. Everything is borrowed.
@@ -88,7 +128,7 @@ pub(super) struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// `None` for a string that `with_packed` did not make.
+    /// `None` for a string that `pack` did not make.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = Reader(bytes);
         let flags = rest.take(1)?[0];
@@ -158,29 +198,6 @@ impl<'a> Packed<'a> {
     }
 }
 
-fn pack(outcome: &Outcome, buffer: &mut Vec<u8>) {
-    let exchange = &outcome.exchange;
-    let proto = match exchange.version {
-        _ if exchange.status == 0 => PROTO,
-        Version::Http10 => 0,
-        Version::Http11 => 1,
-        Version::Http2 => 2,
-    };
-    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    let origin = &outcome.address.origin;
-    buffer.push(proto | flag(outcome.is_discarded, DISCARDED) | flag(outcome.is_foreign, FOREIGN) | flag(origin.tls, TLS));
-    buffer.extend_from_slice(&outcome.id.to_le_bytes());
-    for part in timings_of(&exchange.timings) {
-        buffer.extend_from_slice(&part.map_or(ABSENT, nanos).to_le_bytes());
-    }
-    section(outcome.method.as_bytes(), buffer);
-    section(origin.authority.as_bytes(), buffer);
-    section(outcome.address.path.as_bytes(), buffer);
-    pack_history(&outcome.history, buffer);
-    section(exchange.headers.as_bytes(), buffer);
-    section(&exchange.body, buffer);
-}
-
 fn pack_history(history: &[FollowedHop], buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
@@ -205,7 +222,7 @@ fn length_of(length: usize) -> [u8; 4] {
 }
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(ABSENT - 1)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into()).min(ABSENT - 1)
 }
 
 fn timings_of(timings: &Timings) -> [Option<Duration>; 8] {
@@ -243,6 +260,9 @@ const TIMINGS: [&str; 8] = ["blocked", "dns", "connect", "tls", "send", "wait", 
 /// Larger bodies stay in Rust until the script looks at them.
 const PACKED_BODY_MAX: usize = 4_096;
 
+/// Flags, number, timings, and the lengths of six sections.
+const FIXED_BYTES: usize = 1 + 8 + 8 * TIMINGS.len() + 6 * 4;
+
 const ABSENT: u64 = u64::MAX;
 const PROTO: u8 = 0b11;
 const DISCARDED: u8 = 0b100;
@@ -256,63 +276,62 @@ mod tests {
     use super::*;
     use crate::protocol::http::Origin;
 
-    fn outcome() -> Outcome {
+    fn exchange() -> Exchange {
         let mut exchange = Exchange { status: 200, version: Version::Http2, body: b"hello".to_vec(), ..Exchange::default() };
         exchange.timings = Timings { wait: Some(Duration::from_micros(1_500)), total: Duration::from_millis(2), ..Timings::default() };
-        Outcome {
-            id: 7,
-            status: 200,
-            failure: None,
-            method: "GET".into(),
-            address: Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b?c".into() },
-            history: Vec::new(),
-            exchange,
-            is_discarded: false,
-            is_foreign: false,
-        }
+        exchange
     }
 
-    fn followed(mut outcome: Outcome) -> Outcome {
-        let url = "http://h/a".to_owned();
-        outcome.history.push(FollowedHop { method: "POST".into(), url, status: 303, total: Duration::from_millis(5) });
-        outcome
+    fn packed(history: &[FollowedHop], is_foreign: bool) -> Vec<u8> {
+        let address = Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b?c".into() };
+        let mut exchange = exchange();
+        let exchange = &mut exchange;
+        let (packed, large) = pack(Parts { id: 7, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
+        assert_eq!(large, None);
+        packed
+    }
+
+    fn followed() -> [FollowedHop; 1] {
+        [FollowedHop { method: "POST".into(), url: "http://h/a".to_owned(), status: 303, total: Duration::from_millis(5) }]
     }
 
     #[test]
     fn what_is_packed_is_read_again() {
-        with_packed(&followed(outcome()), |bytes| {
-            let packed = Packed::read(bytes).unwrap();
-            assert_eq!((packed.id, packed.proto, packed.body), (7, Some("HTTP/2"), &b"hello"[..]));
-            assert_eq!(packed.url(), "https://h:8443/b?c");
-            assert_eq!(packed.timings().collect::<Vec<_>>(), [("wait", 0.0015), ("total", 0.002)]);
-            assert_eq!(packed.history().collect::<Vec<_>>(), [("POST", "http://h/a", 303, 0.005)]);
-        });
+        let bytes = packed(&followed(), false);
+        let packed = Packed::read(&bytes).unwrap();
+        assert_eq!((packed.id, packed.proto, packed.body), (7, Some("HTTP/2"), &b"hello"[..]));
+        assert_eq!(packed.url(), "https://h:8443/b?c");
+        assert_eq!(packed.timings().collect::<Vec<_>>(), [("wait", 0.0015), ("total", 0.002)]);
+        assert_eq!(packed.history().collect::<Vec<_>>(), [("POST", "http://h/a", 303, 0.005)]);
     }
 
     #[test]
     fn errors_name_what_was_asked_first() {
-        with_packed(&outcome(), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "GET /b?c"));
-        with_packed(&followed(outcome()), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "POST /a"));
-        let foreign = |outcome| Outcome { is_foreign: true, ..outcome };
-        with_packed(&foreign(outcome()), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "GET https://h:8443/b?c"));
-        with_packed(&foreign(followed(outcome())), |bytes| assert_eq!(Packed::read(bytes).unwrap().label(), "POST http://h/a"));
+        let label = |history: &[FollowedHop], is_foreign| Packed::read(&packed(history, is_foreign)).unwrap().label();
+        assert_eq!(label(&[], false), "GET /b?c");
+        assert_eq!(label(&followed(), false), "POST /a");
+        assert_eq!(label(&[], true), "GET https://h:8443/b?c");
+        assert_eq!(label(&followed(), true), "POST http://h/a");
     }
 
     #[test]
     fn a_large_body_is_not_packed() {
-        let mut large = outcome();
-        assert_eq!(take_large_body(&mut large), None);
-        large.exchange.body = vec![b'x'; PACKED_BODY_MAX + 1];
-        assert_eq!(take_large_body(&mut large).map(|body| body.len()), Some(PACKED_BODY_MAX + 1));
-        with_packed(&large, |bytes| assert_eq!(Packed::read(bytes).unwrap().body, b""));
+        let address = Address { origin: Rc::new(Origin::parse("http://h").unwrap()), path: "/".into() };
+        for (length, is_large) in [(PACKED_BODY_MAX, false), (PACKED_BODY_MAX + 1, true)] {
+            let mut exchange = Exchange { body: vec![b'x'; length], ..exchange() };
+            let exchange = &mut exchange;
+            let (bytes, large) =
+                pack(Parts { id: 1, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
+            assert_eq!(large.map(|body| body.len()), is_large.then_some(length));
+            assert_eq!(Packed::read(&bytes).unwrap().body.len(), if is_large { 0 } else { length });
+        }
     }
 
     #[test]
     fn a_cut_string_is_refused() {
-        with_packed(&outcome(), |bytes| {
-            for end in 0..bytes.len() {
-                assert!(Packed::read(&bytes[..end]).is_none());
-            }
-        });
+        let bytes = packed(&[], false);
+        for end in 0..bytes.len() {
+            assert!(Packed::read(&bytes[..end]).is_none());
+        }
     }
 }

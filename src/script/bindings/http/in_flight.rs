@@ -11,7 +11,8 @@ use crate::stats::sample::{Answer, FailureKind, Sample};
 pub(super) async fn exchange(user: &UserHttp, request: &Request<'_>, entry: EntryId) -> Exchange {
     let progress = Progress::default();
     // Declared before the exchange is awaited, so that it is dropped after it and sees the last of its progress.
-    let mut guard = InFlight { user, entry, progress: &progress, began: Instant::now(), is_over: false };
+    let began = request.asked.unwrap_or_else(Instant::now);
+    let mut guard = InFlight { user, entry, progress: &progress, began, is_over: false };
     let exchange = user.connections.exchange(request, &progress).await;
     guard.is_over = true;
     exchange
@@ -40,9 +41,10 @@ fn cut_sample(progress: &Progress, began: Instant) -> Sample {
         bytes_out: progress.bytes_out.get(),
         bytes_in: progress.bytes_in.get(),
         status,
-        answer: match (status, progress.bytes_out.get()) {
-            (0, 0) => Answer::NotSent,
-            (0, _) => Answer::Unanswered,
+        // Bytes alone do not tell: they may be those of a stale attempt, which is counted by itself.
+        answer: match (status, progress.was_sent.get()) {
+            (0, false) => Answer::NotSent,
+            (0, true) => Answer::Unanswered,
             _ => Answer::Answered,
         },
         failure: Some(FailureKind::Cut),
@@ -62,6 +64,10 @@ mod tests {
         let began = Instant::now();
         assert_eq!(cut_sample(&progress, began).answer, Answer::NotSent);
         progress.bytes_out.set(50);
+        progress.stale_unanswered.set(1);
+        let waiting_for_its_retry = cut_sample(&progress, began);
+        assert_eq!((waiting_for_its_retry.answer, waiting_for_its_retry.stale_unanswered), (Answer::NotSent, 1));
+        progress.was_sent.set(true);
         assert_eq!(cut_sample(&progress, began).answer, Answer::Unanswered);
         progress.status.set(200);
         let sample = cut_sample(&progress, began);

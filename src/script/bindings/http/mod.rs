@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::super::context::UserState;
 
+pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use natives::natives;
 pub use operation::{Call, Reply};

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::time::Instant;
 
 use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
 
 use super::body_handle::BodyHandle;
-use super::detail::{self, Outcome};
+use super::detail::Outcome;
 use super::headers::is_token_byte;
 use super::options::Options;
 use super::template::Template;
@@ -16,6 +17,8 @@ use super::values::{did_you_mean, kind_of, number, scalar, text};
 #[derive(Debug)]
 pub struct Call {
     pub(super) kind: CallKind,
+    /// When the script asked: what is made of its values from here on, such as a body of JSON, is part of the request's duration.
+    pub(super) asked: Instant,
 }
 
 /// What a call asks for.
@@ -47,14 +50,25 @@ impl Call {
     /// # Errors
     /// The caller's mistake, as a text; it is raised at the caller's line.
     pub fn from_lua(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        let asked = Instant::now();
         let mut next = || values.pop_front().unwrap_or(Value::Nil);
         let (method, url, options) = (next(), next(), next());
         if number(&method) == Some(0.0) {
             let client = client_of(&options)?;
-            return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?) });
+            return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?), asked });
         }
         let client = client_of(&next())?;
-        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?) })
+        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?), asked })
+    }
+}
+
+impl Call {
+    /// The usual request: a method by its number, nothing but a name besides the URL, no client. `None` where it is not that.
+    #[must_use]
+    pub fn usual(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
+        let method = Cow::Borrowed(*METHODS.get((method as usize).wrapping_sub(1))?);
+        let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
+        Some(Self { kind: CallKind::One(wanted), asked: Instant::now() })
     }
 }
 
@@ -67,13 +81,24 @@ pub struct Reply {
 /// What came of a call.
 #[derive(Debug)]
 pub(super) enum ReplyKind {
-    One(Box<Outcome>),
+    One(Outcome),
     Batch(Vec<Outcome>),
     /// The caller's mistake, which only the user's own state could show.
     Mistake(String),
 }
 
 impl Reply {
+    /// The outcome of a single request where it can cross without a handle, as nearly every one can.
+    ///
+    /// # Errors
+    /// The reply itself, which has to go through [`Reply::into_lua`].
+    pub fn into_outcome(self) -> Result<Outcome, Self> {
+        match self.kind {
+            ReplyKind::One(outcome) if outcome.is_packed() => Ok(outcome),
+            kind => Err(Self { kind }),
+        }
+    }
+
     /// Plain values: status, whether it is ok, error, kind of error, and the packed rest that `detail` unpacks when the script asks; a body too large for
     /// that as a handle. A batch is one list, six values for each result. A mistake is nil and its text.
     ///
@@ -81,7 +106,7 @@ impl Reply {
     /// Lua is out of memory.
     pub fn into_lua(self, lua: &Lua) -> mlua::Result<MultiValue> {
         match self.kind {
-            ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, *outcome)?)),
+            ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, outcome)?)),
             ReplyKind::Batch(outcomes) => {
                 let list = lua.create_table_with_capacity(outcomes.len() * 6, 1)?;
                 list.raw_set("count", outcomes.len())?;
@@ -97,18 +122,18 @@ impl Reply {
     }
 }
 
-fn outcome_values(lua: &Lua, mut outcome: Outcome) -> mlua::Result<[Value; 6]> {
-    let failure = outcome.failure.take();
-    let (error, kind) = match &failure {
-        Some((kind, message)) => (Value::String(lua.create_string(message.as_bytes())?), Value::String(lua.create_string(kind.name())?)),
+fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; 6]> {
+    let (error, kind) = match outcome.failure() {
+        Some((message, kind)) => (Value::String(lua.create_string(message)?), Value::String(lua.create_string(kind)?)),
         None => (Value::Nil, Value::Nil),
     };
-    let handle = match detail::take_large_body(&mut outcome) {
+    let packed = Value::String(lua.create_string(&outcome.packed)?);
+    let (status, is_ok) = (Value::Integer(outcome.status.into()), Value::Boolean(outcome.failure.is_none()));
+    let handle = match outcome.large_body {
         Some(body) => Value::UserData(BodyHandle::create(lua, body)?),
         None => Value::Nil,
     };
-    let packed = detail::with_packed(&outcome, |packed| lua.create_string(packed))?;
-    Ok([Value::Integer(outcome.status.into()), Value::Boolean(failure.is_none()), error, kind, Value::String(packed), handle])
+    Ok([status, is_ok, error, kind, packed, handle])
 }
 
 fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Option<Rc<Template>>) -> Result<Wanted, String> {

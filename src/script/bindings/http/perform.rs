@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::super::witness::WitnessedHop;
 use super::address::{Address, is_absolute, no_host};
-use super::detail::{FollowedHop, Outcome};
+use super::detail::{self, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
 use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
 use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
@@ -19,7 +19,7 @@ use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, status};
 use crate::protocol::http::redirect::{self, NextHop};
-use crate::protocol::http::{Exchange, Request, Version};
+use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Request, Version};
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
@@ -30,7 +30,7 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
     user.finish_samples();
     let kind = match call.kind {
         CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
-            Ok(request) => ReplyKind::One(Box::new(request.run(user).await)),
+            Ok(request) => ReplyKind::One(request.run(user, call.asked).await),
             Err(mistake) => ReplyKind::Mistake(mistake),
         },
         CallKind::Batch(all) => {
@@ -40,7 +40,7 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
                 .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
                 .collect();
             match prepared {
-                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user)).collect()).await),
+                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user, call.asked)).collect()).await),
                 Err(mistake) => ReplyKind::Mistake(mistake),
             }
         }
@@ -145,18 +145,20 @@ impl Prepared {
     }
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
-    async fn run(mut self, user: &UserHttp) -> Outcome {
+    async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
         let mut chain = Chain {
             name: self.name.take(),
-            began: Instant::now(),
+            asked,
             followed: Vec::new(),
             is_foreign: user.shared().is_foreign(&self.address),
         };
         loop {
             let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
-            let timeout = if chain.followed.is_empty() { self.timeout } else { self.timeout.saturating_sub(chain.began.elapsed()) };
-            let exchange = self.hop(user, entry, timeout).await;
+            let hop_asked = if chain.followed.is_empty() { asked } else { Instant::now() };
+            let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
+            let mut exchange = self.hop(user, entry, hop_asked, timeout).await;
+            self.name_whole_limit(&mut exchange);
             if self.uses_jar {
                 user.take_cookies(&self.address, &exchange.headers);
             }
@@ -165,19 +167,19 @@ impl Prepared {
                 Some((next, address)) if chain.followed.len() < self.redirects as usize => {
                     let sample = sample_of(&exchange);
                     user.record(entry, &sample, None);
-                    self.show(user, &chain, &exchange, 0, sample, None);
+                    self.show(user, &chain, &exchange, 0, &sample, None);
                     chain.follow(&self, user, &exchange);
                     self.turn_to(next, address);
                 }
                 next => {
                     let is_over_limit = next.is_some() && self.redirects > 0;
-                    return self.finish(user, entry, exchange, chain, is_over_limit);
+                    return self.finish(user, entry, &mut exchange, &chain, is_over_limit);
                 }
             }
         }
     }
 
-    async fn hop(&self, user: &UserHttp, entry: EntryId, timeout: Duration) -> Exchange {
+    async fn hop(&self, user: &UserHttp, entry: EntryId, asked: Instant, timeout: Duration) -> Exchange {
         let block = self.block.as_deref().unwrap_or(&self.template.block);
         let with_cookies = self.block_with_cookies(user, block);
         let request = Request {
@@ -187,12 +189,20 @@ impl Prepared {
             headers: with_cookies.as_deref().unwrap_or(block),
             has_host: self.has_host,
             body: self.body.as_deref(),
+            asked: Some(asked),
             timeout,
             body_limit: user.shared().http.body_limit,
             decode: true,
             discard: self.discard,
         };
         in_flight::exchange(user, &request, entry).await
+    }
+
+    /// A hop behind redirects has what is left of the time; its error names the limit that a person set, so that such errors are one.
+    fn name_whole_limit(&self, exchange: &mut Exchange) {
+        if let Some(failure) = exchange.failure.as_mut().filter(|failure| failure.kind == ClientFailure::Timeout) {
+            *failure = Failure::timeout(self.timeout);
+        }
     }
 
     /// The header block with the jar's and the request's own cookies, if there are any. A header that the script spells out wins over the jar.
@@ -247,28 +257,29 @@ impl Prepared {
     }
 
     /// Judges the last hop and keeps its sample pending.
-    fn finish(self, user: &UserHttp, entry: EntryId, exchange: Exchange, chain: Chain, is_over_limit: bool) -> Outcome {
-        let mut sample = sample_of(&exchange);
-        let failure = self.failure_of(&exchange, is_over_limit);
+    fn finish(&self, user: &UserHttp, entry: EntryId, exchange: &mut Exchange, chain: &Chain, is_over_limit: bool) -> Outcome {
+        let failure = self.failure_of(exchange, is_over_limit);
+        let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());
-        let id = user.keep_pending(entry, sample.clone(), message.clone());
-        self.show(user, &chain, &exchange, id, sample, message);
-        Outcome {
+        let id = user.next_id();
+        self.show(user, chain, exchange, id, &sample, message.as_deref());
+        user.keep_pending(id, entry, sample, message);
+        let status = if exchange.failure.is_some() { 0 } else { exchange.status };
+        let (packed, large_body) = detail::pack(Parts {
             id,
-            status: if exchange.failure.is_some() { 0 } else { exchange.status },
-            failure,
-            method: self.method,
-            address: self.address,
-            history: chain.followed,
+            method: &self.method,
+            address: &self.address,
+            history: &chain.followed,
             exchange,
             is_discarded: self.discard,
             is_foreign: chain.is_foreign,
-        }
+        });
+        Outcome { status, failure, packed, large_body }
     }
 
     /// Shows a hop to the witness of `check`.
-    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: Sample, message: Option<Cow<'static, str>>) {
+    fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: &Sample, message: Option<&str>) {
         user.show(|| WitnessedHop {
             id,
             method: self.method.to_string(),
@@ -280,8 +291,8 @@ impl Prepared {
                 Version::Http11 => "HTTP/1.1",
                 Version::Http2 => "HTTP/2",
             },
-            sample,
-            message: message.map(Cow::into_owned),
+            sample: sample.clone(),
+            message: message.map(str::to_owned),
         });
     }
 
@@ -304,7 +315,8 @@ impl Prepared {
 struct Chain {
     /// The request's name; the default one only once a redirect was followed.
     name: Option<String>,
-    began: Instant,
+    /// When the script asked.
+    asked: Instant,
     followed: Vec<FollowedHop>,
     is_foreign: bool,
 }

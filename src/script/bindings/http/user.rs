@@ -104,13 +104,17 @@ impl UserHttp {
         self.lane.recorder.borrow_mut().record(entry, sample, message);
     }
 
-    /// Keeps the sample of a request's last hop until it is final; gives the number by which the script can change it until then.
-    pub(super) fn keep_pending(&self, entry: EntryId, sample: Sample, message: Option<Cow<'static, str>>) -> u64 {
-        self.count(sample.status != 0);
+    /// A number for a result, by which the script can change its sample.
+    pub(super) fn next_id(&self) -> u64 {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
-        self.pending.borrow_mut().push(PendingSample { id, entry, sample, message });
         id
+    }
+
+    /// Keeps the sample of a request's last hop until it is final; until then the script can change it by `id`.
+    pub(super) fn keep_pending(&self, id: u64, entry: EntryId, sample: Sample, message: Option<Cow<'static, str>>) {
+        self.count(sample.status != 0);
+        self.pending.borrow_mut().push(PendingSample { id, entry, sample, message });
     }
 
     /// Changes a pending sample: `Some` makes it a failure with this reason, `None` makes it none. False, and nothing done, if the sample is final or the
@@ -171,7 +175,7 @@ impl UserHttp {
 
     /// Takes the cookies that an answer sets.
     pub(super) fn take_cookies(&self, address: &Address, headers: &Headers) {
-        if headers.get("set-cookie").is_none() {
+        if !headers.sets_cookies() {
             return;
         }
         if let Some(url) = address.parsed() {

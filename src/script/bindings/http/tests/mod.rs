@@ -272,3 +272,24 @@ fn a_dropped_user_leaves_its_hops_counted() {
     }
     assert_eq!((reported, unanswered), (server.served(), 1));
 }
+
+#[test]
+fn a_timeout_behind_redirects_names_the_limit_that_was_set() {
+    let server = Server::start();
+    let tally = run(&server, r#"http.get("/redirect-to/hang", { name = "r", timeout = "120ms" })"#);
+    assert_eq!(entries(&tally), ["GET r 1 0", "GET r > GET /hang 1 1"]);
+    assert_eq!(errors(&tally), ["GET r > GET /hang timeout: no whole answer within 120ms"]);
+}
+
+#[test]
+fn making_a_body_of_a_table_is_part_of_the_duration() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local list = {}
+           for i = 1, 60000 do list[i] = "some words to be escaped \\ " .. i end
+           local r = http.post("/ok", { json = list, name = "j" })
+           assert(r.timings.blocked > 0.0005, r.timings.blocked)"#,
+    );
+    assert_eq!(entries(&tally), ["POST j 1 0"]);
+}

@@ -1,0 +1,208 @@
+//! The crossing between the lane and a user's coroutine, value by value on LuaJIT's own stack.
+//!
+//! Owns the unsafe part of a resume. mlua makes a handle for each value and a protected call for each string, which was most of what a request cost in
+//! user mode; so the usual request and its answer cross here, and everything else is handed on to mlua. What the values mean is `driver`'s.
+//!
+//! Two rules keep it sound. Nothing that can raise is called outside of Lua: strings are made by [`take`], which the coroutine itself calls. And while
+//! something can raise, nothing here waits to be dropped.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::ptr;
+
+use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Thread, Value, ffi};
+
+use super::bindings::http::{Call, Outcome};
+use super::driver::{self, Answer, Request};
+use super::traceback;
+
+/// Where the coroutines of one VM and the lane meet.
+#[derive(Debug, Default)]
+pub(super) struct Crossing {
+    // Boxed: `take` knows it by its address.
+    inbox: Box<Inbox>,
+}
+
+/// What waits for the coroutine that is being resumed.
+#[derive(Debug, Default)]
+struct Inbox {
+    /// Changed outside of Lua only.
+    outcome: RefCell<Option<Outcome>>,
+    is_full: Cell<bool>,
+}
+
+impl Crossing {
+    /// `native.take(...)`: the outcome that waits, as status, whether it is ok, error, kind of error and the packed rest; where none waits, its arguments.
+    /// Must not be called after the crossing has gone.
+    pub(super) fn take_function(&self, lua: &Lua) -> mlua::Result<Function> {
+        let inbox = (&raw const *self.inbox).cast_mut().cast();
+        // SAFETY: pushes two values where mlua has made room for three, under its protection.
+        unsafe {
+            lua.exec_raw((), |state| {
+                ffi::lua_pushlightuserdata(state, inbox);
+                ffi::lua_pushcclosure(state, take, 1);
+            })
+        }
+    }
+
+    /// Resumes `coroutine` with `answer`; what it asks for.
+    ///
+    /// # Errors
+    /// Why the coroutine is dead, as a text for people.
+    pub(super) fn resume(&self, lua: &Lua, coroutine: &Thread, answer: Answer) -> Result<Request, String> {
+        let state = coroutine.state();
+        // SAFETY: the thread is alive as long as its handle, and it is not running: it has yielded, or was never resumed. `lua_resume` is a protected
+        // call by itself, and the functions around it do not raise: `lua_checkstack` answers 0, and numbers and nil take no memory.
+        unsafe {
+            if ffi::lua_checkstack(state, SLOTS) == 0 {
+                return Err("not enough memory".to_owned());
+            }
+            let count = match answer {
+                Answer::Nothing => 0,
+                Answer::Start { job, iteration } => {
+                    ffi::lua_pushnumber(state, job as f64);
+                    match iteration {
+                        Some(iteration) => ffi::lua_pushnumber(state, iteration as f64),
+                        None => ffi::lua_pushnil(state),
+                    }
+                    2
+                }
+                Answer::Http(reply) => match reply.into_outcome() {
+                    Ok(outcome) => {
+                        self.inbox.put(outcome);
+                        0
+                    }
+                    Err(reply) => push(lua, state, reply.into_lua(lua)).map_err(|error| traceback::error_text(&error))?,
+                },
+                Answer::Mistake(text) => {
+                    let values = (driver::failed(), text).into_lua_multi(lua);
+                    push(lua, state, values).map_err(|error| traceback::error_text(&error))?
+                }
+            };
+            let mut yielded = 0;
+            let status = ffi::lua_resume(state, ptr::null_mut(), count, &raw mut yielded);
+            self.inbox.outcome.take();
+            if !matches!(status, ffi::LUA_YIELD | ffi::LUA_OK) {
+                return Err(error_of(lua, state));
+            }
+            if let Some(request) = usual_request(state, yielded) {
+                ffi::lua_settop(state, 0);
+                return Ok(request);
+            }
+            let values = pull(lua, state, yielded).map_err(|error| traceback::error_text(&error))?;
+            Request::from_lua(lua, values)
+        }
+    }
+}
+
+impl Inbox {
+    fn put(&self, outcome: Outcome) {
+        self.outcome.replace(Some(outcome));
+        self.is_full.set(true);
+    }
+}
+
+/// Moves values of mlua's to the coroutine; how many.
+unsafe fn push(lua: &Lua, coroutine: *mut ffi::lua_State, values: mlua::Result<MultiValue>) -> mlua::Result<c_int> {
+    let values = values?;
+    let count = c_int::try_from(values.len()).unwrap_or(c_int::MAX);
+    // SAFETY: replies have at most six values, and the caller has made room for more; both states are of one VM.
+    unsafe { lua.exec_raw::<()>(values, |main| ffi::lua_xmove(main, coroutine, count))? };
+    Ok(count)
+}
+
+/// Moves the `count` values that the coroutine has on its stack to mlua.
+unsafe fn pull(lua: &Lua, coroutine: *mut ffi::lua_State, count: c_int) -> mlua::Result<MultiValue> {
+    // SAFETY: there are so many values on the coroutine's stack; both states are of one VM, and room is made under mlua's protection.
+    unsafe {
+        lua.exec_raw((), |main| {
+            if ffi::lua_checkstack(main, count) != 0 {
+                ffi::lua_xmove(coroutine, main, count);
+            }
+        })
+    }
+}
+
+/// The text of the error that ended the coroutine. A panic of ours goes on from here.
+unsafe fn error_of(lua: &Lua, coroutine: *mut ffi::lua_State) -> String {
+    // SAFETY: a coroutine that has ended by an error has it on top of its stack.
+    let error = unsafe { pull(lua, coroutine, 1) };
+    match error.map(|mut values| values.pop_front()) {
+        Ok(Some(Value::Error(error))) => traceback::error_text(&error),
+        Err(error) => traceback::error_text(&error),
+        Ok(Some(Value::String(text))) => traceback::error_text(&mlua::Error::RuntimeError(text.to_string_lossy())),
+        Ok(other) => traceback::error_text(&mlua::Error::RuntimeError(format!("(an error object that is {other:?})"))),
+    }
+}
+
+/// Reads the yielded values where they are those of the end of a job or of a plain request.
+unsafe fn usual_request(state: *mut ffi::lua_State, count: c_int) -> Option<Request> {
+    // SAFETY: types are looked at before values; reading a string as a string changes and allocates nothing; what lies beyond the top is "none".
+    unsafe {
+        let is_ours = ffi::lua_type(state, 1) == ffi::LUA_TLIGHTUSERDATA && ffi::lua_touserdata(state, 1) == driver::token().0;
+        if !is_ours || ffi::lua_type(state, 2) != ffi::LUA_TNUMBER {
+            return None;
+        }
+        match ffi::lua_tonumber(state, 2) as i64 {
+            driver::DONE => Some(Request::Done),
+            driver::HTTP if ffi::lua_type(state, 3) == ffi::LUA_TNUMBER => {
+                let has_client = count > 5 && ffi::lua_type(state, 6) != ffi::LUA_TNIL;
+                let name = match ffi::lua_type(state, 5) {
+                    _ if has_client => return None,
+                    ffi::LUA_TNIL | ffi::LUA_TNONE => None,
+                    _ => Some(text_at(state, 5)?),
+                };
+                Call::usual(ffi::lua_tonumber(state, 3), text_at(state, 4)?, name).map(Request::Http)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The text at `place`; `None` where there is none, or not one in UTF-8. Valid as long as the value stays on the stack.
+unsafe fn text_at<'a>(state: *mut ffi::lua_State, place: c_int) -> Option<&'a str> {
+    // SAFETY: only a string is read as one.
+    unsafe {
+        if ffi::lua_type(state, place) != ffi::LUA_TSTRING {
+            return None;
+        }
+        let mut length = 0;
+        let text = ffi::lua_tolstring(state, place, &raw mut length);
+        str::from_utf8(std::slice::from_raw_parts(text.cast(), length)).ok()
+    }
+}
+
+/// See [`Crossing::take_function`]. Raises where memory is out, at the line of the script that made the request.
+unsafe extern "C-unwind" fn take(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the inbox outlives all calls; while Lua runs nobody changes it, so it is looked at without a guard that an error would have to drop. A C
+    // function has room for 20 values.
+    unsafe {
+        let inbox = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Inbox>();
+        let Some(outcome) = (&*(*inbox).outcome.as_ptr()).as_ref().filter(|_| (*inbox).is_full.replace(false)) else {
+            return ffi::lua_gettop(state);
+        };
+        ffi::lua_pushnumber(state, outcome.status().into());
+        match outcome.failure() {
+            Some((error, kind)) => {
+                ffi::lua_pushboolean(state, 0);
+                push_text(state, error.as_bytes());
+                push_text(state, kind.as_bytes());
+            }
+            None => {
+                ffi::lua_pushboolean(state, 1);
+                ffi::lua_pushnil(state);
+                ffi::lua_pushnil(state);
+            }
+        }
+        push_text(state, outcome.packed());
+        5
+    }
+}
+
+unsafe fn push_text(state: *mut ffi::lua_State, text: &[u8]) {
+    // SAFETY: the caller has room for one value, and can bear an error.
+    unsafe { ffi::lua_pushlstring(state, text.as_ptr().cast(), text.len()) };
+}
+
+/// More than any answer has values.
+const SLOTS: c_int = 8;
