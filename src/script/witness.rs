@@ -86,7 +86,11 @@ impl Witness {
 ///
 /// # Errors
 /// The script cannot be set up in a lane.
-pub(super) async fn walk(workload: ScriptWorkload, plan: Arc<Plan>, tasks: &[Vec<super::TaskDescription>]) -> Result<Vec<WitnessedStep>, String> {
+pub(super) async fn walk(
+    workload: ScriptWorkload,
+    plan: Arc<Plan>,
+    tasks: &[Vec<super::TaskDescription>],
+) -> Result<Vec<WitnessedStep>, String> {
     let witness = Rc::new(Witness::default());
     let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
     let classes: Vec<String> = plan.classes.iter().map(|class| class.name.clone()).collect();
@@ -104,7 +108,13 @@ pub(super) async fn walk(workload: ScriptWorkload, plan: Arc<Plan>, tasks: &[Vec
     Ok(steps)
 }
 
-async fn walk_user(user: &mut ScriptUser, class: &str, tasks: &[super::TaskDescription], witness: &Witness, steps: &mut Vec<WitnessedStep>) {
+async fn walk_user(
+    user: &mut ScriptUser,
+    class: &str,
+    tasks: &[super::TaskDescription],
+    witness: &Witness,
+    steps: &mut Vec<WitnessedStep>,
+) {
     let started = user.on_start().await;
     if user.has_on_start() {
         steps.push(witness.take(format!("{class}: on_start")));

@@ -52,7 +52,9 @@ impl Threshold {
                 let mut users: Vec<u64> = snapshot.history.iter().map(|point| point.users).collect();
                 match snapshot.state {
                     // At the end nobody runs any more: what counts is who ran until then.
-                    RunState::Stopping | RunState::Stopped => users.truncate(users.iter().rposition(|users| *users > 0).map_or(0, |last| last + 1)),
+                    RunState::Stopping | RunState::Stopped => {
+                        users.truncate(users.iter().rposition(|users| *users > 0).map_or(0, |last| last + 1))
+                    }
                     RunState::Ready | RunState::Spawning | RunState::Running => users.push(snapshot.users),
                 }
                 let value = match self.aggregate {

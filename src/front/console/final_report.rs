@@ -134,13 +134,7 @@ fn metrics(snapshot: &Snapshot) -> String {
 /// A trend of the script's own has no unit that we know.
 fn plain_trend(trend: &TrendView) -> String {
     let avg = if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 };
-    let parts = [
-        ("avg", avg),
-        ("min", trend.min),
-        ("med", trend.percentile(0.5)),
-        ("p95", trend.percentile(0.95)),
-        ("max", trend.max),
-    ];
+    let parts = [("avg", avg), ("min", trend.min), ("med", trend.percentile(0.5)), ("p95", trend.percentile(0.95)), ("max", trend.max)];
     let text: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
     format!("{}  of {}", text.join("  "), trend.count)
 }
@@ -177,7 +171,10 @@ fn health(snapshot: &Snapshot) -> String {
         (snapshot.start_failures, "times an on_start raised"),
         (snapshot.users_dropped, "users were dropped"),
         (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
-        (health.unsound_seconds, "s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone"),
+        (
+            health.unsound_seconds,
+            "s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone",
+        ),
     ];
     for (count, words) in notes.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(" {count} {words}\n"));
@@ -197,12 +194,10 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
-<<<<<<< HEAD
+        ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => {
+            "FAILED: no request could be made from this machine".to_owned()
+        }
         ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: users were dropped before any request".to_owned(),
-=======
-        ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => "FAILED: no request could be made from this machine".to_owned(),
-        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: the script raised before any request".to_owned(),
->>>>>>> main
         ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
         ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         ExitCode::Interrupted => "interrupted before any verdict".to_owned(),

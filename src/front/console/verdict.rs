@@ -65,23 +65,14 @@ pub enum Interrupt {
 /// The exit code of a run.
 ///
 /// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
-<<<<<<< HEAD
-/// A run that made no request because its script raised is bad use: calling it passed would say that something was tested.
-#[must_use]
-pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
-    let made_requests = snapshot.total.requests > 0;
-    let is_script_bad = !made_requests && snapshot.iterations_raised + snapshot.start_failures > 0;
-    let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.users_dropped > 0);
-=======
-/// A run that made no request because its script raised, or the generator could not make one, has failed too: calling it passed would
-/// say that something was tested.
+/// A run whose script raised before any request is bad use, and one whose requests the generator could not make has failed: calling
+/// them passed would say that something was tested.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     // Requests that failed for want of the generator's own resources have tested nothing.
     let made_requests = snapshot.total.judged() > 0;
-    let script_failed = snapshot.iterations_raised + snapshot.start_failures + snapshot.users_dropped > 0;
-    let has_failed = snapshot.total.failures > 0 || (!made_requests && (script_failed || snapshot.total.requests > 0));
->>>>>>> main
+    let is_script_bad = snapshot.total.requests == 0 && snapshot.iterations_raised + snapshot.start_failures > 0;
+    let has_failed = snapshot.total.failures > 0 || (!made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0));
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,

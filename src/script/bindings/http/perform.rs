@@ -146,12 +146,7 @@ impl Prepared {
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
     async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
-        let mut chain = Chain {
-            name: self.name.take(),
-            asked,
-            followed: Vec::new(),
-            is_foreign: user.shared().is_foreign(&self.address),
-        };
+        let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.shared().is_foreign(&self.address) };
         loop {
             let entry = user.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
