@@ -71,8 +71,8 @@ pub enum Interrupt {
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     // Requests that failed for want of the generator's own resources have tested nothing.
     let made_requests = snapshot.total.judged() > 0;
-    let script_failed = snapshot.iterations_raised + snapshot.start_failures > 0;
-    let has_failed = snapshot.total.failures > 0 || (!made_requests && snapshot.total.requests + snapshot.users_dropped > 0);
+    let is_script_bad = snapshot.total.requests == 0 && snapshot.iterations_raised + snapshot.start_failures > 0;
+    let has_failed = snapshot.total.failures > 0 || (!made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0));
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,
@@ -80,7 +80,7 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
     };
     if ending.had_bug {
         ExitCode::Bug
-    } else if ending.bad_use || (script_failed && !made_requests) {
+    } else if ending.bad_use || is_script_bad {
         ExitCode::BadUse
     } else if ending.cluster_lost {
         ExitCode::ClusterLost
