@@ -309,6 +309,33 @@ function runner(body, tags, filter)
   return allows(filter, tags) and body or nil
 end
 
+---The tags that the scenario's tasks bear, for a person who has named another.
+local function known_tags(record)
+  local known, list = {}, {}
+  local function note(tags)
+    for _, tag in ipairs(tags) do
+      if not known[tag] then
+        known[tag] = true
+        list[#list + 1] = "`" .. tag .. "`"
+      end
+    end
+  end
+  local function note_set(set)
+    for _, member in ipairs(set.members) do
+      note(member.tags)
+      if sets[member.body] then note_set(sets[member.body]) end
+    end
+  end
+  for _, class in ipairs(record.users) do
+    note(classes[class].tags)
+    for _, task in ipairs(classes[class].tasks) do
+      note(task.tags)
+      if sets[task.body] then note_set(sets[task.body]) end
+    end
+  end
+  return #list == 0 and "its tasks have no tags" or "its tasks have the tags " .. table.concat(list, ", ")
+end
+
 local function method(class, name, label)
   local body = class[name]
   if body == nil then return nil end
@@ -316,6 +343,7 @@ local function method(class, name, label)
   return engine.add_job(body)
 end
 
+---The class as plain tables, or nil where the tags leave none of its tasks: its users would have nothing to do.
 local function describe_class(class, default_name, filter)
   local record = classes[class]
   local name = record.name or default_name
@@ -325,7 +353,7 @@ local function describe_class(class, default_name, filter)
     local run = runner(task.body, joined(record.tags, task.tags), filter)
     if run then tasks[#tasks + 1] = { name = task.name, weight = task.weight, job = engine.add_job(run) } end
   end
-  if #tasks == 0 then error("class `" .. name .. "` has no task left that the tags of -T and -E allow", 0) end
+  if #tasks == 0 then return nil end
   local described = {
     name = name,
     weight = record.weight,
@@ -363,15 +391,18 @@ end
 ---The scenario as plain tables.
 function native.describe(result, default_name, filter)
   local record = scenario_of(result, default_name)
-  local described, seen = {}, {}
+  local described, seen, left_out = {}, {}, {}
   for _, class in ipairs(record.users) do
     local name = classes[class].name or default_name
     if seen[name] then error("two user classes have the name `" .. name .. "`: names must be unique", 0) end
     seen[name] = true
-    described[#described + 1] = describe_class(class, default_name, filter)
+    local plain = describe_class(class, default_name, filter)
+    if plain then described[#described + 1] = plain else left_out[#left_out + 1] = name end
   end
+  if #described == 0 then error("-T and -E leave no task of the scenario: " .. known_tags(record), 0) end
   return {
     host = record.host,
+    left_out = left_out,
     classes = described,
     stages = record.load and profiles[record.load],
     thresholds = record.thresholds,

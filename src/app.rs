@@ -64,7 +64,11 @@ impl Start {
             return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
         };
         let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
-        Host::load(script, &options).map_err(Failure::bad_use)
+        let host = Host::load(script, &options).map_err(Failure::bad_use)?;
+        for class in &host.description().left_out {
+            log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
+        }
+        Ok(host)
     }
 }
 

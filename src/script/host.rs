@@ -30,7 +30,7 @@ pub struct Host {
 /// How a script is loaded.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Of `-T` and `-E`; a class that they leave without a task is an error.
+    /// Of `-T` and `-E`; a class that they leave without a task has no users, and a scenario without any is an error.
     pub tags: TagFilter,
     /// Of `--set`: what `env()` answers before it looks at the environment.
     pub env: BTreeMap<String, String>,
@@ -142,6 +142,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         host: described.host,
         tasks: tasks.collect(),
         classes: described.plans,
+        left_out: described.left_out,
         profile: described.profile,
         thresholds: described.thresholds,
         env: context.env.borrow().clone(),

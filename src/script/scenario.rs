@@ -20,6 +20,8 @@ pub struct ScenarioDescription {
     pub host: Option<String>,
     /// The user classes, in the scenario's order. Never empty.
     pub classes: Vec<ClassPlan>,
+    /// Names of the classes that have no user in this run, since the tags allow none of their tasks.
+    pub left_out: Vec<String>,
     /// The tasks of each class, in the order of `classes`; those that the tags allow.
     pub tasks: Vec<Vec<TaskDescription>>,
     /// The scenario's `load`.
@@ -110,6 +112,8 @@ pub(super) struct Described {
     pub(super) profile: Option<LoadProfile>,
     pub(super) thresholds: Vec<ThresholdPlan>,
     pub(super) hosts: BTreeMap<String, IpAddr>,
+    /// Classes without a task that the tags allow.
+    pub(super) left_out: Vec<String>,
     /// Paths of certificate and key.
     pub(super) tls: Option<(String, String)>,
 }
@@ -136,6 +140,7 @@ impl Described {
             profile: stages.map(|stages| profile(&stages)).transpose().map_err(text)?,
             thresholds: thresholds(table).map_err(text)?,
             hosts: hosts(table)?,
+            left_out: table.get("left_out").map_err(text)?,
             tls: tls.map(|tls| Ok((tls.get("cert")?, tls.get("key")?))).transpose().map_err(text)?,
         })
     }

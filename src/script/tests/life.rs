@@ -138,7 +138,20 @@ fn tags_choose_tasks_and_a_class_without_any_left_is_an_error() {
     script.tags = TagFilter { include: vec!["all".into()], exclude: vec!["read".into(), "write".into()] };
     assert_eq!(run(&script), ["other"]);
     script.tags = TagFilter { include: vec!["nothing".into()], exclude: vec![] };
-    assert_eq!(script.refused(), "test.lua: class `U` has no task left that the tags of -T and -E allow");
+    assert_eq!(script.refused(), "test.lua: -T and -E leave no task of the scenario: its tasks have the tags `all`, `read`, `write`");
+}
+
+#[test]
+fn a_class_that_the_tags_leave_without_a_task_has_no_users() {
+    let mut script = Script::new(
+        "local check, scenario = require 'check', require 'scenario' local A, B = scenario.user { name = 'A' }, scenario.user { name = 'B' } \
+         A:task('a', function() check.that('a', true) end) B:task('b', { tags = { 'b' } }, function() check.that('b', true) end) \
+         return scenario { users = { A, B } }",
+    );
+    script.tags = TagFilter { include: vec!["b".into()], exclude: vec![] };
+    let lane = script.lane();
+    lane.live(0, 1);
+    assert_eq!(passed(&lane), ["b"]);
 }
 
 #[test]
