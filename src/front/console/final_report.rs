@@ -194,6 +194,9 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
+        ExitCode::RequestsFailed(_) if total.failures == 0 && snapshot.iterations_raised + snapshot.start_failures > 0 => {
+            format!("FAILED: the script raised {} times", snapshot.iterations_raised + snapshot.start_failures)
+        }
         ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => {
             "FAILED: no request could be made from this machine".to_owned()
         }

@@ -15,7 +15,7 @@ pub enum ExitCode {
     Interrupted,
     /// 99: a threshold failed.
     ThresholdsFailed,
-    /// 1, or what `--exit-code-on-error` says: a request failed, and the scenario states no threshold.
+    /// 1, or what `--exit-code-on-error` says: a request failed or the script raised, and the scenario states no threshold.
     RequestsFailed(u8),
     /// 0: passed.
     Passed,
@@ -65,14 +65,17 @@ pub enum Interrupt {
 /// The exit code of a run.
 ///
 /// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
-/// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target. One in which the
-/// generator could not make a single request has failed too: calling it passed would say that something was tested.
+/// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target. One whose
+/// script raised later has failed, as Locust has it, and so has one in which the generator could not make a single request: calling it
+/// passed would say that something was tested.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     // Requests that failed for want of the generator's own resources have tested nothing.
     let made_requests = snapshot.total.judged() > 0;
-    let is_script_bad = snapshot.total.requests == 0 && snapshot.iterations_raised + snapshot.start_failures > 0;
-    let has_failed = snapshot.total.failures > 0 || (!made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0));
+    let has_raised = snapshot.iterations_raised + snapshot.start_failures > 0;
+    let is_script_bad = snapshot.total.requests == 0 && has_raised;
+    let has_tested_nothing = !made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0);
+    let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
         Interrupt::Graceful => !made_requests,
@@ -156,7 +159,7 @@ mod tests {
         let never_started = Snapshot { start_failures: 1, ..Snapshot::default() };
         assert_eq!(verdict(&never_started, Ending::default(), 1).code(), 2);
         let raised_later = Snapshot { iterations_raised: 3, ..snapshot(10, 0, &[]) };
-        assert_eq!(verdict(&raised_later, Ending::default(), 1).code(), 0);
+        assert_eq!(verdict(&raised_later, Ending::default(), 1).code(), 1);
         let dropped = Snapshot { users_dropped: 1, ..Snapshot::default() };
         assert_eq!(verdict(&dropped, Ending::default(), 1).code(), 1);
         assert_eq!(verdict(&Snapshot::default(), Ending::default(), 1).code(), 0);
