@@ -292,9 +292,8 @@ fn random_numbers_repeat_with_the_seed_and_differ_between_users_and_iterations()
 #[test]
 fn a_script_that_never_yields_is_stopped_and_its_user_goes_on() {
     let lane = Script::new("local check = require 'check' return function(self)\n if self.iteration == 1 then while true do end end\n check.that('on', true) end").lane();
-    let began = Instant::now();
+    // That it is stopped within two seconds is `tests/world`'s to measure: here a crowded machine may take longer.
     let steps = lane.live(0, 2);
-    assert!(began.elapsed() < Duration::from_secs(2));
     assert!(steps[1].raised && !steps[1].ended && !steps[2].raised);
     assert_eq!(lane.exceptions()[0].0, "test.lua:2: the script ran for more than 1 s without yielding");
 }
