@@ -16,6 +16,10 @@ pub struct Plan {
     pub seed: u64,
     /// The scenario's name: the script's file name without its ending.
     pub scenario: String,
+    /// The script's file name in the folder that the worker was given, such as `main.lua`.
+    pub script: String,
+    /// The fingerprint of the script's bundle on the master: 64 hexadecimal digits. Empty where none is compared.
+    pub fingerprint: String,
     /// The base URL that relative URLs are joined to, such as `http://127.0.0.1:8080`; `None` where the scenario only uses absolute URLs.
     pub host: Option<String>,
     /// The user classes, in the scenario's order. Never empty.
@@ -24,6 +28,8 @@ pub struct Plan {
     pub profile: LoadProfile,
     /// What the run must fulfil, in the scenario's order.
     pub thresholds: Vec<ThresholdPlan>,
+    /// The script's own metrics and their kinds, by name.
+    pub metrics: Vec<(String, MetricKind)>,
     /// Which tasks run.
     pub tags: TagFilter,
     /// The values that `env()` answered while the master evaluated the script; every VM answers the same.
@@ -68,6 +74,8 @@ pub struct LoadProfile {
     pub stages: Vec<Stage>,
     /// What follows the last stage.
     pub end: ProfileEnd,
+    /// How far apart users begin that a hand-over has moved to another worker; zero lets all of them begin at once.
+    pub spawn_interval: Duration,
 }
 
 /// One straight line of a [`LoadProfile`].
@@ -99,6 +107,62 @@ impl LoadProfile {
         Self {
             stages: vec![Stage { users, over: Duration::from_secs_f64(seconds) }],
             end: run_time.map_or(ProfileEnd::Hold, ProfileEnd::StopAt),
+            spawn_interval: interval_of(spawn_rate),
+        }
+    }
+
+    /// A profile of stages. Users that are moved begin as fast as the steepest stage lets users begin.
+    #[must_use]
+    pub fn staged(stages: Vec<Stage>, end: ProfileEnd) -> Self {
+        let mut level = 0;
+        let mut spawn_interval = None;
+        for stage in &stages {
+            if let Some(interval) = stage.over.checked_div(stage.users.abs_diff(level)) {
+                spawn_interval = Some(spawn_interval.map_or(interval, |least: Duration| least.min(interval)));
+            }
+            level = stage.users;
+        }
+        Self { stages, end, spawn_interval: spawn_interval.unwrap_or(Duration::ZERO) }
+    }
+
+    /// The profile of a run whose users are re-targeted at `at` of its clock, when `level` of them are wanted: from there a plain ramp to
+    /// `users`. `run_time` counts from `at`; without it the run's planned end, if it has one, stays.
+    #[must_use]
+    pub fn retargeted(&self, at: Duration, level: u32, users: u32, spawn_rate: f64, run_time: Option<Duration>) -> Self {
+        let seconds = (f64::from(level.abs_diff(users)) / spawn_rate).min(3.2e9);
+        // What was before `at` is over; one line stands for all of it.
+        let stages = vec![Stage { users: level, over: at }, Stage { users, over: Duration::from_secs_f64(seconds) }];
+        let end = run_time.map_or(self.end, |run_time| ProfileEnd::StopAt(at.saturating_add(run_time)));
+        Self { stages, end, spawn_interval: interval_of(spawn_rate) }
+    }
+}
+
+fn interval_of(spawn_rate: f64) -> Duration {
+    Duration::from_secs_f64((1.0 / spawn_rate).min(3.2e9))
+}
+
+/// The kinds of a script's own metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// A sum.
+    Counter,
+    /// The last value.
+    Gauge,
+    /// A share of true values.
+    Rate,
+    /// A distribution.
+    Trend,
+}
+
+impl MetricKind {
+    /// The kind's name in Lua.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Rate => "rate",
+            Self::Trend => "trend",
         }
     }
 }
@@ -180,10 +244,13 @@ impl Plan {
             run: RunId(7),
             seed: 1,
             scenario: "test".into(),
+            script: "test.lua".into(),
+            fingerprint: String::new(),
             host: None,
             classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None }],
             profile,
             thresholds: Vec::new(),
+            metrics: Vec::new(),
             tags: TagFilter::default(),
             env: BTreeMap::new(),
             stop_timeout: Duration::from_secs(2),

@@ -154,7 +154,7 @@ mod tests {
     fn ramp(stages: &[(u32, f64)]) -> Shape {
         let stages: Vec<Stage> = stages.iter().map(|&(users, over)| Stage { users, over: seconds(over) }).collect();
         let length = stages.iter().map(|stage| stage.over).sum();
-        Shape::new(&LoadProfile { stages, end: ProfileEnd::StopAt(length) })
+        Shape::new(&LoadProfile::staged(stages, ProfileEnd::StopAt(length)))
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! Slots: the 65,536 shares of the load. User `k` belongs to slot `k mod 65,536`.
 //!
-//! Owns the set of slots and how one owner deals its slots to its lanes. Who owns which slot is the cluster's to say.
+//! Owns the set of slots, what a hand-over of some of them is, and how one owner deals its slots to its lanes. Who owns which slot is
+//! the cluster's to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::plan::LoadProfile;
 
 /// How many slots the load has.
 pub const SLOTS: u32 = 65_536;
@@ -32,6 +38,44 @@ impl SlotSet {
         self.words[(slot / 64) as usize] |= 1 << (slot % 64);
     }
 
+    /// Takes a slot out.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn remove(&mut self, slot: u32) {
+        self.words[(slot / 64) as usize] &= !(1 << (slot % 64));
+    }
+
+    /// Whether the slot is in the set.
+    #[must_use]
+    pub fn contains(&self, slot: u32) -> bool {
+        self.words.get((slot / 64) as usize).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+
+    /// How many slots are in the set.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether no slot is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The set as 1,024 words; slot `s` is bit `s mod 64` of word `s / 64`.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The set of [`SlotSet::words`]; `None` unless there are 1,024 of them.
+    #[must_use]
+    pub fn from_words(words: Vec<u64>) -> Option<Self> {
+        (words.len() == (SLOTS / 64) as usize).then(|| Self { words: words.into_boxed_slice() })
+    }
+
     /// Whether user `index` belongs to one of these slots.
     #[must_use]
     pub fn has_user(&self, index: u64) -> bool {
@@ -41,7 +85,14 @@ impl SlotSet {
 
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..SLOTS).filter(|&slot| self.words[(slot / 64) as usize] & (1 << (slot % 64)) != 0)
+        self.words.iter().zip((0..).step_by(64)).flat_map(|(&word, first)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(first + bit)
+            })
+        })
     }
 
     /// Deals the slots to `lanes` in turn, so that neighbouring users run in different lanes and the lanes' users differ by one at most.
@@ -55,9 +106,41 @@ impl SlotSet {
     }
 }
 
+/// Slots that change their owner in mid-run, at a moment each: the old owner runs a slot's users up to it, the new one from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// The run's clock when the first slot moves.
+    pub at: Duration,
+    /// Every slot that moves, whoever loses or gains it, so that each worker computes the same moments.
+    pub moved: SlotSet,
+    /// From one slot's moment to the next one's, in ascending order of slots.
+    pub interval: Duration,
+}
+
+impl Handover {
+    /// Each moved slot, ascending, and the moment of the run's clock at which it moves.
+    pub fn moments(&self) -> impl Iterator<Item = (u32, Duration)> + '_ {
+        self.moved.iter().enumerate().map(|(rank, slot)| {
+            let wait = self.interval.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX));
+            (slot, self.at.saturating_add(wait))
+        })
+    }
+}
+
+/// What a worker shall run from here on: replaces whatever it was told before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orders {
+    /// How many users the whole cluster wants at which time.
+    pub profile: Arc<LoadProfile>,
+    /// The slots that this worker owns once `handover`, if there is one, is over.
+    pub slots: Arc<SlotSet>,
+    /// How slots come to this set. A slot that differs from what the worker owns and is not in it changes at once.
+    pub handover: Option<Arc<Handover>>,
+}
+
 impl std::fmt::Debug for SlotSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SlotSet({} slots)", self.iter().count())
+        write!(f, "SlotSet({} slots)", self.len())
     }
 }
 

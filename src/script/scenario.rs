@@ -176,7 +176,7 @@ fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
         out.push(Stage { users: stage.get("users")?, over });
     }
     let end = out.iter().map(|stage| stage.over).sum();
-    Ok(LoadProfile { stages: out, end: ProfileEnd::StopAt(end) })
+    Ok(LoadProfile::staged(out, ProfileEnd::StopAt(end)))
 }
 
 fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {

@@ -66,6 +66,9 @@ impl Script {
     fn plan(&self, host: &Host) -> Plan {
         let description = host.description();
         Plan {
+            script: "test.lua".into(),
+            fingerprint: String::new(),
+            metrics: Vec::new(),
             run: RunId(1),
             seed: self.seed,
             scenario: description.name.clone(),

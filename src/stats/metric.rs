@@ -4,31 +4,7 @@ use super::snapshot::MetricValue;
 use super::trend::{NumberSpread, Trend, TrendCounts};
 use std::sync::Arc;
 
-/// The kinds of a script's own metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MetricKind {
-    /// A sum.
-    Counter,
-    /// The last value.
-    Gauge,
-    /// A share of true values.
-    Rate,
-    /// A distribution.
-    Trend,
-}
-
-impl MetricKind {
-    /// The kind's name in Lua.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Rate => "rate",
-            Self::Trend => "trend",
-        }
-    }
-}
+pub use crate::plan::MetricKind;
 
 /// One metric's numbers; `T` is how a trend is kept.
 #[derive(Debug, Clone, PartialEq)]

@@ -157,10 +157,10 @@ fn in_paused_time<F: Future>(test: F) -> F::Output {
 
 /// A plan of (users, milliseconds) stages.
 fn plan(stages: &[(u32, u64)], end_millis: Option<u64>) -> Plan {
-    Plan::for_tests(LoadProfile {
-        stages: stages.iter().map(|&(users, millis)| Stage { users, over: Duration::from_millis(millis) }).collect(),
-        end: end_millis.map_or(ProfileEnd::Hold, |millis| ProfileEnd::StopAt(Duration::from_millis(millis))),
-    })
+    Plan::for_tests(LoadProfile::staged(
+        stages.iter().map(|&(users, millis)| Stage { users, over: Duration::from_millis(millis) }).collect(),
+        end_millis.map_or(ProfileEnd::Hold, |millis| ProfileEnd::StopAt(Duration::from_millis(millis))),
+    ))
 }
 
 fn stand(stages: &[(u32, u64)], end_millis: Option<u64>, conduct: Conduct) -> Stand {
