@@ -11,7 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::Command;
-use crate::cluster::local::{self, LocalRun, MasterHandle};
+use crate::cluster::handle::MasterHandle;
+use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::config::{self, LogFormat, LogLevel, Settings};
 use crate::front::console::{
@@ -208,11 +209,11 @@ async fn follow(run: LocalRun, printer: &Printer, csv: Option<CsvFiles>) -> Resu
 async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> Interrupt {
     if interrupt == Interrupt::None {
         log::info!("stopping: users finish what they do; once more cuts it short");
-        master.command(local::Command::Stop).await;
+        drop(master.stop("a signal").await);
         Interrupt::Graceful
     } else {
         log::info!("cut: what is in flight is dropped and counted");
-        master.command(local::Command::Cut).await;
+        drop(master.cut("a signal").await);
         Interrupt::Cut
     }
 }

@@ -1,48 +1,239 @@
 //! All messages between the master and its workers, in one place.
 //!
-//! Owns their shape and meaning. Who sends which one when is told by the tables of `master` and `worker`.
+//! Owns their shape and meaning. Who sends which one when is told by the tables of `master` and `worker`; their bytes are `codec`'s.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::load::slots::{Orders, SlotSet};
 use crate::load::vitals::Vitals;
-use crate::plan::{Plan, RunId};
+use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::tally::Tally;
 
 /// From the master to a worker.
 #[derive(Debug, Clone)]
 pub enum ToWorker {
-    /// Make ready for this run: open the lanes.
+    /// The worker is in. The answer to `Hello`, and the first message on a link.
+    Welcome(Welcome),
+    /// The worker is not wanted, in words for people; the master closes the link.
+    Refuse(String),
+    /// Make ready for this run: compile its script, open the lanes. May come again for the same run, when scripts have to agree first.
     Prepare(Arc<Plan>),
-    /// The run's clock stands at this: make load.
-    Begin(Duration),
+    /// What to run from here on. Only the highest generation counts; it comes again on each new link.
+    Orders(RunOrders),
+    /// The answer to a `Beat` or a `Delta`.
+    Answer(Answer),
+    /// The run is none of this master's: drop its users at once, forget its numbers.
+    Abandon(RunId),
+    /// The worker's goodbye is kept: it may go.
+    Farewell,
+}
+
+/// From a worker to the master.
+#[derive(Debug, Clone)]
+pub enum ToMaster {
+    /// The first message on a link.
+    Hello(Box<Hello>),
+    /// The lanes are open for this run.
+    Prepared(RunId),
+    /// The worker cannot take part in this run.
+    Refused(Refusal),
+    /// What was counted since the last delta.
+    Delta {
+        /// The worker's clock when it sent this.
+        sent: Duration,
+        /// Kept until it is acknowledged.
+        delta: Arc<Delta>,
+    },
+    /// Nothing was counted, and the worker is there.
+    Beat {
+        /// The worker's clock when it sent this.
+        sent: Duration,
+    },
+    /// A piece of all that the worker has ever counted in the run; the master stages it.
+    TotalPart {
+        /// The run.
+        run: RunId,
+        /// 0-based.
+        number: u32,
+        /// The pieces add up to the total.
+        tally: Box<Tally>,
+    },
+    /// The total is whole: it replaces whatever the master holds of this worker and stands for all deltas up to `sequence`.
+    TotalEnd {
+        /// The run.
+        run: RunId,
+        /// Of which epoch.
+        epoch: u32,
+        /// How many parts came before.
+        parts: u32,
+        /// The last delta that is in the total.
+        sequence: u64,
+    },
+    /// The worker is told to end: its users finish, and it takes no new ones.
+    Leaving,
+    /// The last message of a worker that ends in order: all its numbers have been sent.
+    Goodbye,
+    /// What the worker has logged since the last time.
+    Log(Vec<LogLine>),
+}
+
+/// One process of a worker: the name of its machine, and a number that no other process has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct WorkerId {
+    /// For people.
+    pub host: String,
+    /// Drawn at the start of the process.
+    pub incarnation: u128,
+}
+
+impl fmt::Display for WorkerId {
+    /// `HOST_32HEX`, as Locust names its clients.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{:032x}", self.host, self.incarnation)
+    }
+}
+
+/// Who a worker is and what it has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hello {
+    /// Its name.
+    pub worker: WorkerId,
+    /// The program's version, for people.
+    pub version: String,
+    /// How many lanes it will open.
+    pub lanes: u32,
+    /// The script that it will run unless told otherwise.
+    pub script: String,
+    /// The fingerprint of that script's bundle.
+    pub fingerprint: String,
+    /// It has been told to end: it brings numbers, and takes no users.
+    pub is_leaving: bool,
+    /// The run that it is in the middle of, or whose numbers it still has.
+    pub standing: Option<Box<RunStanding>>,
+}
+
+/// A run, as a worker knows it: enough for a new master to take it over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunStanding {
+    /// The run.
+    pub plan: Arc<Plan>,
+    /// The highest epoch that the worker has heard of.
+    pub epoch: u32,
+    /// The orders that it follows; `None` before the first.
+    pub orders: Option<Followed>,
+    /// The run's clock.
+    pub elapsed: Duration,
+    /// The master's wall clock at the run's start.
+    pub wall: SystemTime,
+    /// The highest sequence number that any master has acknowledged.
+    pub acknowledged: u64,
+    /// The run is over in this worker.
+    pub is_finished: bool,
+}
+
+/// The orders that a worker follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    /// Which.
+    pub generation: u64,
+    /// What the run is doing.
+    pub phase: Phase,
+    /// How many users the cluster wants.
+    pub profile: Arc<LoadProfile>,
+    /// The worker's own slots.
+    pub slots: Arc<SlotSet>,
+}
+
+/// The master's answer to a `Hello`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Welcome {
+    /// The master's clock when it sent this: counts from its own start.
+    pub clock: Duration,
+    /// The highest sequence number that the master holds of this worker in the run that it stands in; `None` if it holds nothing.
+    pub held: Option<u64>,
+    /// What to do without a master.
+    pub orphan: OrphanRules,
+}
+
+/// What a worker does that has lost its master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrphanRules {
+    /// How long it goes on making load; then it stops, and keeps its numbers for as long again.
+    pub timeout: Duration,
+    /// It begins no iteration meanwhile.
+    pub pauses: bool,
+}
+
+impl Default for OrphanRules {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60), pauses: false }
+    }
+}
+
+/// The orders of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunOrders {
+    /// Of which run.
+    pub run: RunId,
+    /// Rises with each reset of the statistics; deltas bear it.
+    pub epoch: u32,
+    /// Rises with each change.
+    pub generation: u64,
+    /// What the run is doing.
+    pub phase: Phase,
+    /// The master's clock at time zero of the run.
+    pub zero: Duration,
+    /// The master's wall clock at time zero.
+    pub wall: SystemTime,
+    /// Who runs.
+    pub orders: Orders,
+}
+
+/// What a run is doing, as far as workers are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Users run.
+    Run,
     /// Users finish, within the plan's stop timeout.
     Stop,
     /// Users that still live are dropped.
     Cut,
-    /// Deltas up to this sequence number are in the table; the worker may forget them.
-    Acknowledge(u64),
 }
 
-/// From a worker to the master.
-#[derive(Debug)]
-pub enum ToMaster {
-    /// The lanes are open.
-    Prepared,
-    /// The lanes could not be opened, in words for people.
-    Refused(String),
-    /// What was counted since the last delta.
-    Delta(Arc<Delta>),
+/// The answer to a delta or a beat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The worker's clock, as the message bore it: gives the round trip.
+    pub echo: Duration,
+    /// The master's clock.
+    pub clock: Duration,
+    /// Of this run, deltas up to this sequence number are in the table; the worker may forget them.
+    pub acknowledged: Option<(RunId, u64)>,
+}
+
+/// Why a worker cannot take part in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The run.
+    pub run: RunId,
+    /// In words for people.
+    pub text: String,
+    /// Where the worker's script differs from the plan's: its fingerprint. The master may ask again.
+    pub differs: Option<String>,
 }
 
 /// What a worker counted since its last delta.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delta {
-    /// Which run it was counted in.
+    /// The run.
     pub run: RunId,
-    /// 1 for the run's first delta of this worker, then one more each.
+    /// The statistics' epoch in which it was counted.
+    pub epoch: u32,
+    /// 1 for the worker's first delta of this run.
     pub sequence: u64,
-    /// One for each second of the run's clock that it covers, oldest first.
+    /// What was counted, one tally for each second of the run's clock that it covers, oldest first.
     pub tallies: Vec<Tally>,
     /// Users alive at its end.
     pub users: u64,
@@ -56,4 +247,17 @@ pub struct Delta {
     pub panics: u32,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.
     pub misuse: Option<String>,
+}
+
+/// One line of a worker's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, by the worker's wall clock.
+    pub wall: SystemTime,
+    /// How bad.
+    pub level: log::Level,
+    /// Where in the program.
+    pub target: String,
+    /// What.
+    pub text: String,
 }

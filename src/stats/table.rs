@@ -151,6 +151,10 @@ impl Table {
             },
             history: self.series.history(elapsed),
             warnings: self.warnings.iter().map(ToString::to_string).collect(),
+            workers: Vec::new(),
+            holes: Vec::new(),
+            overlaps: Vec::new(),
+            repeats: 0,
         };
         let thresholds: Vec<ThresholdView> = context.thresholds.iter().map(|threshold| threshold.judge(&snapshot)).collect();
         snapshot.thresholds = thresholds;

@@ -31,6 +31,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
 fn state(state: RunState) -> &'static str {
     match state {
         RunState::Ready => "ready",
+        RunState::Waiting => "waiting",
         RunState::Spawning => "spawning",
         RunState::Running => "running",
         RunState::Stopping => "stopping",

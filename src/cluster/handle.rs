@@ -1,0 +1,150 @@
+//! The master as people reach it: what they may ask for, and the snapshots that they see. Front ends know nothing else of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::master::RunStart;
+use crate::plan::RunId;
+use crate::stats::snapshot::Snapshot;
+
+/// The master as front ends know it.
+#[derive(Debug, Clone)]
+pub struct MasterHandle {
+    requests: mpsc::Sender<Request>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl MasterHandle {
+    /// A handle, and the end that the master's shell listens at.
+    #[must_use]
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        (Self { requests, snapshots }, inbox)
+    }
+
+    /// The snapshots, one a second; the last one of a run is its final one.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Starts a run, or re-targets the one that is under way. `by` says who asks, for the log.
+    ///
+    /// # Errors
+    /// Why it is not done, for people.
+    pub async fn start(&self, order: StartOrder, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Start(order), by).await
+    }
+
+    /// Lets the users finish. Answers at once; the run's state tells when it is over.
+    ///
+    /// # Errors
+    /// The master is gone.
+    pub async fn stop(&self, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Stop, by).await
+    }
+
+    /// Drops the users that still live.
+    ///
+    /// # Errors
+    /// The master is gone.
+    pub async fn cut(&self, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Cut, by).await
+    }
+
+    /// Clears the statistics; the run goes on.
+    ///
+    /// # Errors
+    /// The master is gone.
+    pub async fn reset(&self, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Reset, by).await
+    }
+
+    async fn ask(&self, command: Command, by: &str) -> Result<Accepted, Declined> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Declined { reason: "the master is shutting down".into() };
+        self.requests.send(Request { command, by: by.to_owned(), reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// One thing that somebody asks for.
+#[derive(Debug)]
+pub struct Request {
+    /// What.
+    pub command: Command,
+    /// Who asks, for the log: an address, a key's name.
+    pub by: String,
+    /// Where the answer goes; whoever asked may have given up.
+    pub reply: oneshot::Sender<Result<Accepted, Declined>>,
+}
+
+/// What people tell the master.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Start, or re-target what runs.
+    Start(StartOrder),
+    /// Users finish.
+    Stop,
+    /// Users that still live are dropped.
+    Cut,
+    /// The statistics are cleared.
+    Reset,
+}
+
+/// What shall be started. What is not said is the script's, or the settings'.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StartOrder {
+    /// How many users. Without it a start runs the script's own profile.
+    pub users: Option<u32>,
+    /// Users that start per second; positive and finite.
+    pub spawn_rate: Option<f64>,
+    /// From the start of the ramp.
+    pub run_time: Option<Duration>,
+    /// The base URL.
+    pub host: Option<String>,
+    /// The script's name in the master's folder.
+    pub script: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// The run.
+    pub run: RunId,
+    /// Its base URL.
+    pub host: Option<String>,
+    /// Which profile applies, for people.
+    pub words: String,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Declined {
+    /// For people.
+    pub reason: String,
+}
+
+/// Makes a run from an order: reads the script anew and puts the settings to it. The cluster does not know how. It may take its time, so it
+/// is called on a thread of its own.
+pub trait Planner: Send + Sync + 'static {
+    /// The run, ready to be prepared by workers.
+    ///
+    /// # Errors
+    /// For people: what is wrong with the order or the script.
+    fn plan(&self, order: &StartOrder) -> Result<Planned, String>;
+}
+
+/// A run that may start.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The run.
+    pub start: RunStart,
+    /// Which profile applies, for people.
+    pub words: String,
+}
+
+const REQUESTS: usize = 64;

@@ -1,0 +1,103 @@
+//! What the journal keeps of a run, so that a master's death loses nothing: the shape only. Its bytes and its file are `journal`'s.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::message::WorkerId;
+use crate::plan::{LoadProfile, Plan};
+use crate::stats::snapshot::HistoryPoint;
+use crate::stats::tally::Tally;
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A run begins; all earlier records are void.
+    Run {
+        /// The run.
+        plan: Arc<Plan>,
+        /// The master's wall clock at its start.
+        wall: SystemTime,
+    },
+    /// The run was re-targeted.
+    Retargeted {
+        /// From here on.
+        profile: Arc<LoadProfile>,
+    },
+    /// The statistics were reset: numbers of earlier epochs are void.
+    Reset {
+        /// The new epoch.
+        epoch: u32,
+    },
+    /// All that a worker has counted, which left or was lost. Replaces what was kept of it before.
+    Worker(Box<KeptWorker>),
+    /// Seconds of the run that are past, oldest first; they follow those kept before.
+    History(Vec<HistoryPoint>),
+    /// The run is over, and its report is out of this process's hands.
+    End,
+}
+
+/// The numbers of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptWorker {
+    /// Whose.
+    pub worker: WorkerId,
+    /// The epoch in which they were counted.
+    pub epoch: u32,
+    /// The last delta in them.
+    pub sequence: u64,
+    /// It said goodbye; otherwise it was found lost.
+    pub has_left: bool,
+    /// The sums of the whole run.
+    pub tally: Tally,
+}
+
+/// What a journal says of the last run in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptRun {
+    /// The run.
+    pub plan: Arc<Plan>,
+    /// The master's wall clock at its start.
+    pub wall: SystemTime,
+    /// The profile in force.
+    pub profile: Arc<LoadProfile>,
+    /// The statistics' epoch.
+    pub epoch: u32,
+    /// Of this epoch; the last record of each worker.
+    pub workers: Vec<KeptWorker>,
+    /// Oldest first.
+    pub history: Vec<HistoryPoint>,
+    /// The run was brought to its end.
+    pub is_over: bool,
+}
+
+impl KeptRun {
+    /// What `records`, in the order of the journal, say of the last run; `None` where there is none.
+    #[must_use]
+    pub fn from_records(records: impl IntoIterator<Item = Record>) -> Option<Self> {
+        let mut kept: Option<Self> = None;
+        for record in records {
+            match (record, &mut kept) {
+                (Record::Run { plan, wall }, kept) => {
+                    let profile = Arc::new(plan.profile.clone());
+                    *kept = Some(Self { plan, wall, profile, epoch: 0, workers: Vec::new(), history: Vec::new(), is_over: false });
+                }
+                (_, None) => {}
+                (Record::Retargeted { profile }, Some(kept)) => kept.profile = profile,
+                (Record::Reset { epoch }, Some(kept)) => {
+                    kept.epoch = epoch;
+                    kept.workers.retain(|worker| worker.epoch >= epoch);
+                    kept.history.clear();
+                }
+                (Record::Worker(worker), Some(kept)) => {
+                    kept.workers.retain(|other| other.worker != worker.worker);
+                    if worker.epoch >= kept.epoch {
+                        kept.workers.push(*worker);
+                    }
+                }
+                (Record::History(points), Some(kept)) => kept.history.extend(points),
+                (Record::End, Some(kept)) => kept.is_over = true,
+            }
+        }
+        kept
+    }
+}
