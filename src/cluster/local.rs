@@ -13,7 +13,7 @@ use super::message::ToMaster;
 use super::worker::{self, Worker};
 use crate::load::Workload;
 use crate::load::engine::Engine;
-use crate::load::slots::SlotSet;
+use crate::load::slots::Orders;
 use crate::load::vitals::Vitals;
 use crate::stats::snapshot::Snapshot;
 
@@ -140,7 +140,8 @@ async fn serve_worker<W: Workload>(mut link: WorkerEnd, workload: Arc<W>, lanes:
         for action in std::mem::take(&mut actions) {
             match action {
                 worker::Action::Open(plan) => {
-                    let opened = Engine::open(&workload, &plan, &SlotSet::all(), lanes).await;
+                    let opened = Engine::open(&workload, &plan, lanes).await;
+                    tell(opened.as_ref().ok(), |engine| engine.follow(&Orders::of_all_slots(Arc::new(plan.profile.clone()))));
                     let answer = opened.as_ref().map(|_| lanes).map_err(ToString::to_string);
                     engine = opened.ok();
                     actions.extend(worker.on_opened(answer));
