@@ -5,9 +5,11 @@
 
 pub mod assignment;
 pub mod handle;
+pub mod identity;
 pub mod link;
 pub mod local;
 pub mod master;
 pub mod message;
 pub mod record;
+pub mod transport;
 pub mod worker;
