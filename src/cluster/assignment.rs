@@ -652,7 +652,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(6))]
 
         #[test]
         fn whatever_happens_shares_stay_whole_and_level_and_few_slots_move(
