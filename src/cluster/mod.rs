@@ -3,7 +3,9 @@
 //! A local run is a cluster of one: the same master and the same worker, joined by the in-memory [`link`]. Both are state machines
 //! that take events and the time and answer with actions; their shells carry the actions out.
 
+pub mod codec;
 pub mod handle;
+pub mod journal;
 pub mod link;
 pub mod local;
 pub mod master;
