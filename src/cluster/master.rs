@@ -150,7 +150,7 @@ impl Master {
         let mut master = Self::new(config, now);
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, kept.epoch, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
-        run.table.restore_history(kept.history);
+        run.kept_history = kept.history;
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);

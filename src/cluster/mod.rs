@@ -4,8 +4,10 @@
 //! that take events and the time and answer with actions; their shells carry the actions out.
 
 pub mod assignment;
+pub mod codec;
 pub mod handle;
 pub mod identity;
+pub mod journal;
 pub mod link;
 pub mod local;
 pub mod master;

@@ -61,7 +61,7 @@ impl Run {
     }
 
     /// A total is whole: it replaces what is held of the worker.
-    pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool) -> Merged {
+    pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool, now: Instant) -> Merged {
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
         let Some(staged) = part.take_staged(parts) else { return Merged::Broken("a total ended before all its pieces were there") };
         if part.held.is_some_and(|held| held >= sequence) {
@@ -87,7 +87,7 @@ impl Run {
             part.total = Some(total);
         }
         if replaces {
-            self.rebuild();
+            self.rebuild(now);
         } else if is_current {
             staged.iter().for_each(|tally| self.table.merge_total(tally));
         }
@@ -95,10 +95,11 @@ impl Run {
     }
 
     /// Puts the table together from what is kept of each worker.
-    fn rebuild(&mut self) {
-        let history = self.table.history(Duration::from_secs(u64::from(u32::MAX)));
+    fn rebuild(&mut self, now: Instant) {
+        let elapsed = self.elapsed(now);
+        let history = self.table.history(elapsed);
         self.table = Table::new(Limits { names: self.plan.names_limit });
-        self.table.restore_history(history);
+        self.table.restore_history(&history, elapsed);
         for total in self.parts.values().filter_map(|part| part.total.as_deref()) {
             self.table.merge_total(total);
         }
@@ -142,10 +143,8 @@ impl Run {
 
     /// History that is final and that the journal has not got, in steps of ten seconds.
     pub fn take_history(&mut self) -> Option<Record> {
-        let points = self.table.final_history(self.journaled, HISTORY_STEP);
-        let last = points.last()?;
-        self.journaled = (last.at + last.length).as_secs();
-        Some(Record::History(points))
+        let points = self.table.take_settled();
+        (!points.is_empty()).then_some(Record::History(points))
     }
 
     /// What a run needs to be taken over.
@@ -156,6 +155,3 @@ impl Run {
 
 /// Less than this in a second does not move a latency that people read.
 const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);
-
-/// The journal's history is this coarse, in seconds.
-const HISTORY_STEP: u64 = 10;

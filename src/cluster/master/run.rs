@@ -15,7 +15,7 @@ use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
-use crate::stats::snapshot::{HoleView, OverlapView};
+use crate::stats::snapshot::{HistoryPoint, HoleView, OverlapView};
 use crate::stats::table::Table;
 use crate::stats::threshold::Threshold;
 
@@ -47,8 +47,8 @@ pub(super) struct Run {
     pub misuse: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
-    /// The clock's seconds that the journal has the history of.
-    pub journaled: u64,
+    /// What the journal has kept of the history, until the run's clock is known.
+    pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
     pub deserted: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Run {
             repeats: 0,
             misuse: None,
             counted_since: Duration::ZERO,
-            journaled: 0,
+            kept_history: Vec::new(),
             deserted: None,
         }
     }

@@ -34,7 +34,7 @@ impl Master {
             }
             ToMaster::TotalEnd { run: id, epoch, parts, sequence } => {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
-                match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal) {
+                match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal, now) {
                     // An echo that was sent before makes a long round trip, which no estimate is taken from.
                     Merged::Held(held) => self.answer(number, self.peers.get(number).sent, Some((id, held)), now, out),
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
