@@ -76,7 +76,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quinn", &["cluster/transport"]),
     ("quinn_proto", &["cluster/transport"]),
     ("bincode", &["cluster/codec"]),
-    ("rcgen", &["cluster/identity"]),
     ("argon2", &["cluster/identity"]),
     ("hkdf", &["cluster/identity"]),
     ("sha2_hkdf", &["cluster/identity"]),

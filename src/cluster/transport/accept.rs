@@ -45,6 +45,10 @@ impl MasterEndpoint {
         let cannot = |source| TransportError::Bind { address, source };
         let socket = UdpSocket::bind(address).map_err(cannot)?;
         let bound = socket.local_addr().map_err(cannot)?;
+        match super::quic::widen(&socket) {
+            Ok(bytes) => log::debug!("UDP `{bound}` holds {} KiB of arriving packets", bytes / 1024),
+            Err(error) => log::debug!("UDP `{bound}` keeps its size: {error}"),
+        }
         let endpoint = Endpoint::new(
             super::quic::master_endpoint(&identities.current),
             Some(super::quic::master(tls::master(identities))),

@@ -1,11 +1,14 @@
 //! How QUIC is set up on both sides: what it keeps alive, how much it buffers, how it answers loss.
 
+use std::io;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::congestion::BbrConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::crypto::{CryptoError, HmacKey};
+use quinn::udp::{UdpSockRef, UdpSocketState};
 use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 
@@ -24,6 +27,15 @@ pub(super) fn master_endpoint(identity: &Identity) -> EndpointConfig {
 /// A worker's endpoint has random keys: were they the master's, anybody could have a worker reset the master's connections.
 pub(super) fn worker_endpoint() -> EndpointConfig {
     EndpointConfig::default()
+}
+
+/// Asks the system for a socket that holds what hundreds of workers send in the same moment, and answers how much it got.
+/// The system may give less; then packets are lost in such moments and sent again.
+pub(super) fn widen(socket: &UdpSocket) -> io::Result<usize> {
+    let state = UdpSocketState::new(UdpSockRef::from(socket))?;
+    state.set_recv_buffer_size(UdpSockRef::from(socket), SOCKET_BYTES)?;
+    state.set_send_buffer_size(UdpSockRef::from(socket), SOCKET_BYTES)?;
+    state.recv_buffer_size(UdpSockRef::from(socket))
 }
 
 /// What the master offers whoever comes.
@@ -87,6 +99,8 @@ const INITIAL_RTT: Duration = Duration::from_millis(100);
 const WINDOW_BYTES: u32 = 512 * 1024;
 /// Five hundred workers of a restarted master are reset within half a second; the answers are smaller than what asks for them.
 const RESET_INTERVAL: Duration = Duration::from_millis(1);
+/// The largest that Linux grants without a change of `net.core.rmem_max`, where that is at its newer default.
+const SOCKET_BYTES: usize = 4 * 1024 * 1024;
 /// Attempts that wait to be looked at. Each is looked at as soon as it comes, and most are answered at once.
 const INCOMING_MAX: usize = 1_024;
 const INCOMING_BYTES: u64 = 16 * 1024;
