@@ -1,7 +1,7 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
 //! Owns what is said when, and the way out. Parts of it: [`links`] dials and listens for silence, [`run`] follows orders, [`ledger`]
-//! numbers and keeps deltas, [`clock`] estimates the master's clock, [`logbook`] bounds what is
+//! numbers and keeps deltas, [`delivery`] brings them to a master, [`clock`] estimates the master's clock, [`logbook`] bounds what is
 //! logged, [`orphan`] is life without a master, [`leaving`] the way out.
 //!
 //! # The link
@@ -55,14 +55,13 @@
 //! | leaving | `Farewell`; `Refuse`; the time is up | exit |
 
 mod clock;
+mod delivery;
 mod leaving;
 mod ledger;
 mod links;
 mod logbook;
 mod orphan;
 mod run;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +70,7 @@ use self::leaving::Leaving;
 use self::links::{Links, Speaker};
 use self::logbook::Logbook;
 use self::run::{Run, Stage};
-use super::message::{Answer, Hello, LogLine, Refusal, RunOrders, ToMaster, ToWorker, Welcome, WorkerId};
+use super::message::{Answer, Hello, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
 use crate::load::lane::LaneReport;
 use crate::load::slots::Orders;
 use crate::load::vitals::Vitals;
@@ -325,30 +324,6 @@ impl Worker {
         }
     }
 
-    fn on_welcome(&mut self, link: LinkId, welcome: Welcome, now: Instant, out: &mut Vec<Action>) {
-        let held = welcome.held;
-        self.links.on_welcome(link, welcome, now, out);
-        out.push(Action::Log(log::Level::Info, "linked to the master".into()));
-        if let Some(leaving) = &mut self.leaving {
-            leaving.has_said_goodbye = false;
-        }
-        let Some(run) = &mut self.run else { return };
-        if run.ledger.on_held(held) {
-            self.send_total(out);
-        } else {
-            let kept: Vec<_> = run.ledger.kept().cloned().collect();
-            for delta in kept {
-                let sent = self.links.on_spoken(now);
-                self.say(ToMaster::Delta { sent, delta }, out);
-            }
-        }
-        if let Some(run) = &self.run
-            && run.stage() == Stage::Prepared
-        {
-            self.say(ToMaster::Prepared(run.plan.run), out);
-        }
-    }
-
     fn on_refuse(&mut self, link: LinkId, why: &str, now: Instant, out: &mut Vec<Action>) {
         self.links.on_refused(link, now, out);
         out.push(Action::Log(log::Level::Error, format!("the master refuses this worker: {why}")));
@@ -454,25 +429,6 @@ impl Worker {
         out
     }
 
-    /// Seals and sends what may be sent.
-    fn hand_in(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let (Some(link), Some(run)) = (self.links.master(), &mut self.run) else { return };
-        if matches!(run.stage(), Stage::Abandoned { .. }) {
-            return;
-        }
-        let head = run.head();
-        while let Some(delta) = run.ledger.seal(&head) {
-            let sent = self.links.on_spoken(now);
-            out.push(Action::Send(link, ToMaster::Delta { sent, delta }));
-        }
-    }
-
-    fn send_total(&mut self, out: &mut Vec<Action>) {
-        if let (Some(link), Some(run)) = (self.links.master(), &mut self.run) {
-            out.extend(run.ledger.begin_transfer().into_iter().map(|message| Action::Send(link, message)));
-        }
-    }
-
     fn open(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
         self.run = Some(Run::new(Arc::clone(&plan), self.config.keeps_total));
         out.push(Action::Open(plan));
@@ -501,3 +457,6 @@ impl Worker {
 
 /// Dials that may be under way at once.
 pub const DIALS: usize = 3;
+
+#[cfg(test)]
+mod tests;

@@ -338,3 +338,75 @@ const _: () = {
     const fn crosses_threads<T: Send + Sync>() {}
     crosses_threads::<Tally>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::sample::FailureKind;
+    use crate::stats::trend::{NumberSpread, Trend};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn durations(millis: &[u64]) -> TrendCounts<Spread> {
+        let mut trend = Trend::<Spread>::default();
+        for millis in millis {
+            trend.add(Duration::from_millis(*millis));
+        }
+        trend.take()
+    }
+
+    /// A tally in which every part has something, under names of `length` bytes and more.
+    fn tally(second: u64, names: u64, length: usize) -> Tally {
+        let mut tally = Tally { second, users: 3, iterations: durations(&[5, 6]), ..Tally::default() };
+        tally.events.backoffs = 2;
+        tally.warnings.push("careful".into());
+        for number in 0..names {
+            let name: Arc<str> = format!("{number}{}", "x".repeat(length)).into();
+            let entry = EntryName { name: Arc::clone(&name), method: "GET".into() };
+            let mut counts = EntryCounts { durations: durations(&[number, number + 9]), ..EntryCounts::default() };
+            counts.hops.requests = 2;
+            tally.entries.insert(entry.clone(), counts);
+            let error = ErrorName { entry, kind: FailureKind::Reset, message: Arc::clone(&name) };
+            tally.errors.insert(error, ErrorCounts { occurrences: 1, first_second: second, last_second: second });
+            tally.exceptions.insert(Arc::clone(&name), ExceptionCounts { traceback: "at".into(), count: 1 });
+            tally.checks.insert(Arc::clone(&name), CheckCounts { passes: 1, fails: 2 });
+            tally.groups.insert(Arc::clone(&name), durations(&[7]));
+            let mut numbers = Trend::<NumberSpread>::default();
+            numbers.add(1.5);
+            tally.metrics.insert(name, MetricCounts::Trend(numbers.take()));
+        }
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_tally_are_no_larger_than_asked_for_and_add_up_to_it(names in 0..40_u64, length in 0..200_usize, bytes in 1..20_000_usize) {
+            let whole = tally(4, names, length);
+            let mut rest = whole.clone();
+            let mut sum = Tally { second: 4, ..Tally::default() };
+            while !rest.is_empty() {
+                let before = rest.bytes();
+                let part = rest.take_part(bytes);
+                prop_assert!(!part.is_empty() && rest.bytes() < before, "each part takes something");
+                let named = part.entries.len() + part.errors.len() + part.exceptions.len() + part.checks.len() + part.groups.len() + part.metrics.len();
+                // What bears no name is in one piece, and so is a name; the frame of a tally itself is some 1,100 bytes.
+                prop_assert!(part.bytes() <= bytes + 1_200 || named <= 1, "{} bytes, {named} names", part.bytes());
+                sum.add(&part);
+            }
+            prop_assert_eq!(sum, whole);
+        }
+    }
+
+    #[test]
+    fn adding_and_merging_are_the_same() {
+        for (left, right) in [(tally(1, 3, 0), tally(2, 5, 0)), (tally(2, 5, 0), tally(2, 0, 0)), (tally(2, 0, 0), tally(1, 4, 0))] {
+            let mut added = left.clone();
+            added.add(&right);
+            let mut merged = left.clone();
+            merged.merge(right.clone());
+            assert_eq!(added, merged);
+            assert_eq!(added.iterations.spread.count, 4);
+            assert_eq!(added.entries.len(), left.entries.len().max(right.entries.len()));
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::cluster::message::{Delta, OrphanRules, Phase};
+use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
 use crate::load::slots::SlotSet;
 use crate::plan::LoadProfile;
 use crate::stats::names::EntryName;

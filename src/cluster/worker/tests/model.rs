@@ -1,5 +1,6 @@
 //! Whatever is lost on the way, a master that keeps the contract ends up with every request once. The model of such a master is here:
-//! it merges what it has not seen, acknowledges everything, commits a total at its end, and may forget everything (a restart).
+//! it merges what it has not seen, acknowledges everything, commits a total at its end, drops what is of an older epoch, and may forget
+//! everything (a restart).
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct Table {
     held: Option<u64>,
+    epoch: u32,
     requests: u64,
     staged: Vec<u64>,
     has_last: bool,
@@ -25,7 +27,9 @@ impl Table {
                 let held = self.held.unwrap_or(0);
                 if delta.sequence > held {
                     assert_eq!(delta.sequence, held + 1, "no gap");
-                    self.requests += delta.tallies.iter().map(requests).sum::<u64>();
+                    if delta.epoch == self.epoch {
+                        self.requests += delta.tallies.iter().map(requests).sum::<u64>();
+                    }
                     self.held = Some(delta.sequence);
                     self.has_last |= delta.is_last;
                 }
@@ -35,9 +39,10 @@ impl Table {
                 assert_eq!(*number as usize, self.staged.len());
                 self.staged.push(requests(tally));
             }
-            ToMaster::TotalEnd { parts, sequence, .. } => {
+            ToMaster::TotalEnd { parts, sequence, epoch, .. } => {
                 assert_eq!(*parts as usize, self.staged.len());
-                self.requests = self.staged.drain(..).sum();
+                let total = self.staged.drain(..).sum();
+                self.requests = if *epoch == self.epoch { total } else { 0 };
                 self.held = Some(*sequence);
             }
             ToMaster::Beat { sent } => echo = Some(*sent),
@@ -60,6 +65,8 @@ enum Event {
     Break,
     /// The master dies and forgets everything; another one comes.
     Restart,
+    /// Somebody resets the statistics.
+    Reset,
     /// A dial succeeds, if one is under way.
     Link,
     Pass(u64),
@@ -72,6 +79,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (1..6_usize).prop_map(Event::Answers),
         1 => Just(Event::Break),
         1 => Just(Event::Restart),
+        1 => Just(Event::Reset),
         3 => Just(Event::Link),
         4 => (1..2_500_u64).prop_map(Event::Pass),
     ]
@@ -87,14 +95,24 @@ struct World {
     to_worker: VecDeque<Answer>,
     dials: usize,
     second: u64,
+    /// In the epoch that the worker has heard of.
     reported: u64,
+    heard_epoch: u32,
+    generation: u64,
     is_welcome: bool,
 }
 
 impl World {
     fn new() -> Self {
+        // No master is away for so long here that the worker gives up.
+        let rules = OrphanRules { timeout: Duration::from_secs(100_000), ..OrphanRules::default() };
+        let mut bench = Bench { rules, ..Bench::new(config(1)) };
+        bench.tick();
+        bench.link(1, None);
+        bench.prepare(7);
+        bench.orders(1, orders(1, Phase::Run));
         Self {
-            bench: Bench::running(1),
+            bench,
             table: Table::default(),
             link: Some(1),
             links: 1,
@@ -103,6 +121,8 @@ impl World {
             dials: 0,
             second: 0,
             reported: 0,
+            heard_epoch: 0,
+            generation: 1,
             is_welcome: true,
         }
     }
@@ -153,8 +173,14 @@ impl World {
             }
             Event::Break => self.break_link(),
             Event::Restart => {
-                self.table = Table::default();
+                // A new master takes the epoch from the worker's standing.
+                self.table = Table { epoch: self.heard_epoch, ..Table::default() };
                 self.break_link()
+            }
+            Event::Reset => {
+                self.table.epoch += 1;
+                self.table.requests = 0;
+                return self.order();
             }
             Event::Link if self.dials > 0 => {
                 self.dials -= 1;
@@ -185,10 +211,23 @@ impl World {
             self.is_welcome = true;
             let actions = self.bench.welcome(link, self.table.held);
             self.carry_out(actions);
+            self.order();
         } else {
             assert!(self.is_welcome, "{message:?} before the Welcome");
             self.to_worker.extend(self.table.take(&message));
         }
+    }
+
+    /// The master's orders reach the worker, if it is linked.
+    fn order(&mut self) {
+        let Some(link) = self.link.filter(|_| self.is_welcome) else { return };
+        self.generation += 1;
+        if self.table.epoch > self.heard_epoch {
+            self.heard_epoch = self.table.epoch;
+            self.reported = 0;
+        }
+        let actions = self.bench.orders(link, RunOrders { epoch: self.table.epoch, ..orders(self.generation, Phase::Run) });
+        self.carry_out(actions);
     }
 
     fn break_link(&mut self) -> Vec<Action> {
