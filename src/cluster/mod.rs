@@ -9,4 +9,6 @@ pub mod local;
 pub mod master;
 pub mod message;
 pub mod record;
+pub mod serve_master;
+pub mod serve_worker;
 pub mod worker;
