@@ -3,6 +3,7 @@
 //! A local run is a cluster of one: the same master and the same worker, joined by the in-memory [`link`]. Both are state machines
 //! that take events and the time and answer with actions; their shells carry the actions out.
 
+pub mod assignment;
 pub mod handle;
 pub mod link;
 pub mod local;

@@ -1,0 +1,152 @@
+//! How numbers come into a run's table: deltas, whole totals, and what the journal has kept.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::message::Delta;
+use super::super::record::{KeptWorker, Record};
+use super::part::{Part, PartStage, Sequence};
+use super::peers::PeerNumber;
+use super::run::Run;
+use crate::stats::recorder::Limits;
+use crate::stats::table::Table;
+use crate::stats::tally::Tally;
+
+/// What became of a message with numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Merged {
+    /// It is in the table, now or since before; this is held.
+    Held(u64),
+    /// It cannot be: something before it is missing. The worker has to send again from what is held.
+    Broken(&'static str),
+}
+
+impl Run {
+    /// A delta came.
+    pub fn on_delta(&mut self, number: PeerNumber, delta: &Delta, keeps_totals: bool, now: Instant) -> Merged {
+        let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
+        match part.place_of(delta.sequence) {
+            Sequence::Repeat => {
+                self.repeats += 1;
+                return Merged::Held(part.held.unwrap_or(0));
+            }
+            Sequence::Gap => return Merged::Broken("a delta is missing before this one"),
+            Sequence::Next => {}
+        }
+        let throttled = part.note(delta, now);
+        // Numbers from before a reset are taken and not counted.
+        if delta.epoch == self.epoch {
+            for tally in &delta.tallies {
+                self.table.merge(tally);
+                if throttled >= NOTABLE_THROTTLING {
+                    self.table.note_throttled(tally.second);
+                }
+            }
+            if keeps_totals {
+                let total = part.total.get_or_insert_default();
+                delta.tallies.iter().for_each(|tally| total.add(tally));
+            }
+        }
+        if self.misuse.is_none() {
+            self.misuse.clone_from(&delta.misuse);
+        }
+        Merged::Held(delta.sequence)
+    }
+
+    /// A piece of a total came.
+    pub fn on_total_part(&mut self, number: PeerNumber, place: u32, tally: Tally) -> Result<(), &'static str> {
+        let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
+        if part.stage(place, tally) { Ok(()) } else { Err("the pieces of a total came out of order") }
+    }
+
+    /// A total is whole: it replaces what is held of the worker.
+    pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool) -> Merged {
+        let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
+        let Some(staged) = part.take_staged(parts) else { return Merged::Broken("a total ended before all its pieces were there") };
+        if part.held.is_some_and(|held| held >= sequence) {
+            self.repeats += 1;
+            return Merged::Held(part.held.unwrap_or(0));
+        }
+        let replaces = part.held.is_some_and(|held| held > 0);
+        if replaces && part.total.is_none() {
+            return Merged::Broken("a total came for a worker whose numbers are not kept apart");
+        }
+        part.held = Some(sequence);
+        part.covered = staged.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(part.covered);
+        let is_current = epoch == self.epoch;
+        if keeps_totals {
+            let mut total = Box::<Tally>::default();
+            if is_current {
+                staged.iter().for_each(|tally| total.add(tally));
+            }
+            part.total = Some(total);
+        }
+        if replaces {
+            self.rebuild();
+        } else if is_current {
+            staged.iter().for_each(|tally| self.table.merge_total(tally));
+        }
+        Merged::Held(sequence)
+    }
+
+    /// Puts the table together from what is kept of each worker.
+    fn rebuild(&mut self) {
+        let history = self.table.history(Duration::from_secs(u64::from(u32::MAX)));
+        self.table = Table::new(Limits { names: self.plan.names_limit });
+        self.table.restore_history(history);
+        for total in self.parts.values().filter_map(|part| part.total.as_deref()) {
+            self.table.merge_total(total);
+        }
+    }
+
+    /// Takes over what a journal has kept of one worker.
+    pub fn restore(&mut self, number: PeerNumber, kept: KeptWorker, at: Option<Duration>) {
+        let mut part = Part::new(if kept.has_left { PartStage::Finished } else { PartStage::Ordered });
+        self.table.merge_total(&kept.tally);
+        part.has_run = true;
+        part.held = Some(kept.sequence);
+        part.covered = kept.tally.second + 1;
+        part.total = Some(Box::new(kept.tally));
+        part.away_since = at.or(Some(Duration::from_secs(part.covered)));
+        self.parts.insert(number, part);
+    }
+
+    /// What the journal shall keep of a worker that is gone; `None` if it has counted nothing.
+    pub fn record_of(&self, number: PeerNumber, worker: super::super::message::WorkerId, has_left: bool) -> Option<Record> {
+        let part = self.parts.get(&number)?;
+        let (tally, sequence) = (part.total.as_deref()?.clone(), part.held?);
+        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tally })))
+    }
+
+    /// The statistics begin anew.
+    pub fn reset(&mut self, now: Instant) {
+        self.epoch += 1;
+        self.counted_since = self.elapsed(now);
+        self.table = Table::new(Limits { names: self.plan.names_limit });
+        self.holes.clear();
+        self.overlaps.clear();
+        self.repeats = 0;
+        for part in self.parts.values_mut().filter(|part| part.total.is_some()) {
+            part.total = Some(Box::default());
+        }
+    }
+
+    /// History that is final and that the journal has not got, in steps of ten seconds.
+    pub fn take_history(&mut self) -> Option<Record> {
+        let points = self.table.final_history(self.journaled, HISTORY_STEP);
+        let last = points.last()?;
+        self.journaled = (last.at + last.length).as_secs();
+        Some(Record::History(points))
+    }
+
+    /// What a run needs to be taken over.
+    pub fn record(&self) -> Record {
+        Record::Run { plan: Arc::clone(&self.plan), wall: self.wall }
+    }
+}
+
+/// Less than this in a second does not move a latency that people read.
+const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);
+
+/// The journal's history is this coarse, in seconds.
+const HISTORY_STEP: u64 = 10;

@@ -1,0 +1,136 @@
+//! One worker's part in one run: what it was asked, what it has reported, which of its numbers are in the table.
+
+use std::time::{Duration, Instant};
+
+use super::super::message::Delta;
+use super::vitals::VitalsOverTime;
+use crate::stats::tally::Tally;
+
+/// What the run knows of one worker.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub stage: PartStage,
+    /// The run's clock when the worker was given up; `None` as long as it is there.
+    pub away_since: Option<Duration>,
+    /// It has slots, or has had some: its numbers are waited for at the end.
+    pub has_run: bool,
+    /// The highest sequence number in the table; `None` if nothing of it is.
+    pub held: Option<u64>,
+    /// The seconds of the run's clock before this are in the table.
+    pub covered: u64,
+    pub users: u64,
+    /// It said that no user of its will ever run again; of the orders that were in force then.
+    pub is_exhausted: bool,
+    pub panics: u32,
+    pub lag: Duration,
+    pub vitals: VitalsOverTime,
+    /// Its sums of the whole run, kept apart for the journal.
+    pub total: Option<Box<Tally>>,
+    staged: Vec<Tally>,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PartStage {
+    /// It was asked to prepare.
+    Asked { at: Instant },
+    /// It cannot take part as it is, but may be asked again: its script differs, or it is busy with what it was before.
+    Unable { at: Instant, why: String, differs: bool },
+    /// Its lanes are open.
+    Prepared,
+    /// It has orders.
+    Ordered,
+    /// It has sent its last delta.
+    Finished,
+}
+
+/// What a delta is to the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sequence {
+    /// The next one.
+    Next,
+    /// It came before.
+    Repeat,
+    /// One before it is missing.
+    Gap,
+}
+
+impl Part {
+    pub fn asked(now: Instant) -> Self {
+        Self::new(PartStage::Asked { at: now })
+    }
+
+    pub fn new(stage: PartStage) -> Self {
+        Self {
+            stage,
+            away_since: None,
+            has_run: false,
+            held: None,
+            covered: 0,
+            users: 0,
+            is_exhausted: false,
+            panics: 0,
+            lag: Duration::ZERO,
+            vitals: VitalsOverTime::default(),
+            total: None,
+            staged: Vec::new(),
+        }
+    }
+
+    /// There, and taking part or about to.
+    pub fn is_here(&self) -> bool {
+        self.away_since.is_none()
+    }
+
+    pub fn place_of(&self, sequence: u64) -> Sequence {
+        let held = self.held.unwrap_or(0);
+        if sequence <= held {
+            Sequence::Repeat
+        } else if sequence == held + 1 {
+            Sequence::Next
+        } else {
+            Sequence::Gap
+        }
+    }
+
+    /// Takes over what a delta says of the worker itself. Answers how long it was throttled in it.
+    pub fn note(&mut self, delta: &Delta, now: Instant) -> Duration {
+        self.held = Some(delta.sequence);
+        self.users = delta.users;
+        self.is_exhausted = delta.is_exhausted;
+        self.panics = self.panics.max(delta.panics);
+        self.lag = delta.tallies.iter().map(|tally| tally.lag.spread.max).max().unwrap_or(self.lag);
+        self.covered = delta.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(self.covered);
+        if delta.is_last {
+            self.stage = PartStage::Finished;
+            self.users = 0;
+        }
+        self.vitals.add(now, delta.vitals)
+    }
+
+    /// Stages a piece of a total; false if it is not the next one, or too many.
+    pub fn stage(&mut self, number: u32, tally: Tally) -> bool {
+        if number == 0 {
+            self.staged.clear();
+        }
+        let fits = number as usize == self.staged.len() && self.staged.len() < STAGED_PARTS;
+        if fits {
+            self.staged.push(tally);
+        }
+        fits
+    }
+
+    /// The staged pieces, if there are as many as were announced; nothing is staged afterwards.
+    pub fn take_staged(&mut self, parts: u32) -> Option<Vec<Tally>> {
+        let staged = std::mem::take(&mut self.staged);
+        (staged.len() == parts as usize).then_some(staged)
+    }
+
+    /// The worker is given up, or its link is a new one: what was left half done is void.
+    pub fn unstage(&mut self) {
+        self.staged = Vec::new();
+    }
+}
+
+/// More pieces than any total has.
+const STAGED_PARTS: usize = 4_096;

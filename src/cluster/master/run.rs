@@ -1,0 +1,304 @@
+//! One run on a master: who takes part, who owns which slots, what has been counted.
+//!
+//! Owns the run's clock and the table. How it goes from stage to stage is `stages`'s, how numbers come in `numbers`'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::assignment::Assignment;
+use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::part::{Part, PartStage};
+use super::peers::{PeerNumber, Peers, Presence};
+use super::{Action, Retarget, RunStart, send};
+use crate::load::shape::Shape;
+use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
+use crate::plan::{LoadProfile, Plan, RunId};
+use crate::stats::recorder::Limits;
+use crate::stats::snapshot::{HoleView, OverlapView};
+use crate::stats::table::Table;
+use crate::stats::threshold::Threshold;
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub plan: Arc<Plan>,
+    pub thresholds: Vec<Threshold>,
+    pub wall: SystemTime,
+    pub stage: Stage,
+    pub phase: Phase,
+    /// When somebody asked for the run, or its first worker brought it.
+    pub asked: Instant,
+    pub zero: Option<Instant>,
+    pub profile: Arc<LoadProfile>,
+    pub shape: Shape,
+    pub epoch: u32,
+    pub generation: u64,
+    pub handover: Option<Arc<Handover>>,
+    /// When the last orders went out.
+    pub ordered: Instant,
+    pub assignment: Assignment<PeerNumber>,
+    pub parts: BTreeMap<PeerNumber, Part>,
+    pub table: Table,
+    /// By worker; a hole is taken away when the worker comes back with the numbers.
+    pub holes: BTreeMap<PeerNumber, HoleView>,
+    pub overlaps: Vec<OverlapView>,
+    pub repeats: u64,
+    pub misuse: Option<String>,
+    /// The run's clock at the last reset of the statistics.
+    pub counted_since: Duration,
+    /// The clock's seconds that the journal has the history of.
+    pub journaled: u64,
+    /// Since when nobody is there to make load.
+    pub deserted: Option<Instant>,
+}
+
+/// Where a run is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Workers compile and open their lanes.
+    Waiting,
+    /// A new master gathers who owns what, until this moment. Workers go on by themselves meanwhile.
+    Adopting { until: Instant },
+    /// Load is made.
+    Live,
+    /// Users finish since then.
+    Stopping { since: Instant },
+    /// Everything is over since then.
+    Over { at: Instant },
+}
+
+impl Run {
+    /// A run that somebody starts.
+    pub fn new(start: RunStart, now: Instant) -> Self {
+        let RunStart { plan, thresholds, wall } = start;
+        Self {
+            profile: Arc::new(plan.profile.clone()),
+            shape: Shape::new(&plan.profile),
+            table: Table::new(Limits { names: plan.names_limit }),
+            plan,
+            thresholds,
+            wall,
+            stage: Stage::Waiting,
+            phase: Phase::Run,
+            asked: now,
+            zero: None,
+            epoch: 0,
+            generation: 0,
+            handover: None,
+            ordered: now,
+            assignment: Assignment::new(),
+            parts: BTreeMap::new(),
+            holes: BTreeMap::new(),
+            overlaps: Vec::new(),
+            repeats: 0,
+            misuse: None,
+            counted_since: Duration::ZERO,
+            journaled: 0,
+            deserted: None,
+        }
+    }
+
+    /// A run of another master's, as a worker or a journal tells it. A threshold that cannot be read is left out with a warning.
+    pub fn adopted(plan: Arc<Plan>, wall: SystemTime, profile: Arc<LoadProfile>, epoch: u32, now: Instant) -> Self {
+        let mut warnings = Vec::new();
+        let mut thresholds = Vec::new();
+        for threshold in &plan.thresholds {
+            match Threshold::parse(threshold, &plan.metrics) {
+                Ok(threshold) => thresholds.push(threshold),
+                Err(why) => warnings.push(why.to_string()),
+            }
+        }
+        let mut run = Self::new(RunStart { plan, thresholds, wall }, now);
+        run.stage = Stage::Adopting { until: now + ADOPTION_TIME };
+        run.shape = Shape::new(&profile);
+        run.profile = profile;
+        run.epoch = epoch;
+        for warning in warnings {
+            run.table.warn(&warning.into());
+        }
+        run
+    }
+
+    pub fn id(&self) -> RunId {
+        self.plan.run
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over { .. })
+    }
+
+    /// The run's clock; it stands still once the run is over.
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        let now = if let Stage::Over { at } = self.stage { at } else { now };
+        self.zero.map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero))
+    }
+
+    /// The number of users for which slots are shared out level: the highest of the line that is running.
+    fn level(&self, now: Instant) -> u64 {
+        let at = self.elapsed(now);
+        u64::from(self.shape.target_at(at).max(self.shape.users_at(at)))
+    }
+
+    /// The orders of one worker that owns `slots`.
+    fn orders(&self, slots: SlotSet, origin: Instant) -> RunOrders {
+        RunOrders {
+            run: self.id(),
+            epoch: self.epoch,
+            generation: self.generation,
+            phase: self.phase,
+            zero: self.zero.map_or(Duration::ZERO, |zero| zero.saturating_duration_since(origin)),
+            wall: self.wall,
+            orders: Orders { profile: self.profile.clone(), slots: Arc::new(slots), handover: self.handover.clone() },
+        }
+    }
+
+    /// Tells a worker again what it was told: its link is a new one.
+    pub fn repeat_orders(&self, number: PeerNumber, peers: &Peers, origin: Instant, out: &mut Vec<Action>) {
+        send(peers, number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), origin)), out);
+    }
+
+    /// Sends new orders to everybody who takes part.
+    pub fn order_all(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        self.generation += 1;
+        self.ordered = now;
+        let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
+        let mut ordered = Vec::new();
+        for (&number, part) in &mut self.parts {
+            if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
+                part.stage = PartStage::Ordered;
+                part.has_run = true;
+                part.is_exhausted = false;
+                ordered.push(number);
+            }
+        }
+        for number in ordered {
+            let slots = shares.remove(&number).unwrap_or_else(SlotSet::none);
+            send(peers, number, ToWorker::Orders(self.orders(slots, origin)), out);
+        }
+    }
+
+    /// Slots have changed hands: from now on, one after the other at the spawn rate.
+    fn hand_over(&mut self, moved: SlotSet, now: Instant) {
+        let at = self.elapsed(now);
+        // A slot with several users takes as many turns.
+        let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
+        let interval = self.profile.spawn_interval.saturating_mul(users_a_slot);
+        self.handover = Some(Arc::new(Handover { at, moved, interval }));
+    }
+
+    /// The first orders: everybody who is prepared begins.
+    pub fn begin(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        self.stage = Stage::Live;
+        self.zero = Some(now);
+        self.wall += now.saturating_duration_since(self.asked);
+        let prepared = |part: &Part| part.is_here() && part.stage == PartStage::Prepared;
+        let owners: Vec<_> = self.parts.iter().filter(|(_, part)| prepared(part)).map(|(&number, _)| number).collect();
+        self.assignment.deal(&owners);
+        out.push(Action::Log(log::Level::Info, format!("Sending hatch jobs to {} ready clients", owners.len())));
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// A worker joins in mid-run and takes its share.
+    pub fn join(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let moved = self.assignment.join(number, self.level(now));
+        self.hand_over(moved, now);
+        self.deserted = None;
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// A worker's slots go to the others.
+    pub fn part_with(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        if !self.assignment.owners().contains(&number) {
+            return;
+        }
+        let moved = self.assignment.leave(number, self.level(now));
+        if self.stage == Stage::Live {
+            self.hand_over(moved, now);
+            self.order_all(peers, origin, now, out);
+        }
+    }
+
+    /// Another number of users.
+    pub fn retarget(&mut self, retarget: Retarget, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let at = self.elapsed(now);
+        let level = self.shape.users_at(at);
+        let profile = self.profile.retargeted(at, level, retarget.users, retarget.spawn_rate, retarget.run_time);
+        self.shape = Shape::new(&profile);
+        self.profile = Arc::new(profile);
+        let moved = self.assignment.level(u64::from(retarget.users));
+        self.hand_over(moved, now);
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// Users finish, or are cut.
+    pub fn end_users(&mut self, phase: Phase, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        if phase <= self.phase {
+            return;
+        }
+        self.phase = phase;
+        if !matches!(self.stage, Stage::Stopping { .. } | Stage::Over { .. }) {
+            self.stage = Stage::Stopping { since: now };
+        }
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// Takes a worker in that brings this very run. Answers what the master holds of it.
+    pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<u64> {
+        let zero = now.checked_sub(standing.elapsed).unwrap_or(now);
+        if matches!(self.stage, Stage::Adopting { .. }) && standing.orders.is_some() {
+            // Of several estimates the earliest suffered the least delay.
+            self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
+        }
+        let stage = match (&standing.orders, standing.is_finished) {
+            (_, true) => PartStage::Finished,
+            (Some(_), false) => PartStage::Ordered,
+            (None, false) => PartStage::Asked { at: now },
+        };
+        let part = self.parts.entry(number).or_insert_with(|| Part::new(stage.clone()));
+        part.unstage();
+        // A worker that has finished is not done before its last delta is here.
+        if stage != PartStage::Finished && part.stage != PartStage::Finished {
+            part.stage = stage;
+        } else if part.held < Some(standing.acknowledged).filter(|&number| number > 0) {
+            part.stage = PartStage::Ordered;
+        }
+        part.has_run |= standing.orders.is_some();
+        part.held
+    }
+
+    /// Who owned what, as workers say; the newest orders count.
+    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers) {
+        let mut claims: Vec<_> = claims.iter().collect();
+        claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
+        let Some((_, newest)) = claims.first() else { return };
+        self.generation = newest.generation;
+        if *newest.profile != *self.profile {
+            self.profile = newest.profile.clone();
+            self.shape = Shape::new(&self.profile);
+        }
+        self.phase = claims.iter().map(|(_, followed)| followed.phase).max().unwrap_or(Phase::Run);
+        for (&number, followed) in claims {
+            let can_run = peers.get(number).presence == Presence::Here;
+            if can_run && self.parts.get(&number).is_some_and(|part| part.is_here() && part.stage == PartStage::Ordered) {
+                self.assignment.adopt(number, &followed.slots);
+            }
+        }
+    }
+
+    /// What nobody owns goes to those who are there.
+    pub fn fill_gaps(&mut self, now: Instant) {
+        let level = self.level(now);
+        let here = self.parts.iter().filter(|(_, part)| part.is_here() && part.stage == PartStage::Ordered).map(|(&number, _)| number);
+        let mut moved = self.assignment.unowned();
+        for number in here.collect::<Vec<_>>() {
+            self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
+        }
+        self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
+        self.hand_over(moved, now);
+    }
+}
+
+/// How long a new master waits for the other workers of a run that one has brought.
+pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);
+
