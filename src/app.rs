@@ -33,6 +33,9 @@ pub fn run(command: Command) -> u8 {
     let done = match command {
         Command::Run(typed) => Start::new(&typed).and_then(|start| run_script(&start)),
         Command::Check(typed) => Start::new(&typed).and_then(|start| check_script(&start)),
+        Command::Master(typed) => Start::new(&typed).and_then(|start| run_master(&start)),
+        Command::Worker(typed) => Start::new(&typed).and_then(|start| run_worker(&start)),
+        Command::Secret => Err(not_here("secret")),
         Command::New(path) => new_script(&path),
         Command::Target(typed) => Start::new(&typed).and_then(|start| serve_target(&start)),
     };
@@ -286,6 +289,22 @@ fn new_script(path: &Path) -> Result<u8, Failure> {
     println!("try it: lunamoth check {script}");
     println!("run it: lunamoth run {script}");
     Ok(0)
+}
+
+fn run_master(start: &Start) -> Result<u8, Failure> {
+    start.settings.scripts_folder().map_err(Failure::bad_use)?;
+    start.settings.cluster_bind().map_err(Failure::bad_use)?;
+    Err(not_here("master"))
+}
+
+fn run_worker(start: &Start) -> Result<u8, Failure> {
+    start.settings.master_address().map_err(Failure::bad_use)?;
+    start.settings.scripts_folder().map_err(Failure::bad_use)?;
+    Err(not_here("worker"))
+}
+
+fn not_here(command: &str) -> Failure {
+    Failure::bad_use(anyhow::anyhow!("`{command}` is not wired yet: this version reads its settings and does nothing with them"))
 }
 
 fn serve_target(start: &Start) -> Result<u8, Failure> {

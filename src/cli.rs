@@ -1,11 +1,20 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
+mod cluster;
+mod examples;
+mod flags;
+mod later;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
+use self::examples::{
+    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, NEW_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, TARGET_EXAMPLES, WORKER_EXAMPLES,
+};
+use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
 use crate::config::{Layer, Setting};
 
 /// What the user asked for.
@@ -13,12 +22,18 @@ use crate::config::{Layer, Setting};
 pub enum Command {
     /// Run a script.
     Run(Layer),
+    /// Plan runs, and sum up what workers measure.
+    Master(Layer),
+    /// Make load for a master.
+    Worker(Layer),
     /// Run each task of a script once and show it in full.
     Check(Layer),
     /// Serve the demo target.
     Target(Layer),
     /// Write a script to start from, at this path.
     New(PathBuf),
+    /// Make a cluster's secret. It has no settings.
+    Secret,
 }
 
 impl Command {
@@ -29,7 +44,7 @@ impl Command {
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoCommand> {
         match CommandLine::try_parse_from(arguments) {
             Ok(line) => Ok(line.command.into_command()),
-            Err(error) => Err(later_command(&error).map_or(NoCommand::Clap(error), NoCommand::Ours)),
+            Err(error) => Err(later::answer(&error).map_or(NoCommand::Clap(error), NoCommand::Ours)),
         }
     }
 }
@@ -84,13 +99,24 @@ enum TypedCommand {
     /// Run a script on this machine
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunFlags>),
+    /// Plan runs for workers on other machines, and sum up what they measure
+    #[command(after_help = MASTER_EXAMPLES)]
+    Master(Box<MasterFlags>),
+    /// Make load for a master
+    #[command(after_help = WORKER_EXAMPLES)]
+    Worker(Box<WorkerFlags>),
     /// Run each task of a script once, as one user, and show every request in full
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckFlags>),
     /// Write a script to start from, with what an editor needs to complete it
     #[command(after_help = NEW_EXAMPLES)]
     New(NewFlags),
     /// Serve the demo target that scripts know as `builtin:shop`
+    #[command(after_help = TARGET_EXAMPLES)]
     Target(TargetFlags),
+    /// Make a secret, by which master and workers know each other
+    #[command(after_help = SECRET_EXAMPLES)]
+    Secret,
 }
 
 impl TypedCommand {
@@ -102,10 +128,30 @@ impl TypedCommand {
                 flags.load.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
                 flags.http.fill(&mut layer);
-                flags.engine.fill(&mut layer);
-                flags.output.fill(&mut layer);
+                flags.limits.fill(&mut layer);
+                flags.lanes.fill(&mut layer);
+                flags.screen.fill(&mut layer);
+                flags.report.fill(&mut layer);
                 flags.general.fill(&mut layer);
                 Command::Run(layer)
+            }
+            Self::Master(flags) => {
+                flags.folder.fill(&mut layer);
+                flags.master.fill(&mut layer);
+                flags.load.fill(&mut layer);
+                flags.scenario.fill(&mut layer);
+                flags.http.fill(&mut layer);
+                flags.limits.fill(&mut layer);
+                flags.report.fill(&mut layer);
+                flags.general.fill(&mut layer);
+                Command::Master(layer)
+            }
+            Self::Worker(flags) => {
+                flags.folder.fill(&mut layer);
+                flags.worker.fill(&mut layer);
+                flags.lanes.fill(&mut layer);
+                flags.general.fill(&mut layer);
+                Command::Worker(layer)
             }
             Self::Check(flags) => {
                 flags.script.fill(&mut layer);
@@ -120,6 +166,7 @@ impl TypedCommand {
                 flags.general.fill(&mut layer);
                 Command::Target(layer)
             }
+            Self::Secret => Command::Secret,
         }
     }
 }
@@ -135,9 +182,45 @@ struct RunFlags {
     #[command(flatten)]
     http: HttpFlags,
     #[command(flatten)]
-    engine: EngineFlags,
+    limits: LimitFlags,
     #[command(flatten)]
-    output: OutputFlags,
+    lanes: LaneFlags,
+    #[command(flatten)]
+    screen: ScreenFlags,
+    #[command(flatten)]
+    report: ReportFlags,
+    #[command(flatten)]
+    general: GeneralFlags,
+}
+
+#[derive(Debug, Args)]
+struct MasterFlags {
+    #[command(flatten)]
+    folder: FolderFlags,
+    #[command(flatten)]
+    master: MasterOnlyFlags,
+    #[command(flatten)]
+    load: LoadFlags,
+    #[command(flatten)]
+    scenario: ScenarioFlags,
+    #[command(flatten)]
+    http: HttpFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    report: ReportFlags,
+    #[command(flatten)]
+    general: GeneralFlags,
+}
+
+#[derive(Debug, Args)]
+struct WorkerFlags {
+    #[command(flatten)]
+    folder: FolderFlags,
+    #[command(flatten)]
+    worker: WorkerOnlyFlags,
+    #[command(flatten)]
+    lanes: LaneFlags,
     #[command(flatten)]
     general: GeneralFlags,
 }
@@ -170,256 +253,10 @@ struct TargetFlags {
     general: GeneralFlags,
 }
 
-#[derive(Debug, Args)]
-struct ScriptFlags {
-    /// The Lua file that returns a scenario
-    #[arg(value_name = "SCRIPT")]
-    script: Option<String>,
-    /// The same, as Locust spells it
-    #[arg(short = 'f', long = "script", value_name = "FILE", conflicts_with = "script")]
-    script_flag: Option<String>,
-}
-
-impl ScriptFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Script, self.script.or(self.script_flag));
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Load (any of these replaces the scenario's own by a plain ramp)")]
-struct LoadFlags {
-    /// How many users run [default: the scenario's load, else 1]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
-    users: Option<String>,
-    /// How many users start per second [default: 1]
-    #[arg(short = 'r', long, value_name = "RATE", alias = "hatch-rate", allow_negative_numbers = true)]
-    spawn_rate: Option<String>,
-    /// How long the run takes, ramp included: 20, 20s, 3m, 1h20m, 500ms [default: until stopped]
-    #[arg(short = 't', long, value_name = "TIME", allow_negative_numbers = true)]
-    run_time: Option<String>,
-}
-
-impl LoadFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Users, self.users);
-        add(layer, Setting::SpawnRate, self.spawn_rate);
-        add(layer, Setting::RunTime, self.run_time);
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Scenario")]
-struct ScenarioFlags {
-    /// The base URL in place of the scenario's, such as http://127.0.0.1:8080 or builtin:shop
-    #[arg(short = 'H', long, value_name = "URL")]
-    host: Option<String>,
-    /// Run only tasks that bear one of these tags
-    #[arg(short = 'T', long, value_name = "TAG,...")]
-    tags: Vec<String>,
-    /// Leave out tasks that bear one of these tags
-    #[arg(short = 'E', long, value_name = "TAG,...")]
-    exclude_tags: Vec<String>,
-    /// What `env(NAME)` answers in the script; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Make every random decision repeatable [default: a new seed for each run]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<String>,
-}
-
-impl ScenarioFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Host, self.host);
-        add(layer, Setting::Tags, self.tags);
-        add(layer, Setting::ExcludeTags, self.exclude_tags);
-        add(layer, Setting::Set, self.set);
-        add(layer, Setting::Seed, self.seed);
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "HTTP")]
-struct HttpFlags {
-    /// For a whole request, to the last byte of its answer [default: 30s]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    timeout: Option<String>,
-    /// For name look-up, connect and TLS together [default: 10s]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    connect_timeout: Option<String>,
-    /// How many redirects one request follows [default: 10]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    redirects: Option<String>,
-    /// The largest body, decoded [default: 64MiB]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
-    body_limit: Option<String>,
-    /// Accept any certificate
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    insecure_tls: Option<String>,
-    /// Trust the certificate authorities in this PEM file, besides the usual ones
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<String>,
-    /// cached: addresses are kept for their time to live; fresh: asked for each new connection [default: cached]
-    #[arg(long, value_name = "MODE")]
-    dns: Option<String>,
-    /// Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    proxy_from_env: Option<String>,
-}
-
-impl HttpFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Timeout, self.timeout);
-        add(layer, Setting::ConnectTimeout, self.connect_timeout);
-        add(layer, Setting::Redirects, self.redirects);
-        add(layer, Setting::BodyLimit, self.body_limit);
-        add(layer, Setting::InsecureTls, self.insecure_tls);
-        add(layer, Setting::CaFile, self.ca_file);
-        add(layer, Setting::Dns, self.dns);
-        add(layer, Setting::ProxyFromEnv, self.proxy_from_env);
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Engine")]
-struct EngineFlags {
-    /// How long requests in flight may take once the run stops [default: 10s]
-    #[arg(short = 's', long, value_name = "TIME", allow_negative_numbers = true)]
-    stop_timeout: Option<String>,
-    /// Do not pause a user whose iteration failed
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    no_error_backoff: Option<String>,
-    /// Keep numbers and UUIDs in the names of requests
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    raw_names: Option<String>,
-    /// How many names are counted apart; the rest is counted as (other) [default: 2000]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    names: Option<String>,
-    /// Threads that make load [default: the cores that the cgroup allows]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    lanes: Option<String>,
-}
-
-impl EngineFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::StopTimeout, self.stop_timeout);
-        add(layer, Setting::NoErrorBackoff, self.no_error_backoff);
-        add(layer, Setting::RawNames, self.raw_names);
-        add(layer, Setting::Names, self.names);
-        add(layer, Setting::Lanes, self.lanes);
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-struct OutputFlags {
-    /// Table and progress line, even on a terminal; this version has no other face
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    headless: Option<String>,
-    /// How often the table is printed [default: 2s]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    print_interval: Option<String>,
-    /// Write BASE_stats.csv, BASE_stats_history.csv, BASE_failures.csv and BASE_exceptions.csv
-    #[arg(long, value_name = "BASE")]
-    csv: Option<String>,
-    /// Write everything that was measured, histograms included
-    #[arg(long, value_name = "FILE")]
-    json: Option<String>,
-    /// The exit code when a request failed and the scenario states no threshold [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    exit_code_on_error: Option<String>,
-    /// Neither the periodic table nor the progress line; the final report only
-    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    quiet: Option<String>,
-}
-
-impl OutputFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Headless, self.headless);
-        add(layer, Setting::PrintInterval, self.print_interval);
-        add(layer, Setting::Csv, self.csv);
-        add(layer, Setting::Json, self.json);
-        add(layer, Setting::ExitCodeOnError, self.exit_code_on_error);
-        add(layer, Setting::Quiet, self.quiet);
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "General")]
-struct GeneralFlags {
-    /// Read settings from this TOML file; flags and LUNAMOTH_* variables come before it
-    #[arg(long, value_name = "FILE")]
-    config: Option<String>,
-    /// The form of the log on stderr: text or json [default: text]
-    #[arg(long, value_name = "FORM")]
-    log: Option<String>,
-    /// The least level that is logged: error, warn, info, debug, trace [default: info]
-    #[arg(short = 'L', long, value_name = "LEVEL", alias = "loglevel")]
-    log_level: Option<String>,
-    /// No colours, even on a terminal
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    no_color: Option<String>,
-}
-
-impl GeneralFlags {
-    fn fill(self, layer: &mut Layer) {
-        add(layer, Setting::Config, self.config);
-        add(layer, Setting::Log, self.log);
-        add(layer, Setting::LogLevel, self.log_level);
-        add(layer, Setting::NoColor, self.no_color);
-    }
-}
-
-fn add(layer: &mut Layer, setting: Setting, texts: impl IntoIterator<Item = String>) {
-    for text in texts {
-        layer.add_flag(setting, text);
-    }
-}
-
-/// The answer to a command that the contracts name and this version does not have.
-fn later_command(error: &clap::Error) -> Option<String> {
-    if error.kind() != ErrorKind::InvalidSubcommand {
-        return None;
-    }
-    let clap::error::ContextValue::String(name) = error.get(clap::error::ContextKind::InvalidSubcommand)? else {
-        return None;
-    };
-    LATER_COMMANDS.contains(&name.as_str()).then(|| {
-        format!("error: this version has no command `{name}`; it has run, check, new and target\n\nFor more information, try '--help'.\n")
-    })
-}
-
-/// Commands of `commands.md` that wait for their issues.
-const LATER_COMMANDS: [&str; 8] = ["master", "worker", "swarm", "stop", "status", "reset", "tui", "secret"];
-
-const EXAMPLES: &str = "\
-Examples:
-  lunamoth run scripts/quickstart.lua                          the tutorial's script against the built-in shop
-  lunamoth run load.lua -H http://127.0.0.1:8080 -u 200 -r 20 -t 5m
-  lunamoth check load.lua                                      each task once, shown in full
-  lunamoth new load                                            load.lua, a script to start from
-
-Every flag is also a variable (LUNAMOTH_USERS=50) and a key in the file of --config (users = 50).";
-
-const NEW_EXAMPLES: &str = "\
-Examples:
-  lunamoth new shop            shop.lua, .luarc.json and .lunamoth/ in this folder
-  lunamoth new loads/shop      the same in the folder `loads`
-
-Whatever is there already is left as it is.";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  lunamoth run scripts/quickstart.lua
-  lunamoth run load.lua -u 200 -r 20 -t 5m --csv results/monday --json results/monday.json
-  lunamoth run load.lua -T read -E slow --set tenant=blue --config load.toml
-
-Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Settings;
+    use crate::config::{OnTerm, OrphanMode, Settings};
     use std::path::Path;
     use std::time::Duration;
 
@@ -428,8 +265,12 @@ mod tests {
     }
 
     fn settings(line: &str) -> Settings {
-        let (Command::Run(layer) | Command::Check(layer) | Command::Target(layer)) = parse(line).unwrap() else { panic!("{line}") };
-        Settings::resolve(&layer, [], None).unwrap().0
+        match parse(line).unwrap() {
+            Command::Run(layer) | Command::Check(layer) | Command::Target(layer) | Command::Master(layer) | Command::Worker(layer) => {
+                Settings::resolve(&layer, [], None).unwrap().0
+            }
+            Command::New(_) | Command::Secret => panic!("`{line}` has no settings"),
+        }
     }
 
     fn message(line: &str) -> String {
@@ -492,9 +333,78 @@ mod tests {
     }
 
     #[test]
-    fn a_command_of_a_later_version_is_named_as_such() {
-        assert!(message("master").starts_with("error: this version has no command `master`; it has run, check, new and target\n"));
+    fn the_flags_of_a_master_reach_their_settings() {
+        let settings = settings(
+            "master --scripts loads --script shop --bind 127.0.0.1:6000 --web localhost:80 --web-base-path locust/ --expect-workers 3 --autostart \
+             --state kept --print-stats --no-adopt --on-term handover --allow-script-skew --orphan-timeout 5s --skew-timeout 6s \
+             --stop-timeout 7s --orphan pause --allow-host http://a,http://b --allow-host http://c -u 4 -r 2 -t 1m -H http://h -T a -E b \
+             --set x=1 --seed 7 --csv base --json file --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s",
+        );
+        assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
+        assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
+        assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:6000");
+        assert_eq!((settings.web_bind().to_string().as_str(), settings.path_prefix.as_str()), ("127.0.0.1:80", "/locust"));
+        assert_eq!((settings.expect_workers, settings.exit_code_on_error), (3, 5));
+        assert!(settings.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
+        assert_eq!((settings.on_term, settings.orphan), (OnTerm::Handover, OrphanMode::Pause));
+        let times = [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.stop_timeout, settings.timeout];
+        assert_eq!(times.map(|time| time.as_secs()), [3, 5, 6, 7, 9]);
+        assert_eq!(settings.allow_host, ["http://a", "http://b", "http://c"]);
+        assert_eq!((settings.users, settings.seed, settings.set.len()), (Some(4), Some(7), 1));
+        assert_eq!((settings.csv.as_deref(), settings.json.as_deref()), (Some(Path::new("base")), Some(Path::new("file"))));
+        assert_eq!(settings.secret_file.as_deref(), Some(Path::new("secret.txt")));
+    }
+
+    #[test]
+    fn the_flags_of_a_worker_reach_their_settings() {
+        let settings = settings(
+            "worker --master [::1]:6000 --scripts loads -f shop --health :8090 --once --lanes 2 --stop-timeout 7s --secret-file secret.txt",
+        );
+        assert_eq!(settings.master_address().unwrap().to_string(), "[::1]:6000");
+        assert_eq!((settings.scripts_folder().unwrap(), settings.script.as_deref()), (Path::new("loads"), Some(Path::new("shop"))));
+        assert_eq!(settings.health_bind().map(|address| address.port()), Some(8090));
+        assert!(settings.once);
+        assert_eq!((settings.lanes, settings.stop_timeout), (Some(2), Duration::from_secs(7)));
+        assert_eq!(settings.secret_file.as_deref(), Some(Path::new("secret.txt")));
+    }
+
+    #[test]
+    fn what_only_the_master_decides_is_no_flag_of_a_worker() {
+        for flag in ["-u 5", "--timeout 5s", "--orphan pause", "--web :80"] {
+            assert_eq!(parse(&format!("worker {flag}")).unwrap_err().exit_code(), 2, "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_secret_has_neither_settings_nor_a_flag() {
+        assert_eq!(parse("secret").unwrap(), Command::Secret);
+        assert_eq!(parse("secret --config a.toml").unwrap_err().exit_code(), 2);
+        for line in ["master --secret hush_hush_hush", "worker --secret=hush_hush_hush"] {
+            let message = message(line);
+            assert!(message.contains("--secret-file") && !message.contains("hush"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_has_is_named_as_such() {
+        let end = "\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            message("swarm --url http://a"),
+            format!("error: this version has no command `swarm`; it has run, master, worker, check, new, target and secret{end}")
+        );
+        assert_eq!(message("master --ssh :2222"), format!("error: this version has no flag `--ssh`{end}"));
+        assert_eq!(message("master --tui --scripts a"), format!("error: this version has no flag `--tui`{end}"));
+        assert_eq!(message("master --web-token-file=a"), format!("error: this version has no flag `--web-token-file`{end}"));
         assert!(message("chekc a.lua").contains("'check'"));
+    }
+
+    #[test]
+    fn every_command_shows_examples_of_itself() {
+        use clap::CommandFactory;
+        for command in CommandLine::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("lunamoth {}", command.get_name())), "{}", command.get_name());
+        }
     }
 
     #[test]

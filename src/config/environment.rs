@@ -1,7 +1,8 @@
-//! Settings from environment variables: `LUNAMOTH_*`, and four of Locust's as fallbacks.
+//! Settings and secrets from environment variables: `LUNAMOTH_*`, and four of Locust's as fallbacks.
 
 use super::error::Warning;
 use super::layer::{Layer, Origin};
+use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret};
 use super::setting::{Setting, nearest};
 
 /// What the environment gives.
@@ -13,6 +14,10 @@ pub(super) struct Environment {
     pub(super) locust: Vec<(Setting, &'static str, String)>,
     /// Of variables that are no setting.
     pub(super) warnings: Vec<Warning>,
+    /// Of [`SECRET_VARIABLE`], unchecked.
+    pub(super) secret: Option<Secret>,
+    /// Of [`PREVIOUS_SECRET_VARIABLE`], unchecked.
+    pub(super) previous_secret: Option<Secret>,
 }
 
 /// Sorts the variables. An empty value counts as not set, since templates of manifests leave such behind.
@@ -28,10 +33,15 @@ pub(super) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Env
             if !environment.own.has(Setting::NoColor) {
                 environment.own.insert(Setting::NoColor, vec!["true".to_owned()], Origin::Variable(name));
             }
+        } else if name == SECRET_VARIABLE {
+            environment.secret = Some(Secret::new(&value));
+        } else if name == PREVIOUS_SECRET_VARIABLE {
+            environment.previous_secret = Some(Secret::new(&value));
         } else if let Some(setting) = Setting::of_variable(&name) {
             environment.own.insert(setting, texts(setting, &value), Origin::Variable(name));
         } else if name.starts_with("LUNAMOTH_") && !is_service_link(&name, &value) {
-            let nearest = nearest(&name, Setting::ALL.into_iter().map(Setting::variable));
+            let secrets = [SECRET_VARIABLE, PREVIOUS_SECRET_VARIABLE].map(str::to_owned);
+            let nearest = nearest(&name, Setting::ALL.into_iter().map(Setting::variable).chain(secrets));
             environment.warnings.push(Warning::UnknownVariable { name, nearest });
         }
     }
@@ -78,7 +88,11 @@ mod tests {
             ("LUNAMOTH_PORT", "tcp://10.0.0.1:8089"),
             ("LUNAMOTH_SERVICE_HOST", "10.0.0.1"),
             ("LUNAMOTH_SERVICE_PORT", "8089"),
+            ("LUNAMOTH_MASTER_SERVICE_HOST", "10.0.0.1"),
             ("LUNAMOTH_MASTER_SERVICE_PORT_WEB", "8089"),
+            ("LUNAMOTH_MASTER_PORT", "udp://10.0.0.1:5557"),
+            ("LUNAMOTH_MASTER_PORT_5557_UDP", "udp://10.0.0.1:5557"),
+            ("LUNAMOTH_MASTER_PORT_8089_TCP_PORT", "8089"),
             ("LUNAMOTH_WORKER_PORT_5557_UDP", "udp://10.0.0.1:5557"),
             ("LUNAMOTH_WORKER_PORT_5557_UDP_PROTO", "udp"),
             ("LUNAMOTH_TARGET_PORT_8080_TCP_ADDR", "10.0.0.1"),
@@ -90,11 +104,12 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
-        let environment = environment(&[("LUNAMOTH_USER", "5"), ("LUNAMOTH_ZEBRA", "1")]);
+        let environment = environment(&[("LUNAMOTH_SECRETS", "hush"), ("LUNAMOTH_USER", "5"), ("LUNAMOTH_ZEBRA", "1")]);
         let texts: Vec<String> = environment.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,
             [
+                "the environment variable LUNAMOTH_SECRETS is no setting of this version and is ignored; did you mean `LUNAMOTH_SECRET`?",
                 "the environment variable LUNAMOTH_USER is no setting of this version and is ignored; did you mean `LUNAMOTH_USERS`?",
                 "the environment variable LUNAMOTH_ZEBRA is no setting of this version and is ignored",
             ]
@@ -105,6 +120,15 @@ mod tests {
     fn our_variable_for_colour_comes_before_the_general_one() {
         let environment = environment(&[("NO_COLOR", "1"), ("LUNAMOTH_NO_COLOR", "false")]);
         assert_eq!(environment.own.texts(Setting::NoColor), ["false"]);
+    }
+
+    #[test]
+    fn secrets_are_taken_apart_from_the_settings() {
+        let environment = environment(&[("LUNAMOTH_SECRET", "one\n"), ("LUNAMOTH_SECRET_PREVIOUS", "two")]);
+        assert_eq!(environment.secret.as_ref().map(Secret::reveal), Some("one"));
+        assert_eq!(environment.previous_secret.as_ref().map(Secret::reveal), Some("two"));
+        assert_eq!((&environment.own, environment.warnings.as_slice()), (&Layer::default(), &[][..]));
+        assert!(!format!("{environment:?}").contains("one"));
     }
 
     #[test]

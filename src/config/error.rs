@@ -1,5 +1,6 @@
 //! What can be wrong with settings, in the words of the place where the wrong thing stands.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::layer::Origin;
@@ -51,6 +52,40 @@ pub enum ConfigError {
         named_by: &'static str,
         /// The system's words.
         source: std::io::Error,
+    },
+    /// A secret that cannot serve. Its text is not here.
+    #[error("the cluster's secret in `{place}` {problem}: `lunamoth secret` makes a right one")]
+    Secret {
+        /// The variable or the file.
+        place: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Both the variable and a file give the secret.
+    #[error("the cluster's secret is given twice, by LUNAMOTH_SECRET and by `{}`, named by `--secret-file`: leave one out", path.display())]
+    TwoSecrets {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A previous secret without one that follows it.
+    #[error("LUNAMOTH_SECRET_PREVIOUS is accepted only beside the secret that follows it: give that as LUNAMOTH_SECRET or --secret-file")]
+    PreviousSecretAlone,
+    /// An address for workers that other machines reach, without a secret.
+    #[error(
+        "`--bind {address}` lets other machines in, and there is no secret to know them by: `lunamoth secret` makes one, which master and \
+         workers take from LUNAMOTH_SECRET or --secret-file"
+    )]
+    OpenWithoutSecret {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A command cannot do without this setting.
+    #[error("{what}: `{} {}`, {}, or `{}` in the file of --config", setting.flag(), setting.example(), setting.variable(), setting.key())]
+    Missing {
+        /// Which one.
+        setting: Setting,
+        /// What it is wanted for.
+        what: &'static str,
     },
 }
 

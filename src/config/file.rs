@@ -22,7 +22,8 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Layer, ConfigError> {
         let Some(setting) = Setting::of_key(key.get_ref()) else {
             let key = key.get_ref().to_string();
             let keys = Setting::ALL.into_iter().filter(|setting| *setting != Setting::Config).map(|setting| setting.key().to_owned());
-            let nearest = nearest(&key, keys);
+            // A secret has no key, however near another one is.
+            let nearest = if key.starts_with("secret") { Some(Setting::SecretFile.key().to_owned()) } else { nearest(&key, keys) };
             return Err(ConfigError::UnknownKey { path: path.to_owned(), line, key, nearest });
         };
         let origin = Origin::File { path: path.to_owned(), line };

@@ -1,18 +1,31 @@
 //! What is meant: every setting, from its default, the file of `--config`, the environment and the flags, checked once.
 //!
 //! Settings are one list ([`Setting`]); each has a flag, a variable `LUNAMOTH_*` and a key in the file, and one parser for
-//! all three. Resolving is pure; [`load`] is the thin shell that reads the environment and files. What was typed is `cli`'s.
+//! all three. Secrets alone stand outside it: they have a variable, or a file that a setting names. Resolving is pure; [`load()`] is
+//! the thin shell that reads the environment and files. What was typed is `cli`'s.
 
+mod address;
+mod apply;
 mod environment;
 mod error;
 mod file;
 mod layer;
+mod load;
+mod meaning;
+mod profile;
+mod secret;
 mod setting;
 mod settings;
 mod values;
+mod words;
 
+pub use address::{BindAddress, MasterAddress};
 pub use error::{ConfigError, Warning};
 pub use layer::{Layer, Origin};
+pub use load::load;
+pub use profile::LoadOrder;
+pub use secret::Secret;
 pub use setting::Setting;
-pub use settings::{DEFAULT_FILE, DnsMode, LogFormat, LogLevel, Settings, load};
+pub use settings::{DEFAULT_FILE, Settings};
 pub use values::parse_duration;
+pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};

@@ -38,12 +38,31 @@ pub enum Setting {
     LogLevel,
     Quiet,
     NoColor,
+    Scripts,
+    Master,
+    Bind,
+    Web,
+    PathPrefix,
+    AllowHost,
+    SecretFile,
+    ExpectWorkers,
+    Autostart,
+    State,
+    NoAdopt,
+    OnTerm,
+    AllowScriptSkew,
+    SkewTimeout,
+    Orphan,
+    OrphanTimeout,
+    PrintStats,
+    Health,
+    Once,
     TargetBind,
 }
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 52] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -76,6 +95,25 @@ impl Setting {
         Self::LogLevel,
         Self::Quiet,
         Self::NoColor,
+        Self::Scripts,
+        Self::Master,
+        Self::Bind,
+        Self::Web,
+        Self::PathPrefix,
+        Self::AllowHost,
+        Self::SecretFile,
+        Self::ExpectWorkers,
+        Self::Autostart,
+        Self::State,
+        Self::NoAdopt,
+        Self::OnTerm,
+        Self::AllowScriptSkew,
+        Self::SkewTimeout,
+        Self::Orphan,
+        Self::OrphanTimeout,
+        Self::PrintStats,
+        Self::Health,
+        Self::Once,
         Self::TargetBind,
     ];
 
@@ -114,6 +152,25 @@ impl Setting {
             Self::LogLevel => ("log_level", "--log-level", "debug"),
             Self::Quiet => ("quiet", "--quiet", "true"),
             Self::NoColor => ("no_color", "--no-color", "true"),
+            Self::Scripts => ("scripts", "--scripts", "scripts"),
+            Self::Master => ("master", "--master", "lunamoth-master:5557"),
+            Self::Bind => ("bind", "--bind", ":5557"),
+            Self::Web => ("web", "--web", ":8089"),
+            Self::PathPrefix => ("path_prefix", "--path-prefix", "/locust"),
+            Self::AllowHost => ("allow_host", "--allow-host", "http://127.0.0.1:8080,https://shop.example"),
+            Self::SecretFile => ("secret_file", "--secret-file", "secret.txt"),
+            Self::ExpectWorkers => ("expect_workers", "--expect-workers", "2"),
+            Self::Autostart => ("autostart", "--autostart", "true"),
+            Self::State => ("state", "--state", "state"),
+            Self::NoAdopt => ("no_adopt", "--no-adopt", "true"),
+            Self::OnTerm => ("on_term", "--on-term", "handover"),
+            Self::AllowScriptSkew => ("allow_script_skew", "--allow-script-skew", "true"),
+            Self::SkewTimeout => ("skew_timeout", "--skew-timeout", "90s"),
+            Self::Orphan => ("orphan", "--orphan", "pause"),
+            Self::OrphanTimeout => ("orphan_timeout", "--orphan-timeout", "60s"),
+            Self::PrintStats => ("print_stats", "--print-stats", "true"),
+            Self::Health => ("health", "--health", ":8090"),
+            Self::Once => ("once", "--once", "true"),
             Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
         }
     }
@@ -145,7 +202,7 @@ impl Setting {
     /// Whether it holds several values; in a variable they stand between commas.
     #[must_use]
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Tags | Self::ExcludeTags)
+        matches!(self, Self::Tags | Self::ExcludeTags | Self::AllowHost)
     }
 
     /// Whether it is on or off.
@@ -153,7 +210,18 @@ impl Setting {
     pub const fn is_switch(self) -> bool {
         matches!(
             self,
-            Self::InsecureTls | Self::ProxyFromEnv | Self::RawNames | Self::NoErrorBackoff | Self::Headless | Self::Quiet | Self::NoColor
+            Self::InsecureTls
+                | Self::ProxyFromEnv
+                | Self::RawNames
+                | Self::NoErrorBackoff
+                | Self::Headless
+                | Self::Quiet
+                | Self::NoColor
+                | Self::Autostart
+                | Self::NoAdopt
+                | Self::AllowScriptSkew
+                | Self::PrintStats
+                | Self::Once
         )
     }
 

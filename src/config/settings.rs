@@ -1,15 +1,22 @@
-//! The settings, checked: fields with their defaults, the order of the layers, and what follows for the plan.
+//! The settings, checked: fields with their defaults, and the order of the layers.
+//!
+//! How one setting is read is in `apply`; what follows from several together in `meaning` and `profile`.
+//!
+//! There is no setting for how often workers report: it is once a second, and the tables of master and worker count on that.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::address::{BindAddress, DEFAULT_MASTER_PORT, MasterAddress};
+use super::environment::{self, Environment};
 use super::error::{ConfigError, Warning};
+use super::file;
 use super::layer::{Layer, Origin};
-use super::setting::Setting;
-use super::{environment, file, values};
-use crate::plan::{HttpPlan, LoadProfile, TagFilter};
+use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret};
+use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
+use crate::plan::HttpPlan;
 
 /// Every setting of a run, checked. `None` means that nobody said anything, where that has a meaning of its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +51,7 @@ pub struct Settings {
     pub insecure_tls: bool,
     /// A PEM file of certificate authorities to trust besides the usual ones.
     pub ca_file: Option<PathBuf>,
-    /// The text of `ca_file`; [`load`] fills it.
+    /// The text of `ca_file`; [`load`](super::load()) fills it.
     pub extra_roots: Option<String>,
     /// How names are looked up.
     pub dns: DnsMode,
@@ -78,6 +85,48 @@ pub struct Settings {
     pub quiet: bool,
     /// No colours, even on a terminal.
     pub no_color: bool,
+    /// The folder with the scripts of master or worker.
+    pub scripts: Option<PathBuf>,
+    /// Where a worker finds its master; [`Settings::master_address`] insists on it.
+    pub master: Option<MasterAddress>,
+    /// Where a master listens for workers; [`Settings::cluster_bind`] says what it means.
+    pub bind: BindAddress,
+    /// Where a master serves its API; [`Settings::web_bind`] says what it means.
+    pub web: BindAddress,
+    /// Before every route of the API: empty, or `/` and words, without a slash at its end.
+    pub path_prefix: String,
+    /// Hosts that a start through the API may name, besides the scenario's and `host`.
+    pub allow_host: Vec<String>,
+    /// The file with the cluster's secret.
+    pub secret_file: Option<PathBuf>,
+    /// The cluster's secret: of its variable, or of `secret_file`, which [`load`](super::load()) reads.
+    pub secret: Option<Secret>,
+    /// Accepted beside `secret`. Never given without it.
+    pub previous_secret: Option<Secret>,
+    /// How many ready workers `autostart` waits for.
+    pub expect_workers: u32,
+    /// Start a run as soon as the expected workers are ready.
+    pub autostart: bool,
+    /// The folder of the master's journal; nothing is kept on disk without.
+    pub state: Option<PathBuf>,
+    /// A run that workers bring to a restarted master is stopped.
+    pub no_adopt: bool,
+    /// What SIGTERM does to a master's run.
+    pub on_term: OnTerm,
+    /// Start although workers have other scripts.
+    pub allow_script_skew: bool,
+    /// How long a start waits for workers to have the master's scripts.
+    pub skew_timeout: Duration,
+    /// What workers do while they have no master.
+    pub orphan: OrphanMode,
+    /// How long workers without a master make load, and how long they then keep their numbers.
+    pub orphan_timeout: Duration,
+    /// A master writes the periodic table to its log.
+    pub print_stats: bool,
+    /// Where a worker serves its health; nowhere without. [`Settings::health_bind`] says what it means.
+    pub health: Option<BindAddress>,
+    /// A worker ends after its first run.
+    pub once: bool,
     /// Where `lunamoth target` listens.
     pub target_bind: SocketAddr,
 }
@@ -118,6 +167,27 @@ impl Default for Settings {
             log_level: LogLevel::Info,
             quiet: false,
             no_color: false,
+            scripts: None,
+            master: None,
+            bind: BindAddress { interface: None, port: DEFAULT_MASTER_PORT },
+            web: BindAddress { interface: None, port: 8089 },
+            path_prefix: String::new(),
+            allow_host: Vec::new(),
+            secret_file: None,
+            secret: None,
+            previous_secret: None,
+            expect_workers: 1,
+            autostart: false,
+            state: None,
+            no_adopt: false,
+            on_term: OnTerm::Stop,
+            allow_script_skew: false,
+            skew_timeout: Duration::from_secs(90),
+            orphan: OrphanMode::Continue,
+            orphan_timeout: Duration::from_secs(60),
+            print_stats: false,
+            health: None,
+            once: false,
             target_bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
         }
     }
@@ -135,18 +205,17 @@ impl Settings {
         variables: impl IntoIterator<Item = (String, String)>,
         file: Option<(&Path, &str)>,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let environment = environment::read(variables);
+        let Environment { own, locust: fallbacks, mut warnings, secret, previous_secret } = environment::read(variables);
         let file = file.map(|(path, text)| file::read(path, text)).transpose()?.unwrap_or_default();
-        let mut warnings = environment.warnings;
         let mut locust = Layer::default();
-        for (setting, name, value) in environment.locust {
-            if [&file, &environment.own, typed].iter().all(|layer| !layer.has(setting)) {
+        for (setting, name, value) in fallbacks {
+            if [&file, &own, typed].iter().all(|layer| !layer.has(setting)) {
                 locust.insert(setting, vec![value.clone()], Origin::Variable(name.to_owned()));
                 warnings.push(Warning::LocustVariable { name, value, setting });
             }
         }
         let mut settings = Self::default();
-        for layer in [&locust, &file, &environment.own, typed] {
+        for layer in [&locust, &file, &own, typed] {
             for (setting, given) in layer.iter() {
                 settings.apply(setting, &given.texts).map_err(|problem| ConfigError::Value {
                     setting,
@@ -156,176 +225,27 @@ impl Settings {
                 })?;
             }
         }
+        settings.take_secrets(secret, previous_secret)?;
         Ok((settings, warnings))
     }
 
-    /// What every HTTP request of the run obeys; the scenario adds its `hosts` and `tls`.
-    #[must_use]
-    pub fn http_plan(&self) -> HttpPlan {
-        HttpPlan {
-            request_timeout: self.timeout,
-            connect_timeout: self.connect_timeout,
-            redirects: self.redirects,
-            body_limit: self.body_limit,
-            insecure_tls: self.insecure_tls,
-            extra_roots: self.extra_roots.clone(),
-            dns_fresh: self.dns == DnsMode::Fresh,
-            proxy_from_env: self.proxy_from_env,
-            ..HttpPlan::default()
-        }
-    }
-
-    /// Which tasks run.
-    #[must_use]
-    pub fn tag_filter(&self) -> TagFilter {
-        TagFilter { include: self.tags.clone(), exclude: self.exclude_tags.clone() }
-    }
-
-    /// The plain ramp that replaces the scenario's profile, where any of `-u -r -t` is given: 1 user and 1 a second where not said.
-    fn profile_override(&self) -> Option<LoadProfile> {
-        let is_given = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
-        is_given.then(|| LoadProfile::plain(self.users.unwrap_or(1), self.spawn_rate.unwrap_or(1.0), self.run_time))
-    }
-
-    /// The profile of a run, and the line for the log that says which one applies.
-    #[must_use]
-    pub fn profile(&self, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
-        let (users, rate) = (self.users.unwrap_or(1), self.spawn_rate.unwrap_or(1.0));
-        let end = self.run_time.map_or("until stopped".to_owned(), |time| format!("for {}", humantime::format_duration(time)));
-        match (self.profile_override(), scenario) {
-            (Some(plain), Some(_)) => {
-                (plain, format!("users: {users} at {rate} per second, {end}; -u -r -t replace the scenario's load as a whole"))
+    /// Takes over the variables that stand outside the layers, since secrets have neither flag nor key.
+    fn take_secrets(&mut self, secret: Option<Secret>, previous: Option<Secret>) -> Result<(), ConfigError> {
+        for (secret, place) in [(&secret, SECRET_VARIABLE), (&previous, PREVIOUS_SECRET_VARIABLE)] {
+            if let Some(problem) = secret.as_ref().and_then(Secret::problem) {
+                return Err(ConfigError::Secret { place: place.to_owned(), problem });
             }
-            (Some(plain), None) => (plain, format!("users: {users} at {rate} per second, {end}")),
-            (None, Some(own)) => (own, "users: as the scenario's load says".to_owned()),
-            (None, None) => (
-                LoadProfile::plain(1, 1.0, None),
-                "users: 1 until stopped, since neither the scenario nor -u -r -t says otherwise".to_owned(),
-            ),
         }
-    }
-
-    /// Takes one setting's texts over. The error is the problem alone.
-    fn apply(&mut self, setting: Setting, texts: &[String]) -> Result<(), String> {
-        // Of a flag that was typed twice the last one counts, as is usual; lists take all.
-        let text = texts.last().map_or("", String::as_str);
-        match setting {
-            Setting::Config => {}
-            Setting::Script => self.script = Some(path(text)?),
-            Setting::Users => self.users = Some(whole_u32(text, 1)?),
-            Setting::SpawnRate => self.spawn_rate = Some(values::rate(text)?),
-            Setting::RunTime => self.run_time = Some(values::positive_duration(text)?),
-            Setting::Host => self.host = Some(values::host(text)?),
-            Setting::Tags => self.tags = values::list(texts),
-            Setting::ExcludeTags => self.exclude_tags = values::list(texts),
-            Setting::Seed => self.seed = Some(values::whole(text, 0, u64::MAX)?),
-            Setting::Set => {
-                for pair in texts {
-                    self.set.extend([values::pair(pair)?]);
-                }
-            }
-            Setting::Timeout => self.timeout = values::positive_duration(text)?,
-            Setting::ConnectTimeout => self.connect_timeout = values::positive_duration(text)?,
-            Setting::Redirects => self.redirects = whole_u32(text, 0)?,
-            Setting::BodyLimit => self.body_limit = values::byte_count(text)?,
-            Setting::InsecureTls => self.insecure_tls = values::switch(text)?,
-            Setting::CaFile => self.ca_file = Some(path(text)?),
-            Setting::Dns => self.dns = values::word(text, &DnsMode::WORDS)?,
-            Setting::ProxyFromEnv => self.proxy_from_env = values::switch(text)?,
-            Setting::RawNames => self.raw_names = values::switch(text)?,
-            Setting::NoErrorBackoff => self.no_error_backoff = values::switch(text)?,
-            Setting::StopTimeout => self.stop_timeout = values::parse_duration(text)?,
-            Setting::Names => self.names = whole_u32(text, 1)? as usize,
-            Setting::Lanes => self.lanes = Some(values::whole(text, 1, 1024)? as usize),
-            Setting::Headless => self.headless = values::switch(text)?,
-            Setting::PrintInterval => self.print_interval = values::positive_duration(text)?,
-            Setting::Csv => self.csv = Some(path(text)?),
-            Setting::Json => self.json = Some(path(text)?),
-            Setting::ExitCodeOnError => self.exit_code_on_error = values::whole(text, 0, 255)? as u8,
-            Setting::Log => self.log = values::word(text, &LogFormat::WORDS)?,
-            Setting::LogLevel => self.log_level = values::word(text, &LogLevel::WORDS)?,
-            Setting::Quiet => self.quiet = values::switch(text)?,
-            Setting::NoColor => self.no_color = values::switch(text)?,
-            Setting::TargetBind => self.target_bind = values::bind_address(text)?,
+        match (&secret, &self.secret_file) {
+            // Which one is meant cannot be known, and the wrong one would show as workers that are refused.
+            (Some(_), Some(path)) => return Err(ConfigError::TwoSecrets { path: path.clone() }),
+            (None, None) if previous.is_some() => return Err(ConfigError::PreviousSecretAlone),
+            _ => {}
         }
+        self.secret = secret;
+        self.previous_secret = previous;
         Ok(())
     }
-}
-
-/// Reads the environment and the files that the settings name, and resolves.
-///
-/// # Errors
-/// As [`Settings::resolve`], or a file that cannot be read.
-pub fn load(typed: &Layer) -> Result<(Settings, Vec<Warning>), ConfigError> {
-    let variables: Vec<(String, String)> =
-        std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
-    let from_environment = variables.iter().find(|(name, _)| *name == Setting::Config.variable()).map(|(_, value)| value.clone());
-    let path = typed.texts(Setting::Config).last().cloned().or(from_environment).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let text = path.as_deref().map(|path| read_text(path, Setting::Config)).transpose()?;
-    let (mut settings, warnings) = Settings::resolve(typed, variables, path.as_deref().zip(text.as_deref()))?;
-    settings.extra_roots = settings.ca_file.as_deref().map(|path| read_text(path, Setting::CaFile)).transpose()?;
-    Ok((settings, warnings))
-}
-
-fn read_text(path: &Path, setting: Setting) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), named_by: setting.flag(), source })
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.trim().is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
-}
-
-fn whole_u32(text: &str, least: u64) -> Result<u32, String> {
-    // `whole` keeps the number within the bounds of `u32`.
-    values::whole(text, least, u64::from(u32::MAX)).map(|number| number as u32)
-}
-
-/// How names of hosts are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsMode {
-    /// Kept for their time to live.
-    Cached,
-    /// For each new connection.
-    Fresh,
-}
-
-impl DnsMode {
-    const WORDS: [(&str, Self); 2] = [("cached", Self::Cached), ("fresh", Self::Fresh)];
-}
-
-/// The form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people, as Locust writes them.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
-}
-
-/// The least level that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the usual five")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    const WORDS: [(&str, Self); 6] = [
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("warning", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
 }
 
 /// The file with every setting, its default and what it does.
@@ -334,6 +254,7 @@ pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Setting;
 
     fn resolve(flags: &[(Setting, &str)], variables: &[(&str, &str)], file: Option<&str>) -> Result<(Settings, Vec<Warning>), ConfigError> {
         let mut typed = Layer::default();
@@ -435,6 +356,61 @@ mod tests {
     }
 
     #[test]
+    fn bad_settings_of_a_cluster_are_named_with_what_is_wrong() {
+        let cases = [
+            (Setting::Master, "a:0", "`--master a:0`: `0` is not a port between 1 and 65535; such as `--master lunamoth-master:5557`"),
+            (Setting::Bind, "a:1", "`--bind a:1`: `a:1` is not an address with a port; such as `--bind :5557`"),
+            (Setting::ExpectWorkers, "0", "`--expect-workers 0`: `0` is not between 1 and 4294967295; such as `--expect-workers 2`"),
+            (Setting::OnTerm, "wait", "`--on-term wait`: `wait` is not one of stop, handover; such as `--on-term handover`"),
+            (Setting::Orphan, "stop", "`--orphan stop`: `stop` is not one of continue, pause; such as `--orphan pause`"),
+            (Setting::Autostart, "maybe", "`--autostart maybe`: `maybe` is neither true nor false; such as `--autostart`"),
+            (Setting::State, " ", "`--state  `: the path is empty; such as `--state state`"),
+            (
+                Setting::AllowHost,
+                "http://a,b",
+                "`--allow-host http://a,b`: `b` has no `http://` or `https://` in front; such as `--allow-host \
+                 http://127.0.0.1:8080,https://shop.example`",
+            ),
+        ];
+        for (setting, text, expected) in cases {
+            assert_eq!(message(&[(setting, text)], &[], None), expected);
+        }
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place_and_is_long_enough() {
+        const SECRET: (&str, &str) = ("LUNAMOTH_SECRET", "correct horse battery");
+        const PREVIOUS: (&str, &str) = ("LUNAMOTH_SECRET_PREVIOUS", "staple staple");
+        let file = (Setting::SecretFile, "secret.txt");
+        let settings = resolve(&[], &[SECRET, PREVIOUS], None).unwrap().0;
+        assert_eq!(settings.secret.as_ref().map(Secret::reveal), Some("correct horse battery"));
+        assert_eq!(settings.previous_secret.as_ref().map(Secret::reveal), Some("staple staple"));
+        assert!(resolve(&[file], &[PREVIOUS], None).is_ok());
+        let cases = [
+            (
+                message(&[file], &[SECRET], None),
+                "the cluster's secret is given twice, by LUNAMOTH_SECRET and by `secret.txt`, named by `--secret-file`: leave one out",
+            ),
+            (
+                message(&[], &[PREVIOUS], None),
+                "LUNAMOTH_SECRET_PREVIOUS is accepted only beside the secret that follows it: give that as LUNAMOTH_SECRET or --secret-file",
+            ),
+            (
+                message(&[], &[("LUNAMOTH_SECRET", "hush")], None),
+                "the cluster's secret in `LUNAMOTH_SECRET` has fewer than 12 characters: `lunamoth secret` makes a right one",
+            ),
+            (
+                message(&[], &[SECRET, ("LUNAMOTH_SECRET_PREVIOUS", "hush")], None),
+                "the cluster's secret in `LUNAMOTH_SECRET_PREVIOUS` has fewer than 12 characters: `lunamoth secret` makes a right one",
+            ),
+            (message(&[], &[], Some("secret = \"hush\"")), "load.toml:1: unknown key `secret`; did you mean `secret_file`?"),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
     fn lists_and_pairs_are_read_the_same_from_all_places() {
         let tags = vec!["read".to_owned(), "slow".to_owned()];
         for (flags, variables, file) in [
@@ -482,18 +458,5 @@ mod tests {
             assert_eq!(by_flag, resolve(&[], &[(&variable, setting.example())], None).unwrap().0, "{variable}");
             assert_eq!(by_flag, resolve(&[], &[], Some(&setting.example_in_file())).unwrap().0, "{variable}");
         }
-    }
-
-    #[test]
-    fn any_of_users_rate_and_time_replaces_the_scenarios_load() {
-        let own = LoadProfile::plain(20, 2.0, None);
-        let with = |flags: &[(Setting, &str)]| resolve(flags, &[], None).unwrap().0;
-        assert_eq!(with(&[]).profile(Some(own.clone())).0, own);
-        assert_eq!(with(&[]).profile(None).0, LoadProfile::plain(1, 1.0, None));
-        let (profile, line) = with(&[(Setting::RunTime, "90s")]).profile(Some(own));
-        assert_eq!(profile, LoadProfile::plain(1, 1.0, Some(Duration::from_secs(90))));
-        assert_eq!(line, "users: 1 at 1 per second, for 1m 30s; -u -r -t replace the scenario's load as a whole");
-        let (profile, _) = with(&[(Setting::Users, "8"), (Setting::SpawnRate, "4")]).profile(None);
-        assert_eq!(profile, LoadProfile::plain(8, 4.0, None));
     }
 }

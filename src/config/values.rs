@@ -1,6 +1,5 @@
 //! How values are read from text. Each function's error is the problem alone; where it stands is added by the caller.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Reads a duration: seconds as a bare number, or numbers with `h`, `m`, `s`, `ms`, `us`, largest first.
@@ -159,15 +158,25 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// `:8080`, `8080`, `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`. Without an address: every IPv4 interface.
-pub(super) fn bind_address(text: &str) -> Result<SocketAddr, String> {
-    let text = text.trim();
-    let full = match text.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None if text.bytes().all(|byte| byte.is_ascii_digit()) => format!("0.0.0.0:{text}"),
-        None => text.replace("localhost:", "127.0.0.1:"),
-    };
-    full.parse().map_err(|_| format!("`{text}` is not an address with a port"))
+/// A base URL of a target that stands by itself.
+pub(super) fn real_host(text: &str) -> Result<String, String> {
+    let url = host(text)?;
+    if url.starts_with("builtin:") { Err(format!("`{url}` is for run and check alone")) } else { Ok(url) }
+}
+
+/// What stands before every route: empty, or words with a `/` before each. Slashes at the ends are mended.
+pub(super) fn path_prefix(text: &str) -> Result<String, String> {
+    let words = text.trim().trim_matches('/');
+    if words.is_empty() {
+        return Ok(String::new());
+    }
+    if let Some(odd) = words.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~'))) {
+        return Err(format!("a prefix holds no `{}`, only letters, digits and - _ . ~ between its slashes", odd.escape_debug()));
+    }
+    if words.split('/').any(|word| matches!(word, "" | "." | "..")) {
+        return Err(format!("`{}` is not a plain path", text.trim()));
+    }
+    Ok(format!("/{words}"))
 }
 
 #[cfg(test)]
@@ -236,12 +245,20 @@ mod tests {
     }
 
     #[test]
-    fn addresses_may_leave_out_the_host() {
-        for (text, address) in
-            [(":5557", "0.0.0.0:5557"), ("5557", "0.0.0.0:5557"), ("[::]:5557", "[::]:5557"), ("localhost:1", "127.0.0.1:1")]
-        {
-            assert_eq!(bind_address(text).unwrap().to_string(), address);
+    fn a_prefix_has_a_slash_before_each_word_and_none_at_its_end() {
+        for (text, prefix) in [("", ""), ("/", ""), ("/locust", "/locust"), ("locust/", "/locust"), ("//a/b-c.d~e_f/", "/a/b-c.d~e_f")] {
+            assert_eq!(path_prefix(text), Ok(prefix.to_owned()));
         }
-        assert!(bind_address("").is_err() && bind_address("70000").is_err() && bind_address("a:b").is_err());
+        assert_eq!(path_prefix("/a//b"), Err("`/a//b` is not a plain path".to_owned()));
+        assert_eq!(path_prefix("/a/../b"), Err("`/a/../b` is not a plain path".to_owned()));
+        for text in ["/a?b", "/a b", "http://a/b", "/\u{e9}", "/%2e"] {
+            assert!(path_prefix(text).unwrap_err().starts_with("a prefix holds no `"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_others_may_name_is_no_builtin_one() {
+        assert_eq!(real_host("https://a/"), Ok("https://a".to_owned()));
+        assert_eq!(real_host("builtin:shop"), Err("`builtin:shop` is for run and check alone".to_owned()));
     }
 }

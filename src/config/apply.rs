@@ -1,0 +1,88 @@
+//! How each setting's texts become its field. The list of fields is in `settings`, the readers of values in `values`.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::address::{BindAddress, MasterAddress};
+use super::setting::Setting;
+use super::settings::Settings;
+use super::values;
+use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
+
+impl Settings {
+    /// Takes one setting's texts over. The error is the problem alone.
+    pub(super) fn apply(&mut self, setting: Setting, texts: &[String]) -> Result<(), String> {
+        // Of a flag that was typed twice the last one counts, as is usual; lists take all.
+        let text = texts.last().map_or("", String::as_str);
+        match setting {
+            Setting::Config => {}
+            Setting::Script => self.script = Some(path(text)?),
+            Setting::Users => self.users = Some(whole_u32(text, 1)?),
+            Setting::SpawnRate => self.spawn_rate = Some(values::rate(text)?),
+            Setting::RunTime => self.run_time = Some(values::positive_duration(text)?),
+            Setting::Host => self.host = Some(values::host(text)?),
+            Setting::Tags => self.tags = values::list(texts),
+            Setting::ExcludeTags => self.exclude_tags = values::list(texts),
+            Setting::Seed => self.seed = Some(values::whole(text, 0, u64::MAX)?),
+            Setting::Set => {
+                for pair in texts {
+                    self.set.extend([values::pair(pair)?]);
+                }
+            }
+            Setting::Timeout => self.timeout = values::positive_duration(text)?,
+            Setting::ConnectTimeout => self.connect_timeout = values::positive_duration(text)?,
+            Setting::Redirects => self.redirects = whole_u32(text, 0)?,
+            Setting::BodyLimit => self.body_limit = values::byte_count(text)?,
+            Setting::InsecureTls => self.insecure_tls = values::switch(text)?,
+            Setting::CaFile => self.ca_file = Some(path(text)?),
+            Setting::Dns => self.dns = values::word(text, &DnsMode::WORDS)?,
+            Setting::ProxyFromEnv => self.proxy_from_env = values::switch(text)?,
+            Setting::RawNames => self.raw_names = values::switch(text)?,
+            Setting::NoErrorBackoff => self.no_error_backoff = values::switch(text)?,
+            Setting::StopTimeout => self.stop_timeout = values::parse_duration(text)?,
+            Setting::Names => self.names = whole_u32(text, 1)? as usize,
+            Setting::Lanes => self.lanes = Some(values::whole(text, 1, 1024)? as usize),
+            Setting::Headless => self.headless = values::switch(text)?,
+            Setting::PrintInterval => self.print_interval = values::positive_duration(text)?,
+            Setting::Csv => self.csv = Some(path(text)?),
+            Setting::Json => self.json = Some(path(text)?),
+            Setting::ExitCodeOnError => self.exit_code_on_error = values::whole(text, 0, 255)? as u8,
+            Setting::Log => self.log = values::word(text, &LogFormat::WORDS)?,
+            Setting::LogLevel => self.log_level = values::word(text, &LogLevel::WORDS)?,
+            Setting::Quiet => self.quiet = values::switch(text)?,
+            Setting::NoColor => self.no_color = values::switch(text)?,
+            Setting::Scripts => self.scripts = Some(path(text)?),
+            Setting::Master => self.master = Some(MasterAddress::parse(text)?),
+            Setting::Bind => self.bind = BindAddress::parse(text)?,
+            Setting::Web => self.web = BindAddress::parse(text)?,
+            Setting::PathPrefix => self.path_prefix = values::path_prefix(text)?,
+            Setting::AllowHost => {
+                self.allow_host = values::list(texts).iter().map(|host| values::real_host(host)).collect::<Result<_, _>>()?
+            }
+            Setting::SecretFile => self.secret_file = Some(path(text)?),
+            Setting::ExpectWorkers => self.expect_workers = whole_u32(text, 1)?,
+            Setting::Autostart => self.autostart = values::switch(text)?,
+            Setting::State => self.state = Some(path(text)?),
+            Setting::NoAdopt => self.no_adopt = values::switch(text)?,
+            Setting::OnTerm => self.on_term = values::word(text, &OnTerm::WORDS)?,
+            Setting::AllowScriptSkew => self.allow_script_skew = values::switch(text)?,
+            Setting::SkewTimeout => self.skew_timeout = values::parse_duration(text)?,
+            Setting::Orphan => self.orphan = values::word(text, &OrphanMode::WORDS)?,
+            Setting::OrphanTimeout => self.orphan_timeout = values::parse_duration(text)?,
+            Setting::PrintStats => self.print_stats = values::switch(text)?,
+            Setting::Health => self.health = Some(BindAddress::parse(text)?),
+            Setting::Once => self.once = values::switch(text)?,
+            Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+        }
+        Ok(())
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.trim().is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn whole_u32(text: &str, least: u64) -> Result<u32, String> {
+    // `whole` keeps the number within the bounds of `u32`.
+    values::whole(text, least, u64::from(u32::MAX)).map(|number| number as u32)
+}

@@ -1,0 +1,156 @@
+//! What follows from several settings together: parts of the plan, and the addresses and folders that a command insists on.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use super::address::MasterAddress;
+use super::error::ConfigError;
+use super::setting::Setting;
+use super::settings::Settings;
+use super::words::DnsMode;
+use crate::plan::{HttpPlan, TagFilter};
+
+impl Settings {
+    /// What every HTTP request of the run obeys; the scenario adds its `hosts` and `tls`.
+    #[must_use]
+    pub fn http_plan(&self) -> HttpPlan {
+        HttpPlan {
+            request_timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            redirects: self.redirects,
+            body_limit: self.body_limit,
+            insecure_tls: self.insecure_tls,
+            extra_roots: self.extra_roots.clone(),
+            dns_fresh: self.dns == DnsMode::Fresh,
+            proxy_from_env: self.proxy_from_env,
+            ..HttpPlan::default()
+        }
+    }
+
+    /// Which tasks run.
+    #[must_use]
+    pub fn tag_filter(&self) -> TagFilter {
+        TagFilter { include: self.tags.clone(), exclude: self.exclude_tags.clone() }
+    }
+
+    /// Where a master listens for workers: all interfaces with a secret, this machine alone without one, where only a port is given.
+    ///
+    /// `[::]` stands for all interfaces, of IPv4 too: whoever binds it turns off `IPV6_V6ONLY`.
+    ///
+    /// # Errors
+    /// An address that other machines reach, without a secret: anybody could send load through it.
+    pub fn cluster_bind(&self) -> Result<SocketAddr, ConfigError> {
+        let address = self.bind.guarded(self.secret.is_some());
+        if self.secret.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(ConfigError::OpenWithoutSecret { address });
+        }
+        Ok(address)
+    }
+
+    /// Where a master serves its API and page: as [`Settings::cluster_bind`], but an interface that is stated is taken as it is.
+    #[must_use]
+    pub fn web_bind(&self) -> SocketAddr {
+        self.web.guarded(self.secret.is_some())
+    }
+
+    /// Where a worker serves its health; a port alone means all interfaces, since probes come from another one.
+    #[must_use]
+    pub fn health_bind(&self) -> Option<SocketAddr> {
+        self.health.map(|health| health.or_interface(Ipv6Addr::UNSPECIFIED))
+    }
+
+    /// Where a worker finds its master.
+    ///
+    /// # Errors
+    /// Nobody said it.
+    pub fn master_address(&self) -> Result<&MasterAddress, ConfigError> {
+        self.master.as_ref().ok_or(ConfigError::Missing { setting: Setting::Master, what: "a worker needs to know where its master is" })
+    }
+
+    /// The folder with the scripts of master or worker.
+    ///
+    /// # Errors
+    /// Nobody said it.
+    pub fn scripts_folder(&self) -> Result<&Path, ConfigError> {
+        self.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, Secret};
+
+    fn settings(flags: &[(Setting, &str)], secret: Option<&str>) -> Settings {
+        let mut typed = Layer::default();
+        for (setting, text) in flags {
+            typed.add_flag(*setting, *text);
+        }
+        let variables = secret.map(|secret| ("LUNAMOTH_SECRET".to_owned(), secret.to_owned()));
+        Settings::resolve(&typed, variables, None).unwrap().0
+    }
+
+    const SECRET: Option<&str> = Some("correct horse battery");
+
+    #[test]
+    fn a_master_listens_on_this_machine_alone_until_it_has_a_secret() {
+        for flags in [&[][..], &[(Setting::Bind, ":5557"), (Setting::Web, "8089")]] {
+            let (open, closed) = (settings(flags, SECRET), settings(flags, None));
+            assert_eq!(closed.cluster_bind().unwrap().to_string(), "127.0.0.1:5557");
+            assert_eq!(closed.web_bind().to_string(), "127.0.0.1:8089");
+            assert_eq!(open.cluster_bind().unwrap().to_string(), "[::]:5557");
+            assert_eq!(open.web_bind().to_string(), "[::]:8089");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_a_file_opens_a_master_too() {
+        let settings = Settings { secret: Some(Secret::new("correct horse battery")), ..Settings::default() };
+        assert_eq!(settings.cluster_bind().unwrap().to_string(), "[::]:5557");
+    }
+
+    #[test]
+    fn an_open_address_for_workers_needs_a_secret() {
+        for address in ["0.0.0.0:5557", "[::]:5557", "10.0.0.1:6000", "[::ffff:10.0.0.1]:6000"] {
+            let flags = [(Setting::Bind, address)];
+            assert_eq!(settings(&flags, SECRET).cluster_bind().unwrap().to_string(), address);
+            assert_eq!(
+                settings(&flags, None).cluster_bind().unwrap_err().to_string(),
+                format!(
+                    "`--bind {address}` lets other machines in, and there is no secret to know them by: `lunamoth secret` makes one, \
+                     which master and workers take from LUNAMOTH_SECRET or --secret-file"
+                )
+            );
+        }
+        for address in ["127.0.0.1:5557", "127.8.0.1:5557", "[::1]:5557", "[::ffff:127.0.0.1]:5557", "localhost:0"] {
+            assert!(settings(&[(Setting::Bind, address)], None).cluster_bind().is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_web_address_may_be_opened_without_a_secret_by_saying_so() {
+        assert_eq!(settings(&[(Setting::Web, "0.0.0.0:80")], None).web_bind().to_string(), "0.0.0.0:80");
+    }
+
+    #[test]
+    fn health_is_served_where_it_is_asked_for() {
+        assert_eq!(settings(&[], None).health_bind(), None);
+        assert_eq!(settings(&[(Setting::Health, ":8090")], None).health_bind().unwrap().to_string(), "[::]:8090");
+        assert_eq!(settings(&[(Setting::Health, "localhost:8090")], None).health_bind().unwrap().to_string(), "127.0.0.1:8090");
+    }
+
+    #[test]
+    fn what_a_command_cannot_do_without_is_asked_for() {
+        let nothing = settings(&[], None);
+        assert_eq!(
+            nothing.master_address().unwrap_err().to_string(),
+            "a worker needs to know where its master is: `--master lunamoth-master:5557`, LUNAMOTH_MASTER, or `master` in the file of --config"
+        );
+        assert_eq!(
+            nothing.scripts_folder().unwrap_err().to_string(),
+            "no folder of scripts is named: `--scripts scripts`, LUNAMOTH_SCRIPTS, or `scripts` in the file of --config"
+        );
+        let all = settings(&[(Setting::Master, "[::1]"), (Setting::Scripts, "loads")], None);
+        assert_eq!((all.master_address().unwrap().to_string().as_str(), all.scripts_folder().unwrap()), ("[::1]:5557", Path::new("loads")));
+    }
+}

@@ -1,0 +1,134 @@
+//! Which load profile a run has: the scenario's own, or the plain ramp that settings or a start ask for.
+
+use std::time::Duration;
+
+use super::settings::Settings;
+use crate::plan::{LoadProfile, ProfileEnd};
+
+/// What one start asks for, such as the parameters of a `/swarm` call. Nothing given is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LoadOrder {
+    /// At least 1.
+    pub users: Option<u32>,
+    /// Users per second. Positive and finite.
+    pub spawn_rate: Option<f64>,
+    /// From the start of the ramp.
+    pub run_time: Option<Duration>,
+}
+
+impl Settings {
+    /// The profile of a run that is started by the settings alone, and the line for the log that says which one applies.
+    #[must_use]
+    pub fn profile(&self, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+        self.profile_for(&LoadOrder::default(), scenario)
+    }
+
+    /// The profile of a run that is started by `order`, and the words for log and reply that say which one applies.
+    ///
+    /// With users in the order it is a plain ramp, and what the order leaves out comes from the settings: `-r` and `-t`, else 1 a second
+    /// until stopped. Without users it is what the settings say, else the scenario's own, else 1 user; then the order's time still ends
+    /// it, and the order's rate holds where a rate has a meaning, on a plain ramp.
+    #[must_use]
+    pub fn profile_for(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+        let by_settings = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
+        match scenario {
+            Some(own) if order.users.is_none() && !by_settings => scenarios_own(own, order),
+            scenario => {
+                let (users, rate) = (order.users.or(self.users).unwrap_or(1), self.spawn_rate_for(order));
+                let run_time = order.run_time.or(self.run_time);
+                let ending = run_time.map_or("until stopped".to_owned(), |time| format!("for {}", words_of(time)));
+                let why = match (order.users, scenario) {
+                    (Some(_), Some(_)) => "; this start's users replace the scenario's load as a whole",
+                    (None, Some(_)) => "; -u -r -t replace the scenario's load as a whole",
+                    _ => "",
+                };
+                let text = if *order == LoadOrder::default() && !by_settings {
+                    "users: 1 until stopped, since neither the scenario nor -u -r -t says otherwise".to_owned()
+                } else {
+                    format!("users: {users} at {rate} per second, {ending}{why}")
+                };
+                (LoadProfile::plain(users, rate, run_time), text)
+            }
+        }
+    }
+
+    /// The spawn rate of `order`: its own, else the settings', else 1 a second. A re-target of a run that goes on needs it alone.
+    #[must_use]
+    pub fn spawn_rate_for(&self, order: &LoadOrder) -> f64 {
+        order.spawn_rate.or(self.spawn_rate).unwrap_or(1.0)
+    }
+}
+
+fn scenarios_own(own: LoadProfile, order: &LoadOrder) -> (LoadProfile, String) {
+    let mut text = "users: as the scenario's load says".to_owned();
+    let mut profile = own;
+    if let Some(time) = order.run_time {
+        profile.end = ProfileEnd::StopAt(time);
+        text += &format!(", for {}", words_of(time));
+    }
+    if order.spawn_rate.is_some() {
+        text += "; the spawn rate is not used, since no number of users came with it";
+    }
+    (profile, text)
+}
+
+fn words_of(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Stage;
+
+    fn own() -> LoadProfile {
+        LoadProfile::staged(vec![Stage { users: 20, over: Duration::from_secs(10) }], ProfileEnd::StopAt(Duration::from_secs(60)))
+    }
+
+    fn order(users: Option<u32>, spawn_rate: Option<f64>, run_time_seconds: Option<u64>) -> LoadOrder {
+        LoadOrder { users, spawn_rate, run_time: run_time_seconds.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn any_of_users_rate_and_time_replaces_the_scenarios_load() {
+        let nothing = Settings::default();
+        assert_eq!(nothing.profile(Some(own())), (own(), "users: as the scenario's load says".to_owned()));
+        let (profile, line) = nothing.profile(None);
+        assert_eq!(profile, LoadProfile::plain(1, 1.0, None));
+        assert_eq!(line, "users: 1 until stopped, since neither the scenario nor -u -r -t says otherwise");
+        let timed = Settings { run_time: Some(Duration::from_secs(90)), ..Settings::default() };
+        let (profile, line) = timed.profile(Some(own()));
+        assert_eq!(profile, LoadProfile::plain(1, 1.0, Some(Duration::from_secs(90))));
+        assert_eq!(line, "users: 1 at 1 per second, for 1m 30s; -u -r -t replace the scenario's load as a whole");
+        let full = Settings { users: Some(8), spawn_rate: Some(4.0), ..Settings::default() };
+        assert_eq!(full.profile(None), (LoadProfile::plain(8, 4.0, None), "users: 8 at 4 per second, until stopped".to_owned()));
+    }
+
+    #[test]
+    fn users_of_a_start_replace_the_scenarios_load_and_settings_stand_behind_them() {
+        let nothing = Settings::default();
+        let (profile, words) = nothing.profile_for(&order(Some(4), Some(2.5), None), Some(own()));
+        assert_eq!(profile, LoadProfile::plain(4, 2.5, None));
+        assert_eq!(words, "users: 4 at 2.5 per second, until stopped; this start's users replace the scenario's load as a whole");
+        let settings = Settings { users: Some(9), spawn_rate: Some(3.0), run_time: Some(Duration::from_secs(60)), ..Settings::default() };
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(settings.profile_for(&order(Some(4), None, None), Some(own())).0, LoadProfile::plain(4, 3.0, minute));
+        let (profile, words) = settings.profile_for(&order(Some(4), Some(8.0), Some(5)), None);
+        assert_eq!(profile, LoadProfile::plain(4, 8.0, Some(Duration::from_secs(5))));
+        assert_eq!(words, "users: 4 at 8 per second, for 5s");
+    }
+
+    #[test]
+    fn a_start_without_users_runs_what_settings_or_scenario_say() {
+        let settings = Settings { users: Some(9), ..Settings::default() };
+        let (profile, words) = settings.profile_for(&order(None, Some(3.0), Some(5)), Some(own()));
+        assert_eq!(profile, LoadProfile::plain(9, 3.0, Some(Duration::from_secs(5))));
+        assert_eq!(words, "users: 9 at 3 per second, for 5s; -u -r -t replace the scenario's load as a whole");
+        let nothing = Settings::default();
+        let (profile, words) = nothing.profile_for(&order(None, Some(3.0), Some(5)), Some(own()));
+        assert_eq!(profile, LoadProfile { end: ProfileEnd::StopAt(Duration::from_secs(5)), ..own() });
+        assert_eq!(words, "users: as the scenario's load says, for 5s; the spawn rate is not used, since no number of users came with it");
+        let (profile, words) = nothing.profile_for(&order(None, Some(3.0), None), None);
+        assert_eq!((profile, words.as_str()), (LoadProfile::plain(1, 3.0, None), "users: 1 at 3 per second, until stopped"));
+    }
+}

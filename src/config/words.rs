@@ -1,0 +1,75 @@
+//! Settings that take one word of a closed list.
+
+/// How names of hosts are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsMode {
+    /// Kept for their time to live.
+    Cached,
+    /// For each new connection.
+    Fresh,
+}
+
+impl DnsMode {
+    pub(super) const WORDS: [(&str, Self); 2] = [("cached", Self::Cached), ("fresh", Self::Fresh)];
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people, as Locust writes them.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    pub(super) const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
+}
+
+/// The least level that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the usual five")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub(super) const WORDS: [(&str, Self); 6] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("warning", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+/// What a master does with its run when it is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTerm {
+    /// Stops the run, reports, and ends with the verdict.
+    Stop,
+    /// Leaves the run to the workers and to the master that comes next.
+    Handover,
+}
+
+impl OnTerm {
+    pub(super) const WORDS: [(&str, Self); 2] = [("stop", Self::Stop), ("handover", Self::Handover)];
+}
+
+/// What a worker does that has lost its master, until the orphan timeout ends the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrphanMode {
+    /// Goes on by the plan.
+    Continue,
+    /// Begins no iteration until a master is back.
+    Pause,
+}
+
+impl OrphanMode {
+    pub(super) const WORDS: [(&str, Self); 2] = [("continue", Self::Continue), ("pause", Self::Pause)];
+}
