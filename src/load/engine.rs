@@ -1,16 +1,18 @@
-//! The engine: all lanes of one worker. Opens them, tells them to begin, to stop and to cut, and gathers their reports.
+//! The engine: all lanes of one worker. Opens them, tells them what to run and when to end, and gathers their reports.
 //!
-//! Owns threads and channels; the lanes' loop is `lane`'s. One message a second and lane crosses the channel.
+//! Owns threads and the reports' channel; the lanes' loop is `lane`'s, what reaches them `foreman`'s. One message a second and lane
+//! crosses the channel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::lane::{Lane, LaneCommand, LaneReport, recorder_for};
-use super::slots::SlotSet;
+use super::foreman::{Brief, Ending, Foreman};
+use super::lane::{Lane, LaneReport, recorder_for};
+use super::slots::Orders;
 use super::{LaneContext, Workload};
 use crate::plan::Plan;
 use crate::stats::tally::Tally;
@@ -18,7 +20,8 @@ use crate::stats::tally::Tally;
 /// The lanes of one run on one machine.
 #[derive(Debug)]
 pub struct Engine {
-    lanes: Vec<LaneHandle>,
+    foreman: Foreman,
+    threads: Vec<thread::JoinHandle<()>>,
     reports: mpsc::Receiver<LaneReport>,
     /// Lanes that have not sent their last report.
     unfinished: usize,
@@ -41,23 +44,24 @@ pub enum OpenEngineError {
 }
 
 impl Engine {
-    /// Opens `lanes` lanes that share the users of `slots`; returns when all of them have compiled what they run.
+    /// Opens `lanes` lanes; returns when all of them have compiled what they run. They run nobody before [`Engine::begin`] and the first
+    /// [`Engine::follow`], which may come in either order; of `plan` they take all but the profile, which orders bring.
     ///
     /// # Errors
     /// When one lane cannot be opened; the others are closed again.
-    pub async fn open<W: Workload>(workload: &Arc<W>, plan: &Arc<Plan>, slots: &SlotSet, lanes: usize) -> Result<Self, OpenEngineError> {
+    pub async fn open<W: Workload>(workload: &Arc<W>, plan: &Arc<Plan>, lanes: usize) -> Result<Self, OpenEngineError> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
-        let mut engine = Self { lanes: Vec::with_capacity(lanes), reports, unfinished: lanes };
+        let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
+        let mut engine = Self { foreman, threads: Vec::with_capacity(lanes), reports, unfinished: lanes };
         let mut openings = Vec::with_capacity(lanes);
-        for (number, slots) in slots.deal(lanes).into_iter().enumerate() {
+        for (number, inbox) in inboxes.into_iter().enumerate() {
             let (opened, opening) = oneshot::channel();
-            let (commands, inbox) = mpsc::channel(COMMANDS);
-            let seat = Seat { workload: workload.clone(), plan: plan.clone(), number, slots, reports: report_sender.clone() };
+            let seat = Seat { workload: workload.clone(), plan: plan.clone(), number, reports: report_sender.clone() };
             let thread = thread::Builder::new()
                 .name(format!("lane-{number}"))
                 .spawn(move || seat.run(inbox, opened))
                 .map_err(|source| OpenEngineError::Thread { lane: number, source })?;
-            engine.lanes.push(LaneHandle { commands, thread });
+            engine.threads.push(thread);
             openings.push(opening);
         }
         for opening in openings {
@@ -66,26 +70,25 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The run begins; `zero` is time zero of its clock.
+    /// The run begins; `zero` is time zero of its clock. A second one changes nothing.
     pub fn begin(&self, zero: Instant) {
-        self.tell(LaneCommand::Begin(zero));
+        self.foreman.begin(zero);
     }
 
-    /// Users finish, within the plan's stop timeout.
+    /// From here on the lanes run what `orders` say; the newest replace all before them. Returns at once and never fails: what a lane
+    /// has not looked at yet waits for it, however many come.
+    pub fn follow(&self, orders: &Orders) {
+        self.foreman.follow(orders);
+    }
+
+    /// Users finish, within the plan's stop timeout. None is started again, whatever orders come.
     pub fn stop(&self) {
-        self.tell(LaneCommand::Stop);
+        self.foreman.end(Ending::Stop);
     }
 
     /// Users that still live are dropped.
     pub fn cut(&self) {
-        self.tell(LaneCommand::Cut);
-    }
-
-    fn tell(&self, command: LaneCommand) {
-        for lane in &self.lanes {
-            // A lane takes commands at each turn; one whose box is full or gone has been told to stop before, or is finished.
-            let _ = lane.commands.try_send(command);
-        }
+        self.foreman.end(Ending::Cut);
     }
 
     /// The next report of any lane; `None` once each has sent its last, or ended without one.
@@ -108,19 +111,13 @@ impl Engine {
 
     /// Waits for the lanes' threads.
     pub fn close(self) {
-        // Dropping the command channels ends lanes that have not been told to.
-        let threads: Vec<_> = self.lanes.into_iter().map(|lane| lane.thread).collect();
-        for thread in threads {
+        // Without anybody who tells them, lanes end that have not been told to.
+        drop(self.foreman);
+        for thread in self.threads {
             // A lane's panic was caught in the lane and reported.
             let _ = thread.join();
         }
     }
-}
-
-#[derive(Debug)]
-struct LaneHandle {
-    commands: mpsc::Sender<LaneCommand>,
-    thread: thread::JoinHandle<()>,
 }
 
 /// What a lane's thread takes with it.
@@ -128,12 +125,11 @@ struct Seat<W> {
     workload: Arc<W>,
     plan: Arc<Plan>,
     number: usize,
-    slots: SlotSet,
     reports: mpsc::Sender<LaneReport>,
 }
 
 impl<W: Workload> Seat<W> {
-    fn run(self, inbox: mpsc::Receiver<LaneCommand>, opened: oneshot::Sender<Result<(), String>>) {
+    fn run(self, inbox: watch::Receiver<Brief>, opened: oneshot::Sender<Result<(), String>>) {
         let reports = self.reports.clone();
         let lane = self.number;
         if catch_unwind(AssertUnwindSafe(|| self.serve(inbox, opened))).is_err() {
@@ -145,7 +141,7 @@ impl<W: Workload> Seat<W> {
         }
     }
 
-    fn serve(self, inbox: mpsc::Receiver<LaneCommand>, opened: oneshot::Sender<Result<(), String>>) {
+    fn serve(self, inbox: watch::Receiver<Brief>, opened: oneshot::Sender<Result<(), String>>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(why) => return drop(opened.send(Err(format!("start the lane's runtime: {why}")))),
@@ -158,7 +154,7 @@ impl<W: Workload> Seat<W> {
                 Ok(workload) => {
                     // Without a listener the opening was given up; the closed inbox ends the lane at once.
                     let _ = opened.send(Ok(()));
-                    Lane::new(workload, self.number, self.plan, self.slots, recorder, self.reports).run(inbox).await;
+                    Lane::new(workload, self.number, self.plan, recorder, self.reports).run(inbox).await;
                 }
                 Err(why) => drop(opened.send(Err(why))),
             }
@@ -166,7 +162,6 @@ impl<W: Workload> Seat<W> {
     }
 }
 
-const COMMANDS: usize = 8;
 /// Reports of one lane that may wait for the worker: more than it can miss in an ordinary stall.
 const REPORTS_A_LANE: usize = 8;
 
@@ -243,7 +238,9 @@ mod tests {
 
     async fn open(sleepers: Sleepers) -> Result<Engine, OpenEngineError> {
         let plan = Arc::new(Plan::for_tests(LoadProfile::plain(4, 1e6, None)));
-        Engine::open(&Arc::new(sleepers), &plan, &SlotSet::all(), 2).await
+        let engine = Engine::open(&Arc::new(sleepers), &plan, 2).await?;
+        engine.follow(&Orders::of_all_slots(Arc::new(plan.profile.clone())));
+        Ok(engine)
     }
 
     /// All reports up to each lane's last one; a test that would wait for ever fails instead.

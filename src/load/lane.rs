@@ -1,15 +1,19 @@
 //! A lane: one thread with a current-thread runtime, its users, its recorder.
 //!
-//! Owns the lane's loop: it starts and drains users as the shape says, cuts those whose time is up, measures its own lateness and
-//! hands its tally over each second. What users do is the workload's; what becomes of tallies is the worker's.
+//! Owns the lane's loop: it starts and drains users as the shape and its slots say, cuts those whose time is up, measures its own
+//! lateness and hands its tally over each second. What users do is the workload's; what becomes of tallies is the worker's.
+//!
+//! User `k` lives here while `k` is below the level and its slot is held.
 //!
 //! | in | event | does | goes to |
 //! |---|---|---|---|
-//! | open | `Begin` | | running |
-//! | running | level rises | starts users | running |
-//! | running | level falls | drains users, highest index first | running |
-//! | running | `Stop`, or the planned end | drains all | stopping |
-//! | stopping | a user's time is up, or `Cut` | drops it | stopping |
+//! | open | the run begins | | running |
+//! | running | duty | takes its shape and slots on | running |
+//! | running | level rises, or a slot comes | starts users | running |
+//! | running | level falls, or a slot goes | drains users, highest index first | running |
+//! | running | a user's time is up | drops it; starts it again if it is wanted again | running |
+//! | running | stop, or the planned end | drains all | stopping |
+//! | stopping | a user's time is up, or cut | drops it | stopping |
 //! | stopping | the last user is gone | last report | finished |
 
 use std::cell::RefCell;
@@ -18,27 +22,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::dealer::Duty;
+use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
 use super::roster::Roster;
 use super::shape::Shape;
-use super::slots::SlotSet;
+use super::slots::SLOTS;
+use super::tenure::Tenure;
 use super::{LaneWorkload, UserControl, UserStart, now, user};
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
-
-/// What a lane is told.
-#[derive(Debug, Clone, Copy)]
-pub enum LaneCommand {
-    /// The run begins; time zero of its clock.
-    Begin(Instant),
-    /// Users finish.
-    Stop,
-    /// Users that still live are dropped.
-    Cut,
-}
 
 /// What a lane says once a second, and at its end.
 #[derive(Debug)]
@@ -49,7 +45,8 @@ pub struct LaneReport {
     pub tally: Tally,
     /// Users alive.
     pub users: u64,
-    /// No user is alive and none will ever start again, though nobody stopped the run.
+    /// No user is alive in this lane and none will ever start again by the orders that it has, though nobody stopped the run and users
+    /// are wanted. So it is true of a lane whose slots have no user, and false before the first orders.
     pub is_exhausted: bool,
     /// This is the last report.
     pub is_finished: bool,
@@ -64,48 +61,51 @@ pub struct Lane<L> {
     workload: L,
     number: usize,
     plan: Arc<Plan>,
-    slots: SlotSet,
     recorder: Rc<RefCell<Recorder>>,
     reports: mpsc::Sender<LaneReport>,
 }
 
 impl<L: LaneWorkload> Lane<L> {
-    /// A lane that serves the users of `slots`.
-    pub fn new(
+    /// A lane that has been told nothing.
+    pub(super) fn new(
         workload: L,
         number: usize,
         plan: Arc<Plan>,
-        slots: SlotSet,
         recorder: Rc<RefCell<Recorder>>,
         reports: mpsc::Sender<LaneReport>,
     ) -> Self {
-        Self { workload, number, plan, slots, recorder, reports }
+        Self { workload, number, plan, recorder, reports }
     }
 
-    /// Runs until the run is over or the commands end. Must be called inside a `LocalSet`.
-    pub async fn run(self, mut commands: mpsc::Receiver<LaneCommand>) {
+    /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
+    pub(super) async fn run(self, mut inbox: watch::Receiver<Brief>) {
         let zero = loop {
-            match commands.recv().await {
-                Some(LaneCommand::Begin(zero)) => break zero,
-                Some(LaneCommand::Stop | LaneCommand::Cut) => {}
-                None => return,
+            let begun = inbox.borrow_and_update().zero;
+            match begun {
+                Some(zero) => break zero,
+                None if inbox.changed().await.is_err() => return,
+                None => {}
             }
         };
         self.workload.begin(zero);
         let ticks = tokio::task::spawn_local(measure_lag(zero, self.recorder.clone()));
         let mut running = Running::new(self, zero);
+        let brief = inbox.borrow_and_update().clone();
+        running.heed(&brief, now());
         while !running.turn(now()) {
             let wake = running.next_wake(now());
             tokio::select! {
                 biased;
-                command = commands.recv() => match command {
-                    Some(LaneCommand::Begin(_)) => {}
-                    Some(LaneCommand::Stop) => running.stop(now()),
-                    // Nobody is left who would read the numbers.
-                    Some(LaneCommand::Cut) | None => running.cut(now()),
-                },
+                told = inbox.changed() => {
+                    let brief = inbox.borrow_and_update().clone();
+                    running.heed(&brief, now());
+                    if told.is_err() {
+                        // Nobody is left who would read the numbers.
+                        running.cut(now());
+                    }
+                }
                 () = running.users.end_of_one() => {}
-                () = tokio::time::sleep_until(wake.into()) => {}
+                () = rest_until(wake) => {}
             }
         }
         ticks.abort();
@@ -123,11 +123,14 @@ pub fn recorder_for(plan: &Plan) -> Rc<RefCell<Recorder>> {
 struct Running<L> {
     lane: Lane<L>,
     zero: Instant,
+    /// The duty that is followed; a brief that brings it again changes nothing.
+    duty: Option<Arc<Duty>>,
     shape: Shape,
+    tenure: Tenure,
     roster: Roster,
     users: LiveUsers,
-    /// Users below this index have been started. It is the shape's answer at the last turn, or less, where more were due than one turn
-    /// may start.
+    /// Users of held slots below this index have been started. It is the shape's answer at the last turn, or less, where more were due
+    /// than one turn may start.
     level: u32,
     /// All users have been told to finish; none is started again.
     is_stopping: bool,
@@ -141,7 +144,9 @@ struct Running<L> {
 impl<L: LaneWorkload> Running<L> {
     fn new(lane: Lane<L>, zero: Instant) -> Self {
         Self {
-            shape: Shape::new(&lane.plan.profile),
+            duty: None,
+            shape: Shape::default(),
+            tenure: Tenure::default(),
             roster: Roster::new(&lane.plan.classes),
             lane,
             zero,
@@ -154,18 +159,33 @@ impl<L: LaneWorkload> Running<L> {
         }
     }
 
+    /// Does what the lane has been told, of which some may be known.
+    fn heed(&mut self, brief: &Brief, now: Instant) {
+        if let Some(duty) = &brief.duty
+            && !self.duty.as_ref().is_some_and(|known| Arc::ptr_eq(known, duty))
+        {
+            self.shape = Shape::new(&duty.profile);
+            self.tenure.follow(duty, now.saturating_duration_since(self.zero));
+            self.duty = Some(duty.clone());
+        }
+        match brief.ending {
+            None => {}
+            Some(Ending::Stop) => self.stop(now),
+            Some(Ending::Cut) => self.cut(now),
+        }
+    }
+
     /// Does all that is due; true once the run is over in this lane.
     fn turn(&mut self, now: Instant) -> bool {
-        self.on_ended_users();
         let elapsed = now.saturating_duration_since(self.zero);
         if !self.is_stopping && self.shape.end().is_some_and(|end| elapsed >= end) {
             self.stop(now);
         }
         if !self.is_stopping {
-            self.follow_shape(elapsed, now);
+            self.follow_duty(elapsed, now);
         }
-        let cut = self.users.cut_overdue(now);
-        self.count_dropped(cut);
+        self.on_ended_users();
+        self.cut_overdue(now);
         self.report_if_due(elapsed);
         self.is_stopping && self.users.count() == 0
     }
@@ -181,28 +201,59 @@ impl<L: LaneWorkload> Running<L> {
             if self.shape.users_at(elapsed) != self.level {
                 return now; // More users are due than one turn may start.
             }
-            if let Some(change) = self.shape.next_change(elapsed) {
+            // A turnover that one turn had no room for is due in the past.
+            for change in [self.shape.next_change(elapsed), self.tenure.next_due()].into_iter().flatten() {
                 wake = wake.min(self.zero + change);
             }
         }
         wake
     }
 
-    fn follow_shape(&mut self, elapsed: Duration, now: Instant) {
+    /// Brings the users to the level and the slots of this moment, or as near as one turn may: a jump to thousands of users, or as many
+    /// slots that change at once, must not keep the lane from its other users.
+    fn follow_duty(&mut self, elapsed: Duration, now: Instant) {
         let wanted = self.shape.users_at(elapsed);
-        // A jump to thousands of users must not keep the lane from its other users.
-        let reached = wanted.min(self.level.saturating_add(STARTS_IN_A_TURN));
-        for index in (self.level..reached).map(u64::from).filter(|&index| self.lane.slots.has_user(index)) {
-            // One that still finishes its last life is started again when it has.
-            if !self.users.contains(index) {
-                start_user(&self.lane, &mut self.users, &self.roster, index, 0);
+        let deadline = now + self.lane.plan.stop_timeout;
+        if wanted < self.level {
+            self.users.drain_within(u64::from(wanted)..u64::from(self.level), deadline);
+            self.level = wanted;
+        }
+        let mut starts = 0;
+        let mut looks = 0;
+        while starts < STARTS_IN_A_TURN
+            && looks < LOOKS_IN_A_TURN
+            && let Some(turnover) = self.tenure.take_due(elapsed)
+        {
+            looks += 1;
+            // From the highest index down where a slot goes, as where the level falls.
+            let users = (turnover.slot..self.level).step_by(SLOTS as usize).map(u64::from);
+            if turnover.gains {
+                starts += users.map(|index| self.start(index)).sum::<u32>();
+            } else {
+                users.rev().for_each(|index| self.users.drain(index, deadline));
             }
         }
-        let deadline = now + self.lane.plan.stop_timeout;
-        for index in (wanted..self.level).rev().map(u64::from) {
-            self.users.drain(index, deadline);
+        while self.level < wanted && starts < STARTS_IN_A_TURN && looks < LOOKS_IN_A_TURN {
+            looks += 1;
+            let index = u64::from(self.level);
+            if self.tenure.has_user(index) {
+                starts += self.start(index);
+            }
+            self.level += 1;
         }
-        self.level = reached;
+    }
+
+    /// Starts a user that does not live; returns how many that are. One that still finishes its last life is started again when it has.
+    fn start(&mut self, index: u64) -> u32 {
+        if self.users.contains(index) {
+            return 0;
+        }
+        start_user(&self.lane, &mut self.users, &self.roster, index, 0);
+        1
+    }
+
+    fn is_wanted(&self, index: u64) -> bool {
+        !self.is_stopping && index < u64::from(self.level) && self.tenure.has_user(index)
     }
 
     fn on_ended_users(&mut self) {
@@ -211,11 +262,19 @@ impl<L: LaneWorkload> Running<L> {
                 self.panics += 1;
                 self.lane.recorder.borrow_mut().user_dropped();
             }
-            let is_wanted = !self.is_stopping && departure.index < u64::from(self.level);
-            if departure.drained && is_wanted {
+            if departure.drained && self.is_wanted(departure.index) {
                 let iterations = departure.iterations.unwrap_or(0);
                 start_user(&self.lane, &mut self.users, &self.roster, departure.index, iterations);
             }
+        }
+    }
+
+    fn cut_overdue(&mut self, now: Instant) {
+        let cut = self.users.cut_overdue(now);
+        self.count_dropped(cut.len());
+        for index in cut.into_iter().filter(|&index| self.is_wanted(index)).collect::<Vec<_>>() {
+            // How many iterations a life had that was cut is not known.
+            self.start(index);
         }
     }
 
@@ -265,7 +324,8 @@ impl<L: LaneWorkload> Running<L> {
             && self.level > 0
             && self.level == self.shape.users_at(elapsed)
             && self.shape.end().is_none()
-            && self.shape.next_change(elapsed).is_none();
+            && self.shape.next_change(elapsed).is_none()
+            && !self.tenure.awaits_users(self.level);
         let users = self.users.count() as u64;
         let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
         LaneReport {
@@ -331,6 +391,15 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, roster: &R
     }
 }
 
+/// Gives the lane to its users until `wake`, and once at least: a timer that is due already would not.
+async fn rest_until(wake: Instant) {
+    if wake <= now() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep_until(wake.into()).await;
+    }
+}
+
 /// Notes how late the lane's own timer is: what keeps it from being on time keeps users from being on time.
 ///
 /// A stall that began just after a tick is missed by less than one interval. The ticks that fell into it count as well, each with
@@ -353,6 +422,8 @@ async fn measure_lag(zero: Instant, recorder: Rc<RefCell<Recorder>>) {
 }
 
 const STARTS_IN_A_TURN: u32 = 64;
+/// Slots and indices that one turn may look at for users to start or to drain.
+const LOOKS_IN_A_TURN: u32 = 4_096;
 const UNSENT_REPORTS: usize = 60;
 const LAG_INTERVAL: Duration = Duration::from_millis(1);
 const LONGEST_STALL: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -16,8 +17,8 @@ use super::UserControl;
 #[derive(Debug, Default)]
 pub(super) struct LiveUsers {
     live: BTreeMap<u64, Live>,
-    /// Users told to finish, oldest first: when their time is up, and who.
-    deadlines: VecDeque<(Instant, u64)>,
+    /// Users told to finish, oldest first: when their time is up, and who, in which of its lives.
+    deadlines: VecDeque<(Instant, u64, u64)>,
     ended: Rc<EndedUsers>,
     /// Tasks that were aborted; their drops record what was in flight.
     aborted: Vec<JoinHandle<()>>,
@@ -44,28 +45,33 @@ impl LiveUsers {
         if let Some(user) = self.live.get_mut(&index).filter(|user| !user.drained) {
             user.drained = true;
             user.control.drain();
-            self.deadlines.push_back((deadline, index));
+            self.deadlines.push_back((deadline, index, user.life));
         }
     }
 
     /// Tells every user to finish, the highest index first.
     pub fn drain_all(&mut self, deadline: Instant) {
-        let indices: Vec<u64> = self.live.keys().rev().copied().collect();
+        self.drain_within(0..u64::MAX, deadline);
+    }
+
+    /// Tells the users with these indices to finish, the highest first. Costs nothing for an index that nobody lives under.
+    pub fn drain_within(&mut self, indices: Range<u64>, deadline: Instant) {
+        let indices: Vec<u64> = self.live.range(indices).rev().map(|(&index, _)| index).collect();
         for index in indices {
             self.drain(index, deadline);
         }
     }
 
-    /// Drops the users whose time is up; returns how many.
-    pub fn cut_overdue(&mut self, now: Instant) -> usize {
-        let mut cut = 0;
-        while let Some(&(deadline, index)) = self.deadlines.front()
+    /// Drops the users whose time is up; returns who they were.
+    pub fn cut_overdue(&mut self, now: Instant) -> Vec<u64> {
+        let mut cut = Vec::new();
+        while let Some(&(deadline, index, life)) = self.deadlines.front()
             && deadline <= now
         {
             self.deadlines.pop_front();
             // A user of the same index may have been started anew meanwhile; that one has its own deadline.
-            if self.live.get(&index).is_some_and(|user| user.drained) {
-                cut += usize::from(self.cut(index));
+            if self.live.get(&index).is_some_and(|user| user.life == life) && self.cut(index) {
+                cut.push(index);
             }
         }
         cut
@@ -122,7 +128,7 @@ impl LiveUsers {
 
     /// When the next user's time is up.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.front().map(|&(deadline, _)| deadline)
+        self.deadlines.front().map(|&(deadline, ..)| deadline)
     }
 }
 
@@ -253,9 +259,9 @@ mod tests {
             users.drain(1, zero + two);
             users.drain(2, zero + two);
             assert_eq!(users.next_deadline(), Some(zero + one), "a second word moves no deadline");
-            assert_eq!(users.cut_overdue(zero + one - Duration::from_nanos(1)), 0);
-            assert_eq!((users.cut_overdue(zero + one), users.count()), (1, 2));
-            assert_eq!((users.cut_overdue(zero + two), users.count()), (1, 1));
+            assert!(users.cut_overdue(zero + one - Duration::from_nanos(1)).is_empty());
+            assert_eq!((users.cut_overdue(zero + one), users.count()), (vec![2], 2));
+            assert_eq!((users.cut_overdue(zero + two), users.count()), (vec![1], 1));
             assert_eq!((users.next_deadline(), users.contains(0)), (None, true), "a user that was never told to finish stays");
             assert_eq!(users.cut_all(), 1);
         });
@@ -285,10 +291,26 @@ mod tests {
             spawn_deaf(&mut users, 5);
             settle_tasks().await;
             users.drain(5, zero);
-            assert_eq!(users.cut_overdue(zero), 1);
+            assert_eq!(users.cut_overdue(zero), [5]);
             spawn_patient(&mut users, 5, 9);
             users.settle().await;
             assert_eq!((users.take_ended(), users.contains(5)), (Vec::new(), true));
+        });
+    }
+
+    #[test]
+    fn a_life_that_was_told_to_finish_is_not_cut_when_the_time_of_the_life_before_it_is_up() {
+        with_tasks(async {
+            let (mut users, zero) = (LiveUsers::default(), Instant::now());
+            let [one, two] = [1, 2].map(Duration::from_secs);
+            spawn_patient(&mut users, 5, 9);
+            settle_tasks().await;
+            users.drain(5, zero + one);
+            settle_tasks().await;
+            assert_eq!(users.take_ended().len(), 1);
+            spawn_deaf(&mut users, 5);
+            users.drain(5, zero + two);
+            assert_eq!((users.cut_overdue(zero + one), users.cut_overdue(zero + two)), (vec![], vec![5]));
         });
     }
 

@@ -3,12 +3,15 @@
 //! `script` fills the traits below; `cluster` starts the engine. A lane is one core: a thread with a current-thread runtime,
 //! its users, its recorder. Lanes share nothing.
 
+mod dealer;
 pub mod engine;
+mod foreman;
 pub mod lane;
 mod live_users;
 pub mod roster;
 pub mod shape;
 pub mod slots;
+mod tenure;
 pub mod user;
 pub mod vitals;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::plan::{LoadProfile, ProfileEnd};
 
-/// A [`LoadProfile`] made ready for questions.
-#[derive(Debug, Clone)]
+/// A [`LoadProfile`] made ready for questions. The default one wants nobody, for ever.
+#[derive(Debug, Clone, Default)]
 pub struct Shape {
     lines: Vec<Line>,
     end: Option<Duration>,
@@ -39,6 +39,15 @@ impl Shape {
             return 0;
         }
         self.line_at(t).map_or(0, |line| line.users_at(t))
+    }
+
+    /// The level that the plan is on its way to at `t`: the one at the end of the line that holds; zero from the planned end on.
+    #[must_use]
+    pub fn target_at(&self, t: Duration) -> u32 {
+        if self.end.is_some_and(|end| t >= end) {
+            return 0;
+        }
+        self.line_at(t).map_or(0, |line| line.to)
     }
 
     /// The first moment after `t` at which [`Shape::users_at`] changes; `None` if it never does again.
@@ -187,6 +196,16 @@ mod tests {
         let shape = ramp(&[(5, 0.0), (5, 1.0)]);
         assert_eq!(shape.users_at(Duration::ZERO), 5);
         assert_eq!(shape.next_change(Duration::ZERO), Some(seconds(1.0)));
+    }
+
+    #[test]
+    fn the_target_is_where_the_line_of_the_moment_leads() {
+        let shape = ramp(&[(4, 2.0), (4, 1.0), (9, 0.0), (2, 2.0)]);
+        let targets = [0.0, 1.9, 2.0, 2.9, 3.0, 4.9, 5.0].map(|t| shape.target_at(seconds(t)));
+        assert_eq!(targets, [4, 4, 4, 4, 2, 2, 0]);
+        let held = Shape::new(&LoadProfile::plain(3, 1.0, None));
+        assert_eq!((held.target_at(Duration::ZERO), held.target_at(seconds(1e6))), (3, 3));
+        assert_eq!(Shape::default().target_at(seconds(1.0)), 0);
     }
 
     proptest! {

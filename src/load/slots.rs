@@ -1,7 +1,7 @@
 //! Slots: the 65,536 shares of the load. User `k` belongs to slot `k mod 65,536`.
 //!
-//! Owns the set of slots, what a hand-over of some of them is, and how one owner deals its slots to its lanes. Who owns which slot is
-//! the cluster's to say.
+//! Owns the set of slots and what a hand-over of some of them is. Who owns which slot is the cluster's to say; which lane serves it,
+//! the dealer's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,18 @@ impl SlotSet {
     /// If there is no such slot.
     pub fn remove(&mut self, slot: u32) {
         self.words[(slot / 64) as usize] &= !(1 << (slot % 64));
+    }
+
+    /// Adds a slot, or takes it out.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn set(&mut self, slot: u32, is_in: bool) {
+        if is_in {
+            self.insert(slot);
+        } else {
+            self.remove(slot);
+        }
     }
 
     /// Whether the slot is in the set.
@@ -94,16 +106,6 @@ impl SlotSet {
             })
         })
     }
-
-    /// Deals the slots to `lanes` in turn, so that neighbouring users run in different lanes and the lanes' users differ by one at most.
-    #[must_use]
-    pub fn deal(&self, lanes: usize) -> Vec<Self> {
-        let mut hands = vec![Self::none(); lanes];
-        for (turn, slot) in self.iter().enumerate() {
-            hands[turn % lanes].insert(slot);
-        }
-        hands
-    }
 }
 
 /// Slots that change their owner in mid-run, at a moment each: the old owner runs a slot's users up to it, the new one from then on.
@@ -138,6 +140,14 @@ pub struct Orders {
     pub handover: Option<Arc<Handover>>,
 }
 
+impl Orders {
+    /// The orders of a worker that has the whole load to itself.
+    #[must_use]
+    pub fn of_all_slots(profile: Arc<LoadProfile>) -> Self {
+        Self { profile, slots: Arc::new(SlotSet::all()), handover: None }
+    }
+}
+
 impl std::fmt::Debug for SlotSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SlotSet({} slots)", self.len())
@@ -147,18 +157,6 @@ impl std::fmt::Debug for SlotSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_user_belongs_to_exactly_one_lane_and_lanes_are_level() {
-        for lanes in 1..=5 {
-            let hands = SlotSet::all().deal(lanes);
-            for users in [1_u64, 7, 64, 1_000] {
-                let counts: Vec<u64> = hands.iter().map(|hand| (0..users).filter(|&k| hand.has_user(k)).count() as u64).collect();
-                assert_eq!(counts.iter().sum::<u64>(), users);
-                assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
-            }
-        }
-    }
 
     #[test]
     fn users_past_the_last_slot_begin_again_at_the_first() {

@@ -3,8 +3,12 @@
 use std::future::pending;
 
 use super::*;
+use crate::load::foreman::Foreman;
+use crate::load::slots::{Orders, SlotSet};
 use crate::load::{Step, VirtualUser};
 use crate::plan::{ClassPlan, LoadProfile, ProfileEnd, Stage};
+
+mod orders;
 
 /// What happened, and at which millisecond of the run's clock.
 type Diary = Rc<RefCell<Vec<(u128, String)>>>;
@@ -78,6 +82,7 @@ impl VirtualUser for User {
 
     async fn iterate(&mut self) -> Step {
         match self.conduct {
+            Conduct::Busy(Duration::ZERO, _) => {}
             Conduct::Busy(length, _) | Conduct::Leaves(length) | Conduct::Panics(length) => tokio::time::sleep(length).await,
             Conduct::Deaf | Conduct::Refused => pending().await,
         }
@@ -103,34 +108,43 @@ impl Drop for User {
     }
 }
 
-/// A lane under test, which began at time zero.
+/// Lanes under test, as one worker has them.
 struct Stand {
     zero: Instant,
-    commands: mpsc::Sender<LaneCommand>,
+    foreman: Foreman,
     reports: mpsc::Receiver<LaneReport>,
     diary: Diary,
 }
 
 impl Stand {
-    fn new(plan: Plan, conduct: Conduct, slots: SlotSet, room_for_reports: usize) -> Self {
+    /// Lanes that have been told nothing.
+    fn idle(plan: &Plan, conduct: Conduct, lanes: usize, room_for_reports: usize) -> Self {
         let (reporter, reports) = mpsc::channel(room_for_reports);
-        let (commands, inbox) = mpsc::channel(8);
+        let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
         let diary = Diary::default();
-        let recorder = recorder_for(&plan);
-        let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), misuse: None };
-        let zero = now();
-        commands.try_send(LaneCommand::Begin(zero)).unwrap();
-        tokio::task::spawn_local(Lane::new(users, 0, Arc::new(plan), slots, recorder, reporter).run(inbox));
-        Self { zero, commands, reports, diary }
+        for (number, inbox) in inboxes.into_iter().enumerate() {
+            let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), misuse: None };
+            let lane = Lane::new(users, number, Arc::new(plan.clone()), recorder_for(plan), reporter.clone());
+            tokio::task::spawn_local(lane.run(inbox));
+        }
+        Self { zero: now(), foreman, reports, diary }
+    }
+
+    /// A lane that follows `plan` with the users of `slots`, and begins at time zero.
+    fn new(plan: &Plan, conduct: Conduct, slots: SlotSet, room_for_reports: usize) -> Self {
+        let stand = Self::idle(plan, conduct, 1, room_for_reports);
+        stand.foreman.follow(&Orders { slots: Arc::new(slots), ..Orders::of_all_slots(Arc::new(plan.profile.clone())) });
+        stand.foreman.begin(stand.zero);
+        stand
     }
 
     async fn at(&self, millis: u64) {
         tokio::time::sleep_until((self.zero + Duration::from_millis(millis)).into()).await;
     }
 
-    async fn tell_at(&self, millis: u64, command: LaneCommand) {
+    async fn end_at(&self, millis: u64, ending: Ending) {
         self.at(millis).await;
-        self.commands.send(command).await.unwrap();
+        self.foreman.end(ending);
     }
 
     /// All reports up to the last one.
@@ -164,7 +178,7 @@ fn plan(stages: &[(u32, u64)], end_millis: Option<u64>) -> Plan {
 }
 
 fn stand(stages: &[(u32, u64)], end_millis: Option<u64>, conduct: Conduct) -> Stand {
-    Stand::new(plan(stages, end_millis), conduct, SlotSet::all(), 100)
+    Stand::new(&plan(stages, end_millis), conduct, SlotSet::all(), 100)
 }
 
 fn busy(iteration_millis: u64, think_millis: u64) -> Conduct {
@@ -192,8 +206,9 @@ fn users_start_at_the_moments_that_the_shape_names() {
 #[test]
 fn a_lane_runs_the_users_of_its_slots_only() {
     in_paused_time(async {
-        let hand = SlotSet::all().deal(2).pop().unwrap();
-        let mut stand = Stand::new(plan(&[(5, 0)], Some(1_000)), busy(100, 0), hand, 100);
+        let mut hand = SlotSet::none();
+        (1..SLOTS).step_by(2).for_each(|slot| hand.insert(slot));
+        let mut stand = Stand::new(&plan(&[(5, 0)], Some(1_000)), busy(100, 0), hand, 100);
         stand.reports().await;
         let starts: Vec<String> = stand.events("start").into_iter().map(|(_, what)| what).collect();
         assert_eq!(starts, ["start 1 class 0 after 0", "start 3 class 0 after 0"]);
@@ -214,7 +229,7 @@ fn on_the_way_down_the_highest_index_finishes_first() {
 fn a_stop_cuts_the_thinking_and_runs_every_on_stop_from_the_highest_index_down() {
     in_paused_time(async {
         let mut stand = stand(&[(3, 0)], None, busy(100, 60_000));
-        stand.tell_at(1_500, LaneCommand::Stop).await;
+        stand.end_at(1_500, Ending::Stop).await;
         let reports = stand.reports().await;
         assert_eq!(stand.events("stop"), [2, 1, 0].map(|index| (1_500, format!("stop {index}"))));
         assert_eq!((iterations(&reports), dropped(&reports)), (3, 0));
@@ -246,7 +261,7 @@ fn a_user_that_is_wanted_again_while_it_finishes_starts_anew_and_counts_on() {
 fn a_user_that_does_not_finish_is_dropped_at_the_stop_timeout_and_counted() {
     in_paused_time(async {
         let mut stand = stand(&[(2, 0)], None, Conduct::Deaf);
-        stand.tell_at(1_500, LaneCommand::Stop).await;
+        stand.end_at(1_500, Ending::Stop).await;
         let reports = stand.reports().await;
         assert_eq!(stand.events("gone").iter().map(|&(at, _)| at).collect::<Vec<_>>(), [3_500, 3_500]);
         assert_eq!((stand.events("stop").len(), dropped(&reports)), (0, 2));
@@ -257,7 +272,7 @@ fn a_user_that_does_not_finish_is_dropped_at_the_stop_timeout_and_counted() {
 fn a_cut_drops_all_users_at_once() {
     in_paused_time(async {
         let mut stand = stand(&[(2, 0)], None, busy(400, 0));
-        stand.tell_at(1_500, LaneCommand::Cut).await;
+        stand.end_at(1_500, Ending::Cut).await;
         let reports = stand.reports().await;
         assert_eq!((stand.events("gone").len(), stand.events("gone")[0].0, dropped(&reports)), (2, 1_500, 2));
     });
@@ -268,7 +283,7 @@ fn a_lane_whose_commands_end_ends_too() {
     in_paused_time(async {
         let mut stand = stand(&[(2, 0)], None, Conduct::Deaf);
         stand.at(1_500).await;
-        stand.commands = mpsc::channel(1).0;
+        stand.foreman = Foreman::new(1, Duration::ZERO).0;
         assert_eq!(dropped(&stand.reports().await), 2);
     });
 }
@@ -289,7 +304,7 @@ fn each_second_is_reported_once_with_what_was_counted_in_it() {
 fn reports_that_find_no_room_wait_and_nothing_is_lost() {
     in_paused_time(async {
         let seconds = UNSENT_REPORTS as u64 + 40;
-        let mut stand = Stand::new(plan(&[(1, 0)], Some(seconds * 1_000)), busy(500, 0), SlotSet::all(), 1);
+        let mut stand = Stand::new(&plan(&[(1, 0)], Some(seconds * 1_000)), busy(500, 0), SlotSet::all(), 1);
         stand.at(seconds * 1_000 - 500).await;
         let reports = stand.reports().await;
         assert_eq!(iterations(&reports), seconds * 2);
@@ -304,7 +319,7 @@ fn a_lane_says_when_nobody_is_left_and_nobody_will_come() {
         let mut stand = stand(&[(2, 0)], None, Conduct::Leaves(Duration::from_millis(1_200)));
         let [first, second] = [stand.reports.recv().await.unwrap(), stand.reports.recv().await.unwrap()];
         assert_eq!((first.is_exhausted, first.users, second.is_exhausted, second.users), (false, 2, true, 0));
-        stand.tell_at(2_500, LaneCommand::Stop).await;
+        stand.end_at(2_500, Ending::Stop).await;
         stand.reports().await;
     });
 }
@@ -318,7 +333,7 @@ fn a_lane_is_not_exhausted_while_users_are_still_to_come() {
             said.push(stand.reports.recv().await.unwrap().is_exhausted);
         }
         assert_eq!(said, [false, false, false, true]);
-        stand.tell_at(4_500, LaneCommand::Stop).await;
+        stand.end_at(4_500, Ending::Stop).await;
         stand.reports().await;
     });
 }
@@ -345,7 +360,7 @@ fn users_without_a_class_are_not_started() {
     in_paused_time(async {
         let mut plan = plan(&[(3, 0)], Some(1_000));
         plan.classes = vec![ClassPlan { name: "Few".into(), weight: 1, count: Some(2) }];
-        let mut stand = Stand::new(plan, busy(100, 0), SlotSet::all(), 100);
+        let mut stand = Stand::new(&plan, busy(100, 0), SlotSet::all(), 100);
         let reports = stand.reports().await;
         assert_eq!((stand.events("start").len(), dropped(&reports)), (2, 0));
     });
@@ -368,7 +383,7 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     let plan = Arc::new(plan(&[], None));
     let (sender, mut reports) = mpsc::channel(8);
     let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), misuse: None };
-    let lane = Lane::new(users, 0, plan.clone(), SlotSet::all(), recorder_for(&plan), sender);
+    let lane = Lane::new(users, 0, plan.clone(), recorder_for(&plan), sender);
     let mut running = Running::new(lane, Instant::now());
     running.report_if_due(Duration::from_millis(1_001));
     running.report_if_due(Duration::from_millis(4_200));

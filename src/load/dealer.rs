@@ -1,0 +1,423 @@
+//! Deals the slots that a worker owns to its lanes, and says at which moment each comes and goes. Pure: no clock, no channel.
+//!
+//! What follows from orders depends on what was owned and awaited before them. That is decided here, once, so that a lane's [`Duty`] is
+//! complete in itself: a lane that misses some and sees only the newest is where one is that has seen them all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::slots::{Orders, SLOTS, SlotSet};
+use crate::plan::LoadProfile;
+
+/// The slots of one worker and their lanes.
+///
+/// For each slot, orders that come at `now` mean:
+///
+/// | in the hand-over | as wanted | a change is pending | then it |
+/// |---|---|---|---|
+/// | | yes | | stays; what is pending is dropped |
+/// | yes | no | | changes at its moment, at once if that is past |
+/// | no | no | yes | keeps its moment |
+/// | no | no | no | changes at once |
+#[derive(Debug)]
+pub(super) struct Dealer {
+    /// Owned at the moment of the last orders.
+    owned: SlotSet,
+    /// When slots come, if they are not owned, or go, if they are.
+    pending: BTreeMap<u32, Duration>,
+    /// The lane of each slot that is owned, will be, or was until so lately that its users may still finish.
+    lane_of: Vec<Option<usize>>,
+    /// When those are forgotten that no lane shall keep.
+    leaving: BTreeMap<u32, Duration>,
+    lanes: usize,
+    /// How long users may finish after their slot has gone.
+    linger: Duration,
+}
+
+impl Dealer {
+    /// A worker that owns nothing. `linger` is how long users may finish after their slot has gone.
+    pub fn new(lanes: usize, linger: Duration) -> Self {
+        let lane_of = vec![None; SLOTS as usize];
+        Self { owned: SlotSet::none(), pending: BTreeMap::new(), lane_of, leaving: BTreeMap::new(), lanes, linger }
+    }
+
+    /// The worker is told anew when the run's clock stands at `now`, which never goes back. Answers the duty of each lane.
+    pub fn follow(&mut self, orders: &Orders, now: Duration) -> Vec<Arc<Duty>> {
+        self.settle(now);
+        let mut moments = orders.handover.iter().flat_map(|handover| handover.moments()).peekable();
+        for slot in 0..SLOTS {
+            let moment = moments.next_if(|&(moved, _)| moved == slot).map(|(_, at)| at);
+            self.decide(slot, orders.slots.contains(slot), moment, now);
+        }
+        self.forget(&orders.slots, now);
+        self.deal(&orders.slots);
+        self.duties(&orders.profile)
+    }
+
+    /// Carries out what was pending until `now`.
+    fn settle(&mut self, now: Duration) {
+        let owned = &mut self.owned;
+        self.pending.retain(|&slot, &mut at| {
+            if at <= now {
+                let gains = !owned.contains(slot);
+                owned.set(slot, gains);
+            }
+            at > now
+        });
+    }
+
+    /// See the table above.
+    fn decide(&mut self, slot: u32, wanted: bool, moment: Option<Duration>, now: Duration) {
+        if self.owned.contains(slot) == wanted {
+            self.pending.remove(&slot);
+            return;
+        }
+        match moment {
+            Some(at) if at > now => {
+                self.pending.insert(slot, at);
+            }
+            None if self.pending.contains_key(&slot) => {}
+            Some(_) | None => {
+                self.pending.remove(&slot);
+                self.owned.set(slot, wanted);
+            }
+        }
+    }
+
+    /// Takes slots from their lanes that went long ago.
+    ///
+    /// Until then a slot that comes back goes to its former lane, since two lanes would have two lives of one user at a time.
+    fn forget(&mut self, wanted: &SlotSet, now: Duration) {
+        let lane_of = &mut self.lane_of;
+        self.leaving.retain(|&slot, &mut until| {
+            if until <= now {
+                lane_of[slot as usize] = None;
+            }
+            until > now
+        });
+        for slot in (0..SLOTS).filter(|&slot| lane_of[slot as usize].is_some()) {
+            if wanted.contains(slot) {
+                self.leaving.remove(&slot);
+            } else if let Some(goes) = self.pending.get(&slot) {
+                self.leaving.insert(slot, goes.saturating_add(self.linger));
+            } else {
+                self.leaving.entry(slot).or_insert(now.saturating_add(self.linger));
+            }
+        }
+    }
+
+    /// Gives each slot that has no lane to the one with the fewest: the first lane of those, so that neighbouring users run in
+    /// different lanes.
+    fn deal(&mut self, wanted: &SlotSet) {
+        let mut counts = vec![0_u32; self.lanes];
+        for lane in wanted.iter().filter_map(|slot| self.lane_of[slot as usize]) {
+            counts[lane] += 1;
+        }
+        for slot in wanted.iter() {
+            let lane = &mut self.lane_of[slot as usize];
+            if lane.is_none()
+                && let Some(poorest) = (0..self.lanes).min_by_key(|&lane| counts[lane])
+            {
+                *lane = Some(poorest);
+                counts[poorest] += 1;
+            }
+        }
+    }
+
+    fn duties(&self, profile: &Arc<LoadProfile>) -> Vec<Arc<Duty>> {
+        let mut duties: Vec<Duty> = (0..self.lanes).map(|_| Duty::none(profile.clone())).collect();
+        for slot in self.owned.iter() {
+            if let Some(lane) = self.lane_of[slot as usize] {
+                duties[lane].held.insert(slot);
+            }
+        }
+        for (&slot, &at) in &self.pending {
+            if let Some(lane) = self.lane_of[slot as usize] {
+                duties[lane].turnovers.push(Turnover { at, slot, gains: !self.owned.contains(slot) });
+            }
+        }
+        for duty in &mut duties {
+            duty.turnovers.sort_by_key(|turnover| (turnover.at, turnover.slot));
+        }
+        duties.into_iter().map(Arc::new).collect()
+    }
+}
+
+/// What one lane shall run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Duty {
+    /// How many users the whole cluster wants at which time.
+    pub profile: Arc<LoadProfile>,
+    /// The lane's slots at the moment of the orders.
+    pub held: SlotSet,
+    /// How those change later: by moment, then by slot; at most one a slot.
+    pub turnovers: Vec<Turnover>,
+}
+
+impl Duty {
+    fn none(profile: Arc<LoadProfile>) -> Self {
+        Self { profile, held: SlotSet::none(), turnovers: Vec::new() }
+    }
+
+    /// The lane's slots when the run's clock stands at `t`, which is not before the orders.
+    pub fn held_at(&self, t: Duration) -> SlotSet {
+        let mut held = self.held.clone();
+        for turnover in self.turnovers.iter().take_while(|turnover| turnover.at <= t) {
+            held.set(turnover.slot, turnover.gains);
+        }
+        held
+    }
+}
+
+/// A slot comes to a lane or leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turnover {
+    /// On the run's clock.
+    pub at: Duration,
+    pub slot: u32,
+    /// It comes.
+    pub gains: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::load::slots::Handover;
+
+    const LINGER: Duration = Duration::from_secs(3);
+
+    fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    fn set(slots: impl IntoIterator<Item = u32>) -> SlotSet {
+        let mut set = SlotSet::none();
+        slots.into_iter().for_each(|slot| set.insert(slot));
+        set
+    }
+
+    fn orders(slots: impl IntoIterator<Item = u32>) -> Orders {
+        Orders { slots: Arc::new(set(slots)), ..Orders::of_all_slots(Arc::new(LoadProfile::plain(10, 1.0, None))) }
+    }
+
+    /// Orders with a hand-over of `moved`, a second from slot to slot.
+    fn handing(slots: impl IntoIterator<Item = u32>, at: Duration, moved: impl IntoIterator<Item = u32>) -> Orders {
+        let handover = Handover { at, moved: set(moved), interval: seconds(1) };
+        Orders { handover: Some(Arc::new(handover)), ..orders(slots) }
+    }
+
+    /// The slots below 20 that the worker owns at each of `moments`.
+    fn owned_at(duties: &[Arc<Duty>], moments: impl IntoIterator<Item = u64>) -> Vec<Vec<u32>> {
+        let owned = |t: u64| {
+            let held: Vec<SlotSet> = duties.iter().map(|duty| duty.held_at(seconds(t))).collect();
+            (0..20).filter(|&slot| held.iter().any(|held| held.contains(slot))).collect()
+        };
+        moments.into_iter().map(owned).collect()
+    }
+
+    /// The lane of each slot that has one.
+    fn lanes_of(duties: &[Arc<Duty>]) -> Vec<(u32, usize)> {
+        (0..20).filter_map(|slot| duties.iter().position(|duty| duty.held.contains(slot)).map(|lane| (slot, lane))).collect()
+    }
+
+    #[test]
+    fn each_user_belongs_to_exactly_one_lane_and_lanes_are_level() {
+        for lanes in 1..=5 {
+            let all = Orders::of_all_slots(Arc::new(LoadProfile::plain(1, 1.0, None)));
+            let duties = Dealer::new(lanes, LINGER).follow(&all, seconds(0));
+            for users in [1_u64, 7, 64, 1_000] {
+                let counts: Vec<u64> = duties.iter().map(|duty| (0..users).filter(|&k| duty.held.has_user(k)).count() as u64).collect();
+                assert_eq!(counts.iter().sum::<u64>(), users);
+                assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn neighbouring_slots_go_to_different_lanes_in_turn() {
+        let duties = Dealer::new(3, LINGER).follow(&orders([0, 1, 2, 3, 10]), seconds(0));
+        assert_eq!(lanes_of(&duties), [(0, 0), (1, 1), (2, 2), (3, 0), (10, 1)]);
+    }
+
+    #[test]
+    fn a_slot_stays_with_its_lane_and_others_go_to_the_lane_with_the_fewest() {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([0, 1, 2, 3, 4, 5]), seconds(0));
+        let duties = dealer.follow(&orders([0, 2, 4, 5]), seconds(1));
+        assert_eq!(lanes_of(&duties), [(0, 0), (2, 0), (4, 0), (5, 1)]);
+        let duties = dealer.follow(&orders([0, 2, 4, 5, 7, 8, 9]), seconds(2));
+        assert_eq!(lanes_of(&duties), [(0, 0), (2, 0), (4, 0), (5, 1), (7, 1), (8, 1), (9, 0)]);
+    }
+
+    #[test]
+    fn a_slot_that_comes_back_soon_goes_to_the_lane_where_its_users_may_still_finish() {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([0, 1, 2, 3, 4]), seconds(0));
+        dealer.follow(&orders([1]), seconds(10));
+        // Lane 0 has lost all its slots; by number alone it would take slot 3 as well.
+        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3]), seconds(12))), [(1, 1), (3, 1)]);
+        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3, 4]), seconds(14))), [(1, 1), (3, 1), (4, 0)]);
+        dealer.follow(&orders([1]), seconds(20));
+        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3]), seconds(23))), [(1, 1), (3, 0)], "long gone");
+    }
+
+    #[test]
+    fn a_slot_that_goes_later_keeps_its_lane_until_its_users_are_gone() {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([0, 1, 3]), seconds(0));
+        dealer.follow(&handing([1], seconds(50), [0, 3]), seconds(10));
+        assert_eq!(lanes_of(&dealer.follow(&orders([1, 0]), seconds(52))), [(0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn moved_slots_change_at_their_moments_and_others_at_once() {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([0, 1, 2, 3]), seconds(0));
+        let duties = dealer.follow(&handing([2, 3, 5, 6, 7], seconds(10), [0, 3, 6, 7, 9]), seconds(8));
+        let before = vec![2, 3, 5];
+        let owned = owned_at(&duties, [8, 9, 10, 11, 12, 13]);
+        assert_eq!(owned[0], [0, 2, 3, 5], "1 goes and 5 comes at once");
+        assert_eq!(owned[1..4], [vec![0, 2, 3, 5], before.clone(), before]);
+        assert_eq!(owned[4..], [vec![2, 3, 5, 6], vec![2, 3, 5, 6, 7]]);
+    }
+
+    #[test]
+    fn a_moment_that_is_past_is_at_once() {
+        let duties = Dealer::new(1, LINGER).follow(&handing([1, 2], seconds(10), [1, 2]), seconds(11));
+        assert_eq!((duties[0].held.clone(), duties[0].turnovers.len()), (set([1, 2]), 0));
+        let duties = Dealer::new(1, LINGER).follow(&handing([1, 2], seconds(10), [1, 2]), seconds(10));
+        assert_eq!(owned_at(&duties, [10, 11]), [vec![1], vec![1, 2]]);
+    }
+
+    /// Slot 1 comes at 10 s and slot 2 goes at 11 s, by orders at 0 s.
+    fn awaiting() -> Dealer {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([2]), seconds(0));
+        dealer.follow(&handing([1], seconds(10), [1, 2]), seconds(0));
+        dealer
+    }
+
+    #[test]
+    fn a_change_keeps_its_moment_when_later_orders_want_it_without_a_word_of_when() {
+        let duties = awaiting().follow(&orders([1, 5]), seconds(5));
+        assert_eq!(owned_at(&duties, [5, 9, 10, 11]), [vec![2, 5], vec![2, 5], vec![1, 2, 5], vec![1, 5]]);
+        let duties = awaiting().follow(&handing([1], seconds(30), [7]), seconds(5));
+        assert_eq!(owned_at(&duties, [9, 10, 11]), [vec![2], vec![1, 2], vec![1]], "another hand-over does not name them");
+    }
+
+    #[test]
+    fn a_change_takes_its_newest_moment_when_a_later_hand_over_names_it() {
+        let duties = awaiting().follow(&handing([1], seconds(20), [1, 2]), seconds(5));
+        assert_eq!(owned_at(&duties, [19, 20, 21]), [vec![2], vec![1, 2], vec![1]]);
+        let duties = awaiting().follow(&handing([1], seconds(4), [1, 2]), seconds(5));
+        assert_eq!((owned_at(&duties, [5]), duties.iter().map(|duty| duty.turnovers.len()).sum::<usize>()), (vec![vec![1]], 0));
+    }
+
+    #[test]
+    fn a_change_that_is_wanted_no_more_is_dropped_whether_a_hand_over_names_it_or_not() {
+        for withdrawn in [orders([2]), handing([2], seconds(20), [1, 2]), handing([2], seconds(20), [1])] {
+            assert_eq!(owned_at(&awaiting().follow(&withdrawn, seconds(5)), [5, 10, 20, 30]), vec![vec![2]; 4], "{withdrawn:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_whose_moment_has_come_is_done_and_reversed_anew() {
+        let mut dealer = awaiting();
+        let duties = dealer.follow(&handing([2], seconds(20), [2]), seconds(12));
+        assert_eq!(owned_at(&duties, [12, 19, 20]), [vec![], vec![], vec![2]], "1 goes at once, 2 comes back at 20 s");
+    }
+
+    /// The slots below 12 of a worker, told one by one by the rule's words.
+    #[derive(Default, Clone, Copy)]
+    struct Told {
+        owned: bool,
+        pending: Option<(Duration, bool)>,
+    }
+
+    impl Told {
+        fn pass(&mut self, now: Duration) {
+            if let Some((at, to)) = self.pending
+                && at <= now
+            {
+                (self.owned, self.pending) = (to, None);
+            }
+        }
+
+        fn hear(&mut self, want: bool, moment: Option<Duration>, now: Duration) {
+            self.pass(now);
+            match (moment, self.pending) {
+                (Some(at), _) if self.owned != want && at > now => self.pending = Some((at, want)),
+                (Some(_), _) => (self.owned, self.pending) = (want, None),
+                (None, Some((_, to))) if to == want => {}
+                (None, _) => (self.owned, self.pending) = (want, None),
+            }
+        }
+    }
+
+    fn some_orders() -> impl Strategy<Value = (u64, u16, Option<(u64, u16)>)> {
+        (0_u64..6, 0_u16..1 << 12, prop::option::of((0_u64..40, 0_u16..1 << 12)))
+    }
+
+    fn slots_of(bits: u16) -> Vec<u32> {
+        (0..12).filter(|bit| bits & (1 << bit) != 0).collect()
+    }
+
+    proptest! {
+        // Each case walks all slots some thousand times.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn whatever_the_orders_each_slot_is_where_the_rule_says_and_in_one_lane(told in prop::collection::vec(some_orders(), 1..12)) {
+            let mut dealer = Dealer::new(3, LINGER);
+            let mut rule = [Told::default(); 12];
+            let mut now = 0;
+            for (wait, slots, handover) in told {
+                now += wait;
+                let orders = match handover {
+                    Some((at, moved)) => handing(slots_of(slots), seconds(at), slots_of(moved)),
+                    None => orders(slots_of(slots)),
+                };
+                let moments: BTreeMap<u32, Duration> = orders.handover.iter().flat_map(|handover| handover.moments()).collect();
+                for (slot, rule) in (0..).zip(&mut rule) {
+                    rule.hear(orders.slots.contains(slot), moments.get(&slot).copied(), seconds(now));
+                }
+                let duties = dealer.follow(&orders, seconds(now));
+                for t in now..now + 55 {
+                    let held: Vec<SlotSet> = duties.iter().map(|duty| duty.held_at(seconds(t))).collect();
+                    for (slot, rule) in (0..).zip(&rule) {
+                        let mut rule = *rule;
+                        rule.pass(seconds(t));
+                        let holders = held.iter().filter(|held| held.contains(slot)).count();
+                        prop_assert_eq!(holders, usize::from(rule.owned), "slot {} at {} s", slot, t);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn two_workers_that_hear_of_one_hand_over_own_each_slot_once_at_every_moment(
+            first in any::<u16>(), then in any::<u16>(), at in 0_u64..30, lanes in 1_usize..4,
+        ) {
+            let [first, then] = [first, then].map(|bits| bits & 0xfff);
+            let mut workers = [Dealer::new(lanes, LINGER), Dealer::new(lanes, LINGER)];
+            let masks = [0, 0xfff];
+            for (worker, mask) in workers.iter_mut().zip(masks) {
+                worker.follow(&orders(slots_of(first ^ mask)), seconds(0));
+            }
+            let duties: Vec<_> = workers
+                .iter_mut()
+                .zip(masks)
+                .flat_map(|(worker, mask)| worker.follow(&handing(slots_of(then ^ mask), seconds(at), slots_of(first ^ then)), seconds(5)))
+                .collect();
+            for t in 5..50 {
+                let held: Vec<SlotSet> = duties.iter().map(|duty| duty.held_at(seconds(t))).collect();
+                for slot in 0..12 {
+                    prop_assert_eq!(held.iter().filter(|held| held.contains(slot)).count(), 1);
+                }
+            }
+        }
+    }
+}

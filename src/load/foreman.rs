@@ -1,0 +1,87 @@
+//! The foreman: what the lanes of one worker are told, and how it reaches them.
+//!
+//! Each lane has one cell, which holds all that it has been told: the newest state, not a queue of steps. A lane that looks late finds
+//! everything in it, so nothing is ever lost, and a cell never fills. What orders mean for each lane is the dealer's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::dealer::{Dealer, Duty};
+use super::now;
+use super::slots::Orders;
+
+/// Tells the lanes.
+#[derive(Debug)]
+pub(super) struct Foreman {
+    cells: Vec<watch::Sender<Brief>>,
+    /// Locked while the lanes are told as well, so that the newest orders are the last that any lane hears.
+    desk: Mutex<Desk>,
+}
+
+impl Foreman {
+    /// A foreman of so many lanes, whose users may take `stop_timeout` to finish, and what each lane listens to.
+    pub fn new(lanes: usize, stop_timeout: Duration) -> (Self, Vec<watch::Receiver<Brief>>) {
+        let (cells, inboxes) = (0..lanes).map(|_| watch::channel(Brief::default())).unzip();
+        let dealer = Dealer::new(lanes, stop_timeout.saturating_add(LATENESS));
+        (Self { cells, desk: Mutex::new(Desk { dealer, zero: None }) }, inboxes)
+    }
+
+    /// The run begins; the first `zero` holds.
+    pub fn begin(&self, zero: Instant) {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.zero.get_or_insert(zero);
+        for cell in &self.cells {
+            cell.send_modify(|brief| {
+                brief.zero.get_or_insert(zero);
+            });
+        }
+    }
+
+    /// From here on the lanes follow `orders`. Before the run begins its clock stands at zero.
+    pub fn follow(&self, orders: &Orders) {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = desk.zero.map_or(Duration::ZERO, |zero| now().saturating_duration_since(zero));
+        let duties = desk.dealer.follow(orders, elapsed);
+        for (cell, duty) in self.cells.iter().zip(duties) {
+            cell.send_modify(|brief| brief.duty = Some(duty));
+        }
+    }
+
+    /// The run comes to an end; a cut is not taken back by a stop.
+    pub fn end(&self, ending: Ending) {
+        for cell in &self.cells {
+            cell.send_modify(|brief| brief.ending = brief.ending.max(Some(ending)));
+        }
+    }
+}
+
+/// All that a lane has been told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Brief {
+    /// Time zero of the run's clock, once the run has begun.
+    pub zero: Option<Instant>,
+    /// The newest; the same one is the same `Arc`.
+    pub duty: Option<Arc<Duty>>,
+    /// Once the run shall end.
+    pub ending: Option<Ending>,
+}
+
+/// How a run is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ending {
+    /// Users finish.
+    Stop,
+    /// Users that still live are dropped.
+    Cut,
+}
+
+#[derive(Debug)]
+struct Desk {
+    dealer: Dealer,
+    zero: Option<Instant>,
+}
+
+/// How late a lane may be with a slot that goes, before that slot's users could live in two lanes at a time.
+const LATENESS: Duration = Duration::from_secs(5);
