@@ -1,6 +1,6 @@
 //! The sources of a script, read once into memory: the script itself and the files that it requires from its own folder.
 //!
-//! Owns names, places and fingerprints. It evaluates nothing; which names belong to libraries, it is told.
+//! Owns names, contents and fingerprints. Where in a folder a name lies is `folder`'s. It evaluates nothing; which names belong to libraries, it is told.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::LoadScriptError;
+use super::folder::FolderVersion;
 
 /// A file's path relative to the script's folder, and its bytes.
 pub type SourceFile = (String, Arc<[u8]>);
@@ -40,16 +41,18 @@ impl Bundle {
         self.files.get(name)
     }
 
-    /// SHA-256 over all names and contents, as hexadecimal digits.
+    /// SHA-256 over the script's name and the names and contents of all files, in alphabetical order, as hexadecimal digits.
+    ///
+    /// Two bundles have the same fingerprint exactly when they run the same: folder, symlinks, times and the order of reading are no part of it.
+    /// A private key that the script names is one of the files; nothing of it can be learned from the fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for (name, content) in &self.files {
-            for part in [name.as_bytes(), content] {
-                // Each part with its length, so that no two different sets of files run together into the same bytes.
-                hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                hash.update(part);
-            }
+        let contents = self.files.iter().flat_map(|(name, content)| [name.as_bytes(), content]);
+        for part in std::iter::once(self.main.as_bytes()).chain(contents) {
+            // Each part with its length, so that no two different sets of files run together into the same bytes.
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -61,36 +64,39 @@ impl Bundle {
     }
 }
 
+/// The beginning of a fingerprint, enough for people to tell two apart.
+#[must_use]
+pub fn short_fingerprint(fingerprint: &str) -> &str {
+    fingerprint.get(..SHORT_FINGERPRINT_DIGITS).unwrap_or(fingerprint)
+}
+
 /// Reads the files of a bundle while the script is evaluated for the first time.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// The folder as it was given; names are looked up in it.
-    folder: PathBuf,
-    /// The folder without symlinks; whatever is read must lie in it.
-    real_folder: PathBuf,
+    version: FolderVersion,
     bundle: Bundle,
 }
 
 impl Reader {
-    /// Reads the script itself.
-    pub(super) fn open(path: &Path) -> Result<Self, LoadScriptError> {
-        let found = fs::metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => LoadScriptError::NotFound { path: path.to_owned() },
-            _ => LoadScriptError::Unreadable { path: path.to_owned(), error },
-        })?;
-        if found.is_dir() {
-            return Err(LoadScriptError::Directory { path: path.to_owned() });
-        }
+    /// Reads a script that is named by its path. It may be a link to anywhere; what it requires lies in `version`, the link's own folder.
+    pub(super) fn open(version: FolderVersion, path: &Path) -> Result<Self, LoadScriptError> {
         let main = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let real_folder = fs::canonicalize(&folder).map_err(|error| LoadScriptError::Unreadable { path: folder.clone(), error })?;
-        let content = read_bounded(path)?;
+        let real = version.find(&main).ok().flatten().unwrap_or_else(|| path.to_owned());
+        Self::with_main(version, main, path, &real)
+    }
+
+    /// Reads the script called `main` in the folder. `Ok(None)` where there is none.
+    pub(super) fn open_in(version: FolderVersion, main: &str) -> Result<Option<Self>, LoadScriptError> {
+        let Some(real) = version.find(main)? else { return Ok(None) };
+        let path = version.folder().join(main);
+        Self::with_main(version, main.to_owned(), &path, &real).map(Some)
+    }
+
+    fn with_main(version: FolderVersion, main: String, path: &Path, real: &Path) -> Result<Self, LoadScriptError> {
+        let content = read_bounded(path, real)?;
         must_be_text(path, &content)?;
         let bundle = Bundle { main: main.clone(), files: BTreeMap::from([(main, content)]) };
-        Ok(Self { folder, real_folder, bundle })
+        Ok(Self { version, bundle })
     }
 
     /// A sibling file with the name of one of `libraries` would never be found by `require`: its first.
@@ -99,8 +105,8 @@ impl Reader {
             .iter()
             .map(|name| format!("{name}.lua"))
             .filter(|file| *file != self.bundle.main)
-            .map(|file| self.folder.join(file))
-            .find(|path| path.exists())
+            .find(|file| !matches!(self.version.find(file), Ok(None)))
+            .map(|file| self.version.folder().join(file))
     }
 
     /// Reads the file that `require "name"` means. `Ok(None)` where there is none.
@@ -109,9 +115,9 @@ impl Reader {
             if let Some(bytes) = self.bundle.files.get(&candidate) {
                 return Ok(Some((candidate, Arc::clone(bytes))));
             }
-            let path = self.folder.join(&candidate);
-            if fs::metadata(&path).is_ok_and(|found| found.is_file()) {
-                let bytes = self.read_inside(&path)?;
+            if let Some(real) = self.version.find(&candidate)? {
+                let path = self.version.folder().join(&candidate);
+                let bytes = read_bounded(&path, &real)?;
                 must_be_text(&path, &bytes)?;
                 self.bundle.files.insert(candidate.clone(), Arc::clone(&bytes));
                 return Ok(Some((candidate, bytes)));
@@ -122,8 +128,10 @@ impl Reader {
 
     /// Reads a file that the script names by its path, relative to the script's folder; a certificate, say.
     pub(super) fn named_file(&mut self, name: &str) -> Result<Arc<[u8]>, LoadScriptError> {
-        let path = self.folder.join(name);
-        let bytes = if Path::new(name).is_absolute() { read_bounded(&path)? } else { self.read_inside(&path)? };
+        let path = self.version.folder().join(name);
+        let real = if Path::new(name).is_absolute() { Some(path.clone()) } else { self.version.find(name)? };
+        let real = real.ok_or_else(|| LoadScriptError::NoFile { path: path.clone() })?;
+        let bytes = read_bounded(&path, &real)?;
         self.bundle.files.insert(name.to_owned(), Arc::clone(&bytes));
         Ok(bytes)
     }
@@ -136,15 +144,6 @@ impl Reader {
     /// The script's file name.
     pub(super) fn bundle(&self) -> &Bundle {
         &self.bundle
-    }
-
-    /// A ConfigMap's files are symlinks into `..data` in the same folder, which is fine; a link that leads out of it is not.
-    fn read_inside(&self, path: &Path) -> Result<Arc<[u8]>, LoadScriptError> {
-        let real = fs::canonicalize(path).map_err(|error| LoadScriptError::Unreadable { path: path.to_owned(), error })?;
-        if !real.starts_with(&self.real_folder) {
-            return Err(LoadScriptError::Outside { path: path.to_owned(), folder: self.folder.clone() });
-        }
-        read_bounded(&real)
     }
 }
 
@@ -161,11 +160,12 @@ fn candidates(name: &str) -> Vec<String> {
     paths
 }
 
-fn read_bounded(path: &Path) -> Result<Arc<[u8]>, LoadScriptError> {
+/// Reads the file at `real`, which people know as `path`.
+fn read_bounded(path: &Path, real: &Path) -> Result<Arc<[u8]>, LoadScriptError> {
     use std::io::Read;
 
     let unreadable = |error| LoadScriptError::Unreadable { path: path.to_owned(), error };
-    let file = fs::File::open(path).map_err(unreadable)?;
+    let file = fs::File::open(real).map_err(unreadable)?;
     let mut content = Vec::new();
     file.take(LARGEST_SOURCE + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > LARGEST_SOURCE {
@@ -189,6 +189,9 @@ const LOOKED_AT_BYTES: usize = 4096;
 /// Bytes of one source file. Far above any script, far below what would hurt.
 const LARGEST_SOURCE: u64 = 16 << 20;
 
+/// 48 bits: two that differ by chance and look alike are one in 280 trillion.
+const SHORT_FINGERPRINT_DIGITS: usize = 12;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,17 +200,21 @@ mod tests {
         tempfile::tempdir().expect("a temporary folder")
     }
 
+    fn open(folder: &tempfile::TempDir, main: &str) -> Result<Reader, LoadScriptError> {
+        Reader::open(FolderVersion::of(folder.path())?, &folder.path().join(main))
+    }
+
     #[test]
     fn a_dotted_name_is_looked_up_as_a_path_and_then_as_a_file_name() {
         let folder = folder();
         fs::write(folder.path().join("main.lua"), "").unwrap();
         fs::write(folder.path().join("a.b.lua"), "flat").unwrap();
-        let mut reader = Reader::open(&folder.path().join("main.lua")).unwrap();
+        let mut reader = open(&folder, "main.lua").unwrap();
         assert_eq!(reader.module("a.b").unwrap().unwrap().0, "a.b.lua");
 
         fs::create_dir(folder.path().join("a")).unwrap();
         fs::write(folder.path().join("a/b.lua"), "nested").unwrap();
-        let mut reader = Reader::open(&folder.path().join("main.lua")).unwrap();
+        let mut reader = open(&folder, "main.lua").unwrap();
         assert_eq!(reader.module("a.b").unwrap().unwrap().0, "a/b.lua");
         assert_eq!(reader.into_bundle().module("a.b").unwrap().1.as_ref(), b"nested");
     }
@@ -218,10 +225,10 @@ mod tests {
         let utf_16: Vec<u8> = "return 1".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for content in [b"\x1bLJ\x02".as_slice(), b"\x7fELF\0\0", &utf_16] {
             fs::write(folder.path().join("main.lua"), content).unwrap();
-            assert!(matches!(Reader::open(&folder.path().join("main.lua")), Err(LoadScriptError::Binary { .. })));
+            assert!(matches!(open(&folder, "main.lua"), Err(LoadScriptError::Binary { .. })));
             fs::write(folder.path().join("good.lua"), "").unwrap();
             fs::write(folder.path().join("bad.lua"), content).unwrap();
-            let mut reader = Reader::open(&folder.path().join("good.lua")).unwrap();
+            let mut reader = open(&folder, "good.lua").unwrap();
             assert!(matches!(reader.module("bad"), Err(LoadScriptError::Binary { .. })));
         }
     }
@@ -243,9 +250,35 @@ mod tests {
         fs::write(folder.path().join("..data/near.lua"), "").unwrap();
         std::os::unix::fs::symlink("..data/near.lua", folder.path().join("near.lua")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret.lua"), folder.path().join("far.lua")).unwrap();
-        let mut reader = Reader::open(&folder.path().join("main.lua")).unwrap();
+        let mut reader = open(&folder, "main.lua").unwrap();
         assert!(reader.module("near").unwrap().is_some());
         assert!(matches!(reader.module("far"), Err(LoadScriptError::Outside { .. })));
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_same_wherever_and_in_whatever_order_files_are_read() {
+        let print = |order: [&str; 2], is_linked: bool| {
+            let folder = folder();
+            let real = folder.path().join("..data");
+            fs::create_dir(&real).unwrap();
+            for (name, content) in [("main.lua", "main"), ("a.lua", "a"), ("b.lua", "b"), ("key.pem", "key")] {
+                if is_linked {
+                    fs::write(real.join(name), content).unwrap();
+                    std::os::unix::fs::symlink(format!("..data/{name}"), folder.path().join(name)).unwrap();
+                } else {
+                    fs::write(folder.path().join(name), content).unwrap();
+                }
+            }
+            let mut reader = open(&folder, "main.lua").unwrap();
+            for name in order {
+                reader.module(name).unwrap().unwrap();
+            }
+            let without_key = reader.bundle().fingerprint();
+            reader.named_file("key.pem").unwrap();
+            assert_ne!(reader.bundle().fingerprint(), without_key);
+            reader.into_bundle().fingerprint()
+        };
+        assert_eq!(print(["a", "b"], false), print(["b", "a"], true));
     }
 
     #[test]
@@ -254,5 +287,8 @@ mod tests {
             |name: &str, content: &str| Bundle { main: "m.lua".into(), files: BTreeMap::from([(name.into(), content.as_bytes().into())]) };
         assert_ne!(bundle("a", "bc").fingerprint(), bundle("ab", "c").fingerprint());
         assert_eq!(bundle("a", "b").fingerprint().len(), 64);
+        assert_ne!(Bundle { main: "n.lua".into(), ..bundle("a", "b") }.fingerprint(), bundle("a", "b").fingerprint());
+        assert_eq!(short_fingerprint(&bundle("a", "b").fingerprint()).len(), 12);
+        assert_eq!(short_fingerprint("short"), "short");
     }
 }

@@ -17,6 +17,60 @@ pub enum LoadScriptError {
         /// As it was given.
         path: PathBuf,
     },
+    /// `--scripts` names nothing.
+    #[error("no folder at `{}`: --scripts names the folder that holds the scripts", path.display())]
+    NoFolder {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// `--scripts` names a file.
+    #[error("`{}` is no folder: --scripts names the folder that holds the scripts, --script the script in it", path.display())]
+    NotFolder {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// A folder without a script.
+    #[error("`{}` holds no `*.lua` file: put the script there as `main.lua`", folder.display())]
+    NoScripts {
+        /// The folder of the scripts.
+        folder: PathBuf,
+    },
+    /// Several scripts, and none is the obvious one.
+    #[error("`{}` holds {} and no `main.lua`: choose one by --script NAME", folder.display(), listed(names))]
+    WhichScript {
+        /// The folder of the scripts.
+        folder: PathBuf,
+        /// The scripts in it.
+        names: Vec<String>,
+    },
+    /// The folder does not hold the script that was asked for.
+    #[error("no script `{name}` in `{}`: it holds {}; choose one by --script NAME", folder.display(), listed(names))]
+    NoSuchScript {
+        /// With its ending.
+        name: String,
+        /// The folder of the scripts.
+        folder: PathBuf,
+        /// The scripts in it; never empty.
+        names: Vec<String>,
+    },
+    /// What was asked for is a path, or cannot be a file's name.
+    #[error("`{name}` is no script's name: it is the name of a file in the folder of the scripts, such as `main.lua`, without a path")]
+    BadName {
+        /// As it was given, escaped and shortened.
+        name: String,
+    },
+    /// Each time that the folder was read, it was another one at the end than at the beginning.
+    #[error("`{}` was replaced again and again while it was read: wait until it stays, then try again", folder.display())]
+    Unsteady {
+        /// The folder of the scripts.
+        folder: PathBuf,
+    },
+    /// A file that the script names is not there.
+    #[error("no file at `{}`, which the script names", path.display())]
+    NoFile {
+        /// In the script's folder.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot read `{}`: {error}", path.display())]
     Unreadable {
@@ -82,6 +136,17 @@ pub enum LoadScriptError {
     Engine(String),
 }
 
+/// Names in a sentence: the first ones, and how many more.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<_> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - shown.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
 fn indented(traceback: &str) -> String {
     traceback.lines().map(|line| format!("\n    {}", line.trim())).collect()
 }
+
+/// Names of scripts in one message.
+const NAMES_SHOWN: usize = 10;

@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::bindings::shared::SharedStore;
 use super::bundle::{Bundle, Reader};
 use super::context::{LaneState, Stage, VmContext};
 use super::error::LoadScriptError;
+use super::folder;
 use super::scenario::{Described, ScenarioDescription, TaskDescription};
 use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
@@ -42,7 +44,12 @@ impl Host {
     /// # Errors
     /// Whatever a person can do wrong with a script, each with its place.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadScriptError> {
-        let reader = Reader::open(path)?;
+        let folder = folder_of(path)?;
+        folder::steadily(&folder, |version| Self::evaluate(Reader::open(version, path)?, options))
+    }
+
+    /// Evaluates the script that `reader` has opened, and reads what it requires.
+    pub(super) fn evaluate(reader: Reader, options: &LoadOptions) -> Result<Self, LoadScriptError> {
         let names: Vec<_> = bindings::LIBRARIES.iter().map(|library| library.0).chain(bindings::LATER.iter().copied()).collect();
         if let Some(path) = reader.shadowed(&names) {
             return Err(LoadScriptError::Shadowed { path });
@@ -124,6 +131,21 @@ impl ScriptWorkload {
         };
         ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))
     }
+}
+
+/// The folder of the script at `path`, where its siblings are looked up.
+fn folder_of(path: &Path) -> Result<PathBuf, LoadScriptError> {
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => LoadScriptError::NotFound { path: path.to_owned() },
+        _ => LoadScriptError::Unreadable { path: path.to_owned(), error },
+    })?;
+    if found.is_dir() {
+        return Err(LoadScriptError::Directory { path: path.to_owned() });
+    }
+    Ok(match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    })
 }
 
 fn client_identity(reader: &mut Reader, tls: Option<&(String, String)>) -> Result<Option<ClientIdentity>, LoadScriptError> {

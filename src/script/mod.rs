@@ -1,7 +1,8 @@
 //! Lua: the host that loads a script, the VMs that run it, the bindings that scripts call. Fills the traits of `load`, using `protocol`.
 //!
-//! Never hears of the cluster. The life of a script: [`Host::load`] reads it into a [`Bundle`] and evaluates it once on the master; each lane opens its
-//! VMs from that bundle (`session`), and a user is one coroutine in one of them (`driver`).
+//! Never hears of the cluster. The life of a script: [`Host::load`], or [`ScriptFolder::load`] where a folder of scripts was given, reads it
+//! into a [`Bundle`] and evaluates it once on the master; each lane opens its VMs from that bundle (`session`), and a user is one coroutine in one of
+//! them (`driver`).
 
 pub mod bindings;
 mod bundle;
@@ -10,6 +11,7 @@ mod crossing;
 mod driver;
 mod duration;
 mod error;
+mod folder;
 mod host;
 mod pattern;
 mod scenario;
@@ -25,8 +27,9 @@ mod vm;
 mod watchdog;
 pub mod witness;
 
-pub use bundle::{Bundle, SourceFile};
+pub use bundle::{Bundle, SourceFile, short_fingerprint};
 pub use error::LoadScriptError;
+pub use folder::ScriptFolder;
 pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::{ScenarioDescription, TaskDescription};
 pub use session::{ScriptLane, ScriptUser};

@@ -219,7 +219,7 @@ impl Sources {
         }
     }
 
-    fn module(&self, name: &str) -> Result<(String, Arc<[u8]>), String> {
+    fn module(&self, name: &str, stage: Stage) -> Result<(String, Arc<[u8]>), String> {
         let found = match self {
             Self::Disk(reader) => reader.borrow_mut().module(name).map_err(|error| error.to_string())?,
             Self::Memory(bundle) => bundle.module(name),
@@ -227,7 +227,12 @@ impl Sources {
         found.ok_or_else(|| {
             let near = bindings::nearest(name, bindings::LIBRARIES.iter().map(|library| library.0));
             let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
-            format!("require: no library and no file of the script's folder is called `{name}`{hint}")
+            if stage == Stage::Loading {
+                format!("require: no library and no file of the script's folder is called `{name}`{hint}")
+            } else {
+                // Whatever lies in the folder, a worker that runs for hours reads no file in between, nor one that is in no fingerprint.
+                format!("require: no library and no file that was read when the script was loaded is called `{name}`: require files at the top of the script{hint}")
+            }
         })
     }
 
@@ -318,7 +323,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     )?;
     native.set("math_random", bindings::random::math_random(lua, context)?)?;
     add_library(lua, &native, context)?;
-    add_source(lua, &native, sources)?;
+    add_source(lua, &native, sources, context)?;
     Ok(native)
 }
 
@@ -369,10 +374,10 @@ fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Resu
 }
 
 /// `native.source(name, environment)`: the chunk of a file beside the script, or nil and why not.
-fn add_source(lua: &Lua, native: &Table, sources: &Rc<Sources>) -> mlua::Result<()> {
-    let sources = Rc::clone(sources);
+fn add_source(lua: &Lua, native: &Table, sources: &Rc<Sources>, context: &Rc<VmContext>) -> mlua::Result<()> {
+    let (sources, context) = (Rc::clone(sources), Rc::clone(context));
     let source = lua.create_function(move |lua, (name, environment): (String, Table)| {
-        let compiled = sources.module(&name).and_then(|(path, content)| compile(lua, &path, &content, &environment));
+        let compiled = sources.module(&name, context.stage.get()).and_then(|(path, content)| compile(lua, &path, &content, &environment));
         Ok(match compiled {
             Ok(chunk) => (Some(chunk), None),
             Err(why) => (None, Some(why)),
