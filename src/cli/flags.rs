@@ -46,7 +46,7 @@ impl LoadFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scenario")]
 pub(super) struct ScenarioFlags {
-    /// The base URL in place of the scenario's, such as http://127.0.0.1:8080 or builtin:shop
+    /// The base URL in place of the scenario's, such as http://127.0.0.1:8080; builtin:shop for run and check
     #[arg(short = 'H', long, value_name = "URL")]
     host: Option<String>,
     /// Run only tasks that bear one of these tags

@@ -1,5 +1,6 @@
 //! The thin shell around resolving: the environment and the files that settings name.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Warning};
@@ -13,8 +14,11 @@ use super::settings::Settings;
 /// # Errors
 /// As [`Settings::resolve`], or a file that cannot be read.
 pub fn load(typed: &Layer) -> Result<(Settings, Vec<Warning>), ConfigError> {
-    let variables: Vec<(String, String)> =
-        std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    load_with(typed, std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+}
+
+fn load_with(typed: &Layer, variables: Vec<(String, String)>) -> Result<(Settings, Vec<Warning>), ConfigError> {
     let from_environment = variables.iter().find(|(name, _)| *name == Setting::Config.variable()).map(|(_, value)| value.clone());
     let path = typed.texts(Setting::Config).last().cloned().or(from_environment).filter(|path| !path.is_empty()).map(PathBuf::from);
     let text = path.as_deref().map(|path| read_text(path, Setting::Config)).transpose()?;
@@ -45,7 +49,7 @@ mod tests {
     fn loaded(secret_file: &Path) -> Result<Settings, ConfigError> {
         let mut typed = Layer::default();
         typed.add_flag(Setting::SecretFile, secret_file.to_str().unwrap());
-        load(&typed).map(|(settings, _)| settings)
+        load_with(&typed, Vec::new()).map(|(settings, _)| settings)
     }
 
     #[test]

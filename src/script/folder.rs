@@ -88,6 +88,7 @@ impl FolderVersion {
     pub(super) fn of(folder: &Path) -> Result<Self, LoadScriptError> {
         let real = fs::canonicalize(folder).map_err(|error| match error.kind() {
             ErrorKind::NotFound => LoadScriptError::NoFolder { path: folder.to_owned() },
+            ErrorKind::NotADirectory => LoadScriptError::NotFolder { path: folder.to_owned() },
             _ => LoadScriptError::Unreadable { path: folder.to_owned(), error },
         })?;
         if !real.is_dir() {
@@ -286,14 +287,17 @@ mod tests {
         let default = || text(&scripts.default_script().unwrap_err(), dir);
         assert_eq!(default(), "`DIR` holds no `*.lua` file: put the script there as `main.lua`");
         write(dir, &[("a.lua", SCRIPT), ("b.lua", SCRIPT)]);
-        assert!(refused("a.lua").starts_with("`DIR/a.lua` is no folder: --scripts names the folder"), "{}", refused("a.lua"));
+        for path in ["a.lua", "a.lua/."] {
+            assert!(refused(path).contains("is no folder: --scripts names the folder"), "{}", refused(path));
+        }
         assert_eq!(default(), "`DIR` holds `a.lua`, `b.lua` and no `main.lua`: choose one by --script NAME");
         let options = LoadOptions::default();
         let missing = text(&scripts.load(Some("c"), &options).unwrap_err(), dir);
         assert_eq!(missing, "no script `c.lua` in `DIR`: it holds `a.lua`, `b.lua`; choose one by --script NAME");
-        fs::remove_file(dir.join("a.lua")).unwrap();
-        fs::remove_dir_all(dir.join("b.lua")).unwrap_or_else(|_| fs::remove_file(dir.join("b.lua")).unwrap());
+        // The folder is looked at anew: it may go away, too.
+        fs::remove_dir_all(dir).unwrap();
         assert_eq!(scripts.names(), Vec::<String>::new());
+        assert_eq!(default(), "no folder at `DIR`: --scripts names the folder that holds the scripts");
     }
 
     #[test]

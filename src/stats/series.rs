@@ -79,6 +79,27 @@ impl Series {
         }
     }
 
+    /// Puts points of an earlier master in front. What comes for their seconds later adds to their sums.
+    pub fn restore(&mut self, points: Vec<HistoryPoint>) {
+        let Some(last) = points.last().filter(|_| self.recent.is_empty() && self.points.is_empty()) else { return };
+        self.first_recent = (last.at + last.length).as_secs();
+        self.points = points;
+    }
+
+    /// Points that have left the window, from second `since` on, in whole steps of `step` seconds.
+    #[must_use]
+    pub fn final_points(&self, since: u64, step: u64) -> Vec<HistoryPoint> {
+        let end = self.first_recent / step * step;
+        let mut steps: Vec<HistoryPoint> = Vec::new();
+        for point in self.points.iter().filter(|point| (since..end).contains(&point.at.as_secs())) {
+            match steps.last_mut() {
+                Some(last) if last.at.as_secs() / step == point.at.as_secs() / step => join(last, point),
+                _ => steps.push(point.clone()),
+            }
+        }
+        steps
+    }
+
     /// Notes that the generator was kept from running in a second.
     pub fn note_throttled(&mut self, second: u64) {
         if (self.first_recent..=LAST_SECOND).contains(&second) {
@@ -215,18 +236,20 @@ impl Second {
 fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
     let step = |point: &HistoryPoint| point.at.as_secs() >> thinning;
     match points.last_mut() {
-        Some(last) if step(last) == step(&point) => {
-            last.length += point.length;
-            last.users = point.users;
-            last.requests += point.requests;
-            last.failures += point.failures;
-            last.p50 = last.p50.max(point.p50);
-            last.p95 = last.p95.max(point.p95);
-            last.p99 = last.p99.max(point.p99);
-            last.unsound |= point.unsound;
-        }
+        Some(last) if step(last) == step(&point) => join(last, &point),
         _ => points.push(point),
     }
+}
+
+fn join(last: &mut HistoryPoint, point: &HistoryPoint) {
+    last.length += point.length;
+    last.users = point.users;
+    last.requests += point.requests;
+    last.failures += point.failures;
+    last.p50 = last.p50.max(point.p50);
+    last.p95 = last.p95.max(point.p95);
+    last.p99 = last.p99.max(point.p99);
+    last.unsound |= point.unsound;
 }
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own

@@ -13,7 +13,8 @@ use super::recorder::{Bounded, Limits};
 use super::sample::FailureKind;
 use super::series::{Current, Series};
 use super::snapshot::{
-    CheckView, EntryView, ErrorView, ExceptionView, HealthView, MetricView, PhaseView, RunState, Snapshot, ThresholdView, TrendView,
+    CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, ThresholdView,
+    TrendView,
 };
 use super::tally::{CheckCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
@@ -65,6 +66,19 @@ impl Table {
 
     /// Adds what was counted elsewhere, into the second in which it was measured.
     pub fn merge(&mut self, tally: &Tally) {
+        let number_of = self.merge_entries(tally);
+        self.series.add(tally, &number_of);
+        self.merge_rest(tally);
+    }
+
+    /// Adds all that a worker has counted in the run to the sums. The seconds in which it was counted are not known, so rates and the
+    /// history do not have it.
+    pub fn merge_total(&mut self, tally: &Tally) {
+        self.merge_entries(tally);
+        self.merge_rest(tally);
+    }
+
+    fn merge_entries(&mut self, tally: &Tally) -> Vec<u32> {
         let mut number_of = Vec::with_capacity(tally.entries.len());
         for (name, counts) in &tally.entries {
             let number = self.number(name);
@@ -74,7 +88,10 @@ impl Table {
             }
             number_of.push(number as u32);
         }
-        self.series.add(tally, &number_of);
+        number_of
+    }
+
+    fn merge_rest(&mut self, tally: &Tally) {
         self.merge_errors(tally);
         self.merge_named(tally);
         for (sum, counts) in self.phases.iter_mut().zip(&tally.phases) {
@@ -87,6 +104,23 @@ impl Table {
         for warning in &tally.warnings {
             self.warn(warning);
         }
+    }
+
+    /// The points of the history before `now`, oldest first.
+    #[must_use]
+    pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {
+        self.series.history(now)
+    }
+
+    /// Puts points of an earlier master in front of the history. To be called before any tally is merged.
+    pub fn restore_history(&mut self, points: Vec<HistoryPoint>) {
+        self.series.restore(points);
+    }
+
+    /// Points that will not change any more, from second `since` on, summed to steps of `step` seconds; whole steps only.
+    #[must_use]
+    pub fn final_history(&self, since: u64, step: u64) -> Vec<HistoryPoint> {
+        self.series.final_points(since, step)
     }
 
     /// Notes that the generator was kept from running in a second of the run's clock.
@@ -108,6 +142,7 @@ impl Table {
         let is_over = context.state == RunState::Stopped;
         let current = self.series.current(elapsed, is_over);
         let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(self.total.durations.spread.max);
+        let counted = elapsed.saturating_sub(context.counted_since);
         let mut snapshot = Snapshot {
             run: context.run,
             scenario: context.scenario,
@@ -120,8 +155,8 @@ impl Table {
             target_users: context.target_users,
             current_p50: percentile(0.5),
             current_p95: percentile(0.95),
-            total: self.total.view("".into(), "Total".into(), elapsed, (current.rps, current.fail_per_sec)),
-            entries: self.entry_views(elapsed, &current),
+            total: self.total.view("".into(), "Total".into(), counted, (current.rps, current.fail_per_sec)),
+            entries: self.entry_views(counted, &current),
             errors: self.error_views(),
             exceptions: self.exception_views(),
             checks: self
@@ -296,6 +331,8 @@ pub struct SnapshotContext<'a> {
     pub state: RunState,
     /// The run's clock.
     pub elapsed: Duration,
+    /// The run's clock when the statistics were last cleared; rates of the whole run count from there.
+    pub counted_since: Duration,
     /// See [`Snapshot::planned`].
     pub planned: Option<Duration>,
     /// See [`Snapshot::started_at`].

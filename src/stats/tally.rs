@@ -86,6 +86,11 @@ impl Tally {
         }
     }
 
+    /// [`Tally::merge`], of a tally that stays.
+    pub fn add(&mut self, other: &Self) {
+        self.merge(other.clone());
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

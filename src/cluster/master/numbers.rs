@@ -100,14 +100,14 @@ impl Run {
     }
 
     /// Takes over what a journal has kept of one worker.
-    pub fn restore(&mut self, number: PeerNumber, kept: KeptWorker, at: Option<Duration>) {
+    pub fn restore(&mut self, number: PeerNumber, kept: KeptWorker) {
         let mut part = Part::new(if kept.has_left { PartStage::Finished } else { PartStage::Ordered });
         self.table.merge_total(&kept.tally);
         part.has_run = true;
         part.held = Some(kept.sequence);
         part.covered = kept.tally.second + 1;
         part.total = Some(Box::new(kept.tally));
-        part.away_since = at.or(Some(Duration::from_secs(part.covered)));
+        part.away_since = Some(Duration::from_secs(part.covered));
         self.parts.insert(number, part);
     }
 

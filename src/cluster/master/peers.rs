@@ -124,10 +124,6 @@ impl Peers {
         &mut self.peers[number as usize]
     }
 
-    pub fn number_of(&self, worker: &WorkerId) -> Option<PeerNumber> {
-        self.by_id.get(worker).copied()
-    }
-
     /// A worker that is known from a journal only.
     pub fn remember(&mut self, worker: WorkerId, has_left: bool, now: Instant) -> PeerNumber {
         let hello = Hello {

@@ -301,4 +301,3 @@ impl Run {
 
 /// How long a new master waits for the other workers of a run that one has brought.
 pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);
-

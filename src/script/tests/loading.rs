@@ -163,6 +163,21 @@ fn a_file_that_was_not_read_at_load_cannot_be_required_later() {
 }
 
 #[test]
+fn a_file_that_another_file_required_at_load_can_be_required_later() {
+    let script = Script::new("require 'a' return function() assert(require('b') == 2) assert(require 'json') end")
+        .with_file("a.lua", "require 'b'")
+        .with_file("b.lua", "return 2");
+    assert!(!script.lane().live(0, 1)[1].raised);
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_named() {
+    let message =
+        Script::new(&format!("{HEAD}return scenario {{ users = {{ U }}, tls = {{ cert = 'none.pem', key = 'none.key' }} }}")).refused();
+    assert!(message.starts_with("no file at `") && message.ends_with("none.pem`, which the script names"), "{message}");
+}
+
+#[test]
 fn the_top_level_is_pure() {
     for (line, expected) in [
         ("require('time').sleep(1)", "test.lua:1: a request, a wait or a sleep is not possible while the script is loaded"),

@@ -1,0 +1,290 @@
+//! How a run goes from stage to stage as time passes and workers come and go.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::super::message::{Followed, Phase, Refusal, ToWorker};
+use super::part::{Part, PartStage};
+use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
+use super::run::{Run, Stage};
+use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
+use crate::stats::snapshot::HoleView;
+
+impl Run {
+    /// Asks a worker to prepare, if this run still takes workers.
+    pub fn ask(&mut self, number: PeerNumber, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        let takes_workers = matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run;
+        if takes_workers && peers.get(number).presence == Presence::Here {
+            self.parts.insert(number, Part::asked(now));
+            send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+        }
+    }
+
+    /// A worker's lanes are open.
+    pub fn on_prepared(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let Some(part) = self.parts.get_mut(&number) else { return };
+        if !matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. }) {
+            return;
+        }
+        part.stage = PartStage::Prepared;
+        match self.stage {
+            Stage::Live => self.join(number, peers, origin, now, out),
+            Stage::Waiting => self.begin_if_all_agree(peers, origin, now, out),
+            Stage::Adopting { .. } | Stage::Stopping { .. } | Stage::Over { .. } => {}
+        }
+    }
+
+    /// A worker cannot take part. Answers the failure that ends the run, if it does.
+    pub fn on_refused(
+        &mut self,
+        number: PeerNumber,
+        refusal: Refusal,
+        peers: &Peers,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Option<RunFailure> {
+        let peer = peers.get(number);
+        let id = &peer.hello.worker;
+        let part = self.parts.get_mut(&number)?;
+        let differs = refusal.differs.is_some();
+        let may_come_round = differs || peer.was_abandoned;
+        if matches!(part.stage, PartStage::Asked { .. }) && differs {
+            out.push(Action::Log(log::Level::Warn, format!("Client '{id}' has another script: {}", refusal.text)));
+        }
+        part.stage = PartStage::Unable { at: now, why: refusal.text.clone(), differs };
+        if self.stage == Stage::Waiting && !may_come_round {
+            return Some(RunFailure::bad_use(format!("worker {id}: {}", refusal.text)));
+        }
+        if !may_come_round {
+            out.push(Action::Log(log::Level::Error, format!("Client '{id}' takes no part in the run: {}", refusal.text)));
+        }
+        None
+    }
+
+    fn begin_if_all_agree(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let mut here = self.parts.values().filter(|part| part.is_here());
+        if self.parts.values().any(Part::is_here) && here.all(|part| part.stage == PartStage::Prepared) {
+            self.begin(peers, origin, now, out);
+        }
+    }
+
+    /// A worker is given up: others take its users.
+    pub fn on_lost(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let elapsed = self.elapsed(now);
+        let is_over = self.is_over();
+        let Some(part) = self.parts.get_mut(&number) else { return };
+        part.unstage();
+        if is_over || part.stage == PartStage::Finished {
+            return;
+        }
+        if !part.has_run {
+            self.parts.remove(&number);
+            return;
+        }
+        part.away_since = Some(elapsed);
+        let from = Duration::from_secs(part.covered).min(elapsed);
+        let worker = peers.get(number).hello.worker.to_string();
+        self.holes.insert(number, HoleView { worker, from, to: elapsed });
+        self.part_with(number, peers, origin, now, out);
+    }
+
+    /// Time passes. Answers how the run ended, if it did.
+    pub fn on_tick(
+        &mut self,
+        config: &MasterConfig,
+        peers: &Peers,
+        origin: Instant,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Option<RunEnd> {
+        match self.stage {
+            Stage::Waiting => self.wait(config, peers, origin, now, out),
+            Stage::Adopting { .. } | Stage::Over { .. } => None,
+            Stage::Live => {
+                self.ask_again(LATE_ASK, peers, now, out);
+                if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
+                    // The lanes know the planned end by themselves; the orders are for those that are late.
+                    self.end_users(Phase::Stop, peers, origin, now, out);
+                    return None;
+                }
+                self.end_if_useless(peers, origin, now, out);
+                self.end_if_deserted(config, peers, now)
+            }
+            Stage::Stopping { since } => self.finish_if_done(config, peers, since, now),
+        }
+    }
+
+    fn wait(&mut self, config: &MasterConfig, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) -> Option<RunEnd> {
+        let waited = now.saturating_duration_since(self.asked);
+        self.parts.retain(|&number, _| peers.get(number).presence == Presence::Here);
+        if self.parts.is_empty() {
+            return Some(self.end(now, Some(RunFailure::lost("all workers left before the run began"))));
+        }
+        self.begin_if_all_agree(peers, origin, now, out);
+        if self.stage != Stage::Waiting {
+            return None;
+        }
+        let unable: Vec<String> = self
+            .parts
+            .iter()
+            .filter_map(|(&number, part)| match &part.stage {
+                PartStage::Unable { why, .. } => Some(format!("{}: {why}", peers.get(number).hello.worker)),
+                _ => None,
+            })
+            .collect();
+        if !unable.is_empty() && waited >= config.skew_timeout {
+            let text = format!(
+                "{} of {} workers have another script than the master (--allow-script-skew starts all the same): {}",
+                unable.len(),
+                self.parts.len(),
+                unable.join("; ")
+            );
+            return Some(self.end(now, Some(RunFailure::bad_use(text))));
+        }
+        self.ask_again(EARLY_ASK, peers, now, out);
+        let is_slow = |part: &Part| matches!(part.stage, PartStage::Asked { .. });
+        if unable.is_empty() && waited >= PREPARE_TIMEOUT {
+            let ready = self.parts.values().any(|part| part.stage == PartStage::Prepared);
+            let slow: Vec<_> = self.parts.iter().filter(|(_, part)| is_slow(part)).map(|(&number, _)| number).collect();
+            let names: Vec<_> = slow.iter().map(|&number| peers.get(number).hello.worker.to_string()).collect();
+            let text = format!("not ready within {} s: {}", PREPARE_TIMEOUT.as_secs(), names.join(", "));
+            if !ready {
+                return Some(self.end(now, Some(RunFailure::lost(text))));
+            }
+            out.push(Action::Log(log::Level::Warn, format!("{text}; the run begins without them, and they join when they are")));
+            self.begin(peers, origin, now, out);
+        }
+        None
+    }
+
+    /// Asks those again whose scripts differed or who were busy, and those who have not answered at all.
+    fn ask_again(&mut self, every: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        for (&number, part) in &mut self.parts {
+            match &mut part.stage {
+                PartStage::Unable { at, .. } if now.saturating_duration_since(*at) >= every => *at = now,
+                PartStage::Asked { at } if now.saturating_duration_since(*at) >= PREPARE_TIMEOUT => *at = now,
+                _ => continue,
+            }
+            send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+        }
+    }
+
+    /// Ends a run in which no user will ever run again, or that cannot be of use.
+    fn end_if_useless(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        if self.misuse.is_some() {
+            self.end_users(Phase::Cut, peers, origin, now, out);
+            return;
+        }
+        let mut running = self.parts.values().filter(|part| part.is_here() && part.stage == PartStage::Ordered).peekable();
+        // Reports that crossed the last orders know nothing of the users that these brought. In a run of one worker nobody brings any.
+        let has_settled = self.parts.len() == 1 || now.saturating_duration_since(self.ordered) >= SILENCE_LIMIT;
+        let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted) && has_settled;
+        if is_exhausted || self.panics() > 0 {
+            self.end_users(Phase::Stop, peers, origin, now, out);
+        }
+    }
+
+    /// Ends a run that has had no worker for longer than any orphan goes on.
+    fn end_if_deserted(&mut self, config: &MasterConfig, peers: &Peers, now: Instant) -> Option<RunEnd> {
+        let is_anybody_here = self.parts.iter().any(|(&number, part)| part.is_here() && peers.get(number).presence != Presence::Left);
+        if is_anybody_here {
+            self.deserted = None;
+            return None;
+        }
+        let since = *self.deserted.get_or_insert(now);
+        let is_deserted = now.saturating_duration_since(since) >= config.orphan.timeout;
+        is_deserted.then(|| self.end(now, Some(RunFailure::lost("no worker is left"))))
+    }
+
+    /// In the stage of stopping: whether all numbers are here, or have been waited for long enough.
+    pub fn finish_if_done(&mut self, config: &MasterConfig, peers: &Peers, since: Instant, now: Instant) -> Option<RunEnd> {
+        let waited = now.saturating_duration_since(since);
+        let elapsed = self.elapsed(now);
+        let unfinished = |part: &&Part| part.has_run && part.stage != PartStage::Finished;
+        let is_late = waited >= self.plan.stop_timeout + LAST_DELTA_GRACE;
+        let waits_for_present = self.parts.values().filter(unfinished).any(Part::is_here) && !is_late;
+        // One that is out of reach may still come back with its numbers; one that was killed never does.
+        let may_come_back = |part: &Part| {
+            let away = elapsed.saturating_sub(part.away_since.unwrap_or(elapsed));
+            self.phase != Phase::Cut && away < config.orphan.timeout && waited < AWAY_GRACE
+        };
+        let waits_for_away = self.parts.values().filter(unfinished).any(|part| !part.is_here() && may_come_back(part));
+        if waits_for_present || waits_for_away {
+            return None;
+        }
+        let missing: Vec<_> = self
+            .parts
+            .iter()
+            .filter(|(_, part)| unfinished(part) && part.is_here())
+            .map(|(&number, _)| peers.get(number).hello.worker.to_string())
+            .collect();
+        let failure = if let Some(misuse) = self.misuse.take() {
+            Some(RunFailure::bad_use(misuse))
+        } else if !missing.is_empty() {
+            Some(RunFailure::lost(format!("the last numbers did not come in time from {}", missing.join(", "))))
+        } else if !self.parts.values().any(|part| part.stage == PartStage::Finished) && self.zero.is_some() {
+            Some(RunFailure::lost("no worker is left to hand in its last numbers"))
+        } else {
+            None
+        };
+        Some(self.end(now, failure))
+    }
+
+    /// The run is over.
+    pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
+        let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
+        self.stage = Stage::Over { at: now };
+        for part in self.parts.values_mut() {
+            part.users = 0;
+        }
+        RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
+    }
+
+    /// A new master has heard long enough who owns what. Everybody gets its orders.
+    pub fn settle(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let age = self.elapsed(now).as_secs();
+        let here = self.parts.values().filter(|part| part.is_here()).count();
+        let workers = if here == 1 { "worker" } else { "workers" };
+        out.push(Action::Log(
+            log::Level::Info,
+            format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
+        ));
+        self.settle_claims(claims, peers);
+        let is_ending = self.phase != Phase::Run;
+        self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
+        if !is_ending {
+            self.fill_gaps(now);
+        }
+        self.order_all(peers, origin, now, out);
+        for (number, peer) in peers.iter() {
+            if peer.presence == Presence::Here && !self.parts.contains_key(&number) {
+                self.ask(number, peers, now, out);
+            }
+        }
+    }
+
+    pub fn panics(&self) -> u32 {
+        self.parts.values().fold(0, |sum, part| sum.saturating_add(part.panics))
+    }
+}
+
+impl RunFailure {
+    pub(super) fn lost(text: impl Into<String>) -> Self {
+        Self { cause: FailureCause::Lost, text: text.into() }
+    }
+
+    pub(super) fn bad_use(text: impl Into<String>) -> Self {
+        Self { cause: FailureCause::BadUse, text: text.into() }
+    }
+}
+
+/// How long a worker may take to open its lanes.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often workers that differ are asked again before the run begins.
+const EARLY_ASK: Duration = Duration::from_secs(1);
+/// The same in mid-run.
+const LATE_ASK: Duration = Duration::from_secs(5);
+/// How long past the stop timeout the last delta may take.
+const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
+/// How long the end of a run waits for workers that are out of reach.
+const AWAY_GRACE: Duration = Duration::from_secs(15);

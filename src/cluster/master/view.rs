@@ -1,0 +1,100 @@
+//! What people see of a master: its run's snapshot with the workers in it.
+
+use std::time::{Duration, Instant};
+
+use super::Master;
+use super::part::PartStage;
+use super::peers::{Peer, PeerNumber, Presence};
+use super::run::{Run, Stage};
+use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
+use crate::stats::table::{GeneratorReadings, SnapshotContext};
+
+impl Master {
+    /// What people see now.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut snapshot = self.run.as_ref().map_or_else(Snapshot::default, |run| run.snapshot(now));
+        let shares = self.run.as_ref().map(|run| run.assignment.shares()).unwrap_or_default();
+        let slots_of = |number| shares.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| shares[place].1.len());
+        snapshot.workers = self.peers.iter().map(|(number, peer)| self.worker(number, peer, slots_of(number), now)).collect();
+        snapshot
+    }
+
+    /// What the run is doing.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> RunState {
+        self.run.as_ref().map_or(RunState::Ready, |run| run.state(now))
+    }
+
+    fn worker(&self, number: PeerNumber, peer: &Peer, slots: u32, now: Instant) -> WorkerView {
+        let part = self.run.as_ref().and_then(|run| run.parts.get(&number));
+        let is_over = self.run.as_ref().is_none_or(Run::is_over);
+        let is_stopping = self.run.as_ref().is_some_and(|run| matches!(run.stage, Stage::Stopping { .. }));
+        let state = match (peer.presence, part.map(|part| &part.stage)) {
+            (Presence::Lost, _) => WorkerState::Lost,
+            (Presence::Left, _) => WorkerState::Left,
+            (_, Some(PartStage::Unable { differs: true, .. })) => WorkerState::Differs,
+            (Presence::Leaving, _) => WorkerState::Stopping,
+            (Presence::Here, _) if is_over => WorkerState::Ready,
+            (Presence::Here, Some(PartStage::Asked { .. } | PartStage::Prepared)) => WorkerState::Preparing,
+            (Presence::Here, Some(PartStage::Ordered)) if is_stopping => WorkerState::Stopping,
+            (Presence::Here, Some(PartStage::Ordered)) => WorkerState::Running,
+            (Presence::Here, _) => WorkerState::Ready,
+        };
+        WorkerView {
+            id: peer.hello.worker.to_string(),
+            host: peer.hello.worker.host.clone(),
+            state,
+            users: part.filter(|part| part.is_here()).map_or(0, |part| part.users),
+            slots,
+            lanes: peer.hello.lanes,
+            cpu_cores: part.map_or(0.0, |part| part.vitals.cores()),
+            memory_bytes: part.map_or(0, |part| part.vitals.memory_bytes()),
+            lag: part.map_or(Duration::ZERO, |part| part.lag),
+            script: peer.hello.script.clone(),
+            fingerprint: peer.hello.fingerprint.clone(),
+            round_trip: peer.round_trip,
+            silence: now.saturating_duration_since(peer.heard),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn state(&self, now: Instant) -> RunState {
+        match self.stage {
+            Stage::Waiting => RunState::Waiting,
+            Stage::Over { .. } => RunState::Stopped,
+            Stage::Stopping { .. } => RunState::Stopping,
+            Stage::Adopting { .. } | Stage::Live if self.shape.is_spawning(self.elapsed(now)) => RunState::Spawning,
+            Stage::Adopting { .. } | Stage::Live => RunState::Running,
+        }
+    }
+
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let elapsed = self.elapsed(now);
+        let here = || self.parts.values().filter(|part| part.is_here());
+        let is_making_load = self.zero.is_some() && matches!(self.stage, Stage::Live | Stage::Adopting { .. });
+        let mut snapshot = self.table.snapshot(SnapshotContext {
+            run: self.id(),
+            scenario: self.plan.scenario.clone(),
+            host: self.plan.host.clone(),
+            state: self.state(now),
+            elapsed,
+            counted_since: self.counted_since,
+            planned: self.shape.end(),
+            started_at: self.zero.map(|_| self.wall),
+            users: here().map(|part| part.users).sum(),
+            target_users: if is_making_load { u64::from(self.shape.users_at(elapsed)) } else { 0 },
+            thresholds: &self.thresholds,
+            generator: GeneratorReadings {
+                cpu_cores: here().map(|part| part.vitals.cores()).sum(),
+                throttled: self.parts.values().map(|part| part.vitals.throttled()).sum(),
+                memory_bytes: here().map(|part| part.vitals.memory_bytes()).sum(),
+            },
+        });
+        snapshot.holes = self.holes.values().cloned().collect();
+        snapshot.overlaps.clone_from(&self.overlaps);
+        snapshot.repeats = self.repeats;
+        snapshot
+    }
+}
