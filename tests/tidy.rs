@@ -74,6 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rust_embed", &["script"]),
     ("hdrhistogram", &["stats/histogram"]),
     ("quinn", &["cluster/transport"]),
+    ("quinn_proto", &["cluster/transport"]),
     ("bincode", &["cluster/codec"]),
     ("rcgen", &["cluster/identity"]),
     ("argon2", &["cluster/identity"]),
