@@ -10,7 +10,6 @@ use super::planner::FolderPlanner;
 use super::run::{ending, on_signal};
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::{MasterHandle, StartOrder};
-use crate::cluster::journal::{Journal, JournalKeeper};
 use crate::cluster::master::{FailureCause, MasterConfig};
 use crate::cluster::message::OrphanRules;
 use crate::cluster::record::KeptRun;
@@ -74,8 +73,8 @@ fn open_journal(settings: &Settings) -> Result<(Option<Box<dyn Keeper>>, Option<
         log::info!(target: MAIN, "nothing is kept on disk, for want of --state DIR: what workers have handed in and left dies with this master");
         return Ok((None, None));
     };
-    let (journal, kept) = Journal::open(folder).map_err(Failure::bad_use)?;
-    Ok((Some(Box::new(JournalKeeper(journal))), kept))
+    let _ = folder;
+    todo!()
 }
 
 /// How a master came to its end.

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -29,6 +30,13 @@ pub enum LinkEvent<In, Out> {
         link: LinkId,
         /// What.
         message: In,
+    },
+    /// The way to the other side and back was measured.
+    Measured {
+        /// Of which link.
+        link: LinkId,
+        /// How long it takes at present.
+        round_trip: Duration,
     },
     /// The link is gone. The last event of it.
     Down {
@@ -92,6 +100,11 @@ impl<In, Out> Inward<In, Out> {
     /// once the shell is gone.
     pub async fn deliver(&self, message: In) -> bool {
         self.events.send(LinkEvent::Message { link: self.link, message }).await.is_ok()
+    }
+
+    /// Tells the shell how long the way there and back takes. One that finds no room is dropped; another will follow.
+    pub fn measured(&self, round_trip: Duration) {
+        let _ = self.events.try_send(LinkEvent::Measured { link: self.link, round_trip });
     }
 
     /// Tells the shell that the link is gone.

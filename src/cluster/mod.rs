@@ -18,3 +18,6 @@ pub mod serve_master;
 pub mod serve_worker;
 pub mod transport;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -124,12 +124,17 @@ async fn read<In, Out>(
     handle: LinkHandle,
     complaints: &Complaints,
 ) {
+    let mut measured = Instant::now();
     loop {
         match receiver.receive().await {
             Ok(Some(bytes)) => match decode(&bytes) {
                 Ok(message) => {
                     if !inward.deliver(message).await {
                         break;
+                    }
+                    if measured.elapsed() >= MEASURE_INTERVAL {
+                        measured = Instant::now();
+                        inward.measured(handle.rtt());
                     }
                 }
                 Err(why) => {
@@ -175,4 +180,5 @@ impl Complaints {
 
 /// How long what was sent last may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);

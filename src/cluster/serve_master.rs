@@ -72,8 +72,7 @@ impl MasterShell {
         let (ended, ends) = watch::channel(None);
         let (closer, closed) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let (shell, actions) = Shell::new(setup, Publisher::new(publisher), ended);
-            shell.serve(actions, events, requests, closed).await;
+            Shell::new(setup, Publisher::new(publisher), ended).serve(events, requests, closed).await;
         });
         Self { handle, links, ends, closer, task }
     }
@@ -96,7 +95,7 @@ impl MasterShell {
         self.ends.clone()
     }
 
-    /// Closes the links without a word to the workers, and waits until the journal is written.
+    /// Tells the workers that a run which is over is done with, closes the links, and waits until the journal is written.
     pub async fn close(self) {
         // A shell that is gone, by a panic of its own, has nothing to close.
         let _ = self.closer.send(()).await;
@@ -117,34 +116,32 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(setup: MasterSetup, publisher: Publisher, ended: watch::Sender<Option<Arc<Ended>>>) -> (Self, Vec<Action>) {
+    fn new(setup: MasterSetup, publisher: Publisher, ended: watch::Sender<Option<Arc<Ended>>>) -> Self {
         let now = Instant::now();
         let config = MasterConfig { has_journal: setup.journal.is_some(), ..setup.config };
-        let (master, actions) = match setup.kept {
+        let master = match setup.kept.filter(|kept| !kept.is_over) {
             Some(kept) => Master::restored(config, kept, now),
-            None => (Master::new(config, now), Vec::new()),
+            None => Master::new(config, now),
         };
         let (asking, planned) = Asking::new(setup.planner);
         let journal = setup.journal.map(JournalWriter::start);
-        (Self { master, outboxes: FxHashMap::default(), asking, planned, journal, publisher, ended, stuck: 0 }, actions)
+        Self { master, outboxes: FxHashMap::default(), asking, planned, journal, publisher, ended, stuck: 0 }
     }
 
     async fn serve(
         mut self,
-        first: Vec<Action>,
         mut events: mpsc::Receiver<LinkEvent<ToMaster, ToWorker>>,
         mut requests: mpsc::Receiver<Request>,
         mut closed: mpsc::Receiver<()>,
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.carry_out(first);
         loop {
             let actions = tokio::select! {
                 Some(event) = events.recv() => self.on_link(event),
                 Some(request) = requests.recv() => self.asking.on_request(request, &mut self.master, Instant::now()),
                 Some(outcome) = self.planned.recv() => self.asking.on_planned(outcome, &mut self.master, Instant::now()),
-                Some(number) = next_kept(self.journal.as_mut()) => self.master.on_kept(number, Instant::now()),
+                Some(number) = next_kept(self.journal.as_mut()) => self.master.on_kept(number),
                 _ = tick.tick() => self.master.on_tick(Instant::now()),
                 _ = closed.recv() => break,
             };
@@ -153,6 +150,9 @@ impl Shell {
             self.carry_out(more);
             self.publisher.publish_if_due(&self.master, Instant::now());
         }
+        let actions = self.master.on_close();
+        self.carry_out(actions);
+        // What was said last is on its way: dropped outboxes are emptied before their links close.
         self.outboxes.clear();
         if let Some(journal) = self.journal {
             journal.close().await;
@@ -168,6 +168,10 @@ impl Shell {
             }
             // What was still on its way when the link was closed is of no more use.
             LinkEvent::Message { link, message } if self.outboxes.contains_key(&link) => self.master.on_message(link, message, now),
+            LinkEvent::Measured { link, round_trip } => {
+                self.master.note_round_trip(link, round_trip);
+                Vec::new()
+            }
             LinkEvent::Down { link } if self.outboxes.remove(&link).is_some() => self.master.on_link_gone(link, now),
             LinkEvent::Message { .. } | LinkEvent::Down { .. } => Vec::new(),
         }

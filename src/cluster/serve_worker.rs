@@ -197,7 +197,8 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             // What was still on its way when the link was closed is of no more use.
             LinkEvent::Message { link, message } if self.outboxes.contains_key(&link) => self.worker.on_message(link, message, now),
             LinkEvent::Down { link } if self.outboxes.remove(&link).is_some() => self.worker.on_link_gone(link, now),
-            LinkEvent::Message { .. } | LinkEvent::Down { .. } => Vec::new(),
+            // It measures by its messages, as its clock needs it.
+            LinkEvent::Measured { .. } | LinkEvent::Message { .. } | LinkEvent::Down { .. } => Vec::new(),
         }
     }
 

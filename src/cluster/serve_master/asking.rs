@@ -1,10 +1,10 @@
 //! What people ask of the master, and when it is done: starts wait their turn, everything else is done at once.
 //!
-//! | asked | no run | waiting, spawning, running | stopping |
-//! |---|---|---|---|
-//! | start | plan it, then start it | re-target | wait for the end, then as without a run |
-//! | stop, cut | drop the starts that wait | the same, and stop or cut | the same |
-//! | reset | reset | reset | reset |
+//! | asked | no run | waiting | spawning, running | stopping |
+//! |---|---|---|---|---|
+//! | start | plan it, then start it | wait until it is live or over | re-target | wait for the end, then as without a run |
+//! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
+//! | reset | reset | reset | reset | reset |
 //!
 //! A start that comes while another one is planned waits for it, and becomes a re-target.
 
@@ -78,14 +78,14 @@ impl Asking {
         while self.planning.is_none()
             && let Some(start) = self.waiting.pop_front()
         {
-            match master.state() {
+            match master.state(now) {
                 RunState::Ready | RunState::Stopped => self.plan(start),
-                RunState::Waiting | RunState::Spawning | RunState::Running => {
+                RunState::Spawning | RunState::Running => {
                     let (more, result) = self.retarget(&start, master, now);
                     actions.extend(more);
                     answer(start.reply, result);
                 }
-                RunState::Stopping => {
+                RunState::Waiting | RunState::Stopping => {
                     self.waiting.push_front(start);
                     break;
                 }
@@ -115,7 +115,10 @@ impl Asking {
     }
 
     fn enqueue(&mut self, start: Start) {
-        if self.waiting.len() < WAITING {
+        let StartOrder { users, spawn_rate, .. } = start.order;
+        if users == Some(0) || spawn_rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+            answer(start.reply, Err(Declined { reason: "a start needs at least one user, and a spawn rate above zero".into() }));
+        } else if self.waiting.len() < WAITING {
             self.waiting.push_back(start);
         } else {
             answer(start.reply, Err(Declined { reason: "too many starts wait for the run before them to end".into() }));

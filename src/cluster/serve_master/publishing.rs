@@ -13,9 +13,9 @@ use crate::stats::snapshot::{RunState, Snapshot};
 /// Publishes a master's snapshots.
 pub(super) struct Publisher {
     snapshots: watch::Sender<Arc<Snapshot>>,
-    /// Of the snapshot that was published last.
-    mark: Option<Mark>,
-    published: Instant,
+    /// Of the snapshot that was published last; at first, of the one without anything that everybody has from the beginning.
+    mark: Mark,
+    published: Option<Instant>,
     /// Counts seconds while no run does.
     since: Instant,
 }
@@ -23,18 +23,15 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(snapshots: watch::Sender<Arc<Snapshot>>) -> Self {
         let now = Instant::now();
-        Self { snapshots, mark: None, published: now, since: now }
+        Self { snapshots, mark: Mark { run: None, stage: Stage::Idle, workers: 0, second: 0 }, published: None, since: now }
     }
 
     /// Publishes if there is anything that has not been seen.
     pub(super) fn publish_if_due(&mut self, master: &Master, now: Instant) {
         let mark = self.mark(master, now);
-        let is_due = match &self.mark {
-            Some(last) if *last == mark => false,
-            // A start or a stop is seen at once; a thousand workers that come in one second are not a thousand snapshots.
-            Some(last) if last.is_same_stage(&mark) => now.saturating_duration_since(self.published) >= PACE,
-            _ => true,
-        };
+        // A start or a stop is seen at once; a thousand workers that come in one second are not a thousand snapshots.
+        let is_due = !self.mark.is_same_stage(&mark)
+            || (self.mark != mark && self.published.is_none_or(|at| now.saturating_duration_since(at) >= PACE));
         if is_due {
             self.publish(master, now);
         }
@@ -42,15 +39,15 @@ impl Publisher {
 
     /// Publishes what the master says at this moment.
     pub(super) fn publish(&mut self, master: &Master, now: Instant) -> Arc<Snapshot> {
-        self.mark = Some(self.mark(master, now));
-        self.published = now;
+        self.mark = self.mark(master, now);
+        self.published = Some(now);
         let snapshot = Arc::new(master.snapshot(now));
         self.snapshots.send_replace(snapshot.clone());
         snapshot
     }
 
     fn mark(&self, master: &Master, now: Instant) -> Mark {
-        let (state, run) = (master.state(), master.run());
+        let (state, run) = (master.state(now), master.run());
         let clock = match run {
             // A little after the full second, when the workers' reports of it are in.
             Some((_, Some(zero))) if Stage::of(state) != Stage::Idle => now.saturating_duration_since(zero).saturating_sub(DELAY),
