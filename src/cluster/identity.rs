@@ -74,14 +74,14 @@ impl fmt::Debug for Secret {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Too few characters to stretch.
-    #[error("the secret has {characters} characters and needs {CHARACTERS_MIN} or more: `lunamoth secret` prints a good one")]
+    #[error("use the secret: it has {characters} characters and needs {CHARACTERS_MIN} or more. `lunamoth secret` prints a good one")]
     TooShort {
         /// How many it has.
         characters: usize,
     },
     /// It begins like a printed secret.
     #[error(
-        "the secret begins with `{PRINTED_PREFIX}` but {} hexadecimal digits do not follow ({digits} characters do): copy it whole",
+        "use the secret: it begins with `{PRINTED_PREFIX}`, but {} hexadecimal digits do not follow ({digits} characters do): copy it whole",
         KEY_BYTES * 2
     )]
     Damaged {

@@ -5,9 +5,10 @@
 //! this version; whoever else came is counted ([`Refusals`]). A worker ([`WorkerEndpoint`]) dials, and is told in words why
 //! it may not come in.
 //!
-//! What a peer can cost: before it has proved itself, nothing until it has shown that its address is its own, then about
-//! 50 KiB for at most five seconds, and no more than 1,024 such peers at once. A link buffers at most 512 KiB in each
-//! direction, besides the one frame that is being put together; there are at most 4,096 links.
+//! What a peer can cost: before it has proved itself, nothing until it has shown that its address is its own, then the
+//! state of one connection and at most 16 KiB of handshake for each of TLS's three stages, for five seconds; no more than 1,024
+//! such peers stand in the door at once. A link buffers at most 512 KiB in each direction, besides the one frame that is being
+//! put together: 500 links are bounded by 500 MiB, and use what is really on its way. There are at most 4,096 links.
 
 use std::io;
 use std::net::SocketAddr;

@@ -110,16 +110,17 @@ impl Series {
     /// The rates and percentiles of the last 10 seconds before `now`, or of all where the run is younger.
     ///
     /// The second that is under way is left out, as its tallies come at its end; so is the one before it as long as none of its
-    /// tallies has come. Where `is_over`, nothing more comes, and the last, incomplete second counts with its true length.
+    /// tallies has come, or, where it is known that `reported` seconds are whole, some tallies of it are on their way. Where `is_over`, nothing more comes, and the last, incomplete second
+    /// counts with its true length.
     #[must_use]
-    pub fn current(&self, now: Duration, is_over: bool) -> Current {
+    pub fn current(&self, now: Duration, is_over: bool, reported: Option<u64>) -> Current {
         let whole = now.as_secs();
         let begun = whole + u64::from(now.subsec_nanos() > 0);
         let end = if is_over || whole == 0 {
             begun
         } else {
-            let reported = self.latest.map_or(0, |latest| latest + 1);
-            reported.clamp(whole.saturating_sub(1).max(1), whole)
+            let latest = self.latest.map_or(0, |latest| latest + 1).clamp(whole.saturating_sub(1).max(1), whole);
+            reported.map_or(latest, |reported| latest.min(reported.max(whole.saturating_sub(2)).max(1)))
         };
         let begin = end.saturating_sub(WINDOW_SECONDS);
         let length = Duration::from_secs(end).min(now).saturating_sub(Duration::from_secs(begin)).as_secs_f64();
@@ -259,8 +260,8 @@ pub const LAG_LIMIT: Duration = Duration::from_millis(50);
 /// How far back the current rates and percentiles look.
 pub const WINDOW_SECONDS: u64 = 10;
 
-/// Seconds that are kept in detail: the window, the second under way, and one that is still being reported.
-const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 2;
+/// Seconds that are kept in detail: the window, the second under way, and three that may still be reported.
+const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 4;
 
 /// No run is longer than a year: a number beyond it is an error, and would fill the seconds up to it one by one.
 const LAST_SECOND: u64 = 366 * 86_400;
@@ -311,25 +312,35 @@ mod tests {
         for second in 0..20 {
             series.add(&tally(second, second), &[7]);
         }
-        let current = series.current(Duration::from_millis(20_300), false);
+        let current = series.current(Duration::from_millis(20_300), false, None);
         assert_eq!(current.rps, f64::from((10..20).sum::<u32>()) / 10.0);
         assert_eq!(current.entries[&7].0, current.rps);
         assert_eq!(current.histogram.count(), (10..20).sum::<u64>());
         // The tallies of second 20 are on their way, but those of 21 must have come.
-        assert_eq!(series.current(Duration::from_millis(21_100), false).rps, current.rps);
-        assert_eq!(series.current(Duration::from_millis(22_100), false).rps, f64::from((11..20).sum::<u32>()) / 10.0);
-        assert_eq!(series.current(Duration::from_secs(60), false).rps, 0.0);
+        assert_eq!(series.current(Duration::from_millis(21_100), false, None).rps, current.rps);
+        assert_eq!(series.current(Duration::from_millis(22_100), false, None).rps, f64::from((11..20).sum::<u32>()) / 10.0);
+        assert_eq!(
+            series.current(Duration::from_millis(20_300), false, Some(19)).rps,
+            f64::from((9..19).sum::<u32>()) / 10.0,
+            "one worker is late"
+        );
+        assert_eq!(
+            series.current(Duration::from_millis(20_300), false, Some(3)).rps,
+            f64::from((8..18).sum::<u32>()) / 10.0,
+            "much too late"
+        );
+        assert_eq!(series.current(Duration::from_secs(60), false, None).rps, 0.0);
     }
 
     #[test]
     fn young_runs_divide_by_their_age() {
         let mut series = Series::default();
-        assert_eq!(series.current(Duration::ZERO, false).rps, 0.0);
+        assert_eq!(series.current(Duration::ZERO, false, None).rps, 0.0);
         series.add(&tally(0, 50), &[0]);
-        assert_eq!(series.current(Duration::from_millis(500), false).rps, 100.0);
-        assert_eq!(series.current(Duration::from_millis(1_100), false).rps, 50.0);
+        assert_eq!(series.current(Duration::from_millis(500), false, None).rps, 100.0);
+        assert_eq!(series.current(Duration::from_millis(1_100), false, None).rps, 50.0);
         series.add(&tally(1, 30), &[0]);
-        assert_eq!(series.current(Duration::from_millis(2_000), false).rps, 40.0);
+        assert_eq!(series.current(Duration::from_millis(2_000), false, None).rps, 40.0);
     }
 
     #[test]
@@ -339,9 +350,9 @@ mod tests {
             series.add(&tally(second, 10), &[0]);
         }
         series.add(&tally(3, 5), &[0]);
-        assert_eq!(series.current(Duration::from_millis(3_500), false).rps, 10.0);
-        assert_eq!(series.current(Duration::from_millis(3_500), true).rps, 10.0);
-        assert_eq!(series.current(Duration::from_secs(4), true).rps, 35.0 / 4.0);
+        assert_eq!(series.current(Duration::from_millis(3_500), false, None).rps, 10.0);
+        assert_eq!(series.current(Duration::from_millis(3_500), true, None).rps, 10.0);
+        assert_eq!(series.current(Duration::from_secs(4), true, None).rps, 35.0 / 4.0);
     }
 
     #[test]
@@ -388,7 +399,7 @@ mod tests {
         series.add(&Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
         assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
-        assert_eq!(series.current(Duration::from_secs(5), true).lag_max, LAG_LIMIT + Duration::from_nanos(1));
+        assert_eq!(series.current(Duration::from_secs(5), true, None).lag_max, LAG_LIMIT + Duration::from_nanos(1));
     }
 
     #[test]

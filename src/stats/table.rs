@@ -140,7 +140,7 @@ impl Table {
     pub fn snapshot(&self, context: SnapshotContext<'_>) -> Snapshot {
         let elapsed = context.elapsed;
         let is_over = context.state == RunState::Stopped;
-        let current = self.series.current(elapsed, is_over);
+        let current = self.series.current(elapsed, is_over, context.reported);
         let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(self.total.durations.spread.max);
         let counted = elapsed.saturating_sub(context.counted_since);
         let mut snapshot = Snapshot {
@@ -333,6 +333,8 @@ pub struct SnapshotContext<'a> {
     pub elapsed: Duration,
     /// The run's clock when the statistics were last cleared; rates of the whole run count from there.
     pub counted_since: Duration,
+    /// How many whole seconds of the run's clock have come from every worker that is there; `None` where nobody waits for anybody.
+    pub reported: Option<u64>,
     /// See [`Snapshot::planned`].
     pub planned: Option<Duration>,
     /// See [`Snapshot::started_at`].

@@ -9,6 +9,7 @@ use super::part::{Part, PartStage, Sequence};
 use super::peers::PeerNumber;
 use super::run::Run;
 use crate::stats::recorder::Limits;
+use crate::stats::snapshot::HoleView;
 use crate::stats::table::Table;
 use crate::stats::tally::Tally;
 
@@ -72,6 +73,10 @@ impl Run {
             return Merged::Broken("a total came for a worker whose numbers are not kept apart");
         }
         part.held = Some(sequence);
+        part.has_run = true;
+        if part.says_finished {
+            part.stage = PartStage::Finished;
+        }
         part.covered = staged.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(part.covered);
         let is_current = epoch == self.epoch;
         if keeps_totals {
@@ -108,6 +113,10 @@ impl Run {
         part.covered = kept.tally.second + 1;
         part.total = Some(Box::new(kept.tally));
         part.away_since = Some(Duration::from_secs(part.covered));
+        if !kept.has_left {
+            let at = Duration::from_secs(part.covered);
+            self.holes.insert(number, HoleView { worker: kept.worker.to_string(), from: at, to: at });
+        }
         self.parts.insert(number, part);
     }
 

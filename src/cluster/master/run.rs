@@ -124,6 +124,11 @@ impl Run {
         self.plan.run
     }
 
+    /// Whether workers may join.
+    pub fn takes_workers(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over { .. })
     }
@@ -250,20 +255,18 @@ impl Run {
             // Of several estimates the earliest suffered the least delay.
             self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
         }
-        let stage = match (&standing.orders, standing.is_finished) {
-            (_, true) => PartStage::Finished,
-            (Some(_), false) => PartStage::Ordered,
-            (None, false) => PartStage::Asked { at: now },
-        };
+        let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
         let part = self.parts.entry(number).or_insert_with(|| Part::new(stage.clone()));
         part.unstage();
-        // A worker that has finished is not done before its last delta is here.
-        if stage != PartStage::Finished && part.stage != PartStage::Finished {
-            part.stage = stage;
-        } else if part.held < Some(standing.acknowledged).filter(|&number| number > 0) {
-            part.stage = PartStage::Ordered;
-        }
+        part.says_finished = standing.is_finished;
         part.has_run |= standing.orders.is_some();
+        if part.stage != PartStage::Finished {
+            part.stage = stage;
+        }
+        if matches!(self.stage, Stage::Adopting { .. }) {
+            part.away_since = None;
+            self.holes.remove(&number);
+        }
         part.held
     }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::TransportError;
 use super::doorway::Doorway;
-use super::link::{CLOSE_DONE, CLOSE_FOREIGN, CLOSE_TOO_MANY, CLOSE_VERSION, PeerLink, canonical, end_in_words};
+use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_TOO_MANY, CLOSE_VERSION, PeerLink, canonical, end_in_words};
 use super::preamble::{PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
 use super::refusal::{Reason, RefusalCounts, Refusals};
 use super::tls::{self, Proof};
@@ -264,6 +264,5 @@ async fn prove(incoming: Incoming, version: u16) -> Result<Proved, Refused> {
 
 /// Links that wait for [`MasterEndpoint::accept`].
 const HANDED_OUT_MAX: usize = 64;
-const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// For the peer to read why it is refused.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::TransportError;
-use super::link::{CLOSE_FOREIGN, CLOSE_VERSION, PeerLink, end_in_words};
+use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_VERSION, PeerLink, end_in_words};
 use super::preamble::{PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
 use super::tls::{self, ASK_CURRENT, ASK_PREVIOUS, Proof};
 use crate::cluster::identity::{Identities, Identity};
@@ -67,6 +67,15 @@ impl WorkerEndpoint {
     pub async fn dial_within(&self, host: &str, deadline: Duration) -> Result<PeerLink, DialError> {
         let mut told = DialError::NoAnswer { host: host.to_owned(), waited: deadline };
         timeout(deadline, self.dial_all_ways(host, &mut told)).await.unwrap_or(None).ok_or(told)
+    }
+
+    /// Closes all links with this reason, and waits up to a second until the master has been told: a process that ends without
+    /// it leaves the master to find out by the silence.
+    pub async fn close(self, reason: &str) {
+        let endpoint = self.endpoint();
+        endpoint.close(CLOSE_DONE, reason.as_bytes());
+        // A master that cannot be told will notice by itself.
+        drop(timeout(CLOSE_DEADLINE, endpoint.wait_idle()).await);
     }
 
     /// Moves all links to another port of this machine, as a change of its address would: for tests of migration.

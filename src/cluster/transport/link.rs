@@ -124,6 +124,8 @@ pub(super) const CLOSE_VERSION: VarInt = VarInt::from_u32(1);
 pub(super) const CLOSE_FOREIGN: VarInt = VarInt::from_u32(2);
 /// The master has all the links it may have.
 pub(super) const CLOSE_TOO_MANY: VarInt = VarInt::from_u32(3);
+/// For an endpoint that closes to tell its peers.
+pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 const REASON_CHARACTERS_MAX: usize = 300;
 
 #[cfg(test)]

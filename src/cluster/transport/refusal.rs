@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many attempts were refused since the master began, by reason. A worker that is refused comes again, and is counted
-/// each time.
+/// each time; one dial with a wrong secret is two attempts, or four where the worker has a previous secret to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refusals {
     /// The peer's key was not ours, ours not the peer's, or the peer could not prove that its key is its own.

@@ -131,6 +131,28 @@ async fn a_master_that_closes_tells_every_worker() {
 }
 
 #[tokio::test]
+async fn a_worker_that_closes_tells_its_master() {
+    let (_master, worker, _at_worker, mut at_master) = joined().await;
+    let (told, ()) = tokio::join!(at_master.receiver.receive(), worker.close("told to end"));
+    assert_eq!(told, Err(FrameError::Closed { reason: "told to end".into() }));
+}
+
+#[tokio::test]
+async fn all_interfaces_are_those_of_ipv4_too() {
+    let identities = alone(&secret());
+    let Ok(mut master) = MasterEndpoint::bind((std::net::Ipv6Addr::UNSPECIFIED, 0).into(), &identities) else {
+        return; // A machine without IPv6 has nothing to show here.
+    };
+    let worker = WorkerEndpoint::new(&identities).unwrap();
+    for host in ["127.0.0.1", "[::1]"] {
+        let host = format!("{host}:{}", master.local_address().port());
+        let (link, at_master) = tokio::join!(worker.dial(&host), master.accept());
+        link.unwrap_or_else(|error| panic!("{error}"));
+        assert!(at_master.unwrap().remote.ip().is_loopback(), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_follows_a_worker_to_another_address() {
     let (_master, worker, mut at_worker, mut at_master) = joined().await;
     let handle = at_master.handle();
