@@ -51,7 +51,7 @@ impl Tally {
     /// Tallies of different seconds can be merged where memory must stay bounded; all of it then belongs to the later second.
     pub fn merge(&mut self, other: Self) {
         self.users = match self.second.cmp(&other.second) {
-            Ordering::Equal => self.users + other.users,
+            Ordering::Equal => self.users.saturating_add(other.users),
             Ordering::Less => other.users,
             Ordering::Greater => self.users,
         };
@@ -152,7 +152,7 @@ impl ErrorCounts {
         }
         self.first_second = if self.occurrences == 0 { other.first_second } else { self.first_second.min(other.first_second) };
         self.last_second = self.last_second.max(other.last_second);
-        self.occurrences += other.occurrences;
+        self.occurrences = self.occurrences.saturating_add(other.occurrences);
     }
 }
 
@@ -171,7 +171,7 @@ impl ExceptionCounts {
         if self.count == 0 || (other.count > 0 && other.traceback < self.traceback) {
             self.traceback = Arc::clone(&other.traceback);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
     }
 }
 
@@ -186,8 +186,8 @@ pub struct CheckCounts {
 
 impl CheckCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.passes += other.passes;
-        self.fails += other.fails;
+        self.passes = self.passes.saturating_add(other.passes);
+        self.fails = self.fails.saturating_add(other.fails);
     }
 }
 
@@ -208,11 +208,11 @@ pub struct EventCounts {
 
 impl EventCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.iterations_raised += other.iterations_raised;
-        self.iterations_dropped += other.iterations_dropped;
-        self.backoffs += other.backoffs;
-        self.start_failures += other.start_failures;
-        self.users_dropped += other.users_dropped;
+        self.iterations_raised = self.iterations_raised.saturating_add(other.iterations_raised);
+        self.iterations_dropped = self.iterations_dropped.saturating_add(other.iterations_dropped);
+        self.backoffs = self.backoffs.saturating_add(other.backoffs);
+        self.start_failures = self.start_failures.saturating_add(other.start_failures);
+        self.users_dropped = self.users_dropped.saturating_add(other.users_dropped);
     }
 }
 
