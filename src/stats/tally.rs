@@ -4,6 +4,7 @@
 //! codec elsewhere can write it down.
 
 use std::cmp::Ordering;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::hop_counts::HopCounts;
@@ -50,29 +51,24 @@ impl Tally {
     ///
     /// Tallies of different seconds can be merged where memory must stay bounded; all of it then belongs to the later second.
     pub fn merge(&mut self, other: Self) {
+        self.add(&other);
+    }
+
+    /// [`Tally::merge`] for a tally that is wanted elsewhere too: of its names only those not yet known are cloned.
+    pub fn add(&mut self, other: &Self) {
         self.users = match self.second.cmp(&other.second) {
-            Ordering::Equal => self.users.saturating_add(other.users),
+            Ordering::Equal => self.users + other.users,
             Ordering::Less => other.users,
             Ordering::Greater => self.users,
         };
         self.second = self.second.max(other.second);
-        for (name, counts) in other.entries {
-            self.entries.entry(name).or_default().merge(&counts);
-        }
-        for (name, counts) in other.errors {
-            self.errors.entry(name).or_default().merge(&counts);
-        }
-        for (message, counts) in other.exceptions {
-            self.exceptions.entry(message).or_default().merge(&counts);
-        }
-        for (name, counts) in other.checks {
-            self.checks.entry(name).or_default().merge(counts);
-        }
-        for (name, counts) in other.groups {
-            self.groups.entry(name).or_default().merge(&counts);
-        }
-        for (name, counts) in other.metrics {
-            self.merge_metric(name, counts);
+        add_named(&mut self.entries, &other.entries, EntryCounts::merge);
+        add_named(&mut self.errors, &other.errors, ErrorCounts::merge);
+        add_named(&mut self.exceptions, &other.exceptions, ExceptionCounts::merge);
+        add_named(&mut self.checks, &other.checks, |sum, counts| sum.merge(*counts));
+        add_named(&mut self.groups, &other.groups, TrendCounts::merge);
+        for (name, counts) in &other.metrics {
+            self.add_metric(name, counts);
         }
         for (sum, counts) in self.phases.iter_mut().zip(&other.phases) {
             sum.merge(counts);
@@ -81,14 +77,49 @@ impl Tally {
         self.iterations.merge(&other.iterations);
         self.lag.merge(&other.lag);
         self.events.merge(other.events);
-        for warning in other.warnings {
-            self.warn(warning);
+        for warning in &other.warnings {
+            self.warn(Arc::clone(warning));
         }
     }
 
-    /// [`Tally::merge`], of a tally that stays.
-    pub fn add(&mut self, other: &Self) {
-        self.merge(other.clone());
+    /// Takes a part of about `bytes` on the wire out of the tally, at least one name or everything else; the parts add up to the whole.
+    ///
+    /// The first part has all that does not bear a name.
+    #[must_use]
+    pub fn take_part(&mut self, bytes: usize) -> Self {
+        let mut part = Self {
+            second: self.second,
+            users: std::mem::take(&mut self.users),
+            phases: std::mem::take(&mut self.phases),
+            since_due: std::mem::take(&mut self.since_due),
+            iterations: std::mem::take(&mut self.iterations),
+            lag: std::mem::take(&mut self.lag),
+            events: std::mem::take(&mut self.events),
+            warnings: std::mem::take(&mut self.warnings),
+            ..Self::default()
+        };
+        let mut room = Room { bytes: bytes.saturating_sub(part.bytes()), takes_one: part.is_empty() };
+        part.entries = room.fill(&mut self.entries, size::entry);
+        part.errors = room.fill(&mut self.errors, size::error);
+        part.exceptions = room.fill(&mut self.exceptions, size::exception);
+        part.checks = room.fill(&mut self.checks, size::check);
+        part.groups = room.fill(&mut self.groups, size::group);
+        part.metrics = room.fill(&mut self.metrics, size::metric);
+        part
+    }
+
+    /// The size on the wire, about: rather more than less.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let named = size::all(&self.entries, size::entry)
+            + size::all(&self.errors, size::error)
+            + size::all(&self.exceptions, size::exception)
+            + size::all(&self.checks, size::check)
+            + size::all(&self.groups, size::group)
+            + size::all(&self.metrics, size::metric);
+        let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
+        let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
+        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + 16 * size::NUMBER
     }
 
     /// Whether nothing was counted.
@@ -97,17 +128,14 @@ impl Tally {
         *self == Self { second: self.second, ..Self::default() }
     }
 
-    fn merge_metric(&mut self, name: Arc<str>, counts: MetricCounts) {
-        match self.metrics.entry(name) {
-            indexmap::map::Entry::Vacant(place) => {
-                place.insert(counts);
-            }
-            indexmap::map::Entry::Occupied(mut place) => {
-                if !place.get_mut().merge(&counts) {
-                    let warning = kinds_disagree(place.key());
-                    self.warn(warning);
+    fn add_metric(&mut self, name: &Arc<str>, counts: &MetricCounts) {
+        match self.metrics.get_mut(name) {
+            Some(sum) => {
+                if !sum.merge(counts) {
+                    self.warn(kinds_disagree(name));
                 }
             }
+            None => drop(self.metrics.insert(Arc::clone(name), counts.clone())),
         }
     }
 
@@ -115,6 +143,91 @@ impl Tally {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+}
+
+/// What is left of a part's size.
+struct Room {
+    bytes: usize,
+    /// The part is empty: what comes first belongs to it, however large.
+    takes_one: bool,
+}
+
+impl Room {
+    /// Takes out of `map` what there is room for, in its order.
+    fn fill<K: Hash + Eq, V>(&mut self, map: &mut NameMap<K, V>, size: impl Fn(&K, &V) -> usize) -> NameMap<K, V> {
+        let mut count = 0;
+        for (name, counts) in map.iter() {
+            let size = size(name, counts);
+            if size > self.bytes && !self.takes_one {
+                self.bytes = 0; // What comes next must not overtake.
+                break;
+            }
+            self.takes_one = false;
+            self.bytes = self.bytes.saturating_sub(size);
+            count += 1;
+        }
+        map.drain(..count).collect()
+    }
+}
+
+fn add_named<K: Hash + Eq + Clone, V: Clone>(sums: &mut NameMap<K, V>, others: &NameMap<K, V>, merge: impl Fn(&mut V, &V)) {
+    for (name, counts) in others {
+        match sums.get_mut(name) {
+            Some(sum) => merge(sum, counts),
+            None => drop(sums.insert(name.clone(), counts.clone())),
+        }
+    }
+}
+
+/// What the parts of a tally take on the wire, about. A codec may be better; it must not be much worse.
+mod size {
+    use super::*;
+
+    /// A number of any size.
+    pub const NUMBER: usize = 9;
+    /// Count, sum, least and greatest, of which three are durations.
+    const SPREAD: usize = 7 * NUMBER;
+    /// A gap in the index space and a count; most take three bytes.
+    const PAIR: usize = 8;
+
+    pub fn all<K, V>(map: &NameMap<K, V>, size: impl Fn(&K, &V) -> usize) -> usize {
+        map.iter().map(|(name, counts)| size(name, counts)).sum()
+    }
+
+    pub fn trend<S>(trend: &TrendCounts<S>) -> usize {
+        SPREAD + 2 * NUMBER + trend.counts.len() * PAIR
+    }
+
+    pub fn entry(name: &EntryName, counts: &EntryCounts) -> usize {
+        let hops = &counts.hops;
+        let numbers = hops.by_kind.len() + 2 * hops.statuses.len() + 8;
+        name_size(name) + numbers * NUMBER + hops.phases.len() * SPREAD + trend(&counts.durations)
+    }
+
+    pub fn error(name: &ErrorName, _: &ErrorCounts) -> usize {
+        name_size(&name.entry) + name.message.len() + 5 * NUMBER
+    }
+
+    pub fn exception(message: &Arc<str>, counts: &ExceptionCounts) -> usize {
+        message.len() + counts.traceback.len() + 3 * NUMBER
+    }
+
+    pub fn check(name: &Arc<str>, _: &CheckCounts) -> usize {
+        name.len() + 3 * NUMBER
+    }
+
+    pub fn group(name: &Arc<str>, counts: &TrendCounts<Spread>) -> usize {
+        name.len() + NUMBER + trend(counts)
+    }
+
+    pub fn metric(name: &Arc<str>, counts: &MetricCounts) -> usize {
+        let pairs = if let MetricCounts::Trend(counts) = counts { counts.counts.len() } else { 0 };
+        name.len() + 10 * NUMBER + pairs * PAIR
+    }
+
+    fn name_size(name: &EntryName) -> usize {
+        name.name.len() + name.method.len() + 2 * NUMBER
     }
 }
 
@@ -152,7 +265,7 @@ impl ErrorCounts {
         }
         self.first_second = if self.occurrences == 0 { other.first_second } else { self.first_second.min(other.first_second) };
         self.last_second = self.last_second.max(other.last_second);
-        self.occurrences = self.occurrences.saturating_add(other.occurrences);
+        self.occurrences += other.occurrences;
     }
 }
 
@@ -171,7 +284,7 @@ impl ExceptionCounts {
         if self.count == 0 || (other.count > 0 && other.traceback < self.traceback) {
             self.traceback = Arc::clone(&other.traceback);
         }
-        self.count = self.count.saturating_add(other.count);
+        self.count += other.count;
     }
 }
 
@@ -186,8 +299,8 @@ pub struct CheckCounts {
 
 impl CheckCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.passes = self.passes.saturating_add(other.passes);
-        self.fails = self.fails.saturating_add(other.fails);
+        self.passes += other.passes;
+        self.fails += other.fails;
     }
 }
 
@@ -208,11 +321,11 @@ pub struct EventCounts {
 
 impl EventCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.iterations_raised = self.iterations_raised.saturating_add(other.iterations_raised);
-        self.iterations_dropped = self.iterations_dropped.saturating_add(other.iterations_dropped);
-        self.backoffs = self.backoffs.saturating_add(other.backoffs);
-        self.start_failures = self.start_failures.saturating_add(other.start_failures);
-        self.users_dropped = self.users_dropped.saturating_add(other.users_dropped);
+        self.iterations_raised += other.iterations_raised;
+        self.iterations_dropped += other.iterations_dropped;
+        self.backoffs += other.backoffs;
+        self.start_failures += other.start_failures;
+        self.users_dropped += other.users_dropped;
     }
 }
 
