@@ -10,11 +10,12 @@ use super::planner::FolderPlanner;
 use super::run::{ending, on_signal};
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::{MasterHandle, StartOrder};
+use crate::cluster::journal::Journal;
 use crate::cluster::master::{FailureCause, MasterConfig};
 use crate::cluster::message::OrphanRules;
 use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
-use crate::cluster::serve_master::{Ended, Keeper, MasterSetup, MasterShell};
+use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, Settings};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
@@ -68,13 +69,17 @@ fn master_config(settings: &Settings) -> MasterConfig {
     }
 }
 
-fn open_journal(settings: &Settings) -> Result<(Option<Box<dyn Keeper>>, Option<KeptRun>), Failure> {
+fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {
     let Some(folder) = &settings.state else {
         log::info!(target: MAIN, "nothing is kept on disk, for want of --state DIR: what workers have handed in and left dies with this master");
         return Ok((None, None));
     };
-    let _ = folder;
-    todo!()
+    let (journal, kept) = Journal::open(folder).map_err(Failure::bad_use)?;
+    if journal.cut_off_bytes() > 0 {
+        let path = journal.path().display();
+        log::warn!(target: MAIN, "`{path}` had a broken end, and {} bytes of it were cut off", journal.cut_off_bytes());
+    }
+    Ok((Some(journal), kept))
 }
 
 /// How a master came to its end.

@@ -18,9 +18,9 @@ use tokio::time::MissedTickBehavior;
 
 use self::asking::{Asking, PlanOutcome};
 use self::journal_writer::JournalWriter;
-pub use self::journal_writer::Keeper;
 use self::publishing::Publisher;
 use super::handle::{MasterHandle, Planner, Request};
+use super::journal::Journal;
 use super::link::{LinkEvent, MasterLinks};
 use super::master::{Action, Master, MasterConfig, RunEnd};
 use super::message::{ToMaster, ToWorker};
@@ -36,7 +36,7 @@ pub struct MasterSetup {
     /// Makes runs from orders.
     pub planner: Arc<dyn Planner>,
     /// The master's journal, opened.
-    pub journal: Option<Box<dyn Keeper>>,
+    pub journal: Option<Journal>,
     /// The run that was in the journal.
     pub kept: Option<KeptRun>,
 }
