@@ -13,5 +13,11 @@ pub mod local;
 pub mod master;
 pub mod message;
 pub mod record;
+pub mod remote;
+pub mod serve_master;
+pub mod serve_worker;
 pub mod transport;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ impl Tally {
     /// [`Tally::merge`] for a tally that is wanted elsewhere too: of its names only those not yet known are cloned.
     pub fn add(&mut self, other: &Self) {
         self.users = match self.second.cmp(&other.second) {
-            Ordering::Equal => self.users.saturating_add(other.users),
+            Ordering::Equal => self.users + other.users,
             Ordering::Less => other.users,
             Ordering::Greater => self.users,
         };
@@ -265,7 +265,7 @@ impl ErrorCounts {
         }
         self.first_second = if self.occurrences == 0 { other.first_second } else { self.first_second.min(other.first_second) };
         self.last_second = self.last_second.max(other.last_second);
-        self.occurrences = self.occurrences.saturating_add(other.occurrences);
+        self.occurrences += other.occurrences;
     }
 }
 
@@ -284,7 +284,7 @@ impl ExceptionCounts {
         if self.count == 0 || (other.count > 0 && other.traceback < self.traceback) {
             self.traceback = Arc::clone(&other.traceback);
         }
-        self.count = self.count.saturating_add(other.count);
+        self.count += other.count;
     }
 }
 
@@ -299,8 +299,8 @@ pub struct CheckCounts {
 
 impl CheckCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.passes = self.passes.saturating_add(other.passes);
-        self.fails = self.fails.saturating_add(other.fails);
+        self.passes += other.passes;
+        self.fails += other.fails;
     }
 }
 
@@ -321,11 +321,11 @@ pub struct EventCounts {
 
 impl EventCounts {
     pub(super) fn merge(&mut self, other: Self) {
-        self.iterations_raised = self.iterations_raised.saturating_add(other.iterations_raised);
-        self.iterations_dropped = self.iterations_dropped.saturating_add(other.iterations_dropped);
-        self.backoffs = self.backoffs.saturating_add(other.backoffs);
-        self.start_failures = self.start_failures.saturating_add(other.start_failures);
-        self.users_dropped = self.users_dropped.saturating_add(other.users_dropped);
+        self.iterations_raised += other.iterations_raised;
+        self.iterations_dropped += other.iterations_dropped;
+        self.backoffs += other.backoffs;
+        self.start_failures += other.start_failures;
+        self.users_dropped += other.users_dropped;
     }
 }
 
