@@ -14,10 +14,16 @@ impl Worker {
         if let Some(leaving) = &mut self.leaving {
             leaving.has_said_goodbye = false;
         }
-        let Some(run) = &mut self.run else { return };
+        // The master was told nothing of an abandoned run.
+        let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Abandoned { .. })) else { return };
         if run.ledger.on_held(held) {
             self.send_total(out);
         } else {
+            let missing = run.ledger.acknowledged().saturating_sub(held.unwrap_or(0));
+            if missing > 0 {
+                let text = format!("the master has lost {missing} deltas of run {}, and no total was kept", run.plan.run);
+                out.push(Action::Log(log::Level::Error, text));
+            }
             let kept: Vec<_> = run.ledger.kept().cloned().collect();
             for delta in kept {
                 let sent = self.links.on_spoken(now);

@@ -209,7 +209,9 @@ fn without_a_total_what_is_kept_is_all_that_a_master_can_have() {
     bench.report(report(0, 0, 1));
     bench.report(report(0, 1, 1));
     bench.acknowledge(1, 1);
-    assert_eq!(names(&relink(&mut bench, 2, None)), ["2:delta 2"]);
+    let actions = relink(&mut bench, 2, None);
+    assert_eq!(names(&actions), ["2:delta 2"]);
+    assert!(logged(&actions).contains("lost 1 deltas"), "{actions:?}");
 }
 
 #[test]

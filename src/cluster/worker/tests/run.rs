@@ -156,3 +156,14 @@ fn what_the_master_may_have_missed_is_said_again_on_the_next_link() {
     bench.pass(Duration::from_secs(1));
     assert_eq!(names(&bench.link(2, None)), ["2:prepared 7"]);
 }
+
+#[test]
+fn a_new_link_hears_nothing_of_an_abandoned_run() {
+    let mut bench = Bench::running(1);
+    bench.report(report(0, 0, 3));
+    bench.message(1, ToWorker::Abandon(RUN));
+    bench.gone(1);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.hello(2).standing, None);
+    assert_eq!(names(&bench.welcome(2, None)), [""; 0]);
+}
