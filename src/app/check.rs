@@ -47,4 +47,3 @@ fn checked_step(step: crate::script::WitnessedStep) -> check_view::CheckedStep {
         exception: step.exception,
     }
 }
-

@@ -42,7 +42,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
-        let office = Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
+        let office =
+            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
         let done = office.serve(&shell, had_run).await?;
         if done == Done::HandedOver {
             log::info!(target: MAIN, "the run is left to the next master");

@@ -135,7 +135,12 @@ fn metrics(readings: &WorkerReadings) -> String {
         ("running", "gauge", "Whether the worker stands in a run.", f64::from(u8::from(status.run.is_some()))),
         ("users", "gauge", "Users alive.", status.users as f64),
         ("unacknowledged_deltas", "gauge", "Deltas that no master has acknowledged.", status.unacknowledged as f64),
-        ("orphaned_seconds", "gauge", "How long the worker has been without a master.", status.orphaned_for.unwrap_or_default().as_secs_f64()),
+        (
+            "orphaned_seconds",
+            "gauge",
+            "How long the worker has been without a master.",
+            status.orphaned_for.unwrap_or_default().as_secs_f64(),
+        ),
         ("round_trip_seconds", "gauge", "The least round trip to the master measured lately.", status.round_trip.as_secs_f64()),
         ("cpu_seconds_total", "counter", "Processor time of the process.", vitals.cpu.as_secs_f64()),
         ("throttled_seconds_total", "counter", "How long the cgroup has kept its processes from running.", vitals.throttled.as_secs_f64()),
@@ -144,7 +149,8 @@ fn metrics(readings: &WorkerReadings) -> String {
     let mut text = String::new();
     for (name, kind, help, value) in rows {
         // Writing to a string does not fail.
-        let _ = write!(text, "# HELP lunamoth_worker_{name} {help}\n# TYPE lunamoth_worker_{name} {kind}\nlunamoth_worker_{name} {value}\n");
+        let _ =
+            write!(text, "# HELP lunamoth_worker_{name} {help}\n# TYPE lunamoth_worker_{name} {kind}\nlunamoth_worker_{name} {value}\n");
     }
     text
 }

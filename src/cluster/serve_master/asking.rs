@@ -179,8 +179,11 @@ impl Asking {
         };
         let spawn_rate = self.planner.spawn_rate(order);
         let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
-        let accepted =
-            Accepted { run: snapshot.run, host: snapshot.host, words: format!("users: {users} at {spawn_rate} per second{time}; the run goes on") };
+        let accepted = Accepted {
+            run: snapshot.run,
+            host: snapshot.host,
+            words: format!("users: {users} at {spawn_rate} per second{time}; the run goes on"),
+        };
         Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
     }
 }
