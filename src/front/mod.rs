@@ -1,5 +1,6 @@
-//! People: what they see of a run, on the console and in files. Knows snapshots only; decides nothing about load.
+//! People: what they see of a run, on the console, in files and over HTTP. Knows snapshots only; decides nothing about load.
 
+pub mod api;
 pub mod console;
 pub mod report;
 pub mod text;
