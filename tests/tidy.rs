@@ -45,7 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["front"]),
     ("terminal_size", &["front"]),
     ("unicode_width", &["front"]),
-    ("libc", &["script", "load", "protocol", "app"]),
+    ("libc", &["script", "load", "protocol", "app", "front/api/listen"]),
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),

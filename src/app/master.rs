@@ -17,7 +17,8 @@ use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
-use crate::config::{OnTerm, OrphanMode, Settings};
+use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
+use crate::front::api::{ApiContext, ApiServer, Limits};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::script::ScriptFolder;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
@@ -32,6 +33,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let (journal, kept) = open_journal(settings)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
+    let hosts = planner.hosts();
     let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
     runtime()?.block_on(async {
@@ -41,6 +43,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
         log::info!(target: MAIN, "workers come in at UDP {address}");
+        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)).map_err(Failure::bad_use)?;
+        log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let office =
             Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
@@ -49,6 +53,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
             log::info!(target: MAIN, "the run is left to the next master");
             return Ok(0);
         }
+        api.stop().await;
         shell.close().await;
         door.close("the master ends").await;
         // It ends with the last sender of snapshots, which is gone.
@@ -67,6 +72,17 @@ fn master_config(settings: &Settings) -> MasterConfig {
         allows_skew: settings.allow_script_skew,
         adopts: !settings.no_adopt,
         has_journal: settings.state.is_some(),
+    }
+}
+
+fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<String>) -> ApiContext {
+    ApiContext {
+        handle,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        path_prefix: settings.path_prefix.clone(),
+        hosts,
+        read_run_time: parse_duration,
+        limits: Limits::default(),
     }
 }
 

@@ -17,6 +17,19 @@ pub(super) struct FolderPlanner {
 }
 
 impl FolderPlanner {
+    /// The base URLs that a start over HTTP may name.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
+        let own = match self.folder.load(None, &options) {
+            Ok(host) => host.description().host.clone(),
+            Err(why) => {
+                log::warn!("no run can start as the scripts are: {why}");
+                None
+            }
+        };
+        self.settings.allow_host.iter().cloned().chain(self.settings.host.clone()).chain(own).collect()
+    }
+
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
         let settings = &self.settings;
         let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };

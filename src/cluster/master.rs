@@ -379,7 +379,7 @@ impl Master {
     }
 
     fn clock(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.origin)
+        clock_at(self.origin, now)
     }
 
     /// Has a record kept, where there is a journal; answers its number.
@@ -391,6 +391,16 @@ impl Master {
         self.records
     }
 }
+
+/// A moment on the clock of the master whose process began at `origin`. A run that was adopted began before that, so that the clock does
+/// not begin at zero.
+fn clock_at(origin: Instant, moment: Instant) -> Duration {
+    let since = moment.saturating_duration_since(origin);
+    (CLOCK_AT_ORIGIN + since).saturating_sub(origin.saturating_duration_since(moment))
+}
+
+/// No run is older than a year.
+const CLOCK_AT_ORIGIN: Duration = Duration::from_secs(366 * 86_400);
 
 /// Sends a message to a worker, if it has a link; if not, it will be told when it comes back.
 fn send(peers: &Peers, number: PeerNumber, message: ToWorker, out: &mut Vec<Action>) {

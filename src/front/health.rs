@@ -170,7 +170,6 @@ mod tests {
 
     use super::*;
     use crate::cluster::worker::WorkerStatus;
-    use crate::load::vitals::Vitals;
 
     async fn ask(server: &HealthServer, path: &str) -> String {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -200,8 +199,10 @@ mod tests {
     #[test]
     fn metrics_are_in_base_units() {
         let status = WorkerStatus { users: 12, unacknowledged: 3, round_trip: Duration::from_micros(250), ..WorkerStatus::default() };
-        let vitals = Vitals { cpu: Duration::from_millis(1500), throttled: Duration::ZERO, memory_bytes: 4096 };
-        let text = metrics(&WorkerReadings { status, vitals });
+        let mut readings = WorkerReadings { status, ..WorkerReadings::default() };
+        readings.vitals.cpu = Duration::from_millis(1500);
+        readings.vitals.memory_bytes = 4096;
+        let text = metrics(&readings);
         for line in ["users 12", "unacknowledged_deltas 3", "round_trip_seconds 0.00025", "cpu_seconds_total 1.5", "memory_bytes 4096"] {
             assert!(text.contains(&format!("\nlunamoth_worker_{line}\n")), "{line} is not in {text}");
         }

@@ -1,6 +1,7 @@
-//! People: what they see of a run, on the console and in files, and of a worker's health. Knows snapshots and readings only; decides
-//! nothing about load.
+//! People: what they see of a run, on the console, in files and over HTTP, and of a worker's health. Knows snapshots and readings only;
+//! decides nothing about load.
 
+pub mod api;
 pub mod console;
 pub mod health;
 pub mod report;

@@ -10,7 +10,7 @@ use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::{Action, Retarget, RunStart, send};
+use super::{Action, Retarget, RunStart, clock_at, send};
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
@@ -152,7 +152,7 @@ impl Run {
             epoch: self.epoch,
             generation: self.generation,
             phase: self.phase,
-            zero: self.zero.map_or(Duration::ZERO, |zero| zero.saturating_duration_since(origin)),
+            zero: self.zero.map_or(Duration::ZERO, |zero| clock_at(origin, zero)),
             wall: self.wall,
             orders: Orders { profile: self.profile.clone(), slots: Arc::new(slots), handover: self.handover.clone() },
         }
