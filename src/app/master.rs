@@ -36,32 +36,36 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let hosts = planner.hosts();
     let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
-    runtime()?.block_on(async {
+    let (done, followed) = runtime()?.block_on(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept });
         let door = WorkerDoor::open(endpoint, shell.links().clone());
-        log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
-        log::info!(target: MAIN, "workers come in at UDP {address}");
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
+        log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
+        log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let office =
             Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
-        let done = office.serve(&shell, had_run).await?;
-        if done == Done::HandedOver {
+        let done = office.serve(&shell, had_run).await;
+        let reason = if matches!(done, Ok(Done::HandedOver)) {
             log::info!(target: MAIN, "the run is left to the next master");
-            return Ok(0);
-        }
-        api.stop().await;
-        shell.close().await;
-        door.close("the master ends").await;
-        // It ends with the last sender of snapshots, which is gone.
-        drop(tokio::task::spawn_blocking(move || followed.join()).await);
-        match done {
-            Done::Verdict(code) => Ok(code.code()),
-            Done::HandedOver => Ok(0),
-        }
+            shell.hand_over().await;
+            "the run is left to the next master"
+        } else {
+            api.stop().await;
+            shell.close().await;
+            "the master ends"
+        };
+        door.close(reason).await;
+        Ok((done, followed))
+    })?;
+    // The printer ends with the last sender of snapshots, which went with the runtime.
+    drop(followed.join());
+    Ok(match done? {
+        Done::Verdict(code) => code.code(),
+        Done::HandedOver => ExitCode::Passed.code(),
     })
 }
 

@@ -58,7 +58,7 @@ pub struct MasterShell {
     handle: MasterHandle,
     links: MasterLinks,
     ends: watch::Receiver<Option<Arc<Ended>>>,
-    closer: mpsc::Sender<()>,
+    closer: mpsc::Sender<Closing>,
     task: JoinHandle<()>,
 }
 
@@ -97,10 +97,26 @@ impl MasterShell {
 
     /// Tells the workers that a run which is over is done with, closes the links, and waits until the journal is written.
     pub async fn close(self) {
+        self.end(Closing::Done).await;
+    }
+
+    /// Closes the links without a word, so that the workers bring the run to the next master, and waits until the journal is written.
+    pub async fn hand_over(self) {
+        self.end(Closing::HandedOver).await;
+    }
+
+    async fn end(self, closing: Closing) {
         // A shell that is gone, by a panic of its own, has nothing to close.
-        let _ = self.closer.send(()).await;
+        let _ = self.closer.send(closing).await;
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.task).await;
     }
+}
+
+/// How a master takes leave of its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Done,
+    HandedOver,
 }
 
 struct Shell {
@@ -132,26 +148,28 @@ impl Shell {
         mut self,
         mut events: mpsc::Receiver<LinkEvent<ToMaster, ToWorker>>,
         mut requests: mpsc::Receiver<Request>,
-        mut closed: mpsc::Receiver<()>,
+        mut closed: mpsc::Receiver<Closing>,
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let closing = loop {
             let actions = tokio::select! {
                 Some(event) = events.recv() => self.on_link(event),
                 Some(request) = requests.recv() => self.asking.on_request(request, &mut self.master, Instant::now()),
                 Some(outcome) = self.planned.recv() => self.asking.on_planned(outcome, &mut self.master, Instant::now()),
                 Some(number) = next_kept(self.journal.as_mut()) => self.master.on_kept(number),
                 _ = tick.tick() => self.master.on_tick(Instant::now()),
-                _ = closed.recv() => break,
+                closing = closed.recv() => break closing,
             };
             self.carry_out(actions);
             let more = self.asking.proceed(&mut self.master, Instant::now());
             self.carry_out(more);
             self.publisher.publish_if_due(&self.master, Instant::now());
+        };
+        if closing == Some(Closing::Done) {
+            let actions = self.master.on_close();
+            self.carry_out(actions);
         }
-        let actions = self.master.on_close();
-        self.carry_out(actions);
         // What was said last is on its way: dropped outboxes are emptied before their links close.
         self.outboxes.clear();
         if let Some(journal) = self.journal {
