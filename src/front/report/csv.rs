@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{PERCENTILES, ReportError, create_folder};
 use crate::stats::histogram::Histogram;
-use crate::stats::snapshot::{EntryView, Snapshot};
+use crate::stats::snapshot::{EntryView, ErrorView, Snapshot};
 
 /// The four files, open from before the run to its end.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl CsvFiles {
         self.on_snapshot(snapshot)?;
         self.stats.write(&stats(snapshot))?;
         self.failures.write(&failures(snapshot))?;
-        self.exceptions.write(&exceptions(snapshot))
+        self.exceptions.write(&exceptions(snapshot, "local"))
     }
 }
 
@@ -124,7 +124,8 @@ impl Window {
 
 const WINDOW_SECONDS: u64 = 10;
 
-fn stats(snapshot: &Snapshot) -> String {
+/// The rows of `BASE_stats.csv`.
+pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
     let mut columns = vec![
         "Type",
         "Name",
@@ -207,28 +208,41 @@ fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
     row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)))
 }
 
-fn failures(snapshot: &Snapshot) -> String {
+/// The rows of Locust 0.8.1's distribution of durations in milliseconds.
+pub(in crate::front) fn distribution(snapshot: &Snapshot) -> String {
+    let quantiles = || PERCENTILES.iter().filter(|(name, _)| !name.contains('.'));
+    let header = ["Name", "# requests"].into_iter().chain(quantiles().map(|(name, _)| *name));
+    let mut text = row(header.map(str::to_owned));
+    for entry in snapshot.entries.iter().chain([&snapshot.total]) {
+        let name = if entry.method.is_empty() { "Total".to_owned() } else { format!("{} {}", entry.method, entry.name) };
+        let percentiles = quantiles().map(|(_, quantile)| percentile(entry, *quantile));
+        text.push_str(&row([cell(&name), entry.requests.to_string()].into_iter().chain(percentiles)));
+    }
+    text
+}
+
+/// The rows of `BASE_failures.csv`.
+pub(in crate::front) fn failures(snapshot: &Snapshot) -> String {
     let header = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"];
     let mut text = row(header.into_iter().map(str::to_owned));
     let moment = |clock: Duration| snapshot.started_at.map_or_else(String::new, |start| iso_time(start + clock));
     for error in &snapshot.errors {
-        let message = if *error.message == *error.kind.name() {
-            error.message.to_string()
-        } else {
-            format!("{}: {}", error.kind.name(), error.message)
-        };
-        let cells = [cell(&error.method), cell(&error.name), cell(&message), error.occurrences.to_string()];
+        let cells = [cell(&error.method), cell(&error.name), cell(&error_text(error)), error.occurrences.to_string()];
         text.push_str(&row(cells.into_iter().chain([moment(error.first_seen), moment(error.last_seen)])));
     }
     text
 }
 
-fn exceptions(snapshot: &Snapshot) -> String {
+/// An error in one line: its kind, and what is known beyond that.
+pub(in crate::front) fn error_text(error: &ErrorView) -> String {
+    if *error.message == *error.kind.name() { error.message.to_string() } else { format!("{}: {}", error.kind.name(), error.message) }
+}
+
+/// The rows of `BASE_exceptions.csv`; `nodes` names the machines.
+pub(in crate::front) fn exceptions(snapshot: &Snapshot, nodes: &str) -> String {
     let mut text = row(["Count", "Message", "Traceback", "Nodes"].into_iter().map(str::to_owned));
     for exception in &snapshot.exceptions {
-        text.push_str(&row(
-            [exception.count.to_string(), cell(&exception.message), cell(&exception.traceback), "local".to_owned()].into_iter()
-        ));
+        text.push_str(&row([exception.count.to_string(), cell(&exception.message), cell(&exception.traceback), cell(nodes)].into_iter()));
     }
     text
 }

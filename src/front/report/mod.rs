@@ -2,7 +2,7 @@
 //!
 //! Both are opened before the run, so that a path that cannot be written is known at once.
 
-mod csv;
+pub(in crate::front) mod csv;
 mod json;
 
 use std::path::PathBuf;

@@ -1,0 +1,89 @@
+//! The master over HTTP: Locust's control API, for scripts, exporters, pipelines and dashboards that exist.
+//!
+//! Owns the routes, their formats, and the server that they stand on. It knows a master by its
+//! [`MasterHandle`](crate::cluster::handle::MasterHandle) alone and decides nothing about load.
+//!
+//! The way of a request: [`server`] accepts its connection, `patience` bounds how long it may take to arrive, `path` finds the route in its
+//! path, `routes` calls what answers it. What changes the run passes `asker` first, which knows who asks and turns other sites away; its
+//! parameters are read by `form` and understood by `swarm`. What shows the run is one of the `documents`, each rendered once a snapshot.
+
+mod asker;
+mod documents;
+mod form;
+mod listen;
+mod page;
+mod path;
+mod patience;
+mod reply;
+mod requests;
+mod routes;
+pub mod server;
+mod swarm;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use server::ApiServer;
+
+use crate::cluster::handle::MasterHandle;
+
+/// What the API needs to know.
+#[derive(Debug, Clone)]
+pub struct ApiContext {
+    /// The master.
+    pub handle: MasterHandle,
+    /// The program's version, for people.
+    pub version: String,
+    /// Before every route: empty, or words with a `/` before each and none at the end. Every route answers without it, too.
+    pub path_prefix: String,
+    /// The base URLs that a start may name through an address that others can reach: the scenario's, `-H`'s and those of `--allow-host`. The
+    /// host of the run that is shown counts among them. On a loopback address a start may name any host.
+    pub hosts: Vec<String>,
+    /// How settings read a run time, so that `/swarm` reads it alike.
+    pub read_run_time: fn(&str) -> Result<Duration, String>,
+    /// Bounds on what clients may take.
+    pub limits: Limits,
+}
+
+/// Bounds on what clients may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; a further one is told so and closed.
+    pub connections: usize,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// From the first byte of a request's head to its last, and from there to the last of its body.
+    pub arrival: Duration,
+    /// How long a connection may say nothing between requests, and how long a client may read nothing of an answer. Longer than proxies
+    /// keep connections, so that it is they who close one.
+    pub idle: Duration,
+    /// How long the master may take to carry out what was asked: a start waits for the stop before it.
+    pub action: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            body_bytes: 1 << 20,
+            arrival: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            action: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Why the API is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Another process has the port, the interface is not this machine's, or the port needs rights.
+    #[error("serve the web monitor at `{address}`: {source}; choose another address with --web")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}

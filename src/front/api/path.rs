@@ -1,0 +1,68 @@
+//! Paths: which route a request means, whatever stands between the client and this program. Nothing is decoded.
+
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A route, without the prefix, without a slash at its end, with one slash between its words.
+    Route(String),
+    /// The page without the slash at its end, from which its relative links would lead astray: where it stands, relative to the path.
+    Page(String),
+}
+
+/// Finds the route in a path. `//` is `/`, a slash at the end does not matter, the prefix may be there or not.
+pub(super) fn wanted(path: &str, prefix: &str) -> Wanted {
+    let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+    let whole = format!("/{}", words.join("/"));
+    if prefix.is_empty() {
+        return Wanted::Route(whole);
+    }
+    match whole.strip_prefix(prefix) {
+        Some("") if path.ends_with('/') => Wanted::Route("/".to_owned()),
+        Some("") => Wanted::Page(format!("{}/", words.last().copied().unwrap_or_default())),
+        Some(rest) if rest.starts_with('/') => Wanted::Route(rest.to_owned()),
+        _ => Wanted::Route(whole),
+    }
+}
+
+/// The prefix that a proxy says it has taken away (`X-Forwarded-Prefix`), where it is a plain path: it ends up in the page.
+pub(super) fn plain_prefix(text: &str) -> Option<&str> {
+    let text = text.trim().trim_end_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
+    // `//host` would be another machine's.
+    (text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_found_with_and_without_the_prefix_and_with_too_many_slashes() {
+        for path in ["/stats/requests", "//stats//requests", "/stats/requests/", "/a/b/stats/requests", "//a/b//stats/requests//"] {
+            assert_eq!(wanted(path, "/a/b"), Wanted::Route("/stats/requests".to_owned()), "{path}");
+        }
+        for (path, prefix) in [("", ""), ("/", ""), ("//", ""), ("/", "/a"), ("/a/", "/a"), ("//a//", "/a")] {
+            assert_eq!(wanted(path, prefix), Wanted::Route("/".to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn words_that_begin_like_the_prefix_are_not_the_prefix() {
+        assert_eq!(wanted("/about", "/a"), Wanted::Route("/about".to_owned()));
+    }
+
+    #[test]
+    fn the_page_without_its_slash_is_sent_to_the_one_with_it() {
+        assert_eq!(wanted("/a/b", "/a/b"), Wanted::Page("b/".to_owned()));
+        assert_eq!(wanted("//a", "/a"), Wanted::Page("a/".to_owned()));
+    }
+
+    #[test]
+    fn a_prefix_that_could_leave_the_site_or_the_attribute_is_not_believed() {
+        assert_eq!(plain_prefix("/locust/"), Some("/locust"));
+        assert_eq!(plain_prefix("/"), None);
+        for odd in ["", "locust", "//evil.example", "/a\"onload=", "/a b", "/a,/b"] {
+            assert_eq!(plain_prefix(odd), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How long a connection may take: a wrapper around its socket that fails where a client is too slow. Knows nothing of HTTP but its phases.
+//!
+//! | the connection | may last | until |
+//! |---|---|---|
+//! | waits for a request | `idle` | its first byte |
+//! | receives a request's head | `arrival` | the service is called |
+//! | has a request under way | no bound here; the service has its own | the answer is handed over |
+//! | writes and the client does not read | `idle` | the next byte goes |
+//!
+//! In HTTP/2 frames come outside of requests, so that only `idle` holds.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Limits;
+
+/// A socket with a watch on its client.
+#[derive(Debug)]
+pub(super) struct PatientStream {
+    stream: TcpStream,
+    limits: Limits,
+    progress: Arc<Mutex<Progress>>,
+    read_alarm: Pin<Box<Sleep>>,
+    /// Set while a write waits.
+    write_alarm: Option<Pin<Box<Sleep>>>,
+    is_http2: Option<bool>,
+}
+
+impl PatientStream {
+    pub fn new(stream: TcpStream, limits: Limits) -> Self {
+        let now = Instant::now();
+        let progress = Progress { active: 0, head_since: None, last: now };
+        Self {
+            stream,
+            limits,
+            progress: Arc::new(Mutex::new(progress)),
+            read_alarm: Box::pin(sleep_until(now + limits.idle)),
+            write_alarm: None,
+            is_http2: None,
+        }
+    }
+
+    /// For the service, to tell when requests are under way.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.progress))
+    }
+
+    /// Bytes came in.
+    fn on_read(&mut self, bytes: &[u8]) {
+        let is_http2 =
+            *self.is_http2.get_or_insert(bytes.first() == Some(&b'P') && HTTP2_PREFACE.starts_with(&bytes[..bytes.len().min(4)]));
+        let mut progress = lock(&self.progress);
+        progress.last = Instant::now();
+        if !is_http2 && progress.active == 0 && progress.head_since.is_none() {
+            progress.head_since = Some(progress.last);
+        }
+    }
+
+    /// When the client has been waited for long enough; never while a request is under way.
+    fn read_deadline(&self) -> Option<Instant> {
+        let progress = lock(&self.progress);
+        match progress.head_since {
+            _ if progress.active > 0 => None,
+            Some(since) => Some(since + self.limits.arrival),
+            None => Some(progress.last + self.limits.idle),
+        }
+    }
+
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if result.is_ready() {
+            self.write_alarm = None;
+            lock(&self.progress).last = Instant::now();
+            return result;
+        }
+        let deadline = Instant::now() + self.limits.idle;
+        let alarm = self.write_alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(Err(too_slow()))
+    }
+}
+
+impl AsyncRead for PatientStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            if buffer.filled().len() > before {
+                this.on_read(&buffer.filled()[before..]);
+            }
+            return Poll::Ready(result);
+        }
+        let Some(deadline) = this.read_deadline() else { return Poll::Pending };
+        if this.read_alarm.deadline() != deadline {
+            this.read_alarm.as_mut().reset(deadline);
+        }
+        ready!(this.read_alarm.as_mut().poll(cx));
+        Poll::Ready(Err(too_slow()))
+    }
+}
+
+impl AsyncWrite for PatientStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.written(cx, result)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Tells a connection's socket when requests are under way.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(Arc<Mutex<Progress>>);
+
+impl Watch {
+    /// A request's head is whole. The request is under way until what is returned is dropped.
+    pub fn begin(&self) -> UnderWay {
+        let mut progress = lock(&self.0);
+        progress.active += 1;
+        progress.head_since = None;
+        UnderWay(Arc::clone(&self.0))
+    }
+}
+
+/// One request that is under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Mutex<Progress>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut progress = lock(&self.0);
+        progress.active -= 1;
+        progress.last = Instant::now();
+    }
+}
+
+#[derive(Debug)]
+struct Progress {
+    /// Requests under way.
+    active: usize,
+    /// When the first byte came of a head that is not whole yet.
+    head_since: Option<Instant>,
+    /// When the last byte came or went, or the last request ended.
+    last: Instant,
+}
+
+fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
+    // Three plain fields are sound whatever panicked beside them.
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")
+}
+
+const HTTP2_PREFACE: &[u8] = b"PRI ";

@@ -1,0 +1,248 @@
+//! The server that the routes stand on: accepts connections, speaks HTTP/1.1 and HTTP/2, ends in order.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{self, HeaderValue};
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, Request, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tower::ServiceExt as _;
+
+use super::asker::Peer;
+use super::form::{drain, too_large};
+use super::listen::listen;
+use super::path::{Wanted, wanted};
+use super::patience::PatientStream;
+use super::reply::problem;
+use super::routes::{Api, router};
+use super::{ApiContext, ApiError};
+
+/// The API, being served. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct ApiServer {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl ApiServer {
+    /// Listens at `address` and serves on the current runtime. Port 0 takes a free one; `[::]` is all interfaces, IPv4's as well.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub fn start(address: SocketAddr, context: ApiContext) -> Result<Self, ApiError> {
+        let named = |source| ApiError::Listen { address, source };
+        let listener = listen(address).map_err(named)?;
+        Self::start_on(listener, context).map_err(named)
+    }
+
+    /// Serves on the current runtime what comes in at `listener`.
+    ///
+    /// # Errors
+    /// The listener's address cannot be told.
+    pub fn start_on(listener: TcpListener, context: ApiContext) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let api = Arc::new(Api::new(context, address.ip().to_canonical().is_loopback()));
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, Site { router: router(Arc::clone(&api)), api }, stopped));
+        Ok(Self { address, stop, accepting })
+    }
+
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address as the log's line says it: `*:8089` where it is all interfaces.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        if self.address.ip().is_unspecified() { format!("*:{}", self.address.port()) } else { self.address.to_string() }
+    }
+
+    /// Takes no more requests, lets those under way end for a moment, and closes everything.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.accepting.await {
+            log::error!("the web monitor did not end in order: {error}");
+        }
+    }
+}
+
+/// What answers requests.
+#[derive(Debug, Clone)]
+struct Site {
+    router: Router,
+    api: Arc<Api>,
+}
+
+impl Site {
+    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let mut response = self.route(peer, request.map(Body::new)).await;
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    async fn route(&self, peer: SocketAddr, mut request: Request<Body>) -> Response {
+        let limits = &self.api.context.limits;
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > limits.body_bytes as u64) {
+            drain(request.into_body(), limits.arrival);
+            return too_large(limits);
+        }
+        let route = match wanted(request.uri().path(), &self.api.context.path_prefix) {
+            Wanted::Page(page) if matches!(*request.method(), Method::GET | Method::HEAD) => return redirect(&page),
+            Wanted::Page(_) => "/".to_owned(),
+            Wanted::Route(route) => route,
+        };
+        let Some(uri) = with_path(request.uri(), &route) else {
+            return problem(StatusCode::BAD_REQUEST, "the request's path cannot be read");
+        };
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Peer(peer));
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// To where the page's relative links hold. The place is relative itself: nobody here knows what a proxy has taken away.
+fn redirect(page: &str) -> Response {
+    match HeaderValue::from_str(page) {
+        Ok(place) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Err(_) => problem(StatusCode::BAD_REQUEST, "the request's path cannot be read"),
+    }
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let whole = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
+    if parts.scheme.is_none() {
+        parts.authority = None;
+    }
+    Uri::from_parts(parts).ok()
+}
+
+/// Accepts until `stopped` turns true, then waits for the connections for a moment.
+async fn accept(listener: TcpListener, site: Site, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let mut turned_away: u64 = 0;
+    loop {
+        let accepted = tokio::select! {
+            _ = stopped.wait_for(|&stop| stop) => break,
+            Some(ended) = connections.join_next() => {
+                on_end(ended);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) if connections.len() >= site.api.context.limits.connections => {
+                turned_away += 1;
+                if turned_away.is_power_of_two() {
+                    log::warn!("the web monitor has too many connections; turned away so far: {turned_away}");
+                }
+                turn_away(stream);
+            }
+            Ok((stream, peer)) => {
+                connections.spawn(converse(stream, peer, site.clone(), stopped.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, mostly. The connection waits in the backlog until some other one ends.
+                log::warn!("the web monitor cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            on_end(ended);
+        }
+    };
+    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+fn on_end(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        log::error!("a connection of the web monitor ended by a bug: {error}");
+    }
+}
+
+/// One connection, from its first byte to its last.
+async fn converse(stream: TcpStream, peer: SocketAddr, site: Site, mut stopped: watch::Receiver<bool>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("no TCP_NODELAY on a connection of the web monitor: {error}");
+    }
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let stream = PatientStream::new(stream, site.api.context.limits);
+    let watch = stream.watch();
+    let service = service_fn(move |request| {
+        let (under_way, site) = (watch.begin(), site.clone());
+        async move {
+            let response = site.answer(peer, request).await;
+            drop(under_way);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX as u32);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        result = connection.as_mut() => Some(result),
+        _ = stopped.wait_for(|&stop| stop) => None,
+    };
+    let result = match ended {
+        Some(result) => result,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        log::debug!("a connection of the web monitor from {peer} ended early: {error}");
+    }
+}
+
+/// Tells a connection that there are too many, without waiting for it.
+fn turn_away(stream: TcpStream) {
+    let said = stream.into_std().and_then(|mut stream| stream.write(TOO_MANY));
+    if let Err(error) = said {
+        log::debug!("a connection that was turned away could not be told: {error}");
+    }
+}
+
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
+
+/// How long accepting rests after an error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long requests under way may take once the server ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Requests at once on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 32;
