@@ -15,10 +15,10 @@ import unittest
 import support
 
 SCRIPT = """
-local http = require "http"
+local http, time = require "http", require "time"
 return function()
   http.get("/products", { name = "products" })
-  sleep "20ms"
+  time.sleep("20ms")
 end
 """
 
