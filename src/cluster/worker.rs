@@ -395,8 +395,13 @@ impl Worker {
         self.next.take_if(|plan| plan.run == run);
         if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
             let requests = current.ledger.requests();
-            let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
-            out.push(Action::Log(log::Level::Warn, text));
+            out.push(if current.stage() == Stage::Finished && current.ledger.is_handed_in() {
+                // How a master takes leave of a run that is over.
+                Action::Log(log::Level::Debug, format!("run {run} is done with"))
+            } else {
+                let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
+                Action::Log(log::Level::Warn, text)
+            });
             if current.abandon(out) {
                 self.run = None;
             }
