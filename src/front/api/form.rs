@@ -33,7 +33,7 @@ pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Para
             Form::<Parameters>::from_request(request(body), &()).await.map_err(|error| bad(&format!("the form cannot be read: {error}")))?.0
         }
         "multipart/form-data" => multipart(request(body)).await?,
-        "application/json" => json(&body)?,
+        "application/json" => json(&body).map_err(|detail| bad(&detail))?,
         _ => {
             let known = "application/x-www-form-urlencoded, multipart/form-data, application/json";
             return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body's Content-Type is none of {known}")));
@@ -88,9 +88,9 @@ async fn multipart(request: Request) -> Result<Parameters, Response> {
     Ok(fields)
 }
 
-fn json(body: &[u8]) -> Result<Parameters, Response> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| bad(&format!("the body is not JSON: {error}")))?;
-    let Value::Object(object) = value else { return Err(bad("the body is not a JSON object")) };
+fn json(body: &[u8]) -> Result<Parameters, String> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let Value::Object(object) = value else { return Err("the body is not a JSON object".to_owned()) };
     let mut fields = Parameters::new();
     for (name, value) in object {
         let values = if let Value::Array(values) = value { values } else { vec![value] };
@@ -100,7 +100,7 @@ fn json(body: &[u8]) -> Result<Parameters, Response> {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
                 Value::Bool(flag) => flag.to_string(),
-                Value::Array(_) | Value::Object(_) => return Err(bad(&format!("{name}: neither a text nor a number"))),
+                Value::Array(_) | Value::Object(_) => return Err(format!("{name}: neither a text nor a number")),
             };
             fields.push((name.clone(), text));
         }
