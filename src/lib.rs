@@ -12,11 +12,11 @@
 //! | [`protocol`] | clients of the tested system; they know nothing of this program |
 //! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
 //! | [`cluster`] | machines: messages, and the master and the worker as state machines; a local run is a cluster of one |
-//! | [`front`] | people: the console's table, progress and final report, and the CSV and JSON files |
+//! | [`front`] | people: the console's table, progress and final report, the CSV and JSON files, the HTTP API, a worker's health |
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
-//! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
+//! | [`app`] | the only room that knows all others: wires one command and runs it to its exit code |
 //!
 //! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
 //! default, `tests/world` the end-to-end tests, `tests/bench` the comparison with other tools.
@@ -76,7 +76,8 @@
 //!    [`load::lane::LaneReport`] through [`load::engine::Engine`]: one message a lane.
 //! 6. [`cluster::worker::Worker`] merges its lanes' tallies of a second into one [`cluster::message::Delta`] with the next sequence
 //!    number, and keeps it until it is acknowledged.
-//! 7. [`cluster::link`] carries it to the master; the shell in [`cluster::local`] does the carrying and decides nothing.
+//! 7. The shell [`cluster::serve_worker`] puts it on a [`cluster::link`], within the process or, by [`cluster::remote`], over QUIC, and
+//!    [`cluster::serve_master`] takes it off. Shells carry, and decide nothing.
 //! 8. [`cluster::master::Master`] merges unseen numbers into [`stats::table::Table`], acknowledges, and the shell publishes a
 //!    [`stats::snapshot::Snapshot`] a second, which every front end reads: [`front::console::Printer`], and the files of
 //!    [`front::report`].

@@ -1,8 +1,8 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
-//! Owns what is said when, and the way out. Parts of it: [`links`] dials and listens for silence, [`run`] follows orders, [`ledger`]
-//! numbers and keeps deltas, [`delivery`] brings them to a master, [`clock`] estimates the master's clock, [`logbook`] bounds what is
-//! logged, [`orphan`] is life without a master, [`leaving`] the way out.
+//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
+//! numbers and keeps deltas, `delivery` brings them to a master, `clock` estimates the master's clock, `logbook` bounds what is
+//! logged, `orphan` is life without a master, `leaving` the way out.
 //!
 //! # The link
 //!
