@@ -1,4 +1,4 @@
-//! Links between machines: frames of the [`transport`](super::transport) are messages by the [`codec`](super::codec), and back.
+//! Links between machines: frames of the [`super::transport`] are messages by the [`super::codec`], and back.
 //!
 //! Each link has two tasks, one for each direction. They decide nothing: what cannot be read ends the link, and the machines on both
 //! sides know what to do then.
@@ -171,9 +171,10 @@ impl Complaints {
         let left_out = std::mem::take(&mut last.1);
         last.0 = Some(now);
         drop(last);
+        let text = text();
         match left_out {
-            0 => log::warn!("{}", text()),
-            more => log::warn!("{} ({more} lines like this were left out)", text()),
+            0 => log::warn!("{text}"),
+            more => log::warn!("{text} ({more} lines like this were left out)"),
         }
     }
 }
@@ -182,3 +183,75 @@ impl Complaints {
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::identity::Secret;
+    use crate::cluster::link::LinkEvent;
+    use crate::cluster::message::{ToMaster, ToWorker};
+    use crate::cluster::transport::FrameError;
+
+    type AtMaster = mpsc::Receiver<LinkEvent<ToMaster, ToWorker>>;
+
+    fn open_door() -> (WorkerDoor, String, AtMaster) {
+        let endpoint = MasterEndpoint::bind(([127, 0, 0, 1], 0).into(), &identities()).unwrap();
+        let host = endpoint.local_address().to_string();
+        let (links, at_master) = MasterLinks::new();
+        (WorkerDoor::open(endpoint, links), host, at_master)
+    }
+
+    fn identities() -> Identities {
+        Identities::new(&Secret::none(), None)
+    }
+
+    async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), events.recv()).await.expect("it comes soon").expect("somebody is there")
+    }
+
+    #[tokio::test]
+    async fn messages_pass_between_machines_and_the_last_ones_arrive_after_the_link_is_closed() {
+        let (door, host, mut at_master) = open_door();
+        let (links, mut at_worker) = WorkerLinks::new();
+        RemoteDialer::new(&identities(), host).unwrap().dial(links).await.unwrap();
+        let LinkEvent::Up { outbox: to_master, .. } = next(&mut at_worker).await else { panic!("the worker's end is up first") };
+        let LinkEvent::Up { outbox: to_worker, .. } = next(&mut at_master).await else { panic!("the master's end is up first") };
+        to_master.send(ToMaster::Leaving).await.unwrap();
+        assert!(matches!(next(&mut at_master).await, LinkEvent::Message { message: ToMaster::Leaving, .. }));
+        for number in 0..100 {
+            to_worker.send(ToWorker::Refuse(format!("{number}"))).await.unwrap();
+        }
+        drop(to_worker);
+        for number in 0..100 {
+            let LinkEvent::Message { message: ToWorker::Refuse(text), .. } = next(&mut at_worker).await else { panic!("{number} is lost") };
+            assert_eq!(text, number.to_string());
+        }
+        assert!(matches!(next(&mut at_worker).await, LinkEvent::Down { .. }));
+        door.close("over").await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_sends_what_is_no_message_is_cut_off() {
+        let (door, host, mut at_master) = open_door();
+        let mut peer = WorkerEndpoint::new(&identities()).unwrap().dial(&host).await.unwrap();
+        let LinkEvent::Up { outbox: _kept, .. } = next(&mut at_master).await else { panic!("the master's end is up first") };
+        peer.sender.send(b"\xffno message").await.unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(10), peer.receiver.receive()).await.expect("it is cut off soon");
+        assert_eq!(end, Err(FrameError::Closed { reason: "what came is no message".into() }));
+        assert!(matches!(next(&mut at_master).await, LinkEvent::Down { .. }));
+        door.close("over").await;
+    }
+
+    #[test]
+    fn complaints_of_one_second_are_one_line_and_a_count() {
+        let complaints = Complaints::default();
+        let said = std::cell::Cell::new(0);
+        for _ in 0..50 {
+            complaints.say(|| {
+                said.set(said.get() + 1);
+                String::new()
+            });
+        }
+        assert_eq!((said.get(), complaints.last.lock().unwrap().1), (1, 49));
+    }
+}

@@ -1,13 +1,14 @@
 //! Both shells in one process, joined by in-memory links, with users that only sleep and count what they do.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
 use super::handle::{Declined, MasterHandle, Planned, Planner, StartOrder};
-use super::link::MemoryDialer;
+use super::journal::Journal;
+use super::link::{Dialer, MasterLinks, MemoryDialer, WorkerLinks};
 use super::local::LocalRun;
 use super::master::{MasterConfig, RunStart};
 use super::message::{OrphanRules, WorkerId};
@@ -114,9 +115,22 @@ impl Planner for TestPlanner {
     }
 }
 
+/// Dials whatever master there is at the moment.
+struct Address {
+    master: Mutex<MasterLinks>,
+}
+
+impl Dialer for Address {
+    async fn dial(&self, links: WorkerLinks) -> Result<(), String> {
+        let master = self.master.lock().unwrap().clone();
+        MemoryDialer { master }.dial(links).await
+    }
+}
+
 /// A cluster in this process.
 struct Cluster {
     master: MasterShell,
+    address: Arc<Address>,
     workers: Vec<WorkerShell>,
     done: Arc<AtomicU64>,
     ends: watch::Receiver<Option<Arc<Ended>>>,
@@ -124,17 +138,11 @@ struct Cluster {
 
 impl Cluster {
     async fn of(workers: u32) -> Self {
-        let config = MasterConfig {
-            orphan: OrphanRules::default(),
-            skew_timeout: Duration::from_secs(5),
-            allows_skew: false,
-            adopts: true,
-            has_journal: false,
-        };
-        let master = MasterShell::start(MasterSetup { config, planner: Arc::<TestPlanner>::default(), journal: None, kept: None });
+        let master = master(None);
         let done = Arc::<AtomicU64>::default();
-        let workers: Vec<_> = (1..=workers).map(|number| worker(&master, number, &done)).collect();
-        let cluster = Self { ends: master.ends(), master, workers, done };
+        let address = Arc::new(Address { master: Mutex::new(master.links().clone()) });
+        let workers: Vec<_> = (1..=workers).map(|number| worker(&address, number, &done)).collect();
+        let cluster = Self { ends: master.ends(), master, address, workers, done };
         let count = cluster.workers.len();
         cluster.until(|snapshot| snapshot.workers.iter().filter(|worker| worker.state == WorkerState::Ready).count() == count).await;
         cluster
@@ -155,6 +163,15 @@ impl Cluster {
         self.ends.borrow_and_update().clone().unwrap()
     }
 
+    /// Another master, at the same address, in place of the one that hands over.
+    async fn hand_over(&mut self, next: impl FnOnce() -> MasterShell) {
+        // The journal is the next one's only when this one has let go of it.
+        soon(std::mem::replace(&mut self.master, master(None)).hand_over()).await;
+        soon(std::mem::replace(&mut self.master, next()).close()).await;
+        *self.address.master.lock().unwrap() = self.master.links().clone();
+        self.ends = self.master.ends();
+    }
+
     async fn close(self) {
         for worker in self.workers {
             soon(worker.close()).await;
@@ -163,7 +180,20 @@ impl Cluster {
     }
 }
 
-fn worker(master: &MasterShell, number: u32, done: &Arc<AtomicU64>) -> WorkerShell {
+/// A master, with a journal in `state`.
+fn master(state: Option<&std::path::Path>) -> MasterShell {
+    let config = MasterConfig {
+        orphan: OrphanRules::default(),
+        skew_timeout: Duration::from_secs(5),
+        allows_skew: false,
+        adopts: true,
+        has_journal: false,
+    };
+    let (journal, kept) = state.map(|state| Journal::open(state).unwrap()).unzip();
+    MasterShell::start(MasterSetup { config, planner: Arc::<TestPlanner>::default(), journal, kept: kept.flatten() })
+}
+
+fn worker(address: &Arc<Address>, number: u32, done: &Arc<AtomicU64>) -> WorkerShell {
     let config = WorkerConfig {
         id: WorkerId { host: format!("w{number}"), incarnation: number.into() },
         lanes: 1,
@@ -172,8 +202,8 @@ fn worker(master: &MasterShell, number: u32, done: &Arc<AtomicU64>) -> WorkerShe
         is_once: false,
         keeps_total: true,
     };
-    let dialer = Arc::new(MemoryDialer { master: master.links().clone() });
-    WorkerShell::start(WorkerSetup { config, workshop: Arc::new(Counted { done: done.clone() }), dialer, log_lines: None })
+    let workshop = Arc::new(Counted { done: done.clone() });
+    WorkerShell::start(WorkerSetup { config, workshop, dialer: address.clone(), log_lines: None })
 }
 
 /// A test that would wait for ever fails instead.
@@ -296,13 +326,34 @@ async fn a_worker_that_comes_in_mid_run_gets_its_share() {
     let mut cluster = Cluster::of(1).await;
     cluster.handle().start(users(8), "").await.unwrap();
     cluster.until(|snapshot| snapshot.users == 8).await;
-    let joiner = worker(&cluster.master, 2, &cluster.done);
+    let joiner = worker(&cluster.address, 2, &cluster.done);
     cluster.workers.push(joiner);
     let shared = cluster.until(|snapshot| snapshot.workers.len() == 2 && snapshot.workers.iter().all(|worker| worker.users == 4)).await;
     assert_eq!(shared.users, 8);
     cluster.handle().stop("").await.unwrap();
     let ended = cluster.end().await;
     assert_eq!((ended.end.is_complete, counted(&ended.last)), (true, cluster.done.load(Ordering::Relaxed)));
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn the_next_master_has_the_run_with_the_numbers_of_who_left_before() {
+    let state = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::of(0).await;
+    cluster.hand_over(|| master(Some(state.path()))).await;
+    cluster.workers = (1..=2).map(|number| worker(&cluster.address, number, &cluster.done)).collect();
+    cluster.until(|snapshot| snapshot.workers.len() == 2).await;
+    let run = cluster.handle().start(users(4), "").await.unwrap().run;
+    cluster.until(|snapshot| snapshot.users == 4).await;
+    let mut leaver = cluster.workers.remove(0);
+    leaver.leave().await;
+    assert_eq!(soon(leaver.end()).await, Some(WorkerEnd::Whole));
+    cluster.hand_over(|| master(Some(state.path()))).await;
+    let adopted = cluster.until(|snapshot| snapshot.users == 4).await;
+    assert_eq!(adopted.run, run);
+    cluster.handle().stop("").await.unwrap();
+    let ended = cluster.end().await;
+    assert_eq!((ended.run, ended.end.is_complete, counted(&ended.last)), (run, true, cluster.done.load(Ordering::Relaxed)));
     cluster.close().await;
 }
 

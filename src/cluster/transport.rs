@@ -1,7 +1,7 @@
 //! Bytes between master and workers: QUIC with mutual authentication, a preamble, and frames. Knows nothing of messages.
 //!
-//! A link is one QUIC connection with one stream that the worker opens. Both sides first send the [`preamble`], then frames
-//! ([`frame`]). A master ([`MasterEndpoint`]) hands out only links whose peer has proved that it holds the secret and speaks
+//! A link is one QUIC connection with one stream that the worker opens. Both sides first send the `preamble`, then frames
+//! (`frame`). A master ([`MasterEndpoint`]) hands out only links whose peer has proved that it holds the secret and speaks
 //! this version; whoever else came is counted ([`Refusals`]). A worker ([`WorkerEndpoint`]) dials, and is told in words why
 //! it may not come in.
 //!

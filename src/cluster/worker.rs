@@ -1,8 +1,8 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
-//! Owns what is said when, and the way out. Parts of it: [`links`] dials and listens for silence, [`run`] follows orders, [`ledger`]
-//! numbers and keeps deltas, [`delivery`] brings them to a master, [`clock`] estimates the master's clock, [`logbook`] bounds what is
-//! logged, [`orphan`] is life without a master, [`leaving`] the way out.
+//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
+//! numbers and keeps deltas, `delivery` brings them to a master, `clock` estimates the master's clock, `logbook` bounds what is
+//! logged, `orphan` is life without a master, `leaving` the way out.
 //!
 //! # The link
 //!
@@ -395,8 +395,13 @@ impl Worker {
         self.next.take_if(|plan| plan.run == run);
         if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
             let requests = current.ledger.requests();
-            let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
-            out.push(Action::Log(log::Level::Warn, text));
+            out.push(if current.stage() == Stage::Finished && current.ledger.is_handed_in() {
+                // How a master takes leave of a run that is over.
+                Action::Log(log::Level::Debug, format!("run {run} is done with"))
+            } else {
+                let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
+                Action::Log(log::Level::Warn, text)
+            });
             if current.abandon(out) {
                 self.run = None;
             }

@@ -303,7 +303,7 @@ impl Dial {
             (Proof::Foreign, _) => self.not_a_master(end_in_words(end)),
             (Proof::Untold, ConnectionError::ApplicationClosed(_)) => DialError::Refused { host, reason: end_in_words(end) },
             (Proof::Untold, ConnectionError::ConnectionClosed(close)) if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {
-                DialError::Refused { host, reason: "it has too many connections at present".into() }
+                DialError::Refused { host, reason: "it takes no connections at present".into() }
             }
             // How an attempt ends that has run out of the master's time.
             (Proof::Untold, ConnectionError::ConnectionClosed(close)) if close.error_code == TransportErrorCode::APPLICATION_ERROR => {
