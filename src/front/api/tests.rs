@@ -38,10 +38,14 @@ impl Stage {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&asked);
         tokio::spawn(async move {
+            let mut unanswered = Vec::new();
             while let Some(request) = inbox.recv().await {
                 let result = answer(&request.command);
                 heard.lock().unwrap().push((request.command, request.by));
-                let _ = request.reply.send(result);
+                match result {
+                    Err(declined) if declined.reason == SILENCE => unanswered.push(request.reply),
+                    result => drop(request.reply.send(result)),
+                }
             }
         });
         let mut context = ApiContext {
@@ -122,6 +126,9 @@ impl Reply {
 fn accepted() -> Accepted {
     Accepted { run: RunId(0xabc), host: Some("http://shop.example".to_owned()), words: "4 users at 4/s".to_owned() }
 }
+
+/// The reason with which the played master gives no answer at all.
+const SILENCE: &str = "silence";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -208,16 +215,10 @@ async fn what_the_master_declines_is_told_with_its_reason() {
 
 #[tokio::test]
 async fn a_master_that_does_not_answer_is_not_waited_for_for_ever() {
-    let (deaf, _unread) = MasterHandle::new(watch::channel(Arc::new(Snapshot::default())).1);
-    let stage = Stage::with(
-        |context| {
-            context.handle = deaf.clone();
-            context.limits.action = Duration::from_millis(50);
-        },
-        |_| Ok(accepted()),
-    );
-    let reply = stage.get("/stop").await;
-    assert_eq!(reply.json()["success"], json!(false), "{reply:?}");
+    let stage = Stage::with(|context| context.limits.action = Duration::from_millis(50), |_| Err(Declined { reason: SILENCE.to_owned() }));
+    let reply = stage.get("/stop").await.json();
+    assert_eq!(reply["success"], json!(false));
+    assert!(reply["message"].as_str().unwrap().starts_with("the master has not answered"), "{reply}");
 }
 
 #[tokio::test]
@@ -347,8 +348,9 @@ async fn slow_and_silent_clients_are_dropped() {
         // Each line comes well within both limits; together they do not.
         while slow.write_all(b"x-a: b\r\n").await.is_ok() {
             let mut byte = [0];
-            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(Duration::from_millis(20), slow.read(&mut byte)).await {
-                return;
+            match tokio::time::timeout(Duration::from_millis(20), slow.read(&mut byte)).await {
+                Ok(Ok(0) | Err(_)) => return,
+                Ok(Ok(_)) | Err(_) => {}
             }
         }
     };
