@@ -84,6 +84,18 @@ impl Books {
         if sum == total { Ok(()) } else { Err(format!("the total is {}, its parts make {}", total.requests, sum.requests)) }
     }
 
+    /// A worker that ends as whole has handed everything in.
+    pub fn audit_exit(&self, seat: usize) -> Result<(), String> {
+        for ((run, _), account) in self.accounts.iter().filter(|((_, owner), account)| *owner == seat && account.excuse.is_none()) {
+            let sealed = account.sealed.last_key_value().map_or(0, |(sequence, _)| *sequence);
+            let acknowledged = account.acknowledged.map_or(0, |(_, sequence)| sequence);
+            if acknowledged < sealed {
+                return Err(format!("run {run}: delta {acknowledged} of {sealed} acknowledged"));
+            }
+        }
+        Ok(())
+    }
+
     fn of(&self, run: RunId) -> impl Iterator<Item = (usize, &Account)> {
         self.accounts.iter().filter(move |((of, _), _)| *of == run).map(|((_, seat), account)| (*seat, account))
     }

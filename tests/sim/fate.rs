@@ -156,6 +156,7 @@ impl World {
         let retarget = Retarget { users, spawn_rate: f64::from(spawn_rate), run_time: None };
         if let Ok(actions) = master.on_retarget(retarget, now) {
             self.note(|| format!("re-targeted to {users}"));
+            self.watch.on_retargeted(users, self.now);
             self.do_master(actions);
         }
     }
