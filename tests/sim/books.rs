@@ -76,7 +76,7 @@ impl Books {
                 return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
             }
             account.audit(&held, epoch, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
-            account.audit_hole(&held, seat, keeper, snapshot)?;
+            account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
             sum.requests += held.requests;
             sum.histogram.merge(&held.histogram);
         }
@@ -158,13 +158,13 @@ impl Account {
     }
 
     /// Whoever was killed in mid-run with numbers that are missing shows as a hole.
-    fn audit_hole(&self, held: &Count, seat: usize, keeper: &Keeper, snapshot: &Snapshot) -> Result<(), String> {
+    fn audit_hole(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize, snapshot: &Snapshot) -> Result<(), String> {
         let host = host_name(seat);
         let is_shown = snapshot.holes.iter().any(|hole| hole.worker.starts_with(&format!("{host}_")));
         let is_known = self.acknowledged.is_some_and(|(master, _)| master == keeper.master) || keeper.restored.contains_key(&seat);
         let missing = self.reported.requests.saturating_sub(held.requests) + self.buried;
         match self.excuse {
-            Some(KILLED) if missing > 0 && is_known && self.epoch == 0 && !is_shown => {
+            Some(KILLED) if missing > 0 && is_known && self.epoch == epoch && !is_shown => {
                 Err(format!("{host}: {missing} requests are missing and no hole is shown"))
             }
             None if is_shown => Err(format!("{host}: a hole is shown where nothing is missing")),

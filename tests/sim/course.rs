@@ -93,7 +93,7 @@ impl World {
         if quiet {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
             self.go_on(QUIET, is_ended);
-            let stood_still = self.operator.ended.is_some() || !self.watch.has_begun || self.scenario.life.is_some();
+            let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
             let is_level = self.operator.plan.profile.end == ProfileEnd::Hold;
             if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
                 return self.fail("there was no quiet after everything was healed".into());

@@ -85,7 +85,8 @@ impl World {
 
     fn kill(&mut self, worker: usize, comes_back_after: Option<Duration>) {
         // The last one stays, unless the scenario is about just that.
-        let Some(seat) = self.one_alive(worker).filter(|_| self.alive().count() > 1 || self.scenario.workers == 0 || comes_back_after.is_some())
+        let Some(seat) =
+            self.one_alive(worker).filter(|_| self.alive().count() > 1 || self.scenario.workers == 0 || comes_back_after.is_some())
         else {
             return;
         };
@@ -126,7 +127,9 @@ impl World {
 
     fn cut(&mut self, worker: usize) {
         let Some(seat) = self.one_alive(worker) else { return };
-        let Some((&id, link)) = self.links.iter_mut().rev().find(|(_, link)| link.worker == seat && link.worker_end.is_open) else { return };
+        let Some((&id, link)) = self.links.iter_mut().rev().find(|(_, link)| link.worker == seat && link.worker_end.is_open) else {
+            return;
+        };
         link.up.lose_suffix(&mut self.chance);
         link.down.lose_suffix(&mut self.chance);
         // Each end learns of it at its own time: one at once, the other by what the first one's machine answers, or by silence.

@@ -118,6 +118,9 @@ impl World {
             }
             self.books.account(delta.run, seat).on_sealed(delta);
         }
+        if let ToMaster::Hello(hello) = &message {
+            self.seats[seat].stands_in = hello.standing.as_ref().map(|standing| standing.plan.run);
+        }
         let at = self.now + self.delay();
         if let Some(link) = self.links.get_mut(&id).filter(|link| link.worker_end.is_open) {
             link.up.send(at, Parcel::Message(message));
@@ -150,6 +153,11 @@ impl World {
             ToWorker::Answer(answer) => {
                 if let (Some((run, sequence)), Some(link)) = (answer.acknowledged, self.links.get(&id)) {
                     self.books.account(run, seat).on_answer(link.master, sequence);
+                }
+            }
+            ToWorker::Welcome(welcome) => {
+                if let (Some(run), Some(held), Some(link)) = (self.seats[seat].stands_in, welcome.held, self.links.get(&id)) {
+                    self.books.account(run, seat).on_answer(link.master, held);
                 }
             }
             ToWorker::Abandon(run) => {

@@ -41,16 +41,37 @@ pub struct Weather {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Join,
-    Kill { worker: usize, comes_back_after: Option<Duration> },
-    Leave { worker: usize },
+    Kill {
+        worker: usize,
+        comes_back_after: Option<Duration>,
+    },
+    Leave {
+        worker: usize,
+    },
     /// Nothing comes through to the master, or from it, or both.
-    Partition { worker: usize, up: bool, down: bool, lasts: Duration },
+    Partition {
+        worker: usize,
+        up: bool,
+        down: bool,
+        lasts: Duration,
+    },
     /// The link dies, with a suffix of what is on its way.
-    Cut { worker: usize },
+    Cut {
+        worker: usize,
+    },
     /// The worker's process stands still.
-    Freeze { worker: usize, lasts: Duration },
-    KillMaster { back_after: Duration, loses_journal: bool },
-    Retarget { users: u32, spawn_rate: u32 },
+    Freeze {
+        worker: usize,
+        lasts: Duration,
+    },
+    KillMaster {
+        back_after: Duration,
+        loses_journal: bool,
+    },
+    Retarget {
+        users: u32,
+        spawn_rate: u32,
+    },
     Reset,
     Stop,
     Heal,
@@ -168,10 +189,8 @@ fn profile(users: u32, healed: Duration, chance: &mut Chance) -> LoadProfile {
     let spawn_rate = chance.between(2, 60) as f64;
     let end = chance.percent(10).then(|| healed + chance.millis(0, 30_000));
     if chance.percent(15) {
-        let stages = (0..chance.between(1, 4)).map(|_| Stage {
-            users: u32::try_from(chance.between(1, u64::from(users))).unwrap(),
-            over: chance.millis(0, 9_000),
-        });
+        let stages = (0..chance.between(1, 4))
+            .map(|_| Stage { users: u32::try_from(chance.between(1, u64::from(users))).unwrap(), over: chance.millis(0, 9_000) });
         let stages: Vec<Stage> = stages.collect();
         return LoadProfile::staged(stages, end.map_or(ProfileEnd::Hold, ProfileEnd::StopAt));
     }

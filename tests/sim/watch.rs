@@ -6,6 +6,7 @@ use std::time::Duration;
 use lunamoth::cluster::master::RunEnd;
 use lunamoth::cluster::message::RunOrders;
 use lunamoth::load::roster::Roster;
+use lunamoth::load::shape::Shape;
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
 
@@ -113,7 +114,8 @@ impl World {
         self.watch.generation = Some((orders.run, orders.generation));
         self.watch.generations += 1;
         let moments = orders.orders.handover.iter().flat_map(|handover| handover.moments().map(|(slot, at)| (slot, at - handover.at)));
-        let lasts = moments.take_while(|(slot, _)| *slot < SLOTS_MODELLED).last().map_or(Duration::ZERO, |(_, lasts)| lasts);
+        let peak = Shape::new(&orders.orders.profile).peak();
+        let lasts = moments.take_while(|(slot, _)| *slot < peak).last().map_or(Duration::ZERO, |(_, lasts)| lasts);
         self.watch.disturb(self.now + lasts + AFTER_ORDERS);
         let bound = 12 + 8 * (self.scenario.events.len() + self.seats.len());
         if self.watch.generations > bound {
@@ -134,14 +136,19 @@ impl World {
         (!is_expected).then(|| format!("the run ended by itself: {end:?}"))
     }
 
+    pub fn has_runners(&self) -> bool {
+        self.running().next().is_some()
+    }
+
     fn note_touch(&mut self) {
         let now = self.now;
         let is_settled = self.master.machine.is_some() && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER);
         for seat in 0..self.seats.len() {
             let place = &self.seats[seat];
-            let is_linked = self.links.values().any(|link| {
-                link.worker == seat && link.master == self.master.number && link.worker_end.is_open && link.master_end.is_open
-            });
+            let is_linked = self
+                .links
+                .values()
+                .any(|link| link.worker == seat && link.master == self.master.number && link.worker_end.is_open && link.master_end.is_open);
             let is_free = place.goes_up(now) && place.comes_down(now);
             if place.is_alive() && is_settled && is_linked && is_free {
                 self.watch.in_touch_since.entry(seat).or_insert(now);
@@ -163,7 +170,7 @@ impl World {
     fn look_for_doubles(&mut self) {
         let mut owners = vec![usize::MAX; SLOTS_MODELLED as usize];
         let mut seen = BTreeSet::new();
-        for (seat, lanes) in self.running() {
+        for (seat, lanes) in self.running().filter(|(seat, _)| self.now >= self.seats[*seat].frozen_until) {
             for index in lanes.running() {
                 let owner = &mut owners[usize::try_from(index).unwrap()];
                 if *owner != usize::MAX {
@@ -223,6 +230,9 @@ impl World {
             return;
         }
         let snapshot = master.snapshot(self.instant());
+        if snapshot.planned.is_some_and(|end| snapshot.elapsed + CLOCKS_DIFFER > end) {
+            return;
+        }
         if let Err(why) = self.count_users(&snapshot) {
             self.fail(format!("in quiet, {why}"));
         }
@@ -300,7 +310,9 @@ impl World {
     /// Nothing of the run can be known any more: whoever counted in it is gone.
     pub fn has_vanished(&self) -> bool {
         let run = self.operator.plan.run;
-        !self.alive().any(|seat| self.books.get(run, seat).is_some_and(|account| account.excuse.is_none() || account.excuse == Some(KILLED)))
+        !self
+            .alive()
+            .any(|seat| self.books.get(run, seat).is_some_and(|account| account.excuse.is_none() || account.excuse == Some(KILLED)))
     }
 }
 
@@ -312,4 +324,6 @@ const AFTER_ORDERS: Duration = Duration::from_secs(6);
 const SETTLED_AFTER: Duration = Duration::from_secs(12);
 /// Orders have reached everybody.
 const HEARD_BY_ALL: Duration = Duration::from_secs(5);
+/// A worker comes to the planned end by its own clock.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 const ACTIONS_A_SECOND: usize = 80;

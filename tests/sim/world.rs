@@ -70,6 +70,8 @@ pub struct Seat {
     pub up_blocked_until: Duration,
     pub down_blocked_until: Duration,
     pub frozen_until: Duration,
+    /// The run that it told of in its last hello.
+    pub stands_in: Option<RunId>,
     pub is_leaving: bool,
     pub end: Option<WorkerEnd>,
     next_tick: Duration,
@@ -164,6 +166,7 @@ impl World {
             up_blocked_until: Duration::ZERO,
             down_blocked_until: Duration::ZERO,
             frozen_until: Duration::ZERO,
+            stands_in: None,
             is_leaving: false,
             end: None,
             next_tick: Duration::ZERO,
@@ -463,4 +466,4 @@ pub const STEP: Duration = Duration::from_millis(10);
 /// From one tick of a machine to the next.
 const TICK: Duration = Duration::from_millis(50);
 /// How much of what happened a failure shows.
-const TRACED: usize = 400;
+const TRACED: usize = 6_000;
