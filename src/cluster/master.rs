@@ -54,6 +54,8 @@ pub struct Master {
     /// Records on their way to the journal, after which a worker gets its farewell.
     goodbyes: BTreeMap<u64, PeerNumber>,
     records: u64,
+    /// What a refusal could not say, until the next tick.
+    unsaid: Vec<Action>,
 }
 
 /// How a master behaves.
@@ -141,7 +143,16 @@ impl Master {
     /// A master without a run.
     #[must_use]
     pub fn new(config: MasterConfig, now: Instant) -> Self {
-        Self { config, origin: now, peers: Peers::default(), run: None, claims: BTreeMap::new(), goodbyes: BTreeMap::new(), records: 0 }
+        Self {
+            config,
+            origin: now,
+            peers: Peers::default(),
+            run: None,
+            claims: BTreeMap::new(),
+            goodbyes: BTreeMap::new(),
+            records: 0,
+            unsaid: Vec::new(),
+        }
     }
 
     /// A master that has read its predecessor's journal: it waits for the workers of that run, for as long as orphans go on and then some.
@@ -234,7 +245,11 @@ impl Master {
     pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, String> {
         let mut out = Vec::new();
         self.settle(now, &mut out);
-        let run = self.run.as_mut().filter(|run| run.stage == Stage::Live).ok_or("no run is under way")?;
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            // A run that was taken over turned out to be at its end: that is told all the same.
+            self.unsaid.append(&mut out);
+            return Err("no run is under way".into());
+        };
         run.retarget(retarget, &self.peers, self.origin, now, &mut out);
         let profile = run.profile.clone();
         self.keep(Record::Retargeted { profile }, &mut out);
@@ -288,7 +303,7 @@ impl Master {
 
     /// Time passes; called every 50 ms or so.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.unsaid);
         for (number, silence) in self.peers.take_lost(now) {
             self.on_lost(number, silence, now, &mut out);
         }
@@ -345,14 +360,20 @@ impl Master {
 
     /// A run that is adopted becomes this master's own.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = self.run.as_mut().filter(|run| matches!(run.stage, Stage::Adopting { .. })) else { return };
+        let Some(run) = self.run.as_mut().filter(|run| run.is_adopting()) else { return };
         if run.zero.is_none() && self.claims.is_empty() {
             // Nobody has come.
             let end = run.end(now, Some(RunFailure::lost("no worker of the run that the journal tells of has come back")));
             return self.finish(Some(end), out);
         }
+        let known = run.profile.clone();
         run.settle(&self.claims, &self.peers, self.origin, now, out);
+        let profile = Some(&run.profile).filter(|profile| **profile != known).cloned();
         self.claims.clear();
+        if let Some(profile) = profile {
+            self.keep(Record::Retargeted { profile }, out);
+        }
+        let Some(run) = &mut self.run else { return };
         if !self.config.adopts {
             out.push(Action::Log(log::Level::Info, "the run is not taken over: its users finish, and its numbers are collected".into()));
             run.end_users(Phase::Stop, &self.peers, self.origin, now, out);

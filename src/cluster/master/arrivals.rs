@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::message::{Hello, Phase, RunStanding, ToWorker, Welcome};
+use super::super::record::Record;
 use super::super::worker::LinkId;
 use super::part::PartStage;
 use super::peers::{Arrival, PeerNumber, Presence};
@@ -20,14 +21,21 @@ impl Master {
         if let Some(standing) = &standing {
             self.adopt_if_free(standing, now, out);
         }
-        let run = self.run.as_mut();
-        let held = match (&standing, run) {
+        let epoch = self.run.as_ref().map(|run| run.epoch);
+        let held = match (&standing, &mut self.run) {
             (Some(standing), Some(run)) if run.id() == standing.plan.run => run.take_in(number, standing, now),
             _ => None,
         };
+        let risen = self.run.as_ref().map(|run| run.epoch).filter(|risen| Some(*risen) != epoch);
         send(&self.peers, number, ToWorker::Welcome(Welcome { clock: self.clock(now), held, orphan: self.config.orphan }), out);
         self.log_arrival(number, arrival, out);
         self.bring_in(number, standing.as_deref(), now, out);
+        if let (Some(epoch), Some(run)) = (risen, &mut self.run) {
+            if !run.is_adopting() && !run.is_over() {
+                run.order_all(&self.peers, self.origin, now, out);
+            }
+            self.keep(Record::Reset { epoch }, out);
+        }
     }
 
     /// A worker is welcome: what it does in the run.
@@ -86,8 +94,15 @@ impl Master {
         let run = Run::adopted(standing.plan.clone(), standing.wall, profile, standing.epoch, now);
         let record = run.record();
         out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
+        let (epoch, profile) = (run.epoch, run.profile.clone());
         self.run = Some(run);
         self.keep(record, out);
+        if epoch > 0 {
+            self.keep(Record::Reset { epoch }, out);
+        }
+        if *profile != standing.plan.profile {
+            self.keep(Record::Retargeted { profile }, out);
+        }
     }
 
     /// A worker that takes part is there again, or on another link.
@@ -101,7 +116,8 @@ impl Master {
         let was_away = part.away_since.take();
         if let Some(from) = was_away {
             run.holes.remove(&number);
-            if part.stage == PartStage::Ordered && !self.config.orphan.pauses && run.phase == Phase::Run {
+            let has_others = run.assignment.owners().iter().any(|owner| *owner != number);
+            if part.stage == PartStage::Ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
                 let worker = self.peers.get(number).hello.worker.to_string();
                 out.push(Action::Log(
                     log::Level::Warn,
@@ -114,9 +130,9 @@ impl Master {
             }
         }
         let is_leaving = self.peers.get(number).presence == Presence::Leaving;
-        let part_stage = part.stage.clone();
+        let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
         match (run.stage, part_stage) {
-            (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving => {
+            (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving && !has_given_up => {
                 run.join(number, &self.peers, self.origin, now, out);
             }
             (Stage::Live | Stage::Stopping { .. } | Stage::Over { .. }, PartStage::Ordered) => {

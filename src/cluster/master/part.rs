@@ -12,10 +12,14 @@ pub(super) struct Part {
     pub stage: PartStage,
     /// The run's clock when the worker was given up; `None` as long as it is there.
     pub away_since: Option<Duration>,
+    /// The same, of a worker that came while the run was taken over.
+    pub claimed_since: Option<Duration>,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
     /// It has told that the run is over in it: once all that it has is here, it is finished.
     pub says_finished: bool,
+    /// It has stopped its users by itself, as an orphan does in the end: it takes no slots any more.
+    pub has_given_up: bool,
     /// The highest sequence number in the table; `None` if nothing of it is.
     pub held: Option<u64>,
     /// The seconds of the run's clock before this are in the table.
@@ -66,8 +70,10 @@ impl Part {
         Self {
             stage,
             away_since: None,
+            claimed_since: None,
             has_run: false,
             says_finished: false,
+            has_given_up: false,
             held: None,
             covered: 0,
             users: 0,
@@ -80,9 +86,19 @@ impl Part {
         }
     }
 
+    /// Of a worker that comes with `users` when others have taken them over, `since` then.
+    pub fn come_late(stage: PartStage, since: Option<Duration>, users: u64) -> Self {
+        Self { away_since: since, users, ..Self::new(stage) }
+    }
+
     /// There, and taking part or about to.
     pub fn is_here(&self) -> bool {
         self.away_since.is_none()
+    }
+
+    /// Its users run, or may run: it can have slots.
+    pub fn can_run(&self) -> bool {
+        self.is_here() && self.stage == PartStage::Ordered && !self.has_given_up
     }
 
     pub fn place_of(&self, sequence: u64) -> Sequence {

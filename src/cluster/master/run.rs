@@ -51,6 +51,8 @@ pub(super) struct Run {
     pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
     pub deserted: Option<Instant>,
+    /// The run's clock when this master took it over from another one.
+    pub taken_over: Option<Duration>,
 }
 
 /// Where a run is on its way.
@@ -96,6 +98,7 @@ impl Run {
             counted_since: Duration::ZERO,
             kept_history: Vec::new(),
             deserted: None,
+            taken_over: None,
         }
     }
 
@@ -127,6 +130,10 @@ impl Run {
     /// Whether workers may join.
     pub fn takes_workers(&self) -> bool {
         matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run
+    }
+
+    pub fn is_adopting(&self) -> bool {
+        matches!(self.stage, Stage::Adopting { .. })
     }
 
     pub fn is_over(&self) -> bool {
@@ -251,48 +258,78 @@ impl Run {
     /// Takes a worker in that brings this very run. Answers what the master holds of it.
     pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<u64> {
         let zero = now.checked_sub(standing.elapsed).unwrap_or(now);
-        if matches!(self.stage, Stage::Adopting { .. }) && standing.orders.is_some() {
+        if self.is_adopting() && standing.orders.is_some() {
             // Of several estimates the earliest suffered the least delay.
             self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
         }
+        if standing.epoch > self.epoch {
+            // The master that was told to clear the statistics is gone; this worker has heard of it.
+            self.epoch = standing.epoch - 1;
+            self.reset(now);
+        }
+        let mut users = 0;
+        if let Some(followed) = &standing.orders {
+            if followed.generation > self.generation {
+                // Orders of another master's that this one knows nothing of; what it says from here on is newer.
+                self.generation = followed.generation + 1;
+            }
+            users = self.users_in(&followed.slots, now);
+        }
         let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
-        let part = self.parts.entry(number).or_insert_with(|| Part::new(stage.clone()));
+        let came_late = self.taken_over.filter(|_| standing.orders.is_some());
+        let is_adopting = self.is_adopting();
+        let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
         part.unstage();
         part.says_finished = standing.is_finished;
+        let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.phase != Phase::Run);
+        part.has_given_up = self.phase == Phase::Run && (standing.is_finished || has_stopped);
         part.has_run |= standing.orders.is_some();
         if part.stage != PartStage::Finished {
             part.stage = stage;
         }
-        if matches!(self.stage, Stage::Adopting { .. }) {
-            part.away_since = None;
+        if is_adopting {
+            part.claimed_since = part.away_since.take();
             self.holes.remove(&number);
         }
         part.held
     }
 
-    /// Who owned what, as workers say; the newest orders count.
-    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers) {
+    /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
+    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
         let mut claims: Vec<_> = claims.iter().collect();
         claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
         let Some((_, newest)) = claims.first() else { return };
-        self.generation = newest.generation;
+        self.generation = self.generation.max(newest.generation);
         if *newest.profile != *self.profile {
             self.profile = newest.profile.clone();
             self.shape = Shape::new(&self.profile);
         }
-        self.phase = claims.iter().map(|(_, followed)| followed.phase).max().unwrap_or(Phase::Run);
+        self.phase = phase_of(&claims, peers);
         for (&number, followed) in claims {
-            let can_run = peers.get(number).presence == Presence::Here;
-            if can_run && self.parts.get(&number).is_some_and(|part| part.is_here() && part.stage == PartStage::Ordered) {
-                self.assignment.adopt(number, &followed.slots);
+            let is_present = peers.get(number).presence == Presence::Here;
+            if is_present && self.parts.get(&number).is_some_and(Part::can_run) {
+                let refused = self.assignment.adopt(number, &followed.slots);
+                let users = self.users_in(&refused, now);
+                if users > 0 {
+                    let to = self.elapsed(now);
+                    let from = self.parts.get(&number).and_then(|part| part.claimed_since).unwrap_or(to);
+                    self.overlaps.push(OverlapView { worker: peers.get(number).hello.worker.to_string(), from, to: Some(to), users });
+                }
             }
         }
+        self.taken_over = Some(self.elapsed(now));
+    }
+
+    /// How many users run in these slots.
+    fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
+        let level = u64::from(self.shape.users_at(self.elapsed(now)));
+        (0..level).filter(|&user| slots.has_user(user)).count() as u64
     }
 
     /// What nobody owns goes to those who are there.
     pub fn fill_gaps(&mut self, now: Instant) {
         let level = self.level(now);
-        let here = self.parts.iter().filter(|(_, part)| part.is_here() && part.stage == PartStage::Ordered).map(|(&number, _)| number);
+        let here = self.parts.iter().filter(|(_, part)| part.can_run()).map(|(&number, _)| number);
         let mut moved = self.assignment.unowned();
         for number in here.collect::<Vec<_>>() {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
@@ -300,6 +337,16 @@ impl Run {
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, now);
     }
+}
+
+/// What the run was doing by the newest orders. A worker says Stop of itself as well when it is about to end or has given up waiting for
+/// a master; the others that follow the same orders say then what those were.
+fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
+    let stays = |number: PeerNumber| peers.get(number).presence == Presence::Here;
+    let is_anybody_staying = claims.iter().any(|(number, _)| stays(**number));
+    let counted = || claims.iter().filter(|(number, _)| !is_anybody_staying || stays(**number)).map(|(_, followed)| followed);
+    let newest = counted().map(|followed| followed.generation).max();
+    counted().filter(|followed| Some(followed.generation) == newest).map(|followed| followed.phase).min().unwrap_or(Phase::Run)
 }
 
 /// How long a new master waits for the other workers of a run that one has brought.

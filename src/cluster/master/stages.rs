@@ -258,7 +258,7 @@ impl Run {
         ));
         let history = std::mem::take(&mut self.kept_history);
         self.table.restore_history(&history, self.elapsed(now));
-        self.settle_claims(claims, peers);
+        self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
         if !is_ending {

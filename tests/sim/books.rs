@@ -1,0 +1,199 @@
+//! What was truly counted, kept beside the machines: each worker's requests in each run, as its lanes reported them and as it sealed
+//! them. At the end the master's table is held against it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lunamoth::cluster::message::Delta;
+use lunamoth::load::lane::LaneReport;
+use lunamoth::plan::RunId;
+use lunamoth::stats::histogram::Histogram;
+use lunamoth::stats::snapshot::Snapshot;
+
+/// All accounts.
+#[derive(Default)]
+pub struct Books {
+    accounts: BTreeMap<(RunId, usize), Account>,
+}
+
+/// One worker in one run.
+#[derive(Default)]
+pub struct Account {
+    /// The statistics' epoch by the worker's orders.
+    pub epoch: u32,
+    generation: u64,
+    /// What its lanes have reported in this epoch.
+    reported: Count,
+    /// By sequence, as it was sent last.
+    sealed: BTreeMap<u64, Arc<Delta>>,
+    /// The highest acknowledgement that it has heard, and of which master.
+    acknowledged: Option<(u32, u64)>,
+    /// Why numbers of its may be missing.
+    pub excuse: Option<&'static str>,
+    /// Requests that died with its lanes.
+    pub buried: u64,
+}
+
+/// Requests and their durations.
+#[derive(Default, Clone, PartialEq, Eq, Debug)]
+struct Count {
+    requests: u64,
+    histogram: Histogram,
+}
+
+/// What the last master can know of workers that are gone.
+pub struct Keeper {
+    pub master: u32,
+    /// What its journal said when it began: the last delta of each seat's worker.
+    pub restored: BTreeMap<usize, u64>,
+}
+
+impl Books {
+    pub fn account(&mut self, run: RunId, seat: usize) -> &mut Account {
+        self.accounts.entry((run, seat)).or_default()
+    }
+
+    pub fn get(&self, run: RunId, seat: usize) -> Option<&Account> {
+        self.accounts.get(&(run, seat))
+    }
+
+    /// A worker is gone, or its run's numbers are: what is missing of it is no fault.
+    pub fn excuse(&mut self, seat: usize, why: &'static str) {
+        for (_, account) in self.accounts.iter_mut().filter(|((_, owner), _)| *owner == seat) {
+            account.excuse.get_or_insert(why);
+        }
+    }
+
+    /// Holds the table of a run that is over against the books.
+    pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
+        let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
+        let mut sum = Count::default();
+        for (seat, account) in self.of(run) {
+            let name = entry_name(seat);
+            let entry = snapshot.entries.iter().find(|entry| *entry.name == *name);
+            let held = entry.map_or_else(Count::default, |entry| Count { requests: entry.requests, histogram: entry.histogram.clone() });
+            if held.histogram.count() != held.requests {
+                return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
+            }
+            account.audit(&held, epoch, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
+            account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
+            sum.requests += held.requests;
+            sum.histogram.merge(&held.histogram);
+        }
+        let total = Count { requests: snapshot.total.requests, histogram: snapshot.total.histogram.clone() };
+        if sum == total { Ok(()) } else { Err(format!("the total is {}, its parts make {}", total.requests, sum.requests)) }
+    }
+
+    /// A worker that ends as whole has handed everything in.
+    pub fn audit_exit(&self, seat: usize) -> Result<(), String> {
+        for ((run, _), account) in self.accounts.iter().filter(|((_, owner), account)| *owner == seat && account.excuse.is_none()) {
+            let sealed = account.sealed.last_key_value().map_or(0, |(sequence, _)| *sequence);
+            let acknowledged = account.acknowledged.map_or(0, |(_, sequence)| sequence);
+            if acknowledged < sealed {
+                return Err(format!("run {run}: delta {acknowledged} of {sealed} acknowledged"));
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, run: RunId) -> impl Iterator<Item = (usize, &Account)> {
+        self.accounts.iter().filter(move |((of, _), _)| *of == run).map(|((_, seat), account)| (*seat, account))
+    }
+}
+
+impl Account {
+    pub fn on_report(&mut self, report: &LaneReport) {
+        for counts in report.tally.entries.values() {
+            self.reported.requests += counts.hops.requests;
+            self.reported.histogram.merge_sparse(&counts.durations.counts);
+        }
+    }
+
+    pub fn on_sealed(&mut self, delta: &Arc<Delta>) {
+        self.sealed.insert(delta.sequence, Arc::clone(delta));
+    }
+
+    /// Orders reached the worker. After a reset it counts anew.
+    pub fn on_orders(&mut self, generation: u64, epoch: u32) {
+        if generation > self.generation {
+            self.generation = generation;
+            if epoch > self.epoch {
+                self.epoch = epoch;
+                self.reported = Count::default();
+            }
+        }
+    }
+
+    pub fn on_answer(&mut self, master: u32, sequence: u64) {
+        let best = self.acknowledged.filter(|(of, _)| *of == master).map_or(0, |(_, best)| best);
+        self.acknowledged = Some((master, best.max(sequence)));
+    }
+
+    /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged.
+    fn audit(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize) -> Result<(), String> {
+        let Some(excuse) = self.excuse else {
+            if self.epoch != epoch {
+                return Err(format!("it counts for epoch {}, others for {epoch}", self.epoch));
+            }
+            let same = *held == self.reported;
+            return if same { Ok(()) } else { Err(format!("{} served, {} in the table", self.reported.requests, held.requests)) };
+        };
+        let least = self.floor(keeper, seat);
+        let mut prefix = Count::default();
+        let mut fits = least == 0 && *held == prefix;
+        for delta in self.sealed.values() {
+            if delta.epoch == epoch {
+                for counts in delta.tallies.iter().flat_map(|tally| tally.entries.values()) {
+                    prefix.requests += counts.hops.requests;
+                    prefix.histogram.merge_sparse(&counts.durations.counts);
+                }
+            }
+            fits |= delta.sequence >= least && *held == prefix;
+        }
+        let sealed = prefix.requests;
+        if fits {
+            return Ok(());
+        }
+        Err(format!("{excuse}; {sealed} sealed, delta {least} and all before it must be there, {} in the table", held.requests))
+    }
+
+    /// Whoever was killed in mid-run with numbers that are missing shows as a hole.
+    fn audit_hole(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize, snapshot: &Snapshot) -> Result<(), String> {
+        let host = host_name(seat);
+        let is_shown = snapshot.holes.iter().any(|hole| hole.worker.starts_with(&format!("{host}_")));
+        let is_known = self.acknowledged.is_some_and(|(master, _)| master == keeper.master) || keeper.restored.contains_key(&seat);
+        let missing = self.reported.requests.saturating_sub(held.requests) + self.buried;
+        match self.excuse {
+            Some(KILLED) if missing > 0 && is_known && self.epoch == epoch && !is_shown => {
+                Err(format!("{host}: {missing} requests are missing and no hole is shown"))
+            }
+            None if is_shown => Err(format!("{host}: a hole is shown where nothing is missing")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The delta that must be in the last master's table whatever became of the worker.
+    fn floor(&self, keeper: &Keeper, seat: usize) -> u64 {
+        match self.acknowledged {
+            _ if self.excuse == Some(ABANDONED) => 0,
+            Some((master, sequence)) if master == keeper.master => sequence,
+            _ => keeper.restored.get(&seat).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// The name under which a seat's requests are counted.
+pub fn entry_name(seat: usize) -> String {
+    format!("/of/{seat}")
+}
+
+/// The host that a seat's worker gives itself.
+pub fn host_name(seat: usize) -> String {
+    format!("host{seat}")
+}
+
+/// Excuses.
+pub const KILLED: &str = "the worker was killed";
+pub const LEFT: &str = "the worker has left";
+pub const GAVE_UP: &str = "the worker gave up, without a master";
+pub const ABANDONED: &str = "a master told the worker to forget it";

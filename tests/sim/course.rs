@@ -1,0 +1,197 @@
+//! The course of one simulated life: a run is started, things happen, all is healed, the run is stopped, the books are audited; then a
+//! second run shows that everybody is well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lunamoth::cluster::master::RunStart;
+use lunamoth::plan::{LoadProfile, ProfileEnd, RunId};
+use lunamoth::stats::snapshot::WorkerState;
+
+use super::scenario::Scenario;
+use super::tamper::Tamper;
+use super::world::{World, plan_of, wall};
+
+/// How a life went wrong.
+pub struct Failure {
+    pub what: String,
+    /// The last things that happened.
+    pub trace: Vec<String>,
+    pub scenario: Scenario,
+}
+
+/// Plays a scenario from beginning to end.
+pub fn play(scenario: &Scenario, tamper: Option<fn() -> Tamper>) -> Result<World, Box<Failure>> {
+    let mut world = World::new(scenario.clone(), tamper.map(|make| make()), false);
+    world.live();
+    if world.violation.is_none() {
+        return Ok(world);
+    }
+    // The same again, with somebody who writes down what happens.
+    let mut again = World::new(scenario.clone(), tamper.map(|make| make()), true);
+    again.live();
+    let what = again.violation.unwrap_or_else(|| "not the same twice: the simulation is not deterministic".into());
+    Err(Box::new(Failure { what, trace: again.trace.into_iter().flatten().collect(), scenario: scenario.clone() }))
+}
+
+impl World {
+    pub fn live(&mut self) {
+        let healed = self.scenario.healed();
+        let mut events = std::mem::take(&mut self.scenario.events);
+        self.scenario.events.clone_from(&events);
+        let mut has_started = false;
+        while self.violation.is_none() && self.now < healed {
+            self.step();
+            while events.first().is_some_and(|(at, _)| *at <= self.now) {
+                let (_, event) = events.remove(0);
+                self.suffer(&event);
+            }
+            has_started = has_started || self.start_if_ready();
+        }
+        self.go_on(Duration::from_secs(40), |world| {
+            has_started = has_started || world.start_if_ready();
+            has_started
+        });
+        if !has_started {
+            return self.fail("the run could not be started".into());
+        }
+        self.bring_to_end();
+        self.second_run();
+    }
+
+    /// Starts the run once enough workers are there.
+    fn start_if_ready(&mut self) -> bool {
+        let is_patient = self.now < Duration::from_secs(6) && !self.scenario.seed.is_multiple_of(5);
+        let Some(master) = &self.master.machine else { return false };
+        if self.now < Duration::from_secs(1) || is_patient && master.worker_count() < self.scenario.workers {
+            return false;
+        }
+        self.start_run()
+    }
+
+    fn start_run(&mut self) -> bool {
+        let start = RunStart { plan: self.operator.plan.clone(), thresholds: Vec::new(), wall: wall(self.now) };
+        let now = self.instant();
+        let Some(master) = &mut self.master.machine else { return false };
+        match master.on_start(start, now) {
+            Ok(actions) => {
+                self.note(|| "the run is started".into());
+                let profile = &self.operator.plan.profile;
+                let target = profile.stages.last().map_or(0, |stage| stage.users);
+                let is_held = profile.end == ProfileEnd::Hold;
+                self.watch.target = is_held.then_some(target);
+                self.watch.disturb(self.now + Duration::from_secs(8));
+                self.do_master(actions);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn bring_to_end(&mut self) {
+        let quiet = self.scenario.stops_in_quiet;
+        if quiet {
+            let is_ended = |world: &mut Self| world.operator.ended.is_some();
+            self.go_on(QUIET, is_ended);
+            let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
+            let is_level = self.operator.plan.profile.end == ProfileEnd::Hold;
+            if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
+                return self.fail("there was no quiet after everything was healed".into());
+            }
+        }
+        let patience = Duration::from_secs(90) + self.scenario.orphan_timeout;
+        let mut next_press = self.now;
+        self.go_on(patience, |world| {
+            // Whoever wants a run to end asks again, where a master that was killed may have forgotten it.
+            if world.now >= next_press && world.operator.ended.is_none() {
+                next_press = world.now + Duration::from_secs(3);
+                world.stop();
+            }
+            world.is_over()
+        });
+        if !self.is_over() {
+            return self.fail("the run does not end".into());
+        }
+        self.go_on(LATE_NUMBERS, |_| false);
+        self.audit();
+    }
+
+    /// The run has ended, or never began, or nobody is left who knows of it.
+    fn is_over(&self) -> bool {
+        let knows = self.master.machine.as_ref().and_then(|master| master.run()).is_some_and(|(id, _)| id == self.operator.plan.run);
+        let is_forgotten = !knows && self.now > self.master.born + Duration::from_secs(20);
+        self.operator.ended.as_ref().is_some_and(|(master, _)| *master == self.master.number)
+            || is_forgotten && (!self.watch.has_begun || self.has_vanished() || self.operator.ended.is_some())
+    }
+
+    fn audit(&mut self) {
+        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
+        let run = self.operator.plan.run;
+        if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
+            return;
+        }
+        let audit = self.books.audit(run, &snapshot, &self.master.keeper).and_then(|()| self.check_overlaps(&snapshot));
+        if let Err(why) = audit {
+            return self.fail(format!("at the end, {why}"));
+        }
+        let staying: Vec<usize> = self.alive().filter(|seat| !self.seats[*seat].is_leaving).collect();
+        for seat in staying {
+            let id = self.seats[seat].id.to_string();
+            let view = snapshot.workers.iter().find(|view| view.id == id);
+            if view.is_none_or(|view| view.state != WorkerState::Ready || view.users > 0) {
+                return self.fail(format!("after the run worker {seat} is {:?}", view.map(|view| (view.state, view.users))));
+            }
+        }
+    }
+
+    fn second_run(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
+        if !self.alive().any(|seat| !self.seats[seat].is_leaving) {
+            self.add_seat(self.now);
+        }
+        self.scenario.life = None;
+        let plan = plan_of(&self.scenario, RunId(2), LoadProfile::plain(13, 50.0, None));
+        (self.operator.plan, self.operator.asked_stop, self.operator.ended) = (Arc::new(plan), false, None);
+        self.watch.renew();
+        let mut has_started = false;
+        self.go_on(Duration::from_secs(45), |world| {
+            has_started = has_started || world.start_run();
+            has_started
+        });
+        if !has_started {
+            return self.fail("no second run can be started".into());
+        }
+        self.watch.settle_by(self.now + Duration::from_secs(9));
+        self.go_on(Duration::from_secs(13), |_| false);
+        if self.violation.is_none() && self.watch.quiet_looks == 0 {
+            return self.fail("the second run does not come to its level".into());
+        }
+        self.stop();
+        self.go_on(Duration::from_secs(30), |world| world.operator.ended.is_some());
+        match &self.operator.ended {
+            None => return self.fail("the second run does not end".into()),
+            Some((_, end)) if end.failure.is_some() || !end.is_complete => {
+                let text = format!("the second run ended as {end:?}");
+                return self.fail(text);
+            }
+            Some(_) => {}
+        }
+        self.go_on(Duration::from_secs(3), |_| false);
+        self.audit();
+    }
+
+    /// Lets time pass until `is_done` or for so long.
+    pub fn go_on(&mut self, at_most: Duration, mut is_done: impl FnMut(&mut Self) -> bool) {
+        let until = self.now + at_most;
+        while self.violation.is_none() && self.now < until && !is_done(self) {
+            self.step();
+        }
+    }
+}
+
+/// From the last fault to the stop: time enough for quiet.
+const QUIET: Duration = Duration::from_secs(26);
+/// Numbers that come after a run's end are in its table by then.
+const LATE_NUMBERS: Duration = Duration::from_secs(14);

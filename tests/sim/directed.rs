@@ -1,0 +1,1 @@
+//! Lives that were thought out: each is about one thing.

@@ -1,0 +1,256 @@
+//! A model of one worker's lanes: who lives, by the lanes' documented rules, and what is counted. Users make requests at known times.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lunamoth::load::lane::LaneReport;
+use lunamoth::load::shape::Shape;
+use lunamoth::load::slots::Orders;
+use lunamoth::plan::{Plan, RunId};
+use lunamoth::stats::recorder::{EntryId, Limits, Recorder};
+use lunamoth::stats::sample::{Answer, Sample};
+use lunamoth::stats::tally::Tally;
+
+use super::chance::mixed;
+
+/// All lanes of one worker in one run.
+pub struct Lanes {
+    plan: Arc<Plan>,
+    zero: Option<Instant>,
+    shape: Shape,
+    has_orders: bool,
+    /// By slot, below [`SLOTS_MODELLED`].
+    owned: Vec<bool>,
+    /// When slots come, if they are not owned, or go, if they are.
+    pending: BTreeMap<u32, Duration>,
+    live: BTreeMap<u64, User>,
+    /// Users that went by themselves and are still wanted: they do not come back.
+    gone: BTreeSet<u64>,
+    is_stopping: bool,
+    recorders: Vec<(Recorder, EntryId)>,
+    second: u64,
+    pub is_finished: bool,
+    /// Requests of which no report has told.
+    pub unreported: u64,
+}
+
+/// One user that lives.
+struct User {
+    /// It has been told to finish, and will have by then.
+    drained: Option<Duration>,
+    next_request: Duration,
+    requests: u32,
+}
+
+impl Lanes {
+    /// Lanes whose requests are counted as the entry `name`.
+    pub fn open(plan: Arc<Plan>, lanes: u32, name: &str) -> Self {
+        let recorder = || {
+            let mut recorder = Recorder::new(Limits { names: plan.names_limit });
+            let entry = recorder.entry("GET", name);
+            (recorder, entry)
+        };
+        Self {
+            recorders: (0..lanes).map(|_| recorder()).collect(),
+            plan,
+            zero: None,
+            shape: Shape::default(),
+            has_orders: false,
+            owned: vec![false; SLOTS_MODELLED as usize],
+            pending: BTreeMap::new(),
+            live: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            is_stopping: false,
+            second: 0,
+            is_finished: false,
+            unreported: 0,
+        }
+    }
+
+    pub fn begin(&mut self, zero: Instant) {
+        self.zero.get_or_insert(zero);
+    }
+
+    pub fn run(&self) -> RunId {
+        self.plan.run
+    }
+
+    pub const fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    pub const fn has_begun(&self) -> bool {
+        self.zero.is_some()
+    }
+
+    /// What orders mean for a slot: the table above `load/dealer.rs`.
+    pub fn follow(&mut self, orders: &Orders, now: Instant) {
+        let now = self.elapsed(now);
+        self.settle(now);
+        let moments = orders.handover.iter().flat_map(|handover| handover.moments());
+        let moments: BTreeMap<u32, Duration> = moments.take_while(|(slot, _)| *slot < SLOTS_MODELLED).collect();
+        for slot in 0..SLOTS_MODELLED {
+            let wanted = orders.slots.contains(slot);
+            if self.owned[slot as usize] == wanted {
+                self.pending.remove(&slot);
+                continue;
+            }
+            match moments.get(&slot) {
+                Some(&at) if at > now => {
+                    self.pending.insert(slot, at);
+                }
+                None if self.pending.contains_key(&slot) => {}
+                _ => {
+                    self.pending.remove(&slot);
+                    self.owned[slot as usize] = wanted;
+                }
+            }
+        }
+        self.shape = Shape::new(&orders.profile);
+        self.has_orders = true;
+    }
+
+    pub fn stop(&mut self, now: Instant) {
+        if !self.is_stopping {
+            self.is_stopping = true;
+            let elapsed = self.elapsed(now);
+            let indices: Vec<u64> = self.live.keys().copied().collect();
+            indices.into_iter().for_each(|index| self.drain(index, elapsed));
+        }
+    }
+
+    pub fn cut(&mut self, now: Instant) {
+        self.stop(now);
+        self.live.clear();
+    }
+
+    /// Does what is due; the reports are due at once.
+    pub fn turn(&mut self, now: Instant) -> Vec<LaneReport> {
+        let mut reports = Vec::new();
+        if self.zero.is_none() || self.is_finished {
+            return reports;
+        }
+        let elapsed = self.elapsed(now);
+        if self.shape.end().is_some_and(|end| elapsed >= end) {
+            self.stop(now);
+        }
+        self.settle(elapsed);
+        self.request(elapsed);
+        self.renew(elapsed);
+        while self.second < elapsed.as_secs() {
+            reports.extend((0..self.recorders.len()).map(|lane| self.report(lane, false)));
+            self.second += 1;
+        }
+        if self.is_stopping && self.live.is_empty() {
+            self.is_finished = true;
+            reports.extend((0..self.recorders.len()).map(|lane| self.report(lane, true)));
+            self.unreported = 0;
+        }
+        reports
+    }
+
+    /// Users that live and have not been told to finish.
+    pub fn running(&self) -> impl Iterator<Item = u64> + '_ {
+        self.live.iter().filter(|(_, user)| user.drained.is_none()).map(|(&index, _)| index)
+    }
+
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        self.zero.map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero))
+    }
+
+    fn settle(&mut self, now: Duration) {
+        let owned = &mut self.owned;
+        self.pending.retain(|&slot, &mut at| {
+            if at <= now {
+                owned[slot as usize] ^= true;
+            }
+            at > now
+        });
+    }
+
+    fn is_wanted(&self, index: u64, level: u32) -> bool {
+        !self.is_stopping && index < u64::from(level) && self.owned[usize::try_from(index).unwrap()]
+    }
+
+    /// Users begin and are told to finish.
+    fn renew(&mut self, elapsed: Duration) {
+        let level = self.shape.users_at(elapsed).min(SLOTS_MODELLED);
+        let unwanted: Vec<u64> = self.live.keys().copied().filter(|&index| !self.is_wanted(index, level)).collect();
+        unwanted.into_iter().for_each(|index| self.drain(index, elapsed));
+        let gone = std::mem::take(&mut self.gone);
+        self.gone = gone.into_iter().filter(|&index| self.is_wanted(index, level)).collect();
+        for index in 0..u64::from(level) {
+            if self.is_wanted(index, level) && !self.live.contains_key(&index) && !self.gone.contains(&index) {
+                self.live.insert(index, User { drained: None, next_request: elapsed + pace(index), requests: 0 });
+            }
+        }
+    }
+
+    fn drain(&mut self, index: u64, elapsed: Duration) {
+        let timeout = self.plan.stop_timeout;
+        let takes = Duration::from_millis(mixed(index ^ elapsed.as_secs()) % 1_500).min(timeout);
+        if let Some(user) = self.live.get_mut(&index) {
+            user.drained.get_or_insert(elapsed + takes);
+        }
+    }
+
+    /// Users make their requests; those that have finished go.
+    fn request(&mut self, elapsed: Duration) {
+        let lanes = self.recorders.len() as u64;
+        // A life may have an end, as a script's `self:stop()`: the plan's seed says so.
+        let life = u32::try_from(self.plan.seed).unwrap();
+        let mut ended = Vec::new();
+        for (&index, user) in &mut self.live {
+            let (recorder, entry) = &mut self.recorders[usize::try_from(index % lanes).unwrap()];
+            let until = user.drained.unwrap_or(elapsed).min(elapsed);
+            while user.next_request <= until && user.requests < life {
+                user.next_request += pace(index);
+                user.requests += 1;
+                self.unreported += 1;
+                recorder.record(*entry, &sample(index, user.requests), None);
+            }
+            if user.drained.is_some_and(|at| at <= elapsed) || user.requests >= life {
+                ended.push(index);
+            }
+        }
+        for index in ended {
+            let is_drained = self.live.remove(&index).is_some_and(|user| user.drained.is_some());
+            if !is_drained {
+                self.gone.insert(index);
+            }
+        }
+    }
+
+    fn report(&mut self, lane: usize, is_finished: bool) -> LaneReport {
+        let lanes = self.recorders.len() as u64;
+        let mine = |index: u64| index % lanes == lane as u64;
+        let users = self.live.keys().filter(|index| mine(**index)).count() as u64;
+        let elapsed = Duration::from_secs(self.second);
+        let level = self.shape.users_at(elapsed);
+        let awaits = self.pending.keys().any(|&slot| !self.owned[slot as usize] && slot < level && mine(u64::from(slot)));
+        let is_exhausted = users == 0
+            && self.has_orders
+            && !self.is_stopping
+            && level > 0
+            && self.shape.end().is_none()
+            && self.shape.next_change(elapsed).is_none()
+            && !awaits;
+        let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
+        self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
+        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, misuse: None }
+    }
+}
+
+/// From one request of a user to the next.
+const fn pace(index: u64) -> Duration {
+    Duration::from_millis(600 + index * 37 % 300)
+}
+
+fn sample(index: u64, number: u32) -> Sample {
+    let micros = 300 + mixed(index * 1_000_003 + u64::from(number)) % 40 * 173;
+    Sample { duration: Duration::from_micros(micros), status: 200, answer: Answer::Answered, ..Sample::default() }
+}
+
+/// More users than any scenario has.
+pub const SLOTS_MODELLED: u32 = 512;

@@ -1,0 +1,198 @@
+//! What happens in one simulated life of a cluster, drawn from a seed.
+
+use std::time::Duration;
+
+use lunamoth::plan::{LoadProfile, ProfileEnd, Stage};
+
+use super::chance::Chance;
+
+/// One simulated life.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub seed: u64,
+    /// Workers at the start.
+    pub workers: usize,
+    pub lanes: u32,
+    pub profile: LoadProfile,
+    /// Users end by themselves after so many requests.
+    pub life: Option<u32>,
+    pub has_journal: bool,
+    pub adopts: bool,
+    pub orphan_timeout: Duration,
+    pub pauses: bool,
+    pub stop_timeout: Duration,
+    pub weather: Weather,
+    /// By the simulated clock; the run begins at about a second.
+    pub events: Vec<(Duration, Event)>,
+    /// The run is stopped when all faults are healed; otherwise amid them.
+    pub stops_in_quiet: bool,
+}
+
+/// The network as it is for everybody all the time.
+#[derive(Debug, Clone, Copy)]
+pub struct Weather {
+    /// Milliseconds on the way.
+    pub delay: (u64, u64),
+    /// Of a hundred messages so many wait for a packet that was lost.
+    pub stalls: u64,
+}
+
+/// What a person, a machine or the network does. `worker` is the number of one of those that live, as often as it takes to find one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Join,
+    Kill {
+        worker: usize,
+        comes_back_after: Option<Duration>,
+    },
+    Leave {
+        worker: usize,
+    },
+    /// Nothing comes through to the master, or from it, or both.
+    Partition {
+        worker: usize,
+        up: bool,
+        down: bool,
+        lasts: Duration,
+    },
+    /// The link dies, with a suffix of what is on its way.
+    Cut {
+        worker: usize,
+    },
+    /// The worker's process stands still.
+    Freeze {
+        worker: usize,
+        lasts: Duration,
+    },
+    KillMaster {
+        back_after: Duration,
+        loses_journal: bool,
+    },
+    Retarget {
+        users: u32,
+        spawn_rate: u32,
+    },
+    Reset,
+    Stop,
+    Heal,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn drawn(seed: u64) -> Self {
+        let mut chance = Chance::new(seed, 1);
+        let workers = usize::try_from(chance.between(1, 5)).unwrap();
+        let users = u32::try_from(if chance.percent(10) { chance.between(1, 3) } else { chance.between(4, 70) }).unwrap();
+        let mut events = Vec::new();
+        let mut at = chance.millis(1_500, 12_000);
+        for _ in 0..chance.between(1, 7) {
+            events.push((at, Event::drawn(&mut chance)));
+            at += if chance.percent(35) { chance.millis(0, 1_500) } else { chance.millis(2_000, 13_000) };
+        }
+        let stops_in_quiet = chance.percent(75);
+        if !stops_in_quiet {
+            events.push((at, Event::Stop));
+            at += chance.millis(0, 4_000);
+        }
+        at += chance.millis(0, 12_000);
+        events.push((at, Event::Heal));
+        Self {
+            seed,
+            workers,
+            lanes: u32::try_from(chance.between(1, 2)).unwrap(),
+            profile: profile(users, at, &mut chance),
+            life: chance.percent(5).then(|| u32::try_from(chance.between(5, 60)).unwrap()),
+            has_journal: chance.percent(65),
+            adopts: !chance.percent(5),
+            orphan_timeout: if chance.percent(20) { chance.millis(8_000, 15_000) } else { Duration::from_secs(60) },
+            pauses: chance.percent(10),
+            stop_timeout: chance.millis(500, 3_000),
+            weather: Weather::drawn(&mut chance),
+            events,
+            stops_in_quiet,
+        }
+    }
+
+    /// A plain one: `users` at once on `workers`, a fast network, nothing happens until it is healed at `end`.
+    pub fn plain(workers: usize, users: u32, end: Duration) -> Self {
+        Self {
+            seed: 7,
+            workers,
+            lanes: 1,
+            profile: LoadProfile::plain(users, f64::from(users) * 2.0, None),
+            life: None,
+            has_journal: true,
+            adopts: true,
+            orphan_timeout: Duration::from_secs(60),
+            pauses: false,
+            stop_timeout: Duration::from_secs(2),
+            weather: Weather { delay: (1, 5), stalls: 0 },
+            events: vec![(end, Event::Heal)],
+            stops_in_quiet: true,
+        }
+    }
+
+    /// The same with something that happens.
+    pub fn with(mut self, at: Duration, event: Event) -> Self {
+        self.events.push((at, event));
+        self.events.sort_by_key(|(at, _)| *at);
+        self
+    }
+
+    /// When the last fault is healed.
+    pub fn healed(&self) -> Duration {
+        self.events.last().map_or(Duration::ZERO, |(at, _)| *at)
+    }
+}
+
+impl Weather {
+    fn drawn(chance: &mut Chance) -> Self {
+        match chance.below(4) {
+            0 => Self { delay: (1, 4), stalls: 0 },
+            1 => Self { delay: (10, 60), stalls: 1 },
+            2 => Self { delay: (1, 300), stalls: 3 },
+            _ => Self { delay: (80, 120), stalls: 20 },
+        }
+    }
+}
+
+impl Event {
+    fn drawn(chance: &mut Chance) -> Self {
+        let worker = usize::try_from(chance.below(60)).unwrap();
+        match chance.below(20) {
+            0 | 1 => Self::Join,
+            2 | 3 => Self::Kill { worker, comes_back_after: chance.percent(50).then(|| chance.millis(100, 8_000)) },
+            4 | 5 => Self::Leave { worker },
+            6..=9 => {
+                let one_way = chance.percent(25).then(|| chance.percent(50));
+                let lasts = if chance.percent(30) { chance.millis(200, 3_500) } else { chance.millis(3_000, 30_000) };
+                Self::Partition { worker, up: one_way != Some(false), down: one_way != Some(true), lasts }
+            }
+            10 | 11 => Self::Cut { worker },
+            12 => Self::Freeze { worker, lasts: chance.millis(300, 15_000) },
+            13..=15 => {
+                let back_after = if chance.percent(70) { chance.millis(200, 5_000) } else { chance.millis(5_000, 25_000) };
+                Self::KillMaster { back_after, loses_journal: chance.percent(25) }
+            }
+            16 | 17 => {
+                let users = u32::try_from(chance.between(1, 90)).unwrap();
+                Self::Retarget { users, spawn_rate: u32::try_from(chance.between(2, 60)).unwrap() }
+            }
+            18 => Self::Reset,
+            _ => Self::Cut { worker },
+        }
+    }
+}
+
+/// Most runs climb to a level and hold it; some have stages, some a planned end about when the faults are healed.
+fn profile(users: u32, healed: Duration, chance: &mut Chance) -> LoadProfile {
+    let spawn_rate = chance.between(2, 60) as f64;
+    let end = chance.percent(10).then(|| healed + chance.millis(0, 30_000));
+    if chance.percent(15) {
+        let stages = (0..chance.between(1, 4))
+            .map(|_| Stage { users: u32::try_from(chance.between(1, u64::from(users))).unwrap(), over: chance.millis(0, 9_000) });
+        let stages: Vec<Stage> = stages.collect();
+        return LoadProfile::staged(stages, end.map_or(ProfileEnd::Hold, ProfileEnd::StopAt));
+    }
+    LoadProfile::plain(users, spawn_rate, end)
+}

@@ -1,0 +1,329 @@
+//! What must hold while time passes: nobody runs twice unseen, users are as many as wanted in quiet, queues are bounded, machines rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lunamoth::cluster::master::RunEnd;
+use lunamoth::cluster::message::RunOrders;
+use lunamoth::load::roster::Roster;
+use lunamoth::load::shape::Shape;
+use lunamoth::plan::RunId;
+use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
+
+use super::books::{GAVE_UP, KILLED};
+use super::lanes::{Lanes, SLOTS_MODELLED};
+use super::world::World;
+
+/// What has been seen so far.
+#[derive(Default)]
+pub struct Watch {
+    disturbed_until: Duration,
+    pub ended_at: Option<Duration>,
+    pub last_reset: Option<Duration>,
+    master_killed: Option<Duration>,
+    worker_actions: BTreeMap<usize, usize>,
+    master_actions: usize,
+    generation: Option<(RunId, u64)>,
+    generations: usize,
+    /// Pairs of workers in which one user lives twice, and since when.
+    doubles: BTreeMap<(usize, usize), Duration>,
+    prolonged: Vec<Prolonged>,
+    in_touch_since: BTreeMap<usize, Duration>,
+    killed: BTreeSet<usize>,
+    /// Workers that were without a master for so long that they stopped by themselves.
+    pub gave_up_waiting: BTreeSet<usize>,
+    pub has_begun: bool,
+    /// How often all users were counted in quiet.
+    pub quiet_looks: u64,
+    /// What the operator wants, where no master can have forgotten it.
+    pub target: Option<u32>,
+    retargeted_at: Duration,
+}
+
+/// A user lived twice for long.
+struct Prolonged {
+    pair: (usize, usize),
+    from: Duration,
+}
+
+impl Watch {
+    pub fn disturb(&mut self, until: Duration) {
+        self.disturbed_until = self.disturbed_until.max(until);
+    }
+
+    /// Whatever was to come, it has been healed.
+    pub const fn settle_by(&mut self, at: Duration) {
+        self.disturbed_until = at;
+    }
+
+    pub fn on_killed(&mut self, seat: usize, _now: Duration) {
+        self.killed.insert(seat);
+    }
+
+    pub fn on_master_killed(&mut self, now: Duration, lasts: Duration) {
+        self.master_killed = Some(now);
+        self.disturb(now + lasts);
+        if now < self.retargeted_at + HEARD_BY_ALL || self.in_touch_since.is_empty() {
+            self.target = None;
+        }
+    }
+
+    pub const fn on_retargeted(&mut self, users: u32, now: Duration) {
+        self.target = Some(users);
+        self.retargeted_at = now;
+    }
+
+    pub fn count_worker(&mut self, seat: usize, actions: usize) {
+        *self.worker_actions.entry(seat).or_default() += actions;
+    }
+
+    pub const fn count_master(&mut self, actions: usize) {
+        self.master_actions += actions;
+    }
+
+    /// Another run begins.
+    pub fn renew(&mut self) {
+        let gave_up_waiting = std::mem::take(&mut self.gave_up_waiting);
+        drop(gave_up_waiting);
+        (self.ended_at, self.has_begun, self.quiet_looks, self.generation, self.generations) = (None, false, 0, None, 0);
+        self.prolonged.clear();
+        self.doubles.clear();
+        self.last_reset = None;
+    }
+}
+
+impl World {
+    /// Looks at everything after each step; at what costs more, less often.
+    pub fn observe(&mut self) {
+        if self.violation.is_some() || self.now.as_millis() % 100 != 0 {
+            return;
+        }
+        self.note_touch();
+        self.look_for_doubles();
+        if self.now.as_millis() % 1_000 == 0 {
+            self.check_bounds();
+            self.check_quiet();
+        }
+    }
+
+    /// Orders go out: until the last slot has moved there is no quiet.
+    pub fn watch_orders(&mut self, orders: &RunOrders) {
+        if orders.run != self.operator.plan.run || self.watch.generation == Some((orders.run, orders.generation)) {
+            return;
+        }
+        self.watch.generation = Some((orders.run, orders.generation));
+        self.watch.generations += 1;
+        let moments = orders.orders.handover.iter().flat_map(|handover| handover.moments().map(|(slot, at)| (slot, at - handover.at)));
+        let peak = Shape::new(&orders.orders.profile).peak();
+        let lasts = moments.take_while(|(slot, _)| *slot < peak).last().map_or(Duration::ZERO, |(_, lasts)| lasts);
+        self.watch.disturb(self.now + lasts + AFTER_ORDERS);
+        let bound = 12 + 8 * (self.scenario.events.len() + self.seats.len());
+        if self.watch.generations > bound {
+            self.fail(format!("the master has given orders {bound} times"));
+        }
+    }
+
+    /// Why a run must not have ended, if it must not.
+    pub fn premature(&self, end: &RunEnd) -> Option<String> {
+        let by_plan = self.operator.plan.profile.end != lunamoth::plan::ProfileEnd::Hold;
+        let nobody_runs = !self.seats.iter().any(|seat| seat.lanes.as_ref().is_some_and(Lanes::has_begun));
+        let is_expected = self.operator.asked_stop
+            || by_plan
+            || self.scenario.life.is_some()
+            || (!self.scenario.adopts && self.master.number > 1)
+            || !self.watch.gave_up_waiting.is_empty()
+            || nobody_runs;
+        (!is_expected).then(|| format!("the run ended by itself: {end:?}"))
+    }
+
+    pub fn has_runners(&self) -> bool {
+        self.running().next().is_some()
+    }
+
+    fn note_touch(&mut self) {
+        let now = self.now;
+        let is_settled = self.master.machine.is_some() && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER);
+        for seat in 0..self.seats.len() {
+            let place = &self.seats[seat];
+            let is_linked = self
+                .links
+                .values()
+                .any(|link| link.worker == seat && link.master == self.master.number && link.worker_end.is_open && link.master_end.is_open);
+            let is_free = place.goes_up(now) && place.comes_down(now);
+            if place.is_alive() && is_settled && is_linked && is_free {
+                self.watch.in_touch_since.entry(seat).or_insert(now);
+            } else {
+                self.watch.in_touch_since.remove(&seat);
+            }
+        }
+        let has_begun = self.running().any(|(_, lanes)| lanes.has_begun());
+        self.watch.has_begun |= has_begun;
+    }
+
+    /// The lanes that make load for the run.
+    fn running(&self) -> impl Iterator<Item = (usize, &Lanes)> {
+        let run = self.operator.plan.run;
+        let lanes = self.seats.iter().enumerate().filter_map(|(seat, place)| Some((seat, place.lanes.as_ref()?)));
+        lanes.filter(move |(_, lanes)| lanes.run() == run && !lanes.is_finished && !lanes.is_stopping())
+    }
+
+    fn look_for_doubles(&mut self) {
+        let mut owners = vec![usize::MAX; SLOTS_MODELLED as usize];
+        let mut seen = BTreeSet::new();
+        for (seat, lanes) in self.running().filter(|(seat, _)| self.now >= self.seats[*seat].frozen_until) {
+            for index in lanes.running() {
+                let owner = &mut owners[usize::try_from(index).unwrap()];
+                if *owner != usize::MAX {
+                    seen.insert((*owner, seat));
+                }
+                *owner = seat;
+            }
+        }
+        let now = self.now;
+        let before = std::mem::take(&mut self.watch.doubles);
+        for (&pair, &from) in before.iter().filter(|(pair, from)| !seen.contains(pair) && now - **from > UNSEEN_DOUBLE) {
+            self.watch.prolonged.push(Prolonged { pair, from });
+        }
+        for pair in seen {
+            let from = before.get(&pair).copied().unwrap_or(now);
+            self.watch.doubles.insert(pair, from);
+            let in_touch = |seat| self.watch.in_touch_since.get(&seat).is_some_and(|since| now - *since > UNSEEN_DOUBLE);
+            if now - from > UNSEEN_DOUBLE && in_touch(pair.0) && in_touch(pair.1) {
+                return self.fail(format!("workers {pair:?} run the same user since {from:?}, and both hear the master"));
+            }
+        }
+    }
+
+    fn check_bounds(&mut self) {
+        let instant = self.instant();
+        for (seat, actions) in std::mem::take(&mut self.watch.worker_actions) {
+            if actions > ACTIONS_A_SECOND {
+                self.fail(format!("worker {seat} does not rest: {actions} actions in a second"));
+            }
+        }
+        let actions = std::mem::take(&mut self.watch.master_actions);
+        if actions > ACTIONS_A_SECOND * (self.seats.len() + 1) {
+            self.fail(format!("the master does not rest: {actions} actions in a second"));
+        }
+        for seat in 0..self.seats.len() {
+            let Some(status) = self.seats[seat].machine.as_ref().map(|worker| worker.status(instant)) else { continue };
+            if status.unacknowledged > 5 {
+                self.fail(format!("worker {seat}: {} deltas in flight", status.unacknowledged));
+            }
+            let alone = status.orphaned_for.unwrap_or_default() + Duration::from_millis(1_100);
+            if alone >= self.scenario.orphan_timeout {
+                self.watch.gave_up_waiting.insert(seat);
+            }
+            if alone >= self.scenario.orphan_timeout * 2 {
+                self.books.excuse(seat, GAVE_UP);
+            }
+        }
+    }
+
+    /// Where nothing has happened for a while, everybody has the right users.
+    fn check_quiet(&mut self) {
+        let is_quiet = self.now >= self.watch.disturbed_until && !self.operator.asked_stop && self.operator.ended.is_none();
+        let Some(master) = self.master.machine.as_ref().filter(|_| is_quiet && self.scenario.life.is_none()) else { return };
+        let run = self.operator.plan.run;
+        let is_running = master.run().is_some_and(|(id, _)| id == run) && master.state(self.instant()) == RunState::Running;
+        if !is_running {
+            return;
+        }
+        let snapshot = master.snapshot(self.instant());
+        if snapshot.planned.is_some_and(|end| snapshot.elapsed + CLOCKS_DIFFER > end) {
+            return;
+        }
+        if let Err(why) = self.count_users(&snapshot) {
+            self.fail(format!("in quiet, {why}"));
+        }
+        self.watch.quiet_looks += 1;
+    }
+
+    fn count_users(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let mut counts = BTreeMap::new();
+        let mut users = BTreeSet::new();
+        for (seat, lanes) in self.running() {
+            let before = users.len();
+            users.extend(lanes.running());
+            counts.insert(seat, users.len() - before);
+        }
+        for seat in self.alive().filter(|seat| !self.seats[*seat].is_leaving) {
+            self.check_presence(seat, counts.contains_key(&seat), snapshot)?;
+        }
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let wanted = snapshot.target_users;
+        if let Some(target) = self.watch.target.filter(|target| u64::from(*target) != wanted) {
+            return Err(format!("{wanted} users are wanted where the operator asked for {target}"));
+        }
+        if users.len() as u64 != wanted || users.iter().any(|index| *index >= wanted) {
+            return Err(format!("{wanted} users are wanted, {} run: {users:?}", users.len()));
+        }
+        let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
+        if most - least > 1 {
+            return Err(format!("workers run {counts:?} users"));
+        }
+        if snapshot.users != wanted {
+            return Err(format!("{wanted} users run, the master knows of {}", snapshot.users));
+        }
+        let roster = Roster::new(&self.operator.plan.classes);
+        let buyers = users.iter().filter(|index| roster.class_of(**index) == Some(1)).count() as u64;
+        if (buyers * 4).abs_diff(wanted) > 3 { Err(format!("{buyers} buyers of {wanted} users, of four one")) } else { Ok(()) }
+    }
+
+    fn check_presence(&self, seat: usize, takes_part: bool, snapshot: &Snapshot) -> Result<(), String> {
+        let place = &self.seats[seat];
+        let status = place.machine.as_ref().expect("one of those that live").status(self.instant());
+        if !status.is_linked {
+            return Err(format!("worker {seat} is not linked"));
+        }
+        let view = snapshot.workers.iter().find(|view| view.id == place.id.to_string());
+        let state = view.map(|view| view.state);
+        if state.is_none_or(|state| state == WorkerState::Lost || state == WorkerState::Left) {
+            return Err(format!("worker {seat} is linked and shown as {state:?}"));
+        }
+        if !takes_part && !self.watch.gave_up_waiting.contains(&seat) {
+            return Err(format!("worker {seat} takes no part"));
+        }
+        Ok(())
+    }
+
+    /// At a run's end: whoever ran users that others ran as well, for long and out of reach, is shown.
+    pub fn check_overlaps(&self, snapshot: &Snapshot) -> Result<(), String> {
+        for Prolonged { pair, from } in &self.watch.prolonged {
+            let is_void = |at: Option<Duration>| at.is_some_and(|at| at >= *from);
+            let is_dead = |seat: usize| self.watch.killed.contains(&seat) || self.seats[seat].end.is_some();
+            let shown = |seat: usize| snapshot.overlaps.iter().any(|overlap| overlap.worker == self.seats[seat].id.to_string());
+            let is_excused = is_void(self.watch.last_reset)
+                || is_void(self.watch.master_killed)
+                || is_dead(pair.0)
+                || is_dead(pair.1)
+                || self.operator.asked_stop && !self.scenario.stops_in_quiet;
+            if !is_excused && !shown(pair.0) && !shown(pair.1) {
+                return Err(format!("workers {pair:?} ran the same users since {from:?}, and no overlap is shown"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of the run can be known any more: whoever counted in it is gone.
+    pub fn has_vanished(&self) -> bool {
+        let run = self.operator.plan.run;
+        !self
+            .alive()
+            .any(|seat| self.books.get(run, seat).is_some_and(|account| account.excuse.is_none() || account.excuse == Some(KILLED)))
+    }
+}
+
+/// So long one user may live twice, while the one who has lost it has not been found out.
+const UNSEEN_DOUBLE: Duration = Duration::from_secs(6);
+/// After the last of what orders bring.
+const AFTER_ORDERS: Duration = Duration::from_secs(6);
+/// A master that has taken a run over by then has given orders.
+const SETTLED_AFTER: Duration = Duration::from_secs(12);
+/// Orders have reached everybody.
+const HEARD_BY_ALL: Duration = Duration::from_secs(5);
+/// A worker comes to the planned end by its own clock.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+const ACTIONS_A_SECOND: usize = 80;
