@@ -95,12 +95,12 @@ impl Watch {
 impl World {
     /// Looks at everything after each step; at what costs more, less often.
     pub fn observe(&mut self) {
-        if self.violation.is_some() || self.now.as_millis() % 100 != 0 {
+        if self.violation.is_some() || !self.now.as_millis().is_multiple_of(100) {
             return;
         }
         self.note_touch();
         self.look_for_doubles();
-        if self.now.as_millis() % 1_000 == 0 {
+        if self.now.as_millis().is_multiple_of(1_000) {
             self.check_bounds();
             self.check_quiet();
         }
