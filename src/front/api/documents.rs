@@ -67,8 +67,11 @@ impl Document {
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     /// By document. The lock is held while one is rendered, so that the others who ask wait for it instead of rendering it, too.
-    rendered: [Mutex<Option<(Arc<Snapshot>, Bytes)>>; Document::COUNT],
+    rendered: [Mutex<Option<Rendered>>; Document::COUNT],
 }
+
+/// A document and the snapshot that it shows.
+type Rendered = (Arc<Snapshot>, Bytes);
 
 impl Documents {
     /// A document of a snapshot. Whoever asks with an older snapshot than somebody else gets the newer one's only by asking again.

@@ -348,9 +348,8 @@ async fn slow_and_silent_clients_are_dropped() {
         // Each line comes well within both limits; together they do not.
         while slow.write_all(b"x-a: b\r\n").await.is_ok() {
             let mut byte = [0];
-            match tokio::time::timeout(Duration::from_millis(20), slow.read(&mut byte)).await {
-                Ok(Ok(0) | Err(_)) => return,
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(Duration::from_millis(20), slow.read(&mut byte)).await {
+                return;
             }
         }
     };
