@@ -11,8 +11,8 @@
 //! | [`load`] | making load: the shape, the life of a user, the lanes and their engine. No Lua, no protocol, no cluster |
 //! | [`protocol`] | clients of the tested system; they know nothing of this program |
 //! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
-//! | [`cluster`] | machines: messages, and the master and the worker as state machines; a local run is a cluster of one |
-//! | [`front`] | people: the console's table, progress and final report, and the CSV and JSON files |
+//! | [`cluster`] | machines: messages and their bytes, QUIC, the shares of users, the journal, and the master and the worker as state machines; a local run is a cluster of one |
+//! | [`front`] | people: the console's table, progress and final report, the CSV and JSON files, the HTTP API, a worker's health |
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
@@ -53,6 +53,8 @@
 //! | exchange | a hop as the client saw it ([`protocol::http::Exchange`]) |
 //! | sample | a hop as it is counted ([`stats::sample::Sample`]) |
 //! | entry | all samples with one (method, name) |
+//! | slots' owner | the worker that runs the users of a slot ([`cluster::assignment::Assignment`]) |
+//! | orders | what a worker shall run from here on ([`load::slots::Orders`]) |
 //! | lane | one core of a worker: thread, runtime, VMs, users, recorder. Lanes share nothing ([`load::lane`]) |
 //! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536 ([`load::slots`]) |
 //! | shape | how many users are wanted at which moment ([`load::shape::Shape`]) |
@@ -76,7 +78,8 @@
 //!    [`load::lane::LaneReport`] through [`load::engine::Engine`]: one message a lane.
 //! 6. [`cluster::worker::Worker`] merges its lanes' tallies of a second into one [`cluster::message::Delta`] with the next sequence
 //!    number, and keeps it until it is acknowledged.
-//! 7. [`cluster::link`] carries it to the master; the shell in [`cluster::local`] does the carrying and decides nothing.
+//! 7. [`cluster::link`] carries it to the master in one process, [`cluster::codec`] and [`cluster::transport`] between machines; the shells
+//!    ([`cluster::serve_worker`], [`cluster::serve_master`]) do the carrying and decide nothing.
 //! 8. [`cluster::master::Master`] merges unseen numbers into [`stats::table::Table`], acknowledges, and the shell publishes a
 //!    [`stats::snapshot::Snapshot`] a second, which every front end reads: [`front::console::Printer`], and the files of
 //!    [`front::report`].

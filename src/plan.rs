@@ -130,8 +130,10 @@ impl LoadProfile {
     #[must_use]
     pub fn retargeted(&self, at: Duration, level: u32, users: u32, spawn_rate: f64, run_time: Option<Duration>) -> Self {
         let seconds = (f64::from(level.abs_diff(users)) / spawn_rate).min(3.2e9);
-        // What was before `at` is over; one line stands for all of it.
-        let stages = vec![Stage { users: level, over: at }, Stage { users, over: Duration::from_secs_f64(seconds) }];
+        // What was before `at` is over; the level stands for all of it. A worker that hears of it a little before `at` then goes on, where
+        // a line that rises from zero would have it stop some users.
+        let jump = Stage { users: level, over: Duration::ZERO };
+        let stages = vec![jump, Stage { users: level, over: at }, Stage { users, over: Duration::from_secs_f64(seconds) }];
         let end = run_time.map_or(self.end, |run_time| ProfileEnd::StopAt(at.saturating_add(run_time)));
         Self { stages, end, spawn_interval: interval_of(spawn_rate) }
     }

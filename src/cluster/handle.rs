@@ -136,6 +136,9 @@ pub trait Planner: Send + Sync + 'static {
     /// # Errors
     /// For people: what is wrong with the order or the script.
     fn plan(&self, order: &StartOrder) -> Result<Planned, String>;
+
+    /// Users per second of a re-target: the order's own, or what the settings say. Answers at once.
+    fn spawn_rate(&self, order: &StartOrder) -> f64;
 }
 
 /// A run that may start.

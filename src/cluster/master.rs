@@ -19,6 +19,7 @@
 //!
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
+mod arrivals;
 mod numbers;
 mod part;
 mod peers;
@@ -26,19 +27,17 @@ mod run;
 mod stages;
 mod view;
 mod vitals;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::message::{Answer, Followed, Hello, OrphanRules, Phase, RunStanding, ToMaster, ToWorker, Welcome};
+use super::message::{Followed, OrphanRules, Phase, ToMaster, ToWorker};
 use super::record::{KeptRun, Record};
 use super::worker::LinkId;
 use crate::plan::{Plan, RunId};
-use crate::stats::snapshot::OverlapView;
 use crate::stats::threshold::Threshold;
-use numbers::Merged;
-use part::PartStage;
 use peers::{Arrival, PeerNumber, Peers, Presence};
 use run::{ADOPTION_TIME, Run, Stage};
 
@@ -151,7 +150,7 @@ impl Master {
         let mut master = Self::new(config, now);
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, kept.epoch, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
-        run.table.restore_history(kept.history);
+        run.kept_history = kept.history;
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);
@@ -178,7 +177,8 @@ impl Master {
         let was_lost = self.peers.get(number).presence == Presence::Lost;
         self.peers.get_mut(number).heard = now;
         if was_lost {
-            self.peers.get_mut(number).presence = Presence::Here;
+            let peer = self.peers.get_mut(number);
+            peer.presence = if peer.hello.is_leaving { Presence::Leaving } else { Presence::Here };
             self.log_arrival(number, Arrival::Back, &mut out);
             self.on_return(number, now, &mut out);
         }
@@ -213,7 +213,9 @@ impl Master {
         if self.config.allows_skew && !start.plan.fingerprint.is_empty() {
             start.plan = Arc::new(Plan { fingerprint: String::new(), ..(*start.plan).clone() });
         }
-        self.peers.forget_gone();
+        if self.goodbyes.is_empty() {
+            self.peers.forget_gone();
+        }
         self.claims.clear();
         let mut out = Vec::new();
         let mut run = Run::new(start, now);
@@ -318,223 +320,6 @@ impl Master {
         self.peers.count_here()
     }
 
-    fn on_hello(&mut self, link: LinkId, mut hello: Hello, now: Instant, out: &mut Vec<Action>) {
-        let standing = hello.standing.take();
-        let (number, arrival, replaced) = self.peers.arrive(link, hello, now);
-        out.extend(replaced.map(Action::CloseLink));
-        if let Some(standing) = &standing {
-            self.adopt_if_free(standing, now, out);
-        }
-        let run = self.run.as_mut();
-        let held = match (&standing, run) {
-            (Some(standing), Some(run)) if run.id() == standing.plan.run => run.take_in(number, standing, now),
-            _ => None,
-        };
-        send(&self.peers, number, ToWorker::Welcome(Welcome { clock: self.clock(now), held, orphan: self.config.orphan }), out);
-        self.log_arrival(number, arrival, out);
-        self.bring_in(number, standing.as_deref(), now, out);
-    }
-
-    /// A worker is welcome: what it does in the run.
-    fn bring_in(&mut self, number: PeerNumber, standing: Option<&RunStanding>, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = &mut self.run else {
-            if let Some(standing) = standing {
-                self.abandon(number, standing.plan.run, out);
-            }
-            return;
-        };
-        match standing {
-            Some(standing) if standing.plan.run == run.id() => {
-                if let (Stage::Adopting { .. }, Some(followed)) = (run.stage, &standing.orders) {
-                    self.claims.insert(number, followed.clone());
-                } else if standing.orders.is_some() {
-                    self.on_return(number, now, out);
-                } else {
-                    run.ask(number, &self.peers, now, out);
-                }
-            }
-            standing => {
-                let foreign = standing.map(|standing| standing.plan.run);
-                run.ask(number, &self.peers, now, out);
-                if let Some(foreign) = foreign {
-                    self.abandon(number, foreign, out);
-                }
-            }
-        }
-    }
-
-    fn abandon(&mut self, number: PeerNumber, run: RunId, out: &mut Vec<Action>) {
-        let peer = self.peers.get_mut(number);
-        peer.was_abandoned = true;
-        let id = peer.hello.worker.to_string();
-        out.push(Action::Log(log::Level::Warn, format!("Client '{id}' brings run {run}, which is none of this master's; it drops it")));
-        send(&self.peers, number, ToWorker::Abandon(run), out);
-    }
-
-    /// The first worker that brings a run to a master without one.
-    fn adopt_if_free(&mut self, standing: &RunStanding, now: Instant, out: &mut Vec<Action>) {
-        if standing.orders.is_none() || self.run.as_ref().is_some_and(|run| run.id() == standing.plan.run || !run.is_over()) {
-            if let Some(run) = self.run.as_mut().filter(|run| run.id() == standing.plan.run && run.zero.is_none())
-                && let Stage::Adopting { until } = &mut run.stage
-            {
-                // The journal's run: with its first worker the others are near.
-                *until = (*until).min(now + ADOPTION_TIME);
-            }
-            return;
-        }
-        if self.run.is_some() {
-            return;
-        }
-        let profile = standing.orders.as_ref().map_or_else(|| Arc::new(standing.plan.profile.clone()), |followed| followed.profile.clone());
-        let run = Run::adopted(standing.plan.clone(), standing.wall, profile, standing.epoch, now);
-        let record = run.record();
-        out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
-        self.run = Some(run);
-        self.keep(record, out);
-    }
-
-    /// A worker that takes part is there again, or on another link.
-    fn on_return(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = &mut self.run else { return };
-        let elapsed = run.elapsed(now);
-        let Some(part) = run.parts.get_mut(&number) else { return };
-        let was_away = part.away_since.take();
-        if let Some(from) = was_away {
-            run.holes.remove(&number);
-            if part.stage == PartStage::Ordered && !self.config.orphan.pauses && run.phase == Phase::Run {
-                let worker = self.peers.get(number).hello.worker.to_string();
-                out.push(Action::Log(
-                    log::Level::Warn,
-                    format!(
-                        "overlap: {worker}, from {from:.0?} to {elapsed:.0?}, {} users ran beside those that had taken over",
-                        part.users
-                    ),
-                ));
-                run.overlaps.push(OverlapView { worker, from, to: Some(elapsed), users: part.users });
-            }
-        }
-        let is_leaving = self.peers.get(number).presence == Presence::Leaving;
-        let part_stage = part.stage.clone();
-        match (run.stage, part_stage) {
-            (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving => {
-                run.join(number, &self.peers, self.origin, now, out);
-            }
-            (Stage::Live | Stage::Stopping { .. } | Stage::Over { .. }, PartStage::Ordered) => {
-                run.repeat_orders(number, &self.peers, self.origin, out);
-            }
-            _ => {}
-        }
-    }
-
-    fn on_word(&mut self, number: PeerNumber, link: LinkId, message: ToMaster, now: Instant, out: &mut Vec<Action>) {
-        match message {
-            ToMaster::Hello(_) => {}
-            ToMaster::Beat { sent } => self.answer(number, sent, None, now, out),
-            ToMaster::Delta { sent, delta } => {
-                let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
-                    return self.answer(number, sent, None, now, out);
-                };
-                match run.on_delta(number, &delta, self.config.has_journal, now) {
-                    Merged::Held(held) => self.answer(number, sent, Some((delta.run, held)), now, out),
-                    Merged::Broken(why) => self.break_off(number, link, why, out),
-                }
-                self.after_numbers(now, out);
-            }
-            ToMaster::TotalPart { run: id, number: place, tally } => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id() == id)
-                    && let Err(why) = run.on_total_part(number, place, *tally)
-                {
-                    self.break_off(number, link, why, out);
-                }
-            }
-            ToMaster::TotalEnd { run: id, epoch, parts, sequence } => {
-                let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
-                match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal) {
-                    Merged::Held(held) => {
-                        let answer = Answer { echo: Duration::MAX, clock: self.clock(now), acknowledged: Some((id, held)) };
-                        send(&self.peers, number, ToWorker::Answer(answer), out);
-                    }
-                    Merged::Broken(why) => self.break_off(number, link, why, out),
-                }
-            }
-            ToMaster::Prepared(id) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
-                    let before = run.stage;
-                    run.on_prepared(number, &self.peers, self.origin, now, out);
-                    self.note_begin(before, out);
-                }
-            }
-            ToMaster::Refused(refusal) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id() == refusal.run)
-                    && let Some(failure) = run.on_refused(number, refusal, &self.peers, now, out)
-                {
-                    let end = run.end(now, Some(failure));
-                    self.finish(Some(end), out);
-                }
-            }
-            ToMaster::Leaving => self.on_leaving(number, now, out),
-            ToMaster::Goodbye => self.on_goodbye(number, now, out),
-            ToMaster::Log(lines) => {
-                let peer = self.peers.get_mut(number);
-                for line in lines {
-                    out.push(Action::Log(line.level, format!("[{}] {}", peer.hello.worker.host, line.text)));
-                    peer.keep_log(line);
-                }
-            }
-        }
-    }
-
-    fn on_leaving(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        self.peers.get_mut(number).presence = Presence::Leaving;
-        let id = self.peers.get(number).hello.worker.to_string();
-        out.push(Action::Log(
-            log::Level::Info,
-            format!("Client '{id}' is leaving. Currently {} clients ready to swarm.", self.peers.count_here()),
-        ));
-        if let Some(run) = &mut self.run {
-            run.part_with(number, &self.peers, self.origin, now, out);
-        }
-    }
-
-    /// All that the worker has counted is here. With a journal it stays until that is kept.
-    fn on_goodbye(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        if self.peers.get(number).presence == Presence::Here {
-            self.on_leaving(number, now, out);
-        }
-        let peer = self.peers.get_mut(number);
-        peer.presence = Presence::Left;
-        let worker = peer.hello.worker.clone();
-        out.push(Action::Log(
-            log::Level::Info,
-            format!("Client '{worker}' left in order. Currently {} clients ready to swarm.", self.peers.count_here()),
-        ));
-        let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());
-        match kept.and_then(|run| run.record_of(number, worker, true)) {
-            Some(record) => {
-                let record = self.keep(record, out);
-                self.goodbyes.insert(record, number);
-            }
-            None => send(&self.peers, number, ToWorker::Farewell, out),
-        }
-    }
-
-    fn on_lost(&mut self, number: PeerNumber, silence: Duration, now: Instant, out: &mut Vec<Action>) {
-        let worker = self.peers.get(number).hello.worker.clone();
-        let count = self.peers.count_here();
-        out.push(Action::Log(
-            log::Level::Warn,
-            format!("Client '{worker}' is lost: no word for {:.1} s. Currently {count} clients ready to swarm.", silence.as_secs_f64()),
-        ));
-        let Some(run) = &mut self.run else { return };
-        run.on_lost(number, &self.peers, self.origin, now, out);
-        if self.config.has_journal
-            && !run.is_over()
-            && let Some(record) = run.record_of(number, worker, false)
-        {
-            self.keep(record, out);
-        }
-    }
-
     fn after_numbers(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some(run) = &mut self.run else { return };
         if let Stage::Stopping { since } = run.stage {
@@ -593,19 +378,8 @@ impl Master {
         out.push(Action::Finish(end));
     }
 
-    /// The master cannot follow what the worker sends: on a new link it begins again from what is held.
-    fn break_off(&self, number: PeerNumber, link: LinkId, why: &str, out: &mut Vec<Action>) {
-        let id = &self.peers.get(number).hello.worker;
-        out.push(Action::Log(log::Level::Warn, format!("Client '{id}': {why}; its link is closed, and it sends again")));
-        out.push(Action::CloseLink(link));
-    }
-
-    fn answer(&self, number: PeerNumber, echo: Duration, acknowledged: Option<(RunId, u64)>, now: Instant, out: &mut Vec<Action>) {
-        send(&self.peers, number, ToWorker::Answer(Answer { echo, clock: self.clock(now), acknowledged }), out);
-    }
-
     fn clock(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.origin)
+        clock_at(self.origin, now)
     }
 
     /// Has a record kept, where there is a journal; answers its number.
@@ -616,18 +390,17 @@ impl Master {
         }
         self.records
     }
-
-    fn log_arrival(&self, number: PeerNumber, arrival: Arrival, out: &mut Vec<Action>) {
-        let id = &self.peers.get(number).hello.worker;
-        let count = self.peers.count_here();
-        let text = match arrival {
-            Arrival::New => format!("Client '{id}' reported as ready. Currently {count} clients ready to swarm."),
-            Arrival::Back => format!("Client '{id}' is back. Currently {count} clients ready to swarm."),
-            Arrival::Relinked => format!("Client '{id}' has a new link. Currently {count} clients ready to swarm."),
-        };
-        out.push(Action::Log(log::Level::Info, text));
-    }
 }
+
+/// A moment on the clock of the master whose process began at `origin`. A run that was adopted began before that, so that the clock does
+/// not begin at zero.
+fn clock_at(origin: Instant, moment: Instant) -> Duration {
+    let since = moment.saturating_duration_since(origin);
+    (CLOCK_AT_ORIGIN + since).saturating_sub(origin.saturating_duration_since(moment))
+}
+
+/// No run is older than a year.
+const CLOCK_AT_ORIGIN: Duration = Duration::from_secs(366 * 86_400);
 
 /// Sends a message to a worker, if it has a link; if not, it will be told when it comes back.
 fn send(peers: &Peers, number: PeerNumber, message: ToWorker, out: &mut Vec<Action>) {
@@ -635,3 +408,6 @@ fn send(peers: &Peers, number: PeerNumber, message: ToWorker, out: &mut Vec<Acti
         out.push(Action::Send(link, message));
     }
 }
+
+#[cfg(test)]
+mod tests;

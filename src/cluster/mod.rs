@@ -4,10 +4,20 @@
 //! that take events and the time and answer with actions; their shells carry the actions out.
 
 pub mod assignment;
+pub mod codec;
 pub mod handle;
+pub mod identity;
+pub mod journal;
 pub mod link;
 pub mod local;
 pub mod master;
 pub mod message;
 pub mod record;
+pub mod remote;
+pub mod serve_master;
+pub mod serve_worker;
+pub mod transport;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -94,10 +94,43 @@ impl KeptRun {
                         kept.workers.push(*worker);
                     }
                 }
-                (Record::History(points), Some(kept)) => kept.history.extend(points),
+                (Record::History(points), Some(kept)) => {
+                    kept.history.extend(points);
+                    if kept.history.len() > HISTORY_POINTS {
+                        kept.history = thinned(std::mem::take(&mut kept.history));
+                    }
+                }
                 (Record::End, Some(kept)) => kept.is_over = true,
             }
         }
         kept
     }
+
+    /// Records that say the same.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record> {
+        let mut records = vec![Record::Run { plan: self.plan, wall: self.wall }, Record::Retargeted { profile: self.profile }];
+        if self.epoch > 0 {
+            records.push(Record::Reset { epoch: self.epoch });
+        }
+        records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
+        records.push(Record::History(self.history));
+        records.extend(self.is_over.then_some(Record::End));
+        records
+    }
+}
+
+/// Points of a kept history at most: a day of 10 s steps. Past it, two points become one.
+const HISTORY_POINTS: usize = 8_640;
+
+fn thinned(points: Vec<HistoryPoint>) -> Vec<HistoryPoint> {
+    let mut pairs = Vec::with_capacity(points.len() / 2 + 1);
+    let mut points = points.into_iter();
+    while let Some(mut pair) = points.next() {
+        if let Some(later) = points.next() {
+            pair.append(&later);
+        }
+        pairs.push(pair);
+    }
+    pairs
 }

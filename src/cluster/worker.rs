@@ -1,9 +1,76 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
+//!
+//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
+//! numbers and keeps deltas, `delivery` brings them to a master, `clock` estimates the master's clock, `logbook` bounds what is
+//! logged, `orphan` is life without a master, `leaving` the way out.
+//!
+//! # The link
+//!
+//! | in | event | actions | goes to |
+//! |---|---|---|---|
+//! | alone | 1 s since the last dial | dial | alone |
+//! | alone | a dialled link stands | send `Hello` | greeting |
+//! | greeting | another dialled link stands | close it | greeting |
+//! | greeting | 3 s without an answer | close the link | alone |
+//! | greeting | `Refuse` | close the link, dial in 5 s; exit if leaving | alone |
+//! | greeting | `Welcome` | close the old link; resend what is kept, or the total; `Prepared` if prepared | linked |
+//! | linked | 3 s of silence | dial; the old link stays open | alone |
+//! | linked | the link is gone, `Refuse` | dial | alone |
+//! | linked | 1 s since the last beat or delta | send `Beat` | linked |
+//! | alone, greeting | anything on the old link | close the new one; follow the orders again if paused | linked |
+//! | alone | 3 s, where orphans pause | follow no slots | alone |
+//! | alone | orphan timeout | stop the lanes; close those that never began | alone |
+//! | alone | orphan timeout twice, lanes finished | drop the run and its numbers | alone |
+//!
+//! # The run
+//!
+//! | in | event | actions | goes to |
+//! |---|---|---|---|
+//! | no run | `Prepare` | open the lanes | opening |
+//! | opening | lanes open | send `Prepared`; then as prepared, by the orders that came meanwhile | prepared |
+//! | opening | lanes refused | send `Refused` | no run |
+//! | prepared | `Orders`: run | follow, begin | running |
+//! | prepared | `Orders`: stop, cut | close the lanes, send an empty last `Delta` | finished |
+//! | running | newer `Orders`: run | follow | running |
+//! | running | newer `Orders`: stop, cut | stop, cut the lanes, once each | running |
+//! | any | `Orders` of a higher epoch | forget what was counted before; the numbering goes on | same |
+//! | running | all live lanes have reported | send a `Delta`, if fewer than 4 are in flight | running |
+//! | running | an `Answer` acknowledges | forget; send what has waited | running |
+//! | running | the last lane's last report | send the last `Delta`, close the lanes | finished |
+//! | prepared, finished and acknowledged | `Prepare` of another run | close the lanes, forget; open the lanes | opening |
+//! | opening, prepared, running | `Prepare` of the same run | send `Prepared`, once it is | same |
+//! | running, finished | any other `Prepare` | send `Refused` | same |
+//! | opening, running | `Abandon` | cut the lanes | abandoned |
+//! | prepared, finished | `Abandon` | close the lanes, forget | no run |
+//! | abandoned | the lanes are finished | close them; open those of a `Prepare` that came meanwhile | no run |
+//!
+//! # The way out
+//!
+//! | in | event | actions |
+//! |---|---|---|
+//! | any | somebody ends the worker; the only run is over | send `Leaving`, stop the lanes |
+//! | leaving | somebody ends it again | cut the lanes, 2 s are left |
+//! | leaving | lanes closed, last `Delta` sent | send `Goodbye` |
+//! | leaving | lanes closed, no link, nothing to hand in | exit |
+//! | leaving | `Farewell`; `Refuse`; the time is up | exit |
+
+mod clock;
+mod delivery;
+mod leaving;
+mod ledger;
+mod links;
+mod logbook;
+mod orphan;
+mod run;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::message::{LogLine, ToMaster, ToWorker, WorkerId};
+use self::leaving::Leaving;
+use self::links::{Links, Speaker};
+use self::logbook::Logbook;
+use self::run::{Run, Stage};
+use super::message::{Answer, Hello, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
 use crate::load::lane::LaneReport;
 use crate::load::slots::Orders;
 use crate::load::vitals::Vitals;
@@ -13,6 +80,16 @@ use crate::plan::{Plan, RunId};
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
+    links: Links,
+    run: Option<Run>,
+    /// Asked for while an abandoned run's lanes are still open.
+    next: Option<Arc<Plan>>,
+    leaving: Option<Leaving>,
+    log: Logbook,
+    /// How it ends, once that is settled.
+    end: Option<WorkerEnd>,
+    /// The shell has been told so: nothing happens any more.
+    has_ended: bool,
 }
 
 /// What a worker is.
@@ -101,61 +178,290 @@ pub struct WorkerStatus {
 impl Worker {
     /// A worker that knows no master.
     #[must_use]
-    pub fn new(config: WorkerConfig, _now: Instant) -> Self {
-        Self { config }
+    pub fn new(config: WorkerConfig, now: Instant) -> Self {
+        Self { config, links: Links::new(now), run: None, next: None, leaving: None, log: Logbook::default(), end: None, has_ended: false }
     }
 
     /// A dialled link stands.
-    pub fn on_linked(&mut self, _link: LinkId, _now: Instant) -> Vec<Action> {
-        todo!("{:?}", self.config)
+    pub fn on_linked(&mut self, link: LinkId, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.links.on_linked(link, now, &mut out) {
+            out.push(Action::Send(link, ToMaster::Hello(Box::new(self.hello(now)))));
+        }
+        self.settle(now, out)
     }
 
     /// A dial came to nothing, in words for people.
-    pub fn on_dial_failed(&mut self, _why: &str, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_dial_failed(&mut self, why: &str, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.links.on_dial_failed(why, now, &mut out);
+        self.settle(now, out)
     }
 
     /// A link is gone.
-    pub fn on_link_gone(&mut self, _link: LinkId, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_link_gone(&mut self, link: LinkId, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.links.on_gone(link, now) {
+            self.on_master_lost("the link to the master is gone", &mut out);
+        }
+        self.settle(now, out)
     }
 
     /// A message of a master's came.
-    pub fn on_message(&mut self, _link: LinkId, _message: ToWorker, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_message(&mut self, link: LinkId, message: ToWorker, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        match (self.links.hear(link, now, &mut out), message) {
+            (Speaker::Candidate, ToWorker::Welcome(welcome)) => self.on_welcome(link, welcome, now, &mut out),
+            (Speaker::Stranger, _) => return out,
+            (_, ToWorker::Refuse(why)) => self.on_refuse(link, &why, now, &mut out),
+            (Speaker::Candidate, _) => {}
+            (Speaker::Master, message) => self.on_masters_word(message, now, &mut out),
+            (Speaker::MasterAgain, message) => {
+                out.push(Action::Log(log::Level::Info, "the master speaks again".into()));
+                if let Some(run) = &mut self.run {
+                    run.resume(&mut out);
+                }
+                self.on_masters_word(message, now, &mut out);
+            }
+        }
+        self.settle(now, out)
     }
 
     /// The lanes are open, or could not be opened.
-    pub fn on_opened(&mut self, _run: RunId, _opened: Result<(), OpenRefusal>, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_opened(&mut self, run: RunId, opened: Result<(), OpenRefusal>, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) else {
+            return out;
+        };
+        match (current.stage(), opened) {
+            (Stage::Opening, Ok(())) => {
+                // Before the lanes begin: the master hears things in their order.
+                self.say(ToMaster::Prepared(run), &mut out);
+                if let Some(current) = &mut self.run {
+                    current.on_opened(self.config.lanes, &mut out);
+                }
+            }
+            (Stage::Opening, Err(OpenRefusal { text, differs })) => {
+                self.run = None;
+                out.push(Action::Log(log::Level::Error, format!("run {run}: {text}")));
+                self.say(ToMaster::Refused(Refusal { run, text, differs }), &mut out);
+            }
+            (Stage::Abandoned { is_open: false }, opened) => {
+                if opened.is_ok() {
+                    out.push(Action::CloseLanes);
+                }
+                self.run = None;
+            }
+            _ => return out,
+        }
+        self.settle(now, out)
     }
 
     /// A lane has reported. `vitals` were read just now.
-    pub fn on_report(&mut self, _report: LaneReport, _vitals: Vitals, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_report(&mut self, report: LaneReport, vitals: Vitals, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Opening | Stage::Finished)) else {
+            return out;
+        };
+        let is_abandoned = matches!(run.stage(), Stage::Abandoned { .. });
+        let is_end = run.on_report(report, vitals);
+        self.hand_in(now, &mut out);
+        if is_end {
+            out.push(Action::CloseLanes);
+        }
+        if is_end && is_abandoned {
+            self.run = None;
+        }
+        self.settle(now, out)
     }
 
     /// The program has logged something that the master shall see. Bounded: what is too much is dropped and counted.
-    pub fn on_log(&mut self, _line: LogLine) {
-        todo!()
+    pub fn on_log(&mut self, line: LogLine) {
+        self.log.add(line);
     }
 
     /// Somebody ends the worker: users finish, numbers are handed in. The second time it ends at once.
-    pub fn on_leave(&mut self, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_leave(&mut self, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.leaving.is_some() {
+            self.hurry(now, &mut out);
+        } else {
+            self.leave(now, &mut out);
+        }
+        self.settle(now, out)
     }
 
     /// Time passes; called every 50 ms or so.
-    pub fn on_tick(&mut self, _now: Instant) -> Vec<Action> {
-        todo!()
+    pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.links.watch(now, &mut out) {
+            self.on_master_lost("the master is silent", &mut out);
+        }
+        self.mind_being_alone(now, &mut out);
+        if self.links.is_beat_due(now) {
+            let sent = self.links.on_spoken(now);
+            self.say(ToMaster::Beat { sent }, &mut out);
+        }
+        if self.links.alone_since().is_none()
+            && let Some(lines) = self.log.take_if_due(now)
+        {
+            self.say(ToMaster::Log(lines), &mut out);
+        }
+        self.settle(now, out)
     }
 
     /// How it stands.
     #[must_use]
-    pub fn status(&self, _now: Instant) -> WorkerStatus {
-        todo!()
+    pub fn status(&self, now: Instant) -> WorkerStatus {
+        let alone_since = self.links.alone_since();
+        WorkerStatus {
+            is_linked: alone_since.is_none(),
+            orphaned_for: alone_since.map(|since| now.saturating_duration_since(since)),
+            run: self.run.as_ref().map(|run| run.plan.run),
+            users: self.run.as_ref().map_or(0, Run::users),
+            unacknowledged: self.run.as_ref().map_or(0, |run| run.ledger.unacknowledged()),
+            round_trip: self.links.round_trip(),
+        }
+    }
+
+    fn on_refuse(&mut self, link: LinkId, why: &str, now: Instant, out: &mut Vec<Action>) {
+        self.links.on_refused(link, now, out);
+        out.push(Action::Log(log::Level::Error, format!("the master refuses this worker: {why}")));
+        if self.leaving.is_some() {
+            self.exit(out);
+        }
+    }
+
+    fn on_masters_word(&mut self, message: ToWorker, now: Instant, out: &mut Vec<Action>) {
+        match message {
+            ToWorker::Prepare(plan) => self.on_prepare(plan, out),
+            ToWorker::Orders(orders) => self.on_orders(orders, out),
+            ToWorker::Answer(answer) => self.on_answer(answer, now),
+            ToWorker::Abandon(run) => self.on_abandon(run, out),
+            ToWorker::Farewell if self.leaving.as_ref().is_some_and(|leaving| leaving.has_said_goodbye) => {
+                self.run = None;
+                self.exit(out);
+            }
+            // A second Welcome on one link says nothing; a farewell answers a goodbye.
+            ToWorker::Welcome(_) | ToWorker::Farewell | ToWorker::Refuse(_) => {}
+        }
+    }
+
+    fn on_prepare(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+        let refuse = |text: &str| ToMaster::Refused(Refusal { run: plan.run, text: text.into(), differs: None });
+        if self.leaving.is_some() {
+            return self.say(refuse("the worker is about to end"), out);
+        }
+        let Some(run) = &mut self.run else {
+            return self.open(plan, out);
+        };
+        let is_same = run.plan.run == plan.run;
+        match run.stage() {
+            Stage::Opening if is_same => {} // Answered once the lanes are open.
+            Stage::Prepared | Stage::Running if is_same => self.say(ToMaster::Prepared(plan.run), out),
+            Stage::Finished if is_same => self.say(refuse("the run is over in this worker"), out),
+            Stage::Finished if !run.ledger.is_handed_in() => self.say(refuse("the worker still has numbers of another run"), out),
+            Stage::Running => self.say(refuse("the worker is busy with another run"), out),
+            Stage::Abandoned { .. } => self.next = Some(plan),
+            Stage::Opening | Stage::Prepared | Stage::Finished => {
+                if run.abandon(out) {
+                    self.open(plan, out);
+                } else {
+                    self.next = Some(plan);
+                }
+            }
+        }
+    }
+
+    fn on_orders(&mut self, orders: RunOrders, out: &mut Vec<Action>) {
+        let zero = self.links.instant_of(orders.zero);
+        if let Some(run) = self.run.as_mut().filter(|run| run.plan.run == orders.run)
+            && run.on_orders(orders, zero, out)
+        {
+            self.send_total(out);
+        }
+    }
+
+    fn on_answer(&mut self, answer: Answer, now: Instant) {
+        self.links.on_answer(answer.echo, answer.clock, now);
+        if let (Some(run), Some((acknowledged_run, sequence))) = (&mut self.run, answer.acknowledged)
+            && run.plan.run == acknowledged_run
+        {
+            run.ledger.on_acknowledged(sequence);
+        }
+    }
+
+    fn on_abandon(&mut self, run: RunId, out: &mut Vec<Action>) {
+        self.next.take_if(|plan| plan.run == run);
+        if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
+            let requests = current.ledger.requests();
+            out.push(if current.stage() == Stage::Finished && current.ledger.is_handed_in() {
+                // How a master takes leave of a run that is over.
+                Action::Log(log::Level::Debug, format!("run {run} is done with"))
+            } else {
+                let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
+                Action::Log(log::Level::Warn, text)
+            });
+            if current.abandon(out) {
+                self.run = None;
+            }
+        }
+    }
+
+    /// What follows from the state, whatever led to it.
+    fn settle(&mut self, now: Instant, mut out: Vec<Action>) -> Vec<Action> {
+        if self.has_ended {
+            return Vec::new();
+        }
+        if self.run.is_none()
+            && let Some(plan) = self.next.take()
+        {
+            self.open(plan, &mut out);
+        }
+        self.hand_in(now, &mut out);
+        let is_over = self.run.as_ref().is_some_and(|run| run.stage() == Stage::Finished && run.ledger.is_handed_in());
+        if self.config.is_once && is_over && self.leaving.is_none() {
+            self.leave(now, &mut out);
+        }
+        self.go_if_possible(now, &mut out);
+        match self.end {
+            Some(end) => {
+                self.has_ended = true;
+                out.push(Action::Exit(end));
+            }
+            None => self.links.dial_if_due(now, &mut out),
+        }
+        out
+    }
+
+    fn open(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+        self.run = Some(Run::new(Arc::clone(&plan), self.config.keeps_total));
+        out.push(Action::Open(plan));
+    }
+
+    /// Without a link nothing is said: what must be said after all follows from the state at the next Welcome.
+    fn say(&self, message: ToMaster, out: &mut Vec<Action>) {
+        if let Some(link) = self.links.master() {
+            out.push(Action::Send(link, message));
+        }
+    }
+
+    fn hello(&self, now: Instant) -> Hello {
+        let WorkerConfig { id, lanes, script, fingerprint, .. } = self.config.clone();
+        Hello {
+            worker: id,
+            version: env!("CARGO_PKG_VERSION").into(),
+            lanes,
+            script,
+            fingerprint,
+            is_leaving: self.leaving.is_some(),
+            standing: self.run.as_ref().and_then(|run| run.standing(now)),
+        }
     }
 }
 
 /// Dials that may be under way at once.
 pub const DIALS: usize = 3;
+
+#[cfg(test)]
+mod tests;

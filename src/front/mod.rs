@@ -1,7 +1,9 @@
-//! People: what they see of a run, on the console, in files and over HTTP. Knows snapshots only; decides nothing about load.
+//! People: what they see of a run, on the console, in files and over HTTP, and of a worker's health. Knows snapshots and readings only;
+//! decides nothing about load.
 
 pub mod api;
 pub mod console;
+pub mod health;
 pub mod report;
 pub mod text;
 

@@ -107,21 +107,13 @@ impl Dealer {
         }
     }
 
-    /// Gives each slot that has no lane to the one with the fewest: the first lane of those, so that neighbouring users run in
-    /// different lanes.
+    /// Gives each slot that has no lane, in ascending order, to the lane with the fewest up to it: at every level of users the lanes are
+    /// as even as the slots allow that stay, and users that come first are in different lanes.
     fn deal(&mut self, wanted: &SlotSet) {
         let mut counts = vec![0_u32; self.lanes];
-        for lane in wanted.iter().filter_map(|slot| self.lane_of[slot as usize]) {
-            counts[lane] += 1;
-        }
         for slot in wanted.iter() {
-            let lane = &mut self.lane_of[slot as usize];
-            if lane.is_none()
-                && let Some(poorest) = (0..self.lanes).min_by_key(|&lane| counts[lane])
-            {
-                *lane = Some(poorest);
-                counts[poorest] += 1;
-            }
+            let lane = self.lane_of[slot as usize].get_or_insert_with(|| poorest(&counts, slot));
+            counts[*lane] += 1;
         }
     }
 
@@ -142,6 +134,25 @@ impl Dealer {
         }
         duties.into_iter().map(Arc::new).collect()
     }
+}
+
+/// The lane with the fewest slots; among several the one that `slot` picks, as if by lot.
+///
+/// Were it always the first, a worker of two lanes would have its even slots in one and its odd ones in the other; and a joiner that takes
+/// every other slot, which is how slots are shared out, would leave one of the lanes without any user.
+fn poorest(counts: &[u32], slot: u32) -> usize {
+    let least = counts.iter().min();
+    let ties = || (0..counts.len()).filter(|&lane| counts.get(lane) == least);
+    let lot = (u64::from(scattered(slot)) * ties().count() as u64) >> 32;
+    usize::try_from(lot).ok().and_then(|lot| ties().nth(lot)).unwrap_or(0)
+}
+
+/// The last step of MurmurHash3: numbers in a row become numbers all over the range.
+fn scattered(number: u32) -> u32 {
+    let mut mixed = number;
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    mixed ^ (mixed >> 16)
 }
 
 /// What one lane shall run.
@@ -228,48 +239,65 @@ mod tests {
         for lanes in 1..=5 {
             let all = Orders::of_all_slots(Arc::new(LoadProfile::plain(1, 1.0, None)));
             let duties = Dealer::new(lanes, LINGER).follow(&all, seconds(0));
-            for users in [1_u64, 7, 64, 1_000] {
-                let counts: Vec<u64> = duties.iter().map(|duty| (0..users).filter(|&k| duty.held.has_user(k)).count() as u64).collect();
-                assert_eq!(counts.iter().sum::<u64>(), users);
+            let mut counts = vec![0; lanes];
+            for user in 0..1_000 {
+                let holders: Vec<usize> = (0..lanes).filter(|&lane| duties[lane].held.has_user(user)).collect();
+                assert_eq!(holders.len(), 1);
+                counts[holders[0]] += 1;
                 assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
             }
         }
     }
 
     #[test]
-    fn neighbouring_slots_go_to_different_lanes_in_turn() {
-        let duties = Dealer::new(3, LINGER).follow(&orders([0, 1, 2, 3, 10]), seconds(0));
-        assert_eq!(lanes_of(&duties), [(0, 0), (1, 1), (2, 2), (3, 0), (10, 1)]);
+    fn lanes_stay_about_level_when_another_worker_takes_every_second_or_third_slot() {
+        for (lanes, every) in [(2, 2), (2, 3), (3, 3), (4, 2), (4, 4)] {
+            let mut dealer = Dealer::new(lanes, LINGER);
+            dealer.follow(&orders(0..SLOTS), seconds(0));
+            let duties = dealer.follow(&orders((0..SLOTS).step_by(every)), seconds(9));
+            let share = SLOTS / (lanes * every) as u32;
+            for duty in duties {
+                assert!(duty.held.len().abs_diff(share) < share / 10, "{} slots of {share}", duty.held.len());
+            }
+        }
     }
 
     #[test]
-    fn a_slot_stays_with_its_lane_and_others_go_to_the_lane_with_the_fewest() {
+    fn a_slot_stays_with_its_lane_and_others_fill_the_lanes_up_from_the_lowest_on() {
         let mut dealer = Dealer::new(2, LINGER);
-        dealer.follow(&orders([0, 1, 2, 3, 4, 5]), seconds(0));
-        let duties = dealer.follow(&orders([0, 2, 4, 5]), seconds(1));
-        assert_eq!(lanes_of(&duties), [(0, 0), (2, 0), (4, 0), (5, 1)]);
-        let duties = dealer.follow(&orders([0, 2, 4, 5, 7, 8, 9]), seconds(2));
-        assert_eq!(lanes_of(&duties), [(0, 0), (2, 0), (4, 0), (5, 1), (7, 1), (8, 1), (9, 0)]);
+        let first = lanes_of(&dealer.follow(&orders(0..20), seconds(0)));
+        let of_lane = |lane: usize| first.iter().filter(move |dealt| dealt.1 == lane).map(|dealt| dealt.0);
+        let kept: Vec<u32> = of_lane(0).take(5).chain(of_lane(1)).collect();
+        let then = lanes_of(&dealer.follow(&orders(kept.clone()), seconds(10)));
+        assert!(then.iter().all(|dealt| first.contains(dealt)), "{then:?}");
+        // Long gone, the five others come back: whichever lane they are dealt to, the lanes are level at their end.
+        let last = lanes_of(&dealer.follow(&orders(0..20), seconds(20)));
+        assert!(then.iter().all(|dealt| last.contains(dealt)), "{last:?}");
+        assert_eq!(last.iter().filter(|dealt| dealt.1 == 0).count(), 10);
     }
 
     #[test]
     fn a_slot_that_comes_back_soon_goes_to_the_lane_where_its_users_may_still_finish() {
         let mut dealer = Dealer::new(2, LINGER);
-        dealer.follow(&orders([0, 1, 2, 3, 4]), seconds(0));
-        dealer.follow(&orders([1]), seconds(10));
-        // Lane 0 has lost all its slots; by number alone it would take slot 3 as well.
-        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3]), seconds(12))), [(1, 1), (3, 1)]);
-        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3, 4]), seconds(14))), [(1, 1), (3, 1), (4, 0)]);
-        dealer.follow(&orders([1]), seconds(20));
-        assert_eq!(lanes_of(&dealer.follow(&orders([1, 3]), seconds(23))), [(1, 1), (3, 0)], "long gone");
+        let first = lanes_of(&dealer.follow(&orders(0..20), seconds(0)));
+        let of_one_lane: Vec<u32> = first.iter().filter(|dealt| dealt.1 == 1).map(|dealt| dealt.0).collect();
+        dealer.follow(&orders([]), seconds(10));
+        let back = lanes_of(&dealer.follow(&orders(of_one_lane.clone()), seconds(12)));
+        assert!(back.iter().all(|dealt| dealt.1 == 1), "{back:?}");
+        dealer.follow(&orders([]), seconds(20));
+        let anew = lanes_of(&dealer.follow(&orders(of_one_lane), seconds(23)));
+        assert_eq!(anew.iter().filter(|dealt| dealt.1 == 0).count(), 5, "long gone, they are dealt anew");
     }
 
     #[test]
     fn a_slot_that_goes_later_keeps_its_lane_until_its_users_are_gone() {
         let mut dealer = Dealer::new(2, LINGER);
-        dealer.follow(&orders([0, 1, 3]), seconds(0));
-        dealer.follow(&handing([1], seconds(50), [0, 3]), seconds(10));
-        assert_eq!(lanes_of(&dealer.follow(&orders([1, 0]), seconds(52))), [(0, 0), (1, 1)]);
+        let first = lanes_of(&dealer.follow(&orders(0..20), seconds(0)));
+        let of_one_lane: Vec<u32> = first.iter().filter(|dealt| dealt.1 == 1).map(|dealt| dealt.0).collect();
+        dealer.follow(&handing([], seconds(50), of_one_lane.clone()), seconds(10));
+        // The last of them went at 59 s, the first may finish until 53 s.
+        let back = lanes_of(&dealer.follow(&orders(of_one_lane), seconds(52)));
+        assert!(back.len() == 10 && back.iter().all(|dealt| dealt.1 == 1), "{back:?}");
     }
 
     #[test]

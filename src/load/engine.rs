@@ -170,6 +170,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::slots::SlotSet;
     use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
     use crate::plan::LoadProfile;
 
@@ -268,6 +269,38 @@ mod tests {
             reports(&mut engine).await.iter().filter(|report| report.is_finished).map(|report| report.lane).collect();
         finished.sort_unstable();
         assert_eq!((finished, engine.is_finished()), (vec![0, 1], true));
+        engine.close();
+    }
+
+    #[tokio::test]
+    async fn however_many_orders_come_the_last_hold_and_the_stop_after_them_is_heard() {
+        let mut engine = open(Sleepers::default()).await.unwrap();
+        let profile = Arc::new(LoadProfile::plain(4, 1e6, None));
+        let nothing = Orders { slots: Arc::new(SlotSet::none()), ..Orders::of_all_slots(profile.clone()) };
+        for _ in 0..20 {
+            engine.follow(&nothing);
+        }
+        engine.begin(Instant::now());
+        for _ in 0..20 {
+            engine.follow(&Orders::of_all_slots(profile.clone()));
+            engine.follow(&nothing);
+        }
+        engine.follow(&Orders::of_all_slots(profile));
+        // Two users in each lane, once they have carried out what came before.
+        let mut has_users = [false; 2];
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while has_users != [true; 2] {
+                let report = engine.next_report().await.unwrap();
+                has_users[report.lane] = report.users == 2;
+            }
+        })
+        .await
+        .expect("each lane runs its users");
+        for _ in 0..20 {
+            engine.follow(&nothing);
+        }
+        engine.stop();
+        assert_eq!(reports(&mut engine).await.iter().filter(|report| report.is_finished).count(), 2);
         engine.close();
     }
 

@@ -203,7 +203,8 @@ impl<L: LaneWorkload> Running<L> {
             }
             // A turnover that one turn had no room for is due in the past.
             for change in [self.shape.next_change(elapsed), self.tenure.next_due()].into_iter().flatten() {
-                wake = wake.min(self.zero + change);
+                // What is further off than the clock can tell never comes.
+                wake = self.zero.checked_add(change).map_or(wake, |at| wake.min(at));
             }
         }
         wake

@@ -59,3 +59,75 @@ impl Default for Tenure {
         Self { held: SlotSet::none(), ahead: VecDeque::new() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plan::LoadProfile;
+
+    fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    fn change(at: u64, slot: u32, gains: bool) -> Turnover {
+        Turnover { at: seconds(at), slot, gains }
+    }
+
+    fn duty(held: &[u32], turnovers: &[Turnover]) -> Duty {
+        let mut set = SlotSet::none();
+        held.iter().for_each(|&slot| set.insert(slot));
+        Duty { profile: Arc::new(LoadProfile::plain(1, 1.0, None)), held: set, turnovers: turnovers.to_vec() }
+    }
+
+    /// All that is due by `elapsed`: slots, negative where they go.
+    fn due(tenure: &mut Tenure, elapsed: u64) -> Vec<i64> {
+        let taken = std::iter::from_fn(|| tenure.take_due(seconds(elapsed)));
+        taken.map(|turnover| if turnover.gains { i64::from(turnover.slot) } else { -i64::from(turnover.slot) }).collect()
+    }
+
+    /// Holds slots 1 and 2; takes 3 at 10 s and gives 1 at 11 s.
+    fn tenure() -> Tenure {
+        let mut tenure = Tenure::default();
+        tenure.follow(&duty(&[1, 2], &[change(10, 3, true), change(11, 1, false)]), seconds(5));
+        assert_eq!(due(&mut tenure, 5), [1, 2]);
+        tenure
+    }
+
+    #[test]
+    fn a_change_is_held_from_the_moment_at_which_it_is_taken() {
+        let mut tenure = tenure();
+        assert_eq!((due(&mut tenure, 9), tenure.next_due(), tenure.has_user(3)), (vec![], Some(seconds(10)), false));
+        assert_eq!((due(&mut tenure, 10), tenure.next_due(), tenure.has_user(3)), (vec![3], Some(seconds(11)), true));
+        assert_eq!((due(&mut tenure, 60), tenure.next_due(), tenure.has_user(1)), (vec![-1], None, false));
+    }
+
+    #[test]
+    fn a_change_that_was_carried_out_while_the_next_duty_was_on_its_way_stays() {
+        let mut tenure = tenure();
+        assert_eq!(due(&mut tenure, 10), [3]);
+        // Drawn up at 9 s, when slot 3 was still to come.
+        tenure.follow(&duty(&[1, 2, 7], &[change(10, 3, true), change(12, 1, false)]), seconds(10));
+        assert_eq!((due(&mut tenure, 10), due(&mut tenure, 12)), (vec![7], vec![-1]));
+    }
+
+    #[test]
+    fn a_lane_that_is_late_goes_straight_to_what_is_wanted() {
+        let mut tenure = tenure();
+        // At 20 s, nothing of the last duty carried out: slot 3 is wanted no more, slot 1 is gone as it was to be.
+        tenure.follow(&duty(&[2, 4], &[change(30, 5, true)]), seconds(20));
+        assert_eq!((due(&mut tenure, 20), tenure.next_due()), (vec![-1, 4], Some(seconds(30))));
+        tenure.follow(&duty(&[2, 4], &[change(30, 5, true), change(31, 5, false)]), seconds(32));
+        assert_eq!((due(&mut tenure, 40), tenure.next_due()), (vec![], None));
+    }
+
+    #[test]
+    fn only_slots_that_come_and_have_users_are_awaited() {
+        let tenure = tenure();
+        assert_eq!([3, 4, 100].map(|level| tenure.awaits_users(level)), [false, true, true]);
+        let mut leaving = Tenure::default();
+        leaving.follow(&duty(&[], &[change(10, 0, false)]), seconds(5));
+        assert!(!leaving.awaits_users(100));
+    }
+}

@@ -51,16 +51,23 @@ impl Histogram {
         let blocks = self.body.blocks_mut();
         for (block, counts) in other.body.blocks().touched() {
             for (sum, count) in blocks.at_mut(block).iter_mut().zip(counts) {
-                *sum += count;
+                *sum = sum.saturating_add(*count);
             }
         }
-        self.total += other.total;
+        self.total = self.total.saturating_add(other.total);
     }
 
     /// Adds all counts of a sparse list.
     pub fn merge_sparse(&mut self, other: &SparseCounts) {
+        if other.is_empty() {
+            return;
+        }
+        let blocks = self.body.blocks_mut();
         for (index, count) in other.iter() {
-            self.add_at(index, count);
+            let index = index as usize;
+            let sum = &mut blocks.at_mut(index / BLOCK)[index % BLOCK];
+            *sum = sum.saturating_add(count);
+            self.total = self.total.saturating_add(count);
         }
     }
 
@@ -88,7 +95,7 @@ impl Histogram {
         let wanted = ((quantile * self.total as f64).ceil() as u64).max(1);
         let mut seen = 0;
         for (index, count) in self.indices() {
-            seen += count;
+            seen = count.saturating_add(seen);
             if seen >= wanted {
                 return if quantile == 0.0 { lowest_of(index) } else { highest_of(index) };
             }

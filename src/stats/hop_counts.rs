@@ -54,21 +54,21 @@ impl HopCounts {
         }
     }
 
-    /// Adds the counts of `other`.
+    /// Adds the counts of `other`. What comes from elsewhere may be wrong without bounds, and must not stop anyone.
     pub fn merge(&mut self, other: &Self) {
-        self.requests += other.requests;
+        self.requests = self.requests.saturating_add(other.requests);
         for (sum, count) in self.by_kind.iter_mut().zip(other.by_kind) {
-            *sum += count;
+            *sum = sum.saturating_add(count);
         }
         for (status, count) in &other.statuses {
             self.add_status(*status, *count);
         }
-        self.not_sent += other.not_sent;
-        self.unanswered += other.unanswered;
-        self.stale_retries += other.stale_retries;
-        self.bytes_out += other.bytes_out;
-        self.bytes_in += other.bytes_in;
-        self.body_bytes += other.body_bytes;
+        self.not_sent = self.not_sent.saturating_add(other.not_sent);
+        self.unanswered = self.unanswered.saturating_add(other.unanswered);
+        self.stale_retries = self.stale_retries.saturating_add(other.stale_retries);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.body_bytes = self.body_bytes.saturating_add(other.body_bytes);
         for (sum, spread) in self.phases.iter_mut().zip(&other.phases) {
             sum.merge(spread);
         }
@@ -89,7 +89,7 @@ impl HopCounts {
     /// Failed hops, those of kind `local` not included.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.by_kind.iter().sum::<u64>() - self.local()
+        self.by_kind.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)) - self.local()
     }
 
     /// Hops that failed because the generator itself ran out of something.
@@ -101,7 +101,7 @@ impl HopCounts {
     #[inline]
     fn add_status(&mut self, status: u16, more: u64) {
         match self.statuses.binary_search_by_key(&status, |(status, _)| *status) {
-            Ok(place) => self.statuses[place].1 += more,
+            Ok(place) => self.statuses[place].1 = self.statuses[place].1.saturating_add(more),
             Err(place) => self.statuses.insert(place, (status, more)),
         }
     }

@@ -85,8 +85,8 @@ impl MetricSums {
             (Self::Counter(sum), Metric::Counter(more)) => *sum += more,
             (Self::Gauge(gauge), Metric::Gauge(other)) => gauge.merge(other),
             (Self::Rate { passes, total }, Metric::Rate { passes: more_passes, total: more }) => {
-                *passes += more_passes;
-                *total += more;
+                *passes = passes.saturating_add(*more_passes);
+                *total = total.saturating_add(*more);
             }
             _ => return false,
         }
@@ -113,8 +113,8 @@ impl MetricCounts {
             (Self::Counter(sum), Self::Counter(more)) => *sum += more,
             (Self::Gauge(gauge), Self::Gauge(other)) => gauge.merge(other),
             (Self::Rate { passes, total }, Self::Rate { passes: more_passes, total: more }) => {
-                *passes += more_passes;
-                *total += more;
+                *passes = passes.saturating_add(*more_passes);
+                *total = total.saturating_add(*more);
             }
             _ => return false,
         }
@@ -159,7 +159,7 @@ impl Gauge {
         }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Series {
     /// All seconds before `first_recent`, each point `1 << thinning` seconds long; the last one may be incomplete.
     points: Vec<HistoryPoint>,
     thinning: u32,
+    /// Seconds that have become history and were not taken yet, in steps of [`STEP_SECONDS`]; the last one may be incomplete.
+    settled: VecDeque<HistoryPoint>,
+    /// Rates look no further back: what was before was counted elsewhere, and no second of it is known in detail.
+    known_from: u64,
 }
 
 /// What the last seconds say, at one moment.
@@ -47,8 +51,9 @@ impl Series {
             return;
         }
         self.latest = self.latest.max(Some(tally.second));
-        let (requests, failures, local) = tally.entries.values().fold((0, 0, 0), |(requests, failures, local), counts| {
-            (requests + counts.hops.requests, failures + counts.hops.failures(), local + counts.hops.local())
+        let (requests, failures, local) = tally.entries.values().fold((0_u64, 0_u64, 0_u64), |(requests, failures, local), counts| {
+            let hops = &counts.hops;
+            (requests.saturating_add(hops.requests), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
         });
         let lag_max = tally.lag.spread.max;
         let is_unsound = local > 0 || lag_max > LAG_LIMIT;
@@ -56,48 +61,56 @@ impl Series {
             let step = 1 << self.thinning;
             // The percentiles of a second that has left the window stay as they were; its sums stay right.
             if let Some(point) = self.points.get_mut((tally.second / step) as usize) {
-                point.requests += requests;
-                point.failures += failures;
+                point.requests = point.requests.saturating_add(requests);
+                point.failures = point.failures.saturating_add(failures);
                 point.unsound |= is_unsound;
                 // A longer point has the users of its last second.
-                point.users += if step == 1 { tally.users } else { 0 };
+                point.users = point.users.saturating_add(if step == 1 { tally.users } else { 0 });
             }
             return;
         }
         let second = self.second_mut(tally.second);
-        second.requests += requests;
-        second.failures += failures;
+        second.requests = second.requests.saturating_add(requests);
+        second.failures = second.failures.saturating_add(failures);
         second.is_unsound |= is_unsound;
-        second.users = Some(second.users.unwrap_or(0) + tally.users);
+        second.users = Some(second.users.unwrap_or(0).saturating_add(tally.users));
         second.lag_max = second.lag_max.max(lag_max);
         for (counts, number) in tally.entries.values().zip(number_of) {
             second.histogram.merge_sparse(&counts.durations.counts);
             second.max = second.max.max(counts.durations.spread.max);
             let entry = second.entries.entry(*number).or_default();
-            entry.0 += counts.hops.requests;
-            entry.1 += counts.hops.failures();
+            entry.0 = entry.0.saturating_add(counts.hops.requests);
+            entry.1 = entry.1.saturating_add(counts.hops.failures());
         }
     }
 
-    /// Puts points of an earlier master in front. What comes for their seconds later adds to their sums.
-    pub fn restore(&mut self, points: Vec<HistoryPoint>) {
-        let Some(last) = points.last().filter(|_| self.recent.is_empty() && self.points.is_empty()) else { return };
-        self.first_recent = (last.at + last.length).as_secs();
-        self.points = points;
-    }
-
-    /// Points that have left the window, from second `since` on, in whole steps of `step` seconds.
-    #[must_use]
-    pub fn final_points(&self, since: u64, step: u64) -> Vec<HistoryPoint> {
-        let end = self.first_recent / step * step;
-        let mut steps: Vec<HistoryPoint> = Vec::new();
-        for point in self.points.iter().filter(|point| (since..end).contains(&point.at.as_secs())) {
-            match steps.last_mut() {
-                Some(last) if last.at.as_secs() / step == point.at.as_secs() / step => join(last, point),
-                _ => steps.push(point.clone()),
+    /// Puts in front what another process has kept of the seconds before `now`, where this one takes over. Each point is dealt to its
+    /// seconds, so that sums stay what they were; where points overlap, the earlier one counts.
+    pub fn restore(&mut self, history: &[HistoryPoint], now: Duration) {
+        self.known_from = now.as_secs() + u64::from(now.subsec_nanos() > 0);
+        let mut next = 0;
+        for point in history {
+            let begin = point.at.as_secs().max(next);
+            let end = point.at.saturating_add(point.length).as_secs().min(LAST_SECOND);
+            for second in begin..end {
+                let share = |sum: u64| {
+                    let upto = |seconds: u64| (u128::from(sum) * u128::from(seconds) / u128::from(end - begin)) as u64;
+                    upto(second + 1 - begin) - upto(second - begin)
+                };
+                let (requests, failures) = (share(point.requests), share(point.failures));
+                let at = Duration::from_secs(second);
+                self.restore_second(HistoryPoint { at, length: Duration::from_secs(1), requests, failures, ..point.clone() });
             }
+            next = next.max(end);
         }
-        steps
+    }
+
+    /// Takes the steps of [`STEP_SECONDS`] that are complete and no longer in the window, oldest first. A tally that comes later still
+    /// changes the history, but not them. Of steps that nobody takes the oldest are dropped.
+    pub fn take_settled(&mut self) -> Vec<HistoryPoint> {
+        let is_complete = self.first_recent.is_multiple_of(STEP_SECONDS);
+        let count = self.settled.len() - usize::from(!is_complete && !self.settled.is_empty());
+        self.settled.drain(..count).collect()
     }
 
     /// Notes that the generator was kept from running in a second.
@@ -110,34 +123,35 @@ impl Series {
     /// The rates and percentiles of the last 10 seconds before `now`, or of all where the run is younger.
     ///
     /// The second that is under way is left out, as its tallies come at its end; so is the one before it as long as none of its
-    /// tallies has come. Where `is_over`, nothing more comes, and the last, incomplete second counts with its true length.
+    /// tallies has come, or, where it is known that `reported` seconds are whole, some tallies of it are on their way. Where `is_over`, nothing more comes, and the last, incomplete second
+    /// counts with its true length.
     #[must_use]
-    pub fn current(&self, now: Duration, is_over: bool) -> Current {
+    pub fn current(&self, now: Duration, is_over: bool, reported: Option<u64>) -> Current {
         let whole = now.as_secs();
         let begun = whole + u64::from(now.subsec_nanos() > 0);
         let end = if is_over || whole == 0 {
             begun
         } else {
-            let reported = self.latest.map_or(0, |latest| latest + 1);
-            reported.clamp(whole.saturating_sub(1).max(1), whole)
+            let latest = self.latest.map_or(0, |latest| latest + 1).clamp(whole.saturating_sub(1).max(1), whole);
+            reported.map_or(latest, |reported| latest.min(reported.max(whole.saturating_sub(2)).max(1)))
         };
-        let begin = end.saturating_sub(WINDOW_SECONDS);
+        let begin = end.saturating_sub(WINDOW_SECONDS).max(self.known_from);
         let length = Duration::from_secs(end).min(now).saturating_sub(Duration::from_secs(begin)).as_secs_f64();
         let mut current = Current::default();
         if length == 0.0 {
             return current;
         }
-        let (mut requests, mut failures) = (0, 0);
+        let (mut requests, mut failures) = (0_u64, 0_u64);
         let mut entries: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
         for (_, second) in (self.first_recent..).zip(&self.recent).filter(|(number, _)| (begin..end).contains(number)) {
-            requests += second.requests;
-            failures += second.failures;
+            requests = second.requests.saturating_add(requests);
+            failures = second.failures.saturating_add(failures);
             current.histogram.merge(&second.histogram);
             current.lag_max = current.lag_max.max(second.lag_max);
             for (number, (requests, failures)) in &second.entries {
                 let entry = entries.entry(*number).or_default();
-                entry.0 += requests;
-                entry.1 += failures;
+                entry.0 = requests.saturating_add(entry.0);
+                entry.1 = failures.saturating_add(entry.1);
             }
         }
         current.rps = requests as f64 / length;
@@ -186,7 +200,20 @@ impl Series {
     fn retire(&mut self) {
         let Some(second) = self.recent.pop_front() else { return };
         let users = second.users.unwrap_or_else(|| self.points.last().map_or(0, |point| point.users));
-        push(&mut self.points, second.point(self.first_recent, users), self.thinning);
+        let point = second.point(self.first_recent, users);
+        match self.settled.back_mut() {
+            Some(last) if last.at.as_secs() / STEP_SECONDS == point.at.as_secs() / STEP_SECONDS => last.append(&point),
+            _ => self.settled.push_back(point.clone()),
+        }
+        if self.settled.len() > SETTLED {
+            self.settled.pop_front();
+        }
+        self.remember(point);
+    }
+
+    /// Appends the point of the second `first_recent` to the history.
+    fn remember(&mut self, point: HistoryPoint) {
+        push(&mut self.points, point, self.thinning);
         self.first_recent += 1;
         if self.points.len() > POINTS {
             self.thinning += 1;
@@ -194,6 +221,29 @@ impl Series {
             for point in finer {
                 push(&mut self.points, point, self.thinning);
             }
+        }
+    }
+
+    fn restore_second(&mut self, point: HistoryPoint) {
+        let number = point.at.as_secs();
+        if self.recent.is_empty() {
+            while self.first_recent < number {
+                let at = Duration::from_secs(self.first_recent);
+                self.remember(HistoryPoint { at, length: Duration::from_secs(1), ..HistoryPoint::default() });
+            }
+            if self.first_recent == number {
+                return self.remember(point);
+            }
+        }
+        if number >= self.first_recent {
+            let second = self.second_mut(number);
+            second.requests = second.requests.saturating_add(point.requests);
+            second.failures = second.failures.saturating_add(point.failures);
+            second.is_unsound |= point.unsound;
+        } else if let Some(sum) = self.points.get_mut((number >> self.thinning) as usize) {
+            let (length, users) = (sum.length, sum.users.max(point.users));
+            sum.append(&point);
+            (sum.length, sum.users) = (length, users);
         }
     }
 }
@@ -236,20 +286,9 @@ impl Second {
 fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
     let step = |point: &HistoryPoint| point.at.as_secs() >> thinning;
     match points.last_mut() {
-        Some(last) if step(last) == step(&point) => join(last, &point),
+        Some(last) if step(last) == step(&point) => last.append(&point),
         _ => points.push(point),
     }
-}
-
-fn join(last: &mut HistoryPoint, point: &HistoryPoint) {
-    last.length += point.length;
-    last.users = point.users;
-    last.requests += point.requests;
-    last.failures += point.failures;
-    last.p50 = last.p50.max(point.p50);
-    last.p95 = last.p95.max(point.p95);
-    last.p99 = last.p99.max(point.p99);
-    last.unsound |= point.unsound;
 }
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
@@ -259,11 +298,17 @@ pub const LAG_LIMIT: Duration = Duration::from_millis(50);
 /// How far back the current rates and percentiles look.
 pub const WINDOW_SECONDS: u64 = 10;
 
-/// Seconds that are kept in detail: the window, the second under way, and one that is still being reported.
-const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 2;
+/// Seconds that are kept in detail: the window, the second under way, and three that may still be reported.
+const KEPT_SECONDS: usize = WINDOW_SECONDS as usize + 4;
 
 /// No run is longer than a year: a number beyond it is an error, and would fill the seconds up to it one by one.
 const LAST_SECOND: u64 = 366 * 86_400;
+
+/// How many seconds are settled together.
+pub const STEP_SECONDS: u64 = 10;
+
+/// Settled steps that wait to be taken at most: two hours of them.
+const SETTLED: usize = 720;
 
 /// Points of the history at most: two hours of single seconds. Past it, two points become one.
 const POINTS: usize = 7_200;
@@ -311,25 +356,35 @@ mod tests {
         for second in 0..20 {
             series.add(&tally(second, second), &[7]);
         }
-        let current = series.current(Duration::from_millis(20_300), false);
+        let current = series.current(Duration::from_millis(20_300), false, None);
         assert_eq!(current.rps, f64::from((10..20).sum::<u32>()) / 10.0);
         assert_eq!(current.entries[&7].0, current.rps);
         assert_eq!(current.histogram.count(), (10..20).sum::<u64>());
         // The tallies of second 20 are on their way, but those of 21 must have come.
-        assert_eq!(series.current(Duration::from_millis(21_100), false).rps, current.rps);
-        assert_eq!(series.current(Duration::from_millis(22_100), false).rps, f64::from((11..20).sum::<u32>()) / 10.0);
-        assert_eq!(series.current(Duration::from_secs(60), false).rps, 0.0);
+        assert_eq!(series.current(Duration::from_millis(21_100), false, None).rps, current.rps);
+        assert_eq!(series.current(Duration::from_millis(22_100), false, None).rps, f64::from((11..20).sum::<u32>()) / 10.0);
+        assert_eq!(
+            series.current(Duration::from_millis(20_300), false, Some(19)).rps,
+            f64::from((9..19).sum::<u32>()) / 10.0,
+            "one worker is late"
+        );
+        assert_eq!(
+            series.current(Duration::from_millis(20_300), false, Some(3)).rps,
+            f64::from((8..18).sum::<u32>()) / 10.0,
+            "much too late"
+        );
+        assert_eq!(series.current(Duration::from_secs(60), false, None).rps, 0.0);
     }
 
     #[test]
     fn young_runs_divide_by_their_age() {
         let mut series = Series::default();
-        assert_eq!(series.current(Duration::ZERO, false).rps, 0.0);
+        assert_eq!(series.current(Duration::ZERO, false, None).rps, 0.0);
         series.add(&tally(0, 50), &[0]);
-        assert_eq!(series.current(Duration::from_millis(500), false).rps, 100.0);
-        assert_eq!(series.current(Duration::from_millis(1_100), false).rps, 50.0);
+        assert_eq!(series.current(Duration::from_millis(500), false, None).rps, 100.0);
+        assert_eq!(series.current(Duration::from_millis(1_100), false, None).rps, 50.0);
         series.add(&tally(1, 30), &[0]);
-        assert_eq!(series.current(Duration::from_millis(2_000), false).rps, 40.0);
+        assert_eq!(series.current(Duration::from_millis(2_000), false, None).rps, 40.0);
     }
 
     #[test]
@@ -339,9 +394,9 @@ mod tests {
             series.add(&tally(second, 10), &[0]);
         }
         series.add(&tally(3, 5), &[0]);
-        assert_eq!(series.current(Duration::from_millis(3_500), false).rps, 10.0);
-        assert_eq!(series.current(Duration::from_millis(3_500), true).rps, 10.0);
-        assert_eq!(series.current(Duration::from_secs(4), true).rps, 35.0 / 4.0);
+        assert_eq!(series.current(Duration::from_millis(3_500), false, None).rps, 10.0);
+        assert_eq!(series.current(Duration::from_millis(3_500), true, None).rps, 10.0);
+        assert_eq!(series.current(Duration::from_secs(4), true, None).rps, 35.0 / 4.0);
     }
 
     #[test]
@@ -388,7 +443,84 @@ mod tests {
         series.add(&Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
         assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
-        assert_eq!(series.current(Duration::from_secs(5), true).lag_max, LAG_LIMIT + Duration::from_nanos(1));
+        assert_eq!(series.current(Duration::from_secs(5), true, None).lag_max, LAG_LIMIT + Duration::from_nanos(1));
+    }
+
+    #[test]
+    fn steps_are_settled_once_they_have_left_the_window() {
+        let mut series = Series::default();
+        let mut taken = Vec::new();
+        for second in 0..100 {
+            series.add(&tally(second, 1 + second / 10), &[0]);
+            series.add(&Tally { second, users: 3, ..Tally::default() }, &[]);
+            taken.extend(series.take_settled());
+        }
+        // The last seconds may still change.
+        let steps: Vec<_> = taken.iter().map(|step| (step.at.as_secs(), step.length.as_secs(), step.requests, step.users)).collect();
+        assert_eq!(steps, (0..8).map(|step| (step * 10, 10, 10 * (1 + step), 3)).collect::<Vec<_>>());
+        assert_eq!(taken[0].p50, Duration::from_millis(1));
+    }
+
+    #[test]
+    fn steps_that_nobody_takes_are_bounded() {
+        let mut series = Series::default();
+        series.add(&tally(1_000_000, 1), &[0]);
+        assert!(series.take_settled().len() <= SETTLED);
+        assert_eq!(series.take_settled(), []);
+    }
+
+    #[test]
+    fn a_restored_history_stands_before_what_is_counted_from_there_on() {
+        let step = |at: u64, requests| HistoryPoint {
+            at: Duration::from_secs(at),
+            length: Duration::from_secs(10),
+            users: 4,
+            requests,
+            failures: requests / 10,
+            p50: Duration::from_millis(3),
+            unsound: at == 20,
+            ..HistoryPoint::default()
+        };
+        let mut series = Series::default();
+        // The step of 10 s is missing.
+        series.restore(&[step(0, 57), step(20, 100)], Duration::from_millis(33_500));
+        for second in 31..45 {
+            series.add(&tally(second, 20), &[0]);
+        }
+        let history = series.history(Duration::from_secs(45));
+        assert_eq!(history.len(), 45);
+        assert!(history.windows(2).all(|pair| pair[0].at + pair[0].length == pair[1].at));
+        let sum = |range: std::ops::Range<usize>| history[range].iter().map(|point| point.requests).sum::<u64>();
+        assert_eq!([sum(0..10), sum(10..20), sum(20..30), sum(30..31), sum(31..45)], [57, 0, 100, 0, 280]);
+        assert_eq!((history[9].users, history[9].p50, history[29].failures), (4, Duration::from_millis(3), 1));
+        assert_eq!(series.unsound_seconds(), 10);
+        // What was restored is not settled again.
+        assert_eq!(series.take_settled(), []);
+        series.add(&tally(54, 20), &[0]);
+        assert_eq!(series.take_settled().iter().map(|step| step.at.as_secs()).collect::<Vec<_>>(), [30]);
+    }
+
+    #[test]
+    fn rates_do_not_look_back_before_the_takeover() {
+        let mut series = Series::default();
+        series.restore(&[], Duration::from_millis(40_200));
+        for second in 39..50 {
+            series.add(&tally(second, 20), &[0]);
+        }
+        assert_eq!(series.current(Duration::from_millis(41_500), false, None).rps, 0.0);
+        assert_eq!(series.current(Duration::from_millis(43_500), false, None).rps, 20.0);
+        assert_eq!(series.current(Duration::from_millis(50_000), false, None).rps, 20.0);
+    }
+
+    #[test]
+    fn a_history_that_comes_after_the_first_numbers_is_added_to_them() {
+        let mut series = Series::default();
+        for second in 0..30 {
+            series.add(&tally(second, 1), &[0]);
+        }
+        let point = HistoryPoint { length: Duration::from_secs(30), requests: 60, ..HistoryPoint::default() };
+        series.restore(&[point], Duration::from_secs(30));
+        assert_eq!(counts(&series, 30), [3; 30]);
     }
 
     #[test]

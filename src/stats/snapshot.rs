@@ -451,3 +451,17 @@ pub struct HistoryPoint {
     /// Whether the second is sound: see [`HealthView::unsound_seconds`].
     pub unsound: bool,
 }
+
+impl HistoryPoint {
+    /// Lets the point stand for the seconds of `later` too.
+    pub fn append(&mut self, later: &Self) {
+        self.length += later.length;
+        self.users = later.users;
+        self.requests = self.requests.saturating_add(later.requests);
+        self.failures = self.failures.saturating_add(later.failures);
+        self.p50 = self.p50.max(later.p50);
+        self.p95 = self.p95.max(later.p95);
+        self.p99 = self.p99.max(later.p99);
+        self.unsound |= later.unsound;
+    }
+}

@@ -16,7 +16,8 @@ impl SparseCounts {
     /// # Errors
     /// An index beyond the index space, a count of zero, or counts whose sum exceeds 63 bits.
     pub fn from_gaps(gaps: impl IntoIterator<Item = (u32, u64)>) -> Result<Self, SparseCountsError> {
-        let mut pairs = Vec::new();
+        let gaps = gaps.into_iter();
+        let mut pairs = Vec::with_capacity(gaps.size_hint().0);
         let mut next = 0_u32;
         let mut sum = 0_u64;
         for (gap, count) in gaps {
@@ -51,7 +52,7 @@ impl SparseCounts {
                 merged.push(pair);
             }
             if let Some((_, more)) = right.next_if(|(other, _)| *other == index) {
-                count += more;
+                count = count.saturating_add(more);
             }
             merged.push((index, count));
         }
@@ -77,7 +78,7 @@ impl SparseCounts {
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.pairs.iter().map(|(_, count)| count).sum()
+        self.pairs.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// How many pairs there are.

@@ -66,61 +66,30 @@ impl Table {
 
     /// Adds what was counted elsewhere, into the second in which it was measured.
     pub fn merge(&mut self, tally: &Tally) {
-        let number_of = self.merge_entries(tally);
+        let number_of = self.merge_sums(tally);
         self.series.add(tally, &number_of);
-        self.merge_rest(tally);
     }
 
-    /// Adds all that a worker has counted in the run to the sums. The seconds in which it was counted are not known, so rates and the
-    /// history do not have it.
+    /// Adds all that a worker has counted in the whole run. The seconds of it are not known, so that history and current rates stay as
+    /// they are.
     pub fn merge_total(&mut self, tally: &Tally) {
-        self.merge_entries(tally);
-        self.merge_rest(tally);
+        self.merge_sums(tally);
     }
 
-    fn merge_entries(&mut self, tally: &Tally) -> Vec<u32> {
-        let mut number_of = Vec::with_capacity(tally.entries.len());
-        for (name, counts) in &tally.entries {
-            let number = self.number(name);
-            for entry in [&mut self.entries[number], &mut self.total] {
-                entry.hops.merge(&counts.hops);
-                entry.durations.merge(&counts.durations);
-            }
-            number_of.push(number as u32);
-        }
-        number_of
+    /// Takes over at `now` of the run's clock: what was kept of the history comes first, and current rates look no further back than `now`.
+    pub fn restore_history(&mut self, history: &[HistoryPoint], now: Duration) {
+        self.series.restore(history, now);
     }
 
-    fn merge_rest(&mut self, tally: &Tally) {
-        self.merge_errors(tally);
-        self.merge_named(tally);
-        for (sum, counts) in self.phases.iter_mut().zip(&tally.phases) {
-            sum.merge(counts);
-        }
-        self.since_due.merge(&tally.since_due);
-        self.iterations.merge(&tally.iterations);
-        self.lag.merge(&tally.lag);
-        self.events.merge(tally.events);
-        for warning in &tally.warnings {
-            self.warn(warning);
-        }
+    /// The steps of the history that are final since the last time; see [`Series::take_settled`].
+    pub fn take_settled(&mut self) -> Vec<HistoryPoint> {
+        self.series.take_settled()
     }
 
     /// The points of the history before `now`, oldest first.
     #[must_use]
     pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {
         self.series.history(now)
-    }
-
-    /// Puts points of an earlier master in front of the history. To be called before any tally is merged.
-    pub fn restore_history(&mut self, points: Vec<HistoryPoint>) {
-        self.series.restore(points);
-    }
-
-    /// Points that will not change any more, from second `since` on, summed to steps of `step` seconds; whole steps only.
-    #[must_use]
-    pub fn final_history(&self, since: u64, step: u64) -> Vec<HistoryPoint> {
-        self.series.final_points(since, step)
     }
 
     /// Notes that the generator was kept from running in a second of the run's clock.
@@ -140,7 +109,7 @@ impl Table {
     pub fn snapshot(&self, context: SnapshotContext<'_>) -> Snapshot {
         let elapsed = context.elapsed;
         let is_over = context.state == RunState::Stopped;
-        let current = self.series.current(elapsed, is_over);
+        let current = self.series.current(elapsed, is_over, context.reported);
         let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(self.total.durations.spread.max);
         let counted = elapsed.saturating_sub(context.counted_since);
         let mut snapshot = Snapshot {
@@ -194,6 +163,32 @@ impl Table {
         let thresholds: Vec<ThresholdView> = context.thresholds.iter().map(|threshold| threshold.judge(&snapshot)).collect();
         snapshot.thresholds = thresholds;
         snapshot
+    }
+
+    /// Adds a tally to all sums but the series'. Answers with the table's number of each entry, in the tally's order.
+    fn merge_sums(&mut self, tally: &Tally) -> Vec<u32> {
+        let mut number_of = Vec::with_capacity(tally.entries.len());
+        for (name, counts) in &tally.entries {
+            let number = self.number(name);
+            for entry in [&mut self.entries[number], &mut self.total] {
+                entry.hops.merge(&counts.hops);
+                entry.durations.merge(&counts.durations);
+            }
+            number_of.push(number as u32);
+        }
+        self.merge_errors(tally);
+        self.merge_named(tally);
+        for (sum, counts) in self.phases.iter_mut().zip(&tally.phases) {
+            sum.merge(counts);
+        }
+        self.since_due.merge(&tally.since_due);
+        self.iterations.merge(&tally.iterations);
+        self.lag.merge(&tally.lag);
+        self.events.merge(tally.events);
+        for warning in &tally.warnings {
+            self.warn(warning);
+        }
+        number_of
     }
 
     /// The number of an entry, made where it is missing; that of `(other)` past the limit.
@@ -333,6 +328,8 @@ pub struct SnapshotContext<'a> {
     pub elapsed: Duration,
     /// The run's clock when the statistics were last cleared; rates of the whole run count from there.
     pub counted_since: Duration,
+    /// How many whole seconds of the run's clock have come from every worker that is there; `None` where nobody waits for anybody.
+    pub reported: Option<u64>,
     /// See [`Snapshot::planned`].
     pub planned: Option<Duration>,
     /// See [`Snapshot::started_at`].
@@ -522,6 +519,18 @@ mod tests {
         assert_eq!(snapshot.errors.len(), 2);
         assert_eq!([0, 1].map(|place| snapshot.errors[place].last_seen), [0, 1].map(Duration::from_secs));
         assert_eq!(snapshot.entries.iter().map(|entry| &*entry.name).collect::<Vec<_>>(), ["/1", "/2"]);
+    }
+
+    #[test]
+    fn a_total_adds_to_the_sums_and_to_no_second() {
+        let (apart, total) = (tally_of(0, &[(1, 10), (2, 21)]), tally_of(7, &[(1, 999), (3, 5)]));
+        let mut table = table_of([&apart]);
+        table.merge_total(&total);
+        let expected = table_of([&apart, &total]).snapshot(context(8));
+        let snapshot = table.snapshot(context(8));
+        assert_eq!((snapshot.total.requests, &snapshot.total.histogram), (4, &expected.total.histogram));
+        assert_eq!((&snapshot.errors, &snapshot.checks), (&expected.errors, &expected.checks));
+        assert_eq!(snapshot.history.iter().map(|point| point.requests).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

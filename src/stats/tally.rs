@@ -4,6 +4,7 @@
 //! codec elsewhere can write it down.
 
 use std::cmp::Ordering;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::hop_counts::HopCounts;
@@ -50,29 +51,24 @@ impl Tally {
     ///
     /// Tallies of different seconds can be merged where memory must stay bounded; all of it then belongs to the later second.
     pub fn merge(&mut self, other: Self) {
+        self.add(&other);
+    }
+
+    /// [`Tally::merge`] for a tally that is wanted elsewhere too: of its names only those not yet known are cloned.
+    pub fn add(&mut self, other: &Self) {
         self.users = match self.second.cmp(&other.second) {
             Ordering::Equal => self.users + other.users,
             Ordering::Less => other.users,
             Ordering::Greater => self.users,
         };
         self.second = self.second.max(other.second);
-        for (name, counts) in other.entries {
-            self.entries.entry(name).or_default().merge(&counts);
-        }
-        for (name, counts) in other.errors {
-            self.errors.entry(name).or_default().merge(&counts);
-        }
-        for (message, counts) in other.exceptions {
-            self.exceptions.entry(message).or_default().merge(&counts);
-        }
-        for (name, counts) in other.checks {
-            self.checks.entry(name).or_default().merge(counts);
-        }
-        for (name, counts) in other.groups {
-            self.groups.entry(name).or_default().merge(&counts);
-        }
-        for (name, counts) in other.metrics {
-            self.merge_metric(name, counts);
+        add_named(&mut self.entries, &other.entries, EntryCounts::merge);
+        add_named(&mut self.errors, &other.errors, ErrorCounts::merge);
+        add_named(&mut self.exceptions, &other.exceptions, ExceptionCounts::merge);
+        add_named(&mut self.checks, &other.checks, |sum, counts| sum.merge(*counts));
+        add_named(&mut self.groups, &other.groups, TrendCounts::merge);
+        for (name, counts) in &other.metrics {
+            self.add_metric(name, counts);
         }
         for (sum, counts) in self.phases.iter_mut().zip(&other.phases) {
             sum.merge(counts);
@@ -81,14 +77,49 @@ impl Tally {
         self.iterations.merge(&other.iterations);
         self.lag.merge(&other.lag);
         self.events.merge(other.events);
-        for warning in other.warnings {
-            self.warn(warning);
+        for warning in &other.warnings {
+            self.warn(Arc::clone(warning));
         }
     }
 
-    /// [`Tally::merge`], of a tally that stays.
-    pub fn add(&mut self, other: &Self) {
-        self.merge(other.clone());
+    /// Takes a part of about `bytes` on the wire out of the tally, at least one name or everything else; the parts add up to the whole.
+    ///
+    /// The first part has all that does not bear a name.
+    #[must_use]
+    pub fn take_part(&mut self, bytes: usize) -> Self {
+        let mut part = Self {
+            second: self.second,
+            users: std::mem::take(&mut self.users),
+            phases: std::mem::take(&mut self.phases),
+            since_due: std::mem::take(&mut self.since_due),
+            iterations: std::mem::take(&mut self.iterations),
+            lag: std::mem::take(&mut self.lag),
+            events: std::mem::take(&mut self.events),
+            warnings: std::mem::take(&mut self.warnings),
+            ..Self::default()
+        };
+        let mut room = Room { bytes: bytes.saturating_sub(part.bytes()), takes_one: part.is_empty() };
+        part.entries = room.fill(&mut self.entries, size::entry);
+        part.errors = room.fill(&mut self.errors, size::error);
+        part.exceptions = room.fill(&mut self.exceptions, size::exception);
+        part.checks = room.fill(&mut self.checks, size::check);
+        part.groups = room.fill(&mut self.groups, size::group);
+        part.metrics = room.fill(&mut self.metrics, size::metric);
+        part
+    }
+
+    /// The size on the wire, about: rather more than less.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let named = size::all(&self.entries, size::entry)
+            + size::all(&self.errors, size::error)
+            + size::all(&self.exceptions, size::exception)
+            + size::all(&self.checks, size::check)
+            + size::all(&self.groups, size::group)
+            + size::all(&self.metrics, size::metric);
+        let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
+        let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
+        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + 16 * size::NUMBER
     }
 
     /// Whether nothing was counted.
@@ -97,17 +128,14 @@ impl Tally {
         *self == Self { second: self.second, ..Self::default() }
     }
 
-    fn merge_metric(&mut self, name: Arc<str>, counts: MetricCounts) {
-        match self.metrics.entry(name) {
-            indexmap::map::Entry::Vacant(place) => {
-                place.insert(counts);
-            }
-            indexmap::map::Entry::Occupied(mut place) => {
-                if !place.get_mut().merge(&counts) {
-                    let warning = kinds_disagree(place.key());
-                    self.warn(warning);
+    fn add_metric(&mut self, name: &Arc<str>, counts: &MetricCounts) {
+        match self.metrics.get_mut(name) {
+            Some(sum) => {
+                if !sum.merge(counts) {
+                    self.warn(kinds_disagree(name));
                 }
             }
+            None => drop(self.metrics.insert(Arc::clone(name), counts.clone())),
         }
     }
 
@@ -115,6 +143,91 @@ impl Tally {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+}
+
+/// What is left of a part's size.
+struct Room {
+    bytes: usize,
+    /// The part is empty: what comes first belongs to it, however large.
+    takes_one: bool,
+}
+
+impl Room {
+    /// Takes out of `map` what there is room for, in its order.
+    fn fill<K: Hash + Eq, V>(&mut self, map: &mut NameMap<K, V>, size: impl Fn(&K, &V) -> usize) -> NameMap<K, V> {
+        let mut count = 0;
+        for (name, counts) in map.iter() {
+            let size = size(name, counts);
+            if size > self.bytes && !self.takes_one {
+                self.bytes = 0; // What comes next must not overtake.
+                break;
+            }
+            self.takes_one = false;
+            self.bytes = self.bytes.saturating_sub(size);
+            count += 1;
+        }
+        map.drain(..count).collect()
+    }
+}
+
+fn add_named<K: Hash + Eq + Clone, V: Clone>(sums: &mut NameMap<K, V>, others: &NameMap<K, V>, merge: impl Fn(&mut V, &V)) {
+    for (name, counts) in others {
+        match sums.get_mut(name) {
+            Some(sum) => merge(sum, counts),
+            None => drop(sums.insert(name.clone(), counts.clone())),
+        }
+    }
+}
+
+/// What the parts of a tally take on the wire, about. A codec may be better; it must not be much worse.
+mod size {
+    use super::*;
+
+    /// A number of any size.
+    pub const NUMBER: usize = 9;
+    /// Count, sum, least and greatest, of which three are durations.
+    const SPREAD: usize = 7 * NUMBER;
+    /// A gap in the index space and a count; most take three bytes.
+    const PAIR: usize = 8;
+
+    pub fn all<K, V>(map: &NameMap<K, V>, size: impl Fn(&K, &V) -> usize) -> usize {
+        map.iter().map(|(name, counts)| size(name, counts)).sum()
+    }
+
+    pub fn trend<S>(trend: &TrendCounts<S>) -> usize {
+        SPREAD + 2 * NUMBER + trend.counts.len() * PAIR
+    }
+
+    pub fn entry(name: &EntryName, counts: &EntryCounts) -> usize {
+        let hops = &counts.hops;
+        let numbers = hops.by_kind.len() + 2 * hops.statuses.len() + 8;
+        name_size(name) + numbers * NUMBER + hops.phases.len() * SPREAD + trend(&counts.durations)
+    }
+
+    pub fn error(name: &ErrorName, _: &ErrorCounts) -> usize {
+        name_size(&name.entry) + name.message.len() + 5 * NUMBER
+    }
+
+    pub fn exception(message: &Arc<str>, counts: &ExceptionCounts) -> usize {
+        message.len() + counts.traceback.len() + 3 * NUMBER
+    }
+
+    pub fn check(name: &Arc<str>, _: &CheckCounts) -> usize {
+        name.len() + 3 * NUMBER
+    }
+
+    pub fn group(name: &Arc<str>, counts: &TrendCounts<Spread>) -> usize {
+        name.len() + NUMBER + trend(counts)
+    }
+
+    pub fn metric(name: &Arc<str>, counts: &MetricCounts) -> usize {
+        let pairs = if let MetricCounts::Trend(counts) = counts { counts.counts.len() } else { 0 };
+        name.len() + 10 * NUMBER + pairs * PAIR
+    }
+
+    fn name_size(name: &EntryName) -> usize {
+        name.name.len() + name.method.len() + 2 * NUMBER
     }
 }
 
@@ -225,3 +338,75 @@ const _: () = {
     const fn crosses_threads<T: Send + Sync>() {}
     crosses_threads::<Tally>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::sample::FailureKind;
+    use crate::stats::trend::{NumberSpread, Trend};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn durations(millis: &[u64]) -> TrendCounts<Spread> {
+        let mut trend = Trend::<Spread>::default();
+        for millis in millis {
+            trend.add(Duration::from_millis(*millis));
+        }
+        trend.take()
+    }
+
+    /// A tally in which every part has something, under names of `length` bytes and more.
+    fn tally(second: u64, names: u64, length: usize) -> Tally {
+        let mut tally = Tally { second, users: 3, iterations: durations(&[5, 6]), ..Tally::default() };
+        tally.events.backoffs = 2;
+        tally.warnings.push("careful".into());
+        for number in 0..names {
+            let name: Arc<str> = format!("{number}{}", "x".repeat(length)).into();
+            let entry = EntryName { name: Arc::clone(&name), method: "GET".into() };
+            let mut counts = EntryCounts { durations: durations(&[number, number + 9]), ..EntryCounts::default() };
+            counts.hops.requests = 2;
+            tally.entries.insert(entry.clone(), counts);
+            let error = ErrorName { entry, kind: FailureKind::Reset, message: Arc::clone(&name) };
+            tally.errors.insert(error, ErrorCounts { occurrences: 1, first_second: second, last_second: second });
+            tally.exceptions.insert(Arc::clone(&name), ExceptionCounts { traceback: "at".into(), count: 1 });
+            tally.checks.insert(Arc::clone(&name), CheckCounts { passes: 1, fails: 2 });
+            tally.groups.insert(Arc::clone(&name), durations(&[7]));
+            let mut numbers = Trend::<NumberSpread>::default();
+            numbers.add(1.5);
+            tally.metrics.insert(name, MetricCounts::Trend(numbers.take()));
+        }
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_tally_are_no_larger_than_asked_for_and_add_up_to_it(names in 0..40_u64, length in 0..200_usize, bytes in 1..20_000_usize) {
+            let whole = tally(4, names, length);
+            let mut rest = whole.clone();
+            let mut sum = Tally { second: 4, ..Tally::default() };
+            while !rest.is_empty() {
+                let before = rest.bytes();
+                let part = rest.take_part(bytes);
+                prop_assert!(!part.is_empty() && rest.bytes() < before, "each part takes something");
+                let named = part.entries.len() + part.errors.len() + part.exceptions.len() + part.checks.len() + part.groups.len() + part.metrics.len();
+                // What bears no name is in one piece, and so is a name; the frame of a tally itself is some 1,100 bytes.
+                prop_assert!(part.bytes() <= bytes + 1_200 || named <= 1, "{} bytes, {named} names", part.bytes());
+                sum.add(&part);
+            }
+            prop_assert_eq!(sum, whole);
+        }
+    }
+
+    #[test]
+    fn adding_and_merging_are_the_same() {
+        for (left, right) in [(tally(1, 3, 0), tally(2, 5, 0)), (tally(2, 5, 0), tally(2, 0, 0)), (tally(2, 0, 0), tally(1, 4, 0))] {
+            let mut added = left.clone();
+            added.add(&right);
+            let mut merged = left.clone();
+            merged.merge(right.clone());
+            assert_eq!(added, merged);
+            assert_eq!(added.iterations.spread.count, 4);
+            assert_eq!(added.entries.len(), left.entries.len().max(right.entries.len()));
+        }
+    }
+}

@@ -32,7 +32,7 @@ impl<S: Summary> Trend<S> {
     pub fn merge(&mut self, counts: &TrendCounts<S>) {
         self.spread.merge(&counts.spread);
         self.histogram.merge_sparse(&counts.counts);
-        self.clamped += counts.clamped;
+        self.clamped = self.clamped.saturating_add(counts.clamped);
     }
 
     /// Takes what was counted, and begins anew in the same memory.
@@ -101,7 +101,7 @@ impl<S: Summary> TrendCounts<S> {
     pub fn merge(&mut self, other: &Self) {
         self.spread.merge(&other.spread);
         self.counts.merge(&other.counts);
-        self.clamped += other.clamped;
+        self.clamped = self.clamped.saturating_add(other.clamped);
     }
 }
 
@@ -142,7 +142,7 @@ impl Summary for Spread {
         }
         self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
     }
 }
@@ -178,7 +178,7 @@ impl Summary for NumberSpread {
         }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
     }
 }

@@ -9,6 +9,7 @@ use super::part::{Part, PartStage, Sequence};
 use super::peers::PeerNumber;
 use super::run::Run;
 use crate::stats::recorder::Limits;
+use crate::stats::snapshot::HoleView;
 use crate::stats::table::Table;
 use crate::stats::tally::Tally;
 
@@ -60,7 +61,7 @@ impl Run {
     }
 
     /// A total is whole: it replaces what is held of the worker.
-    pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool) -> Merged {
+    pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool, now: Instant) -> Merged {
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
         let Some(staged) = part.take_staged(parts) else { return Merged::Broken("a total ended before all its pieces were there") };
         if part.held.is_some_and(|held| held >= sequence) {
@@ -72,6 +73,10 @@ impl Run {
             return Merged::Broken("a total came for a worker whose numbers are not kept apart");
         }
         part.held = Some(sequence);
+        part.has_run = true;
+        if part.says_finished {
+            part.stage = PartStage::Finished;
+        }
         part.covered = staged.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(part.covered);
         let is_current = epoch == self.epoch;
         if keeps_totals {
@@ -82,7 +87,7 @@ impl Run {
             part.total = Some(total);
         }
         if replaces {
-            self.rebuild();
+            self.rebuild(now);
         } else if is_current {
             staged.iter().for_each(|tally| self.table.merge_total(tally));
         }
@@ -90,10 +95,11 @@ impl Run {
     }
 
     /// Puts the table together from what is kept of each worker.
-    fn rebuild(&mut self) {
-        let history = self.table.history(Duration::from_secs(u64::from(u32::MAX)));
+    fn rebuild(&mut self, now: Instant) {
+        let elapsed = self.elapsed(now);
+        let history = self.table.history(elapsed);
         self.table = Table::new(Limits { names: self.plan.names_limit });
-        self.table.restore_history(history);
+        self.table.restore_history(&history, elapsed);
         for total in self.parts.values().filter_map(|part| part.total.as_deref()) {
             self.table.merge_total(total);
         }
@@ -108,6 +114,10 @@ impl Run {
         part.covered = kept.tally.second + 1;
         part.total = Some(Box::new(kept.tally));
         part.away_since = Some(Duration::from_secs(part.covered));
+        if !kept.has_left {
+            let at = Duration::from_secs(part.covered);
+            self.holes.insert(number, HoleView { worker: kept.worker.to_string(), from: at, to: at });
+        }
         self.parts.insert(number, part);
     }
 
@@ -133,10 +143,8 @@ impl Run {
 
     /// History that is final and that the journal has not got, in steps of ten seconds.
     pub fn take_history(&mut self) -> Option<Record> {
-        let points = self.table.final_history(self.journaled, HISTORY_STEP);
-        let last = points.last()?;
-        self.journaled = (last.at + last.length).as_secs();
-        Some(Record::History(points))
+        let points = self.table.take_settled();
+        (!points.is_empty()).then_some(Record::History(points))
     }
 
     /// What a run needs to be taken over.
@@ -147,6 +155,3 @@ impl Run {
 
 /// Less than this in a second does not move a latency that people read.
 const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);
-
-/// The journal's history is this coarse, in seconds.
-const HISTORY_STEP: u64 = 10;

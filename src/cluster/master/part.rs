@@ -14,6 +14,8 @@ pub(super) struct Part {
     pub away_since: Option<Duration>,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
+    /// It has told that the run is over in it: once all that it has is here, it is finished.
+    pub says_finished: bool,
     /// The highest sequence number in the table; `None` if nothing of it is.
     pub held: Option<u64>,
     /// The seconds of the run's clock before this are in the table.
@@ -65,6 +67,7 @@ impl Part {
             stage,
             away_since: None,
             has_run: false,
+            says_finished: false,
             held: None,
             covered: 0,
             users: 0,
@@ -96,6 +99,7 @@ impl Part {
     /// Takes over what a delta says of the worker itself. Answers how long it was throttled in it.
     pub fn note(&mut self, delta: &Delta, now: Instant) -> Duration {
         self.held = Some(delta.sequence);
+        self.has_run = true;
         self.users = delta.users;
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);

@@ -31,6 +31,8 @@ pub(super) struct Peer {
     /// It has been told to forget a run of another master's, and may still be busy with that.
     pub was_abandoned: bool,
     pub round_trip: Duration,
+    /// The worker's clock in the last message that was answered.
+    pub sent: Duration,
     pub logs: VecDeque<LogLine>,
 }
 
@@ -81,6 +83,7 @@ impl Peers {
             presence,
             was_abandoned: false,
             round_trip: Duration::ZERO,
+            sent: Duration::ZERO,
             logs: VecDeque::new(),
         });
         (number, Arrival::New, None)

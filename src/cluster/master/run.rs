@@ -10,12 +10,12 @@ use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::{Action, Retarget, RunStart, send};
+use super::{Action, Retarget, RunStart, clock_at, send};
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
-use crate::stats::snapshot::{HoleView, OverlapView};
+use crate::stats::snapshot::{HistoryPoint, HoleView, OverlapView};
 use crate::stats::table::Table;
 use crate::stats::threshold::Threshold;
 
@@ -47,8 +47,8 @@ pub(super) struct Run {
     pub misuse: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
-    /// The clock's seconds that the journal has the history of.
-    pub journaled: u64,
+    /// What the journal has kept of the history, until the run's clock is known.
+    pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
     pub deserted: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Run {
             repeats: 0,
             misuse: None,
             counted_since: Duration::ZERO,
-            journaled: 0,
+            kept_history: Vec::new(),
             deserted: None,
         }
     }
@@ -124,6 +124,11 @@ impl Run {
         self.plan.run
     }
 
+    /// Whether workers may join.
+    pub fn takes_workers(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over { .. })
     }
@@ -147,7 +152,7 @@ impl Run {
             epoch: self.epoch,
             generation: self.generation,
             phase: self.phase,
-            zero: self.zero.map_or(Duration::ZERO, |zero| zero.saturating_duration_since(origin)),
+            zero: self.zero.map_or(Duration::ZERO, |zero| clock_at(origin, zero)),
             wall: self.wall,
             orders: Orders { profile: self.profile.clone(), slots: Arc::new(slots), handover: self.handover.clone() },
         }
@@ -250,20 +255,18 @@ impl Run {
             // Of several estimates the earliest suffered the least delay.
             self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
         }
-        let stage = match (&standing.orders, standing.is_finished) {
-            (_, true) => PartStage::Finished,
-            (Some(_), false) => PartStage::Ordered,
-            (None, false) => PartStage::Asked { at: now },
-        };
+        let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
         let part = self.parts.entry(number).or_insert_with(|| Part::new(stage.clone()));
         part.unstage();
-        // A worker that has finished is not done before its last delta is here.
-        if stage != PartStage::Finished && part.stage != PartStage::Finished {
-            part.stage = stage;
-        } else if part.held < Some(standing.acknowledged).filter(|&number| number > 0) {
-            part.stage = PartStage::Ordered;
-        }
+        part.says_finished = standing.is_finished;
         part.has_run |= standing.orders.is_some();
+        if part.stage != PartStage::Finished {
+            part.stage = stage;
+        }
+        if matches!(self.stage, Stage::Adopting { .. }) {
+            part.away_since = None;
+            self.holes.remove(&number);
+        }
         part.held
     }
 

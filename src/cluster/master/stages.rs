@@ -13,8 +13,7 @@ use crate::stats::snapshot::HoleView;
 impl Run {
     /// Asks a worker to prepare, if this run still takes workers.
     pub fn ask(&mut self, number: PeerNumber, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        let takes_workers = matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run;
-        if takes_workers && peers.get(number).presence == Presence::Here {
+        if self.takes_workers() && peers.get(number).presence == Presence::Here {
             self.parts.insert(number, Part::asked(now));
             send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
         }
@@ -30,7 +29,10 @@ impl Run {
         match self.stage {
             Stage::Live => self.join(number, peers, origin, now, out),
             Stage::Waiting => self.begin_if_all_agree(peers, origin, now, out),
-            Stage::Adopting { .. } | Stage::Stopping { .. } | Stage::Over { .. } => {}
+            Stage::Adopting { .. } | Stage::Stopping { .. } | Stage::Over { .. } => {
+                send(peers, number, ToWorker::Abandon(self.id()), out);
+                self.parts.remove(&number);
+            }
         }
     }
 
@@ -234,6 +236,11 @@ impl Run {
     pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
         self.stage = Stage::Over { at: now };
+        if self.phase == Phase::Run {
+            // Whoever comes late is told that it is over.
+            self.phase = Phase::Stop;
+            self.generation += 1;
+        }
         for part in self.parts.values_mut() {
             part.users = 0;
         }
@@ -249,6 +256,8 @@ impl Run {
             log::Level::Info,
             format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
         ));
+        let history = std::mem::take(&mut self.kept_history);
+        self.table.restore_history(&history, self.elapsed(now));
         self.settle_claims(claims, peers);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };

@@ -63,15 +63,15 @@ impl Document {
     }
 }
 
+/// What a document was rendered from, and its text.
+type Rendered = (Arc<Snapshot>, Bytes);
+
 /// The documents of the newest snapshot that somebody has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     /// By document. The lock is held while one is rendered, so that the others who ask wait for it instead of rendering it, too.
     rendered: [Mutex<Option<Rendered>>; Document::COUNT],
 }
-
-/// A document and the snapshot that it shows.
-type Rendered = (Arc<Snapshot>, Bytes);
 
 impl Documents {
     /// A document of a snapshot, as an answer.

@@ -1,7 +1,7 @@
 //! The master over HTTP: Locust's control API, for scripts, exporters, pipelines and dashboards that exist.
 //!
 //! Owns the routes, their formats, and the server that they stand on. It knows a master by its
-//! [`MasterHandle`](crate::cluster::handle::MasterHandle) alone and decides nothing about load.
+//! [`MasterHandle`] alone and decides nothing about load.
 //!
 //! The way of a request: [`server`] accepts its connection, `patience` bounds how long it may take to arrive, `path` finds the route in its
 //! path, `routes` calls what answers it. What changes the run passes `asker` first, which knows who asks and turns other sites away; its

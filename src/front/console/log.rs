@@ -1,11 +1,16 @@
-//! The log: lines as in Locust's walk-through, or JSON, on stderr, unbuffered, never inside the progress line.
+//! The log: lines as in Locust's walk-through, or JSON, on stderr, unbuffered, never inside the progress line. A worker's lines go to its
+//! master as well.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use jiff::Zoned;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use tokio::sync::mpsc;
 
 use super::screen::Screen;
+use crate::cluster::message::LogLine;
 use crate::front::text::escape;
 
 /// Makes `log`'s macros write to `screen`. Of other crates, warnings are shown, and more only from `Debug` on.
@@ -18,6 +23,42 @@ pub fn install(screen: Arc<Screen>, is_json: bool, level: LevelFilter) -> Result
     log::set_max_level(level);
     Ok(())
 }
+
+/// From here on, lines of at least `Info` are also put into a bounded queue, for whoever takes them to another machine. `None` from the
+/// second call on.
+#[must_use]
+pub fn tee() -> Option<mpsc::Receiver<LogLine>> {
+    let (lines, inbox) = mpsc::channel(LINES);
+    TEE.set(Tee { lines, dropped: AtomicU64::new(0) }).ok().map(|()| inbox)
+}
+
+/// A copy of the log. Never waits, and logs nothing itself: what finds no room is counted, and told with the next line that does.
+struct Tee {
+    lines: mpsc::Sender<LogLine>,
+    dropped: AtomicU64,
+}
+
+impl Tee {
+    fn put(&self, level: Level, target: &str, text: String) {
+        if level > Level::Info {
+            return;
+        }
+        let Ok(room) = self.lines.try_reserve() else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let text = match self.dropped.swap(0, Ordering::Relaxed) {
+            0 => text,
+            dropped => format!("{text} ({dropped} lines before this one were dropped)"),
+        };
+        room.send(LogLine { wall: SystemTime::now(), level, target: target.to_owned(), text });
+    }
+}
+
+static TEE: OnceLock<Tee> = OnceLock::new();
+
+/// Lines that may wait to be taken elsewhere.
+const LINES: usize = 256;
 
 struct ScreenLog {
     screen: Arc<Screen>,
@@ -35,7 +76,11 @@ impl Log for ScreenLog {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let line = if self.is_json { json_line } else { text_line };
-            self.screen.log(&line(&Zoned::now(), &self.host, record.level(), record.target(), &record.args().to_string()));
+            let text = record.args().to_string();
+            self.screen.log(&line(&Zoned::now(), &self.host, record.level(), record.target(), &text));
+            if let Some(tee) = TEE.get() {
+                tee.put(record.level(), record.target(), text);
+            }
         }
     }
 
@@ -72,7 +117,9 @@ const fn level_name(level: Level) -> &'static str {
     }
 }
 
-fn host_name() -> String {
+/// This machine's name.
+#[must_use]
+pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }
@@ -91,6 +138,20 @@ mod tests {
             text_line(&moment(), "node-1", Level::Info, "lunamoth::main", "Starting Lunamoth 0.1.0"),
             "[2018-01-02 08:05:14,662] node-1/INFO/lunamoth.main: Starting Lunamoth 0.1.0"
         );
+    }
+
+    #[test]
+    fn a_copy_of_the_log_is_bounded_and_tells_what_it_lacks() {
+        let (lines, mut inbox) = mpsc::channel(2);
+        let tee = Tee { lines, dropped: AtomicU64::new(0) };
+        tee.put(Level::Debug, "a", "not for others".into());
+        for number in 0..4 {
+            tee.put(Level::Info, "script", number.to_string());
+        }
+        let mut next = || inbox.try_recv().map(|line| line.text).ok();
+        assert_eq!((next(), next(), next()), (Some("0".into()), Some("1".into()), None));
+        tee.put(Level::Warn, "script", "more".into());
+        assert_eq!(inbox.try_recv().unwrap().text, "more (2 lines before this one were dropped)");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::progress::progress;
 use super::screen::Screen;
 use super::table::table;
 use super::verdict::ExitCode;
+use crate::plan::RunId;
 use crate::stats::snapshot::{ExceptionView, RunState, Snapshot};
 
 /// Prints one run.
@@ -42,21 +43,39 @@ impl Printer {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn follow(&self, mut snapshots: watch::Receiver<Arc<Snapshot>>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    pub fn follow(&self, snapshots: watch::Receiver<Arc<Snapshot>>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.spawn(snapshots, true)
+    }
+
+    /// As [`Printer::follow`], for one run after the other, until the sender is gone.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn follow_runs(&self, snapshots: watch::Receiver<Arc<Snapshot>>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.spawn(snapshots, false)
+    }
+
+    fn spawn(&self, mut snapshots: watch::Receiver<Arc<Snapshot>>, is_for_one: bool) -> std::io::Result<std::thread::JoinHandle<()>> {
         let printer = self.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
-            let mut schedule = Schedule { next: printer.options.print_interval };
-            let mut told = HashSet::new();
+            let mut following = Following::new(RunId::default(), printer.options.print_interval);
             loop {
                 let snapshot = Arc::clone(&snapshots.borrow_and_update());
                 if snapshot.state == RunState::Stopped {
-                    break;
+                    printer.screen.progress(String::new());
+                    if is_for_one {
+                        break;
+                    }
+                } else {
+                    if following.run != snapshot.run {
+                        following = Following::new(snapshot.run, printer.options.print_interval);
+                    }
+                    for message in untold(&snapshot.exceptions, &mut following.told) {
+                        log::warn!("the script raised: {message} (more of the same is only counted)");
+                    }
+                    printer.on_snapshot(&snapshot, &mut following.schedule);
                 }
-                for message in untold(&snapshot.exceptions, &mut told) {
-                    log::warn!("the script raised: {message} (more of the same is only counted)");
-                }
-                printer.on_snapshot(&snapshot, &mut schedule);
                 if runtime.block_on(snapshots.changed()).is_err() {
                     break;
                 }
@@ -79,6 +98,20 @@ impl Printer {
             self.screen.print(&table(snapshot, self.screen.table_width()));
         }
         self.screen.progress(progress(snapshot, self.screen.progress_width()));
+    }
+}
+
+/// What has been printed of one run.
+#[derive(Debug)]
+struct Following {
+    run: RunId,
+    schedule: Schedule,
+    told: HashSet<Arc<str>>,
+}
+
+impl Following {
+    fn new(run: RunId, print_interval: Duration) -> Self {
+        Self { run, schedule: Schedule { next: print_interval }, told: HashSet::new() }
     }
 }
 
@@ -154,6 +187,18 @@ mod tests {
         thread.join().unwrap();
         let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
         let thread = printer.follow(receiver).unwrap();
+        drop(sender);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn following_runs_goes_on_when_one_stops() {
+        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
+        let printer = Printer::new(Arc::new(Screen::new(true)), options);
+        let (sender, receiver) = watch::channel(Arc::new(Snapshot { state: RunState::Stopped, ..Snapshot::default() }));
+        let thread = printer.follow_runs(receiver).unwrap();
+        sender.send_replace(Arc::new(Snapshot { state: RunState::Running, ..Snapshot::default() }));
+        assert!(!thread.is_finished());
         drop(sender);
         thread.join().unwrap();
     }

@@ -270,6 +270,19 @@ fn a_new_target_is_reached_from_where_the_ramp_was() {
 }
 
 #[test]
+fn a_lane_that_hears_of_a_new_target_before_its_moment_goes_on_until_then() {
+    in_paused_time(async {
+        let stand = Stand::holding(8, 0..SLOTS, PROMPT);
+        let profile = held(8).retargeted(millis(1_000), 8, 9, 1.0, Some(millis(2_000)));
+        stand.follow_at(300, &Orders::of_all_slots(Arc::new(profile))).await;
+        stand.at(2_900).await;
+        assert_eq!(stand.lives_after(0), told(&[(1_000, "+8")]));
+        stand.at(3_100).await;
+        assert_eq!(stand.lives_after(1_000).len(), 9, "the run time counts from that moment");
+    });
+}
+
+#[test]
 fn a_new_target_below_the_level_turns_a_rising_ramp() {
     in_paused_time(async {
         let ramp = plan(&[(10, 1_000)], None).profile;

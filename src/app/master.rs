@@ -1,0 +1,221 @@
+//! `lunamoth master`: plans runs, lets workers in, and tells people what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::files::RunFiles;
+use super::planner::FolderPlanner;
+use super::run::{ending, on_signal};
+use super::{Failure, Signals, Start, runtime};
+use crate::cluster::handle::{MasterHandle, StartOrder};
+use crate::cluster::journal::Journal;
+use crate::cluster::master::{FailureCause, MasterConfig};
+use crate::cluster::message::OrphanRules;
+use crate::cluster::record::KeptRun;
+use crate::cluster::remote::WorkerDoor;
+use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
+use crate::cluster::transport::MasterEndpoint;
+use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
+use crate::front::api::{ApiContext, ApiServer, Limits};
+use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::script::ScriptFolder;
+use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
+
+pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
+    let settings = &start.settings;
+    let folder = settings.scripts_folder().map_err(Failure::bad_use)?;
+    let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
+    let bind = settings.cluster_bind().map_err(Failure::bad_use)?;
+    let identities = start.identities()?;
+    let files = RunFiles::create(settings)?;
+    let (journal, kept) = open_journal(settings)?;
+    let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
+    let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
+    let hosts = planner.hosts();
+    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || !settings.print_stats };
+    let printer = Printer::new(start.screen.clone(), options);
+    let (done, followed) = runtime()?.block_on(async {
+        let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
+        let address = endpoint.local_address();
+        let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept });
+        let door = WorkerDoor::open(endpoint, shell.links().clone());
+        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)).map_err(Failure::bad_use)?;
+        log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
+        log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
+        log::info!(target: MAIN, "workers come in at UDP {address}");
+        let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
+        let office =
+            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
+        let done = office.serve(&shell, had_run).await;
+        let reason = if matches!(done, Ok(Done::HandedOver)) {
+            log::info!(target: MAIN, "the run is left to the next master");
+            shell.hand_over().await;
+            "the run is left to the next master"
+        } else {
+            api.stop().await;
+            shell.close().await;
+            "the master ends"
+        };
+        door.close(reason).await;
+        Ok((done, followed))
+    })?;
+    // The printer ends with the last sender of snapshots, which went with the runtime.
+    drop(followed.join());
+    Ok(match done? {
+        Done::Verdict(code) => code.code(),
+        Done::HandedOver => ExitCode::Passed.code(),
+    })
+}
+
+fn master_config(settings: &Settings) -> MasterConfig {
+    MasterConfig {
+        orphan: OrphanRules { timeout: settings.orphan_timeout, pauses: settings.orphan == OrphanMode::Pause },
+        skew_timeout: settings.skew_timeout,
+        allows_skew: settings.allow_script_skew,
+        adopts: !settings.no_adopt,
+        has_journal: settings.state.is_some(),
+    }
+}
+
+fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<String>) -> ApiContext {
+    ApiContext {
+        handle,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        path_prefix: settings.path_prefix.clone(),
+        hosts,
+        read_run_time: parse_duration,
+        limits: Limits::default(),
+    }
+}
+
+fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {
+    let Some(folder) = &settings.state else {
+        log::info!(target: MAIN, "nothing is kept on disk, for want of --state DIR: what workers have handed in and left dies with this master");
+        return Ok((None, None));
+    };
+    let (journal, kept) = Journal::open(folder).map_err(Failure::bad_use)?;
+    if journal.cut_off_bytes() > 0 {
+        let path = journal.path().display();
+        log::warn!(target: MAIN, "`{path}` had a broken end, and {} bytes of it were cut off", journal.cut_off_bytes());
+    }
+    Ok((Some(journal), kept))
+}
+
+/// How a master came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Verdict(ExitCode),
+    HandedOver,
+}
+
+/// What a master does besides leading workers: it listens for signals, starts what shall start by itself, and reports each run.
+struct Office<'a> {
+    settings: &'a Settings,
+    printer: Printer,
+    files: RunFiles,
+    handle: MasterHandle,
+    interrupt: Interrupt,
+    /// The verdict on the last run.
+    code: ExitCode,
+}
+
+impl Office<'_> {
+    async fn serve(mut self, shell: &MasterShell, may_be_brought_a_run: bool) -> Result<Done, Failure> {
+        let mut signals = Signals::new()?;
+        let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
+        let starting = start_by_itself(self.settings, self.handle.clone(), may_be_brought_a_run);
+        tokio::pin!(starting);
+        let mut is_starting = self.settings.autostart;
+        loop {
+            tokio::select! {
+                biased;
+                changed = ends.changed() => {
+                    if changed.is_err() {
+                        return Err(Failure::bug(anyhow::anyhow!("the master has ended without a word")));
+                    }
+                    let ended = ends.borrow_and_update().clone();
+                    if let Some(ended) = ended {
+                        self.report(&ended)?;
+                        if self.settings.autostart || self.interrupt != Interrupt::None {
+                            return Ok(Done::Verdict(self.code));
+                        }
+                    }
+                }
+                Ok(()) = snapshots.changed() => {
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    self.files.on_snapshot(&snapshot);
+                }
+                started = &mut starting, if is_starting => {
+                    is_starting = false;
+                    started?;
+                }
+                () = signals.next() => {
+                    if self.settings.on_term == OnTerm::Handover && self.interrupt == Interrupt::None && is_under_way(&snapshots) {
+                        return Ok(Done::HandedOver);
+                    }
+                    if !is_under_way(&snapshots) && self.interrupt == Interrupt::None {
+                        // A start that was waited for has no verdict.
+                        let code = if self.settings.autostart { ExitCode::Interrupted } else { ExitCode::Passed };
+                        return Ok(Done::Verdict(code));
+                    }
+                    self.interrupt = on_signal(self.interrupt, &self.handle).await;
+                }
+            }
+        }
+    }
+
+    /// Tells people of a run that is over.
+    fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
+        let Ended { end, last, .. } = ended;
+        self.code = verdict(last, ending(end, self.interrupt), self.settings.exit_code_on_error);
+        if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
+            // Nothing worth a report happened; the reason is what a person needs.
+            let reason = anyhow::anyhow!("{}", failure.text);
+            if self.settings.autostart {
+                return Err(Failure { code: self.code, reason });
+            }
+            log::error!(target: MAIN, "the run came to nothing: {reason}");
+            return Ok(());
+        }
+        self.printer.report(last, self.code);
+        if let Some(failure) = &end.failure {
+            log::error!(target: MAIN, "the run is not whole: {}", failure.text);
+        }
+        match self.files.finish(last, end.is_complete) {
+            // Other runs may follow, and have files of their own.
+            Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
+            written => written?,
+        }
+        Ok(())
+    }
+}
+
+/// `--autostart`: the run of the settings, once the expected workers are ready; or the one that they bring from another master.
+async fn start_by_itself(settings: &Settings, master: MasterHandle, may_be_brought_a_run: bool) -> Result<(), Failure> {
+    let mut snapshots = master.snapshots();
+    if may_be_brought_a_run {
+        log::info!(target: MAIN, "waiting {} s for workers that bring a run of another master's", BRING_TIME.as_secs());
+        let brought = snapshots.wait_for(|snapshot| !matches!(snapshot.state, RunState::Ready | RunState::Stopped));
+        if tokio::time::timeout(BRING_TIME, brought).await.is_ok() {
+            return Ok(());
+        }
+    }
+    let expected = settings.expect_workers as usize;
+    log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
+    let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(|worker| worker.state == WorkerState::Ready).count();
+    // The master's end is told by itself.
+    drop(snapshots.wait_for(|snapshot| ready(snapshot) >= expected).await);
+    master.start(StartOrder::default(), "--autostart").await.map(drop).map_err(Failure::bad_use)
+}
+
+fn is_under_way(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
+    !matches!(snapshots.borrow().state, RunState::Ready | RunState::Stopped)
+}
+
+/// How long `--autostart` waits for workers that are in the middle of a run.
+const BRING_TIME: Duration = Duration::from_secs(10);
+
+/// The logger's name of lines about the process as such.
+pub(super) const MAIN: &str = "lunamoth::main";

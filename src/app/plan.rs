@@ -1,0 +1,85 @@
+//! From settings, a script and an order to the plan of a run.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::Failure;
+use crate::config::{LoadOrder, Settings};
+use crate::plan::{Plan, RunId};
+use crate::script::Host;
+use crate::stats::threshold::Threshold;
+use crate::target::Target;
+
+/// A plan and what people are told of it.
+pub(super) struct Planning {
+    pub(super) plan: Plan,
+    /// Whose load profile applies, for people.
+    pub(super) profile_words: String,
+    pub(super) thresholds: Vec<Threshold>,
+}
+
+/// Plans a run of `host`'s script against the base URL `base`.
+pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base: Option<String>) -> Result<Planning, Failure> {
+    let scenario = host.description();
+    let (profile, profile_words) = settings.profile_for(order, scenario.profile.clone());
+    let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
+    let thresholds: Result<Vec<_>, _> = scenario.thresholds.iter().map(|plan| Threshold::parse(plan, &own_metrics)).collect();
+    let mut http = settings.http_plan();
+    http.hosts.clone_from(&scenario.hosts);
+    http.client_identity.clone_from(&scenario.client_identity);
+    let plan = Plan {
+        run: RunId(random_number()),
+        seed: settings.seed.unwrap_or_else(random_number),
+        scenario: scenario.name.clone(),
+        script: host.bundle().main().to_owned(),
+        fingerprint: scenario.fingerprint.clone(),
+        host: base,
+        classes: scenario.classes.clone(),
+        profile,
+        thresholds: scenario.thresholds.clone(),
+        metrics: own_metrics,
+        tags: settings.tag_filter(),
+        env: scenario.env.clone(),
+        stop_timeout: settings.stop_timeout,
+        names_limit: settings.names,
+        raw_names: settings.raw_names,
+        error_backoff: !settings.no_error_backoff,
+        http,
+    };
+    Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)? })
+}
+
+/// A run's plan with what was started for it.
+pub(super) struct Prepared {
+    pub(super) plan: Arc<Plan>,
+    pub(super) profile_words: String,
+    pub(super) thresholds: Vec<Threshold>,
+    /// The built-in target, where the host is one; it serves as long as this lives.
+    _target: Option<Target>,
+}
+
+/// Plans a run in this process, by the settings alone.
+pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
+    let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
+    let Planning { plan, profile_words, thresholds } = plan_run(settings, host, &LoadOrder::default(), base)?;
+    Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, _target: target })
+}
+
+/// The base URL; a `builtin:` target is started for it.
+fn resolve_host(host: Option<String>) -> Result<(Option<String>, Option<Target>), Failure> {
+    match host.as_deref().and_then(|host| host.strip_prefix("builtin:")) {
+        None => Ok((host, None)),
+        Some("shop") => {
+            let target = Target::start(([127, 0, 0, 1], 0).into())
+                .map_err(|why| Failure::bad_use(anyhow::Error::new(why).context("start the built-in target on 127.0.0.1")))?;
+            log::info!("the built-in target listens on {}", target.url());
+            Ok((Some(target.url()), Some(target)))
+        }
+        Some(other) => Err(Failure::bad_use(anyhow::anyhow!("there is no built-in target `{other}`; there is `builtin:shop`"))),
+    }
+}
+
+/// A number that differs from run to run: the standard library's own random seed, drawn from the system.
+fn random_number() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

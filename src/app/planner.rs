@@ -1,0 +1,69 @@
+//! How a master makes runs: the script from the folder, read anew for each start, and the settings put to it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::plan::plan_run;
+use super::{Failure, whole_text};
+use crate::cluster::handle::{Planned, Planner, StartOrder};
+use crate::cluster::master::RunStart;
+use crate::config::{LoadOrder, Settings};
+use crate::script::{LoadOptions, ScriptFolder};
+
+/// The planner of a cluster's master.
+pub(super) struct FolderPlanner {
+    pub(super) settings: Settings,
+    pub(super) folder: ScriptFolder,
+}
+
+impl FolderPlanner {
+    /// The base URLs that a start over HTTP may name.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
+        let own = match self.folder.load(None, &options) {
+            Ok(host) => host.description().host.clone(),
+            Err(why) => {
+                log::warn!("no run can start as the scripts are: {why}");
+                None
+            }
+        };
+        self.settings.allow_host.iter().cloned().chain(self.settings.host.clone()).chain(own).collect()
+    }
+
+    fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
+        let settings = &self.settings;
+        let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
+        let host = self.folder.load(order.script.as_deref(), &options).map_err(Failure::bad_use)?;
+        for class in &host.description().left_out {
+            log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
+        }
+        let base = order.host.clone().or_else(|| settings.host.clone()).or_else(|| host.description().host.clone());
+        if let Some(builtin) = base.as_deref().filter(|base| base.starts_with("builtin:")) {
+            return Err(Failure::bad_use(anyhow::anyhow!(
+                "`{builtin}` is for `lunamoth run` and `check`: it lives inside one process, where workers do not reach it. Start `lunamoth \
+                 target --bind 0.0.0.0:8080` on a machine, and name it with -H http://MACHINE:8080"
+            )));
+        }
+        let mut planning = plan_run(settings, &host, &load_order(order), base)?;
+        if settings.allow_script_skew {
+            // Workers compare nothing where there is nothing to compare with.
+            planning.plan.fingerprint.clear();
+        }
+        let start = RunStart { plan: Arc::new(planning.plan), thresholds: planning.thresholds, wall: SystemTime::now() };
+        Ok(Planned { start, words: planning.profile_words })
+    }
+}
+
+impl Planner for FolderPlanner {
+    fn plan(&self, order: &StartOrder) -> Result<Planned, String> {
+        self.try_plan(order).map_err(|failure| whole_text(&failure.reason))
+    }
+
+    fn spawn_rate(&self, order: &StartOrder) -> f64 {
+        self.settings.spawn_rate_for(&load_order(order))
+    }
+}
+
+fn load_order(order: &StartOrder) -> LoadOrder {
+    LoadOrder { users: order.users, spawn_rate: order.spawn_rate, run_time: order.run_time }
+}

@@ -1,0 +1,144 @@
+//! `lunamoth run`: master and worker in this process, until the run is over.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::files::RunFiles;
+use super::plan::prepare;
+use super::{Failure, Signals, Start, runtime};
+use crate::cluster::handle::MasterHandle;
+use crate::cluster::local::LocalRun;
+use crate::cluster::master::{FailureCause, RunEnd, RunStart};
+use crate::front::console::{Ending, Interrupt, Printer, PrinterOptions, verdict};
+use crate::load::shape::Shape;
+use crate::load::vitals;
+use crate::plan::Plan;
+use crate::script::{Host, LoadOptions};
+use crate::stats::snapshot::{RunState, Snapshot};
+
+/// Loads the script of `run` and `check`.
+pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
+    let Some(script) = &start.settings.script else {
+        return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
+    };
+    let options = LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone() };
+    let host = Host::load(script, &options).map_err(Failure::bad_use)?;
+    for class in &host.description().left_out {
+        log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
+    }
+    Ok(host)
+}
+
+pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
+    let settings = &start.settings;
+    let host = load_script(start)?;
+    let prepared = prepare(settings, &host)?;
+    let files = RunFiles::create(settings)?;
+    log::info!("{}", prepared.profile_words);
+    log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
+    warn_of_limits(&prepared.plan);
+    let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
+    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
+    let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
+    let mut outcome = runtime()?.block_on(async {
+        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);
+        follow(run, &printer, files).await
+    })?;
+    let exit_code = verdict(&outcome.last, ending(&outcome.end, outcome.interrupt), settings.exit_code_on_error);
+    if let Some(failure) = outcome.end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
+        // Nothing worth a report happened; the reason is what a person needs.
+        return Err(Failure { code: exit_code, reason: anyhow::anyhow!("{}", failure.text) });
+    }
+    printer.report(&outcome.last, exit_code);
+    if let Some(failure) = &outcome.end.failure {
+        log::error!("the run is not whole: {}", failure.text);
+    }
+    outcome.files.finish(&outcome.last, outcome.end.is_complete)?;
+    Ok(exit_code.code())
+}
+
+/// How a run went, for the verdict and the files.
+struct Outcome {
+    last: Arc<Snapshot>,
+    end: RunEnd,
+    interrupt: Interrupt,
+    files: RunFiles,
+}
+
+/// What the verdict must know of a run's end.
+pub(super) fn ending(end: &RunEnd, interrupt: Interrupt) -> Ending {
+    let cause = end.failure.as_ref().map(|failure| failure.cause);
+    Ending {
+        had_bug: end.panics > 0,
+        bad_use: cause == Some(FailureCause::BadUse),
+        cluster_lost: cause == Some(FailureCause::Lost),
+        interrupt,
+    }
+}
+
+/// Shows a run while it lasts, listens for signals, and waits for its end.
+async fn follow(run: LocalRun, printer: &Printer, files: RunFiles) -> Result<Outcome, Failure> {
+    let snapshots = run.handle.snapshots();
+    let screen = printer.follow(snapshots.clone()).map_err(Failure::bug)?;
+    let files = tokio::spawn(write_history(snapshots.clone(), files));
+    let mut signals = Signals::new()?;
+    let handle = run.handle.clone();
+    let mut interrupt = Interrupt::None;
+    let end = run.end();
+    tokio::pin!(end);
+    let end = loop {
+        tokio::select! {
+            end = &mut end => break end,
+            () = signals.next() => interrupt = on_signal(interrupt, &handle).await,
+        }
+    };
+    let last = snapshots.borrow().clone();
+    // Both end with the last snapshot, which is published.
+    drop(tokio::task::spawn_blocking(move || screen.join()).await);
+    let files = files.await.map_err(Failure::bug)?;
+    Ok(Outcome { last, end, interrupt, files })
+}
+
+pub(super) async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> Interrupt {
+    if interrupt == Interrupt::None {
+        log::info!("stopping: users finish what they do; once more cuts it short");
+        drop(master.stop("").await);
+        Interrupt::Graceful
+    } else {
+        log::info!("cut: what is in flight is dropped and counted");
+        drop(master.cut("").await);
+        Interrupt::Cut
+    }
+}
+
+/// Writes a row of the history for each second until the last one.
+async fn write_history(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunFiles) -> RunFiles {
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        files.on_snapshot(&snapshot);
+        if snapshot.state == RunState::Stopped || snapshots.changed().await.is_err() {
+            return files;
+        }
+    }
+}
+
+/// What goes wrong for want of descriptors or classes shows in the numbers; here it is said before.
+fn warn_of_limits(plan: &Plan) {
+    let peak = Shape::new(&plan.profile).peak();
+    if let Some(limit) = vitals::raise_descriptor_limit()
+        && limit < u64::from(peak) + SPARE_DESCRIPTORS
+    {
+        log::warn!("{peak} users need as many connections, but this process may open {limit} descriptors: raise `ulimit -n`");
+    }
+    if plan.classes.iter().all(|class| class.count.is_some()) {
+        let places: u64 = plan.classes.iter().filter_map(|class| class.count).map(u64::from).sum();
+        if places < u64::from(peak) {
+            log::warn!("the classes have fixed counts for {places} users; the other {} do not start", u64::from(peak) - places);
+        }
+    }
+}
+
+/// Descriptors beside the users' connections: the target, the files, the runtimes.
+const SPARE_DESCRIPTORS: u64 = 100;

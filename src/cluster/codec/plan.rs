@@ -1,0 +1,269 @@
+//! The layouts of the plan and its parts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::primitives::{Input, Output, Wire};
+use super::{CodecError, MESSAGE_BYTES};
+use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, ThresholdPlan};
+
+impl Wire for Plan {
+    fn put(&self, out: &mut Output) {
+        self.run.put(out);
+        out.number(self.seed);
+        for text in [&self.scenario, &self.script, &self.fingerprint] {
+            text.put(out);
+        }
+        out.option(self.host.as_ref(), |out, host| host.put(out));
+        out.list(&self.classes, usize::MAX);
+        self.profile.put(out);
+        out.list(&self.thresholds, usize::MAX);
+        out.list(&self.metrics, usize::MAX);
+        out.list(&self.tags.include, usize::MAX);
+        out.list(&self.tags.exclude, usize::MAX);
+        put_map(&self.env, out);
+        out.duration(self.stop_timeout);
+        out.count(self.names_limit as u64);
+        out.flag(self.raw_names);
+        out.flag(self.error_backoff);
+        self.http.put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let plan = Self {
+            run: Wire::take(input)?,
+            seed: input.number()?,
+            scenario: Wire::take(input)?,
+            script: Wire::take(input)?,
+            fingerprint: Wire::take(input)?,
+            host: input.option(Wire::take)?,
+            classes: input.list(LIST, "number of user classes")?,
+            profile: Wire::take(input)?,
+            thresholds: input.list(LIST, "number of thresholds")?,
+            metrics: input.list(LIST, "number of metrics")?,
+            tags: TagFilter { include: input.list(LIST, "number of tags")?, exclude: input.list(LIST, "number of tags")? },
+            env: take_map(input)?,
+            stop_timeout: input.duration()?,
+            names_limit: input.count()? as usize,
+            raw_names: input.flag()?,
+            error_backoff: input.flag()?,
+            http: Wire::take(input)?,
+        };
+        if plan.classes.is_empty() { Err(CodecError::Invalid { what: "number of user classes" }) } else { Ok(plan) }
+    }
+}
+
+impl Wire for Arc<Plan> {
+    fn put(&self, out: &mut Output) {
+        (**self).put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Plan::take(input).map(Self::new)
+    }
+}
+
+impl Wire for RunId {
+    fn put(&self, out: &mut Output) {
+        out.number(self.0);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.number().map(Self)
+    }
+}
+
+/// A text of any length, such as a certificate.
+impl Wire for String {
+    fn put(&self, out: &mut Output) {
+        out.text(self, MESSAGE_BYTES);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.string(MESSAGE_BYTES, "text")
+    }
+}
+
+impl Wire for ClassPlan {
+    fn put(&self, out: &mut Output) {
+        self.name.put(out);
+        out.number(u64::from(self.weight));
+        out.option(self.count, |out, count| out.number(u64::from(count)));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let class = Self {
+            name: Wire::take(input)?,
+            weight: input.number_32("weight")?,
+            count: input.option(|input| input.number_32("number of users"))?,
+        };
+        if class.weight == 0 { Err(CodecError::Invalid { what: "weight" }) } else { Ok(class) }
+    }
+}
+
+impl Wire for LoadProfile {
+    fn put(&self, out: &mut Output) {
+        out.list(&self.stages, usize::MAX);
+        out.option(
+            match self.end {
+                ProfileEnd::StopAt(end) => Some(end),
+                ProfileEnd::Hold => None,
+            },
+            Output::duration,
+        );
+        out.duration(self.spawn_interval);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            stages: input.list(STAGES, "number of stages")?,
+            end: input.option(Input::duration)?.map_or(ProfileEnd::Hold, ProfileEnd::StopAt),
+            spawn_interval: input.duration()?,
+        })
+    }
+}
+
+impl Wire for Arc<LoadProfile> {
+    fn put(&self, out: &mut Output) {
+        (**self).put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        LoadProfile::take(input).map(Self::new)
+    }
+}
+
+impl Wire for Stage {
+    fn put(&self, out: &mut Output) {
+        out.number(u64::from(self.users));
+        out.duration(self.over);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { users: input.number_32("number of users")?, over: input.duration()? })
+    }
+}
+
+impl Wire for ThresholdPlan {
+    fn put(&self, out: &mut Output) {
+        self.metric.put(out);
+        self.condition.put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { metric: Wire::take(input)?, condition: Wire::take(input)? })
+    }
+}
+
+impl Wire for (String, MetricKind) {
+    fn put(&self, out: &mut Output) {
+        self.0.put(out);
+        out.byte(match self.1 {
+            MetricKind::Counter => 0,
+            MetricKind::Gauge => 1,
+            MetricKind::Rate => 2,
+            MetricKind::Trend => 3,
+        });
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let name = Wire::take(input)?;
+        let kind = match input.byte()? {
+            0 => MetricKind::Counter,
+            1 => MetricKind::Gauge,
+            2 => MetricKind::Rate,
+            3 => MetricKind::Trend,
+            _ => return Err(CodecError::Invalid { what: "kind of metric" }),
+        };
+        Ok((name, kind))
+    }
+}
+
+impl Wire for HttpPlan {
+    fn put(&self, out: &mut Output) {
+        out.duration(self.request_timeout);
+        out.duration(self.connect_timeout);
+        out.number(u64::from(self.redirects));
+        out.number(self.body_limit);
+        out.flag(self.insecure_tls);
+        out.option(self.extra_roots.as_ref(), |out, roots| roots.put(out));
+        out.flag(self.dns_fresh);
+        out.flag(self.proxy_from_env);
+        put_map(&self.hosts, out);
+        out.option(self.client_identity.as_ref(), |out, identity| {
+            identity.cert.put(out);
+            identity.key.put(out);
+        });
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            request_timeout: input.duration()?,
+            connect_timeout: input.duration()?,
+            redirects: input.number_32("number of redirects")?,
+            body_limit: input.number()?,
+            insecure_tls: input.flag()?,
+            extra_roots: input.option(Wire::take)?,
+            dns_fresh: input.flag()?,
+            proxy_from_env: input.flag()?,
+            hosts: take_map(input)?,
+            client_identity: input.option(|input| Ok(ClientIdentity { cert: Wire::take(input)?, key: Wire::take(input)? }))?,
+        })
+    }
+}
+
+/// Its length, 4 or 16, and its bytes.
+impl Wire for IpAddr {
+    fn put(&self, out: &mut Output) {
+        match self {
+            Self::V4(address) => {
+                out.byte(4);
+                out.raw(&address.octets());
+            }
+            Self::V6(address) => {
+                out.byte(16);
+                out.raw(&address.octets());
+            }
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let length = usize::from(input.byte()?);
+        let octets = input.raw(length)?;
+        let address = <[u8; 4]>::try_from(octets).map(Self::from).or_else(|_| <[u8; 16]>::try_from(octets).map(Self::from));
+        address.map_err(|_| CodecError::Invalid { what: "address" })
+    }
+}
+
+fn put_map<V: Wire>(map: &BTreeMap<String, V>, out: &mut Output) {
+    out.length(map.len());
+    for (name, value) in map {
+        name.put(out);
+        value.put(out);
+    }
+}
+
+/// Ascending, so that no name comes twice.
+fn take_map<V: Wire>(input: &mut Input<'_>) -> Result<BTreeMap<String, V>, CodecError> {
+    let length = input.length(LIST, "number of names")?;
+    let mut map = BTreeMap::new();
+    for _ in 0..length {
+        // A node of the map has room for eleven and may be half empty.
+        input.claim(2 * size_of::<(String, V)>() + NODE_BYTES)?;
+        let name = String::take(input)?;
+        if map.last_key_value().is_some_and(|(last, _)| *last >= name) {
+            return Err(CodecError::Invalid { what: "order of names" });
+        }
+        map.insert(name, V::take(input)?);
+    }
+    Ok(map)
+}
+
+/// Stages of a profile at most.
+const STAGES: usize = 10_000;
+
+/// Classes, thresholds, metrics, tags, variables and hosts at most, each.
+const LIST: usize = 100_000;
+
+const NODE_BYTES: usize = 64;

@@ -1,0 +1,99 @@
+//! The layouts of the journal's records: the number of the kind, then the fields in their order.
+
+use std::time::Duration;
+
+use super::CodecError;
+use super::messages::{put_epoch, take_epoch};
+use super::primitives::{Input, Output, Wire};
+use crate::cluster::record::{KeptWorker, Record};
+use crate::stats::snapshot::HistoryPoint;
+
+impl Wire for Record {
+    fn put(&self, out: &mut Output) {
+        match self {
+            Self::Run { plan, wall } => {
+                out.byte(0);
+                plan.put(out);
+                out.time(*wall);
+            }
+            Self::Retargeted { profile } => {
+                out.byte(1);
+                profile.put(out);
+            }
+            Self::Reset { epoch } => {
+                out.byte(2);
+                put_epoch(*epoch, out);
+            }
+            Self::Worker(worker) => {
+                out.byte(3);
+                worker.put(out);
+            }
+            Self::History(points) => {
+                out.byte(4);
+                out.list(points, usize::MAX);
+            }
+            Self::End => out.byte(5),
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(match input.byte()? {
+            0 => Self::Run { plan: Wire::take(input)?, wall: input.time()? },
+            1 => Self::Retargeted { profile: Wire::take(input)? },
+            2 => Self::Reset { epoch: take_epoch(input)? },
+            3 => Self::Worker(Box::new(Wire::take(input)?)),
+            4 => Self::History(input.list(usize::MAX, "number of points")?),
+            5 => Self::End,
+            _ => return Err(CodecError::Invalid { what: "kind of record" }),
+        })
+    }
+}
+
+impl Wire for KeptWorker {
+    fn put(&self, out: &mut Output) {
+        self.worker.put(out);
+        put_epoch(self.epoch, out);
+        out.count(self.sequence);
+        out.flag(self.has_left);
+        self.tally.put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            worker: Wire::take(input)?,
+            epoch: take_epoch(input)?,
+            sequence: input.count()?,
+            has_left: input.flag()?,
+            tally: Wire::take(input)?,
+        })
+    }
+}
+
+/// Begin and length in whole seconds, percentiles in nanoseconds.
+impl Wire for HistoryPoint {
+    fn put(&self, out: &mut Output) {
+        out.second(self.at.as_secs());
+        out.second(self.length.as_secs());
+        for count in [self.users, self.requests, self.failures] {
+            out.count(count);
+        }
+        for percentile in [self.p50, self.p95, self.p99] {
+            out.duration(percentile);
+        }
+        out.flag(self.unsound);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            at: Duration::from_secs(input.second()?),
+            length: Duration::from_secs(input.second()?),
+            users: input.count()?,
+            requests: input.count()?,
+            failures: input.count()?,
+            p50: input.duration()?,
+            p95: input.duration()?,
+            p99: input.duration()?,
+            unsound: input.flag()?,
+        })
+    }
+}

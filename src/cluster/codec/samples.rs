@@ -1,0 +1,417 @@
+//! Messages for tests: one of each kind, and strategies for any.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+
+use crate::cluster::message::{
+    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, ToMaster, ToWorker, Welcome, WorkerId,
+};
+use crate::cluster::record::{KeptWorker, Record};
+use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
+use crate::load::vitals::Vitals;
+use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, ThresholdPlan};
+use crate::stats::histogram::Histogram;
+use crate::stats::hop_counts::HopCounts;
+use crate::stats::metric::{Gauge, Metric, MetricCounts};
+use crate::stats::names::{EntryName, ErrorName};
+use crate::stats::recorder::{Limits, Recorder};
+use crate::stats::sample::{Answer as Answered, FailureKind, Phases, Sample};
+use crate::stats::snapshot::HistoryPoint;
+use crate::stats::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
+
+/// How the file of golden bytes begins.
+pub const GOLDEN_HEAD: &str =
+    "# One message of each kind: how it is decoded, its name, its bytes. The unit tests of the codec compare them.\n";
+
+/// One message of each kind to a worker.
+pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
+    let mut owned = SlotSet::none();
+    [0, 1, 2, 70, 65_535].into_iter().for_each(|slot| owned.insert(slot));
+    vec![
+        (
+            "welcome",
+            ToWorker::Welcome(Welcome {
+                clock: Duration::from_millis(1_500),
+                held: Some(300),
+                orphan: OrphanRules { timeout: Duration::from_secs(60), pauses: true },
+            }),
+        ),
+        ("refuse", ToWorker::Refuse("no: another version".into())),
+        ("prepare", ToWorker::Prepare(plan().into())),
+        ("orders", ToWorker::Orders(orders(owned, SlotSet::all(), 9))),
+        (
+            "answer",
+            ToWorker::Answer(Answer { echo: Duration::from_nanos(5), clock: Duration::from_secs(9), acknowledged: Some((RunId(7), 251)) }),
+        ),
+        ("abandon", ToWorker::Abandon(RunId(u64::MAX))),
+        ("farewell", ToWorker::Farewell),
+    ]
+}
+
+/// One message of each kind to the master.
+pub fn to_master() -> Vec<(&'static str, ToMaster)> {
+    let followed = Followed { generation: 4, phase: Phase::Stop, profile: Arc::new(plan().profile), slots: Arc::new(SlotSet::all()) };
+    let standing = RunStanding {
+        plan: plan().into(),
+        epoch: 1,
+        orders: Some(followed),
+        elapsed: Duration::from_millis(41_250),
+        wall: wall(),
+        acknowledged: 40,
+        is_finished: false,
+    };
+    let hello = Hello {
+        worker: worker(),
+        version: "0.1.0".into(),
+        lanes: 2,
+        script: "main.lua".into(),
+        fingerprint: "00ff".into(),
+        is_leaving: false,
+        standing: Some(Box::new(standing)),
+    };
+    let line = LogLine { wall: wall(), level: log::Level::Warn, target: "lunamoth::load".into(), text: "slow".into() };
+    vec![
+        ("hello", ToMaster::Hello(Box::new(hello))),
+        ("prepared", ToMaster::Prepared(RunId(7))),
+        ("refused", ToMaster::Refused(Refusal { run: RunId(7), text: "another script".into(), differs: Some("ab".into()) })),
+        ("delta", ToMaster::Delta { sent: Duration::from_millis(2_001), delta: delta().into() }),
+        ("beat", ToMaster::Beat { sent: Duration::from_millis(3_001) }),
+        ("total_part", ToMaster::TotalPart { run: RunId(7), number: 1, tally: Box::new(busy(2, 3)) }),
+        ("total_end", ToMaster::TotalEnd { run: RunId(7), epoch: 1, parts: 2, sequence: 41 }),
+        ("leaving", ToMaster::Leaving),
+        ("goodbye", ToMaster::Goodbye),
+        ("log", ToMaster::Log(vec![line])),
+    ]
+}
+
+/// One record of each kind.
+pub fn records() -> Vec<(&'static str, Record)> {
+    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tally: full() };
+    let second =
+        HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), users: 8, requests: 700, ..Default::default() };
+    vec![
+        ("run", Record::Run { plan: plan().into(), wall: wall() }),
+        ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
+        ("reset", Record::Reset { epoch: 2 }),
+        ("worker", Record::Worker(Box::new(kept))),
+        ("history", Record::History(vec![second])),
+        ("end", Record::End),
+    ]
+}
+
+/// A delta with something of everything.
+pub fn delta() -> Delta {
+    Delta {
+        run: RunId(7),
+        epoch: 1,
+        sequence: 42,
+        tallies: vec![full(), Tally { second: 18, ..Tally::default() }],
+        users: 12,
+        vitals: Vitals { cpu: Duration::from_millis(700), throttled: Duration::ZERO, memory_bytes: 70_000_000 },
+        is_exhausted: false,
+        is_last: true,
+        panics: 1,
+        misuse: Some("no host".into()),
+    }
+}
+
+/// Orders that hand `moved` over.
+pub fn orders(slots: SlotSet, moved: SlotSet, generation: u64) -> RunOrders {
+    let handover = Handover { at: Duration::from_secs(12), moved, interval: Duration::from_micros(500) };
+    RunOrders {
+        run: RunId(7),
+        epoch: 1,
+        generation,
+        phase: Phase::Run,
+        zero: Duration::from_millis(250),
+        wall: wall(),
+        orders: Orders { profile: plan().profile.into(), slots: slots.into(), handover: Some(handover.into()) },
+    }
+}
+
+/// What a worker counts in a second: `entries` of `requests` each, over kept-alive connections.
+pub fn busy(entries: u64, requests: u64) -> Tally {
+    let mut recorder = Recorder::new(Limits::default());
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for number in 0..entries {
+        let entry = recorder.entry("GET", &format!("/shop/products/{number}"));
+        for _ in 0..requests {
+            // The sum of four dice: most between 3 and 7 ms.
+            let waiting = Duration::from_nanos(1_000_000 + (0..4).map(|_| random(2_000_000)).sum::<u64>());
+            let [blocked, sending, receiving] = [1_000, 20_000, 90_000].map(|below| Duration::from_nanos(500 + random(below)));
+            let phases = Phases {
+                blocked: Some(blocked),
+                sending: Some(sending),
+                waiting: Some(waiting),
+                receiving: Some(receiving),
+                ..Phases::default()
+            };
+            let sample = Sample {
+                duration: blocked + sending + waiting + receiving,
+                phases,
+                bytes_out: 140,
+                bytes_in: 1_300,
+                body_bytes: 1_100,
+                status: 200,
+                answer: Answered::Answered,
+                ..Sample::default()
+            };
+            recorder.record(entry, &sample, None);
+        }
+    }
+    recorder.take(17)
+}
+
+/// A tally with something of everything.
+fn full() -> Tally {
+    let mut tally = busy(2, 2);
+    let entry = tally.entries.get_index(1).map_or(entry_name("GET", "/"), |(name, _)| name.clone());
+    for (entry, kind) in [(entry, FailureKind::Timeout), (entry_name("POST", "/gone"), FailureKind::Local)] {
+        let counts = ErrorCounts { occurrences: 2, first_second: 3, last_second: 17 };
+        tally.errors.insert(ErrorName { entry, kind, message: "late".into() }, counts);
+    }
+    tally.exceptions.insert("main.lua:3: oh".into(), ExceptionCounts { traceback: "stack".into(), count: 3 });
+    tally.checks.insert("is small".into(), CheckCounts { passes: 5, fails: 251 });
+    tally.groups.insert("all".into(), tally.phases[0].clone());
+    let numbers = TrendCounts { spread: NumberSpread { count: 1, sum: 0.5, min: 0.5, max: 0.5 }, ..TrendCounts::default() };
+    tally.metrics.insert("cost".into(), Metric::Counter(1.25));
+    tally.metrics.insert("depth".into(), Metric::Gauge(Gauge { count: 2, second: 17, last: 1.0, min: -1.0, max: 4.0 }));
+    tally.metrics.insert("hit".into(), Metric::Rate { passes: 1, total: 2 });
+    tally.metrics.insert("size".into(), Metric::Trend(numbers));
+    tally.since_due = tally.phases[5].clone();
+    tally.iterations = TrendCounts { clamped: 1, ..tally.phases[6].clone() };
+    tally.lag = tally.phases[0].clone();
+    tally.users = 12;
+    tally.events = EventCounts { iterations_raised: 1, iterations_dropped: 2, backoffs: 3, start_failures: 4, users_dropped: 5 };
+    tally.warnings = vec!["take care".into()];
+    tally
+}
+
+fn plan() -> Plan {
+    Plan {
+        run: RunId(7),
+        seed: u64::MAX,
+        scenario: "shop".into(),
+        script: "shop.lua".into(),
+        fingerprint: "0123".into(),
+        host: Some("http://127.0.0.1:8080".into()),
+        classes: vec![
+            ClassPlan { name: "Buyer".into(), weight: 3, count: None },
+            ClassPlan { name: "Admin".into(), weight: 1, count: Some(2) },
+        ],
+        profile: LoadProfile::plain(100, 10.0, Some(Duration::from_secs(60))),
+        thresholds: vec![ThresholdPlan { metric: "http_req_duration".into(), condition: "p(95) < 200ms".into() }],
+        metrics: vec![("cost".into(), MetricKind::Counter), ("size".into(), MetricKind::Trend)],
+        tags: TagFilter { include: vec!["fast".into()], exclude: vec!["slow".into()] },
+        env: BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new())]),
+        stop_timeout: Duration::from_secs(2),
+        names_limit: 2_000,
+        raw_names: false,
+        error_backoff: true,
+        http: HttpPlan {
+            extra_roots: Some("PEM".into()),
+            hosts: BTreeMap::from([("a.test".into(), [127, 0, 0, 1].into()), ("b.test".into(), [0_u16, 0, 0, 0, 0, 0, 0, 1].into())]),
+            client_identity: Some(ClientIdentity { cert: "CERT".into(), key: "KEY".into() }),
+            ..HttpPlan::default()
+        },
+    }
+}
+
+fn worker() -> WorkerId {
+    WorkerId { host: "box-1".into(), incarnation: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10 }
+}
+
+fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789)
+}
+
+fn entry_name(method: &str, name: &str) -> EntryName {
+    EntryName { name: name.into(), method: method.into() }
+}
+
+/// Any tally that a recorder could have made, and some that it could not.
+pub fn tally() -> impl Strategy<Value = Tally> {
+    let errors = prop::collection::vec(((text(), text()), 0..FailureKind::ALL.len(), text(), 1..MOST, 0..1_000_u64), 0..4);
+    let names = (
+        prop::collection::vec(((text(), text()), entry()), 0..6),
+        errors,
+        prop::collection::vec((text(), text(), 0..MOST), 0..3),
+        prop::collection::vec((text(), 0..MOST, 0..MOST), 0..3),
+        prop::collection::vec((text(), trend()), 0..3),
+        prop::collection::vec((text(), metric()), 0..5),
+        prop::collection::vec(text(), 0..3),
+    );
+    let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform3(sparse_trend()));
+    (names, trends, prop::array::uniform5(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
+        |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
+            let [since_due, iterations, lag] = lone;
+            let [iterations_raised, iterations_dropped, backoffs, start_failures, users_dropped] = events;
+            let mut tally = Tally { second, users, phases, since_due, iterations, lag, ..Tally::default() };
+            tally.events = EventCounts { iterations_raised, iterations_dropped, backoffs, start_failures, users_dropped };
+            tally.entries = entries.into_iter().map(|((method, name), counts)| (entry_name(&method, &name), counts)).collect();
+            for ((method, name), kind, message, occurrences, first_second) in errors {
+                // Every other one belongs to an entry of the tally.
+                let place = tally.entries.get_index(first_second as usize % 8).map(|(name, _)| name.clone());
+                let entry = place.unwrap_or_else(|| entry_name(&method, &name));
+                let counts = ErrorCounts { occurrences, first_second, last_second: first_second + 3 };
+                tally.errors.insert(ErrorName { entry, kind: FailureKind::ALL[kind], message: message.into() }, counts);
+            }
+            tally.exceptions = exceptions
+                .into_iter()
+                .map(|(message, traceback, count)| (message.into(), ExceptionCounts { traceback: traceback.into(), count }))
+                .collect();
+            tally.checks = checks.into_iter().map(|(name, passes, fails)| (name.into(), CheckCounts { passes, fails })).collect();
+            tally.groups = groups.into_iter().map(|(name, trend)| (name.into(), trend)).collect();
+            tally.metrics = metrics.into_iter().map(|(name, metric)| (name.into(), metric)).collect();
+            tally.warnings = warnings.into_iter().map(Into::into).collect();
+            tally
+        },
+    )
+}
+
+/// Any set of slots: whole, scattered, in runs.
+pub fn slots() -> impl Strategy<Value = SlotSet> {
+    let runs = prop::collection::vec((0..SLOTS, prop_oneof![Just(1_u32), 1..3_000_u32]), 0..20).prop_map(|runs| {
+        let mut set = SlotSet::none();
+        for (first, length) in runs {
+            (first..SLOTS.min(first + length)).for_each(|slot| set.insert(slot));
+        }
+        set
+    });
+    let dealt = (1_usize..700, any::<prop::sample::Index>()).prop_map(|(hands, hand)| {
+        let mut set = SlotSet::none();
+        (0..SLOTS).filter(|slot| *slot as usize % hands == hand.index(hands)).for_each(|slot| set.insert(slot));
+        set
+    });
+    prop_oneof![Just(SlotSet::all()), Just(SlotSet::none()), runs, dealt]
+}
+
+/// Any plan.
+pub fn any_plan() -> impl Strategy<Value = Plan> {
+    let stages = prop::collection::vec((any::<u32>(), any::<u64>()), 0..9);
+    let lists = (
+        prop::collection::btree_map(text(), text(), 0..4),
+        prop::collection::btree_map(text(), any::<std::net::IpAddr>(), 0..4),
+        prop::collection::vec((text(), 1..u32::MAX, any::<Option<u32>>()), 1..4),
+    );
+    (stages, any::<Option<u64>>(), any::<[u64; 4]>(), any::<Option<String>>(), lists, any::<[bool; 4]>()).prop_map(
+        |(
+            stages,
+            end,
+            [run, seed, body_limit, nanos],
+            host,
+            (env, hosts, classes),
+            [raw_names, error_backoff, insecure_tls, dns_fresh],
+        )| {
+            let stages = stages.into_iter().map(|(users, over)| Stage { users, over: Duration::from_nanos(over) }).collect();
+            let end = end.map_or(ProfileEnd::Hold, |end| ProfileEnd::StopAt(Duration::from_nanos(end)));
+            Plan {
+                run: RunId(run),
+                seed,
+                host,
+                classes: classes.into_iter().map(|(name, weight, count)| ClassPlan { name, weight, count }).collect(),
+                profile: LoadProfile { stages, end, spawn_interval: Duration::from_nanos(nanos) },
+                env,
+                raw_names,
+                error_backoff,
+                http: HttpPlan { body_limit, hosts, insecure_tls, dns_fresh, ..HttpPlan::default() },
+                ..plan()
+            }
+        },
+    )
+}
+
+/// Any point of a history.
+pub fn point() -> impl Strategy<Value = HistoryPoint> {
+    (0..31_000_000_u64, 1..100_u64, prop::array::uniform3(0..MOST), any::<[u64; 3]>(), any::<bool>()).prop_map(
+        |(at, length, [users, requests, failures], percentiles, unsound)| {
+            let [p50, p95, p99] = percentiles.map(Duration::from_nanos);
+            HistoryPoint {
+                at: Duration::from_secs(at),
+                length: Duration::from_secs(length),
+                users,
+                requests,
+                failures,
+                p50,
+                p95,
+                p99,
+                unsound,
+            }
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = EntryCounts> {
+    let few = || prop_oneof![3 => Just(0), 1 => 1..MOST];
+    let statuses = prop_oneof![
+        Just(vec![(200, 7)]),
+        prop::collection::btree_map(any::<u16>(), 0..MOST, 0..5).prop_map(|statuses| statuses.into_iter().collect())
+    ];
+    let spreads = prop::array::uniform8(prop_oneof![Just(Spread::default()), spread()]);
+    let requests = prop_oneof![Just(7), 0..MOST];
+    let rare = [few(), few(), few(), few(), few(), few()];
+    (requests, prop::array::uniform16(few()), statuses, rare, spreads, trend()).prop_map(
+        |(requests, by_kind, statuses, [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes], phases, durations)| {
+            let hops =
+                HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, phases };
+            EntryCounts { hops, durations }
+        },
+    )
+}
+
+fn metric() -> impl Strategy<Value = MetricCounts> {
+    let number = || -1e300..1e300;
+    let spread = (1..MOST, number(), number(), number()).prop_map(|(count, sum, min, max)| NumberSpread { count, sum, min, max });
+    prop_oneof![
+        number().prop_map(Metric::Counter),
+        (0..MOST, 0..1_000_u64, number(), number(), number()).prop_map(|(count, second, last, min, max)| Metric::Gauge(Gauge {
+            count,
+            second,
+            last,
+            min,
+            max
+        })),
+        (0..MOST, 0..MOST).prop_map(|(passes, total)| Metric::Rate { passes, total }),
+        (spread, trend()).prop_map(|(spread, trend)| Metric::Trend(TrendCounts { spread, counts: trend.counts, clamped: trend.clamped })),
+    ]
+}
+
+fn sparse_trend() -> impl Strategy<Value = TrendCounts<Spread>> {
+    prop_oneof![Just(TrendCounts::default()), trend()]
+}
+
+fn trend() -> impl Strategy<Value = TrendCounts<Spread>> {
+    let values = prop::collection::vec((0..Histogram::HIGHEST_US, 1..1_u64 << 40), 0..30);
+    (prop_oneof![Just(Spread::default()), spread()], values, 0..3_u64).prop_map(|(spread, values, clamped)| {
+        let mut histogram = Histogram::default();
+        for (value, count) in values {
+            histogram.record_n(value >> (count % 30), count >> (value % 40));
+        }
+        TrendCounts { spread, counts: histogram.to_sparse(), clamped }
+    })
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    let lone = any::<u64>().prop_map(Duration::from_nanos).prop_map(|value| Spread { count: 1, sum: value, min: value, max: value });
+    let many = (1..MOST, any::<[u32; 2]>(), any::<(u64, u32)>()).prop_map(|(count, [min, width], (seconds, nanos))| Spread {
+        count,
+        sum: Duration::new(seconds, nanos % 1_000_000_000),
+        min: Duration::from_nanos(u64::from(min)),
+        max: Duration::from_nanos(u64::from(min) + u64::from(width)),
+    });
+    prop_oneof![lone, many]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z/]{0,12}", any::<String>()].prop_filter("names are short", |text| text.len() <= 1_024)
+}
+
+const MOST: u64 = 1 << 53;

@@ -1,0 +1,179 @@
+//! What the master does once a run is on its way: re-targets, ends, and runs that another master has left.
+
+use super::*;
+
+#[test]
+fn another_number_of_users_reaches_everybody_and_keeps_the_statistics() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    stand.delta(1, 1, 4);
+    stand.actions.clear();
+    let retarget = Retarget { users: 21, spawn_rate: 2.0, run_time: None };
+    let actions = stand.master.on_retarget(retarget, stand.now).unwrap();
+    stand.actions.extend(actions);
+    let orders = stand.orders();
+    let mut counts: Vec<u64> = orders.values().map(|orders| users(orders, 21)).collect();
+    counts.sort_unstable();
+    assert_eq!((counts, stand.requests()), (vec![10, 11], 4));
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    assert_eq!(stand.master.snapshot(stand.now).target_users, 15);
+}
+
+#[test]
+fn a_stop_waits_for_all_last_numbers() {
+    let mut stand = Stand::running(2, 10);
+    stand.actions.clear();
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    assert!(stand.orders().values().all(|orders| orders.phase == Phase::Stop));
+    assert_eq!(stand.state(), RunState::Stopping);
+    stand.last_delta(1, 1);
+    assert_eq!(stand.end(), None);
+    stand.last_delta(2, 1);
+    assert_eq!(stand.end(), Some(RunEnd { is_complete: true, failure: None, panics: 0 }));
+    assert_eq!(stand.state(), RunState::Stopped);
+    stand.live(Duration::from_secs(60), &[1, 2]);
+    assert_eq!(stand.end(), None, "once only");
+}
+
+#[test]
+fn numbers_that_do_not_come_are_named_after_the_stop_timeout_and_a_grace() {
+    let mut stand = Stand::running(2, 10);
+    stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    assert_eq!(stand.end(), None);
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    let end = stand.end().unwrap();
+    let failure = end.failure.unwrap();
+    assert!(!end.is_complete && failure.cause == FailureCause::Lost && failure.text.contains(&id(2).to_string()));
+}
+
+#[test]
+fn late_numbers_of_an_ended_run_go_into_its_table() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(4), &[2]);
+    stand.master.on_stop(stand.now);
+    stand.last_delta(2, 1);
+    stand.live(Duration::from_secs(16), &[2]);
+    assert!(!stand.end().unwrap().is_complete);
+    stand.delta(1, 1, 3);
+    assert_eq!(stand.requests(), 3);
+    assert!(stand.master.snapshot(stand.now).holes.is_empty());
+    assert!(stand.orders().values().any(|orders| orders.phase == Phase::Stop), "it is told that the run is over");
+}
+
+#[test]
+fn a_reset_raises_the_epoch_and_numbers_from_before_are_dropped() {
+    let mut stand = Stand::running(1, 1);
+    stand.delta(1, 1, 5);
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    assert_eq!(stand.orders()[&1].epoch, 1);
+    stand.delta(1, 2, 6);
+    assert_eq!(stand.requests(), 0);
+    let delta = Arc::new(Delta { epoch: 1, ..delta(3, 2) });
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta });
+    assert_eq!(stand.requests(), 2);
+}
+
+/// The run of workers that a dead master has left, with the numbers of both, at a new master.
+fn adopted(mut stand: Stand) -> Stand {
+    let mut halves = [SlotSet::none(), SlotSet::none()];
+    SlotSet::all().iter().for_each(|slot| halves[(slot % 2) as usize].insert(slot));
+    for (worker, half) in [1, 2].into_iter().zip(&halves) {
+        stand.hello(worker, Some(standing(half, Duration::from_secs(41), 9)));
+        stand.message(worker, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, 100)) });
+        stand.message(worker, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 9 });
+    }
+    stand
+}
+
+#[test]
+fn a_new_master_takes_over_the_run_that_workers_bring() {
+    let mut stand = adopted(Stand::new());
+    assert!(stand.sent().iter().all(|(_, message)| !matches!(message, ToWorker::Orders(_))), "they go on by themselves at first");
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    assert!(stand.logged().contains(&"adopted run 0000000000000007, 00:45 old, from 2 workers".to_owned()));
+    assert_eq!((stand.requests(), stand.state()), (200, RunState::Running));
+    stand.delta(1, 10, 1);
+    assert_eq!(stand.requests(), 201);
+}
+
+#[test]
+fn a_new_master_gives_the_slots_of_those_that_do_not_come_to_those_that_do() {
+    let mut stand = Stand::new();
+    let mut half = SlotSet::none();
+    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+    stand.hello(1, Some(standing(&half, Duration::from_secs(41), 0)));
+    stand.live(Duration::from_secs(5), &[1]);
+    let orders = stand.orders();
+    assert_eq!((users(&orders[&1], 10), orders[&1].generation > 5), (10, true));
+}
+
+#[test]
+fn a_master_that_does_not_adopt_stops_the_run_and_collects_its_numbers() {
+    let mut stand = adopted(Stand::with(MasterConfig { adopts: false, ..config() }));
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    assert!(stand.orders().values().all(|orders| orders.phase == Phase::Stop));
+    stand.last_delta(1, 10);
+    stand.last_delta(2, 10);
+    assert_eq!((stand.end().unwrap().is_complete, stand.requests()), (true, 200));
+}
+
+#[test]
+fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had_left() {
+    let kept = |worker, has_left| crate::cluster::record::KeptWorker {
+        worker: id(worker),
+        epoch: 0,
+        sequence: 4,
+        has_left,
+        tally: Tally { ..tally(20, 50) },
+    };
+    let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
+    let run = KeptRun {
+        profile: Arc::new(plan.profile.clone()),
+        plan,
+        wall: SystemTime::UNIX_EPOCH,
+        epoch: 0,
+        workers: vec![kept(3, true), kept(1, false)],
+        history: Vec::new(),
+        is_over: false,
+    };
+    let now = Instant::now();
+    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
+    let mut stand = adopted(Stand { master, now, actions: Vec::new() });
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    // Worker 1's whole total stands in place of what was kept of it; worker 3 had left with 50.
+    assert_eq!((stand.requests(), stand.state()), (250, RunState::Running));
+}
+
+#[test]
+fn a_run_of_another_master_is_abandoned() {
+    let mut stand = Stand::running(1, 1);
+    stand.actions.clear();
+    let mut other = standing(&SlotSet::all(), Duration::from_secs(3), 0);
+    other.plan = Arc::new(Plan { run: RunId(8), ..(*other.plan).clone() });
+    stand.hello(2, Some(other));
+    assert!(stand.sent().iter().any(|(worker, message)| *worker == 2 && matches!(message, ToWorker::Abandon(RunId(8)))));
+}
+
+#[test]
+fn a_run_without_any_worker_ends_after_the_orphan_timeout() {
+    let mut stand = Stand::running(1, 1);
+    stand.pass(Duration::from_secs(62));
+    assert_eq!(stand.end(), None);
+    stand.pass(Duration::from_secs(3));
+    assert_eq!(stand.end().unwrap().failure.unwrap().cause, FailureCause::Lost);
+}
+
+#[test]
+fn users_that_all_stopped_themselves_end_the_run() {
+    let mut stand = Stand::running(2, 2);
+    for worker in [1, 2] {
+        let delta = Arc::new(Delta { is_exhausted: true, ..delta(1, 1) });
+        stand.message(worker, ToMaster::Delta { sent: Duration::ZERO, delta });
+    }
+    stand.live(Duration::from_secs(4), &[1, 2]);
+    assert_eq!(stand.state(), RunState::Stopping);
+}

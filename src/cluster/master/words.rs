@@ -1,0 +1,141 @@
+//! What workers say once they are in, and what is answered.
+
+use std::time::{Duration, Instant};
+
+use super::super::message::{Answer, ToMaster, ToWorker};
+use super::super::worker::LinkId;
+use super::numbers::Merged;
+use super::part::PartStage;
+use super::peers::{PeerNumber, Presence};
+use super::{Action, Master, send};
+use crate::plan::RunId;
+
+impl Master {
+    pub(super) fn on_word(&mut self, number: PeerNumber, link: LinkId, message: ToMaster, now: Instant, out: &mut Vec<Action>) {
+        match message {
+            ToMaster::Hello(_) => {}
+            ToMaster::Beat { sent } => self.answer(number, sent, None, now, out),
+            ToMaster::Delta { sent, delta } => {
+                let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
+                    return self.answer(number, sent, None, now, out);
+                };
+                match run.on_delta(number, &delta, self.config.has_journal, now) {
+                    Merged::Held(held) => self.answer(number, sent, Some((delta.run, held)), now, out),
+                    Merged::Broken(why) => self.break_off(number, link, why, now, out),
+                }
+                self.after_numbers(now, out);
+            }
+            ToMaster::TotalPart { run: id, number: place, tally } => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.id() == id)
+                    && let Err(why) = run.on_total_part(number, place, *tally)
+                {
+                    self.break_off(number, link, why, now, out);
+                }
+            }
+            ToMaster::TotalEnd { run: id, epoch, parts, sequence } => {
+                let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
+                match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal, now) {
+                    // An echo that was sent before makes a long round trip, which no estimate is taken from.
+                    Merged::Held(held) => self.answer(number, self.peers.get(number).sent, Some((id, held)), now, out),
+                    Merged::Broken(why) => self.break_off(number, link, why, now, out),
+                }
+                self.after_numbers(now, out);
+            }
+            ToMaster::Prepared(id) => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
+                    let before = run.stage;
+                    run.on_prepared(number, &self.peers, self.origin, now, out);
+                    self.note_begin(before, out);
+                }
+            }
+            ToMaster::Refused(refusal) => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.id() == refusal.run)
+                    && let Some(failure) = run.on_refused(number, refusal, &self.peers, now, out)
+                {
+                    let end = run.end(now, Some(failure));
+                    self.finish(Some(end), out);
+                }
+            }
+            ToMaster::Leaving => self.on_leaving(number, now, out),
+            ToMaster::Goodbye => self.on_goodbye(number, now, out),
+            ToMaster::Log(lines) => {
+                let peer = self.peers.get_mut(number);
+                for line in lines {
+                    out.push(Action::Log(line.level, format!("[{}] {}", peer.hello.worker.host, line.text)));
+                    peer.keep_log(line);
+                }
+            }
+        }
+    }
+
+    fn on_leaving(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
+        let peer = self.peers.get_mut(number);
+        peer.presence = Presence::Leaving;
+        peer.hello.is_leaving = true;
+        let id = self.peers.get(number).hello.worker.to_string();
+        out.push(Action::Log(
+            log::Level::Info,
+            format!("Client '{id}' is leaving. Currently {} clients ready to swarm.", self.peers.count_here()),
+        ));
+        if let Some(run) = &mut self.run {
+            run.part_with(number, &self.peers, self.origin, now, out);
+        }
+    }
+
+    /// All that the worker has counted is here. With a journal it stays until that is kept.
+    fn on_goodbye(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
+        if self.peers.get(number).presence == Presence::Here {
+            self.on_leaving(number, now, out);
+        }
+        let peer = self.peers.get_mut(number);
+        peer.presence = Presence::Left;
+        let worker = peer.hello.worker.clone();
+        out.push(Action::Log(
+            log::Level::Info,
+            format!("Client '{worker}' left in order. Currently {} clients ready to swarm.", self.peers.count_here()),
+        ));
+        if let Some(part) = self.run.as_mut().and_then(|run| run.parts.get_mut(&number)) {
+            part.stage = PartStage::Finished;
+            part.users = 0;
+        }
+        let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());
+        match kept.and_then(|run| run.record_of(number, worker, true)) {
+            Some(record) => {
+                let record = self.keep(record, out);
+                self.goodbyes.insert(record, number);
+            }
+            None => send(&self.peers, number, ToWorker::Farewell, out),
+        }
+        self.after_numbers(now, out);
+    }
+
+    pub(super) fn on_lost(&mut self, number: PeerNumber, silence: Duration, now: Instant, out: &mut Vec<Action>) {
+        let worker = self.peers.get(number).hello.worker.clone();
+        let count = self.peers.count_here();
+        out.push(Action::Log(
+            log::Level::Warn,
+            format!("Client '{worker}' is lost: no word for {:.1} s. Currently {count} clients ready to swarm.", silence.as_secs_f64()),
+        ));
+        let Some(run) = &mut self.run else { return };
+        run.on_lost(number, &self.peers, self.origin, now, out);
+        if self.config.has_journal
+            && !run.is_over()
+            && let Some(record) = run.record_of(number, worker, false)
+        {
+            self.keep(record, out);
+        }
+    }
+
+    /// The master cannot follow what the worker sends: on a new link it begins again from what is held.
+    fn break_off(&mut self, number: PeerNumber, link: LinkId, why: &str, now: Instant, out: &mut Vec<Action>) {
+        let id = &self.peers.get(number).hello.worker;
+        out.push(Action::Log(log::Level::Warn, format!("Client '{id}': {why}; its link is closed, and it sends again")));
+        out.push(Action::CloseLink(link));
+        self.peers.unlink(link, now);
+    }
+
+    fn answer(&mut self, number: PeerNumber, echo: Duration, acknowledged: Option<(RunId, u64)>, now: Instant, out: &mut Vec<Action>) {
+        self.peers.get_mut(number).sent = echo;
+        send(&self.peers, number, ToWorker::Answer(Answer { echo, clock: self.clock(now), acknowledged }), out);
+    }
+}

@@ -1,0 +1,212 @@
+//! What people ask of the master, and when it is done: starts wait their turn, everything else is done at once.
+//!
+//! | asked | no run | waiting | spawning, running | stopping |
+//! |---|---|---|---|---|
+//! | start | plan it, then start it | wait until it is live or over | re-target | wait for the end, then as without a run |
+//! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
+//! | reset | reset | reset | reset | reset |
+//!
+//! A start that comes while another one is planned waits for it, and becomes a re-target.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Request, StartOrder};
+use crate::cluster::master::{Action, Master, Retarget};
+use crate::plan::RunId;
+use crate::stats::snapshot::RunState;
+
+/// The starts that have not been answered.
+pub(super) struct Asking {
+    planner: Arc<dyn Planner>,
+    waiting: VecDeque<Start>,
+    /// Which start is being planned; its number tells it from those that were given up.
+    planning: Option<(u64, Start)>,
+    count: u64,
+    outcomes: mpsc::Sender<PlanOutcome>,
+}
+
+/// What became of planning.
+pub(super) struct PlanOutcome {
+    number: u64,
+    planned: Result<Planned, String>,
+}
+
+struct Start {
+    order: StartOrder,
+    by: String,
+    reply: Reply,
+}
+
+type Reply = oneshot::Sender<Result<Accepted, Declined>>;
+
+impl Asking {
+    pub(super) fn new(planner: Arc<dyn Planner>) -> (Self, mpsc::Receiver<PlanOutcome>) {
+        let (outcomes, inbox) = mpsc::channel(OUTCOMES);
+        (Self { planner, waiting: VecDeque::new(), planning: None, count: 0, outcomes }, inbox)
+    }
+
+    pub(super) fn on_request(&mut self, request: Request, master: &mut Master, now: Instant) -> Vec<Action> {
+        let Request { command, by, reply } = request;
+        let (actions, words) = match command {
+            Command::Start(order) => {
+                self.enqueue(Start { order, by, reply });
+                return Vec::new();
+            }
+            Command::Stop => {
+                self.give_up("the run was stopped before it began");
+                (master.on_stop(now), "stop")
+            }
+            Command::Cut => {
+                self.give_up("the run was cut before it began");
+                (master.on_cut(now), "cut")
+            }
+            Command::Reset => (master.on_reset(now), "reset of the statistics"),
+        };
+        note(&by, || words.to_owned());
+        let (run, host) = current(master, now);
+        answer(reply, Ok(Accepted { run, host, words: String::new() }));
+        actions
+    }
+
+    /// Does what can be done for the starts that wait.
+    pub(super) fn proceed(&mut self, master: &mut Master, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while self.planning.is_none()
+            && let Some(start) = self.waiting.pop_front()
+        {
+            match master.state(now) {
+                RunState::Ready | RunState::Stopped => self.plan(start),
+                RunState::Spawning | RunState::Running => {
+                    let (more, result) = self.retarget(&start, master, now);
+                    actions.extend(more);
+                    answer(start.reply, result);
+                }
+                RunState::Waiting | RunState::Stopping => {
+                    self.waiting.push_front(start);
+                    break;
+                }
+            }
+        }
+        actions
+    }
+
+    pub(super) fn on_planned(&mut self, outcome: PlanOutcome, master: &mut Master, now: Instant) -> Vec<Action> {
+        let Some((_, start)) = self.planning.take_if(|(number, _)| *number == outcome.number) else { return Vec::new() };
+        let begun = outcome.planned.and_then(|planned| {
+            let accepted = Accepted { run: planned.start.plan.run, host: planned.start.plan.host.clone(), words: planned.words };
+            master.on_start(planned.start, now).map(|actions| (actions, accepted))
+        });
+        match begun {
+            Ok((actions, accepted)) => {
+                note(&start.by, || format!("start of run {}: {}", accepted.run, accepted.words));
+                answer(start.reply, Ok(accepted));
+                actions
+            }
+            Err(reason) => {
+                note(&start.by, || format!("start, declined: {reason}"));
+                answer(start.reply, Err(Declined { reason }));
+                Vec::new()
+            }
+        }
+    }
+
+    fn enqueue(&mut self, start: Start) {
+        let StartOrder { users, spawn_rate, .. } = start.order;
+        if users == Some(0) || spawn_rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+            answer(start.reply, Err(Declined { reason: "a start needs at least one user, and a spawn rate above zero".into() }));
+        } else if self.waiting.len() < WAITING {
+            self.waiting.push_back(start);
+        } else {
+            answer(start.reply, Err(Declined { reason: "too many starts wait for the run before them to end".into() }));
+        }
+    }
+
+    fn give_up(&mut self, reason: &str) {
+        for start in self.planning.take().map(|(_, start)| start).into_iter().chain(self.waiting.drain(..)) {
+            answer(start.reply, Err(Declined { reason: reason.into() }));
+        }
+    }
+
+    fn plan(&mut self, start: Start) {
+        self.count += 1;
+        let (number, order, planner, outcomes) = (self.count, start.order.clone(), self.planner.clone(), self.outcomes.clone());
+        self.planning = Some((number, start));
+        tokio::spawn(async move {
+            let planning = tokio::task::spawn_blocking(move || planner.plan(&order));
+            let planned = match tokio::time::timeout(PLAN_TIMEOUT, planning).await {
+                Ok(Ok(planned)) => planned,
+                Ok(Err(panic)) => Err(format!("a bug of Lunamoth's, in planning: {panic}")),
+                Err(_) => Err(format!("the script was not ready within {} s", PLAN_TIMEOUT.as_secs())),
+            };
+            // A shell that is gone has nobody to answer.
+            let _ = outcomes.send(PlanOutcome { number, planned }).await;
+        });
+    }
+
+    fn retarget(&self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {
+        let done = self.retargeting(&start.order, master, now).and_then(|(retarget, accepted)| {
+            let actions = master.on_retarget(retarget, now)?;
+            Ok((actions, accepted))
+        });
+        match done {
+            Ok((actions, accepted)) => {
+                note(&start.by, || format!("re-target of run {}: {}", accepted.run, accepted.words));
+                (actions, Ok(accepted))
+            }
+            Err(reason) => {
+                note(&start.by, || format!("re-target, declined: {reason}"));
+                (Vec::new(), Err(Declined { reason }))
+            }
+        }
+    }
+
+    fn retargeting(&self, order: &StartOrder, master: &Master, now: Instant) -> Result<(Retarget, Accepted), String> {
+        let snapshot = master.snapshot(now);
+        if let (Some(asked), running) = (&order.host, snapshot.host.as_deref().unwrap_or_default())
+            && asked.trim_end_matches('/') != running.trim_end_matches('/')
+        {
+            return Err(format!("a run against `{running}` is under way: stop it before one against `{asked}` begins"));
+        }
+        if let Some(asked) = order.script.as_deref().filter(|script| script.trim_end_matches(".lua") != snapshot.scenario) {
+            return Err(format!("a run of `{}` is under way: stop it before one of `{asked}` begins", snapshot.scenario));
+        }
+        let Some(users) = order.users else {
+            return Err("a run is under way: say how many users it shall have, or stop it first".into());
+        };
+        let spawn_rate = self.planner.spawn_rate(order);
+        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
+        let accepted = Accepted {
+            run: snapshot.run,
+            host: snapshot.host,
+            words: format!("users: {users} at {spawn_rate} per second{time}; the run goes on"),
+        };
+        Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
+    }
+}
+
+/// The run, and its base URL.
+fn current(master: &Master, now: Instant) -> (RunId, Option<String>) {
+    master.run().map_or_else(Default::default, |(run, _)| (run, master.snapshot(now).host))
+}
+
+/// Writes to the log who has asked for what. The process's own wishes, which come without a name, it need not tell itself.
+fn note(by: &str, words: impl FnOnce() -> String) {
+    if !by.is_empty() {
+        log::info!(target: super::LOG_TARGET, "{by} asked: {}", words());
+    }
+}
+
+fn answer(reply: Reply, result: Result<Accepted, Declined>) {
+    // Whoever asked may have given up.
+    let _ = reply.send(result);
+}
+
+/// Starts that may wait for the end of a run.
+const WAITING: usize = 16;
+const OUTCOMES: usize = 8;
+/// A script is evaluated within seconds, or stopped by its watchdog; this is for a folder that does not answer.
+const PLAN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,147 @@
+//! A link whose peer has proved itself: two halves for frames, and a handle on the connection under them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::frame::{FrameReceiver, FrameSender};
+
+/// A link to a peer that holds the secret and speaks this version. It closes when all its parts are dropped.
+#[derive(Debug)]
+pub struct PeerLink {
+    /// Frames to the peer.
+    pub sender: FrameSender,
+    /// Frames from the peer.
+    pub receiver: FrameReceiver,
+    /// Where the peer was when the link came about; [`LinkHandle::remote`] follows it.
+    pub remote: SocketAddr,
+}
+
+impl PeerLink {
+    pub(super) fn new(connection: Connection, streams: (SendStream, RecvStream), place: Option<OwnedSemaphorePermit>) -> Self {
+        let remote = canonical(connection.remote_address());
+        let connected = Arc::new(Connected { connection, _place: place });
+        let (send, receive) = streams;
+        Self { sender: FrameSender::new(send, connected.clone()), receiver: FrameReceiver::new(receive, connected), remote }
+    }
+
+    /// A handle that outlives the split into halves.
+    #[must_use]
+    pub fn handle(&self) -> LinkHandle {
+        LinkHandle(self.sender.connected().clone())
+    }
+
+    /// The connection's estimate of the time to the peer and back.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.handle().rtt()
+    }
+
+    /// Closes the link at once; see [`LinkHandle::close`].
+    pub fn close(&self, reason: &str) {
+        self.handle().close(reason);
+    }
+}
+
+/// The connection under a link. While a clone of it lives, the link does not close by itself.
+#[derive(Debug, Clone)]
+pub struct LinkHandle(Arc<Connected>);
+
+impl LinkHandle {
+    /// The connection's estimate of the time to the peer and back, smoothed.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.0.connection.rtt()
+    }
+
+    /// Where the peer is at present: a link follows a peer that changes its address.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        canonical(self.0.connection.remote_address())
+    }
+
+    /// Closes the link at once and tells the peer why. What was sent and has not arrived is lost:
+    /// [`FrameSender::finish`] first where that matters.
+    pub fn close(&self, reason: &str) {
+        self.0.connection.close(CLOSE_DONE, reason.as_bytes());
+    }
+
+    /// Closes the link with the code of a refusal.
+    pub(super) fn refuse(&self, code: VarInt, reason: &str) {
+        self.0.connection.close(code, reason.as_bytes());
+    }
+
+    /// Waits until the link is closed or lost, and says why, in words.
+    pub async fn closed(&self) -> String {
+        end_in_words(&self.0.connection.closed().await)
+    }
+}
+
+/// What the parts of a link share.
+#[derive(Debug)]
+pub(super) struct Connected {
+    connection: Connection,
+    /// The link's place among those that the master may have.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// IPv4 addresses as such: a socket for both families shows them inside IPv6.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Whether somebody ended the connection on purpose.
+pub(super) fn is_orderly(end: &ConnectionError) -> bool {
+    matches!(end, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed)
+}
+
+/// The end of a connection for people.
+pub(super) fn end_in_words(end: &ConnectionError) -> String {
+    match end {
+        ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => "the peer went away".into(),
+        ConnectionError::ApplicationClosed(close) => words(&close.reason),
+        ConnectionError::LocallyClosed => "closed by this side".into(),
+        ConnectionError::Reset => "the peer was restarted and does not know the link".into(),
+        ConnectionError::TimedOut => "no sign of life for 10 s".into(),
+        end => end.to_string(),
+    }
+}
+
+/// A peer's words as they may stand in a log: one line of bounded length.
+fn words(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(REASON_CHARACTERS_MAX).collect()
+}
+
+/// The peer is done, or says why not in its words.
+pub(super) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
+/// The two versions do not mix.
+pub(super) const CLOSE_VERSION: VarInt = VarInt::from_u32(1);
+/// The peer did not begin with the preamble.
+pub(super) const CLOSE_FOREIGN: VarInt = VarInt::from_u32(2);
+/// The master has all the links it may have.
+pub(super) const CLOSE_TOO_MANY: VarInt = VarInt::from_u32(3);
+/// For an endpoint that closes to tell its peers.
+pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+const REASON_CHARACTERS_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_peer_are_one_bounded_line() {
+        assert_eq!(words(b"two\nlines\x1b[31m"), "two lines [31m");
+        assert_eq!(words(&[b'x'; 1_000]).len(), REASON_CHARACTERS_MAX);
+        assert_eq!(words(b"\xff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn an_ipv4_peer_of_a_socket_for_both_families_shows_as_ipv4() {
+        assert_eq!(canonical("[::ffff:10.0.0.7]:5557".parse().unwrap()), "10.0.0.7:5557".parse().unwrap());
+        assert_eq!(canonical("[fe80::1]:5557".parse().unwrap()), "[fe80::1]:5557".parse().unwrap());
+    }
+}

@@ -1,0 +1,257 @@
+//! A run as one worker lives it: its lanes from opening to closing, and the orders that they follow.
+//!
+//! Owns the stage, the newest orders and what the lanes were told. Its numbers are the [`Ledger`]'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::Action;
+use super::ledger::{DeltaHead, Ledger};
+use crate::cluster::message::{Followed, Phase, RunOrders, RunStanding};
+use crate::load::lane::LaneReport;
+use crate::load::slots::{Orders, SlotSet};
+use crate::load::vitals::Vitals;
+use crate::plan::Plan;
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub plan: Arc<Plan>,
+    pub ledger: Ledger,
+    stage: Stage,
+    /// The newest.
+    orders: Option<RunOrders>,
+    /// Time zero of the run's clock. Moves with the estimate of the master's clock until the run begins, and never after.
+    zero: Option<Instant>,
+    /// Stop or Cut, once the lanes were told so.
+    ended_by: Option<Phase>,
+    /// The lanes follow an empty set of slots instead of `orders`.
+    is_paused: bool,
+    /// The last report of each lane, by lane.
+    lanes: BTreeMap<usize, LaneStanding>,
+    vitals: Vitals,
+    /// The first misuse that a lane has met.
+    misuse: Option<String>,
+}
+
+/// How far a run has come in this worker. The columns of the table in `worker` are named after these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The lanes are being opened.
+    Opening,
+    /// The lanes are open and wait for time zero.
+    Prepared,
+    /// The lanes make load, or their users finish.
+    Running,
+    /// The lanes are closed; the numbers are kept.
+    Finished,
+    /// Nobody wants the run: it is gone as soon as its lanes are.
+    Abandoned {
+        /// There are lanes to close.
+        is_open: bool,
+    },
+}
+
+impl Run {
+    pub fn new(plan: Arc<Plan>, keeps_total: bool) -> Self {
+        Self {
+            ledger: Ledger::new(plan.run, keeps_total),
+            plan,
+            stage: Stage::Opening,
+            orders: None,
+            zero: None,
+            ended_by: None,
+            is_paused: false,
+            lanes: BTreeMap::new(),
+            vitals: Vitals::default(),
+            misuse: None,
+        }
+    }
+
+    /// The lanes are open. Orders that came before are followed.
+    pub fn on_opened(&mut self, lanes: u32, out: &mut Vec<Action>) {
+        self.stage = Stage::Prepared;
+        self.lanes = (0..lanes as usize).map(|lane| (lane, LaneStanding::default())).collect();
+        self.follow(out);
+    }
+
+    /// Orders of this run came; `zero` is their time zero by this machine's clock. True if the ledger needs a new transfer.
+    pub fn on_orders(&mut self, orders: RunOrders, zero: Instant, out: &mut Vec<Action>) -> bool {
+        if self.orders.as_ref().is_some_and(|followed| followed.generation >= orders.generation) {
+            self.resume(out);
+            return false;
+        }
+        if !matches!(self.stage, Stage::Running | Stage::Finished) {
+            self.zero = Some(zero);
+        }
+        let needs_transfer = self.ledger.on_epoch(orders.epoch);
+        self.orders = Some(orders);
+        self.is_paused = false;
+        self.follow(out);
+        needs_transfer
+    }
+
+    /// A lane has reported. True if that was the last report of all: the lanes may be closed.
+    pub fn on_report(&mut self, report: LaneReport, vitals: Vitals) -> bool {
+        let standing = self.lanes.entry(report.lane).or_default();
+        *standing = LaneStanding {
+            has_reported: true,
+            users: report.users,
+            is_exhausted: report.is_exhausted,
+            is_finished: report.is_finished,
+            panics: report.panics,
+        };
+        self.vitals = vitals;
+        if self.misuse.is_none() {
+            self.misuse = report.misuse;
+        }
+        if matches!(self.stage, Stage::Prepared | Stage::Running) {
+            self.ledger.gather(report.tally);
+        }
+        if self.lanes.values().all(|lane| lane.has_reported || lane.is_finished) {
+            self.ledger.on_round();
+            for lane in self.lanes.values_mut() {
+                lane.has_reported = false;
+            }
+        }
+        let is_end = self.lanes.values().all(|lane| lane.is_finished);
+        if is_end {
+            self.ledger.on_end();
+            if matches!(self.stage, Stage::Prepared | Stage::Running) {
+                self.stage = Stage::Finished;
+            }
+        }
+        is_end
+    }
+
+    /// Ends the load: `phase` is Stop or Cut. Lanes that never began have nothing to finish.
+    pub fn end(&mut self, phase: Phase, out: &mut Vec<Action>) {
+        match self.stage {
+            Stage::Prepared => {
+                out.push(Action::CloseLanes);
+                self.stage = Stage::Finished;
+                self.ledger.on_end();
+            }
+            Stage::Running if self.ended_by.is_none_or(|before| before < phase) => {
+                out.push(if phase == Phase::Cut { Action::Cut } else { Action::Stop });
+                self.ended_by = Some(phase);
+            }
+            _ => {}
+        }
+    }
+
+    /// Drops the users. Whatever the lanes still report counts for nothing. True if no lane is left to wait for.
+    pub fn abandon(&mut self, out: &mut Vec<Action>) -> bool {
+        match self.stage {
+            Stage::Opening => self.stage = Stage::Abandoned { is_open: false },
+            Stage::Running => {
+                if self.ended_by != Some(Phase::Cut) {
+                    out.push(Action::Cut);
+                }
+                self.stage = Stage::Abandoned { is_open: true };
+            }
+            Stage::Prepared => {
+                out.push(Action::CloseLanes);
+                self.stage = Stage::Finished;
+            }
+            Stage::Finished | Stage::Abandoned { .. } => {}
+        }
+        self.stage == Stage::Finished
+    }
+
+    /// No iteration begins until [`Run::resume`], or newer orders.
+    pub fn pause(&mut self, out: &mut Vec<Action>) {
+        if self.stage == Stage::Running
+            && self.ended_by.is_none()
+            && !self.is_paused
+            && let Some(orders) = &self.orders
+        {
+            self.is_paused = true;
+            let profile = Arc::clone(&orders.orders.profile);
+            out.push(Action::Follow(Orders { profile, slots: Arc::new(SlotSet::none()), handover: None }));
+        }
+    }
+
+    /// The lanes follow their true orders again.
+    pub fn resume(&mut self, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.is_paused) {
+            self.follow(out);
+        }
+    }
+
+    fn follow(&mut self, out: &mut Vec<Action>) {
+        let Some(RunOrders { phase, orders, .. }) = &self.orders else { return };
+        match (*phase, self.stage, self.zero) {
+            (Phase::Run, Stage::Prepared, Some(zero)) => {
+                out.push(Action::Follow(orders.clone()));
+                out.push(Action::Begin(zero));
+                self.stage = Stage::Running;
+            }
+            (Phase::Run, Stage::Running, _) if self.ended_by.is_none() => out.push(Action::Follow(orders.clone())),
+            (Phase::Run, ..) => {}
+            (phase @ (Phase::Stop | Phase::Cut), ..) => self.end(phase, out),
+        }
+    }
+
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The lanes were told to stop.
+    pub const fn is_ending(&self) -> bool {
+        self.ended_by.is_some()
+    }
+
+    /// Users alive.
+    pub fn users(&self) -> u64 {
+        self.lanes.values().map(|lane| lane.users).sum()
+    }
+
+    /// What the next delta says besides its tallies.
+    pub fn head(&self) -> DeltaHead {
+        DeltaHead {
+            users: self.users(),
+            vitals: self.vitals,
+            is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),
+            panics: self.lanes.values().map(|lane| lane.panics).sum(),
+            misuse: self.misuse.clone(),
+        }
+    }
+
+    /// What a new master must know; `None` if nobody shall take the run over.
+    pub fn standing(&self, now: Instant) -> Option<Box<RunStanding>> {
+        if matches!(self.stage, Stage::Abandoned { .. }) {
+            return None;
+        }
+        let has_begun = self.stage != Stage::Opening && self.stage != Stage::Prepared;
+        let elapsed = self.zero.filter(|_| has_begun).map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero));
+        let followed = self.orders.as_ref().map(|RunOrders { generation, phase, orders, .. }| Followed {
+            generation: *generation,
+            // A worker that has stopped by itself makes no load, whatever its last orders say.
+            phase: self.ended_by.map_or(*phase, |ended| ended.max(*phase)),
+            profile: Arc::clone(&orders.profile),
+            slots: Arc::clone(&orders.slots),
+        });
+        Some(Box::new(RunStanding {
+            plan: Arc::clone(&self.plan),
+            epoch: self.ledger.epoch(),
+            orders: followed,
+            elapsed,
+            wall: self.orders.as_ref().map_or(SystemTime::UNIX_EPOCH, |orders| orders.wall),
+            acknowledged: self.ledger.acknowledged(),
+            is_finished: self.stage == Stage::Finished && self.ledger.is_sealed(),
+        }))
+    }
+}
+
+/// What is known of one lane.
+#[derive(Debug, Default)]
+struct LaneStanding {
+    /// Since the last complete round.
+    has_reported: bool,
+    users: u64,
+    is_exhausted: bool,
+    is_finished: bool,
+    panics: u32,
+}

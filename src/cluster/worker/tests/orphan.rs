@@ -1,0 +1,100 @@
+//! A worker without a master: on by the plan, pausing, stopping, dropping.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_orphan_goes_on_by_the_plan_then_stops_then_drops_its_numbers_and_says_how_many() {
+    let mut bench = Bench::running(1);
+    bench.report(report(0, 0, 7));
+    bench.gone(1);
+    assert_eq!(names(&bench.pass(millis(59_999))), ["dial"]);
+    bench.report(report(0, 1, 4));
+    assert_eq!(names(&bench.pass(millis(1))), ["stop"]);
+    assert_eq!(names(&bench.report(last(0, 60))), ["close lanes"]);
+    bench.pass(millis(59_999));
+    assert_eq!(bench.worker.status(bench.now()).run, Some(RUN));
+    let dropped = bench.pass(millis(1));
+    assert!(logged(&dropped).contains("11 requests are lost"), "{dropped:?}");
+    assert_eq!(bench.worker.status(bench.now()).run, None);
+    bench.worker.on_dial_failed("refused", bench.now());
+    assert_eq!(names(&bench.pass(SECOND)), ["dial"], "it goes on dialling");
+}
+
+#[test]
+fn numbers_are_not_dropped_while_users_finish() {
+    let mut bench = Bench::running(1);
+    bench.gone(1);
+    bench.pass(60 * SECOND);
+    bench.pass(70 * SECOND);
+    assert_eq!(bench.worker.status(bench.now()).run, Some(RUN));
+    bench.report(last(0, 60));
+    bench.tick();
+    assert_eq!(bench.worker.status(bench.now()).run, None);
+}
+
+#[test]
+fn an_orphan_whose_run_never_began_is_idle_after_the_timeout() {
+    let mut bench = Bench::linked(config(1));
+    bench.prepare(7);
+    bench.gone(1);
+    assert!(names(&bench.pass(60 * SECOND)).contains(&"close lanes".into()));
+    assert_eq!(bench.worker.status(bench.now()).run, None);
+}
+
+#[test]
+fn an_orphan_that_pauses_follows_no_slots_until_the_master_speaks() {
+    let mut bench = Bench { rules: OrphanRules { pauses: true, ..OrphanRules::default() }, ..Bench::new(config(1)) };
+    bench.tick();
+    bench.link(1, None);
+    bench.prepare(7);
+    bench.orders(1, orders(1, Phase::Run));
+    assert_eq!(names(&bench.pass(3 * SECOND)), ["follow none", "1:beat", "dial"]);
+    assert_eq!(names(&bench.pass(millis(50))), [""; 0]);
+    assert_eq!(names(&bench.hear(1)), ["follow 1"]);
+}
+
+#[test]
+fn an_orphan_that_pauses_follows_orders_again_that_come_again_on_a_new_link() {
+    let mut bench = Bench { rules: OrphanRules { pauses: true, ..OrphanRules::default() }, ..Bench::new(config(1)) };
+    bench.tick();
+    bench.link(1, None);
+    bench.prepare(7);
+    bench.orders(1, orders(1, Phase::Run));
+    bench.pass(SECOND);
+    bench.gone(1);
+    assert_eq!(names(&bench.pass(millis(2_999))), ["dial"]);
+    assert_eq!(names(&bench.pass(millis(1))), ["follow none"]);
+    assert_eq!(names(&bench.link(2, None)), [""; 0]);
+    assert_eq!(names(&bench.orders(2, orders(1, Phase::Run))), ["follow 1"]);
+}
+
+#[test]
+fn a_welcome_ends_the_orphans_clock() {
+    let mut bench = Bench::running(1);
+    bench.gone(1);
+    bench.pass(59 * SECOND);
+    bench.link(2, None);
+    bench.gone(2);
+    assert!(!names(&bench.pass(59 * SECOND)).contains(&"stop".into()));
+    assert!(names(&bench.pass(SECOND)).contains(&"stop".into()));
+}
+
+#[test]
+fn a_worker_that_stopped_by_itself_says_so_to_the_next_master() {
+    let mut bench = Bench::running(1);
+    bench.gone(1);
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.hello(2).standing.unwrap().orders.unwrap().phase, Phase::Stop);
+}
+
+#[test]
+fn a_worker_of_one_run_whose_numbers_nobody_fetched_ends_with_the_loss() {
+    let mut bench = Bench::running_with(WorkerConfig { is_once: true, ..config(1) });
+    bench.report(report(0, 0, 7));
+    bench.gone(1);
+    bench.pass(60 * SECOND);
+    bench.report(last(0, 60));
+    assert!(names(&bench.pass(60 * SECOND)).contains(&"exit NumbersLost".into()));
+}
