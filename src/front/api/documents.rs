@@ -74,36 +74,38 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// A document of a snapshot. Whoever asks with an older snapshot than somebody else gets the newer one's only by asking again.
+    /// A document of a snapshot, as an answer.
     pub async fn get(&self, document: Document, snapshot: Arc<Snapshot>) -> Response {
-        let mut rendered = self.rendered[document as usize].lock().await;
-        let body = match &*rendered {
-            Some((of, body)) if Arc::ptr_eq(of, &snapshot) => body.clone(),
-            _ => {
-                let source = Arc::clone(&snapshot);
-                match tokio::task::spawn_blocking(move || document.render(&source)).await {
-                    Ok(Ok(text)) => rendered.insert((snapshot, Bytes::from(text))).1.clone(),
-                    Ok(Err(error)) => return broken(&error),
-                    Err(error) => return broken(&error),
-                }
+        let body = match self.body(document, snapshot).await {
+            Ok(body) => body,
+            Err(error) => {
+                log::error!("a document of the web monitor cannot be rendered: {error}");
+                return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the document cannot be rendered: {error}"));
             }
         };
-        drop(rendered);
         match document.file() {
             Some(file) => ([(header::CONTENT_DISPOSITION, HeaderValue::from_static(file))], reply::text(reply::CSV, body)).into_response(),
             None => reply::text(reply::JSON, body),
         }
+    }
+
+    async fn body(&self, document: Document, snapshot: Arc<Snapshot>) -> Result<Bytes, String> {
+        let mut rendered = self.rendered[document as usize].lock().await;
+        if let Some((of, body)) = &*rendered
+            && Arc::ptr_eq(of, &snapshot)
+        {
+            return Ok(body.clone());
+        }
+        let source = Arc::clone(&snapshot);
+        let rendering = tokio::task::spawn_blocking(move || document.render(&source)).await;
+        let text = rendering.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(rendered.insert((snapshot, Bytes::from(text))).1.clone())
     }
 }
 
 /// Workers that are connected.
 pub(super) fn worker_count(snapshot: &Snapshot) -> usize {
     snapshot.workers.iter().filter(|worker| !matches!(worker.state, WorkerState::Lost | WorkerState::Left)).count()
-}
-
-fn broken(error: &dyn std::fmt::Display) -> Response {
-    log::error!("a document of the web monitor cannot be rendered: {error}");
-    problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the document cannot be rendered: {error}"))
 }
 
 fn exceptions(snapshot: &Snapshot) -> String {
@@ -113,4 +115,20 @@ fn exceptions(snapshot: &Snapshot) -> String {
         .map(|exception| json!({ "count": exception.count, "msg": &*exception.message, "traceback": &*exception.traceback, "nodes": "" }))
         .collect();
     json!({ "exceptions": exceptions }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_is_rendered_once_a_snapshot() {
+        let documents = Documents::default();
+        let (first, second) = (Arc::new(Snapshot::default()), Arc::new(Snapshot::default()));
+        let address = async |document, snapshot: &Arc<Snapshot>| documents.body(document, Arc::clone(snapshot)).await.unwrap().as_ptr();
+        let body = documents.body(Document::Requests, Arc::clone(&first)).await.unwrap();
+        assert_eq!(address(Document::Requests, &first).await, body.as_ptr());
+        assert_ne!(address(Document::OldRequests, &first).await, body.as_ptr());
+        assert_ne!(address(Document::Requests, &second).await, body.as_ptr());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Form, FromRequest as _, Multipart, Query, Request};
 use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -19,8 +19,8 @@ pub(super) type Parameters = Vec<(String, String)>;
 /// Reads all parameters of a request.
 ///
 /// # Errors
-/// The answer to give instead: the body is too large, too slow, torn, or of a kind that is not known.
-pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Parameters, Response> {
+/// The body is too large, too slow, torn, or of a kind that is not known.
+pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Parameters, Unreadable> {
     let (parts, body) = request.into_parts();
     let body = collect(body, limits).await?;
     let query = Query::<Parameters>::try_from_uri(&parts.uri).map_err(|error| bad(&format!("the query cannot be read: {error}")))?;
@@ -33,13 +33,27 @@ pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Para
             Form::<Parameters>::from_request(request(body), &()).await.map_err(|error| bad(&format!("the form cannot be read: {error}")))?.0
         }
         "multipart/form-data" => multipart(request(body)).await?,
-        "application/json" => json(&body).map_err(|detail| bad(&detail))?,
+        "application/json" => json(&body)?,
         _ => {
             let known = "application/x-www-form-urlencoded, multipart/form-data, application/json";
-            return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body's Content-Type is none of {known}")));
+            let detail = format!("the body's Content-Type is none of {known}");
+            return Err(Unreadable { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, detail });
         }
     };
     Ok(query.0.into_iter().chain(fields).filter(|(_, value)| !value.trim().is_empty()).collect())
+}
+
+/// Why a request's parameters cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    status: StatusCode,
+    detail: String,
+}
+
+impl IntoResponse for Unreadable {
+    fn into_response(self) -> Response {
+        problem(self.status, &self.detail)
+    }
 }
 
 /// Takes the rest of a body from a client and throws it away, so that the client is not cut off before it has read the answer. Not for longer
@@ -49,11 +63,11 @@ pub(super) fn drain(mut body: Body, time: Duration) {
 }
 
 /// That a body is larger than it may be.
-pub(super) fn too_large(limits: &Limits) -> Response {
-    problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body has {} bytes at most", limits.body_bytes))
+pub(super) fn too_large(limits: &Limits) -> Unreadable {
+    Unreadable { status: StatusCode::PAYLOAD_TOO_LARGE, detail: format!("a body has {} bytes at most", limits.body_bytes) }
 }
 
-async fn collect(mut body: Body, limits: &Limits) -> Result<Bytes, Response> {
+async fn collect(mut body: Body, limits: &Limits) -> Result<Bytes, Unreadable> {
     let mut whole = BytesMut::new();
     let arrive = async {
         while let Some(frame) = body.frame().await {
@@ -68,15 +82,15 @@ async fn collect(mut body: Body, limits: &Limits) -> Result<Bytes, Response> {
     };
     match tokio::time::timeout(limits.arrival, arrive).await {
         Ok(Ok(())) => Ok(whole.freeze()),
-        Ok(Err(response)) => {
+        Ok(Err(unreadable)) => {
             drain(body, limits.arrival);
-            Err(response)
+            Err(unreadable)
         }
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Err(_) => Err(Unreadable { status: StatusCode::REQUEST_TIMEOUT, detail: "the body took too long".to_owned() }),
     }
 }
 
-async fn multipart(request: Request) -> Result<Parameters, Response> {
+async fn multipart(request: Request) -> Result<Parameters, Unreadable> {
     let torn = |error: &dyn std::fmt::Display| bad(&format!("the multipart body cannot be read: {error}"));
     let mut multipart = Multipart::from_request(request, &()).await.map_err(|error| torn(&error.body_text()))?;
     let mut fields = Parameters::new();
@@ -88,9 +102,9 @@ async fn multipart(request: Request) -> Result<Parameters, Response> {
     Ok(fields)
 }
 
-fn json(body: &[u8]) -> Result<Parameters, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-    let Value::Object(object) = value else { return Err("the body is not a JSON object".to_owned()) };
+fn json(body: &[u8]) -> Result<Parameters, Unreadable> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| bad(&format!("the body is not JSON: {error}")))?;
+    let Value::Object(object) = value else { return Err(bad("the body is not a JSON object")) };
     let mut fields = Parameters::new();
     for (name, value) in object {
         let values = if let Value::Array(values) = value { values } else { vec![value] };
@@ -100,7 +114,7 @@ fn json(body: &[u8]) -> Result<Parameters, String> {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
                 Value::Bool(flag) => flag.to_string(),
-                Value::Array(_) | Value::Object(_) => return Err(format!("{name}: neither a text nor a number")),
+                Value::Array(_) | Value::Object(_) => return Err(bad(&format!("{name}: neither a text nor a number"))),
             };
             fields.push((name.clone(), text));
         }
@@ -108,6 +122,6 @@ fn json(body: &[u8]) -> Result<Parameters, String> {
     Ok(fields)
 }
 
-fn bad(detail: &str) -> Response {
-    problem(StatusCode::BAD_REQUEST, detail)
+fn bad(detail: &str) -> Unreadable {
+    Unreadable { status: StatusCode::BAD_REQUEST, detail: detail.to_owned() }
 }

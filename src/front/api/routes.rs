@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
 use super::asker::Asker;
@@ -87,7 +87,7 @@ async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response
 async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> Response {
     let parameters = match form::parameters(request, &api.context.limits).await {
         Ok(parameters) => parameters,
-        Err(response) => return response,
+        Err(unreadable) => return unreadable.into_response(),
     };
     let snapshot = api.snapshot();
     let hosts: Vec<&str> = api.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();

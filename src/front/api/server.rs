@@ -103,7 +103,7 @@ impl Site {
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > limits.body_bytes as u64) {
             drain(request.into_body(), limits.arrival);
-            return too_large(limits);
+            return too_large(limits).into_response();
         }
         let route = match wanted(request.uri().path(), &self.api.context.path_prefix) {
             Wanted::Page(page) if matches!(*request.method(), Method::GET | Method::HEAD) => return redirect(&page),

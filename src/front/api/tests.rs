@@ -274,7 +274,7 @@ async fn the_server_works_without_a_prefix_and_for_http2() {
 }
 
 #[tokio::test]
-async fn a_document_is_rendered_once_a_snapshot() {
+async fn a_document_shows_the_newest_snapshot() {
     let stage = Stage::new();
     stage.snapshots.send_replace(Arc::new(busy_snapshot()));
     let first = stage.get("/stats/requests").await;
