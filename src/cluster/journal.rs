@@ -362,6 +362,7 @@ mod tests {
     use crate::cluster::message::WorkerId;
     use crate::cluster::record::KeptWorker;
     use crate::plan::{LoadProfile, Plan, RunId};
+    use crate::stats::names::EntryName;
     use crate::stats::snapshot::HistoryPoint;
     use crate::stats::tally::{EntryCounts, Tally};
     use std::sync::Arc;
@@ -375,7 +376,9 @@ mod tests {
     fn worker(host: &str, sequence: u64, entries: usize) -> Record {
         let mut tally = Tally::default();
         for number in 0..entries {
-            let name = crate::stats::names::EntryName { name: format!("{number:0>900}").into(), method: "GET".into() };
+            // Many entries are to be many bytes.
+            let name = if entries < 1_000 { format!("/{number}") } else { format!("{number:0>900}") };
+            let name = EntryName { name: name.into(), method: "GET".into() };
             tally.entries.insert(name, EntryCounts::default());
         }
         let worker = WorkerId { host: host.into(), incarnation: 1 };

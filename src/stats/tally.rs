@@ -86,6 +86,44 @@ impl Tally {
         }
     }
 
+    /// Tallies that merge to this one, none of which takes more than about `bytes` when it is written down; a single entry of more, or
+    /// the part without names (some MB at worst), stands alone.
+    #[must_use]
+    pub fn into_parts(mut self, bytes: usize) -> Vec<Self> {
+        let second = self.second;
+        let groups = std::mem::take(&mut self.groups);
+        let (entries, errors) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.errors));
+        let (exceptions, checks, metrics) =
+            (std::mem::take(&mut self.exceptions), std::mem::take(&mut self.checks), std::mem::take(&mut self.metrics));
+        let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
+        let weight = FIXED_BYTES + trends.map(|trend| FIXED_BYTES + trend.counts.len() * PAIR_BYTES).sum::<usize>();
+        let mut parts = Parts { full: Vec::new(), last: self, weight, bytes, second };
+        for (name, counts) in entries {
+            let (pairs, statuses) = (counts.durations.counts.len(), counts.hops.statuses.len());
+            let weight = name.name.len() + name.method.len() + (pairs + statuses) * PAIR_BYTES;
+            parts.with_room(weight).entries.insert(name, counts);
+        }
+        for (name, counts) in errors {
+            let weight = name.entry.name.len() + name.entry.method.len() + name.message.len();
+            parts.with_room(weight).errors.insert(name, counts);
+        }
+        for (message, counts) in exceptions {
+            parts.with_room(message.len() + counts.traceback.len()).exceptions.insert(message, counts);
+        }
+        for (name, counts) in checks {
+            parts.with_room(name.len()).checks.insert(name, counts);
+        }
+        for (name, trend) in groups {
+            parts.with_room(name.len() + trend.counts.len() * PAIR_BYTES).groups.insert(name, trend);
+        }
+        for (name, metric) in metrics {
+            let pairs = if let MetricCounts::Trend(trend) = &metric { trend.counts.len() } else { 0 };
+            parts.with_room(name.len() + pairs * PAIR_BYTES).metrics.insert(name, metric);
+        }
+        parts.full.push(parts.last);
+        parts.full
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -110,6 +148,29 @@ impl Tally {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+}
+
+/// Parts of a tally that is being dealt out.
+struct Parts {
+    full: Vec<Tally>,
+    last: Tally,
+    /// Of `last`.
+    weight: usize,
+    bytes: usize,
+    second: u64,
+}
+
+impl Parts {
+    /// The last part, or another one if that has no room for an element of `weight`.
+    fn with_room(&mut self, weight: usize) -> &mut Tally {
+        let weight = weight + FIXED_BYTES;
+        if self.weight > 0 && self.weight + weight > self.bytes {
+            self.full.push(std::mem::replace(&mut self.last, Tally { second: self.second, ..Tally::default() }));
+            self.weight = 0;
+        }
+        self.weight += weight;
+        &mut self.last
     }
 }
 
@@ -210,6 +271,12 @@ impl EventCounts {
         self.users_dropped = self.users_dropped.saturating_add(other.users_dropped);
     }
 }
+
+/// What an element takes at most when it is written down, names, statuses and distribution apart.
+const FIXED_BYTES: usize = 1_024;
+
+/// What a pair of a distribution, or a status and its count, takes at most when it is written down.
+const PAIR_BYTES: usize = 14;
 
 /// The warning that two lanes gave one name to different kinds of metrics.
 pub(super) fn kinds_disagree(name: &str) -> Arc<str> {
