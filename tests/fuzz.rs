@@ -8,10 +8,15 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use lunamoth::cluster::codec::{
     CodecError, decode_record, decode_to_master, decode_to_worker, decoded_bytes_max, encode_record, encode_to_master, encode_to_worker,
 };
+use lunamoth::cluster::message::ToMaster;
+use lunamoth::stats::names::Limits;
+use lunamoth::stats::table::{SnapshotContext, Table};
+use lunamoth::stats::tally::Tally;
 
 /// Inputs of a plain `cargo test`.
 const INPUTS: u64 = 60_000;
@@ -63,7 +68,12 @@ enum Decoder {
 fn holds(decoder: Decoder, bytes: &[u8]) -> bool {
     let tried = catch_unwind(AssertUnwindSafe(|| match decoder {
         Decoder::ToWorker => round(bytes, decode_to_worker, encode_to_worker),
-        Decoder::ToMaster => round(bytes, decode_to_master, encode_to_master),
+        Decoder::ToMaster => {
+            if let Ok(message) = decode_to_master(bytes) {
+                merge(message);
+            }
+            round(bytes, decode_to_master, encode_to_master)
+        }
         Decoder::Record => round(bytes, decode_record, encode_record),
     }));
     match tried {
@@ -86,6 +96,29 @@ fn round<T>(bytes: &[u8], decode: fn(&[u8]) -> Result<T, CodecError>, encode: fn
     let second = decode(&encoded).map_err(|error| format!("what was encoded does not decode: {error}"))?;
     // Equal messages have equal bytes, which is cheaper than a comparison of their debug texts.
     if encode(&second) == encoded { Ok(true) } else { Err("it does not come back as it was".into()) }
+}
+
+/// What decodes can be summed up and shown, however often it comes.
+fn merge(message: ToMaster) {
+    let mut tallies = match message {
+        ToMaster::Delta { delta, .. } => delta.tallies.clone(),
+        ToMaster::TotalPart { tally, .. } => vec![*tally],
+        _ => return,
+    };
+    let mut table = Table::new(Limits::default());
+    let mut sum = Tally::default();
+    for _ in 0..2 {
+        for tally in &mut tallies {
+            // A second far ahead is filled second by second, which takes its time.
+            tally.second %= 100;
+            table.merge(tally);
+            table.merge_total(tally);
+            sum.merge(tally.clone());
+        }
+    }
+    table.merge(&sum);
+    let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(101), ..SnapshotContext::default() });
+    assert!(snapshot.total.percentile(0.5) <= snapshot.total.max);
 }
 
 /// A small generator of the SplitMix family: the same seed gives the same inputs everywhere.

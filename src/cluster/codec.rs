@@ -163,6 +163,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn any_tally_comes_back_as_it_was(tallies in prop::collection::vec(samples::tally(), 0..4), users in 0..1_u64 << 53) {
             let delta = crate::cluster::message::Delta { tallies, users, ..samples::delta() };
@@ -191,6 +193,23 @@ mod tests {
         fn any_history_comes_back_as_it_was(points in prop::collection::vec(samples::point(), 0..20)) {
             let record = Record::History(points);
             prop_assert_eq!(decode_record(&encode_record(&record)), Ok(record));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_tally_in_parts_is_the_same_and_each_part_is_short(tally in samples::tally(), bytes in 1_000..30_000_usize) {
+            let mut merged = crate::stats::tally::Tally::default();
+            let parts = tally.clone().into_parts(bytes);
+            for part in parts {
+                let names = part.entries.len() + part.errors.len() + part.checks.len() + part.groups.len() + part.metrics.len();
+                let message = ToMaster::TotalPart { run: Default::default(), number: 0, tally: Box::new(part.clone()) };
+                prop_assert!(names <= 1 || encode_to_master(&message).len() <= bytes + 16);
+                merged.merge(part);
+            }
+            prop_assert_eq!(merged, tally);
         }
     }
 

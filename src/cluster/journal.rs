@@ -10,6 +10,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::codec::{RECORD_BYTES, decode_record, encode_record};
@@ -63,8 +64,12 @@ impl Journal {
         if sound > 0 && cut_off > 0 {
             file.set_len(sound).and_then(|()| file.sync_all()).map_err(at(Doing::Write, &path))?;
         }
+        let mut live = HEADER_BYTES;
+        for record in kept.clone().into_iter().flat_map(KeptRun::into_records) {
+            live += frames_of(&record)?.len() as u64;
+        }
         let length = sound.max(HEADER_BYTES);
-        Ok((Self { directory: directory.to_owned(), path, file, length, live: length, cut_off, _lock: lock }, kept))
+        Ok((Self { directory: directory.to_owned(), path, file, length, live, cut_off, _lock: lock }, kept))
     }
 
     /// Writes a record. A [`Record::Run`] begins the file anew and is on the disk at once; others are once [`Journal::sync`] returns.
@@ -84,7 +89,9 @@ impl Journal {
         }
         self.length += frames.len() as u64;
         if self.length > self.live.saturating_mul(GROWTH).saturating_add(SLACK_BYTES) {
-            self.compact()?;
+            // The record stands, compacted or not. If the disk has no room for a second file, the next try waits for the same growth
+            // again; that there is no room at all is told by the record that finds none.
+            self.compact().unwrap_or_else(|_| self.live = self.length);
         }
         Ok(())
     }
@@ -305,18 +312,24 @@ fn frames_of(record: &Record) -> Result<Vec<u8>, JournalError> {
 /// Puts a journal of these frames in place of the present one, if any: whoever reads sees the one or the other, whole.
 fn replace(directory: &Path, frames: &[u8]) -> Result<(File, u64), JournalError> {
     let next = directory.join(NEXT_FILE);
-    let written = File::create(&next).and_then(|mut file| {
+    let path = directory.join(FILE);
+    // A plan may hold secrets: the values of variables, the key of a client certificate.
+    let options = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next);
+    let written = options.and_then(|mut file| {
         file.write_all(MAGIC)?;
         file.write_all(&VERSION.to_le_bytes())?;
         file.write_all(frames)?;
         file.sync_all()?;
+        fs::rename(&next, &path)?;
         Ok(file)
     });
-    let file = written.map_err(at(Doing::Write, &next))?;
-    let path = directory.join(FILE);
-    fs::rename(&next, &path).map_err(at(Doing::Write, &path))?;
-    // The new name is kept once the directory is on the disk.
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(Doing::Write, directory))?;
+    let file = written.map_err(|error| {
+        // Half a file would take the room that the next try needs.
+        let _ = fs::remove_file(&next);
+        at(Doing::Write, &next)(error)
+    })?;
+    // The new name is kept once the directory is on the disk. Some file systems cannot be asked for that; the file is in place by now.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok((file, HEADER_BYTES + frames.len() as u64))
 }
 
@@ -338,7 +351,7 @@ fn at(doing: Doing, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
 /// The journal is written anew when it is this many times as long as when nothing in it was void.
 pub const GROWTH: u64 = 4;
 
-/// What the journal may grow besides.
+/// What the journal may grow besides, in bytes.
 pub const SLACK_BYTES: u64 = 16 << 20;
 
 const FILE: &str = "journal";
@@ -362,6 +375,7 @@ mod tests {
     use crate::cluster::message::WorkerId;
     use crate::cluster::record::KeptWorker;
     use crate::plan::{LoadProfile, Plan, RunId};
+    use crate::stats::names::EntryName;
     use crate::stats::snapshot::HistoryPoint;
     use crate::stats::tally::{EntryCounts, Tally};
     use std::sync::Arc;
@@ -375,7 +389,9 @@ mod tests {
     fn worker(host: &str, sequence: u64, entries: usize) -> Record {
         let mut tally = Tally::default();
         for number in 0..entries {
-            let name = crate::stats::names::EntryName { name: format!("{number:0>900}").into(), method: "GET".into() };
+            // Many entries are to be many bytes.
+            let name = if entries < 1_000 { format!("/{number}") } else { format!("{number:0>900}") };
+            let name = EntryName { name: name.into(), method: "GET".into() };
             tally.entries.insert(name, EntryCounts::default());
         }
         let worker = WorkerId { host: host.into(), incarnation: 1 };
@@ -513,6 +529,35 @@ mod tests {
         drop(journal);
         let kept = read(directory.path()).0.unwrap();
         assert_eq!((kept.workers.len(), kept.workers[0].sequence, kept.history.len()), (1, 30, 30));
+    }
+
+    #[test]
+    fn a_restart_does_not_count_what_is_void_as_live() {
+        let directory = tempfile::tempdir().unwrap();
+        let begun = written(directory.path(), &[run(1), worker("a", 1, 40)]);
+        for sequence in 2..20 {
+            written(directory.path(), &[worker("a", sequence, 40)]);
+        }
+        let (journal, _) = Journal::open(directory.path()).unwrap();
+        assert!(journal.length > 4 * begun && journal.live < 2 * begun, "{} {}", journal.length, journal.live);
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_plan() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), &[run(1)]);
+        assert_eq!(fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode() & 0o077, 0);
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_told_with_the_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(directory.path()).unwrap();
+        // Every write to this file fails as on a full disk.
+        journal.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = journal.append(&Record::End).unwrap_err().to_string();
+        assert!(error.contains("write `") && error.contains("journal`") && error.contains("give --state another directory"), "{error}");
     }
 
     #[test]
