@@ -201,9 +201,9 @@ mod tests {
 
         #[test]
         fn a_tally_in_parts_is_the_same_and_each_part_is_short(tally in samples::tally(), bytes in 1_000..30_000_usize) {
-            let mut merged = crate::stats::tally::Tally::default();
-            let parts = tally.clone().into_parts(bytes);
-            for part in parts {
+            let (mut merged, mut rest) = (crate::stats::tally::Tally::default(), tally.clone());
+            while !rest.is_empty() {
+                let part = rest.take_part(bytes);
                 let names = part.entries.len() + part.errors.len() + part.checks.len() + part.groups.len() + part.metrics.len();
                 let message = ToMaster::TotalPart { run: Default::default(), number: 0, tally: Box::new(part.clone()) };
                 prop_assert!(names <= 1 || encode_to_master(&message).len() <= bytes + 16);
