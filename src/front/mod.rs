@@ -5,6 +5,7 @@ pub mod api;
 pub mod console;
 pub mod health;
 pub mod report;
+pub mod snapshot_json;
 pub mod text;
 
 #[cfg(test)]

@@ -1,0 +1,346 @@
+//! The snapshot as it travels: the JSON of `/api/v1`, written by the master and read by its page, the shell's commands and an attached
+//! terminal. Every screen is drawn from it, so that a local one and one from afar show the same.
+//!
+//! Owns the keys and their units: a key ends with its unit, durations are milliseconds with whole nanoseconds kept, positions on the
+//! run's clock are seconds. Keys are only added; a reader passes over those that it does not know and takes what is missing as empty.
+
+mod build;
+
+use serde::{Deserialize, Serialize};
+
+/// One view of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SnapshotJson {
+    /// The version of the program that sends it.
+    pub version: String,
+    /// Which run, 16 hexadecimal digits; empty before the first one.
+    pub run: String,
+    /// What the run is doing.
+    pub state: StateJson,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The host that relative URLs go to.
+    pub host: Option<String>,
+    /// The master's wall clock at the run's start.
+    pub started_at_unix_ms: Option<u64>,
+    /// The run's clock.
+    pub elapsed_s: f64,
+    /// The run's planned length, where it has one.
+    pub planned_s: Option<f64>,
+    /// Users that run now.
+    pub users: u64,
+    /// Users that the plan wants now.
+    pub target_users: u64,
+    /// The median of the last 10 seconds; null without a request.
+    pub current_p50_ms: Option<f64>,
+    /// The 95th percentile of the last 10 seconds.
+    pub current_p95_ms: Option<f64>,
+    /// All entries together.
+    pub total: EntryJson,
+    /// Sorted by (name, method).
+    pub entries: Vec<EntryJson>,
+    /// Most frequent first.
+    pub errors: Vec<ErrorJson>,
+    /// Most frequent first.
+    pub exceptions: Vec<ExceptionJson>,
+    /// In the order of their first run.
+    pub checks: Vec<CheckJson>,
+    /// The script's groups.
+    pub groups: Vec<TrendJson>,
+    /// The script's own metrics.
+    pub metrics: Vec<MetricJson>,
+    /// The phases of all requests.
+    pub phases: Vec<TrendJson>,
+    /// Iterations.
+    pub iterations: IterationsJson,
+    /// In the scenario's order.
+    pub thresholds: Vec<ThresholdJson>,
+    /// The generator's own part in the numbers.
+    pub generator: GeneratorJson,
+    /// In the order in which they came.
+    pub workers: Vec<WorkerJson>,
+    /// Numbers that are lost.
+    pub holes: Vec<HoleJson>,
+    /// Load that ran twice.
+    pub overlaps: Vec<OverlapJson>,
+    /// Reports that came again and were dropped.
+    pub repeats: u64,
+    /// What a reader of the numbers must know.
+    pub warnings: Vec<String>,
+    /// The last points of the history, so that a reader who misses a few snapshots has no gap in its charts.
+    pub recent: Vec<PointJson>,
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateJson {
+    /// No run yet.
+    #[default]
+    Ready,
+    /// Workers compile the script.
+    Waiting,
+    /// The number of users is on its way.
+    Spawning,
+    /// The users are at their level.
+    Running,
+    /// No new iteration begins, until somebody resumes the run.
+    Paused,
+    /// Users finish.
+    Stopping,
+    /// The run is over.
+    Stopped,
+}
+
+impl StateJson {
+    /// The word, as in the JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Spawning => "spawning",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether users run, or are about to.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Waiting | Self::Spawning | Self::Running | Self::Paused | Self::Stopping)
+    }
+}
+
+/// The numbers of one entry, or of all together. Percentiles are null without requests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `EntryView` defines them")]
+pub struct EntryJson {
+    pub method: String,
+    pub name: String,
+    pub requests: u64,
+    pub failures: u64,
+    /// 0..=1.
+    pub fail_ratio: f64,
+    pub avg_ms: f64,
+    pub min_ms: f64,
+    pub max_ms: f64,
+    pub p50_ms: Option<f64>,
+    pub p90_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    #[serde(rename = "p99.9_ms")]
+    pub p99_9_ms: Option<f64>,
+    /// Over the last 10 seconds.
+    pub current_requests_per_s: f64,
+    /// Over the last 10 seconds.
+    pub current_failures_per_s: f64,
+    /// Over the whole run.
+    pub requests_per_s: f64,
+    /// Over the whole run.
+    pub failures_per_s: f64,
+    /// Of decoded bodies, on average.
+    pub avg_body_bytes: f64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// One kind of error of one entry.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `ErrorView` defines them")]
+pub struct ErrorJson {
+    pub method: String,
+    pub name: String,
+    pub kind: String,
+    pub message: String,
+    pub occurrences: u64,
+    pub first_seen_s: f64,
+    pub last_seen_s: f64,
+}
+
+/// One error that scripts raised.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `ExceptionView` defines them")]
+pub struct ExceptionJson {
+    pub message: String,
+    pub traceback: String,
+    pub count: u64,
+}
+
+/// One check.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `CheckView` defines them")]
+pub struct CheckJson {
+    pub name: String,
+    pub passes: u64,
+    pub fails: u64,
+}
+
+/// A distribution of times. Percentiles are null without values.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `TrendView` defines them")]
+pub struct TrendJson {
+    pub name: String,
+    pub count: u64,
+    pub avg_ms: f64,
+    pub min_ms: f64,
+    pub max_ms: f64,
+    pub p50_ms: Option<f64>,
+    pub p90_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+/// A metric of the script's own, in the unit that the script gave it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricJson {
+    /// The script's name for it.
+    pub name: String,
+    /// `counter`, `gauge`, `rate` or `trend`.
+    pub kind: String,
+    /// A counter's sum, a gauge's last value, a rate's share of true ones (0..=1), a trend's mean.
+    pub value: f64,
+    /// How many values a rate or a trend has.
+    pub count: u64,
+    /// A gauge's and a trend's.
+    pub min: Option<f64>,
+    /// A gauge's and a trend's.
+    pub max: Option<f64>,
+    /// A trend's.
+    pub p50: Option<f64>,
+    /// A trend's.
+    pub p95: Option<f64>,
+    /// A trend's.
+    pub p99: Option<f64>,
+}
+
+/// Iterations and what became of users.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `Snapshot` defines them")]
+pub struct IterationsJson {
+    pub duration: TrendJson,
+    pub since_due: TrendJson,
+    pub raised: u64,
+    pub dropped: u64,
+    pub backoffs: u64,
+    pub start_failures: u64,
+    pub users_dropped: u64,
+}
+
+/// One threshold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThresholdJson {
+    /// As the script wrote it.
+    pub metric: String,
+    /// As the script wrote it.
+    pub condition: String,
+    /// For people, such as `183.2ms`; `no data` without any.
+    pub actual: String,
+    /// Whether it holds.
+    pub passed: bool,
+}
+
+/// The generator's own part.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `HealthView` defines them")]
+pub struct GeneratorJson {
+    pub lag: TrendJson,
+    pub lag_recent_max_ms: f64,
+    pub unsound_s: u64,
+    pub local_failures: u64,
+    pub cpu_cores: f64,
+    pub throttled_ms: f64,
+    pub memory_bytes: u64,
+}
+
+/// One worker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `WorkerView` defines them")]
+pub struct WorkerJson {
+    pub id: String,
+    pub host: String,
+    /// `ready`, `preparing`, `differs`, `running`, `stopping`, `missing` or `left`.
+    pub state: String,
+    pub users: u64,
+    pub slots: u32,
+    pub lanes: u32,
+    pub cpu_cores: f64,
+    pub memory_bytes: u64,
+    pub lag_ms: f64,
+    pub script: String,
+    pub fingerprint: String,
+    pub round_trip_ms: f64,
+    pub silence_s: f64,
+}
+
+/// Numbers that are lost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `HoleView` defines them")]
+pub struct HoleJson {
+    pub worker: String,
+    pub from_s: f64,
+    pub to_s: f64,
+}
+
+/// Load that ran twice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `OverlapView` defines them")]
+pub struct OverlapJson {
+    pub worker: String,
+    pub from_s: f64,
+    /// Null as long as the worker is away.
+    pub to_s: Option<f64>,
+    pub users: u64,
+}
+
+/// One second of the run, or a few of them once the run is long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all, and `HistoryPoint` defines them")]
+pub struct PointJson {
+    pub at_s: f64,
+    pub length_s: f64,
+    pub users: u64,
+    pub requests: u64,
+    pub failures: u64,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+    pub unsound: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::tests::busy_snapshot;
+
+    #[test]
+    fn what_is_sent_is_what_is_read() {
+        let sent = SnapshotJson::from(&busy_snapshot());
+        let read: SnapshotJson = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
+        assert_eq!(read, sent);
+        assert_eq!(read.total.requests, busy_snapshot().total.requests);
+        assert_eq!(read.entries[0].min_ms, 0.42);
+    }
+
+    #[test]
+    fn a_reader_takes_what_is_missing_as_empty_and_passes_over_the_rest() {
+        let read: SnapshotJson = serde_json::from_str(r#"{"state":"paused","later":1}"#).unwrap();
+        assert_eq!(read, SnapshotJson { state: StateJson::Paused, ..SnapshotJson::default() });
+    }
+}

@@ -1,0 +1,270 @@
+//! Makes the JSON's structures from a snapshot. Owns what becomes of each field; the keys are `snapshot_json`'s.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{
+    CheckJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, MetricJson, OverlapJson, PointJson,
+    SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
+};
+use crate::stats::snapshot::{EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
+
+impl From<&Snapshot> for SnapshotJson {
+    fn from(snapshot: &Snapshot) -> Self {
+        let has_any = snapshot.total.requests > 0;
+        let current = |duration: Duration| (has_any && !duration.is_zero()).then(|| milliseconds(duration));
+        let recent = &snapshot.history[snapshot.history.len().saturating_sub(RECENT_POINTS)..];
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: if snapshot.state == RunState::Ready { String::new() } else { snapshot.run.to_string() },
+            state: snapshot.state.into(),
+            scenario: snapshot.scenario.clone(),
+            host: snapshot.host.clone(),
+            started_at_unix_ms: snapshot.started_at.and_then(unix_ms),
+            elapsed_s: snapshot.elapsed.as_secs_f64(),
+            planned_s: snapshot.planned.map(|planned| planned.as_secs_f64()),
+            users: snapshot.users,
+            target_users: snapshot.target_users,
+            current_p50_ms: current(snapshot.current_p50),
+            current_p95_ms: current(snapshot.current_p95),
+            total: (&snapshot.total).into(),
+            entries: snapshot.entries.iter().map(EntryJson::from).collect(),
+            errors: errors(snapshot),
+            exceptions: exceptions(snapshot),
+            checks: checks(snapshot),
+            groups: snapshot.groups.iter().map(TrendJson::from).collect(),
+            metrics: snapshot.metrics.iter().map(MetricJson::from).collect(),
+            phases: snapshot.phases.iter().map(TrendJson::from).collect(),
+            iterations: iterations(snapshot),
+            thresholds: thresholds(snapshot),
+            generator: generator(snapshot),
+            workers: snapshot.workers.iter().map(WorkerJson::from).collect(),
+            holes: holes(snapshot),
+            overlaps: overlaps(snapshot),
+            repeats: snapshot.repeats,
+            warnings: snapshot.warnings.clone(),
+            recent: recent.iter().map(PointJson::from).collect(),
+        }
+    }
+}
+
+impl From<RunState> for StateJson {
+    fn from(state: RunState) -> Self {
+        match state {
+            RunState::Ready => Self::Ready,
+            RunState::Waiting => Self::Waiting,
+            RunState::Spawning => Self::Spawning,
+            RunState::Running => Self::Running,
+            RunState::Stopping => Self::Stopping,
+            RunState::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<&EntryView> for EntryJson {
+    fn from(entry: &EntryView) -> Self {
+        let percentile = |quantile| (entry.requests > 0).then(|| milliseconds(entry.percentile(quantile)));
+        Self {
+            method: entry.method.to_string(),
+            name: entry.name.to_string(),
+            requests: entry.requests,
+            failures: entry.failures,
+            fail_ratio: entry.fail_ratio(),
+            avg_ms: milliseconds(entry.avg()),
+            min_ms: milliseconds(entry.min),
+            max_ms: milliseconds(entry.max),
+            p50_ms: percentile(0.5),
+            p90_ms: percentile(0.9),
+            p95_ms: percentile(0.95),
+            p99_ms: percentile(0.99),
+            p99_9_ms: percentile(0.999),
+            current_requests_per_s: entry.current_rps,
+            current_failures_per_s: entry.current_fail_per_sec,
+            requests_per_s: entry.total_rps,
+            failures_per_s: entry.total_fail_per_sec,
+            avg_body_bytes: if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 },
+            bytes_in: entry.bytes_in,
+            bytes_out: entry.bytes_out,
+        }
+    }
+}
+
+impl From<&TrendView> for TrendJson {
+    fn from(trend: &TrendView) -> Self {
+        let percentile = |quantile| (trend.count > 0).then(|| trend.percentile(quantile) * 1e3);
+        Self {
+            name: trend.name.to_string(),
+            count: trend.count,
+            avg_ms: mean(trend) * 1e3,
+            min_ms: trend.min * 1e3,
+            max_ms: trend.max * 1e3,
+            p50_ms: percentile(0.5),
+            p90_ms: percentile(0.9),
+            p95_ms: percentile(0.95),
+            p99_ms: percentile(0.99),
+        }
+    }
+}
+
+impl From<&MetricView> for MetricJson {
+    fn from(metric: &MetricView) -> Self {
+        let name = metric.name.to_string();
+        match &metric.value {
+            MetricValue::Counter(sum) => Self { name, kind: "counter".into(), value: *sum, ..Self::default() },
+            MetricValue::Gauge { last, min, max } => {
+                Self { name, kind: "gauge".into(), value: *last, min: Some(*min), max: Some(*max), ..Self::default() }
+            }
+            MetricValue::Rate { passes, total } => {
+                let value = if *total == 0 { 0.0 } else { *passes as f64 / *total as f64 };
+                Self { name, kind: "rate".into(), value, count: *total, ..Self::default() }
+            }
+            MetricValue::Trend(trend) => {
+                let percentile = |quantile| (trend.count > 0).then(|| trend.percentile(quantile));
+                let bound = |value| (trend.count > 0).then_some(value);
+                Self {
+                    name,
+                    kind: "trend".into(),
+                    value: mean(trend),
+                    count: trend.count,
+                    min: bound(trend.min),
+                    max: bound(trend.max),
+                    p50: percentile(0.5),
+                    p95: percentile(0.95),
+                    p99: percentile(0.99),
+                }
+            }
+        }
+    }
+}
+
+impl From<&WorkerView> for WorkerJson {
+    fn from(worker: &WorkerView) -> Self {
+        Self {
+            id: worker.id.clone(),
+            host: worker.host.clone(),
+            state: worker.state.name().to_owned(),
+            users: worker.users,
+            slots: worker.slots,
+            lanes: worker.lanes,
+            cpu_cores: worker.cpu_cores,
+            memory_bytes: worker.memory_bytes,
+            lag_ms: milliseconds(worker.lag),
+            script: worker.script.clone(),
+            fingerprint: worker.fingerprint.clone(),
+            round_trip_ms: milliseconds(worker.round_trip),
+            silence_s: worker.silence.as_secs_f64(),
+        }
+    }
+}
+
+impl From<&HistoryPoint> for PointJson {
+    fn from(point: &HistoryPoint) -> Self {
+        Self {
+            at_s: point.at.as_secs_f64(),
+            length_s: point.length.as_secs_f64(),
+            users: point.users,
+            requests: point.requests,
+            failures: point.failures,
+            p50_ms: milliseconds(point.p50),
+            p95_ms: milliseconds(point.p95),
+            p99_ms: milliseconds(point.p99),
+            unsound: point.unsound,
+        }
+    }
+}
+
+fn errors(snapshot: &Snapshot) -> Vec<ErrorJson> {
+    let errors = snapshot.errors.iter();
+    let json = errors.map(|error| ErrorJson {
+        method: error.method.to_string(),
+        name: error.name.to_string(),
+        kind: error.kind.name().to_owned(),
+        message: error.message.to_string(),
+        occurrences: error.occurrences,
+        first_seen_s: error.first_seen.as_secs_f64(),
+        last_seen_s: error.last_seen.as_secs_f64(),
+    });
+    json.collect()
+}
+
+fn exceptions(snapshot: &Snapshot) -> Vec<ExceptionJson> {
+    let exceptions = snapshot.exceptions.iter();
+    let json = exceptions.map(|exception| ExceptionJson {
+        message: exception.message.to_string(),
+        traceback: exception.traceback.to_string(),
+        count: exception.count,
+    });
+    json.collect()
+}
+
+fn checks(snapshot: &Snapshot) -> Vec<CheckJson> {
+    snapshot.checks.iter().map(|check| CheckJson { name: check.name.to_string(), passes: check.passes, fails: check.fails }).collect()
+}
+
+fn iterations(snapshot: &Snapshot) -> IterationsJson {
+    IterationsJson {
+        duration: (&snapshot.iterations).into(),
+        since_due: (&snapshot.since_due).into(),
+        raised: snapshot.iterations_raised,
+        dropped: snapshot.iterations_dropped,
+        backoffs: snapshot.backoffs,
+        start_failures: snapshot.start_failures,
+        users_dropped: snapshot.users_dropped,
+    }
+}
+
+fn thresholds(snapshot: &Snapshot) -> Vec<ThresholdJson> {
+    let thresholds = snapshot.thresholds.iter();
+    let json = thresholds.map(|threshold| ThresholdJson {
+        metric: threshold.metric.clone(),
+        condition: threshold.condition.clone(),
+        actual: threshold.actual.clone(),
+        passed: threshold.passed,
+    });
+    json.collect()
+}
+
+fn generator(snapshot: &Snapshot) -> GeneratorJson {
+    let health = &snapshot.health;
+    GeneratorJson {
+        lag: (&health.lag).into(),
+        lag_recent_max_ms: milliseconds(health.lag_recent_max),
+        unsound_s: health.unsound_seconds,
+        local_failures: health.local_failures,
+        cpu_cores: health.cpu_cores,
+        throttled_ms: milliseconds(health.throttled),
+        memory_bytes: health.memory_bytes,
+    }
+}
+
+fn holes(snapshot: &Snapshot) -> Vec<HoleJson> {
+    let holes = snapshot.holes.iter();
+    holes.map(|hole| HoleJson { worker: hole.worker.clone(), from_s: hole.from.as_secs_f64(), to_s: hole.to.as_secs_f64() }).collect()
+}
+
+fn overlaps(snapshot: &Snapshot) -> Vec<OverlapJson> {
+    let overlaps = snapshot.overlaps.iter();
+    let json = overlaps.map(|overlap| OverlapJson {
+        worker: overlap.worker.clone(),
+        from_s: overlap.from.as_secs_f64(),
+        to_s: overlap.to.map(|to| to.as_secs_f64()),
+        users: overlap.users,
+    });
+    json.collect()
+}
+
+/// In the trend's own unit; zero without values.
+fn mean(trend: &TrendView) -> f64 {
+    if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 }
+}
+
+/// From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1e6
+}
+
+fn unix_ms(time: SystemTime) -> Option<u64> {
+    u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// How many of the newest points travel with a snapshot.
+const RECENT_POINTS: usize = 10;
