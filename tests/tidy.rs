@@ -84,6 +84,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["front"]),
     ("tower", &["front"]),
     ("serde", &["front"]),
+    ("utoipa", &["front"]),
+    ("reqwest", &["front/client", "front/tui"]),
+    ("subtle", &["front"]),
+    ("ratatui", &["front"]),
+    ("crossterm", &["front"]),
+    ("russh", &["front/ssh"]),
 ];
 
 /// The folders at the top of the repository. Files and folders whose name begins with a dot may stand beside them.
