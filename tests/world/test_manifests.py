@@ -5,6 +5,7 @@ ConfigMaps and Secrets, backends of ingresses, and what every pod must have.
 Needs PyYAML and kubernetes-validate (PyPI), kubectl and helm (variables KUBECTL and HELM, or on the PATH).
 """
 
+import base64
 import collections
 import os
 import pathlib
@@ -238,6 +239,50 @@ class Manifests(unittest.TestCase):
             done = subprocess.run([tool("helm"), "template", CHART, "--set", wrong], capture_output=True, text=True, timeout=60)
             self.assertNotEqual(done.returncode, 0, wrong)
             self.assertIn("schema", done.stderr, wrong)
+
+
+class ScriptsConfigMap(unittest.TestCase):
+    """deploy/scripts-configmap: a folder as a ConfigMap, byte for byte, or a clear word where it does not fit."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def generate(self, *more):
+        return subprocess.run([DEPLOY / "scripts-configmap", self.folder, *more], capture_output=True, text=True, timeout=60)
+
+    def test_every_byte_arrives(self):
+        files = {
+            "main.lua": b'return { "a\\b", "\t\r\n" } -- \xc3\xa4 \n\n',
+            "empty.csv": b"",
+            "no-line-end": b"x",
+            "escape.txt": b"\x1b[2J",
+            "picture.bin": bytes(range(256)),
+        }
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+        done = self.generate("--name", "mine")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (thing,) = objects(done.stdout)
+        kubernetes_validate.validate(thing, VERSION, strict=True)
+        self.assertEqual(thing["metadata"]["name"], "mine")
+        got = {name: text.encode() for name, text in thing["data"].items()}
+        got.update((name, base64.b64decode(text)) for name, text in thing["binaryData"].items())
+        self.assertEqual(got, files)
+        self.assertEqual(set(thing["binaryData"]), {"escape.txt", "picture.bin"})
+
+    def test_what_does_not_fit_is_told_with_the_way_out(self):
+        (self.folder / "main.lua").write_bytes(b"x" * 1000)
+        (self.folder / "rows.csv").write_bytes(b"x" * (1024 * 1024))
+        done = self.generate()
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for word in ("1048576", "rows.csv", "projected", "PersistentVolumeClaim", "layer of the image"):
+            self.assertIn(word, done.stderr)
+
+    def test_a_name_that_no_key_can_have_is_refused(self):
+        (self.folder / "two words.lua").touch()
+        done = self.generate()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("two words.lua", done.stderr)
 
 
 if __name__ == "__main__":
