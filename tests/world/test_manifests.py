@@ -1,0 +1,289 @@
+"""The manifests, every overlay and the chart: valid to the last field, and true to each other.
+
+kubernetes-validate holds types and unknown fields; what no schema holds is held here: selectors, ports with their protocol, keys of
+ConfigMaps and Secrets, backends of ingresses, and what every pod must have.
+Needs PyYAML and kubernetes-validate (PyPI), kubectl and helm (variables KUBECTL and HELM, or on the PATH).
+"""
+
+import base64
+import collections
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import kubernetes_validate
+import yaml
+
+import support
+
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+OVERLAYS = ["base", *sorted(f"overlays/{folder.name}" for folder in (DEPLOY / "overlays").iterdir())]
+PLAIN = ["config-cm", "scripts-cm", "secret", "target", "master-deployment", "service", "worker-deployment", "ingress"]
+CHART = DEPLOY / "helm/lunamoth"
+EVERYTHING = "ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2"
+VERSION = "1.36"
+
+
+def tool(name):
+    path = os.environ.get(name.upper()) or shutil.which(name)
+    if not path:
+        raise AssertionError(f"`{name}` is needed: name it by the variable {name.upper()}, or put it on the PATH")
+    return path
+
+
+def output(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def objects(text):
+    return [thing for thing in yaml.safe_load_all(text) if thing]
+
+
+def plain():
+    return objects("\n---\n".join((DEPLOY / f"{name}.yaml").read_text() for name in PLAIN))
+
+
+def bundles():
+    """Each set of objects that is applied together, by name."""
+    yield "plain", plain()
+    for overlay in OVERLAYS:
+        yield overlay, objects(output(tool("kubectl"), "kustomize", DEPLOY / overlay))
+    yield "chart", objects(output(tool("helm"), "template", "lunamoth", CHART))
+    yield "chart, everything", objects(output(tool("helm"), "template", "shop", CHART, "--set", EVERYTHING))
+
+
+class Bundle:
+    """Objects that are applied together, and how they hang together."""
+
+    def __init__(self, things):
+        self.things = things
+        self.by_name = {(thing["kind"], thing["metadata"]["name"]): thing for thing in things}
+        self.pods = {}
+        for thing in things:
+            if thing["kind"] in ("Deployment", "Job"):
+                self.pods[f"{thing['kind']} {thing['metadata']['name']}"] = thing["spec"]["template"]
+
+    def of(self, kind):
+        return [thing for thing in self.things if thing["kind"] == kind]
+
+    def matching(self, selector):
+        return [pod for pod in self.pods.values() if selector.items() <= pod["metadata"]["labels"].items()]
+
+    def faults(self):
+        names = collections.Counter((thing["kind"], thing["metadata"]["name"]) for thing in self.things)
+        yield from (f"{name} stands twice" for name, count in names.items() if count > 1)
+        for deployment in self.of("Deployment"):
+            selector = deployment["spec"]["selector"]["matchLabels"]
+            if not selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items():
+                yield f"{deployment['metadata']['name']} does not select its own pods"
+        for service in self.of("Service"):
+            yield from self.faults_of_service(service)
+        for ingress in self.of("Ingress"):
+            yield from self.faults_of_ingress(ingress)
+        for kind in ("PodDisruptionBudget", "NetworkPolicy"):
+            for thing in self.of(kind):
+                yield from self.faults_of_selecting(thing)
+        for scaler in self.of("HorizontalPodAutoscaler"):
+            target = scaler["spec"]["scaleTargetRef"]
+            if (target["kind"], target["name"]) not in self.by_name:
+                yield f"the autoscaler scales {target['name']}, which is not there"
+            elif "replicas" in self.by_name[target["kind"], target["name"]]["spec"]:
+                yield "both the autoscaler and the manifest say how many workers"
+        for name, pod in self.pods.items():
+            yield from (f"{name}: {fault}" for fault in self.faults_of_pod(pod["spec"]))
+
+    def faults_of_service(self, service):
+        name = service["metadata"]["name"]
+        pods = self.matching(service["spec"]["selector"])
+        if len(pods) != 1:
+            yield f"service {name} selects {len(pods)} kinds of pods"
+        for pod in pods:
+            ports = {(port["name"], port["protocol"]) for container in pod["spec"]["containers"] for port in container["ports"]}
+            for port in service["spec"]["ports"]:
+                if (port["targetPort"], port["protocol"]) not in ports:
+                    yield f"service {name}: no container has the port {port['targetPort']}/{port['protocol']}"
+
+    def faults_of_ingress(self, ingress):
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                backend = path["backend"]["service"]
+                service = self.by_name.get(("Service", backend["name"]))
+                if not service:
+                    yield f"the ingress leads to {backend['name']}, which is not there"
+                elif backend["port"]["name"] not in {port["name"] for port in service["spec"]["ports"] if port["protocol"] == "TCP"}:
+                    yield f"the ingress leads to the port {backend['port']['name']} of {backend['name']}, which it does not have"
+
+    def faults_of_selecting(self, thing):
+        selectors = [thing["spec"].get("selector") or thing["spec"]["podSelector"]]
+        for rule in thing["spec"].get("ingress", []):
+            selectors += [peer["podSelector"] for peer in rule["from"] if "podSelector" in peer]
+        for selector in selectors:
+            if not self.matching(selector["matchLabels"]):
+                yield f"{thing['kind']} {thing['metadata']['name']} selects no pod"
+
+    def faults_of_pod(self, pod):
+        security = pod["securityContext"]
+        if not (security["runAsNonRoot"] and security["runAsUser"] > 0 and security["seccompProfile"]["type"] == "RuntimeDefault"):
+            yield "it may be root, or has no seccomp profile"
+        if pod["enableServiceLinks"] is not False or pod["automountServiceAccountToken"] is not False:
+            yield "service links or the account's token are mounted"
+        volumes = {volume["name"] for volume in pod.get("volumes", [])}
+        for volume in pod.get("volumes", []):
+            wanted = volume.get("configMap", {}).get("name")
+            if wanted and ("ConfigMap", wanted) not in self.by_name:
+                yield f"the ConfigMap {wanted} is not there"
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            if claim and ("PersistentVolumeClaim", claim) not in self.by_name:
+                yield f"the claim {claim} is not there"
+        for container in pod["containers"]:
+            yield from self.faults_of_container(container, volumes, pod)
+
+    def faults_of_container(self, container, volumes, pod):
+        security = container["securityContext"]
+        if security["allowPrivilegeEscalation"] or not security["readOnlyRootFilesystem"] or security["capabilities"]["drop"] != ["ALL"]:
+            yield "it has rights that it does not need"
+        if not {"cpu", "memory"} <= container["resources"]["limits"].keys():
+            yield "it has no limits"
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] not in volumes or "subPath" in mount:
+                yield f"the mount {mount['name']} has no volume, or would never be updated"
+        ports = {port["name"] for port in container["ports"]}
+        for probe in ("readinessProbe", "livenessProbe"):
+            if probe in container and container[probe]["httpGet"]["port"] not in ports:
+                yield f"{probe} asks at a port that is not there"
+        settings = {}
+        for source in container.get("envFrom", []):
+            kind, name = ("ConfigMap", source["configMapRef"]["name"]) if "configMapRef" in source else ("Secret", source["secretRef"]["name"])
+            thing = self.by_name.get((kind, name))
+            if not thing:
+                yield f"the {kind} {name} is not there"
+            else:
+                settings.update(thing.get("data") or {}, **(thing.get("stringData") or {}))
+        if container["args"][0] in ("master", "worker"):
+            if "LUNAMOTH_SECRET" not in settings:
+                yield "it has no secret"
+            if pod["terminationGracePeriodSeconds"] <= int(settings.get("LUNAMOTH_STOP_TIMEOUT", "10s").rstrip("s")) + 15:
+                yield "it is killed before its stop and its last report"
+            unknown = self.unknown(settings)
+            if unknown:
+                yield f"the program does not know {unknown}"
+
+    @staticmethod
+    def unknown(settings):
+        known = (DEPLOY.parent / "config/default.toml").read_text()
+        secrets = {"LUNAMOTH_SECRET", "LUNAMOTH_SECRET_PREVIOUS", "LUNAMOTH_WEB_TOKEN"}
+        return [key for key in settings if key not in secrets and f"{key.removeprefix('LUNAMOTH_').lower()} = " not in known]
+
+
+class Manifests(unittest.TestCase):
+    def test_every_object_is_valid_to_the_last_field(self):
+        for name, things in bundles():
+            for thing in things:
+                with self.subTest(bundle=name, kind=thing["kind"], name=thing["metadata"]["name"]):
+                    kubernetes_validate.validate(thing, VERSION, strict=True)
+
+    def test_what_one_object_says_of_another_is_so(self):
+        for name, things in bundles():
+            with self.subTest(bundle=name):
+                self.assertEqual(list(Bundle(things).faults()), [])
+
+    def test_the_check_bites(self):
+        def spoiled(spoil):
+            things = plain()
+            spoil({(thing["kind"], thing["metadata"]["name"]): thing for thing in things})
+            return list(Bundle(things).faults())
+
+        def container(things, of):
+            return things["Deployment", f"lunamoth-{of}"]["spec"]["template"]["spec"]["containers"][0]
+
+        for spoil in (
+            lambda things: things["Service", "lunamoth-master"]["spec"]["ports"][1].update(protocol="TCP"),
+            lambda things: things["Service", "lunamoth-master"]["spec"]["selector"].update({"app.kubernetes.io/component": "moth"}),
+            lambda things: things["Ingress", "lunamoth"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"].update(name="cluster"),
+            lambda things: things["Secret", "lunamoth-secret"]["stringData"].clear(),
+            lambda things: things["ConfigMap", "lunamoth-config"]["data"].update(LUNAMOTH_HOTS="x"),
+            lambda things: things["ConfigMap", "lunamoth-config"]["data"].update(LUNAMOTH_STOP_TIMEOUT="50s"),
+            lambda things: container(things, "worker")["readinessProbe"]["httpGet"].update(port="web"),
+            lambda things: container(things, "master")["securityContext"].update(readOnlyRootFilesystem=False),
+            lambda things: container(things, "master")["volumeMounts"][0].update(subPath="main.lua"),
+        ):
+            self.assertTrue(spoiled(spoil))
+
+    def test_the_scripts_of_every_bundle_pass_their_check(self):
+        for name, things in bundles():
+            maps = [thing for thing in things if thing["kind"] == "ConfigMap" and any(key.endswith(".lua") for key in thing["data"])]
+            self.assertEqual(len(maps), 1, name)
+            settings = next(thing for thing in things if thing["kind"] == "ConfigMap" and "LUNAMOTH_HOST" in thing["data"])["data"]
+            with tempfile.TemporaryDirectory() as temporary, self.subTest(bundle=name):
+                folder = pathlib.Path(temporary)
+                for key, text in maps[0]["data"].items():
+                    (folder / key).write_text(text)
+                script = folder / f"{settings.get('LUNAMOTH_SCRIPT', 'main')}.lua"
+                done = support.run([support.program(), "check", script, "-H", "builtin:shop"], deadline=60)
+                self.assertEqual(done.code, 0, done.said())
+
+    def test_every_script_is_in_the_generated_config_map(self):
+        scripts = DEPLOY.parent / "scripts"
+        named = yaml.safe_load((scripts / "kustomization.yaml").read_text())["configMapGenerator"][0]["files"]
+        self.assertEqual(named, sorted(path.name for path in scripts.glob("*.lua")))
+
+    def test_wrong_values_of_the_chart_are_refused(self):
+        for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc"):
+            done = subprocess.run([tool("helm"), "template", CHART, "--set", wrong], capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0, wrong)
+            self.assertIn("schema", done.stderr, wrong)
+
+
+class ScriptsConfigMap(unittest.TestCase):
+    """deploy/scripts-configmap: a folder as a ConfigMap, byte for byte, or a clear word where it does not fit."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def generate(self, *more):
+        return subprocess.run([DEPLOY / "scripts-configmap", self.folder, *more], capture_output=True, text=True, timeout=60)
+
+    def test_every_byte_arrives(self):
+        files = {
+            "main.lua": b'return { "a\\b", "\t\r\n" } -- \xc3\xa4 \n\n',
+            "empty.csv": b"",
+            "no-line-end": b"x",
+            "escape.txt": b"\x1b[2J",
+            "picture.bin": bytes(range(256)),
+        }
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+        done = self.generate("--name", "mine")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (thing,) = objects(done.stdout)
+        kubernetes_validate.validate(thing, VERSION, strict=True)
+        self.assertEqual(thing["metadata"]["name"], "mine")
+        got = {name: text.encode() for name, text in thing["data"].items()}
+        got.update((name, base64.b64decode(text)) for name, text in thing["binaryData"].items())
+        self.assertEqual(got, files)
+        self.assertEqual(set(thing["binaryData"]), {"escape.txt", "picture.bin"})
+
+    def test_what_does_not_fit_is_told_with_the_way_out(self):
+        (self.folder / "main.lua").write_bytes(b"x" * 1000)
+        (self.folder / "rows.csv").write_bytes(b"x" * (1024 * 1024))
+        done = self.generate()
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for word in ("1048576", "rows.csv", "projected", "PersistentVolumeClaim", "layer of the image"):
+            self.assertIn(word, done.stderr)
+
+    def test_a_name_that_no_key_can_have_is_refused(self):
+        (self.folder / "two words.lua").touch()
+        done = self.generate()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("two words.lua", done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
