@@ -7,7 +7,6 @@
 //! `LUNAMOTH_SIM_SEEDS=5000` plays more seeds, `LUNAMOTH_SIM_SEED=123` only that one, and prints what happened if it fails.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
-#![expect(dead_code, reason = "lives that were thought out, and the faults that prove the checker, are not played yet")]
 
 #[path = "sim/books.rs"]
 mod books;

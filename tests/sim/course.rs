@@ -134,6 +134,7 @@ impl World {
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
         }
+        self.operator.shown.push(snapshot.clone());
         let staying: Vec<usize> = self.alive().filter(|seat| !self.seats[*seat].is_leaving).collect();
         for seat in staying {
             let id = self.seats[seat].id.to_string();

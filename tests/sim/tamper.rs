@@ -1,9 +1,13 @@
 //! Faults of the machines themselves, put in on purpose: they show that the checks bite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lunamoth::cluster::message::{Answer, Delta, ToMaster, ToWorker};
 use lunamoth::load::slots::{Orders, SlotSet};
+
+use super::course::{Failure, play};
+use super::scenario::{Event, Scenario};
 
 /// One fault, of the first worker.
 pub struct Tamper {
@@ -74,4 +78,51 @@ impl Tamper {
             message => message,
         }
     }
+}
+
+/// What the checks say of a life in which the first worker has the fault.
+fn caught(fault: fn() -> Tamper, scenario: &Scenario) -> Box<Failure> {
+    play(scenario, Some(fault)).err().expect("the checks see the fault")
+}
+
+fn life() -> Scenario {
+    Scenario::plain(3, 30, Duration::from_secs(20))
+}
+
+#[test]
+fn a_life_without_a_fault_passes() {
+    assert!(play(&life(), None).is_ok());
+}
+
+#[test]
+fn a_delta_that_is_counted_twice_is_seen() {
+    let failure = caught(|| Tamper::new(Fault::CountsTwice), &life());
+    assert!(failure.what.contains("607 served, 621 in the table"), "{}", failure.what);
+}
+
+#[test]
+fn a_delta_that_is_forgotten_is_seen() {
+    let failure = caught(|| Tamper::new(Fault::ForgetsTooEarly), &life());
+    assert!(failure.what.contains("607 served, 593 in the table"), "{}", failure.what);
+}
+
+#[test]
+fn a_user_that_runs_twice_is_seen() {
+    let failure = caught(|| Tamper::new(Fault::TakesEverySlot), &life());
+    assert!(failure.what.contains("run the same user"), "{}", failure.what);
+}
+
+#[test]
+fn users_that_nobody_runs_are_seen() {
+    let life = life().with(Duration::from_secs(10), Event::Leave { worker: 2 });
+    let failure = caught(|| Tamper::new(Fault::IgnoresHandedSlots), &life);
+    assert!(failure.what.contains("in quiet, 30 users are wanted"), "{}", failure.what);
+}
+
+#[test]
+fn a_failure_says_how_to_see_it_again() {
+    let failure = caught(|| Tamper::new(Fault::CountsTwice), &Scenario { seed: 4_711, ..life() });
+    assert!(!failure.trace.is_empty());
+    let said = std::panic::catch_unwind(|| super::report(vec![failure])).unwrap_err();
+    assert!(said.downcast_ref::<String>().unwrap().contains("LUNAMOTH_SIM_SEED=4711"));
 }

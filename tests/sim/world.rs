@@ -89,6 +89,8 @@ pub struct Operator {
     pub asked_stop: bool,
     /// How the run ended, and in which master.
     pub ended: Option<(u32, RunEnd)>,
+    /// What the master showed of each run when all of it was over.
+    pub shown: Vec<Snapshot>,
 }
 
 impl World {
@@ -103,7 +105,7 @@ impl World {
             links: BTreeMap::new(),
             next_link: 1,
             books: Books::default(),
-            operator: Operator { plan, asked_stop: false, ended: None },
+            operator: Operator { plan, asked_stop: false, ended: None, shown: Vec::new() },
             watch: Watch::default(),
             tamper,
             trace: traces.then(VecDeque::new),

@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub epoch: u32,
     pub generation: u64,
     pub handover: Option<Arc<Handover>>,
+    /// Slots that may still wait for their moment of a hand-over, which is as far off as the spawn rate of that time made it.
+    pub on_their_way: SlotSet,
     /// When the last orders went out.
     pub ordered: Instant,
     pub assignment: Assignment<PeerNumber>,
@@ -88,6 +90,7 @@ impl Run {
             epoch: 0,
             generation: 0,
             handover: None,
+            on_their_way: SlotSet::none(),
             ordered: now,
             assignment: Assignment::new(),
             parts: BTreeMap::new(),
@@ -196,6 +199,7 @@ impl Run {
         // A slot with several users takes as many turns.
         let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
         let interval = self.profile.spawn_interval.saturating_mul(users_a_slot);
+        moved.iter().for_each(|slot| self.on_their_way.insert(slot));
         self.handover = Some(Arc::new(Handover { at, moved, interval }));
     }
 
@@ -238,7 +242,9 @@ impl Run {
         let profile = self.profile.retargeted(at, level, retarget.users, retarget.spawn_rate, retarget.run_time);
         self.shape = Shape::new(&profile);
         self.profile = Arc::new(profile);
-        let moved = self.assignment.level(u64::from(retarget.users));
+        // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
+        let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
+        self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, now);
         self.order_all(peers, origin, now, out);
     }
@@ -318,6 +324,7 @@ impl Run {
             }
         }
         self.taken_over = Some(self.elapsed(now));
+        self.on_their_way = SlotSet::all();
     }
 
     /// How many users run in these slots.
@@ -339,12 +346,11 @@ impl Run {
     }
 }
 
-/// What the run was doing by the newest orders. A worker says Stop of itself as well when it is about to end or has given up waiting for
-/// a master; the others that follow the same orders say then what those were.
+/// What the run was doing by the newest orders. A worker says Stop of itself as well when it has given up waiting for a master; others
+/// that follow the same orders tell then what those were. What a worker says that is about to end is of itself alone.
 fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
-    let stays = |number: PeerNumber| peers.get(number).presence == Presence::Here;
-    let is_anybody_staying = claims.iter().any(|(number, _)| stays(**number));
-    let counted = || claims.iter().filter(|(number, _)| !is_anybody_staying || stays(**number)).map(|(_, followed)| followed);
+    let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
+    let counted = || claims.iter().filter(|(number, _)| stays(**number)).map(|(_, followed)| followed);
     let newest = counted().map(|followed| followed.generation).max();
     counted().filter(|followed| Some(followed.generation) == newest).map(|followed| followed.phase).min().unwrap_or(Phase::Run)
 }
