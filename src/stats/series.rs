@@ -45,8 +45,9 @@ pub struct Current {
 }
 
 impl Series {
-    /// Adds a tally to its second, which must lie within the first year. `number_of` is the table's number of each entry, in the tally's order.
-    pub fn add(&mut self, tally: &Tally, number_of: &[u32]) {
+    /// Adds a tally to its second, which must lie within the first year. `number_of` is the table's number of each entry, in the tally's
+    /// order; `durations` are those of all entries.
+    pub fn add(&mut self, tally: &Tally, number_of: &[u32], durations: &Histogram) {
         if tally.second > LAST_SECOND {
             return;
         }
@@ -75,8 +76,8 @@ impl Series {
         second.is_unsound |= is_unsound;
         second.users = Some(second.users.unwrap_or(0).saturating_add(tally.users));
         second.lag_max = second.lag_max.max(lag_max);
+        second.histogram.merge(durations);
         for (counts, number) in tally.entries.values().zip(number_of) {
-            second.histogram.merge_sparse(&counts.durations.counts);
             second.max = second.max.max(counts.durations.spread.max);
             let entry = second.entries.entry(*number).or_default();
             entry.0 = entry.0.saturating_add(counts.hops.requests);
@@ -319,6 +320,12 @@ mod tests {
     use super::super::sample::{Answer, FailureKind, Sample};
     use super::*;
 
+    fn add(series: &mut Series, tally: &Tally, number_of: &[u32]) {
+        let mut durations = Histogram::default();
+        tally.entries.values().for_each(|counts| durations.merge_sparse(&counts.durations.counts));
+        series.add(tally, number_of, &durations);
+    }
+
     /// A tally of `requests` hops of 1 ms each in `second`.
     fn tally(second: u64, requests: u64) -> Tally {
         let mut recorder = Recorder::new(Limits::default());
@@ -338,14 +345,14 @@ mod tests {
     fn a_late_tally_goes_into_its_own_second() {
         let mut series = Series::default();
         for second in [0, 1, 3] {
-            series.add(&tally(second, 10), &[0]);
+            add(&mut series, &tally(second, 10), &[0]);
         }
-        series.add(&tally(2, 4), &[0]);
-        series.add(&tally(1, 1), &[0]);
+        add(&mut series, &tally(2, 4), &[0]);
+        add(&mut series, &tally(1, 1), &[0]);
         assert_eq!(counts(&series, 4), [10, 11, 4, 10]);
         // Later than the window: its second is a point already.
-        series.add(&tally(40, 1), &[0]);
-        series.add(&tally(2, 3), &[0]);
+        add(&mut series, &tally(40, 1), &[0]);
+        add(&mut series, &tally(2, 3), &[0]);
         assert_eq!(counts(&series, 41)[..5], [10, 11, 7, 10, 0]);
         assert_eq!(counts(&series, 41).iter().sum::<u64>(), 39);
     }
@@ -354,7 +361,7 @@ mod tests {
     fn current_rates_look_at_the_last_ten_whole_seconds() {
         let mut series = Series::default();
         for second in 0..20 {
-            series.add(&tally(second, second), &[7]);
+            add(&mut series, &tally(second, second), &[7]);
         }
         let current = series.current(Duration::from_millis(20_300), false, None);
         assert_eq!(current.rps, f64::from((10..20).sum::<u32>()) / 10.0);
@@ -380,10 +387,10 @@ mod tests {
     fn young_runs_divide_by_their_age() {
         let mut series = Series::default();
         assert_eq!(series.current(Duration::ZERO, false, None).rps, 0.0);
-        series.add(&tally(0, 50), &[0]);
+        add(&mut series, &tally(0, 50), &[0]);
         assert_eq!(series.current(Duration::from_millis(500), false, None).rps, 100.0);
         assert_eq!(series.current(Duration::from_millis(1_100), false, None).rps, 50.0);
-        series.add(&tally(1, 30), &[0]);
+        add(&mut series, &tally(1, 30), &[0]);
         assert_eq!(series.current(Duration::from_millis(2_000), false, None).rps, 40.0);
     }
 
@@ -391,9 +398,9 @@ mod tests {
     fn the_last_part_of_a_second_counts_once_the_run_is_over() {
         let mut series = Series::default();
         for second in 0..3 {
-            series.add(&tally(second, 10), &[0]);
+            add(&mut series, &tally(second, 10), &[0]);
         }
-        series.add(&tally(3, 5), &[0]);
+        add(&mut series, &tally(3, 5), &[0]);
         assert_eq!(series.current(Duration::from_millis(3_500), false, None).rps, 10.0);
         assert_eq!(series.current(Duration::from_millis(3_500), true, None).rps, 10.0);
         assert_eq!(series.current(Duration::from_secs(4), true, None).rps, 35.0 / 4.0);
@@ -404,7 +411,7 @@ mod tests {
         let mut series = Series::default();
         let seconds = 3 * POINTS as u64;
         for second in 0..seconds {
-            series.add(&tally(second, 1 + second % 2), &[0]);
+            add(&mut series, &tally(second, 1 + second % 2), &[0]);
         }
         let history = series.history(Duration::from_secs(seconds));
         assert!(history.len() <= POINTS + KEPT_SECONDS);
@@ -417,7 +424,7 @@ mod tests {
     fn the_users_of_a_second_are_those_of_all_lanes_in_whatever_order_they_report() {
         let mut series = Series::default();
         for (second, users) in [(0, 3), (1, 3), (0, 2), (2, 0), (1, 2), (2, 1)] {
-            series.add(&Tally { second, users, ..Tally::default() }, &[]);
+            add(&mut series, &Tally { second, users, ..Tally::default() }, &[]);
         }
         assert_eq!(series.history(Duration::from_secs(3)).iter().map(|point| point.users).collect::<Vec<_>>(), [5, 5, 1]);
         let mut merged = Tally { second: 4, users: 2, ..Tally::default() };
@@ -432,15 +439,15 @@ mod tests {
         let mut recorder = Recorder::new(Limits::default());
         let entry = recorder.entry("GET", "/");
         recorder.lag(LAG_LIMIT);
-        series.add(&recorder.take(0), &[]);
+        add(&mut series, &recorder.take(0), &[]);
         assert_eq!(series.unsound_seconds(), 0);
         recorder.lag(LAG_LIMIT + Duration::from_nanos(1));
-        series.add(&recorder.take(1), &[]);
+        add(&mut series, &recorder.take(1), &[]);
         recorder.record(entry, &Sample { failure: Some(FailureKind::Local), ..Sample::default() }, None);
-        series.add(&recorder.take(2), &[0]);
-        series.add(&Tally { second: 3, users: 8, ..Tally::default() }, &[]);
+        add(&mut series, &recorder.take(2), &[0]);
+        add(&mut series, &Tally { second: 3, users: 8, ..Tally::default() }, &[]);
         series.note_throttled(3);
-        series.add(&Tally { second: 4, users: 9, ..Tally::default() }, &[]);
+        add(&mut series, &Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
         assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
         assert_eq!(series.current(Duration::from_secs(5), true, None).lag_max, LAG_LIMIT + Duration::from_nanos(1));
@@ -451,8 +458,8 @@ mod tests {
         let mut series = Series::default();
         let mut taken = Vec::new();
         for second in 0..100 {
-            series.add(&tally(second, 1 + second / 10), &[0]);
-            series.add(&Tally { second, users: 3, ..Tally::default() }, &[]);
+            add(&mut series, &tally(second, 1 + second / 10), &[0]);
+            add(&mut series, &Tally { second, users: 3, ..Tally::default() }, &[]);
             taken.extend(series.take_settled());
         }
         // The last seconds may still change.
@@ -464,7 +471,7 @@ mod tests {
     #[test]
     fn steps_that_nobody_takes_are_bounded() {
         let mut series = Series::default();
-        series.add(&tally(1_000_000, 1), &[0]);
+        add(&mut series, &tally(1_000_000, 1), &[0]);
         assert!(series.take_settled().len() <= SETTLED);
         assert_eq!(series.take_settled(), []);
     }
@@ -485,7 +492,7 @@ mod tests {
         // The step of 10 s is missing.
         series.restore(&[step(0, 57), step(20, 100)], Duration::from_millis(33_500));
         for second in 31..45 {
-            series.add(&tally(second, 20), &[0]);
+            add(&mut series, &tally(second, 20), &[0]);
         }
         let history = series.history(Duration::from_secs(45));
         assert_eq!(history.len(), 45);
@@ -496,7 +503,7 @@ mod tests {
         assert_eq!(series.unsound_seconds(), 10);
         // What was restored is not settled again.
         assert_eq!(series.take_settled(), []);
-        series.add(&tally(54, 20), &[0]);
+        add(&mut series, &tally(54, 20), &[0]);
         assert_eq!(series.take_settled().iter().map(|step| step.at.as_secs()).collect::<Vec<_>>(), [30]);
     }
 
@@ -505,7 +512,7 @@ mod tests {
         let mut series = Series::default();
         series.restore(&[], Duration::from_millis(40_200));
         for second in 39..50 {
-            series.add(&tally(second, 20), &[0]);
+            add(&mut series, &tally(second, 20), &[0]);
         }
         assert_eq!(series.current(Duration::from_millis(41_500), false, None).rps, 0.0);
         assert_eq!(series.current(Duration::from_millis(43_500), false, None).rps, 20.0);
@@ -516,7 +523,7 @@ mod tests {
     fn a_history_that_comes_after_the_first_numbers_is_added_to_them() {
         let mut series = Series::default();
         for second in 0..30 {
-            series.add(&tally(second, 1), &[0]);
+            add(&mut series, &tally(second, 1), &[0]);
         }
         let point = HistoryPoint { length: Duration::from_secs(30), requests: 60, ..HistoryPoint::default() };
         series.restore(&[point], Duration::from_secs(30));
@@ -526,10 +533,10 @@ mod tests {
     #[test]
     fn a_second_far_ahead_does_not_fill_memory() {
         let mut series = Series::default();
-        series.add(&tally(1_000_000, 1), &[0]);
+        add(&mut series, &tally(1_000_000, 1), &[0]);
         assert!(series.history(Duration::from_secs(1_000_001)).len() <= POINTS + KEPT_SECONDS);
         assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
-        series.add(&tally(u64::MAX, 1), &[0]);
+        add(&mut series, &tally(u64::MAX, 1), &[0]);
         assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::histogram::Histogram;
 use super::hop_counts::{HopCounts, PHASES};
 use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
@@ -18,7 +19,7 @@ use super::snapshot::{
 };
 use super::tally::{CheckCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
-use super::trend::{Spread, Trend};
+use super::trend::{Spread, Summary as _, Trend};
 use crate::plan::RunId;
 
 /// All that was counted in one run.
@@ -26,7 +27,10 @@ use crate::plan::RunId;
 pub struct Table {
     limits: Limits,
     entries: NameMap<EntryName, Entry>,
-    total: Entry,
+    /// The durations of all entries. Their other sums are put together where they are shown.
+    durations: Histogram,
+    /// Those of one tally, while it is merged.
+    fresh: Histogram,
     errors: NameMap<ErrorName, ErrorCounts>,
     exceptions: NameMap<Arc<str>, ExceptionCounts>,
     checks: NameMap<Arc<str>, CheckCounts>,
@@ -48,7 +52,8 @@ impl Table {
         Self {
             limits,
             entries: NameMap::default(),
-            total: Entry::default(),
+            durations: Histogram::shared(),
+            fresh: Histogram::default(),
             errors: NameMap::default(),
             exceptions: NameMap::default(),
             checks: NameMap::default(),
@@ -67,7 +72,7 @@ impl Table {
     /// Adds what was counted elsewhere, into the second in which it was measured.
     pub fn merge(&mut self, tally: &Tally) {
         let number_of = self.merge_sums(tally);
-        self.series.add(tally, &number_of);
+        self.series.add(tally, &number_of, &self.fresh);
     }
 
     /// Adds all that a worker has counted in the whole run. The seconds of it are not known, so that history and current rates stay as
@@ -110,7 +115,8 @@ impl Table {
         let elapsed = context.elapsed;
         let is_over = context.state == RunState::Stopped;
         let current = self.series.current(elapsed, is_over, context.reported);
-        let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(self.total.durations.spread.max);
+        let total = self.total();
+        let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(total.durations.spread.max);
         let counted = elapsed.saturating_sub(context.counted_since);
         let mut snapshot = Snapshot {
             run: context.run,
@@ -124,7 +130,7 @@ impl Table {
             target_users: context.target_users,
             current_p50: percentile(0.5),
             current_p95: percentile(0.95),
-            total: self.total.view("".into(), "Total".into(), counted, (current.rps, current.fail_per_sec)),
+            total: total.view("".into(), "Total".into(), counted, (current.rps, current.fail_per_sec)),
             entries: self.entry_views(counted, &current),
             errors: self.error_views(),
             exceptions: self.exception_views(),
@@ -148,7 +154,7 @@ impl Table {
                 lag: self.lag.view("generator_lag".into()),
                 lag_recent_max: current.lag_max,
                 unsound_seconds: self.series.unsound_seconds(),
-                local_failures: self.total.hops.local(),
+                local_failures: total.hops.local(),
                 cpu_cores: context.generator.cpu_cores,
                 throttled: context.generator.throttled,
                 memory_bytes: context.generator.memory_bytes,
@@ -168,14 +174,16 @@ impl Table {
     /// Adds a tally to all sums but the series'. Answers with the table's number of each entry, in the tally's order.
     fn merge_sums(&mut self, tally: &Tally) -> Vec<u32> {
         let mut number_of = Vec::with_capacity(tally.entries.len());
+        self.fresh.clear();
         for (name, counts) in &tally.entries {
             let number = self.number(name);
-            for entry in [&mut self.entries[number], &mut self.total] {
-                entry.hops.merge(&counts.hops);
-                entry.durations.merge(&counts.durations);
-            }
+            let entry = &mut self.entries[number];
+            entry.hops.merge(&counts.hops);
+            entry.durations.merge(&counts.durations);
+            self.fresh.merge_sparse(&counts.durations.counts);
             number_of.push(number as u32);
         }
+        self.durations.merge(&self.fresh);
         self.merge_errors(tally);
         self.merge_named(tally);
         for (sum, counts) in self.phases.iter_mut().zip(&tally.phases) {
@@ -189,6 +197,18 @@ impl Table {
             self.warn(warning);
         }
         number_of
+    }
+
+    /// All entries together.
+    fn total(&self) -> Entry {
+        let mut total = Entry::default();
+        for entry in self.entries.values() {
+            total.hops.merge(&entry.hops);
+            total.durations.spread.merge(&entry.durations.spread);
+            total.durations.clamped = total.durations.clamped.saturating_add(entry.durations.clamped);
+        }
+        total.durations.histogram = self.durations.clone();
+        total
     }
 
     /// The number of an entry, made where it is missing; that of `(other)` past the limit.

@@ -156,13 +156,16 @@ impl<'a> Input<'a> {
     /// A varint of any value.
     #[inline]
     pub fn number(&mut self) -> Result<u64, CodecError> {
-        self.read()
+        match self.short_number() {
+            Some(value) => Ok(value),
+            None => self.read(),
+        }
     }
 
     /// A varint of at most `most`.
     #[inline]
     pub fn number_within(&mut self, most: u64, what: &'static str) -> Result<u64, CodecError> {
-        let value = self.read()?;
+        let value = self.number()?;
         if value <= most { Ok(value) } else { Err(CodecError::Invalid { what }) }
     }
 
@@ -217,7 +220,10 @@ impl<'a> Input<'a> {
 
     /// A varint of any value.
     pub fn wide(&mut self) -> Result<u128, CodecError> {
-        self.read()
+        match self.short_number() {
+            Some(value) => Ok(value.into()),
+            None => self.read(),
+        }
     }
 
     /// `length` bytes as they are.
@@ -248,7 +254,7 @@ impl<'a> Input<'a> {
     /// Nanoseconds.
     #[inline]
     pub fn duration(&mut self) -> Result<Duration, CodecError> {
-        self.read().map(Duration::from_nanos)
+        self.number().map(Duration::from_nanos)
     }
 
     /// Nanoseconds since 1970.
@@ -277,6 +283,21 @@ impl<'a> Input<'a> {
         self.decoder.claim_bytes_read(bytes).map_err(error)
     }
 
+    /// A varint of at most four bytes behind its mark, which nearly all are, read without `bincode`'s detours: they took a fifth of the
+    /// time of decoding. `None` leaves everything else to `bincode`, errors included. What it does not claim is no memory.
+    #[inline]
+    fn short_number(&mut self) -> Option<u64> {
+        let source = self.decoder.reader();
+        let (value, rest) = match *source.rest {
+            [value @ ..ONE_BYTE_END, ref rest @ ..] => (value.into(), rest),
+            [TWO_BYTES, a, b, ref rest @ ..] => (u16::from_le_bytes([a, b]).into(), rest),
+            [FOUR_BYTES, a, b, c, d, ref rest @ ..] => (u32::from_le_bytes([a, b, c, d]).into(), rest),
+            _ => return None,
+        };
+        source.rest = rest;
+        Some(value)
+    }
+
     #[inline]
     fn read<T: Decode<()>>(&mut self) -> Result<T, CodecError> {
         T::decode(&mut self.decoder).map_err(error)
@@ -297,6 +318,11 @@ pub const LAST_SECOND: u64 = 366 * 86_400;
 
 /// The longest text for people: an error, a line of a log.
 pub const TEXT_BYTES: usize = 16_384;
+
+/// Bytes below it are varints as they are. With the two marks that follow, part of `bincode`'s documented layout.
+const ONE_BYTE_END: u8 = 251;
+const TWO_BYTES: u8 = 251;
+const FOUR_BYTES: u8 = 252;
 
 type Settings = Configuration<LittleEndian, Varint, Limit<CLAIMS_MAX>>;
 

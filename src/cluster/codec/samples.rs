@@ -247,7 +247,8 @@ pub fn tally() -> impl Strategy<Value = Tally> {
         prop::collection::vec((text(), 0..MOST, 0..MOST), 0..3),
         prop::collection::vec((text(), trend()), 0..3),
         prop::collection::vec((text(), metric()), 0..5),
-        prop::collection::vec(text(), 0..3),
+        // No tally bears a warning twice.
+        prop::collection::btree_set(text(), 0..3),
     );
     let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform3(sparse_trend()));
     (names, trends, prop::array::uniform5(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
