@@ -87,7 +87,8 @@ impl Books {
     /// A worker that ends as whole has handed everything in.
     pub fn audit_exit(&self, seat: usize) -> Result<(), String> {
         for ((run, _), account) in self.accounts.iter().filter(|((_, owner), account)| *owner == seat && account.excuse.is_none()) {
-            let sealed = account.sealed.last_key_value().map_or(0, |(sequence, _)| *sequence);
+            let counts = |delta: &Delta| delta.tallies.iter().any(|tally| !tally.entries.is_empty());
+            let sealed = account.sealed.values().rev().find(|delta| counts(delta)).map_or(0, |delta| delta.sequence);
             let acknowledged = account.acknowledged.map_or(0, |(_, sequence)| sequence);
             if acknowledged < sealed {
                 return Err(format!("run {run}: delta {acknowledged} of {sealed} acknowledged"));

@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub epoch: u32,
     pub generation: u64,
     pub handover: Option<Arc<Handover>>,
+    /// Slots that may still wait for their moment of a hand-over, which is as far off as the spawn rate of that time made it.
+    pub on_their_way: SlotSet,
     /// When the last orders went out.
     pub ordered: Instant,
     pub assignment: Assignment<PeerNumber>,
@@ -44,6 +46,8 @@ pub(super) struct Run {
     pub holes: BTreeMap<PeerNumber, HoleView>,
     pub overlaps: Vec<OverlapView>,
     pub repeats: u64,
+    /// Tallies of seconds that cannot have been yet.
+    pub misdated: u64,
     pub misuse: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
@@ -88,12 +92,14 @@ impl Run {
             epoch: 0,
             generation: 0,
             handover: None,
+            on_their_way: SlotSet::none(),
             ordered: now,
             assignment: Assignment::new(),
             parts: BTreeMap::new(),
             holes: BTreeMap::new(),
             overlaps: Vec::new(),
             repeats: 0,
+            misdated: 0,
             misuse: None,
             counted_since: Duration::ZERO,
             kept_history: Vec::new(),
@@ -196,7 +202,17 @@ impl Run {
         // A slot with several users takes as many turns.
         let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
         let interval = self.profile.spawn_interval.saturating_mul(users_a_slot);
+        self.forget_arrived(at);
+        moved.iter().for_each(|slot| self.on_their_way.insert(slot));
         self.handover = Some(Arc::new(Handover { at, moved, interval }));
+    }
+
+    /// Slots whose moment of the last hand-over has come are on their way no more.
+    fn forget_arrived(&mut self, at: Duration) {
+        let moments = self.handover.iter().flat_map(|handover| handover.moments());
+        for (slot, _) in moments.take_while(|(_, moment)| *moment <= at) {
+            self.on_their_way.remove(slot);
+        }
     }
 
     /// The first orders: everybody who is prepared begins.
@@ -238,7 +254,10 @@ impl Run {
         let profile = self.profile.retargeted(at, level, retarget.users, retarget.spawn_rate, retarget.run_time);
         self.shape = Shape::new(&profile);
         self.profile = Arc::new(profile);
-        let moved = self.assignment.level(u64::from(retarget.users));
+        // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
+        self.forget_arrived(at);
+        let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
+        self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, now);
         self.order_all(peers, origin, now, out);
     }
@@ -318,6 +337,7 @@ impl Run {
             }
         }
         self.taken_over = Some(self.elapsed(now));
+        self.on_their_way = SlotSet::all();
     }
 
     /// How many users run in these slots.
@@ -339,12 +359,11 @@ impl Run {
     }
 }
 
-/// What the run was doing by the newest orders. A worker says Stop of itself as well when it is about to end or has given up waiting for
-/// a master; the others that follow the same orders say then what those were.
+/// What the run was doing by the newest orders. A worker says Stop of itself as well when it has given up waiting for a master; others
+/// that follow the same orders tell then what those were. What a worker says that is about to end is of itself alone.
 fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
-    let stays = |number: PeerNumber| peers.get(number).presence == Presence::Here;
-    let is_anybody_staying = claims.iter().any(|(number, _)| stays(**number));
-    let counted = || claims.iter().filter(|(number, _)| !is_anybody_staying || stays(**number)).map(|(_, followed)| followed);
+    let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
+    let counted = || claims.iter().filter(|(number, _)| stays(**number)).map(|(_, followed)| followed);
     let newest = counted().map(|followed| followed.generation).max();
     counted().filter(|followed| Some(followed.generation) == newest).map(|followed| followed.phase).min().unwrap_or(Phase::Run)
 }
