@@ -25,6 +25,7 @@ pub(super) enum Merged {
 impl Run {
     /// A delta came.
     pub fn on_delta(&mut self, number: PeerNumber, delta: &Delta, keeps_totals: bool, now: Instant) -> Merged {
+        let horizon = self.horizon(now);
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
         match part.place_of(delta.sequence) {
             Sequence::Repeat => {
@@ -34,10 +35,17 @@ impl Run {
             Sequence::Gap => return Merged::Broken("a delta is missing before this one"),
             Sequence::Next => {}
         }
-        let throttled = part.note(delta, now);
+        let throttled = part.note(delta, horizon, now);
         // Numbers from before a reset are taken and not counted.
         if delta.epoch == self.epoch {
             for tally in &delta.tallies {
+                if tally.second > horizon {
+                    // What was counted counts; when it was counted is not believed.
+                    self.misdated += 1;
+                    self.table.merge_total(tally);
+                    self.table.warn(&MISDATED.into());
+                    continue;
+                }
                 self.table.merge(tally);
                 if throttled >= NOTABLE_THROTTLING {
                     self.table.note_throttled(tally.second);
@@ -54,6 +62,12 @@ impl Run {
         Merged::Held(delta.sequence)
     }
 
+    /// No second after this one can have been counted yet, however far a worker's clock is off. The clock of a run that is over goes on
+    /// here: an orphan may not have heard of its end.
+    fn horizon(&self, now: Instant) -> u64 {
+        self.zero.map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero)).as_secs() + CLOCKS_APART_SECONDS
+    }
+
     /// A piece of a total came.
     pub fn on_total_part(&mut self, number: PeerNumber, place: u32, tally: Tally) -> Result<(), &'static str> {
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
@@ -62,6 +76,7 @@ impl Run {
 
     /// A total is whole: it replaces what is held of the worker.
     pub fn on_total_end(&mut self, number: PeerNumber, epoch: u32, parts: u32, sequence: u64, keeps_totals: bool, now: Instant) -> Merged {
+        let horizon = self.horizon(now);
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
         let Some(staged) = part.take_staged(parts) else { return Merged::Broken("a total ended before all its pieces were there") };
         if part.held.is_some_and(|held| held >= sequence) {
@@ -77,7 +92,7 @@ impl Run {
         if part.says_finished {
             part.stage = PartStage::Finished;
         }
-        part.covered = staged.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(part.covered);
+        part.cover(&staged, horizon);
         let is_current = epoch == self.epoch;
         if keeps_totals {
             let mut total = Box::<Tally>::default();
@@ -155,3 +170,7 @@ impl Run {
 
 /// Less than this in a second does not move a latency that people read.
 const NOTABLE_THROTTLING: Duration = Duration::from_millis(50);
+/// So far a worker's clock may be ahead of the master's.
+const CLOCKS_APART_SECONDS: u64 = 60;
+const MISDATED: &str =
+    "a worker reported seconds that lie ahead of the master's clock: their numbers are in the sums and not in the history";

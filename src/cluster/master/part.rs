@@ -113,19 +113,25 @@ impl Part {
     }
 
     /// Takes over what a delta says of the worker itself. Answers how long it was throttled in it.
-    pub fn note(&mut self, delta: &Delta, now: Instant) -> Duration {
+    pub fn note(&mut self, delta: &Delta, horizon: u64, now: Instant) -> Duration {
         self.held = Some(delta.sequence);
         self.has_run = true;
         self.users = delta.users;
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
         self.lag = delta.tallies.iter().map(|tally| tally.lag.spread.max).max().unwrap_or(self.lag);
-        self.covered = delta.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0).max(self.covered);
+        self.cover(&delta.tallies, horizon);
         if delta.is_last {
             self.stage = PartStage::Finished;
             self.users = 0;
         }
         self.vitals.add(now, delta.vitals)
+    }
+
+    /// The seconds of these tallies are in the table, those after `horizon` left aside.
+    pub fn cover(&mut self, tallies: &[Tally], horizon: u64) {
+        let last = tallies.iter().map(|tally| tally.second).filter(|second| *second <= horizon).max();
+        self.covered = last.map_or(0, |second| second + 1).max(self.covered);
     }
 
     /// Stages a piece of a total; false if it is not the next one, or too many.

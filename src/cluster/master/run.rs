@@ -46,6 +46,8 @@ pub(super) struct Run {
     pub holes: BTreeMap<PeerNumber, HoleView>,
     pub overlaps: Vec<OverlapView>,
     pub repeats: u64,
+    /// Tallies of seconds that cannot have been yet.
+    pub misdated: u64,
     pub misuse: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
@@ -97,6 +99,7 @@ impl Run {
             holes: BTreeMap::new(),
             overlaps: Vec::new(),
             repeats: 0,
+            misdated: 0,
             misuse: None,
             counted_since: Duration::ZERO,
             kept_history: Vec::new(),
@@ -199,8 +202,17 @@ impl Run {
         // A slot with several users takes as many turns.
         let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
         let interval = self.profile.spawn_interval.saturating_mul(users_a_slot);
+        self.forget_arrived(at);
         moved.iter().for_each(|slot| self.on_their_way.insert(slot));
         self.handover = Some(Arc::new(Handover { at, moved, interval }));
+    }
+
+    /// Slots whose moment of the last hand-over has come are on their way no more.
+    fn forget_arrived(&mut self, at: Duration) {
+        let moments = self.handover.iter().flat_map(|handover| handover.moments());
+        for (slot, _) in moments.take_while(|(_, moment)| *moment <= at) {
+            self.on_their_way.remove(slot);
+        }
     }
 
     /// The first orders: everybody who is prepared begins.
@@ -243,6 +255,7 @@ impl Run {
         self.shape = Shape::new(&profile);
         self.profile = Arc::new(profile);
         // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
+        self.forget_arrived(at);
         let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
         self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, now);

@@ -19,7 +19,14 @@ impl Master {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
                     return self.answer(number, sent, None, now, out);
                 };
-                match run.on_delta(number, &delta, self.config.has_journal, now) {
+                let before = run.misdated;
+                let merged = run.on_delta(number, &delta, self.config.has_journal, now);
+                let misdated = run.misdated;
+                if misdated > before && before.checked_ilog2() < misdated.checked_ilog2() {
+                    let text = format!("{misdated} tallies lie ahead of the master's clock; they count in the sums and in no second");
+                    out.push(Action::Log(log::Level::Warn, format!("Client '{}': {text}", self.peers.get(number).hello.worker)));
+                }
+                match merged {
                     Merged::Held(held) => self.answer(number, sent, Some((delta.run, held)), now, out),
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
                 }

@@ -177,3 +177,78 @@ fn users_that_all_stopped_themselves_end_the_run() {
     stand.live(Duration::from_secs(4), &[1, 2]);
     assert_eq!(stand.state(), RunState::Stopping);
 }
+
+#[test]
+fn seconds_far_ahead_of_the_masters_clock_count_in_the_sums_and_in_no_second() {
+    let mut stand = Stand::running(1, 1);
+    stand.actions.clear();
+    for (sequence, second) in [(1, 1), (2, u64::MAX), (3, 1_000_000)] {
+        let delta = Delta { tallies: vec![tally(second, 5)], ..delta(sequence, 0) };
+        stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(delta) });
+    }
+    stand.live(Duration::from_secs(3), &[1]);
+    let logged = stand.logged();
+    assert_eq!(logged.iter().filter(|text| text.contains("ahead of the master's clock")).count(), 2, "{logged:?}");
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!(snapshot.total.requests, 15);
+    assert_eq!(snapshot.warnings.len(), 1);
+    stand.live(Duration::from_secs(3), &[]);
+    assert!(stand.master.snapshot(stand.now).holes.iter().all(|hole| hole.from == Duration::from_secs(2)));
+}
+
+#[test]
+fn slots_on_a_slow_way_go_on_at_the_pace_of_a_new_target() {
+    let mut stand = Stand::running(2, 1);
+    // One user a second: half of all slots would take hours.
+    stand.live(Duration::from_secs(5), &[2]);
+    stand.actions.clear();
+    let retarget = Retarget { users: 40, spawn_rate: 20.0, run_time: None };
+    let actions = stand.master.on_retarget(retarget, stand.now).unwrap();
+    stand.actions.extend(actions);
+    let handover = stand.orders()[&2].orders.handover.clone().unwrap();
+    let late = handover.moments().take_while(|(slot, _)| *slot < 40).map(|(_, at)| at - handover.at).last().unwrap();
+    assert!(handover.moved.len() > 30_000 && late <= Duration::from_secs(2), "{} slots, {late:?}", handover.moved.len());
+}
+
+#[test]
+fn slots_that_have_arrived_are_not_handed_over_again() {
+    let mut stand = Stand::running(2, 10_000);
+    stand.live(Duration::from_secs(12), &[2]);
+    stand.actions.clear();
+    let retarget = Retarget { users: 20_000, spawn_rate: 1.0, run_time: None };
+    let actions = stand.master.on_retarget(retarget, stand.now).unwrap();
+    stand.actions.extend(actions);
+    let handover = stand.orders()[&2].orders.handover.clone().unwrap();
+    assert!(handover.moved.iter().next().is_none_or(|slot| slot > 10_000), "the first ones are there since long ago");
+}
+
+#[test]
+fn a_worker_that_is_about_to_end_does_not_stop_the_run_that_it_brings() {
+    let mut stand = Stand::new();
+    let mut half = SlotSet::none();
+    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+    let claim = |phase| {
+        let mut standing = standing(&half, Duration::from_secs(41), 0);
+        standing.orders.as_mut().unwrap().phase = phase;
+        standing
+    };
+    stand.message(1, ToMaster::Hello(Box::new(Hello { is_leaving: true, ..hello(1, Some(claim(Phase::Stop))) })));
+    stand.live(Duration::from_secs(5), &[1]);
+    assert_eq!(stand.state(), RunState::Running);
+    stand.hello(2, Some(claim(Phase::Run)));
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    assert_eq!(stand.state(), RunState::Running);
+}
+
+#[test]
+fn a_worker_that_is_lost_while_a_run_is_taken_over_still_says_what_the_run_was_doing() {
+    let mut stand = Stand::new();
+    let mut stopped = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+    stopped.orders.as_mut().unwrap().phase = Phase::Stop;
+    stand.hello(1, Some(stopped));
+    let mut behind = standing(&SlotSet::none(), Duration::from_secs(41), 0);
+    behind.orders.as_mut().unwrap().generation = 4;
+    stand.hello(2, Some(behind));
+    stand.live(Duration::from_secs(5), &[2]);
+    assert_eq!(stand.state(), RunState::Stopping);
+}
