@@ -54,6 +54,22 @@ impl MasterHandle {
         self.ask(Command::Cut, by).await
     }
 
+    /// Lets no iteration begin until the run is resumed; users keep what they have.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub async fn pause(&self, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Pause, by).await
+    }
+
+    /// Lets a paused run go on.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub async fn resume(&self, by: &str) -> Result<Accepted, Declined> {
+        self.ask(Command::Resume, by).await
+    }
+
     /// Clears the statistics; the run goes on.
     ///
     /// # Errors
@@ -90,6 +106,10 @@ pub enum Command {
     Stop,
     /// Users that still live are dropped.
     Cut,
+    /// No iteration begins.
+    Pause,
+    /// Iterations begin again.
+    Resume,
     /// The statistics are cleared.
     Reset,
 }

@@ -256,6 +256,34 @@ impl Master {
         Ok(out)
     }
 
+    /// Somebody wants no iteration to begin until they say so. Users keep what they have, and the run's clock goes on: the seconds of a
+    /// pause stand in all rates, since the target had them, too.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_pause(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+        self.set_paused(true, now)
+    }
+
+    /// Somebody lets a paused run go on; one that is not paused goes on as it did.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_resume(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+        self.set_paused(false, now)
+    }
+
+    fn set_paused(&mut self, is_paused: bool, now: Instant) -> Result<Vec<Action>, String> {
+        let mut out = Vec::new();
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            self.unsaid.append(&mut out);
+            return Err("no run is under way".into());
+        };
+        run.set_paused(is_paused, &self.peers, self.origin, now, &mut out);
+        Ok(out)
+    }
+
     /// Somebody stops the run: users finish.
     pub fn on_stop(&mut self, now: Instant) -> Vec<Action> {
         self.end_users(Phase::Stop, now)

@@ -144,6 +144,8 @@ pub struct Followed {
     pub profile: Arc<LoadProfile>,
     /// The worker's own slots.
     pub slots: Arc<SlotSet>,
+    /// The run is paused.
+    pub is_paused: bool,
 }
 
 /// The master's answer to a `Hello`.

@@ -52,7 +52,7 @@ impl Dealer {
         }
         self.forget(&orders.slots, now);
         self.deal(&orders.slots);
-        self.duties(&orders.profile)
+        self.duties(orders)
     }
 
     /// Carries out what was pending until `now`.
@@ -117,8 +117,9 @@ impl Dealer {
         }
     }
 
-    fn duties(&self, profile: &Arc<LoadProfile>) -> Vec<Arc<Duty>> {
-        let mut duties: Vec<Duty> = (0..self.lanes).map(|_| Duty::none(profile.clone())).collect();
+    fn duties(&self, orders: &Orders) -> Vec<Arc<Duty>> {
+        let of_nobody = || Duty { is_paused: orders.is_paused, ..Duty::none(orders.profile.clone()) };
+        let mut duties: Vec<Duty> = (0..self.lanes).map(|_| of_nobody()).collect();
         for slot in self.owned.iter() {
             if let Some(lane) = self.lane_of[slot as usize] {
                 duties[lane].held.insert(slot);
@@ -164,11 +165,13 @@ pub(super) struct Duty {
     pub held: SlotSet,
     /// How those change later: by moment, then by slot; at most one a slot.
     pub turnovers: Vec<Turnover>,
+    /// No iteration begins.
+    pub is_paused: bool,
 }
 
 impl Duty {
     fn none(profile: Arc<LoadProfile>) -> Self {
-        Self { profile, held: SlotSet::none(), turnovers: Vec::new() }
+        Self { profile, held: SlotSet::none(), turnovers: Vec::new(), is_paused: false }
     }
 
     /// The lane's slots when the run's clock stands at `t`, which is not before the orders.

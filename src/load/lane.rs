@@ -31,7 +31,7 @@ use super::roster::Roster;
 use super::shape::Shape;
 use super::slots::SLOTS;
 use super::tenure::Tenure;
-use super::{LaneWorkload, UserControl, UserStart, now, user};
+use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
@@ -129,6 +129,8 @@ struct Running<L> {
     tenure: Tenure,
     roster: Roster,
     users: LiveUsers,
+    /// Shut while the run is paused.
+    gate: Rc<Gate>,
     /// Users of held slots below this index have been started. It is the shape's answer at the last turn, or less, where more were due
     /// than one turn may start.
     level: u32,
@@ -151,6 +153,7 @@ impl<L: LaneWorkload> Running<L> {
             lane,
             zero,
             users: LiveUsers::default(),
+            gate: Rc::default(),
             level: 0,
             is_stopping: false,
             second: 0,
@@ -166,6 +169,7 @@ impl<L: LaneWorkload> Running<L> {
         {
             self.shape = Shape::new(&duty.profile);
             self.tenure.follow(duty, now.saturating_duration_since(self.zero));
+            self.gate.set_shut(duty.is_paused);
             self.duty = Some(duty.clone());
         }
         match brief.ending {
@@ -249,7 +253,7 @@ impl<L: LaneWorkload> Running<L> {
         if self.users.contains(index) {
             return 0;
         }
-        start_user(&self.lane, &mut self.users, &self.roster, index, 0);
+        start_user(&self.lane, &mut self.users, &self.gate, &self.roster, index, 0);
         1
     }
 
@@ -265,7 +269,7 @@ impl<L: LaneWorkload> Running<L> {
             }
             if departure.drained && self.is_wanted(departure.index) {
                 let iterations = departure.iterations.unwrap_or(0);
-                start_user(&self.lane, &mut self.users, &self.roster, departure.index, iterations);
+                start_user(&self.lane, &mut self.users, &self.gate, &self.roster, departure.index, iterations);
             }
         }
     }
@@ -372,11 +376,11 @@ impl<L: LaneWorkload> Running<L> {
     }
 }
 
-fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, roster: &Roster, index: u64, iterations_done: u64) {
+fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<Gate>, roster: &Roster, index: u64, iterations_done: u64) {
     let Some(class) = roster.class_of(index) else {
         return; // All classes have fixed counts and all their places are taken; the start has warned of it.
     };
-    let control = Rc::new(UserControl::default());
+    let control = Rc::new(UserControl::behind(Rc::clone(gate)));
     match lane.workload.new_user(UserStart { index, class, iterations_done, control: control.clone() }) {
         Ok(user) => {
             let recorder = lane.recorder.clone();

@@ -115,6 +115,23 @@ pub struct Step {
 pub struct UserControl {
     draining: Cell<bool>,
     wake: tokio::sync::Notify,
+    gate: Rc<Gate>,
+}
+
+/// What the users of a lane pass before each iteration: open, except in a pause.
+#[derive(Debug, Default)]
+pub struct Gate {
+    is_shut: Cell<bool>,
+    opened: tokio::sync::Notify,
+}
+
+impl Gate {
+    /// Shuts it, or opens it and lets those through who wait.
+    pub fn set_shut(&self, is_shut: bool) {
+        if self.is_shut.replace(is_shut) && !is_shut {
+            self.opened.notify_waiters();
+        }
+    }
 }
 
 impl UserControl {
@@ -128,6 +145,29 @@ impl UserControl {
     pub fn drain(&self) {
         self.draining.set(true);
         self.wake.notify_waiters();
+    }
+
+    /// The control of a user that passes `gate` before each iteration.
+    #[must_use]
+    pub fn behind(gate: Rc<Gate>) -> Self {
+        Self { gate, ..Self::default() }
+    }
+
+    /// Whether the user would have to wait before its next iteration.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.gate.is_shut.get()
+    }
+
+    /// Waits until the gate is open, or until the user is told to finish.
+    pub async fn pass(&self) {
+        while self.is_held() && !self.is_draining() {
+            let (opened, drained) = (self.gate.opened.notified(), self.wake.notified());
+            tokio::select! {
+                () = opened => {}
+                () = drained => {}
+            }
+        }
     }
 
     /// Sleeps until `deadline`, or until the user is told to finish, whichever comes first.

@@ -138,13 +138,15 @@ pub struct Orders {
     pub slots: Arc<SlotSet>,
     /// How slots come to this set. A slot that differs from what the worker owns and is not in it changes at once.
     pub handover: Option<Arc<Handover>>,
+    /// No iteration begins, and no user is started into its first one; users that live keep what they have. The run's clock goes on.
+    pub is_paused: bool,
 }
 
 impl Orders {
     /// The orders of a worker that has the whole load to itself.
     #[must_use]
     pub fn of_all_slots(profile: Arc<LoadProfile>) -> Self {
-        Self { profile, slots: Arc::new(SlotSet::all()), handover: None }
+        Self { profile, slots: Arc::new(SlotSet::all()), handover: None, is_paused: false }
     }
 }
 

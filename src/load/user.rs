@@ -8,6 +8,7 @@
 //! | starting | `on_start` raised | counts it, pauses | starting |
 //! | iterating | fruitful iteration | thinks | iterating |
 //! | iterating | fruitless iteration | counts it, pauses | iterating |
+//! | either | the run is paused | waits until it goes on | the same |
 //! | iterating | told to finish, or `self:stop()` | `on_stop` | gone |
 //! | starting | told to finish, or `self:stop()` | | gone |
 
@@ -20,12 +21,18 @@ use crate::stats::recorder::Recorder;
 /// Lives the whole life of `user`; returns the number of iterations it has finished.
 pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> u64 {
     let mut pause = Pause::new(pauses);
-    if !start(&mut user, control, recorder, &mut pause).await {
+    control.pass().await;
+    if control.is_draining() || !start(&mut user, control, recorder, &mut pause).await {
         return 0;
     }
     let mut iterations = 0;
     let mut began = now();
     while !control.is_draining() {
+        if control.is_held() {
+            control.pass().await;
+            began = now();
+            continue;
+        }
         let step = user.iterate().await;
         let ended = now();
         let length = ended.saturating_duration_since(began);

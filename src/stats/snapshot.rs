@@ -95,6 +95,8 @@ pub enum RunState {
     Spawning,
     /// The users are at their level.
     Running,
+    /// No new iteration begins until somebody resumes the run; users keep what they have.
+    Paused,
     /// No new iteration begins; users finish.
     Stopping,
     /// The run is over and its numbers are whole.

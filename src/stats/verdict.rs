@@ -55,7 +55,9 @@ impl Threshold {
                     RunState::Stopping | RunState::Stopped => {
                         users.truncate(users.iter().rposition(|users| *users > 0).map_or(0, |last| last + 1))
                     }
-                    RunState::Ready | RunState::Waiting | RunState::Spawning | RunState::Running => users.push(snapshot.users),
+                    RunState::Ready | RunState::Waiting | RunState::Spawning | RunState::Running | RunState::Paused => {
+                        users.push(snapshot.users)
+                    }
                 }
                 let value = match self.aggregate {
                     Aggregate::Min => users.iter().min(),

@@ -194,6 +194,7 @@ impl Wire for Followed {
         self.phase.put(out);
         self.profile.put(out);
         self.slots.put(out);
+        out.flag(self.is_paused);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -202,6 +203,7 @@ impl Wire for Followed {
             phase: Wire::take(input)?,
             profile: Wire::take(input)?,
             slots: SlotSet::take(input).map(Arc::new)?,
+            is_paused: input.flag()?,
         })
     }
 }
@@ -234,6 +236,7 @@ impl Wire for RunOrders {
         self.orders.profile.put(out);
         self.orders.slots.put(out);
         out.option(self.orders.handover.as_ref(), |out, handover| handover.put(out));
+        out.flag(self.orders.is_paused);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -248,6 +251,7 @@ impl Wire for RunOrders {
                 profile: Wire::take(input)?,
                 slots: SlotSet::take(input).map(Arc::new)?,
                 handover: input.option(|input| Handover::take(input).map(Arc::new))?,
+                is_paused: input.flag()?,
             },
         })
     }

@@ -54,7 +54,8 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
 
 /// One message of each kind to the master.
 pub fn to_master() -> Vec<(&'static str, ToMaster)> {
-    let followed = Followed { generation: 4, phase: Phase::Stop, profile: Arc::new(plan().profile), slots: Arc::new(SlotSet::all()) };
+    let followed =
+        Followed { generation: 4, phase: Phase::Stop, profile: Arc::new(plan().profile), slots: Arc::new(SlotSet::all()), is_paused: true };
     let standing = RunStanding {
         plan: plan().into(),
         epoch: 1,
@@ -129,7 +130,7 @@ pub fn orders(slots: SlotSet, moved: SlotSet, generation: u64) -> RunOrders {
         phase: Phase::Run,
         zero: Duration::from_millis(250),
         wall: wall(),
-        orders: Orders { profile: plan().profile.into(), slots: slots.into(), handover: Some(handover.into()) },
+        orders: Orders { profile: plan().profile.into(), slots: slots.into(), handover: Some(handover.into()), is_paused: true },
     }
 }
 

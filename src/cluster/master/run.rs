@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub epoch: u32,
     pub generation: u64,
     pub handover: Option<Arc<Handover>>,
+    /// No iteration begins until somebody resumes the run, or it ends.
+    pub is_paused: bool,
     /// Slots that may still wait for their moment of a hand-over, which is as far off as the spawn rate of that time made it.
     pub on_their_way: SlotSet,
     /// When the last orders went out.
@@ -92,6 +94,7 @@ impl Run {
             epoch: 0,
             generation: 0,
             handover: None,
+            is_paused: false,
             on_their_way: SlotSet::none(),
             ordered: now,
             assignment: Assignment::new(),
@@ -167,7 +170,12 @@ impl Run {
             phase: self.phase,
             zero: self.zero.map_or(Duration::ZERO, |zero| clock_at(origin, zero)),
             wall: self.wall,
-            orders: Orders { profile: self.profile.clone(), slots: Arc::new(slots), handover: self.handover.clone() },
+            orders: Orders {
+                profile: self.profile.clone(),
+                slots: Arc::new(slots),
+                handover: self.handover.clone(),
+                is_paused: self.is_paused,
+            },
         }
     }
 
@@ -262,6 +270,14 @@ impl Run {
         self.order_all(peers, origin, now, out);
     }
 
+    /// No iteration begins from here on, or they begin again.
+    pub fn set_paused(&mut self, is_paused: bool, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        if self.is_paused != is_paused {
+            self.is_paused = is_paused;
+            self.order_all(peers, origin, now, out);
+        }
+    }
+
     /// Users finish, or are cut.
     pub fn end_users(&mut self, phase: Phase, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         if phase <= self.phase {
@@ -324,6 +340,7 @@ impl Run {
             self.shape = Shape::new(&self.profile);
         }
         self.phase = phase_of(&claims, peers);
+        self.is_paused = newest.is_paused;
         for (&number, followed) in claims {
             let is_present = peers.get(number).presence == Presence::Here;
             if is_present && self.parts.get(&number).is_some_and(Part::can_run) {

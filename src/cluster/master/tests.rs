@@ -181,6 +181,7 @@ fn standing(slots: &SlotSet, elapsed: Duration, acknowledged: u64) -> RunStandin
             phase: Phase::Run,
             profile: Arc::new(plan.profile.clone()),
             slots: Arc::new(slots.clone()),
+            is_paused: false,
         }),
         plan: Arc::new(plan),
         epoch: 0,

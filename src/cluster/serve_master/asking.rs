@@ -5,6 +5,7 @@
 //! | start | plan it, then start it | wait until it is live or over | re-target | wait for the end, then as without a run |
 //! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
 //! | reset | reset | reset | reset | reset |
+//! | pause, resume | declined | declined | pause, resume | declined |
 //!
 //! A start that comes while another one is planned waits for it, and becomes a re-target.
 
@@ -65,6 +66,18 @@ impl Asking {
                 (master.on_cut(now), "cut")
             }
             Command::Reset => (master.on_reset(now), "reset of the statistics"),
+            Command::Pause | Command::Resume => {
+                let is_pause = command == Command::Pause;
+                let words = if is_pause { "pause" } else { "resume" };
+                match if is_pause { master.on_pause(now) } else { master.on_resume(now) } {
+                    Ok(actions) => (actions, words),
+                    Err(reason) => {
+                        note(&by, || format!("{words}, declined: {reason}"));
+                        answer(reply, Err(Declined { reason }));
+                        return Vec::new();
+                    }
+                }
+            }
         };
         note(&by, || words.to_owned());
         let (run, host) = current(master, now);
@@ -80,7 +93,7 @@ impl Asking {
         {
             match master.state(now) {
                 RunState::Ready | RunState::Stopped => self.plan(start),
-                RunState::Spawning | RunState::Running => {
+                RunState::Spawning | RunState::Running | RunState::Paused => {
                     let (more, result) = self.retarget(&start, master, now);
                     actions.extend(more);
                     answer(start.reply, result);

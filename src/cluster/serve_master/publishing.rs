@@ -86,7 +86,7 @@ impl Stage {
         match state {
             RunState::Ready | RunState::Stopped => Self::Idle,
             RunState::Waiting => Self::Waiting,
-            RunState::Spawning | RunState::Running => Self::Load,
+            RunState::Spawning | RunState::Running | RunState::Paused => Self::Load,
             RunState::Stopping => Self::Stopping,
         }
     }

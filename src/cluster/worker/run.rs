@@ -169,7 +169,7 @@ impl Run {
         {
             self.is_paused = true;
             let profile = Arc::clone(&orders.orders.profile);
-            out.push(Action::Follow(Orders { profile, slots: Arc::new(SlotSet::none()), handover: None }));
+            out.push(Action::Follow(Orders { profile, slots: Arc::new(SlotSet::none()), handover: None, is_paused: false }));
         }
     }
 
@@ -232,6 +232,7 @@ impl Run {
             phase: self.ended_by.map_or(*phase, |ended| ended.max(*phase)),
             profile: Arc::clone(&orders.profile),
             slots: Arc::clone(&orders.slots),
+            is_paused: orders.is_paused,
         });
         Some(Box::new(RunStanding {
             plan: Arc::clone(&self.plan),

@@ -57,6 +57,7 @@ fn state(state: RunState) -> &'static str {
         RunState::Waiting => "waiting for workers",
         RunState::Spawning => "spawning",
         RunState::Running => "running",
+        RunState::Paused => "paused",
         RunState::Stopping => "stopping",
         RunState::Stopped => "stopped",
     }

@@ -112,7 +112,7 @@ fn state(state: RunState, generation: Generation) -> &'static str {
         (RunState::Waiting | RunState::Spawning, Generation::First) => "hatching",
         (RunState::Waiting | RunState::Spawning, Generation::Second) => "spawning",
         (RunState::Stopping, Generation::Second) => "stopping",
-        (RunState::Running | RunState::Stopping, _) => "running",
+        (RunState::Running | RunState::Paused | RunState::Stopping, _) => "running",
         (RunState::Stopped, _) => "stopped",
     }
 }

@@ -34,6 +34,7 @@ fn state(state: RunState) -> &'static str {
         RunState::Waiting => "waiting",
         RunState::Spawning => "spawning",
         RunState::Running => "running",
+        RunState::Paused => "paused",
         RunState::Stopping => "stopping",
         RunState::Stopped => "stopped",
     }

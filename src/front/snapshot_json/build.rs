@@ -54,6 +54,7 @@ impl From<RunState> for StateJson {
             RunState::Waiting => Self::Waiting,
             RunState::Spawning => Self::Spawning,
             RunState::Running => Self::Running,
+            RunState::Paused => Self::Paused,
             RunState::Stopping => Self::Stopping,
             RunState::Stopped => Self::Stopped,
         }

@@ -269,6 +269,39 @@ fn a_user_that_does_not_finish_is_dropped_at_the_stop_timeout_and_counted() {
 }
 
 #[test]
+fn in_a_pause_no_iteration_begins_and_users_keep_their_lives() {
+    in_paused_time(async {
+        let plan = plan(&[(2, 0)], Some(5_000));
+        let mut stand = stand(&[(2, 0)], Some(5_000), busy(100, 0));
+        let orders = |is_paused| Orders { is_paused, ..Orders::of_all_slots(Arc::new(plan.profile.clone())) };
+        stand.at(1_050).await;
+        stand.foreman.follow(&orders(true));
+        stand.at(3_000).await;
+        stand.foreman.follow(&orders(false));
+        let reports = stand.reports().await;
+        let by_second: Vec<u64> = reports.iter().map(|report| iterations(std::slice::from_ref(report))).collect();
+        // Those that end at 1.0 s and those that had begun end; from 3.0 s on there are as many as before.
+        assert_eq!(by_second[1..3], [4, 0], "{by_second:?}");
+        assert_eq!(by_second[3], by_second[0], "{by_second:?}");
+        assert_eq!(stand.events("start").len(), 2, "nobody was started anew");
+    });
+}
+
+#[test]
+fn a_paused_run_can_be_stopped() {
+    in_paused_time(async {
+        let plan = plan(&[(2, 0)], None);
+        let mut stand = stand(&[(2, 0)], None, busy(100, 0));
+        stand.at(1_000).await;
+        stand.foreman.follow(&Orders { is_paused: true, ..Orders::of_all_slots(Arc::new(plan.profile.clone())) });
+        stand.end_at(2_000, Ending::Stop).await;
+        let reports = stand.reports().await;
+        assert_eq!(dropped(&reports), 0);
+        assert_eq!(stand.events("stop").len(), 2, "each user ran its on_stop");
+    });
+}
+
+#[test]
 fn a_cut_drops_all_users_at_once() {
     in_paused_time(async {
         let mut stand = stand(&[(2, 0)], None, busy(400, 0));

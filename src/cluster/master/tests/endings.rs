@@ -252,3 +252,18 @@ fn a_worker_that_is_lost_while_a_run_is_taken_over_still_says_what_the_run_was_d
     stand.live(Duration::from_secs(5), &[2]);
     assert_eq!(stand.state(), RunState::Stopping);
 }
+
+#[test]
+fn a_pause_reaches_everybody_outlives_the_master_and_ends_with_a_word() {
+    let mut stand = Stand::running(2, 10);
+    assert!(Stand::new().master.on_pause(stand.now).is_err(), "there is no run");
+    let actions = stand.master.on_pause(stand.now).unwrap();
+    stand.actions.extend(actions);
+    assert!(stand.orders().values().all(|orders| orders.orders.is_paused && orders.phase == Phase::Run));
+    assert_eq!(stand.state(), RunState::Paused);
+    assert!(stand.master.on_pause(stand.now).unwrap().is_empty(), "it is paused already");
+    let actions = stand.master.on_resume(stand.now).unwrap();
+    stand.actions.extend(actions);
+    assert!(stand.orders().values().all(|orders| !orders.orders.is_paused));
+    assert_ne!(stand.state(), RunState::Paused);
+}
