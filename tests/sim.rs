@@ -7,7 +7,6 @@
 //! `LUNAMOTH_SIM_SEEDS=5000` plays more seeds, `LUNAMOTH_SIM_SEED=123` only that one, and prints what happened if it fails.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
-#![expect(dead_code, reason = "lives that were thought out, and the faults that prove the checker, are not played yet")]
 
 #[path = "sim/books.rs"]
 mod books;
@@ -73,15 +72,19 @@ fn number_from(variable: &str) -> Option<u64> {
 }
 
 /// Tells of the failures; of the first one with all that happened.
-fn report(mut failures: Vec<Box<Failure>>) {
-    failures.sort_by_key(|failure| failure.scenario.seed);
-    let Some(first) = failures.first() else { return };
-    for line in &first.trace {
-        eprintln!("{line}");
+fn report(failures: Vec<Box<Failure>>) {
+    if let Some(verdict) = verdict(failures) {
+        panic!("{verdict}");
     }
-    eprintln!("{:#?}", first.scenario);
+}
+
+/// What is to be said of failures; nothing where there is none.
+fn verdict(mut failures: Vec<Box<Failure>>) -> Option<String> {
+    failures.sort_by_key(|failure| failure.scenario.seed);
+    let first = failures.first()?;
     let list: Vec<String> = failures.iter().map(|failure| format!("seed {}: {}", failure.scenario.seed, failure.what)).collect();
-    panic!("{}\nLUNAMOTH_SIM_SEED={} plays the first of them again", list.join("\n"), first.scenario.seed);
+    let (trace, list, seed) = (first.trace.join("\n"), list.join("\n"), first.scenario.seed);
+    Some(format!("{trace}\n{:#?}\n{list}\nLUNAMOTH_SIM_SEED={seed} plays the first of them again", first.scenario))
 }
 
 /// Of more than so many in a thread there is no need.

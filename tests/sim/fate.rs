@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lunamoth::cluster::master::{Master, Retarget};
-use lunamoth::cluster::record::{KeptRun, Record};
+use lunamoth::cluster::record::KeptRun;
 
 use super::books::{KILLED, Keeper};
 use super::scenario::Event;
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, worker: usize) {
+    pub fn cut(&mut self, worker: usize) {
         let Some(seat) = self.one_alive(worker) else { return };
         let Some((&id, link)) = self.links.iter_mut().rev().find(|(_, link)| link.worker == seat && link.worker_end.is_open) else {
             return;
@@ -201,11 +201,6 @@ impl World {
     fn one_alive(&self, number: usize) -> Option<usize> {
         let alive: Vec<usize> = self.alive().collect();
         (!alive.is_empty()).then(|| alive[number % alive.len()])
-    }
-
-    /// The journal has a run that is not over.
-    pub fn journal_has_run(&self) -> bool {
-        self.master.journal.iter().any(|record| matches!(record, Record::Run { .. }))
     }
 }
 

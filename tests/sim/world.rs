@@ -18,7 +18,7 @@ use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
 use super::lanes::Lanes;
 use super::link::{Link, Parcel};
-use super::scenario::Scenario;
+use super::scenario::{Event, Scenario};
 use super::tamper::Tamper;
 use super::watch::Watch;
 
@@ -37,6 +37,11 @@ pub struct World {
     pub operator: Operator,
     pub watch: Watch,
     pub tamper: Option<Tamper>,
+    /// What is still to happen, in order.
+    pub to_come: VecDeque<(Duration, Event)>,
+    pub has_started: bool,
+    /// What the master showed at the end of each run.
+    pub results: Vec<Snapshot>,
     /// What happened last, where somebody wants to read it.
     pub trace: Option<VecDeque<String>>,
     /// The first thing that was wrong.
@@ -106,6 +111,9 @@ impl World {
             operator: Operator { plan, asked_stop: false, ended: None },
             watch: Watch::default(),
             tamper,
+            to_come: scenario.events.iter().cloned().collect(),
+            has_started: false,
+            results: Vec::new(),
             trace: traces.then(VecDeque::new),
             violation: None,
             scenario,
