@@ -72,15 +72,19 @@ fn number_from(variable: &str) -> Option<u64> {
 }
 
 /// Tells of the failures; of the first one with all that happened.
-fn report(mut failures: Vec<Box<Failure>>) {
-    failures.sort_by_key(|failure| failure.scenario.seed);
-    let Some(first) = failures.first() else { return };
-    for line in &first.trace {
-        eprintln!("{line}");
+fn report(failures: Vec<Box<Failure>>) {
+    if let Some(verdict) = verdict(failures) {
+        panic!("{verdict}");
     }
-    eprintln!("{:#?}", first.scenario);
+}
+
+/// What is to be said of failures; nothing where there is none.
+fn verdict(mut failures: Vec<Box<Failure>>) -> Option<String> {
+    failures.sort_by_key(|failure| failure.scenario.seed);
+    let first = failures.first()?;
     let list: Vec<String> = failures.iter().map(|failure| format!("seed {}: {}", failure.scenario.seed, failure.what)).collect();
-    panic!("{}\nLUNAMOTH_SIM_SEED={} plays the first of them again", list.join("\n"), first.scenario.seed);
+    let (trace, list, seed) = (first.trace.join("\n"), list.join("\n"), first.scenario.seed);
+    Some(format!("{trace}\n{:#?}\n{list}\nLUNAMOTH_SIM_SEED={seed} plays the first of them again", first.scenario))
 }
 
 /// Of more than so many in a thread there is no need.

@@ -463,10 +463,6 @@ mod tests {
         set
     }
 
-    fn ownership(assignment: &Assignment<u32>) -> Vec<Option<u32>> {
-        (0..SLOTS).map(|slot| assignment.owner_of(slot)).collect()
-    }
-
     /// The slots whose owner differs, told from the owners alone.
     fn difference(before: &Assignment<u32>, after: &Assignment<u32>) -> SlotSet {
         slots((0..SLOTS).filter(|&slot| before.owner_of(slot) != after.owner_of(slot)))
@@ -474,25 +470,32 @@ mod tests {
 
     /// By how many users the owners differ at this level.
     fn spread(assignment: &Assignment<u32>, users: u64) -> u64 {
-        let counts: Vec<u64> = assignment.owners().iter().map(|&owner| assignment.users_of(owner, users)).collect();
+        let mut counts = vec![0_u64; assignment.owners.len()];
+        for (slot, &seat) in (0..).zip(&assignment.seats).filter(|(_, seat)| **seat != NOBODY) {
+            counts[seat as usize] += users / u64::from(SLOTS) + u64::from(slot < boundary(users));
+        }
+        let last = assignment.owners().last().copied();
+        assert_eq!(last.map(|owner| assignment.users_of(owner, users)), counts.last().copied());
         counts.iter().max().map_or(0, |most| most - counts.iter().min().unwrap())
     }
 
     /// The greatest number of users by which the owners differ at any level up to 65,536.
     fn worst_spread(assignment: &Assignment<u32>) -> u32 {
-        let mut counts = vec![0_u32; assignment.owners().len()];
-        let mut owners_with = std::collections::BTreeMap::from([(0_u32, counts.len())]);
-        let mut worst = 0;
-        for owner in ownership(assignment).into_iter().flatten() {
-            let held = &mut counts[assignment.owners().binary_search(&owner).unwrap()];
-            let others = owners_with.get_mut(held).unwrap();
-            *others -= 1;
-            if *others == 0 {
-                owners_with.remove(held);
-            }
+        let mut counts = vec![0_u32; assignment.owners.len()];
+        // How many owners hold so many slots.
+        let mut owners_with = vec![0_usize; SLOTS as usize + 1];
+        owners_with[0] = counts.len();
+        let (mut least, mut most, mut worst) = (0, 0, 0);
+        for &seat in assignment.seats.iter().filter(|seat| **seat != NOBODY) {
+            let held = &mut counts[seat as usize];
+            owners_with[*held as usize] -= 1;
             *held += 1;
-            *owners_with.entry(*held).or_default() += 1;
-            worst = worst.max(owners_with.keys().last().unwrap() - owners_with.keys().next().unwrap());
+            owners_with[*held as usize] += 1;
+            most = most.max(*held);
+            while owners_with[least as usize] == 0 {
+                least += 1;
+            }
+            worst = worst.max(most - least);
         }
         worst
     }
@@ -702,7 +705,9 @@ mod tests {
                     continue;
                 }
                 let shares = assignment.shares();
-                prop_assert!(shares.iter().all(|(owner, share)| *share == assignment.slots_of(*owner)));
+                let (first, last) = (&shares[0], shares.last().unwrap());
+                prop_assert!([first, last].iter().all(|(owner, share)| *share == assignment.slots_of(*owner)));
+                prop_assert!(shares.iter().all(|(owner, share)| share.iter().all(|slot| assignment.owner_of(slot) == Some(*owner))));
                 prop_assert_eq!(shares.iter().map(|(_, share)| share.len()).sum::<u32>(), SLOTS);
                 prop_assert!(assignment.unowned().is_empty());
                 prop_assert!(spread(&assignment, u64::from(SLOTS)) <= 1);

@@ -64,6 +64,11 @@ impl Books {
         }
     }
 
+    /// Requests that the lanes of all workers have served in a run since the last reset, and those that died with killed ones.
+    pub fn served(&self, run: RunId) -> u64 {
+        self.of(run).map(|(_, account)| account.reported.requests + account.buried).sum()
+    }
+
     /// Holds the table of a run that is over against the books.
     pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
         let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);

@@ -21,7 +21,7 @@ pub struct Failure {
 }
 
 /// Plays a scenario from beginning to end.
-pub fn play(scenario: &Scenario, tamper: Option<fn() -> Tamper>) -> Result<World, Box<Failure>> {
+pub fn play(scenario: &Scenario, tamper: Option<&dyn Fn() -> Tamper>) -> Result<World, Box<Failure>> {
     let mut world = World::new(scenario.clone(), tamper.map(|make| make()), false);
     world.live();
     if world.violation.is_none() {
@@ -36,27 +36,27 @@ pub fn play(scenario: &Scenario, tamper: Option<fn() -> Tamper>) -> Result<World
 
 impl World {
     pub fn live(&mut self) {
-        let healed = self.scenario.healed();
-        let mut events = std::mem::take(&mut self.scenario.events);
-        self.scenario.events.clone_from(&events);
-        let mut has_started = false;
-        while self.violation.is_none() && self.now < healed {
-            self.step();
-            while events.first().is_some_and(|(at, _)| *at <= self.now) {
-                let (_, event) = events.remove(0);
-                self.suffer(&event);
-            }
-            has_started = has_started || self.start_if_ready();
-        }
+        self.live_until(self.scenario.healed());
         self.go_on(Duration::from_secs(40), |world| {
-            has_started = has_started || world.start_if_ready();
-            has_started
+            world.has_started = world.has_started || world.start_if_ready();
+            world.has_started
         });
-        if !has_started {
+        if !self.has_started {
             return self.fail("the run could not be started".into());
         }
         self.bring_to_end();
         self.second_run();
+    }
+
+    /// The first run from where it is up to a moment of the simulated clock, with all that happens to it.
+    pub fn live_until(&mut self, until: Duration) {
+        while self.violation.is_none() && self.now < until {
+            self.step();
+            while let Some((_, event)) = self.to_come.pop_front_if(|(at, _)| *at <= self.now) {
+                self.suffer(&event);
+            }
+            self.has_started = self.has_started || self.start_if_ready();
+        }
     }
 
     /// Starts the run once enough workers are there.
@@ -134,7 +134,7 @@ impl World {
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
         }
-        self.operator.shown.push(snapshot.clone());
+        self.results.push(snapshot.clone());
         let staying: Vec<usize> = self.alive().filter(|seat| !self.seats[*seat].is_leaving).collect();
         for seat in staying {
             let id = self.seats[seat].id.to_string();

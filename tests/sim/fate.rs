@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, worker: usize) {
+    pub fn cut(&mut self, worker: usize) {
         let Some(seat) = self.one_alive(worker) else { return };
         let Some((&id, link)) = self.links.iter_mut().rev().find(|(_, link)| link.worker == seat && link.worker_end.is_open) else {
             return;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lunamoth::load::lane::LaneReport;
+use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
 use lunamoth::load::slots::Orders;
 use lunamoth::plan::{Plan, RunId};
@@ -17,6 +18,7 @@ use super::chance::mixed;
 /// All lanes of one worker in one run.
 pub struct Lanes {
     plan: Arc<Plan>,
+    roster: Roster,
     zero: Option<Instant>,
     shape: Shape,
     has_orders: bool,
@@ -53,6 +55,7 @@ impl Lanes {
         };
         Self {
             recorders: (0..lanes).map(|_| recorder()).collect(),
+            roster: Roster::new(&plan.classes),
             plan,
             zero: None,
             shape: Shape::default(),
@@ -153,6 +156,11 @@ impl Lanes {
     /// Users that live and have not been told to finish.
     pub fn running(&self) -> impl Iterator<Item = u64> + '_ {
         self.live.iter().filter(|(_, user)| user.drained.is_none()).map(|(&index, _)| index)
+    }
+
+    /// Running users of a class, by the plan that these lanes were opened with.
+    pub fn running_of_class(&self, class: usize) -> u64 {
+        self.running().filter(|&index| self.roster.class_of(index) == Some(class)).count() as u64
     }
 
     pub fn elapsed(&self, now: Instant) -> Duration {

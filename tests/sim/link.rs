@@ -62,6 +62,21 @@ impl<M> Pipe<M> {
         self.queue.pop_front_if(|(at, _)| *at <= now).map(|(_, parcel)| parcel)
     }
 
+    /// Whether such a message is on its way.
+    pub fn carries(&self, is_it: impl Fn(&M) -> bool) -> bool {
+        self.queue.iter().any(|(_, parcel)| matches!(parcel, Parcel::Message(message) if is_it(message)))
+    }
+
+    /// The first such message on its way is lost, with all that comes after it.
+    pub fn lose_from(&mut self, is_it: impl Fn(&M) -> bool) {
+        let place = self.queue.iter().position(|(_, parcel)| matches!(parcel, Parcel::Message(message) if is_it(message)));
+        self.queue.truncate(place.unwrap_or(self.queue.len()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// From some point on, what is on its way is lost.
     pub fn lose_suffix(&mut self, chance: &mut Chance) {
         let rest = chance.below(self.queue.len() as u64 + 1);

@@ -57,6 +57,7 @@ impl World {
     fn tell_lanes(&mut self, seat: usize, action: &worker::Action, now: std::time::Instant) {
         self.note(|| match action {
             worker::Action::Follow(orders) => format!("worker {seat}: lanes follow {} slots", orders.slots.len()),
+            worker::Action::Begin(_) => format!("worker {seat}: lanes begin"),
             other => format!("worker {seat}: lanes {other:?}"),
         });
         let Some(lanes) = &mut self.seats[seat].lanes else {

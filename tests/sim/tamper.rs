@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use lunamoth::cluster::message::{Answer, Delta, ToMaster, ToWorker};
 use lunamoth::load::slots::{Orders, SlotSet};
+use lunamoth::plan::Plan;
 
 use super::course::{Failure, play};
 use super::scenario::{Event, Scenario};
+use super::verdict;
 
 /// One fault, of the first worker.
 pub struct Tamper {
@@ -27,6 +29,19 @@ pub enum Fault {
     TakesEverySlot,
     /// The worker leaves out the slots that a hand-over brings.
     IgnoresHandedSlots,
+    /// The worker has every second user for a buyer, where of four one is wanted.
+    WeighsWrongly,
+}
+
+impl Fault {
+    /// All of them, each with a word of what the checks say of it.
+    pub const ALL: [(Self, &str); 5] = [
+        (Self::CountsTwice, "in the table"),
+        (Self::ForgetsTooEarly, "in the table"),
+        (Self::TakesEverySlot, "run the same user"),
+        (Self::IgnoresHandedSlots, "are wanted"),
+        (Self::WeighsWrongly, "buyers of"),
+    ];
 }
 
 impl Tamper {
@@ -75,54 +90,48 @@ impl Tamper {
                 }
                 ToWorker::Orders(orders)
             }
+            ToWorker::Prepare(plan) if seat == 0 && self.fault == Fault::WeighsWrongly => {
+                let mut plan = Plan::clone(&plan);
+                plan.classes.iter_mut().for_each(|class| class.weight = 1);
+                ToWorker::Prepare(Arc::new(plan))
+            }
             message => message,
         }
     }
 }
 
-/// What the checks say of a life in which the first worker has the fault.
-fn caught(fault: fn() -> Tamper, scenario: &Scenario) -> Box<Failure> {
-    play(scenario, Some(fault)).err().expect("the checks see the fault")
+/// A life in which each fault has its occasion.
+fn occasion() -> Scenario {
+    Scenario::plain(3, 40, Duration::from_secs(30)).with(Duration::from_secs(12), Event::Kill { worker: 2, comes_back_after: None })
 }
 
-fn life() -> Scenario {
-    Scenario::plain(3, 30, Duration::from_secs(20))
-}
-
-#[test]
-fn a_life_without_a_fault_passes() {
-    assert!(play(&life(), None).is_ok());
+fn tampered(fault: Fault) -> Box<Failure> {
+    play(&occasion(), Some(&|| Tamper::new(fault))).err().unwrap_or_else(|| panic!("{fault:?} goes unnoticed"))
 }
 
 #[test]
-fn a_delta_that_is_counted_twice_is_seen() {
-    let failure = caught(|| Tamper::new(Fault::CountsTwice), &life());
-    assert!(failure.what.contains("607 served, 621 in the table"), "{}", failure.what);
+fn without_a_fault_the_life_that_the_faults_spoil_is_sound() {
+    let failures = play(&occasion(), None).err().into_iter().collect();
+    assert_eq!(verdict(failures), None);
 }
 
 #[test]
-fn a_delta_that_is_forgotten_is_seen() {
-    let failure = caught(|| Tamper::new(Fault::ForgetsTooEarly), &life());
-    assert!(failure.what.contains("607 served, 593 in the table"), "{}", failure.what);
+fn each_fault_of_a_machine_is_caught_for_what_it_is() {
+    for (fault, word) in Fault::ALL {
+        let failure = tampered(fault);
+        assert!(failure.what.contains(word), "{fault:?} is taken for something else: {}", failure.what);
+        assert!(failure.trace.last().is_some_and(|line| line.contains(&failure.what)), "the account ends with what was wrong");
+    }
 }
 
 #[test]
-fn a_user_that_runs_twice_is_seen() {
-    let failure = caught(|| Tamper::new(Fault::TakesEverySlot), &life());
-    assert!(failure.what.contains("run the same user"), "{}", failure.what);
-}
-
-#[test]
-fn users_that_nobody_runs_are_seen() {
-    let life = life().with(Duration::from_secs(10), Event::Leave { worker: 2 });
-    let failure = caught(|| Tamper::new(Fault::IgnoresHandedSlots), &life);
-    assert!(failure.what.contains("in quiet, 30 users are wanted"), "{}", failure.what);
-}
-
-#[test]
-fn a_failure_says_how_to_see_it_again() {
-    let failure = caught(|| Tamper::new(Fault::CountsTwice), &Scenario { seed: 4_711, ..life() });
-    assert!(!failure.trace.is_empty());
-    let said = std::panic::catch_unwind(|| super::report(vec![failure])).unwrap_err();
-    assert!(said.downcast_ref::<String>().unwrap().contains("LUNAMOTH_SIM_SEED=4711"));
+fn a_failure_names_its_seed_and_the_seed_plays_it_again() {
+    let seed = 7_777;
+    let scenario = || Scenario { seed, ..occasion() };
+    let again = || play(&scenario(), Some(&|| Tamper::new(Fault::CountsTwice))).err().unwrap();
+    let (first, second) = (again(), again());
+    assert_eq!((&first.what, &first.trace), (&second.what, &second.trace));
+    let text = verdict(vec![first]).unwrap();
+    assert!(text.contains("seed 7777: ") && text.contains("LUNAMOTH_SIM_SEED=7777"), "{text}");
+    assert_eq!(format!("{:?}", Scenario::drawn(seed)), format!("{:?}", Scenario::drawn(seed)));
 }

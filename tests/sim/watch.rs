@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use lunamoth::cluster::master::RunEnd;
 use lunamoth::cluster::message::RunOrders;
-use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
@@ -267,8 +266,7 @@ impl World {
         if snapshot.users != wanted {
             return Err(format!("{wanted} users run, the master knows of {}", snapshot.users));
         }
-        let roster = Roster::new(&self.operator.plan.classes);
-        let buyers = users.iter().filter(|index| roster.class_of(**index) == Some(1)).count() as u64;
+        let buyers: u64 = self.running().map(|(_, lanes)| lanes.running_of_class(1)).sum();
         if (buyers * 4).abs_diff(wanted) > 3 { Err(format!("{buyers} buyers of {wanted} users, of four one")) } else { Ok(()) }
     }
 

@@ -18,7 +18,7 @@ use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
 use super::lanes::Lanes;
 use super::link::{Link, Parcel};
-use super::scenario::Scenario;
+use super::scenario::{Event, Scenario};
 use super::tamper::Tamper;
 use super::watch::Watch;
 
@@ -37,6 +37,11 @@ pub struct World {
     pub operator: Operator,
     pub watch: Watch,
     pub tamper: Option<Tamper>,
+    /// What is still to happen, in order.
+    pub to_come: VecDeque<(Duration, Event)>,
+    pub has_started: bool,
+    /// What the master showed at the end of each run.
+    pub results: Vec<Snapshot>,
     /// What happened last, where somebody wants to read it.
     pub trace: Option<VecDeque<String>>,
     /// The first thing that was wrong.
@@ -89,8 +94,6 @@ pub struct Operator {
     pub asked_stop: bool,
     /// How the run ended, and in which master.
     pub ended: Option<(u32, RunEnd)>,
-    /// What the master showed of each run when all of it was over.
-    pub shown: Vec<Snapshot>,
 }
 
 impl World {
@@ -105,9 +108,12 @@ impl World {
             links: BTreeMap::new(),
             next_link: 1,
             books: Books::default(),
-            operator: Operator { plan, asked_stop: false, ended: None, shown: Vec::new() },
+            operator: Operator { plan, asked_stop: false, ended: None },
             watch: Watch::default(),
             tamper,
+            to_come: scenario.events.iter().cloned().collect(),
+            has_started: false,
+            results: Vec::new(),
             trace: traces.then(VecDeque::new),
             violation: None,
             scenario,
