@@ -1,5 +1,7 @@
 //! The API as its clients see it: raw bytes over real sockets, in front of a master that is played.
 
+mod v1;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -247,6 +249,9 @@ async fn every_route_answers_under_the_prefix_without_it_and_with_odd_slashes() 
         ("/worker-count", "{\"worker_count\":1}"),
         ("/healthz", "ok"),
         ("/readyz", "ok"),
+        ("/metrics", "# HELP lunamoth_run_info "),
+        ("/api/v1", "{\"program\":\"lunamoth\","),
+        ("/api/v1/snapshot", "{\"version\":\""),
         ("/stats/reset", "ok"),
         ("/", "<!doctype html>"),
     ];
