@@ -140,9 +140,19 @@ fn metrics(readings: &WorkerReadings) -> String {
             "How long the worker has been without a master.",
             status.orphaned_for.unwrap_or_default().as_secs_f64(),
         ),
-        ("lunamoth_worker_round_trip_seconds", Kind::Gauge, "The least round trip to the master measured lately.", status.round_trip.as_secs_f64()),
+        (
+            "lunamoth_worker_round_trip_seconds",
+            Kind::Gauge,
+            "The least round trip to the master measured lately.",
+            status.round_trip.as_secs_f64(),
+        ),
         ("lunamoth_worker_cpu_seconds_total", Kind::Counter, "Processor time of the process.", vitals.cpu.as_secs_f64()),
-        ("lunamoth_worker_throttled_seconds_total", Kind::Counter, "How long the cgroup has kept its processes from running.", vitals.throttled.as_secs_f64()),
+        (
+            "lunamoth_worker_throttled_seconds_total",
+            Kind::Counter,
+            "How long the cgroup has kept its processes from running.",
+            vitals.throttled.as_secs_f64(),
+        ),
         ("lunamoth_worker_memory_bytes", Kind::Gauge, "Resident memory.", vitals.memory_bytes as f64),
     ];
     let mut page = Exposition::default();

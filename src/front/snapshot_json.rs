@@ -103,8 +103,7 @@ pub enum StateJson {
 
 impl StateJson {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 7] =
-        [Self::Ready, Self::Waiting, Self::Spawning, Self::Running, Self::Paused, Self::Stopping, Self::Stopped];
+    pub const ALL: [Self; 7] = [Self::Ready, Self::Waiting, Self::Spawning, Self::Running, Self::Paused, Self::Stopping, Self::Stopped];
 
     /// The word, as in the JSON.
     #[must_use]

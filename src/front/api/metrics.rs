@@ -35,7 +35,12 @@ fn run(page: &mut Exposition, snapshot: &Snapshot) {
         page.sample(&[("state", other.name())], u8::from(state == other));
     }
     let started = snapshot.started_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    page.single("lunamoth_run_start_time_seconds", Kind::Gauge, "When the run began, in Unix time; 0 before the first.", started.as_secs_f64());
+    page.single(
+        "lunamoth_run_start_time_seconds",
+        Kind::Gauge,
+        "When the run began, in Unix time; 0 before the first.",
+        started.as_secs_f64(),
+    );
     page.single("lunamoth_run_elapsed_seconds", Kind::Gauge, "The run's clock.", snapshot.elapsed.as_secs_f64());
     page.single("lunamoth_users", Kind::Gauge, "Users that run.", snapshot.users);
     page.single("lunamoth_target_users", Kind::Gauge, "Users that the plan wants.", snapshot.target_users);
@@ -120,7 +125,11 @@ fn script(page: &mut Exposition, snapshot: &Snapshot) {
     for threshold in &snapshot.thresholds {
         page.sample(&[("metric", &threshold.metric), ("condition", &threshold.condition)], u8::from(threshold.passed));
     }
-    page.family("lunamoth_script_metric", Kind::Gauge, "The script's own metrics: a counter's sum, a gauge's last value, a rate's share, a trend's mean.");
+    page.family(
+        "lunamoth_script_metric",
+        Kind::Gauge,
+        "The script's own metrics: a counter's sum, a gauge's last value, a rate's share, a trend's mean.",
+    );
     for metric in &snapshot.metrics {
         let (kind, value) = match &metric.value {
             MetricValue::Counter(sum) => ("counter", *sum),
@@ -139,13 +148,23 @@ fn generator(page: &mut Exposition, snapshot: &Snapshot) {
     let lag = health.lag_recent_max.as_secs_f64();
     page.single("lunamoth_generator_lag_seconds", Kind::Gauge, "The greatest lag of the generator's timers in the last 10 seconds.", lag);
     let unsound = health.unsound_seconds;
-    page.single("lunamoth_generator_unsound_seconds_total", Kind::Counter, "Seconds in which the generator made the numbers unsound.", unsound);
+    page.single(
+        "lunamoth_generator_unsound_seconds_total",
+        Kind::Counter,
+        "Seconds in which the generator made the numbers unsound.",
+        unsound,
+    );
     let local = health.local_failures;
     page.single("lunamoth_generator_local_failures_total", Kind::Counter, "Requests that failed by the generator's own fault.", local);
     let cores = health.cpu_cores;
     page.single("lunamoth_generator_cpu_cores", Kind::Gauge, "Processor cores that the generator uses, over 10 seconds.", cores);
     let throttled = health.throttled.as_secs_f64();
-    page.single("lunamoth_generator_throttled_seconds_total", Kind::Counter, "How long cgroups kept the generator from running.", throttled);
+    page.single(
+        "lunamoth_generator_throttled_seconds_total",
+        Kind::Counter,
+        "How long cgroups kept the generator from running.",
+        throttled,
+    );
     page.single("lunamoth_generator_memory_bytes", Kind::Gauge, "Resident memory of the generator.", health.memory_bytes);
 }
 

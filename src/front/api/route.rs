@@ -38,7 +38,13 @@ impl Route {
         self.on(MethodFilter::PATCH, "patch", handler, operation)
     }
 
-    fn on<H: Handler<T, Arc<Api>>, T: 'static>(mut self, filter: MethodFilter, method: &'static str, handler: H, operation: Operation) -> Self {
+    fn on<H: Handler<T, Arc<Api>>, T: 'static>(
+        mut self,
+        filter: MethodFilter,
+        method: &'static str,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
         self.router = self.router.on(filter, handler);
         self.operations.push(Operation { method, ..operation });
         self
@@ -67,8 +73,7 @@ pub(super) type Named = (String, utoipa::openapi::RefOr<utoipa::openapi::Schema>
 impl Operation {
     /// Something that shows and changes nothing.
     pub fn show(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
-        let operation =
-            Self { method: "", id, tag, summary, parameters: Vec::new(), body: None, answers: Map::new(), collect: Vec::new() };
+        let operation = Self { method: "", id, tag, summary, parameters: Vec::new(), body: None, answers: Map::new(), collect: Vec::new() };
         operation
             .problem(400, "A parameter, or the request itself, cannot be read.")
             .problem(413, "The body is too large.")

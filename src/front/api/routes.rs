@@ -128,14 +128,18 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 fn locust_actions() -> Vec<Route> {
-    let said = || json!({ "type": "object", "required": ["success", "message"], "properties": {
-        "success": { "type": "boolean" }, "message": { "type": "string" } } });
+    let said = || {
+        json!({ "type": "object", "required": ["success", "message"], "properties": {
+        "success": { "type": "boolean" }, "message": { "type": "string" } } })
+    };
     let act = |id, summary| Operation::act(LOCUST, id, summary);
     let stop = |id| act(id, "Lets the users finish, and ends the run.").value(200, "Whether it is stopping, and why not.", said());
     let reset = |id| act(id, "Clears the statistics; the run goes on.").problem(409, "The master declines.").text(200, PLAIN, "`ok`.");
-    let start = act("swarm", "Starts a run, or re-targets the one that is under way.")
-        .body(&SWARM_BODIES, swarm_schema())
-        .value(200, "Whether it began, and why not.", said());
+    let start = act("swarm", "Starts a run, or re-targets the one that is under way.").body(&SWARM_BODIES, swarm_schema()).value(
+        200,
+        "Whether it began, and why not.",
+        said(),
+    );
     vec![
         Route::at("/swarm").post(swarm, start),
         Route::at("/stop").get(self::stop, stop("locust_stop_by_get")).post(self::stop, stop("locust_stop")),
@@ -153,7 +157,8 @@ fn locust_documents() -> Vec<Route> {
     let document = |document: Document| async move |State(api): State<Arc<Api>>| api.document(document).await;
     let show = |id, summary| Operation::show(LOCUST, id, summary);
     let csv = |path, shown, id, summary| Route::at(path).get(document(shown), show(id, summary).text(200, CSV, "A file of CSV."));
-    let absent = |path, id| Route::at(path).get(self::absent, show(id, "Not in this version.").problem(501, "This version has no such thing."));
+    let absent =
+        |path, id| Route::at(path).get(self::absent, show(id, "Not in this version.").problem(501, "This version has no such thing."));
     let generation = json!({ "type": "string", "enum": ["0.8", "2", "2.47"] });
     let requests = show("stats_requests", "The statistics as Locust tells them.")
         .query("generation", "Whose values are wanted: those of Locust 0.8 or those of 2.47, as without it.", generation)
@@ -167,10 +172,8 @@ fn locust_documents() -> Vec<Route> {
         csv("/stats/requests/csv", Document::RequestsCsv, "requests_csv", "The statistics."),
         csv("/stats/distribution/csv", Document::DistributionCsv, "distribution_csv", "The percentiles."),
         csv("/stats/failures/csv", Document::FailuresCsv, "failures_csv", "What failed."),
-        Route::at("/exceptions").get(
-            document(Document::Exceptions),
-            show("locust_exceptions", "What scripts raised.").value(200, "The exceptions.", raised),
-        ),
+        Route::at("/exceptions")
+            .get(document(Document::Exceptions), show("locust_exceptions", "What scripts raised.").value(200, "The exceptions.", raised)),
         csv("/exceptions/csv", Document::ExceptionsCsv, "exceptions_csv", "What scripts raised."),
         Route::at("/worker-count").get(
             document(Document::WorkerCount),
@@ -188,7 +191,8 @@ fn monitoring() -> Vec<Route> {
     let show = |id, summary| Operation::show(MONITORING, id, summary);
     let metrics = async |State(api): State<Arc<Api>>| api.document(Document::Metrics).await;
     vec![
-        Route::at("/metrics").get(metrics, show("metrics", "The run, for Prometheus.").text(200, MEDIA_TYPE, "Prometheus' text format 0.0.4.")),
+        Route::at("/metrics")
+            .get(metrics, show("metrics", "The run, for Prometheus.").text(200, MEDIA_TYPE, "Prometheus' text format 0.0.4.")),
         Route::at("/healthz").get(async || text(PLAIN, "ok"), show("healthz", "Whether the process lives.").text(200, PLAIN, "`ok`.")),
         Route::at("/readyz").get(
             ready,

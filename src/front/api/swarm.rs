@@ -150,10 +150,8 @@ fn unknown(name: &str) -> String {
 
 /// That there is no such parameter, and which one may be meant.
 pub(super) fn near(name: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .filter(|known| strsim::damerau_levenshtein(known, name) <= 2)
-        .min_by_key(|known| strsim::levenshtein(known, name));
+    let near =
+        known.iter().filter(|known| strsim::damerau_levenshtein(known, name) <= 2).min_by_key(|known| strsim::levenshtein(known, name));
     match near {
         Some(near) => format!("there is no such parameter; did you mean {near}?"),
         None => format!("there is no such parameter; the parameters are {}", known.join(", ")),

@@ -212,7 +212,7 @@ async fn what_the_master_declines_is_told_with_its_reason() {
     assert_eq!(old.body, "{\"success\": false, \"message\": \"no worker is \\\"connected\\\"\"}");
     let new = stage.post("/swarm", FORM, "user_count=1").await;
     assert_eq!((new.status, &*new.body), (200, "{\"success\":false,\"message\":\"no worker is \\\"connected\\\"\"}"));
-    assert!(stage.get("/stats/reset").await.is_problem(503));
+    assert!(stage.get("/stats/reset").await.is_problem(409));
 }
 
 #[tokio::test]

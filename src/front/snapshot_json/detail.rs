@@ -2,31 +2,46 @@
 
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use super::build::milliseconds;
-use super::{BinJson, EntryDetailJson, KindJson, PercentileJson, StatusJson, TrendJson};
+use super::{BinJson, EntryDetailJson, EntryJson, EntryMoreJson, KindJson, PercentileJson, StatusJson, TrendJson};
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, PhaseView, TrendView};
 
 impl EntryDetailJson {
-    /// The detail of an entry, without the run's name. `phases` are those of the whole run, for the total.
+    /// The detail of an entry. `phases` are those of the whole run, for the total.
     #[must_use]
-    pub fn new(entry: &EntryView, phases: Option<&[TrendView]>) -> Self {
+    pub fn new(run: String, entry: &EntryView, phases: Option<&[TrendView]>) -> Self {
         let percentile = |percent: f64| PercentileJson { percent, ms: milliseconds(entry.percentile(percent / 100.0)) };
-        Self {
-            run: String::new(),
-            entry: entry.into(),
+        let more = EntryMoreJson {
+            run,
             statuses: entry.statuses.iter().map(|(status, count)| StatusJson { status: *status, count: *count }).collect(),
-            failures_by_kind: entry.failures_by_kind.iter().map(|(kind, count)| KindJson { kind: kind.name().into(), count: *count }).collect(),
+            failures_by_kind: entry
+                .failures_by_kind
+                .iter()
+                .map(|(kind, count)| KindJson { kind: kind.name().into(), count: *count })
+                .collect(),
             not_sent: entry.not_sent,
             unanswered: entry.unanswered,
             stale_retries: entry.stale_retries,
-            phases: phases.map_or_else(
-                || entry.phases.iter().map(TrendJson::from).collect(),
-                |phases| phases.iter().map(TrendJson::from).collect(),
-            ),
+            phases: phases
+                .map_or_else(|| entry.phases.iter().map(TrendJson::from).collect(), |phases| phases.iter().map(TrendJson::from).collect()),
             distribution: distribution(&entry.histogram),
             percentiles: if entry.requests == 0 { Vec::new() } else { PERCENTS.into_iter().map(percentile).collect() },
-        }
+        };
+        Self { entry: entry.into(), more }
+    }
+}
+
+/// By hand, since serde's own way through `flatten` does not understand numbers that keep all their digits.
+impl<'de> Deserialize<'de> for EntryDetailJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let entry = EntryJson::deserialize(&value).map_err(D::Error::custom)?;
+        let more = EntryMoreJson::deserialize(&value).map_err(D::Error::custom)?;
+        Ok(Self { entry, more })
     }
 }
 

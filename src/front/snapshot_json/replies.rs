@@ -67,16 +67,25 @@ pub struct EntriesJson {
     pub entries: Vec<EntryJson>,
 }
 
-/// One entry, or all together, with everything that is known of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+/// One entry, or all together, with everything that is known of it. The keys of both parts stand beside each other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[schema(as = EntryDetail)]
 pub struct EntryDetailJson {
-    /// Whose.
-    pub run: String,
-    /// What the statistics' row says; its keys stand beside the others.
+    /// What the statistics' row says.
     #[serde(flatten)]
     pub entry: EntryJson,
+    /// The rest.
+    #[serde(flatten)]
+    pub more: EntryMoreJson,
+}
+
+/// What is known of an entry beyond its row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = EntryMore)]
+pub struct EntryMoreJson {
+    /// Whose.
+    pub run: String,
     /// Answered requests by status code, ascending.
     pub statuses: Vec<StatusJson>,
     /// Failed requests by kind; kinds without any are left out.

@@ -112,7 +112,9 @@ async fn a_run_is_started_re_targeted_stopped_and_reset() {
 #[tokio::test]
 async fn a_bad_order_is_a_problem_that_names_its_field_and_starts_nothing() {
     let stage = Stage::new();
-    for (body, field) in [("{\"users\":\"4\"}", "users"), ("{\"user\":4}", "user"), ("{\"host\":4}", "host"), ("{\"run_time\":\"x\"}", "run_time")] {
+    for (body, field) in
+        [("{\"users\":\"4\"}", "users"), ("{\"user\":4}", "user"), ("{\"host\":4}", "host"), ("{\"run_time\":\"x\"}", "run_time")]
+    {
         let reply = stage.post("/api/v1/run", JSON, body).await;
         assert!(reply.is_problem(422) && reply.json()["field"] == json!(field), "{reply:?}");
     }
@@ -162,7 +164,7 @@ async fn an_entry_is_told_whole() {
     let reply = stage.get("/api/v1/entries/detail?method=GET&name=%2Fcart").await;
     let detail: EntryDetailJson = serde_json::from_str(&reply.body).unwrap();
     assert_eq!((&*detail.entry.name, detail.entry.requests, detail.entry.p50_ms), ("/cart", 100, Some(0.42)));
-    assert_eq!((detail.distribution.len(), detail.percentiles.last().unwrap().ms), (1, 0.42));
+    assert_eq!((detail.more.distribution.len(), detail.more.percentiles.last().unwrap().ms), (1, 0.42));
     let total = stage.get("/api/v1/entries/detail").await.json();
     assert_eq!((&total["requests"], &total["phases"][0]["name"]), (&json!(201), &json!("http_req_waiting")));
     assert!(stage.get("/api/v1/entries/detail?method=GET&name=/none").await.is_problem(404));

@@ -24,9 +24,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/api/v1").get(program, Operation::show(V1, "program", "Who answers.").json::<ProgramJson>(200, "This program.")),
         Route::at("/api/v1/events").get(
             events::events,
-            Operation::show(V1, "events", "Server-Sent Events: `snapshot` with a Snapshot as data, one at once and one for each that follows.")
-                .text(200, "text/event-stream", "The stream; it ends with the master.")
-                .problem(503, "Too many clients listen."),
+            Operation::show(
+                V1,
+                "events",
+                "Server-Sent Events: `snapshot` with a Snapshot as data, one at once and one for each that follows.",
+            )
+            .text(200, "text/event-stream", "The stream; it ends with the master.")
+            .problem(503, "Too many clients listen."),
         ),
     ];
     routes.extend(show::routes());

@@ -109,7 +109,8 @@ pub(super) fn schema(purpose: Purpose) -> Value {
 fn users(value: &Value) -> Result<u32, String> {
     let number = number(value, "a whole number")?;
     // 4.0 is whole, too.
-    let whole = number.as_u64().or_else(|| number.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0).map(|number| number as u64));
+    let whole =
+        number.as_u64().or_else(|| number.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0).map(|number| number as u64));
     match whole.map(u32::try_from) {
         Some(Ok(0)) => Err("is 0; api/v1/run/stop ends a run".to_owned()),
         Some(Ok(users)) => Ok(users),

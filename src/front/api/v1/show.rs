@@ -27,7 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
         .json::<EntryDetailJson>(200, "The entry.")
         .problem(404, "There is no such entry.");
     vec![
-        Route::at("/api/v1/snapshot").get(snapshot, show("snapshot", "All that is known of the run.").json::<SnapshotJson>(200, "The newest snapshot.")),
+        Route::at("/api/v1/snapshot")
+            .get(snapshot, show("snapshot", "All that is known of the run.").json::<SnapshotJson>(200, "The newest snapshot.")),
         Route::at("/api/v1/history").get(
             history,
             show("history", "The run second by second.")
@@ -37,12 +38,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/api/v1/entries")
             .get(document(Document::Entries), show("entries", "The rows of the statistics.").json::<EntriesJson>(200, "The rows.")),
         Route::at("/api/v1/entries/detail").get(entry_detail, detail),
-        Route::at("/api/v1/errors")
-            .get(document(Document::Errors), show("errors", "What failed.").json::<ErrorsJson>(200, "The errors.")),
-        Route::at("/api/v1/exceptions").get(
-            document(Document::RaisedV1),
-            show("exceptions", "What scripts raised.").json::<ExceptionsJson>(200, "The exceptions."),
-        ),
+        Route::at("/api/v1/errors").get(document(Document::Errors), show("errors", "What failed.").json::<ErrorsJson>(200, "The errors.")),
+        Route::at("/api/v1/exceptions")
+            .get(document(Document::RaisedV1), show("exceptions", "What scripts raised.").json::<ExceptionsJson>(200, "The exceptions.")),
         Route::at("/api/v1/workers")
             .get(document(Document::Workers), show("workers", "The workers and their health.").json::<WorkersJson>(200, "The workers.")),
     ]
@@ -131,7 +129,7 @@ async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     };
     blocking(move || {
         let entry = wanted.map_or(&snapshot.total, |place| &snapshot.entries[place]);
-        EntryDetailJson { run: run_name(&snapshot), ..EntryDetailJson::new(entry, wanted.is_none().then_some(&*snapshot.phases)) }
+        EntryDetailJson::new(run_name(&snapshot), entry, wanted.is_none().then_some(&*snapshot.phases))
     })
     .await
 }
