@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod console;
+mod exposition;
 pub mod health;
 pub mod report;
 pub mod snapshot_json;

@@ -1,4 +1,4 @@
-//! The master over HTTP: Locust's control API, for scripts, exporters, pipelines and dashboards that exist.
+//! The master over HTTP: Locust's control API, for scripts, exporters, pipelines and dashboards that exist, and an API of our own.
 //!
 //! Owns the routes, their formats, and the server that they stand on. It knows a master by its
 //! [`MasterHandle`] alone and decides nothing about load.
@@ -6,21 +6,26 @@
 //! The way of a request: [`server`] accepts its connection, `patience` bounds how long it may take to arrive, `path` finds the route in its
 //! path, `routes` calls what answers it. What changes the run passes `asker` first, which knows who asks and turns other sites away; its
 //! parameters are read by `form` and understood by `swarm`. What shows the run is one of the `documents`, each rendered once a snapshot.
+//! Routes and their description (`openapi`) are one table of `route`s: Locust's, those for Prometheus and probes, and `v1`, our own.
 
 mod asker;
 mod documents;
 mod form;
 mod listen;
+mod metrics;
+mod openapi;
 mod page;
 mod path;
 mod patience;
 mod reply;
 mod requests;
+mod route;
 mod routes;
 pub mod server;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod v1;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -55,8 +55,8 @@ impl ApiServer {
     /// The listener's address cannot be told.
     pub fn start_on(listener: TcpListener, context: ApiContext) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let api = Arc::new(Api::new(context, address.ip().to_canonical().is_loopback()));
         let (stop, stopped) = watch::channel(false);
+        let api = Arc::new(Api::new(context, address.ip().to_canonical().is_loopback(), stopped.clone()));
         let accepting = tokio::spawn(accept(listener, Site { router: router(Arc::clone(&api)), api }, stopped));
         Ok(Self { address, stop, accepting })
     }

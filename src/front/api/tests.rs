@@ -1,5 +1,7 @@
 //! The API as its clients see it: raw bytes over real sockets, in front of a master that is played.
 
+mod v1;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -210,7 +212,7 @@ async fn what_the_master_declines_is_told_with_its_reason() {
     assert_eq!(old.body, "{\"success\": false, \"message\": \"no worker is \\\"connected\\\"\"}");
     let new = stage.post("/swarm", FORM, "user_count=1").await;
     assert_eq!((new.status, &*new.body), (200, "{\"success\":false,\"message\":\"no worker is \\\"connected\\\"\"}"));
-    assert!(stage.get("/stats/reset").await.is_problem(503));
+    assert!(stage.get("/stats/reset").await.is_problem(409));
 }
 
 #[tokio::test]
@@ -247,6 +249,9 @@ async fn every_route_answers_under_the_prefix_without_it_and_with_odd_slashes() 
         ("/worker-count", "{\"worker_count\":1}"),
         ("/healthz", "ok"),
         ("/readyz", "ok"),
+        ("/metrics", "# HELP lunamoth_run_info "),
+        ("/api/v1", "{\"program\":\"lunamoth\","),
+        ("/api/v1/snapshot", "{\"version\":\""),
         ("/stats/reset", "ok"),
         ("/", "<!doctype html>"),
     ];
