@@ -4,6 +4,7 @@
 //! all commands share and what is small; each of the others has a file of its own.
 
 mod check;
+mod control;
 mod files;
 mod master;
 mod plan;
@@ -28,6 +29,7 @@ use crate::target::Target;
 pub fn run(command: Command) -> u8 {
     let done = match command {
         Command::Run(typed) => Start::new(&typed).and_then(|start| run::run_script(&start)),
+        Command::Control(control) => control::control(&control),
         Command::Check(typed) => Start::new(&typed).and_then(|start| check::check_script(&start)),
         Command::Master(typed) => Start::new(&typed).and_then(|start| master::run_master(&start)),
         Command::Worker(typed) => Start::new(&typed).and_then(|start| worker::run_worker(&start)),

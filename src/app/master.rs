@@ -18,7 +18,7 @@ use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
-use crate::front::api::{ApiContext, ApiServer, Limits};
+use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::script::ScriptFolder;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
@@ -41,7 +41,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept });
         let door = WorkerDoor::open(endpoint, shell.links().clone());
-        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)).map_err(Failure::bad_use)?;
+        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
         log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
         log::info!(target: MAIN, "workers come in at UDP {address}");
@@ -79,15 +79,21 @@ fn master_config(settings: &Settings) -> MasterConfig {
     }
 }
 
-fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<String>) -> ApiContext {
-    ApiContext {
+pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<String>) -> Result<ApiContext, Failure> {
+    let tls = settings.web_tls().map_err(Failure::bad_use)?;
+    Ok(ApiContext {
         handle,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         path_prefix: settings.path_prefix.clone(),
         hosts,
         read_run_time: parse_duration,
+        access: Access {
+            token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
+            tls: tls.map(|(certificate, key)| TlsFiles { certificate: certificate.to_owned(), key: key.to_owned() }),
+            names: settings.web_host.clone(),
+        },
         limits: Limits::default(),
-    }
+    })
 }
 
 fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {

@@ -6,11 +6,13 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::files::RunFiles;
+use super::master::{MAIN, api_context};
 use super::plan::prepare;
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
+use crate::front::api::ApiServer;
 use crate::front::console::{Ending, Interrupt, Printer, PrinterOptions, verdict};
 use crate::load::shape::Shape;
 use crate::load::vitals;
@@ -42,9 +44,21 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
     let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
+    let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let mut outcome = runtime()?.block_on(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);
-        follow(run, &printer, files).await
+        let api = match settings.run_web_bind() {
+            Some(address) => Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts)?).map_err(Failure::bad_use)?),
+            None => None,
+        };
+        if let Some(api) = &api {
+            log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
+        }
+        let outcome = follow(run, &printer, files).await;
+        if let Some(api) = api {
+            api.stop().await;
+        }
+        outcome
     })?;
     let exit_code = verdict(&outcome.last, ending(&outcome.end, outcome.interrupt), settings.exit_code_on_error);
     if let Some(failure) = outcome.end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {

@@ -127,6 +127,20 @@ pub struct StartOrder {
     pub host: Option<String>,
     /// The script's name in the master's folder.
     pub script: Option<String>,
+    /// What it may become.
+    pub purpose: Purpose,
+}
+
+/// What a start may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// A run, or a re-target of the one that is under way; while one ends, a run after it.
+    #[default]
+    Any,
+    /// A run; declined while there is one.
+    NewRun,
+    /// A re-target; declined without a run.
+    Retarget,
 }
 
 /// What was done.

@@ -3,7 +3,6 @@
 //! Bounded against whoever finds the port: a few connections at once, each with a short life, and no body is read.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::cluster::serve_worker::WorkerReadings;
+use crate::front::exposition::{Exposition, Kind, MEDIA_TYPE};
 
 /// Serves the health of one worker until it is dropped.
 #[derive(Debug)]
@@ -123,36 +123,43 @@ fn reply(method: &Method, path: &str, readings: &WorkerReadings) -> Response<Ful
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    // The version is that of Prometheus' text format.
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }
 
 fn metrics(readings: &WorkerReadings) -> String {
     let (status, vitals) = (&readings.status, &readings.vitals);
     let rows = [
-        ("linked", "gauge", "Whether a master speaks to this worker.", f64::from(u8::from(status.is_linked))),
-        ("running", "gauge", "Whether the worker stands in a run.", f64::from(u8::from(status.run.is_some()))),
-        ("users", "gauge", "Users alive.", status.users as f64),
-        ("unacknowledged_deltas", "gauge", "Deltas that no master has acknowledged.", status.unacknowledged as f64),
+        ("lunamoth_worker_linked", Kind::Gauge, "Whether a master speaks to this worker.", f64::from(u8::from(status.is_linked))),
+        ("lunamoth_worker_running", Kind::Gauge, "Whether the worker stands in a run.", f64::from(u8::from(status.run.is_some()))),
+        ("lunamoth_worker_users", Kind::Gauge, "Users alive.", status.users as f64),
+        ("lunamoth_worker_unacknowledged_deltas", Kind::Gauge, "Deltas that no master has acknowledged.", status.unacknowledged as f64),
         (
-            "orphaned_seconds",
-            "gauge",
+            "lunamoth_worker_orphaned_seconds",
+            Kind::Gauge,
             "How long the worker has been without a master.",
             status.orphaned_for.unwrap_or_default().as_secs_f64(),
         ),
-        ("round_trip_seconds", "gauge", "The least round trip to the master measured lately.", status.round_trip.as_secs_f64()),
-        ("cpu_seconds_total", "counter", "Processor time of the process.", vitals.cpu.as_secs_f64()),
-        ("throttled_seconds_total", "counter", "How long the cgroup has kept its processes from running.", vitals.throttled.as_secs_f64()),
-        ("memory_bytes", "gauge", "Resident memory.", vitals.memory_bytes as f64),
+        (
+            "lunamoth_worker_round_trip_seconds",
+            Kind::Gauge,
+            "The least round trip to the master measured lately.",
+            status.round_trip.as_secs_f64(),
+        ),
+        ("lunamoth_worker_cpu_seconds_total", Kind::Counter, "Processor time of the process.", vitals.cpu.as_secs_f64()),
+        (
+            "lunamoth_worker_throttled_seconds_total",
+            Kind::Counter,
+            "How long the cgroup has kept its processes from running.",
+            vitals.throttled.as_secs_f64(),
+        ),
+        ("lunamoth_worker_memory_bytes", Kind::Gauge, "Resident memory.", vitals.memory_bytes as f64),
     ];
-    let mut text = String::new();
+    let mut page = Exposition::default();
     for (name, kind, help, value) in rows {
-        // Writing to a string does not fail.
-        let _ =
-            write!(text, "# HELP lunamoth_worker_{name} {help}\n# TYPE lunamoth_worker_{name} {kind}\nlunamoth_worker_{name} {value}\n");
+        page.single(name, kind, help, value);
     }
-    text
+    page.finish()
 }
 
 /// At once.

@@ -2,7 +2,9 @@
 //! decides nothing about load.
 
 pub mod api;
+pub mod client;
 pub mod console;
+mod exposition;
 pub mod health;
 pub mod report;
 pub mod snapshot_json;

@@ -5,12 +5,19 @@
 //! run's clock are seconds. Keys are only added; a reader passes over those that it does not know and takes what is missing as empty.
 
 mod build;
+mod detail;
+mod replies;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(super) use build::{errors, exceptions};
+pub use replies::*;
 
 /// One view of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Snapshot)]
 pub struct SnapshotJson {
     /// The version of the program that sends it.
     pub version: String,
@@ -73,8 +80,9 @@ pub struct SnapshotJson {
 }
 
 /// What a run is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = State)]
 pub enum StateJson {
     /// No run yet.
     #[default]
@@ -94,6 +102,9 @@ pub enum StateJson {
 }
 
 impl StateJson {
+    /// All of them, in the order of a run.
+    pub const ALL: [Self; 7] = [Self::Ready, Self::Waiting, Self::Spawning, Self::Running, Self::Paused, Self::Stopping, Self::Stopped];
+
     /// The word, as in the JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -116,8 +127,9 @@ impl StateJson {
 }
 
 /// The numbers of one entry, or of all together. Percentiles are null without requests.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Entry)]
 #[expect(missing_docs, reason = "the names say it all, and `EntryView` defines them")]
 pub struct EntryJson {
     pub method: String,
@@ -150,8 +162,9 @@ pub struct EntryJson {
 }
 
 /// One kind of error of one entry.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Error)]
 #[expect(missing_docs, reason = "the names say it all, and `ErrorView` defines them")]
 pub struct ErrorJson {
     pub method: String,
@@ -164,8 +177,9 @@ pub struct ErrorJson {
 }
 
 /// One error that scripts raised.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Exception)]
 #[expect(missing_docs, reason = "the names say it all, and `ExceptionView` defines them")]
 pub struct ExceptionJson {
     pub message: String,
@@ -174,8 +188,9 @@ pub struct ExceptionJson {
 }
 
 /// One check.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Check)]
 #[expect(missing_docs, reason = "the names say it all, and `CheckView` defines them")]
 pub struct CheckJson {
     pub name: String,
@@ -184,8 +199,9 @@ pub struct CheckJson {
 }
 
 /// A distribution of times. Percentiles are null without values.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Trend)]
 #[expect(missing_docs, reason = "the names say it all, and `TrendView` defines them")]
 pub struct TrendJson {
     pub name: String,
@@ -200,8 +216,9 @@ pub struct TrendJson {
 }
 
 /// A metric of the script's own, in the unit that the script gave it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Metric)]
 pub struct MetricJson {
     /// The script's name for it.
     pub name: String,
@@ -224,8 +241,9 @@ pub struct MetricJson {
 }
 
 /// Iterations and what became of users.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Iterations)]
 #[expect(missing_docs, reason = "the names say it all, and `Snapshot` defines them")]
 pub struct IterationsJson {
     pub duration: TrendJson,
@@ -238,8 +256,9 @@ pub struct IterationsJson {
 }
 
 /// One threshold.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Threshold)]
 pub struct ThresholdJson {
     /// As the script wrote it.
     pub metric: String,
@@ -252,8 +271,9 @@ pub struct ThresholdJson {
 }
 
 /// The generator's own part.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Generator)]
 #[expect(missing_docs, reason = "the names say it all, and `HealthView` defines them")]
 pub struct GeneratorJson {
     pub lag: TrendJson,
@@ -266,8 +286,9 @@ pub struct GeneratorJson {
 }
 
 /// One worker.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Worker)]
 #[expect(missing_docs, reason = "the names say it all, and `WorkerView` defines them")]
 pub struct WorkerJson {
     pub id: String,
@@ -287,8 +308,9 @@ pub struct WorkerJson {
 }
 
 /// Numbers that are lost.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Hole)]
 #[expect(missing_docs, reason = "the names say it all, and `HoleView` defines them")]
 pub struct HoleJson {
     pub worker: String,
@@ -297,8 +319,9 @@ pub struct HoleJson {
 }
 
 /// Load that ran twice.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Overlap)]
 #[expect(missing_docs, reason = "the names say it all, and `OverlapView` defines them")]
 pub struct OverlapJson {
     pub worker: String,
@@ -309,8 +332,9 @@ pub struct OverlapJson {
 }
 
 /// One second of the run, or a few of them once the run is long.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = Point)]
 #[expect(missing_docs, reason = "the names say it all, and `HistoryPoint` defines them")]
 pub struct PointJson {
     pub at_s: f64,

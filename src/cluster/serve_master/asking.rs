@@ -7,7 +7,8 @@
 //! | reset | reset | reset | reset | reset |
 //! | pause, resume | declined | declined | pause, resume | declined |
 //!
-//! A start that comes while another one is planned waits for it, and becomes a re-target.
+//! A start that comes while another one is planned waits for it, and becomes a re-target. One that may only be a run, or only a re-target, is
+//! declined where it cannot.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Request, StartOrder};
+use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
 use crate::cluster::master::{Action, Master, Retarget};
 use crate::plan::RunId;
 use crate::stats::snapshot::RunState;
@@ -92,6 +93,10 @@ impl Asking {
             && let Some(start) = self.waiting.pop_front()
         {
             match master.state(now) {
+                state if let Some(reason) = refusal(start.order.purpose, state) => {
+                    note(&start.by, || format!("start, declined: {reason}"));
+                    answer(start.reply, Err(Declined { reason: reason.into() }));
+                }
                 RunState::Ready | RunState::Stopped => self.plan(start),
                 RunState::Spawning | RunState::Running | RunState::Paused => {
                     let (more, result) = self.retarget(&start, master, now);
@@ -198,6 +203,17 @@ impl Asking {
             words: format!("users: {users} at {spawn_rate} per second{time}; the run goes on"),
         };
         Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
+    }
+}
+
+/// Why a start cannot become what it shall.
+fn refusal(purpose: Purpose, state: RunState) -> Option<&'static str> {
+    match (purpose, state) {
+        (Purpose::NewRun, RunState::Ready | RunState::Stopped) | (Purpose::Any, _) => None,
+        (Purpose::NewRun, _) => Some("a run is under way: stop it first, or re-target it"),
+        (Purpose::Retarget, RunState::Ready | RunState::Stopped) => Some("no run is under way: start one"),
+        (Purpose::Retarget, RunState::Stopping) => Some("the run is ending: start another one when it is over"),
+        (Purpose::Retarget, _) => None,
     }
 }
 

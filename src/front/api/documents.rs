@@ -1,15 +1,19 @@
 //! What shows the run: pure functions of a snapshot, each rendered once a snapshot however many ask, and off the runtime's threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+use super::metrics::metrics;
 use super::reply::{self, problem};
 use super::requests::{Generation, requests};
+use super::v1;
+use crate::front::exposition::MEDIA_TYPE;
 use crate::front::report::csv;
 use crate::stats::snapshot::{Snapshot, WorkerState};
 
@@ -32,12 +36,25 @@ pub(super) enum Document {
     ExceptionsCsv,
     /// `/worker-count`.
     WorkerCount,
+    /// `/metrics`.
+    Metrics,
+    /// An event of `/api/v1/events`, and `/api/v1/snapshot`.
+    Event,
+    /// `/api/v1/entries`.
+    Entries,
+    /// `/api/v1/errors`.
+    Errors,
+    /// `/api/v1/exceptions`.
+    RaisedV1,
+    /// `/api/v1/workers`.
+    Workers,
 }
 
 impl Document {
-    const COUNT: usize = Self::WorkerCount as usize + 1;
+    const COUNT: usize = Self::Workers as usize + 1;
 
-    fn render(self, snapshot: &Snapshot) -> Result<String, serde_json::Error> {
+    /// `number` tells one rendering from the ones before it.
+    fn render(self, snapshot: &Snapshot, number: u64) -> Result<String, serde_json::Error> {
         Ok(match self {
             Self::Requests => requests(snapshot, Generation::Second)?,
             Self::OldRequests => requests(snapshot, Generation::First)?,
@@ -48,6 +65,9 @@ impl Document {
             // Which worker an exception is from is not kept.
             Self::ExceptionsCsv => csv::exceptions(snapshot, ""),
             Self::WorkerCount => json!({ "worker_count": worker_count(snapshot) }).to_string(),
+            Self::Metrics => metrics(snapshot),
+            Self::Event => v1::event(snapshot, number)?,
+            Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,
         })
     }
 
@@ -58,7 +78,7 @@ impl Document {
             Self::DistributionCsv => Some("attachment; filename=\"distribution.csv\""),
             Self::FailuresCsv => Some("attachment; filename=\"failures.csv\""),
             Self::ExceptionsCsv => Some("attachment; filename=\"exceptions.csv\""),
-            Self::Requests | Self::OldRequests | Self::Exceptions | Self::WorkerCount => None,
+            _ => None,
         }
     }
 }
@@ -71,33 +91,46 @@ type Rendered = (Arc<Snapshot>, Bytes);
 pub(super) struct Documents {
     /// By document. The lock is held while one is rendered, so that the others who ask wait for it instead of rendering it, too.
     rendered: [Mutex<Option<Rendered>>; Document::COUNT],
+    renderings: AtomicU64,
 }
 
 impl Documents {
-    /// A document of a snapshot, as an answer.
-    pub async fn get(&self, document: Document, snapshot: Arc<Snapshot>) -> Response {
-        let body = match self.body(document, snapshot).await {
+    /// A document of the newest snapshot, as an answer.
+    pub async fn get(&self, document: Document, snapshots: &watch::Receiver<Arc<Snapshot>>) -> Response {
+        let body = match self.bytes(document, snapshots).await {
             Ok(body) => body,
-            Err(error) => {
-                log::error!("a document of the web monitor cannot be rendered: {error}");
-                return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the document cannot be rendered: {error}"));
-            }
+            Err(response) => return response,
         };
         match document.file() {
             Some(file) => ([(header::CONTENT_DISPOSITION, HeaderValue::from_static(file))], reply::text(reply::CSV, body)).into_response(),
+            None if document == Document::Metrics => reply::text(MEDIA_TYPE, body),
             None => reply::text(reply::JSON, body),
         }
     }
 
-    async fn body(&self, document: Document, snapshot: Arc<Snapshot>) -> Result<Bytes, String> {
+    /// A document of the newest snapshot.
+    ///
+    /// # Errors
+    /// The answer that it cannot be rendered.
+    pub async fn bytes(&self, document: Document, snapshots: &watch::Receiver<Arc<Snapshot>>) -> Result<Bytes, Response> {
+        self.body(document, snapshots).await.map_err(|error| {
+            log::error!("a document of the web monitor cannot be rendered: {error}");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the document cannot be rendered: {error}"))
+        })
+    }
+
+    async fn body(&self, document: Document, snapshots: &watch::Receiver<Arc<Snapshot>>) -> Result<Bytes, String> {
         let mut rendered = self.rendered[document as usize].lock().await;
+        // Under the lock, so that nobody renders an older one after a newer one.
+        let snapshot = snapshots.borrow().clone();
         if let Some((of, body)) = &*rendered
             && Arc::ptr_eq(of, &snapshot)
         {
             return Ok(body.clone());
         }
         let source = Arc::clone(&snapshot);
-        let rendering = tokio::task::spawn_blocking(move || document.render(&source)).await;
+        let number = self.renderings.fetch_add(1, Ordering::Relaxed) + 1;
+        let rendering = tokio::task::spawn_blocking(move || document.render(&source, number)).await;
         let text = rendering.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(rendered.insert((snapshot, Bytes::from(text))).1.clone())
     }
@@ -125,10 +158,12 @@ mod tests {
     async fn a_document_is_rendered_once_a_snapshot() {
         let documents = Documents::default();
         let (first, second) = (Arc::new(Snapshot::default()), Arc::new(Snapshot::default()));
-        let address = async |document, snapshot: &Arc<Snapshot>| documents.body(document, Arc::clone(snapshot)).await.unwrap().as_ptr();
-        let body = documents.body(Document::Requests, Arc::clone(&first)).await.unwrap();
-        assert_eq!(address(Document::Requests, &first).await, body.as_ptr());
-        assert_ne!(address(Document::OldRequests, &first).await, body.as_ptr());
-        assert_ne!(address(Document::Requests, &second).await, body.as_ptr());
+        let (publish, snapshots) = watch::channel(first);
+        let address = async |document| documents.body(document, &snapshots).await.unwrap().as_ptr();
+        let body = documents.body(Document::Requests, &snapshots).await.unwrap();
+        assert_eq!(address(Document::Requests).await, body.as_ptr());
+        assert_ne!(address(Document::OldRequests).await, body.as_ptr());
+        publish.send_replace(second);
+        assert_ne!(address(Document::Requests).await, body.as_ptr());
     }
 }

@@ -46,8 +46,8 @@ pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Para
 /// Why a request's parameters cannot be read.
 #[derive(Debug)]
 pub(super) struct Unreadable {
-    status: StatusCode,
-    detail: String,
+    pub status: StatusCode,
+    pub detail: String,
 }
 
 impl IntoResponse for Unreadable {
@@ -67,7 +67,11 @@ pub(super) fn too_large(limits: &Limits) -> Unreadable {
     Unreadable { status: StatusCode::PAYLOAD_TOO_LARGE, detail: format!("a body has {} bytes at most", limits.body_bytes) }
 }
 
-async fn collect(mut body: Body, limits: &Limits) -> Result<Bytes, Unreadable> {
+/// The whole body.
+///
+/// # Errors
+/// It is too large, too slow, or torn.
+pub(super) async fn collect(mut body: Body, limits: &Limits) -> Result<Bytes, Unreadable> {
     let mut whole = BytesMut::new();
     let arrive = async {
         while let Some(frame) = body.frame().await {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::front::snapshot_json::ProblemJson;
+
 /// Text of a media type.
 pub(super) fn text(kind: &'static str, body: impl Into<Bytes>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body.into()).into_response()
@@ -15,7 +17,10 @@ pub(super) fn text(kind: &'static str, body: impl Into<Bytes>) -> Response {
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(body) => text(JSON, body),
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the answer cannot be written as JSON: {error}")),
+        Err(error) => {
+            log::error!("an answer of the web monitor cannot be written as JSON: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
 }
 
@@ -39,12 +44,26 @@ pub(super) enum Style {
 
 /// A problem document; `detail` is for people.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or("Error");
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))], body.to_string()).into_response()
+    problem_of(status, None, detail)
+}
+
+/// A problem document that names the parameter at fault.
+pub(super) fn problem_of(status: StatusCode, field: Option<&str>, detail: &str) -> Response {
+    let problem = ProblemJson {
+        kind: "about:blank".to_owned(),
+        title: status.canonical_reason().unwrap_or("Error").to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+        field: field.map(str::to_owned),
+    };
+    let mut response = json(&problem);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    response
 }
 
 pub(super) const JSON: &str = "application/json";
+pub(super) const PROBLEM: &str = "application/problem+json";
 pub(super) const CSV: &str = "text/csv; charset=utf-8";
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 pub(super) const HTML: &str = "text/html; charset=utf-8";

@@ -5,6 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::documents::worker_count;
 use crate::front::report::csv::error_text;
@@ -27,8 +28,10 @@ pub(super) fn requests(snapshot: &Snapshot, generation: Generation) -> Result<St
     serde_json::to_string(&Requests::new(snapshot, generation))
 }
 
-#[derive(Serialize)]
-struct Requests<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustStats)]
+/// What `/stats/requests` answers.
+pub(super) struct Requests<'a> {
     state: &'static str,
     user_count: u64,
     worker_count: usize,
@@ -117,7 +120,8 @@ fn state(state: RunState, generation: Generation) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustCurrentPercentiles)]
 struct CurrentPercentiles {
     #[serde(rename = "response_time_percentile_0.5")]
     p50: Option<f64>,
@@ -125,7 +129,8 @@ struct CurrentPercentiles {
     p95: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustRow)]
 struct Row<'a> {
     method: Option<&'a str>,
     name: &'a str,
@@ -172,7 +177,8 @@ impl<'a> Row<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustErrorRow)]
 struct ErrorRow<'a> {
     method: &'a str,
     name: &'a str,
@@ -203,7 +209,8 @@ fn errors(snapshot: &Snapshot) -> Vec<ErrorRow<'_>> {
     rows
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustWorkerRow)]
 struct WorkerRow<'a> {
     id: &'a str,
     state: &'static str,
@@ -242,7 +249,8 @@ impl<'a> WorkerRow<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustThresholdRow)]
 struct ThresholdRow<'a> {
     metric: &'a str,
     condition: &'a str,
@@ -256,14 +264,16 @@ impl<'a> ThresholdRow<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustCheckRow)]
 struct CheckRow<'a> {
     name: &'a str,
     passes: u64,
     fails: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustIterations)]
 struct Iterations {
     count: u64,
     raised: u64,
@@ -286,7 +296,8 @@ impl Iterations {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustHealth)]
 struct Health {
     lag_recent_max_ms: f64,
     unsound_s: u64,
@@ -310,7 +321,8 @@ impl Health {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustHole)]
 struct Hole<'a> {
     worker: &'a str,
     from: f64,
@@ -325,7 +337,8 @@ fn holes(snapshot: &Snapshot) -> Vec<Hole<'_>> {
     rows
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LocustOverlap)]
 struct Overlap<'a> {
     worker: &'a str,
     from: f64,

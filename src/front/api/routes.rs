@@ -1,20 +1,26 @@
 //! The routes and what answers them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get, post};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Semaphore, watch};
 
 use super::asker::Asker;
 use super::documents::{Document, Documents};
 use super::form::{self, Parameters};
-use super::reply::{HTML, JSON, PLAIN, Style, problem, refusal, text};
-use super::swarm::{Rules, Swarm};
-use super::{ApiContext, page};
+use super::openapi::{self, LOCUST, MONITORING, PAGE, V1};
+use super::reply::{CSV, HTML, JSON, PLAIN, Style, problem, refusal, text};
+use super::requests::Requests;
+use super::route::{Operation, Route};
+use super::swarm::{self, Rules, Swarm};
+use super::{ApiContext, page, v1};
 use crate::cluster::handle::{Accepted, Declined};
+use crate::front::exposition::MEDIA_TYPE;
 use crate::stats::snapshot::Snapshot;
 
 /// What the routes share.
@@ -23,58 +29,181 @@ pub(super) struct Api {
     pub context: ApiContext,
     /// Only this machine can ask, so that a start may name any host.
     pub is_local: bool,
+    /// Turns true when the server ends.
+    pub ending: watch::Receiver<bool>,
+    /// Places for streams of events. They leave connections for those who act.
+    pub streams: Arc<Semaphore>,
     documents: Documents,
+    description: OnceLock<Bytes>,
 }
 
 impl Api {
-    pub fn new(context: ApiContext, is_local: bool) -> Self {
-        Self { context, is_local, documents: Documents::default() }
+    pub fn new(context: ApiContext, is_local: bool, ending: watch::Receiver<bool>) -> Self {
+        let streams = Arc::new(Semaphore::new((context.limits.connections / 2).max(1)));
+        Self { context, is_local, ending, streams, documents: Documents::default(), description: OnceLock::new() }
     }
 
-    fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.context.handle.snapshots().borrow().clone()
     }
 
-    async fn document(&self, document: Document) -> Response {
-        self.documents.get(document, self.snapshot()).await
+    pub async fn document(&self, document: Document) -> Response {
+        self.documents.get(document, &self.context.handle.snapshots()).await
+    }
+
+    /// A document of the newest snapshot, or the answer that there is none.
+    pub async fn bytes(&self, document: Document) -> Result<Bytes, Response> {
+        self.documents.bytes(document, &self.context.handle.snapshots()).await
     }
 
     /// What the master says to something that was asked of it.
-    async fn answer(&self, asked: impl Future<Output = Result<Accepted, Declined>>) -> Result<Accepted, String> {
+    pub async fn answer(&self, asked: impl Future<Output = Result<Accepted, Declined>>) -> Result<Accepted, Refused> {
         let limit = self.context.limits.action;
         match tokio::time::timeout(limit, asked).await {
-            Ok(result) => result.map_err(|declined| declined.reason),
-            Err(_) => Err(format!("the master has not answered for {} seconds; what was asked may still happen", limit.as_secs())),
+            Ok(Ok(accepted)) => Ok(accepted),
+            Ok(Err(declined)) if self.is_over() => Err(Refused::Unanswered(declined.reason)),
+            Ok(Err(declined)) => Err(Refused::Declined(declined.reason)),
+            Err(_) => {
+                let seconds = limit.as_secs();
+                Err(Refused::Unanswered(format!("the master has not answered for {seconds} seconds; what was asked may still happen")))
+            }
         }
+    }
+
+    /// What a start may ask for at this moment.
+    pub fn with_rules<T>(&self, read: impl FnOnce(&Rules<'_>) -> T) -> T {
+        let snapshot = self.snapshot();
+        let hosts: Vec<&str> = self.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
+        read(&Rules { hosts: (!self.is_local).then_some(&*hosts), read_run_time: self.context.read_run_time })
+    }
+
+    /// The channel closes when the master's shell ends.
+    fn is_over(&self) -> bool {
+        self.context.handle.snapshots().has_changed().is_err()
+    }
+}
+
+/// Why something that was asked is not done, for people.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The master says no.
+    Declined(String),
+    /// It says nothing.
+    Unanswered(String),
+}
+
+impl Refused {
+    fn reason(&self) -> &str {
+        let (Self::Declined(reason) | Self::Unanswered(reason)) = self;
+        reason
+    }
+
+    pub fn problem(&self) -> Response {
+        let status = if matches!(self, Self::Declined(_)) { StatusCode::CONFLICT } else { StatusCode::SERVICE_UNAVAILABLE };
+        problem(status, self.reason())
     }
 }
 
 /// All routes, without the prefix.
 pub(super) fn router(api: Arc<Api>) -> Router {
-    let document = |document: Document| get(async move |State(api): State<Arc<Api>>| api.document(document).await);
-    Router::new()
-        .route("/", get(front_page))
-        .route("/swarm", post(swarm))
-        .route("/stop", get(stop).post(stop))
-        .route("/stats/reset", get(reset).post(reset))
-        .route("/stats/requests", get(requests))
-        .route("/stats/requests/csv", document(Document::RequestsCsv))
-        .route("/stats/distribution/csv", document(Document::DistributionCsv))
-        .route("/stats/failures/csv", document(Document::FailuresCsv))
-        .route("/exceptions", document(Document::Exceptions))
-        .route("/exceptions/csv", document(Document::ExceptionsCsv))
-        .route("/worker-count", document(Document::WorkerCount))
-        .route("/healthz", get(async || text(PLAIN, "ok")))
-        .route("/readyz", get(ready))
-        .route("/stats/report", any(absent))
-        .route("/stats/requests_full_history/csv", any(absent))
-        .route("/tasks", any(absent))
-        .route("/logs", any(absent))
-        .route("/user", any(absent))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.router))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(api.context.limits.body_bytes))
         .with_state(api)
+}
+
+/// The table of all routes.
+pub(super) fn routes() -> Vec<Route> {
+    let page = Operation::show(PAGE, "page", "The page.").text(200, HTML, "The page.");
+    let described = Operation::show(V1, "openapi", "This description.").value(200, "OpenAPI 3.1.", json!({ "type": "object" }));
+    let mut routes = vec![Route::at("/").get(front_page, page), Route::at("/api/v1/openapi.json").get(description, described)];
+    routes.extend(locust_actions());
+    routes.extend(locust_documents());
+    routes.extend(monitoring());
+    routes.extend(v1::routes());
+    routes
+}
+
+fn locust_actions() -> Vec<Route> {
+    let said = || {
+        json!({ "type": "object", "required": ["success", "message"], "properties": {
+        "success": { "type": "boolean" }, "message": { "type": "string" } } })
+    };
+    let act = |id, summary| Operation::act(LOCUST, id, summary);
+    let stop = |id| act(id, "Lets the users finish, and ends the run.").value(200, "Whether it is stopping, and why not.", said());
+    let reset = |id| act(id, "Clears the statistics; the run goes on.").problem(409, "The master declines.").text(200, PLAIN, "`ok`.");
+    let start = act("swarm", "Starts a run, or re-targets the one that is under way.").body(&SWARM_BODIES, swarm_schema()).value(
+        200,
+        "Whether it began, and why not.",
+        said(),
+    );
+    vec![
+        Route::at("/swarm").post(swarm, start),
+        Route::at("/stop").get(self::stop, stop("locust_stop_by_get")).post(self::stop, stop("locust_stop")),
+        Route::at("/stats/reset").get(self::reset, reset("locust_reset_by_get")).post(self::reset, reset("locust_reset")),
+    ]
+}
+
+fn swarm_schema() -> Value {
+    let text = json!({ "type": ["string", "number", "null"] });
+    let properties: Map<_, _> = swarm::KNOWN.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    json!({ "type": "object", "properties": properties })
+}
+
+fn locust_documents() -> Vec<Route> {
+    let document = |document: Document| async move |State(api): State<Arc<Api>>| api.document(document).await;
+    let show = |id, summary| Operation::show(LOCUST, id, summary);
+    let csv = |path, shown, id, summary| Route::at(path).get(document(shown), show(id, summary).text(200, CSV, "A file of CSV."));
+    let absent =
+        |path, id| Route::at(path).get(self::absent, show(id, "Not in this version.").problem(501, "This version has no such thing."));
+    let generation = json!({ "type": "string", "enum": ["0.8", "2", "2.47"] });
+    let requests = show("stats_requests", "The statistics as Locust tells them.")
+        .query("generation", "Whose values are wanted: those of Locust 0.8 or those of 2.47, as without it.", generation)
+        .json::<Requests<'_>>(200, "The statistics.");
+    let raised = json!({ "type": "object", "required": ["exceptions"], "properties": { "exceptions": { "type": "array", "items": {
+        "type": "object", "required": ["count", "msg", "traceback", "nodes"], "properties": {
+            "count": { "type": "integer" }, "msg": { "type": "string" }, "traceback": { "type": "string" }, "nodes": { "type": "string" } } } } } });
+    let count = json!({ "type": "object", "required": ["worker_count"], "properties": { "worker_count": { "type": "integer" } } });
+    vec![
+        Route::at("/stats/requests").get(self::requests, requests),
+        csv("/stats/requests/csv", Document::RequestsCsv, "requests_csv", "The statistics."),
+        csv("/stats/distribution/csv", Document::DistributionCsv, "distribution_csv", "The percentiles."),
+        csv("/stats/failures/csv", Document::FailuresCsv, "failures_csv", "What failed."),
+        Route::at("/exceptions")
+            .get(document(Document::Exceptions), show("locust_exceptions", "What scripts raised.").value(200, "The exceptions.", raised)),
+        csv("/exceptions/csv", Document::ExceptionsCsv, "exceptions_csv", "What scripts raised."),
+        Route::at("/worker-count").get(
+            document(Document::WorkerCount),
+            show("worker_count", "How many workers are connected.").value(200, "Their number.", count),
+        ),
+        absent("/stats/report", "report"),
+        absent("/stats/requests_full_history/csv", "history_csv"),
+        absent("/tasks", "tasks"),
+        absent("/logs", "locust_logs"),
+        absent("/user", "user"),
+    ]
+}
+
+fn monitoring() -> Vec<Route> {
+    let show = |id, summary| Operation::show(MONITORING, id, summary);
+    let metrics = async |State(api): State<Arc<Api>>| api.document(Document::Metrics).await;
+    vec![
+        Route::at("/metrics")
+            .get(metrics, show("metrics", "The run, for Prometheus.").text(200, MEDIA_TYPE, "Prometheus' text format 0.0.4.")),
+        Route::at("/healthz").get(async || text(PLAIN, "ok"), show("healthz", "Whether the process lives.").text(200, PLAIN, "`ok`.")),
+        Route::at("/readyz").get(
+            ready,
+            show("readyz", "Whether the master takes requests.").text(200, PLAIN, "`ok`.").problem(503, "It is shutting down."),
+        ),
+    ]
+}
+
+async fn description(State(api): State<Arc<Api>>) -> Response {
+    let described = api.description.get_or_init(|| Bytes::from(openapi::describe(&routes(), &api.context.version).to_string()));
+    text(JSON, described.clone())
 }
 
 async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
@@ -89,30 +218,27 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         Ok(parameters) => parameters,
         Err(unreadable) => return unreadable.into_response(),
     };
-    let snapshot = api.snapshot();
-    let hosts: Vec<&str> = api.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
-    let rules = Rules { hosts: (!api.is_local).then_some(&*hosts), read_run_time: api.context.read_run_time };
-    let swarm = match Swarm::read(&parameters, &rules) {
+    let swarm = match api.with_rules(|rules| Swarm::read(&parameters, rules)) {
         Ok(swarm) => swarm,
         Err(reason) => return Swarm::refuse(&parameters, &reason),
     };
     match api.answer(api.context.handle.start(swarm.order.clone(), &asker.by)).await {
         Ok(accepted) => swarm.reply(&accepted),
-        Err(reason) => Swarm::refuse(&parameters, &reason),
+        Err(refused) => Swarm::refuse(&parameters, refused.reason()),
     }
 }
 
 async fn stop(State(api): State<Arc<Api>>, asker: Asker) -> Response {
     match api.answer(api.context.handle.stop(&asker.by)).await {
         Ok(_) => text(JSON, "{\"success\": true, \"message\": \"Test stopped\"}"),
-        Err(reason) => refusal(Style::Spaced, &reason),
+        Err(refused) => refusal(Style::Spaced, refused.reason()),
     }
 }
 
 async fn reset(State(api): State<Arc<Api>>, asker: Asker) -> Response {
     match api.answer(api.context.handle.reset(&asker.by)).await {
         Ok(_) => text(PLAIN, "ok"),
-        Err(reason) => problem(StatusCode::SERVICE_UNAVAILABLE, &reason),
+        Err(refused) => refused.problem(),
     }
 }
 
@@ -148,3 +274,5 @@ async fn unknown(uri: Uri) -> Response {
 async fn wrong_method(method: Method, uri: Uri) -> Response {
     problem(StatusCode::METHOD_NOT_ALLOWED, &format!("`{}` does not take {method}; the header Allow says what it takes", uri.path()))
 }
+
+const SWARM_BODIES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", JSON];

@@ -113,7 +113,7 @@ fn run_time(text: &str, read: fn(&str) -> Result<Duration, String>) -> Result<Du
 }
 
 /// A base URL that may be put under load.
-fn host(text: &str, allowed: Option<&[&str]>) -> Result<String, String> {
+pub(super) fn host(text: &str, allowed: Option<&[&str]>) -> Result<String, String> {
     let text = text.trim_end_matches('/');
     let origin = origin(text).ok_or_else(|| format!("`{text}` is not a base URL such as http://shop.example:8080"))?;
     match allowed {
@@ -145,18 +145,21 @@ fn origin(text: &str) -> Option<(String, String, u16)> {
 }
 
 fn unknown(name: &str) -> String {
-    let near = KNOWN
-        .into_iter()
-        .filter(|known| strsim::damerau_levenshtein(known, name) <= 2)
-        .min_by_key(|known| strsim::levenshtein(known, name));
-    let shown = crate::front::text::escape(name);
+    format!("{}: {}", crate::front::text::escape(name), near(name, &KNOWN))
+}
+
+/// That there is no such parameter, and which one may be meant.
+pub(super) fn near(name: &str, known: &[&str]) -> String {
+    let near =
+        known.iter().filter(|known| strsim::damerau_levenshtein(known, name) <= 2).min_by_key(|known| strsim::levenshtein(known, name));
     match near {
-        Some(near) => format!("{shown}: there is no such parameter; did you mean {near}?"),
-        None => format!("{shown}: there is no such parameter; the parameters are {}", KNOWN.join(", ")),
+        Some(near) => format!("there is no such parameter; did you mean {near}?"),
+        None => format!("there is no such parameter; the parameters are {}", known.join(", ")),
     }
 }
 
-const KNOWN: [&str; 7] = ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "script"];
+/// The parameters, of both generations.
+pub(super) const KNOWN: [&str; 7] = ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "script"];
 
 /// A whole number where it is one, as Locust has it.
 fn seconds(duration: Duration) -> Value {

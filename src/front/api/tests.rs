@@ -1,5 +1,7 @@
 //! The API as its clients see it: raw bytes over real sockets, in front of a master that is played.
 
+mod v1;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{ApiContext, ApiServer, Limits};
+use super::{Access, ApiContext, ApiServer, Limits};
 use crate::cluster::handle::{Accepted, Command, Declined, MasterHandle, StartOrder};
 use crate::front::tests::busy_snapshot;
 use crate::plan::RunId;
@@ -56,6 +58,7 @@ impl Stage {
             read_run_time: |text| {
                 text.trim_end_matches('s').parse().map(Duration::from_secs).map_err(|_| format!("`{text}` is not a duration"))
             },
+            access: Access { names: vec!["a".to_owned()], ..Access::default() },
             limits: Limits { arrival: Duration::from_millis(300), idle: Duration::from_millis(600), ..Limits::default() },
         };
         set(&mut context);
@@ -210,7 +213,7 @@ async fn what_the_master_declines_is_told_with_its_reason() {
     assert_eq!(old.body, "{\"success\": false, \"message\": \"no worker is \\\"connected\\\"\"}");
     let new = stage.post("/swarm", FORM, "user_count=1").await;
     assert_eq!((new.status, &*new.body), (200, "{\"success\":false,\"message\":\"no worker is \\\"connected\\\"\"}"));
-    assert!(stage.get("/stats/reset").await.is_problem(503));
+    assert!(stage.get("/stats/reset").await.is_problem(409));
 }
 
 #[tokio::test]
@@ -247,6 +250,9 @@ async fn every_route_answers_under_the_prefix_without_it_and_with_odd_slashes() 
         ("/worker-count", "{\"worker_count\":1}"),
         ("/healthz", "ok"),
         ("/readyz", "ok"),
+        ("/metrics", "# HELP lunamoth_run_info "),
+        ("/api/v1", "{\"program\":\"lunamoth\","),
+        ("/api/v1/snapshot", "{\"version\":\""),
         ("/stats/reset", "ok"),
         ("/", "<!doctype html>"),
     ];

@@ -173,7 +173,7 @@ impl From<&HistoryPoint> for PointJson {
     }
 }
 
-fn errors(snapshot: &Snapshot) -> Vec<ErrorJson> {
+pub(in crate::front) fn errors(snapshot: &Snapshot) -> Vec<ErrorJson> {
     let errors = snapshot.errors.iter();
     let json = errors.map(|error| ErrorJson {
         method: error.method.to_string(),
@@ -187,7 +187,7 @@ fn errors(snapshot: &Snapshot) -> Vec<ErrorJson> {
     json.collect()
 }
 
-fn exceptions(snapshot: &Snapshot) -> Vec<ExceptionJson> {
+pub(in crate::front) fn exceptions(snapshot: &Snapshot) -> Vec<ExceptionJson> {
     let exceptions = snapshot.exceptions.iter();
     let json = exceptions.map(|exception| ExceptionJson {
         message: exception.message.to_string(),
@@ -259,7 +259,7 @@ fn mean(trend: &TrendView) -> f64 {
 }
 
 /// From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
 

@@ -1,0 +1,280 @@
+//! `/metrics`: the run that is shown, for Prometheus.
+//!
+//! Counters are those of the run: they begin anew with the next one and with a reset, which Prometheus takes as it takes a restart.
+//! Durations are seconds. What a worker says of itself stands at the worker's own `/metrics` (`lunamoth_worker_…`); what the master sees of
+//! it is called `lunamoth_cluster_worker_…`, so that scraping both counts nothing twice.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::front::exposition::{Exposition, Kind};
+use crate::front::snapshot_json::StateJson;
+use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, WorkerState};
+
+/// The page of metrics.
+pub(super) fn metrics(snapshot: &Snapshot) -> String {
+    let mut page = Exposition::default();
+    run(&mut page, snapshot);
+    requests(&mut page, snapshot);
+    durations(&mut page, snapshot);
+    iterations(&mut page, snapshot);
+    script(&mut page, snapshot);
+    generator(&mut page, snapshot);
+    workers(&mut page, snapshot);
+    page.finish()
+}
+
+fn run(page: &mut Exposition, snapshot: &Snapshot) {
+    let state = StateJson::from(snapshot.state);
+    let run = if state == StateJson::Ready { String::new() } else { snapshot.run.to_string() };
+    page.family("lunamoth_run_info", Kind::Gauge, "The run that is shown; always 1.");
+    let host = snapshot.host.as_deref().unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    page.sample(&[("run", &run), ("scenario", &snapshot.scenario), ("host", host), ("version", version)], 1);
+    page.family("lunamoth_run_state", Kind::Gauge, "1 for the state that the run is in.");
+    for other in StateJson::ALL {
+        page.sample(&[("state", other.name())], u8::from(state == other));
+    }
+    let started = snapshot.started_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    page.single(
+        "lunamoth_run_start_time_seconds",
+        Kind::Gauge,
+        "When the run began, in Unix time; 0 before the first.",
+        started.as_secs_f64(),
+    );
+    page.single("lunamoth_run_elapsed_seconds", Kind::Gauge, "The run's clock.", snapshot.elapsed.as_secs_f64());
+    page.single("lunamoth_users", Kind::Gauge, "Users that run.", snapshot.users);
+    page.single("lunamoth_target_users", Kind::Gauge, "Users that the plan wants.", snapshot.target_users);
+    page.single("lunamoth_holes", Kind::Gauge, "Stretches of which a worker's numbers are lost.", snapshot.holes.len());
+    page.single("lunamoth_overlaps", Kind::Gauge, "Stretches in which load ran twice.", snapshot.overlaps.len());
+    page.single("lunamoth_repeats_total", Kind::Counter, "Reports that came again and were dropped.", snapshot.repeats);
+}
+
+fn requests(page: &mut Exposition, snapshot: &Snapshot) {
+    page.family("lunamoth_requests_total", Kind::Counter, "Requests by status; status none is without an answer.");
+    for entry in &snapshot.entries {
+        let mut unanswered = entry.requests;
+        for (status, count) in &entry.statuses {
+            unanswered = unanswered.saturating_sub(*count);
+            page.sample(&[("method", &entry.method), ("name", &entry.name), ("status", &status.to_string())], count);
+        }
+        if unanswered > 0 {
+            page.sample(&[("method", &entry.method), ("name", &entry.name), ("status", "none")], unanswered);
+        }
+    }
+    page.family("lunamoth_failures_total", Kind::Counter, "Failed requests by kind; kind local is the generator's own fault.");
+    for entry in &snapshot.entries {
+        for (kind, count) in &entry.failures_by_kind {
+            page.sample(&[("method", &entry.method), ("name", &entry.name), ("kind", kind.name())], count);
+        }
+    }
+    let bytes: [(_, _, fn(&EntryView) -> u64); 2] = [
+        ("lunamoth_sent_bytes_total", "Bytes on the wire to the target, headers included.", |entry| entry.bytes_out),
+        ("lunamoth_received_bytes_total", "Bytes on the wire from the target, headers included.", |entry| entry.bytes_in),
+    ];
+    for (name, help, count) in bytes {
+        page.family(name, Kind::Counter, help);
+        for entry in &snapshot.entries {
+            page.sample(&[("method", &entry.method), ("name", &entry.name)], count(entry));
+        }
+    }
+}
+
+/// Buckets hold what the histogram knows to lie at or below their bounds: its ranges are a thousandth wide, and begin below the bound.
+fn durations(page: &mut Exposition, snapshot: &Snapshot) {
+    page.family("lunamoth_request_duration_seconds", Kind::Histogram, "How long requests took, failed ones included.");
+    for entry in &snapshot.entries {
+        let labels = [("method", &*entry.method), ("name", &*entry.name)];
+        let mut values = entry.histogram.iter().peekable();
+        let mut count = 0;
+        for (bound_us, bound) in BOUNDS {
+            while let Some((_, more)) = values.next_if(|(value_us, _)| *value_us <= bound_us) {
+                count += more;
+            }
+            page.part("_bucket", &[labels[0], labels[1], ("le", bound)], count);
+        }
+        count += values.map(|(_, more)| more).sum::<u64>();
+        page.part("_bucket", &[labels[0], labels[1], ("le", "+Inf")], count);
+        page.part("_sum", &labels, entry.duration_sum.as_secs_f64());
+        page.part("_count", &labels, count);
+    }
+}
+
+fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
+    let rows = [
+        ("lunamoth_iterations_total", "Iterations that ended.", snapshot.iterations.count),
+        ("lunamoth_iterations_raised_total", "Iterations that raised an error.", snapshot.iterations_raised),
+        ("lunamoth_iterations_dropped_total", "Iterations that were due and could not begin.", snapshot.iterations_dropped),
+        ("lunamoth_backoffs_total", "Iterations that ended in the pause after an error.", snapshot.backoffs),
+        ("lunamoth_start_failures_total", "Users whose start raised and was tried again.", snapshot.start_failures),
+        ("lunamoth_users_dropped_total", "Users that were dropped.", snapshot.users_dropped),
+    ];
+    for (name, help, count) in rows {
+        page.single(name, Kind::Counter, help, count);
+    }
+    let seconds = snapshot.iterations.sum;
+    page.single("lunamoth_iteration_seconds_total", Kind::Counter, "How long the iterations took together.", seconds);
+}
+
+fn script(page: &mut Exposition, snapshot: &Snapshot) {
+    page.family("lunamoth_checks_total", Kind::Counter, "Checks by result.");
+    for check in &snapshot.checks {
+        page.sample(&[("check", &check.name), ("result", "pass")], check.passes);
+        page.sample(&[("check", &check.name), ("result", "fail")], check.fails);
+    }
+    page.family("lunamoth_threshold_passed", Kind::Gauge, "Whether a threshold holds so far.");
+    for threshold in &snapshot.thresholds {
+        page.sample(&[("metric", &threshold.metric), ("condition", &threshold.condition)], u8::from(threshold.passed));
+    }
+    page.family(
+        "lunamoth_script_metric",
+        Kind::Gauge,
+        "The script's own metrics: a counter's sum, a gauge's last value, a rate's share, a trend's mean.",
+    );
+    for metric in &snapshot.metrics {
+        let (kind, value) = match &metric.value {
+            MetricValue::Counter(sum) => ("counter", *sum),
+            MetricValue::Gauge { last, .. } => ("gauge", *last),
+            MetricValue::Rate { passes, total } => ("rate", ratio(*passes as f64, *total)),
+            MetricValue::Trend(trend) => ("trend", ratio(trend.sum, trend.count)),
+        };
+        page.sample(&[("metric", &metric.name), ("kind", kind)], value);
+    }
+    let raised: u64 = snapshot.exceptions.iter().map(|exception| exception.count).sum();
+    page.single("lunamoth_exceptions_total", Kind::Counter, "Errors that scripts raised.", raised);
+}
+
+fn generator(page: &mut Exposition, snapshot: &Snapshot) {
+    let health = &snapshot.health;
+    let lag = health.lag_recent_max.as_secs_f64();
+    page.single("lunamoth_generator_lag_seconds", Kind::Gauge, "The greatest lag of the generator's timers in the last 10 seconds.", lag);
+    let unsound = health.unsound_seconds;
+    page.single(
+        "lunamoth_generator_unsound_seconds_total",
+        Kind::Counter,
+        "Seconds in which the generator made the numbers unsound.",
+        unsound,
+    );
+    let local = health.local_failures;
+    page.single("lunamoth_generator_local_failures_total", Kind::Counter, "Requests that failed by the generator's own fault.", local);
+    let cores = health.cpu_cores;
+    page.single("lunamoth_generator_cpu_cores", Kind::Gauge, "Processor cores that the generator uses, over 10 seconds.", cores);
+    let throttled = health.throttled.as_secs_f64();
+    page.single(
+        "lunamoth_generator_throttled_seconds_total",
+        Kind::Counter,
+        "How long cgroups kept the generator from running.",
+        throttled,
+    );
+    page.single("lunamoth_generator_memory_bytes", Kind::Gauge, "Resident memory of the generator.", health.memory_bytes);
+}
+
+fn workers(page: &mut Exposition, snapshot: &Snapshot) {
+    page.family("lunamoth_workers", Kind::Gauge, "Workers by state.");
+    for state in WORKER_STATES {
+        let count = snapshot.workers.iter().filter(|worker| worker.state == state).count();
+        page.sample(&[("state", state.name())], count);
+    }
+    let families: [(_, _, fn(&crate::stats::snapshot::WorkerView) -> f64); 7] = [
+        ("lunamoth_cluster_worker_users", "Users in a worker.", |worker| worker.users as f64),
+        ("lunamoth_cluster_worker_lanes", "Threads of a worker that make load.", |worker| f64::from(worker.lanes)),
+        ("lunamoth_cluster_worker_cpu_cores", "Processor cores that a worker uses, over 10 seconds.", |worker| worker.cpu_cores),
+        ("lunamoth_cluster_worker_memory_bytes", "Resident memory of a worker.", |worker| worker.memory_bytes as f64),
+        ("lunamoth_cluster_worker_lag_seconds", "The greatest lag of a worker's timers lately.", |worker| seconds(worker.lag)),
+        ("lunamoth_cluster_worker_round_trip_seconds", "The least round trip of a worker lately.", |worker| seconds(worker.round_trip)),
+        ("lunamoth_cluster_worker_silence_seconds", "How long a worker has said nothing.", |worker| seconds(worker.silence)),
+    ];
+    for (name, help, value) in families {
+        page.family(name, Kind::Gauge, help);
+        for worker in &snapshot.workers {
+            page.sample(&[("worker", &worker.id), ("host", &worker.host)], value(worker));
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+fn ratio(part: f64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part / whole as f64 }
+}
+
+/// Upper bounds in microseconds, and as they stand in the label `le`, in seconds.
+const BOUNDS: [(u64, &str); 17] = [
+    (250, "0.00025"),
+    (500, "0.0005"),
+    (1_000, "0.001"),
+    (2_500, "0.0025"),
+    (5_000, "0.005"),
+    (10_000, "0.01"),
+    (25_000, "0.025"),
+    (50_000, "0.05"),
+    (100_000, "0.1"),
+    (250_000, "0.25"),
+    (500_000, "0.5"),
+    (1_000_000, "1"),
+    (2_500_000, "2.5"),
+    (5_000_000, "5"),
+    (10_000_000, "10"),
+    (30_000_000, "30"),
+    (60_000_000, "60"),
+];
+
+const WORKER_STATES: [WorkerState; 7] = [
+    WorkerState::Ready,
+    WorkerState::Preparing,
+    WorkerState::Differs,
+    WorkerState::Running,
+    WorkerState::Stopping,
+    WorkerState::Lost,
+    WorkerState::Left,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::tests::busy_snapshot;
+    use crate::stats::sample::FailureKind;
+
+    #[test]
+    fn counts_are_those_of_the_snapshot() {
+        let mut snapshot = busy_snapshot();
+        snapshot.entries[0].statuses = vec![(200, 97), (503, 1)];
+        snapshot.entries[0].failures_by_kind = vec![(FailureKind::Status, 1)];
+        let page = metrics(&snapshot);
+        for line in [
+            "lunamoth_requests_total{method=\"GET\",name=\"/cart\",status=\"200\"} 97",
+            "lunamoth_requests_total{method=\"GET\",name=\"/cart\",status=\"none\"} 2",
+            "lunamoth_failures_total{method=\"GET\",name=\"/cart\",kind=\"status\"} 1",
+            "lunamoth_request_duration_seconds_bucket{method=\"GET\",name=\"/cart\",le=\"0.00025\"} 0",
+            "lunamoth_request_duration_seconds_bucket{method=\"GET\",name=\"/cart\",le=\"0.0005\"} 100",
+            "lunamoth_request_duration_seconds_bucket{method=\"GET\",name=\"/cart\",le=\"+Inf\"} 100",
+            "lunamoth_request_duration_seconds_sum{method=\"GET\",name=\"/cart\"} 0.042",
+            "lunamoth_request_duration_seconds_count{method=\"GET\",name=\"/cart\"} 100",
+            "lunamoth_users 8",
+            "lunamoth_run_state{state=\"running\"} 1",
+            "lunamoth_run_state{state=\"stopped\"} 0",
+            "lunamoth_checks_total{check=\"has a price\",result=\"fail\"} 1",
+            "lunamoth_workers{state=\"missing\"} 0",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn buckets_rise_to_the_count_and_a_bound_holds_its_own_value() {
+        let mut snapshot = busy_snapshot();
+        for value_us in BOUNDS.map(|(bound_us, _)| bound_us).into_iter().chain([1, 61_000_000]) {
+            snapshot.entries[0].histogram.record(value_us);
+        }
+        snapshot.entries.truncate(1);
+        let page = metrics(&snapshot);
+        let buckets: Vec<u64> = page
+            .lines()
+            .filter(|line| line.starts_with("lunamoth_request_duration_seconds_bucket"))
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+            .collect();
+        let expected: Vec<u64> = (2..=18).map(|count| if count == 2 { 2 } else { count + 100 }).chain([119]).collect();
+        assert_eq!(buckets, expected);
+    }
+}

@@ -1,0 +1,219 @@
+//! What the body of a start or a re-target says. Strict: a key that is not known or a value that makes no sense is an error that names it.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Number, Value, json};
+
+use super::super::form::{Unreadable, collect};
+use super::super::reply::problem_of;
+use super::super::swarm::{Rules, host, near};
+use super::super::{Limits, reply::JSON};
+use crate::cluster::handle::{Purpose, StartOrder};
+
+/// Why a body is no order.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It did not come whole, or not as JSON.
+    Unreadable(Unreadable),
+    /// One of its keys.
+    Field { name: String, detail: String },
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unreadable(unreadable) => unreadable.into_response(),
+            Self::Field { name, detail } => problem_of(StatusCode::UNPROCESSABLE_ENTITY, Some(&name), &format!("{name}: {detail}")),
+        }
+    }
+}
+
+/// Reads the body of a request; an empty one is an empty object.
+///
+/// # Errors
+/// The first fault found.
+pub(super) async fn read(request: Request, limits: &Limits) -> Result<Map<String, Value>, Fault> {
+    let (parts, body) = request.into_parts();
+    let body = collect(body, limits).await.map_err(Fault::Unreadable)?;
+    let bad = |status, detail: String| Fault::Unreadable(Unreadable { status, detail });
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON) {
+        return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the body's Content-Type is not {JSON}")));
+    }
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(bad(StatusCode::BAD_REQUEST, "the body is not a JSON object".to_owned())),
+        Err(error) => Err(bad(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}"))),
+    }
+}
+
+/// Understands an order. A re-target takes neither host nor script.
+///
+/// # Errors
+/// The first fault found.
+pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rules<'_>) -> Result<StartOrder, Fault> {
+    let known: &[&str] = if purpose == Purpose::Retarget { &KNOWN[..3] } else { &KNOWN };
+    let mut order = StartOrder { purpose, ..StartOrder::default() };
+    for (name, value) in body {
+        let result = match &*name {
+            _ if !known.contains(&&*name) => Err(near(&name, known)),
+            _ if value.is_null() => Ok(()),
+            "users" => users(&value).map(|users| order.users = Some(users)),
+            "spawn_rate" => spawn_rate(&value).map(|rate| order.spawn_rate = Some(rate)),
+            "run_time" => run_time(&value, rules.read_run_time).map(|time| order.run_time = Some(time)),
+            "host" => text(&value).and_then(|text| host(text, rules.hosts)).map(|host| order.host = Some(host)),
+            _ => text(&value).map(|text| order.script = Some(text.to_owned())),
+        };
+        result.map_err(|detail| Fault::Field { name, detail })?;
+    }
+    if purpose == Purpose::Retarget && order.users.is_none() {
+        return Err(Fault::Field { name: "users".to_owned(), detail: "a re-target needs the number of users".to_owned() });
+    }
+    Ok(order)
+}
+
+/// The schema of the body.
+pub(super) fn schema(purpose: Purpose) -> Value {
+    let mut properties = json!({
+        "users": { "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX, "description": "How many users. Without it a start runs \
+            the script's own profile." },
+        "spawn_rate": { "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": SPAWN_RATE_MAX, "description": "Users that start per second." },
+        "run_time": {
+            "oneOf": [
+                { "type": "string", "pattern": "^[0-9]*[1-9][0-9]*(s|m|h)?$", "maxLength": 6 },
+                { "type": "string", "pattern": "^([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?([0-9.]+us)?$", "minLength": 4 },
+                { "type": "number", "exclusiveMinimum": 0, "maximum": 3_200_000_000_u32 },
+                { "type": "null" },
+            ],
+            "description": "Such as 1m30s, or seconds; from the start of the ramp.",
+        },
+        "host": { "type": ["string", "null"], "pattern": "^https?://", "description": "The base URL. Through an address that others can reach, \
+            only one that was allowed." },
+        "script": { "type": ["string", "null"], "minLength": 1, "description": "The script's name in the master's folder." },
+    });
+    let mut required = json!([]);
+    if let (Purpose::Retarget, Some(properties)) = (purpose, properties.as_object_mut()) {
+        properties.retain(|name, _| KNOWN[..3].contains(&&**name));
+        properties["users"]["type"] = json!("integer");
+        required = json!(["users"]);
+    }
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn users(value: &Value) -> Result<u32, String> {
+    let number = number(value, "a whole number")?;
+    // 4.0 is whole, too.
+    let whole =
+        number.as_u64().or_else(|| number.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0).map(|number| number as u64));
+    match whole.map(u32::try_from) {
+        Some(Ok(0)) => Err("is 0; api/v1/run/stop ends a run".to_owned()),
+        Some(Ok(users)) => Ok(users),
+        Some(Err(_)) => Err(format!("{number} is more than {}", u32::MAX)),
+        None => Err(format!("{number} is not a whole number of users")),
+    }
+}
+
+fn spawn_rate(value: &Value) -> Result<f64, String> {
+    let number = number(value, "a number of users per second")?;
+    let rate = number.as_f64().filter(|rate| *rate > 0.0 && *rate <= SPAWN_RATE_MAX);
+    rate.ok_or_else(|| format!("{number} is not above zero and up to {SPAWN_RATE_MAX}"))
+}
+
+fn run_time(value: &Value, read: fn(&str) -> Result<Duration, String>) -> Result<Duration, String> {
+    let duration = match value {
+        Value::String(text) => read(text)?,
+        Value::Number(seconds) => read(&seconds.to_string())?,
+        other => return Err(format!("{} is neither a duration such as \"1m30s\" nor a number of seconds", kind(other))),
+    };
+    if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
+}
+
+fn number<'a>(value: &'a Value, wanted: &str) -> Result<&'a Number, String> {
+    if let Value::Number(number) = value { Ok(number) } else { Err(format!("{} is not {wanted}", kind(value))) }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(text),
+        Some(_) => Err("is empty".to_owned()),
+        None => Err(format!("{} is not a string", kind(value))),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Those of a re-target first.
+const KNOWN: [&str; 5] = ["users", "spawn_rate", "run_time", "host", "script"];
+
+const SPAWN_RATE_MAX: f64 = 1e9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(body: Value, purpose: Purpose) -> Result<StartOrder, (String, String)> {
+        let read_run_time = |text: &str| text.parse().map(Duration::from_secs_f64).map_err(|_| format!("`{text}` is not a duration"));
+        let rules = Rules { hosts: Some(&["http://shop.example"]), read_run_time };
+        let Value::Object(body) = body else { panic!("no object") };
+        understand(body, purpose, &rules).map_err(|fault| match fault {
+            Fault::Field { name, detail } => (name, detail),
+            fault => panic!("{fault:?}"),
+        })
+    }
+
+    #[test]
+    fn an_order_says_what_shall_start() {
+        let body = json!({ "users": 4.0, "spawn_rate": 0.5, "run_time": 1.5, "host": "http://shop.example/", "script": null });
+        let expected = StartOrder {
+            users: Some(4),
+            spawn_rate: Some(0.5),
+            run_time: Some(Duration::from_millis(1_500)),
+            host: Some("http://shop.example".to_owned()),
+            script: None,
+            purpose: Purpose::NewRun,
+        };
+        assert_eq!(order(body, Purpose::NewRun), Ok(expected));
+        assert_eq!(order(json!({}), Purpose::NewRun).unwrap().users, None);
+        assert_eq!(order(json!({ "users": 1 }), Purpose::Retarget).unwrap().users, Some(1));
+    }
+
+    #[test]
+    fn a_fault_names_its_field() {
+        for (body, field, detail) in [
+            (json!({ "users": "4" }), "users", "a string is not a whole number"),
+            (json!({ "users": 0 }), "users", "is 0; api/v1/run/stop ends a run"),
+            (json!({ "users": -1 }), "users", "-1 is not a whole number of users"),
+            (json!({ "users": 1.5 }), "users", "1.5 is not a whole number of users"),
+            (json!({ "users": 4_294_967_296_u64 }), "users", "4294967296 is more than 4294967295"),
+            (json!({ "spawn_rate": 0 }), "spawn_rate", "0 is not above zero and up to 1000000000"),
+            (json!({ "spawn_rate": true }), "spawn_rate", "a boolean is not a number of users per second"),
+            (json!({ "run_time": "soon" }), "run_time", "`soon` is not a duration"),
+            (json!({ "run_time": 0 }), "run_time", "must be longer than zero"),
+            (json!({ "run_time": [] }), "run_time", "an array is neither a duration such as \"1m30s\" nor a number of seconds"),
+            (json!({ "script": {} }), "script", "an object is not a string"),
+            (json!({ "script": "" }), "script", "is empty"),
+            (json!({ "user": 4 }), "user", "there is no such parameter; did you mean users?"),
+            (json!({ "x": null }), "x", "there is no such parameter; the parameters are users, spawn_rate, run_time, host, script"),
+        ] {
+            assert_eq!(order(body, Purpose::NewRun), Err((field.to_owned(), detail.to_owned())));
+        }
+        assert!(order(json!({ "host": "http://victim.example" }), Purpose::NewRun).unwrap_err().1.contains("--allow-host"));
+        assert_eq!(order(json!({ "host": "http://shop.example" }), Purpose::Retarget).unwrap_err().0, "host");
+        assert_eq!(order(json!({}), Purpose::Retarget).unwrap_err().0, "users");
+    }
+}

@@ -1,0 +1,158 @@
+//! What shows the run: the snapshot, and parts of it by themselves.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+
+use super::super::documents::Document;
+use super::super::form::Parameters;
+use super::super::openapi::V1;
+use super::super::reply::{self, JSON, problem, problem_of};
+use super::super::route::{Operation, Route};
+use super::super::routes::Api;
+use crate::front::snapshot_json::*;
+use crate::stats::snapshot::{RunState, Snapshot};
+
+pub(super) fn routes() -> Vec<Route> {
+    let show = |id, summary| Operation::show(V1, id, summary);
+    let document = |document: Document| async move |State(api): State<Arc<Api>>| api.document(document).await;
+    let after = json!({ "type": "number" });
+    let detail = show("entry_detail", "One entry whole; without parameters all entries together.")
+        .query("method", "The entry's method; goes with `name`.", json!({ "type": "string" }))
+        .query("name", "The entry's name; goes with `method`.", json!({ "type": "string" }))
+        .json::<EntryDetailJson>(200, "The entry.")
+        .problem(404, "There is no such entry.");
+    vec![
+        Route::at("/api/v1/snapshot")
+            .get(snapshot, show("snapshot", "All that is known of the run.").json::<SnapshotJson>(200, "The newest snapshot.")),
+        Route::at("/api/v1/history").get(
+            history,
+            show("history", "The run second by second.")
+                .query("after_s", "Only points that begin after this moment of the run's clock.", after)
+                .json::<HistoryJson>(200, "The points."),
+        ),
+        Route::at("/api/v1/entries")
+            .get(document(Document::Entries), show("entries", "The rows of the statistics.").json::<EntriesJson>(200, "The rows.")),
+        Route::at("/api/v1/entries/detail").get(entry_detail, detail),
+        Route::at("/api/v1/errors").get(document(Document::Errors), show("errors", "What failed.").json::<ErrorsJson>(200, "The errors.")),
+        Route::at("/api/v1/exceptions")
+            .get(document(Document::RaisedV1), show("exceptions", "What scripts raised.").json::<ExceptionsJson>(200, "The exceptions.")),
+        Route::at("/api/v1/workers")
+            .get(document(Document::Workers), show("workers", "The workers and their health.").json::<WorkersJson>(200, "The workers.")),
+    ]
+}
+
+/// Renders a document of this API, those that are nobody else's.
+pub(in super::super) fn render(document: Document, snapshot: &Snapshot) -> Result<String, serde_json::Error> {
+    let run = run_name(snapshot);
+    match document {
+        Document::Entries => {
+            let entries = snapshot.entries.iter().map(EntryJson::from).collect();
+            serde_json::to_string(&EntriesJson { run, total: (&snapshot.total).into(), entries })
+        }
+        Document::Errors => serde_json::to_string(&ErrorsJson { run, errors: errors(snapshot) }),
+        Document::RaisedV1 => serde_json::to_string(&ExceptionsJson { run, exceptions: exceptions(snapshot) }),
+        _ => serde_json::to_string(&WorkersJson { run, workers: snapshot.workers.iter().map(WorkerJson::from).collect() }),
+    }
+}
+
+/// The snapshot as an event of the stream. Its JSON is on one line, from the first brace to the last.
+pub(in super::super) fn event(snapshot: &Snapshot, number: u64) -> Result<String, serde_json::Error> {
+    Ok(format!("event: snapshot\nid: {number}\ndata: {}\n\n", serde_json::to_string(&SnapshotJson::from(snapshot))?))
+}
+
+async fn snapshot(State(api): State<Arc<Api>>) -> Response {
+    match api.bytes(Document::Event).await {
+        Ok(event) => {
+            let begin = event.iter().position(|byte| *byte == b'{').unwrap_or(event.len());
+            reply::text(JSON, event.slice(begin..event.len().saturating_sub(2).max(begin)))
+        }
+        Err(response) => response,
+    }
+}
+
+pub(super) async fn run(State(api): State<Arc<Api>>) -> Response {
+    let snapshot = api.snapshot();
+    reply::json(&RunJson {
+        run: run_name(&snapshot),
+        state: snapshot.state.into(),
+        scenario: snapshot.scenario.clone(),
+        host: snapshot.host.clone(),
+        users: snapshot.users,
+        target_users: snapshot.target_users,
+        elapsed_s: snapshot.elapsed.as_secs_f64(),
+        planned_s: snapshot.planned.map(|planned| planned.as_secs_f64()),
+    })
+}
+
+async fn history(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match query(&uri) {
+        Ok(query) => query,
+        Err(response) => return response,
+    };
+    let after = match find(&query, "after_s").map(str::parse::<f64>) {
+        None => f64::NEG_INFINITY,
+        Some(Ok(after)) if after.is_finite() => after,
+        Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("after_s"), "after_s: not a number of seconds"),
+    };
+    let snapshot = api.snapshot();
+    blocking(move || {
+        let points = snapshot.history.iter().filter(|point| point.at.as_secs_f64() > after).map(PointJson::from).collect();
+        HistoryJson { run: run_name(&snapshot), points }
+    })
+    .await
+}
+
+async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match query(&uri) {
+        Ok(query) => query,
+        Err(response) => return response,
+    };
+    let snapshot = api.snapshot();
+    let wanted = match (find(&query, "method"), find(&query, "name")) {
+        (None, None) => None,
+        (Some(method), Some(name)) => {
+            let place = snapshot.entries.iter().position(|entry| &*entry.method == method && &*entry.name == name);
+            if place.is_none() {
+                return problem(StatusCode::NOT_FOUND, "there is no entry of this method and name");
+            }
+            place
+        }
+        (method, _) => {
+            let missing = if method.is_none() { "method" } else { "name" };
+            return problem_of(StatusCode::BAD_REQUEST, Some(missing), "method and name go together");
+        }
+    };
+    blocking(move || {
+        let entry = wanted.map_or(&snapshot.total, |place| &snapshot.entries[place]);
+        EntryDetailJson::new(run_name(&snapshot), entry, wanted.is_none().then_some(&*snapshot.phases))
+    })
+    .await
+}
+
+/// Answers with what takes a while to make, off the runtime's threads.
+async fn blocking<T: Serialize + Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(move || reply::json(&make())).await {
+        Ok(response) => response,
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the answer cannot be made: {error}")),
+    }
+}
+
+fn query(uri: &Uri) -> Result<Parameters, Response> {
+    Query::<Parameters>::try_from_uri(uri)
+        .map(|query| query.0)
+        .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")))
+}
+
+/// Other parameters are let pass: clients put random ones there against caches.
+fn find<'a>(query: &'a Parameters, name: &str) -> Option<&'a str> {
+    query.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
+}
+
+fn run_name(snapshot: &Snapshot) -> String {
+    if snapshot.state == RunState::Ready { String::new() } else { snapshot.run.to_string() }
+}

@@ -1,0 +1,232 @@
+//! The other bodies of `/api/v1`: parts of a snapshot by themselves, what may be asked of a run, and what is said to it.
+//!
+//! Owns their shape, for the server, which writes them, and for clients, which read them. Keys follow the rules of `snapshot_json`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{EntryJson, ErrorJson, ExceptionJson, PointJson, StateJson, TrendJson, WorkerJson};
+
+/// Who answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Program)]
+pub struct ProgramJson {
+    /// `lunamoth`.
+    pub program: String,
+    /// The program's version.
+    pub version: String,
+    /// `v1`.
+    pub api: String,
+}
+
+/// The run in a few words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Run)]
+pub struct RunJson {
+    /// Which run, 16 hexadecimal digits; empty before the first one.
+    pub run: String,
+    /// What it is doing.
+    pub state: StateJson,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The host that relative URLs go to.
+    pub host: Option<String>,
+    /// Users that run now.
+    pub users: u64,
+    /// Users that the plan wants now.
+    pub target_users: u64,
+    /// The run's clock.
+    pub elapsed_s: f64,
+    /// The run's planned length, where it has one.
+    pub planned_s: Option<f64>,
+}
+
+/// Points of a run's history, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = History)]
+pub struct HistoryJson {
+    /// Whose.
+    pub run: String,
+    /// Those that begin after the moment that was asked for.
+    pub points: Vec<PointJson>,
+}
+
+/// The rows of the statistics.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Entries)]
+pub struct EntriesJson {
+    /// Whose.
+    pub run: String,
+    /// All entries together.
+    pub total: EntryJson,
+    /// Sorted by (name, method).
+    pub entries: Vec<EntryJson>,
+}
+
+/// One entry, or all together, with everything that is known of it. The keys of both parts stand beside each other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = EntryDetail)]
+pub struct EntryDetailJson {
+    /// What the statistics' row says.
+    #[serde(flatten)]
+    pub entry: EntryJson,
+    /// The rest.
+    #[serde(flatten)]
+    pub more: EntryMoreJson,
+}
+
+/// What is known of an entry beyond its row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = EntryMore)]
+pub struct EntryMoreJson {
+    /// Whose.
+    pub run: String,
+    /// Answered requests by status code, ascending.
+    pub statuses: Vec<StatusJson>,
+    /// Failed requests by kind; kinds without any are left out.
+    pub failures_by_kind: Vec<KindJson>,
+    /// Requests of which no byte was written.
+    pub not_sent: u64,
+    /// Requests, and stale attempts, of which bytes were written and no answer came.
+    pub unanswered: u64,
+    /// Requests sent again because a reused connection was closed.
+    pub stale_retries: u64,
+    /// The phases of a request. Entries have no percentiles of them; the total has.
+    pub phases: Vec<TrendJson>,
+    /// Counts by duration, ascending; a bin holds what lies above the bin before it. Empty bins are left out.
+    pub distribution: Vec<BinJson>,
+    /// From the median upwards.
+    pub percentiles: Vec<PercentileJson>,
+}
+
+/// How often a status code came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all")]
+#[schema(as = Status)]
+pub struct StatusJson {
+    pub status: u16,
+    pub count: u64,
+}
+
+/// How often requests failed in one way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it all")]
+#[schema(as = Kind)]
+pub struct KindJson {
+    pub kind: String,
+    pub count: u64,
+}
+
+/// Requests whose durations lie close to each other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Bin)]
+pub struct BinJson {
+    /// The longest duration that falls into it.
+    pub le_ms: f64,
+    /// How many.
+    pub count: u64,
+}
+
+/// One percentile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Percentile)]
+pub struct PercentileJson {
+    /// 0..=100.
+    pub percent: f64,
+    /// The duration that so many requests did not exceed.
+    pub ms: f64,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Errors)]
+pub struct ErrorsJson {
+    /// Whose.
+    pub run: String,
+    /// Most frequent first.
+    pub errors: Vec<ErrorJson>,
+}
+
+/// What scripts raised.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Exceptions)]
+pub struct ExceptionsJson {
+    /// Whose.
+    pub run: String,
+    /// Most frequent first.
+    pub exceptions: Vec<ExceptionJson>,
+}
+
+/// The workers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Workers)]
+pub struct WorkersJson {
+    /// Whose.
+    pub run: String,
+    /// In the order in which they came.
+    pub workers: Vec<WorkerJson>,
+}
+
+/// A start, or a re-target, which takes neither host nor script. What is left out, or null, is the script's, or the settings'.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OrderJson {
+    /// How many users. Without it a start runs the script's own profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<u32>,
+    /// Users that start per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spawn_rate: Option<f64>,
+    /// Such as `1m30s`, or seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_time: Option<String>,
+    /// The base URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The script's name in the master's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Accepted)]
+pub struct AcceptedJson {
+    /// To which run; empty where there is none.
+    pub run: String,
+    /// Its base URL.
+    pub host: Option<String>,
+    /// For people.
+    pub message: String,
+}
+
+/// Why something is not done (RFC 9457).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Problem)]
+pub struct ProblemJson {
+    /// `about:blank`: the status says it all.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// For people.
+    pub detail: String,
+    /// Which parameter is at fault, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
