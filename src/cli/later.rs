@@ -24,4 +24,4 @@ pub(super) fn answer(error: &clap::Error) -> Option<String> {
 
 const COMMANDS: [&str; 5] = ["swarm", "stop", "status", "reset", "tui"];
 
-const FLAGS: [&str; 7] = ["--ssh", "--tui", "--web-token-file", "--web-cert", "--web-key", "--html", "--reload"];
+const FLAGS: [&str; 6] = ["--ssh", "--tui", "--web-token-file", "--web-cert", "--web-key", "--reload"];

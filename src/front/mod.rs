@@ -5,6 +5,7 @@ pub mod api;
 pub mod console;
 mod exposition;
 pub mod health;
+mod page;
 pub mod report;
 pub mod snapshot_json;
 pub mod text;
