@@ -68,6 +68,7 @@ class Chart {
     }
     if (this.plot) this.plot.setData(this.data);
     else this.plot = new uPlot(this.options(), this.data, this.plotPlace);
+    this.showLast(this.plot);
     const last = this.data[0].length - 1;
     const words = this.series.map(([name], index) => `${name} ${this.say(this.data[index + 1][last])}`);
     this.plotPlace.setAttribute("aria-label", `${this.title}, last point: ${words.join(", ")}`);
@@ -81,7 +82,7 @@ class Chart {
   options() {
     const [grid, text] = [colour("--grid"), colour("--muted")];
     this.colours = { shade: colour("--shade"), lost: colour("--lost") };
-    const font = `11.5px ${getComputedStyle(document.body).fontFamily}`;
+    const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
     const area = (name) => colour(name).replace("rgb(", "rgba(").replace(/\)$/, ", 0.10)");
     return {
@@ -91,8 +92,8 @@ class Chart {
       legend: { live: true },
       scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((tick) => format.clock(tick)), incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400], space: 60 },
-        { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => (this.isTime ? format.timeText(tick) : tick.toLocaleString("en-US"))), space: 36 },
+        { ...axis, size: 30, values: (_, ticks) => ticks.map((tick) => format.clock(tick)), incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400], space: 60 },
+        { ...axis, size: 62, values: (_, ticks) => this.ticks(ticks), space: 36 },
       ],
       series: [
         { label: "Time", value: (_, value) => (value === null || value === undefined ? NONE : format.clock(value)) },
@@ -105,8 +106,22 @@ class Chart {
           value: (_, value) => this.say(value),
         })),
       ],
-      hooks: { drawClear: [(plot) => this.shade(plot)] },
+      padding: [10, 14, 0, 0],
+      // Without a pointer the legend tells the newest numbers.
+      hooks: { drawClear: [(plot) => this.shade(plot)], setLegend: [(plot) => plot.legend.idx === null && this.showLast(plot)] },
     };
+  }
+
+  ticks(values) {
+    const plain = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 3 });
+    if (!this.isTime) return values.map(plain);
+    const isLong = values[values.length - 1] >= 10000;
+    return values.map((value) => (isLong ? `${plain(value / 1000)} s` : `${plain(value)} ms`));
+  }
+
+  showLast(plot) {
+    const last = plot.data[0].length - 1;
+    if (last >= 0 && (plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: last }, false);
   }
 
   shade(plot) {

@@ -70,6 +70,7 @@ const format = {
   /** Milliseconds without their unit: three digits that count. */
   ms(value) {
     if (value === null || value === undefined) return NONE;
+    if (value > 0 && value < 0.005) return "<0.01";
     return format.number(value, value === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2);
   },
   /** A duration with its unit, as [number, unit]. */

@@ -306,9 +306,9 @@ class RunForm {
     this.cancel = h("button.button", { type: "button", click: () => this.dialog.close() }, "Cancel");
     this.form = h("form", { novalidate: true, submit: (event) => this.send(event) },
       h("div.fields", null, this.scriptField, this.hostField,
-        field("users", "Users", { inputmode: "numeric", placeholder: "script's" }, "at the peak"),
-        field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's" }, "users a second"),
-        field("run_time", "Run time", { placeholder: "no end" }, "such as 1m30s", ".third")),
+        field("users", "Users", { inputmode: "numeric", placeholder: "script's own" }, "at the peak"),
+        field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
+        field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s", ".third")),
       this.fault, h("div.foot", null, this.cancel, this.submit));
     this.title = h("h2");
     this.inner = h("div.inner");
@@ -565,7 +565,7 @@ class Live {
     const isRunning = isActive(snapshot.state);
     setText(this.badge, word);
     setClass(this.badge, `badge ${tone}`);
-    setText(this.scenario, snapshot.scenario || "No scenario yet");
+    setText(this.scenario, snapshot.scenario || "No run yet");
     setText(this.host, snapshot.host || "");
     this.host.title = snapshot.host || "";
     this.start.hidden = isRunning || snapshot.state === "ready";
