@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::asker::Asker;
 use super::documents::{Document, Documents};
-use super::form::{self, Parameters};
+use super::form;
 use super::openapi::{self, LOCUST, MONITORING, PAGE, V1};
-use super::reply::{CSV, HTML, JSON, PLAIN, problem, refusal, text};
+use super::reply::{CSV, HTML, JSON, PLAIN, problem, problem_of, refusal, text};
 use super::requests::Requests;
 use super::route::{Operation, Route};
 use super::swarm::{self, Rules, Swarm};
@@ -271,15 +271,15 @@ async fn reset(State(api): State<Arc<Api>>, asker: Asker) -> Response {
 }
 
 async fn requests(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match Query::<Parameters>::try_from_uri(&uri) {
-        Ok(query) => query.0,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")),
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
     };
     // Other parameters are let pass: clients put random ones there against caches.
     match query.iter().find(|(name, _)| name == "generation").map(|(_, value)| &**value) {
         None | Some("2" | "2.47") => api.document(Document::Requests).await,
         Some("0.8") => api.document(Document::OldRequests).await,
-        Some(_) => problem(StatusCode::BAD_REQUEST, "generation: neither 0.8 nor 2.47"),
+        Some(_) => problem_of(StatusCode::BAD_REQUEST, Some("generation"), "generation: neither 0.8 nor 2.47"),
     }
 }
 

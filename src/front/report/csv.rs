@@ -406,7 +406,7 @@ mod tests {
         let text = full_history(&snapshot);
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
         assert_eq!((rows.len(), rows[0].join(",")), (2, HISTORY_HEADER.to_owned()));
-        assert_eq!(rows[1][..7], ["1700000007", "8", "", "Aggregated", "16.500000", "0.000000", "0.00"]);
+        assert_eq!(rows[1][..7], ["1700000007", "8", "", "Aggregated", "16.500000", "0.000000", "0"]);
         let of = |name: &str| rows[1][rows[0].iter().position(|column| *column == name).unwrap()];
         assert_eq!((of("95%"), of("90%"), of("Total Request Count"), rows[1].len()), ("15", "N/A", "33", rows[0].len()));
     }
