@@ -369,7 +369,7 @@ mod tests {
             "master --scripts loads --script shop --bind 127.0.0.1:6000 --web localhost:80 --web-base-path locust/ --expect-workers 3 --autostart \
              --state kept --print-stats --no-adopt --on-term handover --allow-script-skew --orphan-timeout 5s --skew-timeout 6s \
              --stop-timeout 7s --orphan pause --allow-host http://a,http://b --allow-host http://c -u 4 -r 2 -t 1m -H http://h -T a -E b \
-             --set x=1 --seed 7 --csv base --json file --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s",
+             --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s",
         );
         assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
@@ -383,6 +383,7 @@ mod tests {
         assert_eq!(settings.allow_host, ["http://a", "http://b", "http://c"]);
         assert_eq!((settings.users, settings.seed, settings.set.len()), (Some(4), Some(7), 1));
         assert_eq!((settings.csv.as_deref(), settings.json.as_deref()), (Some(Path::new("base")), Some(Path::new("file"))));
+        assert_eq!(settings.html.as_deref(), Some(Path::new("page")));
         assert_eq!(settings.secret_file.as_deref(), Some(Path::new("secret.txt")));
     }
 

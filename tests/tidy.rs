@@ -70,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["script"]),
     ("rand_core", &["script"]),
     ("rand_pcg", &["script"]),
-    ("sha2", &["script"]),
+    ("sha2", &["script", "front/page"]),
     ("rust_embed", &["script"]),
     ("hdrhistogram", &["stats/histogram"]),
     ("quinn", &["cluster/transport"]),

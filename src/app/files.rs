@@ -1,10 +1,10 @@
-//! The files that runs leave behind: `--csv` and `--json`. Of a master's many runs the last one's stay.
+//! The files that runs leave behind: `--csv`, `--json` and `--html`. Of a master's many runs the last one's stay.
 
 use std::path::PathBuf;
 
 use super::Failure;
 use crate::config::Settings;
-use crate::front::report::{CsvFiles, JsonFile};
+use crate::front::report::{CsvFiles, HtmlFile, JsonFile};
 use crate::plan::RunId;
 use crate::stats::snapshot::Snapshot;
 
@@ -12,8 +12,10 @@ use crate::stats::snapshot::Snapshot;
 pub(super) struct RunFiles {
     csv_base: Option<PathBuf>,
     json_path: Option<PathBuf>,
+    html_path: Option<PathBuf>,
     csv: Option<CsvFiles>,
     json: Option<JsonFile>,
+    html: Option<HtmlFile>,
     /// Whose history is in `csv`.
     run: Option<RunId>,
 }
@@ -23,7 +25,9 @@ impl RunFiles {
     pub(super) fn create(settings: &Settings) -> Result<Self, Failure> {
         let csv = settings.csv.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
         let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
-        Ok(Self { csv_base: settings.csv.clone(), json_path: settings.json.clone(), csv, json, run: None })
+        let html = settings.html.as_deref().map(HtmlFile::create).transpose().map_err(Failure::bad_use)?;
+        let (csv_base, json_path, html_path) = (settings.csv.clone(), settings.json.clone(), settings.html.clone());
+        Ok(Self { csv_base, json_path, html_path, csv, json, html, run: None })
     }
 
     /// Adds to the history. A full disk ends the file, not the run.
@@ -34,9 +38,11 @@ impl RunFiles {
         if self.run.replace(snapshot.run).is_some_and(|run| run != snapshot.run) {
             // Another run: its files take the place of those before.
             let (csv, json) = (self.csv_base.as_deref().map(CsvFiles::create), self.json_path.as_deref().map(JsonFile::create));
+            let html = self.html_path.as_deref().map(HtmlFile::create);
             let told = |why| log::error!("{why}");
             self.csv = csv.and_then(|csv| csv.map_err(told).ok());
             self.json = json.and_then(|json| json.map_err(told).ok());
+            self.html = html.and_then(|html| html.map_err(told).ok());
         }
         if let Some(csv) = &mut self.csv
             && let Err(why) = csv.on_snapshot(snapshot)
@@ -54,6 +60,9 @@ impl RunFiles {
         }
         if let Some(json) = self.json.take() {
             json.finish(last, is_complete).map_err(Failure::bad_use)?;
+        }
+        if let Some(html) = self.html.take() {
+            html.finish(last, is_complete).map_err(Failure::bad_use)?;
         }
         Ok(())
     }

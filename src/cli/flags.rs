@@ -190,6 +190,9 @@ pub(super) struct ReportFlags {
     /// Write everything that was measured, histograms included
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
+    /// Write a report for people: charts and tables in one HTML file
+    #[arg(long, value_name = "FILE")]
+    html: Option<String>,
     /// The exit code when a request failed and the scenario states no threshold [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     exit_code_on_error: Option<String>,
@@ -200,6 +203,7 @@ impl ReportFlags {
         add(layer, Setting::PrintInterval, self.print_interval);
         add(layer, Setting::Csv, self.csv);
         add(layer, Setting::Json, self.json);
+        add(layer, Setting::Html, self.html);
         add(layer, Setting::ExitCodeOnError, self.exit_code_on_error);
     }
 }

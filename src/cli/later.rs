@@ -24,4 +24,4 @@ pub(super) fn answer(error: &clap::Error) -> Option<String> {
 
 const COMMANDS: [&str; 1] = ["tui"];
 
-const FLAGS: [&str; 4] = ["--ssh", "--tui", "--html", "--reload"];
+const FLAGS: [&str; 3] = ["--ssh", "--tui", "--reload"];

@@ -46,6 +46,7 @@ impl Settings {
             Setting::PrintInterval => self.print_interval = values::positive_duration(text)?,
             Setting::Csv => self.csv = Some(path(text)?),
             Setting::Json => self.json = Some(path(text)?),
+            Setting::Html => self.html = Some(path(text)?),
             Setting::ExitCodeOnError => self.exit_code_on_error = values::whole(text, 0, 255)? as u8,
             Setting::Log => self.log = values::word(text, &LogFormat::WORDS)?,
             Setting::LogLevel => self.log_level = values::word(text, &LogLevel::WORDS)?,

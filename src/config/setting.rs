@@ -33,6 +33,7 @@ pub enum Setting {
     PrintInterval,
     Csv,
     Json,
+    Html,
     ExitCodeOnError,
     Log,
     LogLevel,
@@ -67,7 +68,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 58] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -95,6 +96,7 @@ impl Setting {
         Self::PrintInterval,
         Self::Csv,
         Self::Json,
+        Self::Html,
         Self::ExitCodeOnError,
         Self::Log,
         Self::LogLevel,
@@ -157,6 +159,7 @@ impl Setting {
             Self::PrintInterval => ("print_interval", "--print-interval", "2s"),
             Self::Csv => ("csv", "--csv", "results/monday"),
             Self::Json => ("json", "--json", "results/monday.json"),
+            Self::Html => ("html", "--html", "results/monday.html"),
             Self::ExitCodeOnError => ("exit_code_on_error", "--exit-code-on-error", "1"),
             Self::Log => ("log", "--log", "json"),
             Self::LogLevel => ("log_level", "--log-level", "debug"),

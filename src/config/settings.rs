@@ -75,6 +75,8 @@ pub struct Settings {
     pub csv: Option<PathBuf>,
     /// The JSON report.
     pub json: Option<PathBuf>,
+    /// The HTML report.
+    pub html: Option<PathBuf>,
     /// The exit code when a request failed and no threshold was stated.
     pub exit_code_on_error: u8,
     /// The form of the log.
@@ -174,6 +176,7 @@ impl Default for Settings {
             print_interval: Duration::from_secs(2),
             csv: None,
             json: None,
+            html: None,
             exit_code_on_error: 1,
             log: LogFormat::Text,
             log_level: LogLevel::Info,

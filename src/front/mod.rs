@@ -6,6 +6,7 @@ pub mod client;
 pub mod console;
 mod exposition;
 pub mod health;
+mod page;
 pub mod report;
 pub mod snapshot_json;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,7 +15,7 @@ use super::reply::{self, problem};
 use super::requests::{Generation, requests};
 use super::v1;
 use crate::front::exposition::MEDIA_TYPE;
-use crate::front::report::csv;
+use crate::front::report::{csv, html};
 use crate::stats::snapshot::{Snapshot, WorkerState};
 
 /// One thing to see.
@@ -38,6 +39,8 @@ pub(super) enum Document {
     ExceptionsCsv,
     /// `/worker-count`.
     WorkerCount,
+    /// `/stats/report`.
+    Report,
     /// `/metrics`.
     Metrics,
     /// An event of `/api/v1/events`, and `/api/v1/snapshot`.
@@ -68,6 +71,7 @@ impl Document {
             // Which worker an exception is from is not kept.
             Self::ExceptionsCsv => csv::exceptions(snapshot, ""),
             Self::WorkerCount => json!({ "worker_count": worker_count(snapshot) }).to_string(),
+            Self::Report => html::render(snapshot, snapshot.holes.is_empty(), SystemTime::now()),
             Self::Metrics => metrics(snapshot),
             Self::Event => v1::event(snapshot, number)?,
             Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,

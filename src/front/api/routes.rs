@@ -179,7 +179,13 @@ fn locust_documents() -> Vec<Route> {
             document(Document::WorkerCount),
             show("worker_count", "How many workers are connected.").value(200, "Their number.", count),
         ),
-        absent("/stats/report", "report"),
+        Route::at("/stats/report").get(
+            report,
+            show("report", "A report for people: one HTML file.")
+                .query("download", "1: the browser keeps the file instead of showing it.", json!({ "type": "string" }))
+                .query("theme", "The report's look; the system's without it.", json!({ "type": "string", "enum": ["dark", "light"] }))
+                .text(200, HTML, "The report."),
+        ),
         csv("/stats/requests_full_history/csv", Document::HistoryCsv, "history_csv", "The run second by second, all entries together."),
         absent("/tasks", "tasks"),
         absent("/logs", "locust_logs"),
@@ -215,9 +221,24 @@ async fn description(State(api): State<Arc<Api>>) -> Response {
 
 async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let body = page::render(&api.snapshot(), &api.context.version, page::base(&headers));
-    let mut response = text(HTML, body);
-    response.headers_mut().extend(page::rules());
-    response
+    page::answer(body)
+}
+
+async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match Query::<Parameters>::try_from_uri(&uri) {
+        Ok(query) => query.0,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")),
+    };
+    let find = |name: &str| query.iter().find(|(other, _)| other == name).map(|(_, value)| &**value);
+    let theme = match find("theme") {
+        None | Some("") => None,
+        Some(theme @ ("dark" | "light")) => Some(theme),
+        Some(_) => return problem(StatusCode::BAD_REQUEST, "theme: neither dark nor light"),
+    };
+    match api.bytes(Document::Report).await {
+        Ok(report) => page::report(report, theme, !matches!(find("download"), None | Some("" | "0" | "false"))),
+        Err(response) => response,
+    }
 }
 
 async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> Response {

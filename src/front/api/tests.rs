@@ -297,7 +297,7 @@ async fn a_document_shows_the_newest_snapshot() {
 async fn unknown_routes_wrong_methods_and_what_is_not_built_say_so() {
     let stage = Stage::new();
     assert!(stage.get("/swarms").await.is_problem(404));
-    for route in ["/tasks", "/logs", "/stats/report"] {
+    for route in ["/tasks", "/logs"] {
         assert!(stage.get(route).await.is_problem(501), "{route}");
     }
     let reply = stage.get("/swarm").await;

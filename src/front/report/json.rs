@@ -2,14 +2,13 @@
 //!
 //! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::{PERCENTILES, ReportError, create_folder};
+use super::draft::Draft;
+use super::{PERCENTILES, ReportError};
 use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
 
 /// The version of the file's shape.
@@ -17,11 +16,7 @@ pub const SCHEMA: u32 = 1;
 
 /// The report's file: a draft beside it from before the run, the file itself only when it is whole.
 #[derive(Debug)]
-pub struct JsonFile {
-    path: PathBuf,
-    draft_path: PathBuf,
-    draft: File,
-}
+pub struct JsonFile(Draft);
 
 impl JsonFile {
     /// Creates the draft, and the folder before it.
@@ -29,37 +24,15 @@ impl JsonFile {
     /// # Errors
     /// The folder cannot be written, or the path is a folder.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        create_folder(path)?;
-        let fail = |source| ReportError { path: path.to_owned(), source };
-        if path.is_dir() {
-            return Err(fail(std::io::ErrorKind::IsADirectory.into()));
-        }
-        let name = path.file_name().ok_or_else(|| fail(std::io::ErrorKind::InvalidInput.into()))?;
-        let mut draft_name = std::ffi::OsString::from(".");
-        draft_name.push(name);
-        draft_name.push(format!(".{}.draft", std::process::id()));
-        let draft_path = path.with_file_name(draft_name);
-        let draft = File::create(&draft_path).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), draft_path, draft })
+        Draft::create(path).map(Self)
     }
 
     /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
     ///
     /// # Errors
     /// The disk is full or gone. A file of an earlier run stays as it was.
-    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
-        let text = format!("{:#}\n", render(snapshot, complete));
-        let written = self.draft.write_all(text.as_bytes()).and_then(|()| self.draft.sync_all());
-        written
-            .and_then(|()| std::fs::rename(&self.draft_path, &self.path))
-            .map_err(|source| ReportError { path: self.path.clone(), source })
-    }
-}
-
-impl Drop for JsonFile {
-    fn drop(&mut self) {
-        // After `finish` there is no draft any more, and nothing is removed.
-        let _gone = std::fs::remove_file(&self.draft_path);
+    pub fn finish(self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
+        self.0.finish(&format!("{:#}\n", render(snapshot, complete)))
     }
 }
 
@@ -250,7 +223,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
 
-fn unix_ms(time: SystemTime) -> Option<u64> {
+pub(super) fn unix_ms(time: SystemTime) -> Option<u64> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
 }

@@ -1,13 +1,16 @@
-//! Files of a run: Locust's four CSV files, and everything as JSON.
+//! Files of a run: Locust's four CSV files, everything as JSON, and a page of HTML.
 //!
-//! Both are opened before the run, so that a path that cannot be written is known at once.
+//! All are opened before the run, so that a path that cannot be written is known at once.
 
 pub(in crate::front) mod csv;
+mod draft;
+pub(in crate::front) mod html;
 mod json;
 
 use std::path::PathBuf;
 
 pub use csv::CsvFiles;
+pub use html::HtmlFile;
 pub use json::{JsonFile, SCHEMA};
 
 /// Why a report could not be written.
