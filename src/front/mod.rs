@@ -8,6 +8,7 @@ pub mod health;
 pub mod report;
 pub mod snapshot_json;
 pub mod text;
+pub mod tui;
 
 #[cfg(test)]
 mod tests;
