@@ -1,9 +1,11 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
 mod cluster;
+mod control;
 mod examples;
 mod flags;
 mod later;
+mod web;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,10 +13,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
+pub use self::control::{Control, ControlAction};
+use self::control::{ResetFlags, StatusFlags, StopFlags, SwarmFlags};
 use self::examples::{
-    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, NEW_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, TARGET_EXAMPLES, WORKER_EXAMPLES,
+    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, NEW_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES,
+    SWARM_EXAMPLES, TARGET_EXAMPLES, WORKER_EXAMPLES,
 };
 use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
+use self::web::WebFlags;
 use crate::config::{Layer, Setting};
 
 /// What the user asked for.
@@ -26,6 +32,8 @@ pub enum Command {
     Master(Layer),
     /// Make load for a master.
     Worker(Layer),
+    /// Ask something of a master, over its API.
+    Control(Control),
     /// Run each task of a script once and show it in full.
     Check(Layer),
     /// Serve the demo target.
@@ -105,6 +113,18 @@ enum TypedCommand {
     /// Make load for a master
     #[command(after_help = WORKER_EXAMPLES)]
     Worker(Box<WorkerFlags>),
+    /// Start a run on a master, or re-target the one that is under way
+    #[command(after_help = SWARM_EXAMPLES)]
+    Swarm(Box<SwarmFlags>),
+    /// End the run on a master: its users finish what they do
+    #[command(after_help = STOP_EXAMPLES)]
+    Stop(Box<StopFlags>),
+    /// Show what the run on a master does
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Box<StatusFlags>),
+    /// Clear the statistics of the run on a master; the load goes on
+    #[command(after_help = RESET_EXAMPLES)]
+    Reset(Box<ResetFlags>),
     /// Run each task of a script once, as one user, and show every request in full
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckFlags>),
@@ -123,8 +143,9 @@ impl TypedCommand {
     fn into_command(self) -> Command {
         let mut layer = Layer::default();
         match self {
-            Self::Run(flags) => {
-                flags.script.fill(&mut layer);
+            Self::Run(mut flags) => {
+                flags.script.or(flags.web.take_script()).fill(&mut layer);
+                flags.web.fill(&mut layer);
                 flags.load.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
                 flags.http.fill(&mut layer);
@@ -138,6 +159,7 @@ impl TypedCommand {
             Self::Master(flags) => {
                 flags.folder.fill(&mut layer);
                 flags.master.fill(&mut layer);
+                flags.web.fill(&mut layer);
                 flags.load.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
                 flags.http.fill(&mut layer);
@@ -153,6 +175,10 @@ impl TypedCommand {
                 flags.general.fill(&mut layer);
                 Command::Worker(layer)
             }
+            Self::Swarm(flags) => Command::Control(flags.into_control()),
+            Self::Stop(flags) => Command::Control(flags.into_control()),
+            Self::Status(flags) => Command::Control(flags.into_control()),
+            Self::Reset(flags) => Command::Control(flags.into_control()),
             Self::Check(flags) => {
                 flags.script.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
@@ -188,6 +214,8 @@ struct RunFlags {
     #[command(flatten)]
     screen: ScreenFlags,
     #[command(flatten)]
+    web: WebFlags,
+    #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
     general: GeneralFlags,
@@ -199,6 +227,8 @@ struct MasterFlags {
     folder: FolderFlags,
     #[command(flatten)]
     master: MasterOnlyFlags,
+    #[command(flatten)]
+    web: WebFlags,
     #[command(flatten)]
     load: LoadFlags,
     #[command(flatten)]
@@ -269,6 +299,7 @@ mod tests {
             Command::Run(layer) | Command::Check(layer) | Command::Target(layer) | Command::Master(layer) | Command::Worker(layer) => {
                 Settings::resolve(&layer, [], None).unwrap().0
             }
+            Command::Control(control) => Settings::resolve(&control.layer, [], None).unwrap().0,
             Command::New(_) | Command::Secret => panic!("`{line}` has no settings"),
         }
     }
@@ -376,6 +407,37 @@ mod tests {
     }
 
     #[test]
+    fn a_run_serves_its_api_with_and_without_an_address() {
+        let web = |line| settings(line).run_web_bind().map(|address| address.to_string());
+        assert_eq!(web("run a.lua"), None);
+        assert_eq!(web("run a.lua --web").as_deref(), Some("127.0.0.1:8089"));
+        assert_eq!(web("run a.lua --web :9000 -u 5").as_deref(), Some("127.0.0.1:9000"));
+        assert_eq!(web("run --web a.lua").as_deref(), Some("127.0.0.1:8089"));
+        assert_eq!(settings("run --web a.lua").script.as_deref(), Some(Path::new("a.lua")));
+        let settings = settings("master --web-token-file t --web-cert c --web-key k --web-host load.example");
+        assert_eq!(settings.web_tls().unwrap(), Some((Path::new("c"), Path::new("k"))));
+        assert_eq!((settings.web_token_file.as_deref(), &*settings.web_host), (Some(Path::new("t")), &["load.example".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_master_is_controlled_by_what_was_typed() {
+        let control = |line| match parse(line).unwrap() {
+            Command::Control(control) => control,
+            other => panic!("{other:?}"),
+        };
+        let swarm = control("swarm --url https://a/locust/ -u 5 -r 2 -t 1m -H http://h -f shop --wait --json --insecure --ca ca.pem");
+        assert_eq!((swarm.action, swarm.is_json), (ControlAction::Swarm { waits: true }, true));
+        let settings = Settings::resolve(&swarm.layer, [], None).unwrap().0;
+        assert_eq!((settings.users, settings.host.as_deref(), settings.insecure_tls), (Some(5), Some("http://h"), true));
+        assert_eq!((settings.master_url(), settings.ca_file.as_deref()), ("https://a/locust", Some(Path::new("ca.pem"))));
+        assert_eq!(control("stop").action, ControlAction::Stop { waits: false });
+        assert_eq!(control("status -w").action, ControlAction::Status { watches: true });
+        assert_eq!(control("reset --url http://a").action, ControlAction::Reset);
+        assert_eq!(parse("stop -u 5").unwrap_err().exit_code(), 2);
+        assert_eq!(parse("status --web-token=hush").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
     fn a_secret_has_neither_settings_nor_a_flag() {
         assert_eq!(parse("secret").unwrap(), Command::Secret);
         assert_eq!(parse("secret --config a.toml").unwrap_err().exit_code(), 2);
@@ -389,12 +451,14 @@ mod tests {
     fn what_a_later_version_has_is_named_as_such() {
         let end = "\n\nFor more information, try '--help'.\n";
         assert_eq!(
-            message("swarm --url http://a"),
-            format!("error: this version has no command `swarm`; it has run, master, worker, check, new, target and secret{end}")
+            message("tui --url http://a"),
+            format!(
+                "error: this version has no command `tui`; it has run, master, worker, swarm, stop, status, reset, check, new, target and \
+                 secret{end}"
+            )
         );
         assert_eq!(message("master --ssh :2222"), format!("error: this version has no flag `--ssh`{end}"));
         assert_eq!(message("master --tui --scripts a"), format!("error: this version has no flag `--tui`{end}"));
-        assert_eq!(message("master --web-token-file=a"), format!("error: this version has no flag `--web-token-file`{end}"));
         assert!(message("chekc a.lua").contains("'check'"));
     }
 

@@ -32,15 +32,6 @@ pub(super) struct MasterOnlyFlags {
     /// Where workers come in (UDP); a port alone is all interfaces with a secret, this machine without one [default: :5557]
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<String>,
-    /// Where the API is served (plain HTTP); a port alone means the same as for --bind [default: :8089]
-    #[arg(long, value_name = "ADDRESS")]
-    web: Option<String>,
-    /// Before every route of the API, such as /locust
-    #[arg(long, value_name = "PATH", alias = "web-base-path")]
-    path_prefix: Option<String>,
-    /// Hosts that a start through the API may name, besides the scenario's and that of -H
-    #[arg(long, value_name = "URL,...")]
-    allow_host: Vec<String>,
     /// How many ready workers --autostart waits for [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     expect_workers: Option<String>,
@@ -76,9 +67,6 @@ pub(super) struct MasterOnlyFlags {
 impl MasterOnlyFlags {
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Bind, self.bind);
-        add(layer, Setting::Web, self.web);
-        add(layer, Setting::PathPrefix, self.path_prefix);
-        add(layer, Setting::AllowHost, self.allow_host);
         add(layer, Setting::ExpectWorkers, self.expect_workers);
         add(layer, Setting::Autostart, self.autostart);
         add(layer, Setting::State, self.state);

@@ -8,6 +8,7 @@ Examples:
   lunamoth new load                                          load.lua, a script to start from
   lunamoth master --scripts scripts                          waits for workers and a start
   lunamoth worker --master 127.0.0.1:5557 --scripts scripts  makes load for that master
+  lunamoth swarm -u 200 -r 20 -t 5m --wait                   starts a run on that master
 
 Every flag is also a variable (LUNAMOTH_USERS=50) and a key in the file of --config (users = 50).";
 
@@ -22,6 +23,7 @@ pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
   lunamoth run scripts/quickstart.lua
   lunamoth run load.lua -u 200 -r 20 -t 5m --csv results/monday --json results/monday.json
+  lunamoth run load.lua --web                                the API and its page on 127.0.0.1:8089 as long as it runs
   lunamoth run load.lua -T read -E slow --set tenant=blue --config load.toml
 
 Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
@@ -37,10 +39,12 @@ pub(super) const MASTER_EXAMPLES: &str = "\
 Examples:
   lunamoth master --scripts scripts                          for workers on the same machine
   LUNAMOTH_SECRET=... lunamoth master --scripts scripts --state state --path-prefix /locust
+  lunamoth master --scripts scripts --web-token-file token.txt --web-cert web.pem --web-key web.key
   lunamoth master --scripts scripts --expect-workers 3 --autostart -u 300 -r 30 -t 5m
 
 DIR holds `main.lua` or a single script; --script names another.
-Without a secret master and workers stay on one machine; `lunamoth secret` makes one.
+Without a secret master and workers stay on one machine; `lunamoth secret` makes one, and a web token as well.
+Browsers log in with the token; programs send `Authorization: Bearer TOKEN`.
 
 Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 3 the cluster was lost, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
 
@@ -63,3 +67,35 @@ Examples:
   LUNAMOTH_SECRET=$(lunamoth secret)                           the same as a variable
 
 Master and workers take the same one. To change it without a gap, the next one becomes LUNAMOTH_SECRET and the last one LUNAMOTH_SECRET_PREVIOUS, on every machine.";
+
+pub(super) const SWARM_EXAMPLES: &str = "\
+Examples:
+  lunamoth swarm                                             the script's own load on the master of this machine
+  lunamoth swarm -u 200 -r 20 -t 5m --wait                   as a step of a pipeline: the exit code is the verdict
+  LUNAMOTH_WEB_TOKEN=... lunamoth swarm --url https://load.example/locust -u 50 -H https://shop.example
+
+During a run -u, -r and -t re-target it.
+
+Exit codes: 0 done, 1 the master declines, 2 bad use, 3 the master cannot be reached or does not let you in.
+With --wait also: 1 a request failed (no thresholds stated), 3 numbers were lost, 99 a threshold failed, 130 Ctrl-C while waiting; the run goes on then.";
+
+pub(super) const STOP_EXAMPLES: &str = "\
+Examples:
+  lunamoth stop
+  lunamoth stop --url http://127.0.0.1:8089/locust --wait    until the last user is done
+
+Exit codes: as those of `lunamoth swarm`.";
+
+pub(super) const STATUS_EXAMPLES: &str = "\
+Examples:
+  lunamoth status
+  lunamoth status --watch
+  lunamoth status --url https://load.example/locust --web-token-file token.txt --json
+
+Exit codes: 0 the master has answered, 2 bad use, 3 it cannot be reached or does not let you in.";
+
+pub(super) const RESET_EXAMPLES: &str = "\
+Examples:
+  lunamoth reset                                             such as after the ramp, so that the numbers are those of the full load
+
+Exit codes: as those of `lunamoth swarm`.";

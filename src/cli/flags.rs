@@ -16,6 +16,11 @@ pub(super) struct ScriptFlags {
 }
 
 impl ScriptFlags {
+    /// The same, or `script` where none was typed.
+    pub(super) fn or(self, script: Option<String>) -> Self {
+        Self { script: self.script.or(script), ..self }
+    }
+
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Script, self.script.or(self.script_flag));
     }

@@ -11,7 +11,7 @@ pub(super) fn answer(error: &clap::Error) -> Option<String> {
     let problem = match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = said(ContextKind::InvalidSubcommand).filter(|name| COMMANDS.contains(name))?;
-            format!("no command `{name}`; it has run, master, worker, check, new, target and secret")
+            format!("no command `{name}`; it has run, master, worker, swarm, stop, status, reset, check, new, target and secret")
         }
         ErrorKind::UnknownArgument => {
             let flag = said(ContextKind::InvalidArg).filter(|flag| FLAGS.contains(flag))?;
@@ -22,6 +22,6 @@ pub(super) fn answer(error: &clap::Error) -> Option<String> {
     Some(format!("error: this version has {problem}\n\nFor more information, try '--help'.\n"))
 }
 
-const COMMANDS: [&str; 5] = ["swarm", "stop", "status", "reset", "tui"];
+const COMMANDS: [&str; 1] = ["tui"];
 
-const FLAGS: [&str; 7] = ["--ssh", "--tui", "--web-token-file", "--web-cert", "--web-key", "--html", "--reload"];
+const FLAGS: [&str; 4] = ["--ssh", "--tui", "--html", "--reload"];

@@ -54,11 +54,15 @@ impl Settings {
             Setting::Scripts => self.scripts = Some(path(text)?),
             Setting::Master => self.master = Some(MasterAddress::parse(text)?),
             Setting::Bind => self.bind = BindAddress::parse(text)?,
-            Setting::Web => self.web = BindAddress::parse(text)?,
+            Setting::Web => self.web = Some(BindAddress::parse(text)?),
             Setting::PathPrefix => self.path_prefix = values::path_prefix(text)?,
             Setting::AllowHost => {
                 self.allow_host = values::list(texts).iter().map(|host| values::real_host(host)).collect::<Result<_, _>>()?
             }
+            Setting::WebTokenFile => self.web_token_file = Some(path(text)?),
+            Setting::WebCert => self.web_cert = Some(path(text)?),
+            Setting::WebKey => self.web_key = Some(path(text)?),
+            Setting::WebHost => self.web_host = values::list(texts).iter().map(|name| values::host_name(name)).collect::<Result<_, _>>()?,
             Setting::SecretFile => self.secret_file = Some(path(text)?),
             Setting::ExpectWorkers => self.expect_workers = whole_u32(text, 1)?,
             Setting::Autostart => self.autostart = values::switch(text)?,
@@ -72,6 +76,7 @@ impl Settings {
             Setting::PrintStats => self.print_stats = values::switch(text)?,
             Setting::Health => self.health = Some(BindAddress::parse(text)?),
             Setting::Once => self.once = values::switch(text)?,
+            Setting::Url => self.url = Some(values::real_host(text)?),
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
         }
         Ok(())

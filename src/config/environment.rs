@@ -2,7 +2,7 @@
 
 use super::error::Warning;
 use super::layer::{Layer, Origin};
-use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret};
+use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
 use super::setting::{Setting, nearest};
 
 /// What the environment gives.
@@ -18,6 +18,8 @@ pub(super) struct Environment {
     pub(super) secret: Option<Secret>,
     /// Of [`PREVIOUS_SECRET_VARIABLE`], unchecked.
     pub(super) previous_secret: Option<Secret>,
+    /// Of [`WEB_TOKEN_VARIABLE`], unchecked.
+    pub(super) web_token: Option<Secret>,
 }
 
 /// Sorts the variables. An empty value counts as not set, since templates of manifests leave such behind.
@@ -37,10 +39,12 @@ pub(super) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Env
             environment.secret = Some(Secret::new(&value));
         } else if name == PREVIOUS_SECRET_VARIABLE {
             environment.previous_secret = Some(Secret::new(&value));
+        } else if name == WEB_TOKEN_VARIABLE {
+            environment.web_token = Some(Secret::new(&value));
         } else if let Some(setting) = Setting::of_variable(&name) {
             environment.own.insert(setting, texts(setting, &value), Origin::Variable(name));
         } else if name.starts_with("LUNAMOTH_") && !is_service_link(&name, &value) {
-            let secrets = [SECRET_VARIABLE, PREVIOUS_SECRET_VARIABLE].map(str::to_owned);
+            let secrets = [SECRET_VARIABLE, PREVIOUS_SECRET_VARIABLE, WEB_TOKEN_VARIABLE].map(str::to_owned);
             let nearest = nearest(&name, Setting::ALL.into_iter().map(Setting::variable).chain(secrets));
             environment.warnings.push(Warning::UnknownVariable { name, nearest });
         }

@@ -67,6 +67,30 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// A token of the web monitor that cannot serve. Its text is not here.
+    #[error("the token of the web monitor in `{place}` {problem}: `lunamoth secret` makes a right one")]
+    Token {
+        /// The variable or the file.
+        place: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Both the variable and a file give the token.
+    #[error("the token of the web monitor is given twice, by LUNAMOTH_WEB_TOKEN and by `{}`, named by `--web-token-file`: leave one out", path.display())]
+    TwoTokens {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("`{} {}` needs `{}` beside it: TLS takes a certificate and its key", given.flag(), path.display(), missing.flag())]
+    HalfTls {
+        /// What was given.
+        given: Setting,
+        /// As it was given.
+        path: PathBuf,
+        /// What is wanted.
+        missing: Setting,
+    },
     /// A previous secret without one that follows it.
     #[error("LUNAMOTH_SECRET_PREVIOUS is accepted only beside the secret that follows it: give that as LUNAMOTH_SECRET or --secret-file")]
     PreviousSecretAlone,

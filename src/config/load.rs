@@ -27,6 +27,9 @@ fn load_with(typed: &Layer, variables: Vec<(String, String)>) -> Result<(Setting
     if let Some(path) = &settings.secret_file {
         settings.secret = Some(read_secret(path)?);
     }
+    if let Some(path) = &settings.web_token_file {
+        settings.web_token = Some(read_token(path)?);
+    }
     Ok((settings, warnings))
 }
 
@@ -35,6 +38,14 @@ fn read_secret(path: &Path) -> Result<Secret, ConfigError> {
     match secret.problem() {
         Some(problem) => Err(ConfigError::Secret { place: path.display().to_string(), problem }),
         None => Ok(secret),
+    }
+}
+
+fn read_token(path: &Path) -> Result<Secret, ConfigError> {
+    let token = Secret::new(&read_text(path, Setting::WebTokenFile)?);
+    match token.token_problem() {
+        Some(problem) => Err(ConfigError::Token { place: path.display().to_string(), problem }),
+        None => Ok(token),
     }
 }
 

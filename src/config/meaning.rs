@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use super::address::MasterAddress;
+use super::address::{BindAddress, MasterAddress};
 use super::error::ConfigError;
 use super::setting::Setting;
 use super::settings::Settings;
@@ -47,10 +47,38 @@ impl Settings {
         Ok(address)
     }
 
-    /// Where a master serves its API and page: as [`Settings::cluster_bind`], but an interface that is stated is taken as it is.
+    /// Where a master serves its API and page: a port alone is all interfaces where a secret or a token keeps the cluster, and this machine
+    /// alone without one. An interface that is stated is taken as it is.
     #[must_use]
     pub fn web_bind(&self) -> SocketAddr {
-        self.web.guarded(self.secret.is_some())
+        let web = self.web.unwrap_or(BindAddress { interface: None, port: DEFAULT_WEB_PORT });
+        web.guarded(self.secret.is_some() || self.web_token.is_some())
+    }
+
+    /// Where `run` serves its API and page; nowhere unless it is asked for. A port alone is all interfaces with a token.
+    #[must_use]
+    pub fn run_web_bind(&self) -> Option<SocketAddr> {
+        self.web.map(|web| web.guarded(self.web_token.is_some()))
+    }
+
+    /// The files of the API's certificate and its key, in this order; `None` for plain HTTP.
+    ///
+    /// # Errors
+    /// One of them without the other.
+    pub fn web_tls(&self) -> Result<Option<(&Path, &Path)>, ConfigError> {
+        let half = |given, path: &Path, missing| Err(ConfigError::HalfTls { given, path: path.to_owned(), missing });
+        match (&self.web_cert, &self.web_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (Some(certificate), None) => half(Setting::WebCert, certificate, Setting::WebKey),
+            (None, Some(key)) => half(Setting::WebKey, key, Setting::WebCert),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The master that the shell's commands ask: a base URL without a slash at its end.
+    #[must_use]
+    pub fn master_url(&self) -> &str {
+        self.url.as_deref().unwrap_or(DEFAULT_URL)
     }
 
     /// Where a worker serves its health; a port alone means all interfaces, since probes come from another one.
@@ -75,6 +103,12 @@ impl Settings {
         self.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
     }
 }
+
+/// Where a master serves its API, as Locust does.
+const DEFAULT_WEB_PORT: u16 = 8089;
+
+/// A master on this machine.
+const DEFAULT_URL: &str = "http://127.0.0.1:8089";
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +164,36 @@ mod tests {
     #[test]
     fn the_web_address_may_be_opened_without_a_secret_by_saying_so() {
         assert_eq!(settings(&[(Setting::Web, "0.0.0.0:80")], None).web_bind().to_string(), "0.0.0.0:80");
+    }
+
+    #[test]
+    fn a_token_opens_the_web_address_and_not_the_workers() {
+        let token = [("LUNAMOTH_WEB_TOKEN".to_owned(), "open sesame 1234".to_owned())];
+        let settings = Settings::resolve(&Layer::default(), token, None).unwrap().0;
+        assert_eq!((settings.web_bind().to_string().as_str(), settings.run_web_bind()), ("[::]:8089", None));
+        assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:5557");
+    }
+
+    #[test]
+    fn a_run_serves_its_api_where_it_is_asked_for() {
+        assert_eq!(settings(&[], SECRET).run_web_bind(), None);
+        assert_eq!(settings(&[(Setting::Web, ":9000")], SECRET).run_web_bind().unwrap().to_string(), "127.0.0.1:9000");
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let both = settings(&[(Setting::WebCert, "a.pem"), (Setting::WebKey, "a.key")], None);
+        assert_eq!(both.web_tls().unwrap(), Some((Path::new("a.pem"), Path::new("a.key"))));
+        assert_eq!(settings(&[], None).web_tls().unwrap(), None);
+        let expected = "`--web-cert a.pem` needs `--web-key` beside it: TLS takes a certificate and its key";
+        assert_eq!(settings(&[(Setting::WebCert, "a.pem")], None).web_tls().unwrap_err().to_string(), expected);
+        assert!(settings(&[(Setting::WebKey, "a.key")], None).web_tls().is_err());
+    }
+
+    #[test]
+    fn the_shell_asks_the_master_on_this_machine_unless_told_otherwise() {
+        assert_eq!(settings(&[], None).master_url(), "http://127.0.0.1:8089");
+        assert_eq!(settings(&[(Setting::Url, "https://load.example/locust/")], None).master_url(), "https://load.example/locust");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The cluster's secret as a setting: text that is never shown. What is made of it is the cluster's.
+//! Secrets as settings, the cluster's and the web monitor's token: text that is never shown. What is made of them is the business of others.
 
 /// A secret's text.
 ///
@@ -20,7 +20,18 @@ impl Secret {
         (self.0.chars().count() < LEAST_CHARACTERS).then_some("has fewer than 12 characters")
     }
 
-    /// The text, for the cluster's identity alone.
+    /// What keeps it from being a token, which travels in a header.
+    pub(super) fn token_problem(&self) -> Option<&'static str> {
+        if self.0.chars().any(char::is_control) {
+            return Some("holds a control character, such as the end of a line");
+        }
+        if self.0.trim() != self.0 {
+            return Some("begins or ends with a blank");
+        }
+        self.problem()
+    }
+
+    /// The text, for who checks it alone.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -38,6 +49,9 @@ const LEAST_CHARACTERS: usize = 12;
 
 /// The variable of the secret. It has no flag and no key, which others could read.
 pub(super) const SECRET_VARIABLE: &str = "LUNAMOTH_SECRET";
+
+/// The variable of the web monitor's token.
+pub(super) const WEB_TOKEN_VARIABLE: &str = "LUNAMOTH_WEB_TOKEN";
 
 /// The variable of the secret that is still accepted while machines change to another one.
 pub(super) const PREVIOUS_SECRET_VARIABLE: &str = "LUNAMOTH_SECRET_PREVIOUS";

@@ -44,6 +44,10 @@ pub enum Setting {
     Web,
     PathPrefix,
     AllowHost,
+    WebTokenFile,
+    WebCert,
+    WebKey,
+    WebHost,
     SecretFile,
     ExpectWorkers,
     Autostart,
@@ -58,11 +62,12 @@ pub enum Setting {
     Health,
     Once,
     TargetBind,
+    Url,
 }
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 57] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -101,6 +106,10 @@ impl Setting {
         Self::Web,
         Self::PathPrefix,
         Self::AllowHost,
+        Self::WebTokenFile,
+        Self::WebCert,
+        Self::WebKey,
+        Self::WebHost,
         Self::SecretFile,
         Self::ExpectWorkers,
         Self::Autostart,
@@ -115,6 +124,7 @@ impl Setting {
         Self::Health,
         Self::Once,
         Self::TargetBind,
+        Self::Url,
     ];
 
     /// The key in the file, the flag as messages show it, and an example of a right value.
@@ -158,6 +168,10 @@ impl Setting {
             Self::Web => ("web", "--web", ":8089"),
             Self::PathPrefix => ("path_prefix", "--path-prefix", "/locust"),
             Self::AllowHost => ("allow_host", "--allow-host", "http://127.0.0.1:8080,https://shop.example"),
+            Self::WebTokenFile => ("web_token_file", "--web-token-file", "web-token.txt"),
+            Self::WebCert => ("web_cert", "--web-cert", "web.pem"),
+            Self::WebKey => ("web_key", "--web-key", "web.key"),
+            Self::WebHost => ("web_host", "--web-host", "load.example,load.example:8443"),
             Self::SecretFile => ("secret_file", "--secret-file", "secret.txt"),
             Self::ExpectWorkers => ("expect_workers", "--expect-workers", "2"),
             Self::Autostart => ("autostart", "--autostart", "true"),
@@ -172,6 +186,7 @@ impl Setting {
             Self::Health => ("health", "--health", ":8090"),
             Self::Once => ("once", "--once", "true"),
             Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
+            Self::Url => ("url", "--url", "http://127.0.0.1:8089/locust"),
         }
     }
 
@@ -202,7 +217,7 @@ impl Setting {
     /// Whether it holds several values; in a variable they stand between commas.
     #[must_use]
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Tags | Self::ExcludeTags | Self::AllowHost)
+        matches!(self, Self::Tags | Self::ExcludeTags | Self::AllowHost | Self::WebHost)
     }
 
     /// Whether it is on or off.

@@ -14,7 +14,7 @@ use super::environment::{self, Environment};
 use super::error::{ConfigError, Warning};
 use super::file;
 use super::layer::{Layer, Origin};
-use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret};
+use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
 use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
 use crate::plan::HttpPlan;
 
@@ -91,12 +91,22 @@ pub struct Settings {
     pub master: Option<MasterAddress>,
     /// Where a master listens for workers; [`Settings::cluster_bind`] says what it means.
     pub bind: BindAddress,
-    /// Where a master serves its API; [`Settings::web_bind`] says what it means.
-    pub web: BindAddress,
+    /// Where the API is served; [`Settings::web_bind`] says what it means for a master, [`Settings::run_web_bind`] for `run`.
+    pub web: Option<BindAddress>,
     /// Before every route of the API: empty, or `/` and words, without a slash at its end.
     pub path_prefix: String,
     /// Hosts that a start through the API may name, besides the scenario's and `host`.
     pub allow_host: Vec<String>,
+    /// The file with the token of the API.
+    pub web_token_file: Option<PathBuf>,
+    /// What who uses the API has to know: of its variable, or of `web_token_file`, which [`load`](super::load()) reads.
+    pub web_token: Option<Secret>,
+    /// A PEM file with the certificate of the API; [`Settings::web_tls`] insists on its key.
+    pub web_cert: Option<PathBuf>,
+    /// A PEM file with that certificate's key.
+    pub web_key: Option<PathBuf>,
+    /// The names under which browsers reach an API on this machine's own address, `localhost` and addresses aside.
+    pub web_host: Vec<String>,
     /// The file with the cluster's secret.
     pub secret_file: Option<PathBuf>,
     /// The cluster's secret: of its variable, or of `secret_file`, which [`load`](super::load()) reads.
@@ -129,6 +139,8 @@ pub struct Settings {
     pub once: bool,
     /// Where `lunamoth target` listens.
     pub target_bind: SocketAddr,
+    /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
+    pub url: Option<String>,
 }
 
 impl Default for Settings {
@@ -170,9 +182,14 @@ impl Default for Settings {
             scripts: None,
             master: None,
             bind: BindAddress { interface: None, port: DEFAULT_MASTER_PORT },
-            web: BindAddress { interface: None, port: 8089 },
+            web: None,
             path_prefix: String::new(),
             allow_host: Vec::new(),
+            web_token_file: None,
+            web_token: None,
+            web_cert: None,
+            web_key: None,
+            web_host: Vec::new(),
             secret_file: None,
             secret: None,
             previous_secret: None,
@@ -189,6 +206,7 @@ impl Default for Settings {
             health: None,
             once: false,
             target_bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            url: None,
         }
     }
 }
@@ -205,7 +223,7 @@ impl Settings {
         variables: impl IntoIterator<Item = (String, String)>,
         file: Option<(&Path, &str)>,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let Environment { own, locust: fallbacks, mut warnings, secret, previous_secret } = environment::read(variables);
+        let Environment { own, locust: fallbacks, mut warnings, secret, previous_secret, web_token } = environment::read(variables);
         let file = file.map(|(path, text)| file::read(path, text)).transpose()?.unwrap_or_default();
         let mut locust = Layer::default();
         for (setting, name, value) in fallbacks {
@@ -226,6 +244,7 @@ impl Settings {
             }
         }
         settings.take_secrets(secret, previous_secret)?;
+        settings.take_token(web_token)?;
         Ok((settings, warnings))
     }
 
@@ -244,6 +263,18 @@ impl Settings {
         }
         self.secret = secret;
         self.previous_secret = previous;
+        Ok(())
+    }
+
+    /// Takes over the variable of the API's token, which stands outside the layers as well.
+    fn take_token(&mut self, token: Option<Secret>) -> Result<(), ConfigError> {
+        if let Some(problem) = token.as_ref().and_then(Secret::token_problem) {
+            return Err(ConfigError::Token { place: WEB_TOKEN_VARIABLE.to_owned(), problem });
+        }
+        if let (Some(_), Some(path)) = (&token, &self.web_token_file) {
+            return Err(ConfigError::TwoTokens { path: path.clone() });
+        }
+        self.web_token = token;
         Ok(())
     }
 }
@@ -408,6 +439,27 @@ mod tests {
         for (message, expected) in cases {
             assert_eq!(message, expected);
         }
+    }
+
+    #[test]
+    fn a_web_token_comes_from_one_place_and_can_be_sent_in_a_header() {
+        let token = |text: &'static str| [("LUNAMOTH_WEB_TOKEN", text)];
+        let settings = resolve(&[], &token("open sesame 1234\n"), None).unwrap().0;
+        assert_eq!(settings.web_token.as_ref().map(Secret::reveal), Some("open sesame 1234"));
+        assert!(!format!("{settings:?}").contains("sesame"));
+        for (text, problem) in [
+            ("hush", "has fewer than 12 characters"),
+            (" twelve_twelve", "begins or ends with a blank"),
+            ("twelve\ntwelve", "holds a control character, such as the end of a line"),
+        ] {
+            let expected = format!("the token of the web monitor in `LUNAMOTH_WEB_TOKEN` {problem}: `lunamoth secret` makes a right one");
+            assert_eq!(message(&[], &token(text), None), expected);
+        }
+        assert_eq!(
+            message(&[(Setting::WebTokenFile, "token.txt")], &token("open sesame 1234"), None),
+            "the token of the web monitor is given twice, by LUNAMOTH_WEB_TOKEN and by `token.txt`, named by `--web-token-file`: leave one out"
+        );
+        assert!(message(&[], &[], Some("web_token = \"hush\"")).contains("did you mean `web_token_file`?"));
     }
 
     #[test]

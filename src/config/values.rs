@@ -164,6 +164,17 @@ pub(super) fn real_host(text: &str) -> Result<String, String> {
     if url.starts_with("builtin:") { Err(format!("`{url}` is for run and check alone")) } else { Ok(url) }
 }
 
+/// A name under which a server is known, with a port or without, in lower case.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    if text.contains("://") || text.contains('/') {
+        return Err(format!("`{text}` is more than a name with a port"));
+    }
+    if let Some(odd) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))) {
+        return Err(format!("a host's name holds no `{}`", odd.escape_debug()));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
 /// What stands before every route: empty, or words with a `/` before each. Slashes at the ends are mended.
 pub(super) fn path_prefix(text: &str) -> Result<String, String> {
     let words = text.trim().trim_matches('/');
@@ -253,6 +264,14 @@ mod tests {
         assert_eq!(path_prefix("/a/../b"), Err("`/a/../b` is not a plain path".to_owned()));
         for text in ["/a?b", "/a b", "http://a/b", "/\u{e9}", "/%2e"] {
             assert!(path_prefix(text).unwrap_err().starts_with("a prefix holds no `"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_server_is_a_name_alone() {
+        assert_eq!(host_name("Load.example:8443"), Ok("load.example:8443".to_owned()));
+        for text in ["http://load.example", "load.example/locust", "a b", "a*"] {
+            assert!(host_name(text).is_err(), "{text}");
         }
     }
 
