@@ -123,7 +123,7 @@ impl Surface for TerminalSurface {
 
     fn interrupt(&mut self) {
         // A few that wait say the same as many.
-        drop(self.interrupts.try_send(()));
+        let _waits_already = self.interrupts.try_send(());
     }
 
     fn note(&mut self, _ask: &Ask) {}

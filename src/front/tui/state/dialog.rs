@@ -62,12 +62,16 @@ pub struct Field {
 
 /// The fields of the forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`Order` defines them")]
 pub enum FieldName {
+    /// The script's name.
     Script,
+    /// The base URL.
     Host,
+    /// How many users.
     Users,
+    /// Users that start per second.
     SpawnRate,
+    /// How long.
     RunTime,
 }
 

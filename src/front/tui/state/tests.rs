@@ -236,7 +236,7 @@ fn nothing_is_drawn_anew_without_a_change() {
 fn hostile_sizes_and_empty_tables_do_no_harm() {
     for size in [(0, 0), (1, 1), (40, 10), (500, 200)] {
         let mut screen = Screen::new(Door::Master, size);
-        for tab in "123456" {
+        for tab in "123456".chars() {
             for key in [Key::Char(tab), Key::Up, Key::PageDown, Key::End, Key::Home, Key::Char('>'), Key::Char('o'), Key::Enter] {
                 screen.on_event(Event::Key(key), NOW);
             }

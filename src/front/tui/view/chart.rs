@@ -33,8 +33,6 @@ pub struct Chart<'a> {
     pub scale: fn(f64) -> String,
     /// What stands below the first and the last column.
     pub ends: (String, String),
-    /// How many columns it has room for; fewer values leave the right side free.
-    pub columns: u16,
 }
 
 /// Columns of the scale at the left of a chart.

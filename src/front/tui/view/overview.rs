@@ -97,16 +97,16 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let band = |name, latest, colour, signs, values| Band { name, latest, colour, signs, values };
     let failures = band("failed", rate(last.failures), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
     let requests = band("all", rate(last.requests), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
-    let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, ends: ends.clone(), columns };
+    let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, ends: ends.clone() };
     chart(pen, area_of(0), &load);
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
-    let latency = Chart { title: "Time, ms", bands: vec![p50, p95, p99], scale: millis, ends: ends.clone(), columns };
+    let latency = Chart { title: "Time, ms", bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
-        chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, ends, columns });
+        chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, ends });
     }
 }
 
