@@ -10,12 +10,14 @@ mod master;
 mod plan;
 mod planner;
 mod run;
+mod tui;
 mod worker;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::cli::Command;
 use crate::cluster::identity::{self, Identities};
@@ -35,6 +37,7 @@ pub fn run(command: Command) -> u8 {
         Command::Worker(typed) => Start::new(&typed).and_then(|start| worker::run_worker(&start)),
         Command::Secret => Ok(print_secret()),
         Command::New(path) => new_script(&path),
+        Command::Tui(typed) => Start::new(&typed).and_then(|start| tui::attach(&start)),
         Command::Target(typed) => Start::new(&typed).and_then(|start| serve_target(&start)),
     };
     done.unwrap_or_else(|failure| {
@@ -103,18 +106,27 @@ fn serve_target(start: &Start) -> Result<u8, Failure> {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Ctrl-C in the terminal UI, which takes the key from the terminal.
+    pressed: mpsc::Receiver<()>,
 }
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(Failure::bug);
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())?, pressed: mpsc::channel(1).1 })
+    }
+
+    /// Listens to the terminal UI as well.
+    fn with_key(mut self, pressed: mpsc::Receiver<()>) -> Self {
+        self.pressed = pressed;
+        self
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            Some(()) = self.pressed.recv() => {}
         }
     }
 }

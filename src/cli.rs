@@ -14,10 +14,10 @@ use clap::{Args, Parser, Subcommand};
 
 use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
 pub use self::control::{Control, ControlAction};
-use self::control::{ResetFlags, StatusFlags, StopFlags, SwarmFlags};
+use self::control::{ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
     CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, NEW_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES,
-    SWARM_EXAMPLES, TARGET_EXAMPLES, WORKER_EXAMPLES,
+    SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
 };
 use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
 use self::web::WebFlags;
@@ -34,6 +34,8 @@ pub enum Command {
     Worker(Layer),
     /// Ask something of a master, over its API.
     Control(Control),
+    /// Show the terminal UI of a master, over its API.
+    Tui(Layer),
     /// Run each task of a script once and show it in full.
     Check(Layer),
     /// Serve the demo target.
@@ -125,6 +127,9 @@ enum TypedCommand {
     /// Clear the statistics of the run on a master; the load goes on
     #[command(after_help = RESET_EXAMPLES)]
     Reset(Box<ResetFlags>),
+    /// Show the terminal UI of a master from afar; leaving it stops nothing
+    #[command(after_help = TUI_EXAMPLES)]
+    Tui(Box<TuiFlags>),
     /// Run each task of a script once, as one user, and show every request in full
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckFlags>),
@@ -179,6 +184,7 @@ impl TypedCommand {
             Self::Stop(flags) => Command::Control(flags.into_control()),
             Self::Status(flags) => Command::Control(flags.into_control()),
             Self::Reset(flags) => Command::Control(flags.into_control()),
+            Self::Tui(flags) => Command::Tui(flags.into_layer()),
             Self::Check(flags) => {
                 flags.script.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
@@ -296,9 +302,12 @@ mod tests {
 
     fn settings(line: &str) -> Settings {
         match parse(line).unwrap() {
-            Command::Run(layer) | Command::Check(layer) | Command::Target(layer) | Command::Master(layer) | Command::Worker(layer) => {
-                Settings::resolve(&layer, [], None).unwrap().0
-            }
+            Command::Tui(layer)
+            | Command::Run(layer)
+            | Command::Check(layer)
+            | Command::Target(layer)
+            | Command::Master(layer)
+            | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,
             Command::Control(control) => Settings::resolve(&control.layer, [], None).unwrap().0,
             Command::New(_) | Command::Secret => panic!("`{line}` has no settings"),
         }
@@ -451,15 +460,8 @@ mod tests {
     #[test]
     fn what_a_later_version_has_is_named_as_such() {
         let end = "\n\nFor more information, try '--help'.\n";
-        assert_eq!(
-            message("tui --url http://a"),
-            format!(
-                "error: this version has no command `tui`; it has run, master, worker, swarm, stop, status, reset, check, new, target and \
-                 secret{end}"
-            )
-        );
-        assert_eq!(message("master --ssh :2222"), format!("error: this version has no flag `--ssh`{end}"));
-        assert_eq!(message("master --tui --scripts a"), format!("error: this version has no flag `--tui`{end}"));
+        assert_eq!(message("run --html=a b.lua"), format!("error: this version has no flag `--html`{end}"));
+        assert_eq!(message("master --reload --scripts a"), format!("error: this version has no flag `--reload`{end}"));
         assert!(message("chekc a.lua").contains("'check'"));
     }
 

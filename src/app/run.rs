@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::files::RunFiles;
 use super::master::{MAIN, api_context};
 use super::plan::prepare;
-use super::{Failure, Signals, Start, runtime};
+use super::{Failure, Signals, Start, runtime, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::front::api::ApiServer;
 use crate::front::console::{Ending, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
 use crate::plan::Plan;
@@ -42,7 +43,9 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
-    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet });
+    let has_ui = tui::is_wanted(settings, true)?;
+    let printer =
+        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let mut outcome = runtime()?.block_on(async {
@@ -54,7 +57,13 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         if let Some(api) = &api {
             log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
         }
-        let outcome = follow(run, &printer, files).await;
+        let (key, pressed) = mpsc::channel(KEYS);
+        let local = tui::local_feed(run.handle.clone(), Vec::new);
+        let shown = if has_ui { Some(tui::show(start, Door::Run, local, key)?) } else { None };
+        let outcome = follow(run, &printer, files, pressed).await;
+        if let Some(shown) = shown {
+            shown.join();
+        }
         if let Some(api) = api {
             api.stop().await;
         }
@@ -93,11 +102,11 @@ pub(super) fn ending(end: &RunEnd, interrupt: Interrupt) -> Ending {
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.
-async fn follow(run: LocalRun, printer: &Printer, files: RunFiles) -> Result<Outcome, Failure> {
+async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, pressed: mpsc::Receiver<()>) -> Result<Outcome, Failure> {
     let snapshots = run.handle.snapshots();
     let screen = printer.follow(snapshots.clone()).map_err(Failure::bug)?;
     let files = tokio::spawn(write_history(snapshots.clone(), files));
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new()?.with_key(pressed);
     let handle = run.handle.clone();
     let mut interrupt = Interrupt::None;
     let end = run.end();
@@ -153,6 +162,9 @@ fn warn_of_limits(plan: &Plan) {
         }
     }
 }
+
+/// Presses of Ctrl-C that wait to be heard.
+pub(super) const KEYS: usize = 4;
 
 /// Descriptors beside the users' connections: the target, the files, the runtimes.
 const SPARE_DESCRIPTORS: u64 = 100;

@@ -62,6 +62,18 @@ pub(super) struct MasterOnlyFlags {
     /// Write the table to the log as well, each print interval
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     print_stats: Option<String>,
+    /// Show the terminal UI; the master goes on when it is left
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tui: Option<String>,
+    /// Serve the terminal UI over ssh here; a port alone is all interfaces [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    ssh: Option<String>,
+    /// Let in over ssh who has one of the keys in this file; command="view" before a key lets it look only
+    #[arg(long, value_name = "FILE")]
+    ssh_authorized_keys: Option<String>,
+    /// Be known to ssh clients by the private key in this file [default: one is made, and kept with --state]
+    #[arg(long, value_name = "FILE")]
+    ssh_host_key: Option<String>,
 }
 
 impl MasterOnlyFlags {
@@ -77,6 +89,10 @@ impl MasterOnlyFlags {
         add(layer, Setting::Orphan, self.orphan);
         add(layer, Setting::OrphanTimeout, self.orphan_timeout);
         add(layer, Setting::PrintStats, self.print_stats);
+        add(layer, Setting::Tui, self.tui);
+        add(layer, Setting::Ssh, self.ssh);
+        add(layer, Setting::SshAuthorizedKeys, self.ssh_authorized_keys);
+        add(layer, Setting::SshHostKey, self.ssh_host_key);
     }
 }
 

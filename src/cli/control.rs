@@ -80,6 +80,12 @@ pub(super) struct ResetFlags {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct TuiFlags {
+    #[command(flatten)]
+    master: MasterFlags,
+}
+
+#[derive(Debug, Args)]
 struct MasterFlags {
     /// The master, with its path prefix where it has one [default: http://127.0.0.1:8089]
     #[arg(long, value_name = "URL", help_heading = "Master")]
@@ -136,6 +142,12 @@ impl StatusFlags {
 impl ResetFlags {
     pub(super) fn into_control(self) -> Control {
         self.master.into_control(Layer::default(), ControlAction::Reset)
+    }
+}
+
+impl TuiFlags {
+    pub(super) fn into_layer(self) -> Layer {
+        self.master.into_control(Layer::default(), ControlAction::Reset).layer
     }
 }
 

@@ -99,3 +99,8 @@ Examples:
   lunamoth reset                                             such as after the ramp, so that the numbers are those of the full load
 
 Exit codes: as those of `lunamoth swarm`.";
+
+pub(super) const TUI_EXAMPLES: &str = "\
+Examples:
+  lunamoth tui --url http://127.0.0.1:8089
+  LUNAMOTH_WEB_TOKEN=... lunamoth tui --url https://load.example/locust --ca-file ca.pem";

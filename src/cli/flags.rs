@@ -163,9 +163,12 @@ impl LaneFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ScreenFlags {
-    /// Table and progress line, even on a terminal; this version has no other face
+    /// Table and progress line instead of the terminal UI, even on a terminal
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     headless: Option<String>,
+    /// The terminal UI: the default on a terminal, an error without one
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tui: Option<String>,
     /// Neither the periodic table nor the progress line; the final report only
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     quiet: Option<String>,
@@ -174,6 +177,7 @@ pub(super) struct ScreenFlags {
 impl ScreenFlags {
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Headless, self.headless);
+        add(layer, Setting::Tui, self.tui);
         add(layer, Setting::Quiet, self.quiet);
     }
 }

@@ -78,6 +78,10 @@ impl Settings {
             Setting::Health => self.health = Some(BindAddress::parse(text)?),
             Setting::Once => self.once = values::switch(text)?,
             Setting::Url => self.url = Some(values::real_host(text)?),
+            Setting::Tui => self.tui = values::switch(text)?,
+            Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
+            Setting::SshAuthorizedKeys => self.ssh_authorized_keys = Some(path(text)?),
+            Setting::SshHostKey => self.ssh_host_key = Some(path(text)?),
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
         }
         Ok(())

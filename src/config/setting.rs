@@ -62,13 +62,17 @@ pub enum Setting {
     PrintStats,
     Health,
     Once,
+    Tui,
+    Ssh,
+    SshAuthorizedKeys,
+    SshHostKey,
     TargetBind,
     Url,
 }
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 62] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -125,6 +129,10 @@ impl Setting {
         Self::PrintStats,
         Self::Health,
         Self::Once,
+        Self::Tui,
+        Self::Ssh,
+        Self::SshAuthorizedKeys,
+        Self::SshHostKey,
         Self::TargetBind,
         Self::Url,
     ];
@@ -188,6 +196,10 @@ impl Setting {
             Self::PrintStats => ("print_stats", "--print-stats", "true"),
             Self::Health => ("health", "--health", ":8090"),
             Self::Once => ("once", "--once", "true"),
+            Self::Tui => ("tui", "--tui", "true"),
+            Self::Ssh => ("ssh", "--ssh", ":2222"),
+            Self::SshAuthorizedKeys => ("ssh_authorized_keys", "--ssh-authorized-keys", "authorized_keys"),
+            Self::SshHostKey => ("ssh_host_key", "--ssh-host-key", "ssh_host_key"),
             Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
             Self::Url => ("url", "--url", "http://127.0.0.1:8089/locust"),
         }
@@ -240,6 +252,7 @@ impl Setting {
                 | Self::AllowScriptSkew
                 | Self::PrintStats
                 | Self::Once
+                | Self::Tui
         )
     }
 

@@ -139,6 +139,14 @@ pub struct Settings {
     pub health: Option<BindAddress>,
     /// A worker ends after its first run.
     pub once: bool,
+    /// The terminal UI, even where it is not the default.
+    pub tui: bool,
+    /// Where a master serves its terminal UI over ssh; nowhere without. [`Settings::ssh_bind`] says what it means.
+    pub ssh: Option<BindAddress>,
+    /// The file with the public keys that may come in over ssh.
+    pub ssh_authorized_keys: Option<PathBuf>,
+    /// The file with the private key by which ssh clients know this master.
+    pub ssh_host_key: Option<PathBuf>,
     /// Where `lunamoth target` listens.
     pub target_bind: SocketAddr,
     /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
@@ -208,6 +216,10 @@ impl Default for Settings {
             print_stats: false,
             health: None,
             once: false,
+            tui: false,
+            ssh: None,
+            ssh_authorized_keys: None,
+            ssh_host_key: None,
             target_bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             url: None,
         }

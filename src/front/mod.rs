@@ -10,6 +10,7 @@ mod page;
 pub mod report;
 pub mod snapshot_json;
 pub mod text;
+pub mod tui;
 
 #[cfg(test)]
 mod tests;

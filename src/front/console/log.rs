@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use tokio::sync::mpsc;
 
+use super::log_book::{LogEntry, log_book};
 use super::screen::Screen;
 use crate::cluster::message::LogLine;
 use crate::front::text::escape;
@@ -78,6 +79,12 @@ impl Log for ScreenLog {
             let line = if self.is_json { json_line } else { text_line };
             let text = record.args().to_string();
             self.screen.log(&line(&Zoned::now(), &self.host, record.level(), record.target(), &text));
+            log_book().add(LogEntry {
+                at_unix_ms: u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
+                level: record.level().as_str().to_ascii_lowercase(),
+                source: String::new(),
+                text: text.clone(),
+            });
             if let Some(tee) = TEE.get() {
                 tee.put(record.level(), record.target(), text);
             }

@@ -1,5 +1,6 @@
 //! The screen: the one writer of stdout and stderr, so that the log, the tables and the progress line never tear each other.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,26 @@ struct State {
     progress: String,
     /// Nobody reads stdout any more.
     stdout_is_gone: bool,
+    /// What waits behind a terminal UI; none without one.
+    behind: Option<Behind>,
+}
+
+/// What was to be written while a terminal UI had the terminal.
+#[derive(Default)]
+struct Behind {
+    /// Whether it goes to stdout, and the text.
+    texts: VecDeque<(bool, String)>,
+    dropped: u64,
+}
+
+impl Behind {
+    fn keep(&mut self, is_stdout: bool, text: String) {
+        if self.texts.len() >= BEHIND {
+            self.texts.pop_front();
+            self.dropped += 1;
+        }
+        self.texts.push_back((is_stdout, text));
+    }
 }
 
 impl Screen {
@@ -29,7 +50,13 @@ impl Screen {
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let (stdout_is_terminal, stderr_is_terminal) = (stdout.is_terminal(), stderr.is_terminal());
         Self {
-            state: Mutex::new(State { stdout: Box::new(stdout), stderr: Box::new(stderr), progress: String::new(), stdout_is_gone: false }),
+            state: Mutex::new(State {
+                stdout: Box::new(stdout),
+                stderr: Box::new(stderr),
+                progress: String::new(),
+                stdout_is_gone: false,
+                behind: None,
+            }),
             stdout_is_terminal,
             stderr_is_terminal,
             is_coloured: stdout_is_terminal && !no_color,
@@ -42,6 +69,11 @@ impl Screen {
         if state.stdout_is_gone {
             return;
         }
+        if self.stdout_is_terminal
+            && let Some(behind) = &mut state.behind
+        {
+            return behind.keep(true, text.to_owned());
+        }
         state.erase();
         let written = state.stdout.write_all(text.as_bytes());
         let is_written = written.is_ok() && state.stdout.flush().is_ok();
@@ -52,6 +84,11 @@ impl Screen {
     /// Writes a whole line of the log to stderr.
     pub fn log(&self, line: &str) {
         let mut state = self.lock();
+        if self.stderr_is_terminal
+            && let Some(behind) = &mut state.behind
+        {
+            return behind.keep(false, format!("{line}\n"));
+        }
         state.erase();
         // One call, so that lines of several processes on one pipe stay whole.
         state.write_stderr(&format!("{line}\n"));
@@ -61,12 +98,39 @@ impl Screen {
     /// Puts `line` in the place of the progress line. An empty one takes it away. Does nothing without a terminal.
     pub fn progress(&self, line: String) {
         let mut state = self.lock();
-        if !self.stderr_is_terminal || state.progress == line {
+        if !self.stderr_is_terminal || state.progress == line || state.behind.is_some() {
             return;
         }
         state.erase();
         state.progress = line;
         state.draw();
+    }
+
+    /// Leaves the terminal to a terminal UI: what would be written to it waits, the newest few hundred texts of it.
+    pub fn cover(&self) {
+        self.progress(String::new());
+        self.lock().behind.get_or_insert_default();
+    }
+
+    /// Has the terminal back, and writes what has waited.
+    pub fn uncover(&self) {
+        let Some(behind) = self.lock().behind.take() else { return };
+        if behind.dropped > 0 {
+            self.log(&format!("({} lines of the log before these were dropped)", behind.dropped));
+        }
+        for (is_stdout, text) in behind.texts {
+            if is_stdout {
+                self.print(&text);
+            } else {
+                self.log(text.trim_end_matches('\n'));
+            }
+        }
+    }
+
+    /// Whether both streams may be taken over by a terminal UI.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.stdout_is_terminal && self.stderr_is_terminal
     }
 
     /// Whether tables may be coloured.
@@ -123,6 +187,9 @@ fn columns(stream: impl std::os::fd::AsFd) -> Option<usize> {
     terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0))
 }
 
+/// Texts that wait behind a terminal UI.
+const BEHIND: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +225,7 @@ mod tests {
     }
 
     fn screen(stdout: Box<dyn Write + Send>, paper: &Paper, stderr_is_terminal: bool) -> Screen {
-        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false };
+        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false, behind: None };
         Screen { state: Mutex::new(state), stdout_is_terminal: false, stderr_is_terminal, is_coloured: false }
     }
 
@@ -197,5 +264,23 @@ mod tests {
         screen.print("b");
         screen.log("still here");
         assert_eq!((*tries.lock().unwrap(), text(&paper).as_str()), (1, "still here\n"));
+    }
+
+    #[test]
+    fn what_is_written_behind_a_terminal_ui_comes_out_when_it_is_left() {
+        let paper = Paper::default();
+        let mut screen = screen(Box::new(paper.clone()), &paper, true);
+        screen.stdout_is_terminal = true;
+        screen.cover();
+        screen.progress("10%".to_owned());
+        screen.log("line");
+        screen.print("report\n");
+        assert_eq!(text(&paper), "");
+        screen.uncover();
+        assert_eq!(text(&paper), "line\nreport\n");
+        screen.cover();
+        (0..=BEHIND).for_each(|number| screen.log(&number.to_string()));
+        screen.uncover();
+        assert!(text(&paper).contains("(1 lines of the log before these were dropped)\n1\n2\n"));
     }
 }

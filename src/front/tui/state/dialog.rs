@@ -1,0 +1,203 @@
+//! What is in front of everything: help, a confirmation, a form. Owns how a form is typed and read.
+
+use super::super::feed::Order;
+use super::super::input::Key;
+
+/// What is in front.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dialog {
+    /// The keys.
+    Help,
+    /// A question.
+    Confirm(Confirmed),
+    /// Fields to fill in.
+    Form(Form),
+}
+
+/// What a yes does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// End the run.
+    Stop,
+    /// Clear the statistics.
+    Reset,
+    /// End the local run, and the program with it.
+    EndRun,
+    /// End the run and the master.
+    EndMaster,
+}
+
+/// What a form is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormKind {
+    /// A new run.
+    Start,
+    /// Other users for the run.
+    Retarget,
+}
+
+/// Fields to fill in. Empty ones are left to the script, or to the settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Form {
+    /// What for.
+    pub kind: FormKind,
+    /// In the order of the screen.
+    pub fields: Vec<Field>,
+    /// Where the person types.
+    pub at: usize,
+    /// What is wrong with what was typed, and in which field.
+    pub problem: Option<(usize, String)>,
+}
+
+/// One field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// What it is.
+    pub name: FieldName,
+    /// What was typed.
+    pub text: String,
+    /// What Left and Right choose from.
+    pub choices: Vec<String>,
+}
+
+/// The fields of the forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldName {
+    /// The script's name.
+    Script,
+    /// The base URL.
+    Host,
+    /// How many users.
+    Users,
+    /// Users that start per second.
+    SpawnRate,
+    /// How long.
+    RunTime,
+}
+
+impl FieldName {
+    /// The label, and what an empty field means.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Script => ("Script", "the default one"),
+            Self::Host => ("Host", "the scenario's"),
+            Self::Users => ("Users", "the scenario's load"),
+            Self::SpawnRate => ("Users per second", "the settings'"),
+            Self::RunTime => ("Run time", "until stopped, or the scenario's"),
+        }
+    }
+}
+
+/// What a form makes of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FormAnswer {
+    /// It goes on.
+    Open,
+    /// It is dropped.
+    Dropped,
+    /// It is filled in.
+    Done(Order),
+}
+
+impl Form {
+    /// A form with empty fields, or filled with what is known.
+    #[must_use]
+    pub fn new(kind: FormKind, scripts: &[String], users: Option<u64>) -> Self {
+        let names: &[FieldName] = match kind {
+            FormKind::Start => &[FieldName::Script, FieldName::Host, FieldName::Users, FieldName::SpawnRate, FieldName::RunTime],
+            FormKind::Retarget => &[FieldName::Users, FieldName::SpawnRate],
+        };
+        let fields = names.iter().map(|name| Field { name: *name, text: String::new(), choices: Vec::new() }).collect();
+        let mut form = Self { kind, fields, at: 0, problem: None };
+        form.offer_scripts(scripts);
+        if let (Some(users), Some(field)) = (users, form.fields.iter_mut().find(|field| field.name == FieldName::Users)) {
+            field.text = users.to_string();
+        }
+        form
+    }
+
+    /// Says which scripts there are.
+    pub fn offer_scripts(&mut self, scripts: &[String]) {
+        if let Some(field) = self.fields.iter_mut().find(|field| field.name == FieldName::Script) {
+            field.choices = scripts.to_vec();
+        }
+    }
+
+    /// Takes a key in.
+    pub fn on_key(&mut self, key: Key) -> FormAnswer {
+        let count = self.fields.len();
+        match key {
+            Key::Esc | Key::Ctrl('c') => return FormAnswer::Dropped,
+            Key::Enter => match self.read() {
+                Ok(order) => return FormAnswer::Done(order),
+                Err((field, problem)) => {
+                    self.at = field;
+                    self.problem = Some((field, problem));
+                }
+            },
+            Key::Tab | Key::Down => self.at = (self.at + 1) % count,
+            Key::BackTab | Key::Up => self.at = (self.at + count - 1) % count,
+            key => {
+                self.problem = None;
+                self.fields[self.at].on_key(key);
+            }
+        }
+        FormAnswer::Open
+    }
+
+    fn read(&self) -> Result<Order, (usize, String)> {
+        let mut order = Order::default();
+        for (index, field) in self.fields.iter().enumerate() {
+            let text = field.text.trim();
+            if text.is_empty() {
+                continue;
+            }
+            let wrong = |problem: &str| (index, problem.to_owned());
+            match field.name {
+                FieldName::Script => order.script = Some(text.to_owned()),
+                FieldName::Host => order.host = Some(text.to_owned()),
+                FieldName::Users => {
+                    let users = text.parse::<u32>().ok().filter(|users| *users > 0);
+                    order.users = Some(users.ok_or_else(|| wrong("a whole number from 1 on, such as 50"))?);
+                }
+                FieldName::SpawnRate => {
+                    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+                    order.spawn_rate = Some(rate.ok_or_else(|| wrong("a number above 0, such as 5 or 0.5"))?);
+                }
+                FieldName::RunTime => order.run_time = Some(text.to_owned()),
+            }
+        }
+        if self.kind == FormKind::Retarget && order.users.is_none() {
+            return Err((0, "how many users there shall be".to_owned()));
+        }
+        Ok(order)
+    }
+}
+
+impl Field {
+    fn on_key(&mut self, key: Key) {
+        match key {
+            Key::Char(letter) if self.text.chars().count() < TEXT_MAX && !letter.is_control() => self.text.push(letter),
+            Key::Backspace => {
+                self.text.pop();
+            }
+            Key::Ctrl('u') | Key::Delete => self.text.clear(),
+            Key::Right => self.choose(1),
+            Key::Left => self.choose(-1),
+            _ => {}
+        }
+    }
+
+    fn choose(&mut self, by: isize) {
+        let count = self.choices.len() as isize;
+        if count == 0 {
+            return;
+        }
+        let at = self.choices.iter().position(|choice| *choice == self.text).map_or(if by > 0 { -1 } else { count }, |at| at as isize);
+        self.text.clone_from(&self.choices[(at + by).rem_euclid(count) as usize]);
+    }
+}
+
+/// Characters of one field.
+const TEXT_MAX: usize = 512;

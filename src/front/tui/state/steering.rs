@@ -1,0 +1,99 @@
+//! Steering the run: start, other users, pause, stop, reset, and the questions before what cannot be undone.
+
+use std::time::Duration;
+
+use super::dialog::{Confirmed, Dialog, Form, FormAnswer, FormKind};
+use super::{Action, Door, Screen};
+use crate::front::snapshot_json::StateJson;
+use crate::front::tui::feed::Ask;
+use crate::front::tui::input::Key;
+
+impl Screen {
+    /// What the person may do to the run as it is.
+    #[must_use]
+    pub fn may_steer(&self) -> bool {
+        self.door != Door::Attached { is_read_only: true }
+    }
+
+    pub(super) fn on_steering_key(&mut self, key: Key, now: Duration) -> Vec<Action> {
+        if !matches!(key, Key::Char('n' | 't' | '+' | '=' | '-' | 'p' | 'x' | 'r')) {
+            return Vec::new();
+        }
+        if !self.may_steer() {
+            self.say("your key may look, and change nothing", true, now);
+            return Vec::new();
+        }
+        let state = self.snapshot.state;
+        let is_active = state.is_active();
+        let has_users = matches!(state, StateJson::Spawning | StateJson::Running | StateJson::Paused);
+        match key {
+            Key::Char('n') if self.door == Door::Run => self.say("`lunamoth run` has this one run; a master can start others", true, now),
+            Key::Char('n') if is_active => self.say("a run is under way: x stops it, t changes its users", true, now),
+            Key::Char('n') => {
+                self.dialog = Some(Dialog::Form(Form::new(FormKind::Start, &self.scripts, None)));
+                return vec![Action::Ask(Ask::Scripts)];
+            }
+            Key::Char('x') if is_active => self.dialog = Some(Dialog::Confirm(Confirmed::Stop)),
+            Key::Char('r') if self.has_run() => self.dialog = Some(Dialog::Confirm(Confirmed::Reset)),
+            _ if !has_users => self.say(self.no_run_words(), true, now),
+            Key::Char('t') => self.dialog = Some(Dialog::Form(Form::new(FormKind::Retarget, &[], Some(self.snapshot.target_users)))),
+            Key::Char('+' | '=') => self.want_users(true, now),
+            Key::Char('-') => self.want_users(false, now),
+            Key::Char('p') if state == StateJson::Paused => return vec![Action::Ask(Ask::Resume)],
+            Key::Char('p') => return vec![Action::Ask(Ask::Pause)],
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    pub(super) fn on_dialog_key(&mut self, key: Key, now: Duration) -> Vec<Action> {
+        match self.dialog.take() {
+            Some(Dialog::Confirm(confirmed)) => {
+                let is_yes = matches!(key, Key::Char('y' | 'Y'));
+                // A second Ctrl-C means what the first one meant.
+                let is_again = confirmed == Confirmed::EndMaster && key == Key::Ctrl('c');
+                if is_yes || is_again {
+                    return vec![match confirmed {
+                        Confirmed::Stop => Action::Ask(Ask::Stop),
+                        Confirmed::Reset => Action::Ask(Ask::Reset),
+                        Confirmed::EndRun | Confirmed::EndMaster => Action::Interrupt,
+                    }];
+                }
+                self.say("nothing was changed", false, now);
+            }
+            Some(Dialog::Form(mut form)) => match form.on_key(key) {
+                FormAnswer::Open => self.dialog = Some(Dialog::Form(form)),
+                FormAnswer::Dropped => {}
+                FormAnswer::Done(order) => {
+                    return vec![Action::Ask(match form.kind {
+                        FormKind::Start => Ask::Start(order),
+                        FormKind::Retarget => Ask::Retarget(order),
+                    })];
+                }
+            },
+            // Any key closes the help.
+            Some(Dialog::Help) | None => {}
+        }
+        Vec::new()
+    }
+
+    /// A tenth more or fewer, at least one. It is asked for once the person has stopped pressing.
+    fn want_users(&mut self, is_more: bool, now: Duration) {
+        let base = self.wanted_users.map_or_else(|| u32::try_from(self.snapshot.target_users).unwrap_or(u32::MAX), |(users, _)| users);
+        let step = (base / 10).max(1);
+        let users = if is_more { base.saturating_add(step) } else { base.saturating_sub(step).max(1) };
+        self.wanted_users = Some((users, now + SETTLE));
+    }
+
+    fn no_run_words(&self) -> &'static str {
+        match (self.door, self.snapshot.state) {
+            (_, StateJson::Waiting) => "the run has not begun yet",
+            (_, StateJson::Stopping) => "the run is ending",
+            (Door::Run, _) => "the run is over",
+            _ => "no run is under way: n starts one",
+        }
+    }
+}
+
+/// How long after the last `+` or `-` users are asked for.
+const SETTLE: Duration = Duration::from_millis(700);

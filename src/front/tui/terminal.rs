@@ -1,0 +1,168 @@
+//! The terminal of this process as a surface: taken over, and given back as it was, whatever happens in between.
+
+use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossterm::{cursor, event, execute, terminal};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::sync::mpsc;
+
+use super::feed::{Ask, Feed};
+use super::input::Key;
+use super::session::{Input, Surface, drive};
+use super::state::{Door, Left, Screen};
+use super::view::{Theme, draw};
+
+/// Whether there is a terminal to draw on and to read keys from.
+#[must_use]
+pub fn has_terminal() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    !is_dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// What the locale says of the terminal, with colours unless they are not wanted.
+#[must_use]
+pub fn theme_of_locale(no_color: bool) -> Theme {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+    let is_unicode = locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    Theme { is_coloured: !no_color, is_unicode }
+}
+
+/// Shows a screen on a thread of its own, until it is left or its feed ends. `make_feed` is called on the runtime of that thread;
+/// `interrupts` hears when the person presses Ctrl-C.
+///
+/// # Errors
+/// The system has no thread to give, or the terminal cannot be taken over.
+pub fn show(
+    door: Door,
+    theme: Theme,
+    interrupts: mpsc::Sender<()>,
+    make_feed: impl FnOnce() -> Feed + Send + 'static,
+) -> io::Result<JoinHandle<Left>> {
+    let mut surface = TerminalSurface::open(theme, interrupts)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("terminal-ui".to_owned()).spawn(move || {
+        let left = runtime.block_on(async {
+            let (inputs, inbox) = mpsc::channel(INPUTS);
+            let reader = std::thread::Builder::new().name("terminal-keys".to_owned()).spawn(move || read_inputs(&inputs));
+            let size = terminal::size().unwrap_or((80, 24));
+            let mut screen = Screen::new(door, size);
+            let left = match reader {
+                Ok(_) => drive(&mut screen, make_feed(), inbox, &mut surface).await,
+                Err(_) => Left::Cut,
+            };
+            drop(surface);
+            left
+        });
+        // What is still asked of a master must not hold up the person's own terminal.
+        runtime.shutdown_background();
+        left
+    })
+}
+
+/// Until nobody listens any more, or the terminal is gone.
+fn read_inputs(inputs: &mpsc::Sender<Input>) {
+    while !inputs.is_closed() {
+        match event::poll(INPUT_PATIENCE) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(_) => return,
+        }
+        let input = match event::read() {
+            Ok(event::Event::Key(key)) => Key::of_event(&key).map(Input::Key),
+            Ok(event::Event::Resize(columns, rows)) => Some(Input::Resize(columns, rows)),
+            Ok(_) => None,
+            Err(_) => return,
+        };
+        if let Some(input) = input
+            && inputs.blocking_send(input).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// The process's own terminal. Dropping it gives the terminal back.
+struct TerminalSurface {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    theme: Theme,
+    interrupts: mpsc::Sender<()>,
+}
+
+impl TerminalSurface {
+    fn open(theme: Theme, interrupts: mpsc::Sender<()>) -> io::Result<Self> {
+        restore_on_panic();
+        terminal::enable_raw_mode()?;
+        IS_TAKEN.store(true, Ordering::SeqCst);
+        // From here on the terminal is given back on every way out.
+        let entered = execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide, terminal::Clear(terminal::ClearType::All));
+        let terminal = entered.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        if terminal.is_err() {
+            give_back();
+        }
+        Ok(Self { terminal: terminal?, theme, interrupts })
+    }
+}
+
+impl Surface for TerminalSurface {
+    async fn draw(&mut self, screen: &Screen) -> io::Result<()> {
+        let theme = self.theme;
+        self.terminal.draw(|frame| draw(frame, screen, theme)).map(drop)
+    }
+
+    fn resize(&mut self, _columns: u16, _rows: u16) -> io::Result<()> {
+        self.terminal.autoresize()
+    }
+
+    fn interrupt(&mut self) {
+        // A few that wait say the same as many.
+        let _waits_already = self.interrupts.try_send(());
+    }
+
+    fn note(&mut self, _ask: &Ask) {}
+}
+
+impl Drop for TerminalSurface {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back, once.
+fn give_back() {
+    if IS_TAKEN.swap(false, Ordering::SeqCst) {
+        // Nobody is left to tell if the terminal is gone.
+        let mut stdout = io::stdout();
+        drop(execute!(stdout, cursor::Show, terminal::LeaveAlternateScreen));
+        drop(terminal::disable_raw_mode());
+        drop(stdout.flush());
+    }
+}
+
+/// A panic's words are for the terminal as it was.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            before(panic);
+        }));
+    });
+}
+
+/// Whether the terminal is in the hands of this file.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Keys that were pressed while a picture was drawn.
+const INPUTS: usize = 64;
+
+/// How long the reader of keys may outlive the screen.
+const INPUT_PATIENCE: Duration = Duration::from_millis(500);

@@ -1,0 +1,121 @@
+//! A chart of bands that stand behind each other, one column of the terminal a stretch of time: each band reaches from the one below up
+//! to its own value. Colours tell the bands apart, and signs where there are none.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::pen::Pen;
+use super::theme::BandColour;
+use crate::front::text::Align;
+
+/// A band: its name in the legend, its colour, its signs without colour (of the terminal's own, and of ASCII), and its values, none of
+/// which lies below the band before it.
+pub struct Band {
+    /// In the legend.
+    pub name: &'static str,
+    /// The latest value, for people.
+    pub latest: String,
+    /// Where there are colours.
+    pub colour: BandColour,
+    /// Where there are none.
+    pub signs: (&'static str, &'static str),
+    /// One for each column.
+    pub values: Vec<f64>,
+}
+
+/// What a chart shows.
+pub struct Chart<'a> {
+    /// In the first row.
+    pub title: &'a str,
+    /// From below.
+    pub bands: Vec<Band>,
+    /// The scale's texts.
+    pub scale: fn(f64) -> String,
+    /// What stands below the first and the last column.
+    pub ends: (String, String),
+}
+
+/// Columns of the scale at the left of a chart.
+pub const SCALE_COLUMNS: u16 = 7;
+
+/// Draws the chart: a title with the legend, the plot, and the times below.
+pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
+    let theme = pen.theme;
+    let mut x = pen.text(area, 0, 0, chart.title, theme.accent());
+    for band in chart.bands.iter().rev() {
+        let sign = if theme.is_coloured { theme.sign("■", "#") } else { sign(band.signs, theme.is_unicode) };
+        let words = [("  ", theme.plain()), (sign, theme.band(band.colour)), (" ", theme.plain()), (band.name, theme.quiet())];
+        x = pen.words(area, x, 0, &words);
+        x = pen.words(area, x, 0, &[(" ", theme.plain()), (&band.latest, theme.strong())]);
+    }
+    if area.height < 4 || area.width <= SCALE_COLUMNS + 4 {
+        return;
+    }
+    let plot = Rect { x: area.x + SCALE_COLUMNS, y: area.y + 1, width: area.width - SCALE_COLUMNS, height: area.height - 2 };
+    let peak = chart.bands.iter().flat_map(|band| &band.values).fold(0.0_f64, |peak, value| peak.max(*value));
+    let top = round_up(peak);
+    let labels = [(0, top), (plot.height / 2, top * f64::from(plot.height - plot.height / 2) / f64::from(plot.height))];
+    for (row, value) in labels {
+        pen.cell(area, 0, 1 + row, SCALE_COLUMNS - 1, &(chart.scale)(value), Align::Right, theme.quiet());
+    }
+    pen.cell(area, 0, plot.height, SCALE_COLUMNS - 1, "0", Align::Right, theme.quiet());
+    for row in 0..plot.height {
+        pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("┤", "|"), theme.quiet());
+    }
+    let columns = chart.bands.first().map_or(0, |band| band.values.len()).min(usize::from(plot.width));
+    for column in 0..columns {
+        let heights: Vec<f64> = chart.bands.iter().map(|band| band.values[column] / top * f64::from(plot.height)).collect();
+        for row in 0..plot.height {
+            let (sign, style) = cell(pen, chart, &heights, f64::from(row));
+            pen.dot(plot.x + column as u16, plot.bottom() - 1 - row, sign, style);
+        }
+    }
+    let below = Rect { x: plot.x, y: plot.bottom(), width: plot.width, height: 1 };
+    pen.text(below, 0, 0, &chart.ends.0, theme.quiet());
+    pen.right(below, 0, &chart.ends.1, theme.quiet());
+}
+
+/// The sign and the style of the cell between `row` and `row + 1`, where the bands are as high as `heights`.
+fn cell(pen: &Pen<'_>, chart: &Chart<'_>, heights: &[f64], row: f64) -> (&'static str, Style) {
+    let theme = pen.theme;
+    let reaching = |height: f64| (height - row).clamp(0.0, 1.0);
+    // The band that fills the cell's bottom, and the one behind it.
+    let Some(first) = heights.iter().position(|height| reaching(*height) > 0.0) else { return (" ", theme.plain()) };
+    let band = &chart.bands[first];
+    if !(theme.is_coloured && theme.is_unicode) {
+        let highest = heights.iter().enumerate().rev().find(|(_, height)| reaching(**height) >= 0.5).map(|(index, _)| index);
+        // The lowest band that fills half of the cell; a value that is not nothing leaves a mark at the foot.
+        let shown = heights.iter().position(|height| reaching(*height) >= 0.5).or(highest);
+        return match shown {
+            Some(index) => (sign(chart.bands[index].signs, theme.is_unicode), theme.band(chart.bands[index].colour)),
+            None if row == 0.0 => (theme.sign("▁", "_"), theme.band(band.colour)),
+            None => (" ", theme.plain()),
+        };
+    }
+    let eighths = ((reaching(heights[first]) * 8.0).round() as usize).max(usize::from(row == 0.0));
+    let behind = heights.iter().skip(first + 1).position(|height| reaching(*height) >= 0.5).map(|index| first + 1 + index);
+    match (eighths, behind) {
+        (8.., _) => ("█", theme.band(band.colour)),
+        (0, Some(behind)) => ("█", theme.band(chart.bands[behind].colour)),
+        (eighths, Some(behind)) => {
+            let back = theme.band(chart.bands[behind].colour).fg.unwrap_or_default();
+            (EIGHTHS[eighths], theme.band(band.colour).bg(back))
+        }
+        (eighths, None) => (EIGHTHS[eighths], theme.band(band.colour)),
+    }
+}
+
+fn sign(signs: (&'static str, &'static str), is_unicode: bool) -> &'static str {
+    if is_unicode { signs.0 } else { signs.1 }
+}
+
+/// The next number above that a person likes to see on a scale: 1, 2 or 5, and zeros.
+pub fn round_up(peak: f64) -> f64 {
+    if peak <= 0.0 || !peak.is_finite() {
+        return 1.0;
+    }
+    let power = 10_f64.powf(peak.log10().floor());
+    [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|round| *round >= peak * 0.999).unwrap_or(peak)
+}
+
+const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];

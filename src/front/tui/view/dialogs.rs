@@ -1,0 +1,121 @@
+//! What is in front of everything: help, questions, forms.
+
+use ratatui::layout::Rect;
+
+use super::pen::Pen;
+use crate::front::tui::state::dialog::Form;
+use crate::front::tui::state::{Confirmed, Dialog, Door, FormKind, Screen};
+
+/// Draws what is in front, if anything is.
+pub fn dialog(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    match &screen.dialog {
+        None => {}
+        Some(Dialog::Help) => help(pen, area, screen),
+        Some(Dialog::Confirm(confirmed)) => confirm(pen, area, screen, *confirmed),
+        Some(Dialog::Form(form)) => self::form(pen, area, form),
+    }
+}
+
+fn middle(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+fn help(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let quit = match screen.door {
+        Door::Run => "end the run, print its report",
+        Door::Master => "leave the screen; the master goes on",
+        Door::Attached { .. } => "leave the screen; the run goes on",
+    };
+    let interrupt = match screen.door {
+        Door::Run => "end the run; once more cuts it short",
+        Door::Master => "end the run and the master",
+        Door::Attached { .. } => "leave the screen; the run goes on",
+    };
+    let keys = [
+        ("1 ... 6, Tab", "turn to a tab"),
+        ("arrows, PgUp, PgDn, Home, End", "move"),
+        ("Enter", "one entry: distribution, phases, answers"),
+        ("Esc", "back"),
+        ("< > o", "sort by another column; the other way round"),
+        ("/", "filter a table"),
+        ("z", "charts: 5 min, 30 min, the whole run, 1 min"),
+        ("n", "start a run"),
+        ("+ - t", "a tenth more or fewer users; as many as typed"),
+        ("p", "pause, resume"),
+        ("x", "stop the run"),
+        ("r", "reset the statistics"),
+        ("q", quit),
+        ("Ctrl-C", interrupt),
+    ];
+    let inside = pen.frame(middle(area, 78, keys.len() as u16 + 4), "Keys");
+    let theme = pen.theme;
+    for (y, (key, words)) in (0..).zip(keys) {
+        pen.text(inside, 0, y, key, theme.accent());
+        pen.text(inside, 30, y, words, theme.plain());
+    }
+    let version = format!("lunamoth {}, run {}", screen.snapshot.version, if screen.has_run() { &screen.snapshot.run } else { "none" });
+    pen.text(inside, 0, keys.len() as u16 + 1, &version, theme.quiet());
+}
+
+fn confirm(pen: &mut Pen<'_>, area: Rect, screen: &Screen, confirmed: Confirmed) {
+    let (title, lines) = match confirmed {
+        Confirmed::Stop => ("Stop the run?", ["Users finish what they do; the numbers stay.", "A stopped run cannot be resumed."]),
+        Confirmed::Reset => ("Reset the statistics?", ["All numbers of this run so far are lost;", "the load goes on."]),
+        Confirmed::EndRun => ("End the run?", ["Users finish what they do; then its report is", "printed, and lunamoth ends."]),
+        Confirmed::EndMaster => ("End the master?", ["The run is stopped, its report is printed,", "and the master ends."]),
+    };
+    let inside = pen.frame(middle(area, 56, 8), title);
+    let theme = pen.theme;
+    let about = format!("{}: {} users, {} requests", screen.snapshot.scenario, screen.snapshot.users, screen.snapshot.total.requests);
+    pen.text(inside, 0, 0, &about, theme.strong());
+    pen.text(inside, 0, 2, lines[0], theme.plain());
+    pen.text(inside, 0, 3, lines[1], theme.plain());
+    pen.words(
+        inside,
+        0,
+        5,
+        &[("y", theme.bad()), (" does it", theme.plain()), ("   any other key", theme.accent()), (" does not", theme.plain())],
+    );
+}
+
+fn form(pen: &mut Pen<'_>, area: Rect, form: &Form) {
+    let title = match form.kind {
+        FormKind::Start => "Start a run",
+        FormKind::Retarget => "Other users for this run",
+    };
+    let inside = pen.frame(middle(area, 70, form.fields.len() as u16 * 2 + 4), title);
+    let theme = pen.theme;
+    for (index, field) in form.fields.iter().enumerate() {
+        let y = index as u16 * 2;
+        let is_here = form.at == index;
+        let (label, when_empty) = field.name.words();
+        pen.text(inside, 0, y, label, if is_here { theme.accent() } else { theme.plain() });
+        let x = 18;
+        if is_here {
+            pen.text(inside, x - 2, y, theme.sign("›", ">"), theme.accent());
+        }
+        let after = if field.text.is_empty() {
+            if is_here {
+                pen.text(inside, x, y, theme.sign("▏", "_"), theme.accent());
+            }
+            pen.text(inside, x + 2, y, &format!("({when_empty})"), theme.quiet())
+        } else {
+            // The end of a long text is where one types.
+            let room = usize::from(inside.width.saturating_sub(x + 2));
+            let skipped = field.text.chars().count().saturating_sub(room);
+            let text: String = field.text.chars().skip(skipped).collect();
+            let end = pen.text(inside, x, y, &text, theme.strong());
+            if is_here { pen.text(inside, end, y, theme.sign("▏", "_"), theme.accent()) } else { end }
+        };
+        if let Some((_, problem)) = form.problem.as_ref().filter(|(at, _)| *at == index) {
+            pen.text(inside, x, y + 1, problem, theme.bad());
+        } else if is_here && !field.choices.is_empty() {
+            pen.text(inside, after + 2, y, theme.sign("← → choose", "left, right: choose"), theme.quiet());
+        }
+    }
+    let y = form.fields.len() as u16 * 2;
+    let words = [("Enter", theme.accent()), (" does it   ", theme.quiet()), ("Tab", theme.accent()), (" next field   ", theme.quiet())];
+    let x = pen.words(inside, 0, y + 1, &words);
+    pen.words(inside, x, y + 1, &[("Esc", theme.accent()), (" drops it", theme.quiet())]);
+}

@@ -1,0 +1,167 @@
+//! What is around the body: the run in one line, the tabs, the notice and the keys.
+
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::pen::Pen;
+use super::theme::Theme;
+use crate::front::snapshot_json::{SnapshotJson, StateJson};
+use crate::front::text::{clock, escape, shorten};
+use crate::front::tui::state::{Door, Screen, Tab, grouped};
+
+/// The run, the tabs and a rule.
+pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let theme = pen.theme;
+    let snapshot = &screen.snapshot;
+    let right = if screen.has_run() { format!("{}  {} ", users(screen), time(snapshot, area.width, theme)) } else { String::new() };
+    let (word, style) = state_word(screen, theme);
+    let x = pen.words(area, 1, 0, &[("lunamoth  ", theme.accent()), (theme.sign("● ", "* "), style), (&word, style.patch(theme.strong()))]);
+    let room = area.width.saturating_sub(x + right.width() as u16 + 4);
+    let about = match &snapshot.host {
+        Some(host) if screen.has_run() => format!("{} at {}", escape(&snapshot.scenario), escape(host)),
+        _ => escape(&snapshot.scenario).into_owned(),
+    };
+    pen.text(area, x + 2, 0, &shorten(&about, usize::from(room)), theme.plain());
+    pen.right(area, 0, &right, theme.strong());
+    tabs(pen, area, screen);
+    pen.rule(area, 2);
+}
+
+fn state_word(screen: &Screen, theme: Theme) -> (String, Style) {
+    if screen.link_down.is_some() {
+        return ("reconnecting".to_owned(), theme.bad());
+    }
+    let state = screen.snapshot.state;
+    let style = match state {
+        StateJson::Running => theme.good(),
+        StateJson::Waiting | StateJson::Spawning | StateJson::Paused | StateJson::Stopping => theme.doubtful(),
+        StateJson::Ready | StateJson::Stopped => theme.quiet(),
+    };
+    (state.name().to_owned(), style)
+}
+
+fn users(screen: &Screen) -> String {
+    let snapshot = &screen.snapshot;
+    let wanted = screen.wanted_users.map_or_else(String::new, |(users, _)| format!(" {} {}", "->", grouped(u64::from(users))));
+    if snapshot.users == snapshot.target_users {
+        format!("{} users{wanted}", grouped(snapshot.users))
+    } else {
+        format!("{}/{} users{wanted}", grouped(snapshot.users), grouped(snapshot.target_users))
+    }
+}
+
+fn time(snapshot: &SnapshotJson, width: u16, theme: Theme) -> String {
+    let moment = |seconds: f64| clock(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+    let Some(planned_s) = snapshot.planned_s.filter(|planned_s| *planned_s > 0.0) else { return moment(snapshot.elapsed_s) };
+    let text = format!("{}/{}", moment(snapshot.elapsed_s), moment(planned_s));
+    if width < BAR_FROM_COLUMNS {
+        return text;
+    }
+    let filled = ((snapshot.elapsed_s / planned_s).clamp(0.0, 1.0) * BAR_COLUMNS as f64) as usize;
+    let (full, free) = (theme.sign("━", "#"), theme.sign("╌", "."));
+    format!("{text} {}{}", full.repeat(filled), free.repeat(BAR_COLUMNS - filled))
+}
+
+fn tabs(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let theme = pen.theme;
+    let snapshot = &screen.snapshot;
+    let mut x = 0;
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let count = match tab {
+            Tab::Failures => snapshot.errors.len(),
+            Tab::Exceptions => snapshot.exceptions.len(),
+            Tab::Workers => snapshot.workers.len(),
+            _ => 0,
+        };
+        let count_text = if count > 0 { format!(" {}", grouped(count as u64)) } else { String::new() };
+        let style = match tab {
+            _ if tab == screen.tab => theme.chosen(),
+            Tab::Failures | Tab::Exceptions if count > 0 => theme.bad(),
+            _ => theme.plain(),
+        };
+        x = pen.words(area, x, 1, &[(&format!(" {} {}{count_text} ", index + 1, tab.title()), style)]);
+    }
+}
+
+/// The notice and the keys.
+pub fn foot(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let theme = pen.theme;
+    let row = area.height - 2;
+    if screen.is_filtering {
+        let filter = screen.listing().map_or("", |listing| listing.filter.as_str());
+        let words = [(" / ", theme.accent()), (filter, theme.strong()), (theme.sign("▏", "_"), theme.accent())];
+        let x = pen.words(area, 0, row, &words);
+        pen.text(area, x + 2, row, "Enter keeps the filter, Esc drops it", theme.quiet());
+    } else if let Some((reason, _)) = &screen.link_down {
+        let words = [(theme.sign(" ✗ ", " ! "), theme.bad()), (reason, theme.bad()), ("; trying again; the numbers are old", theme.bad())];
+        pen.words(area, 0, row, &words);
+    } else if let Some(notice) = &screen.notice {
+        let (sign, style) =
+            if notice.is_error { (theme.sign(" ✗ ", " ! "), theme.bad()) } else { (theme.sign(" ✓ ", " = "), theme.good()) };
+        pen.words(area, 0, row, &[(sign, style), (&notice.text, style)]);
+    }
+    keys(pen, area, screen);
+}
+
+fn keys(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let theme = pen.theme;
+    let mut x = 1;
+    for (key, word) in hints(screen) {
+        if usize::from(x) + key.width() + word.width() + 1 > usize::from(area.width) {
+            break;
+        }
+        x = pen.words(area, x, area.height - 1, &[(key, theme.accent()), (" ", theme.plain()), (word, theme.quiet())]) + 2;
+    }
+}
+
+/// The keys that mean something here, the most useful first.
+fn hints(screen: &Screen) -> Vec<(&'static str, &'static str)> {
+    let mut hints = vec![("?", "help"), ("q", if screen.door == Door::Run { "end" } else { "leave" })];
+    if screen.detail.is_some() {
+        hints.push(("Esc", "back"));
+        return hints;
+    }
+    match screen.tab {
+        Tab::Overview => hints.extend([("z", "zoom"), ("Enter", "total")]),
+        Tab::Statistics => hints.extend([("< > o", "sort"), ("/", "filter"), ("Enter", "detail")]),
+        Tab::Failures | Tab::Workers => hints.extend([("< > o", "sort"), ("/", "filter")]),
+        Tab::Exceptions => hints.push(("/", "filter")),
+        Tab::Logs => hints.push(("End", "newest")),
+    }
+    if screen.may_steer() {
+        let state = screen.snapshot.state;
+        match state {
+            StateJson::Ready | StateJson::Stopped if screen.door != Door::Run => hints.push(("n", "new run")),
+            StateJson::Paused => hints.extend([("p", "resume"), ("x", "stop")]),
+            StateJson::Spawning | StateJson::Running => hints.extend([("x", "stop"), ("+ - t", "users"), ("p", "pause"), ("r", "reset")]),
+            StateJson::Waiting | StateJson::Stopping => hints.push(("x", "stop")),
+            StateJson::Ready | StateJson::Stopped => {}
+        }
+    }
+    hints
+}
+
+/// The body before the first view of the run.
+pub fn nothing_yet(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
+    match &screen.link_down {
+        Some((reason, _)) => empty(pen, body, "The master does not answer.", &[reason, "This screen tries again by itself. q leaves it."]),
+        None => empty(pen, body, "Waiting for the first numbers.", &["They come once a second."]),
+    }
+}
+
+/// An empty body that says what to do next.
+pub fn empty(pen: &mut Pen<'_>, body: Rect, title: &str, lines: &[&str]) {
+    let theme = pen.theme;
+    let begin = (body.height / 3).saturating_sub(1);
+    let x = |text: &str| body.width.saturating_sub(text.width() as u16) / 2;
+    pen.text(body, x(title), begin, title, theme.strong());
+    for (row, line) in (begin + 2..).zip(lines) {
+        pen.text(body, x(line), row, line, theme.quiet());
+    }
+}
+
+const BAR_FROM_COLUMNS: u16 = 100;
+const BAR_COLUMNS: usize = 20;
