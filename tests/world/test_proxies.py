@@ -45,7 +45,6 @@ CADDY = """
 {{
   admin off
   auto_https off
-  persist_config off
 }}
 http://127.0.0.1:{port} {{
   bind 127.0.0.1
@@ -168,7 +167,10 @@ class Behind(unittest.TestCase):
         cls.master.await_text("ready")
 
     def start(self, name, *command):
-        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**support.foreign_environment(), "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)},
+        )
         self.addCleanup(process.wait, 10)
         self.addCleanup(process.terminate)
         return process
