@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use super::handle::{Declined, MasterHandle, Planned, Planner, StartOrder};
+use super::handle::{Declined, MasterHandle, Planned, Planner, Purpose, StartOrder};
 use super::journal::Journal;
 use super::link::{Dialer, MasterLinks, MemoryDialer, WorkerLinks};
 use super::local::LocalRun;
@@ -258,6 +258,10 @@ async fn a_start_during_a_run_changes_its_users_and_nothing_else() {
     let other_script = StartOrder { script: Some("other".into()), ..users(1) };
     assert_eq!(decline(other_script).await, "a run of `test` is under way: stop it before one of `other` begins");
     assert!(decline(StartOrder::default()).await.starts_with("a run is under way: say how many users"));
+    let new_run = StartOrder { purpose: Purpose::NewRun, ..users(1) };
+    assert_eq!(decline(new_run).await, "a run is under way: stop it first, or re-target it");
+    let retarget = StartOrder { purpose: Purpose::Retarget, ..users(9) };
+    assert_eq!(cluster.handle().start(retarget, "").await.unwrap().run, run);
     let same_host = StartOrder { host: Some("http://a/".into()), ..users(2) };
     assert!(cluster.handle().start(same_host, "").await.is_ok());
     cluster.until(|snapshot| snapshot.users == 2).await;
@@ -286,6 +290,8 @@ async fn what_cannot_be_started_is_declined_in_words() {
     let cluster = Cluster::of(0).await;
     let decline = |order| async { cluster.handle().start(order, "").await.unwrap_err() };
     assert!(decline(users(1)).await.reason.starts_with("no worker is connected"));
+    let retarget = StartOrder { purpose: Purpose::Retarget, ..users(1) };
+    assert_eq!(decline(retarget).await.reason, "no run is under way: start one");
     let absent = StartOrder { script: Some("absent".into()), ..StartOrder::default() };
     assert_eq!(decline(absent).await, Declined { reason: "there is no script `absent`".into() });
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {

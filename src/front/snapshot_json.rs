@@ -352,6 +352,7 @@ pub struct PointJson {
 mod tests {
     use super::*;
     use crate::front::tests::busy_snapshot;
+    use crate::stats::snapshot::{MetricValue, MetricView, Snapshot};
 
     #[test]
     fn what_is_sent_is_what_is_read() {
@@ -360,6 +361,14 @@ mod tests {
         assert_eq!(read, sent);
         assert_eq!(read.total.requests, busy_snapshot().total.requests);
         assert_eq!(read.entries[0].min_ms, 0.42);
+    }
+
+    #[test]
+    fn a_sum_beyond_all_numbers_can_still_be_read() {
+        let metrics = vec![MetricView { name: "orders".into(), value: MetricValue::Counter(f64::INFINITY) }];
+        let sent = SnapshotJson::from(&Snapshot { metrics, ..Snapshot::default() });
+        let read: SnapshotJson = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
+        assert_eq!(read.metrics[0].value, f64::MAX);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) enum Document {
     DistributionCsv,
     /// `/stats/failures/csv`.
     FailuresCsv,
+    /// `/stats/requests_full_history/csv`.
+    HistoryCsv,
     /// `/exceptions`.
     Exceptions,
     /// `/exceptions/csv`.
@@ -61,6 +63,7 @@ impl Document {
             Self::RequestsCsv => csv::stats(snapshot),
             Self::DistributionCsv => csv::distribution(snapshot),
             Self::FailuresCsv => csv::failures(snapshot),
+            Self::HistoryCsv => csv::full_history(snapshot),
             Self::Exceptions => exceptions(snapshot),
             // Which worker an exception is from is not kept.
             Self::ExceptionsCsv => csv::exceptions(snapshot, ""),
@@ -77,6 +80,7 @@ impl Document {
             Self::RequestsCsv => Some("attachment; filename=\"requests.csv\""),
             Self::DistributionCsv => Some("attachment; filename=\"distribution.csv\""),
             Self::FailuresCsv => Some("attachment; filename=\"failures.csv\""),
+            Self::HistoryCsv => Some("attachment; filename=\"requests_full_history.csv\""),
             Self::ExceptionsCsv => Some("attachment; filename=\"exceptions.csv\""),
             _ => None,
         }

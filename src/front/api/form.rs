@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Form, FromRequest as _, Multipart, Query, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -23,7 +23,7 @@ pub(super) type Parameters = Vec<(String, String)>;
 pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Parameters, Unreadable> {
     let (parts, body) = request.into_parts();
     let body = collect(body, limits).await?;
-    let query = Query::<Parameters>::try_from_uri(&parts.uri).map_err(|error| bad(&format!("the query cannot be read: {error}")))?;
+    let query = query(&parts.uri)?;
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let request = |body: Bytes| Request::from_parts(parts.clone(), Body::from(body));
@@ -40,7 +40,15 @@ pub(super) async fn parameters(request: Request, limits: &Limits) -> Result<Para
             return Err(Unreadable { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, detail });
         }
     };
-    Ok(query.0.into_iter().chain(fields).filter(|(_, value)| !value.trim().is_empty()).collect())
+    Ok(query.into_iter().chain(fields).filter(|(_, value)| !value.trim().is_empty()).collect())
+}
+
+/// The parameters of a request's address, empty ones too.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn query(uri: &Uri) -> Result<Parameters, Unreadable> {
+    Query::<Parameters>::try_from_uri(uri).map(|query| query.0).map_err(|error| bad(&format!("the query cannot be read: {error}")))
 }
 
 /// Why a request's parameters cannot be read.

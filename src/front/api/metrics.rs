@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::front::exposition::{Exposition, Kind};
 use crate::front::snapshot_json::StateJson;
-use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, WorkerState};
+use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, WorkerState, WorkerView};
 
 /// The page of metrics.
 pub(super) fn metrics(snapshot: &Snapshot) -> String {
@@ -67,7 +67,7 @@ fn requests(page: &mut Exposition, snapshot: &Snapshot) {
             page.sample(&[("method", &entry.method), ("name", &entry.name), ("kind", kind.name())], count);
         }
     }
-    let bytes: [(_, _, fn(&EntryView) -> u64); 2] = [
+    let bytes: [Column<EntryView, u64>; 2] = [
         ("lunamoth_sent_bytes_total", "Bytes on the wire to the target, headers included.", |entry| entry.bytes_out),
         ("lunamoth_received_bytes_total", "Bytes on the wire from the target, headers included.", |entry| entry.bytes_in),
     ];
@@ -174,7 +174,7 @@ fn workers(page: &mut Exposition, snapshot: &Snapshot) {
         let count = snapshot.workers.iter().filter(|worker| worker.state == state).count();
         page.sample(&[("state", state.name())], count);
     }
-    let families: [(_, _, fn(&crate::stats::snapshot::WorkerView) -> f64); 7] = [
+    let families: [Column<WorkerView, f64>; 7] = [
         ("lunamoth_cluster_worker_users", "Users in a worker.", |worker| worker.users as f64),
         ("lunamoth_cluster_worker_lanes", "Threads of a worker that make load.", |worker| f64::from(worker.lanes)),
         ("lunamoth_cluster_worker_cpu_cores", "Processor cores that a worker uses, over 10 seconds.", |worker| worker.cpu_cores),
@@ -190,6 +190,9 @@ fn workers(page: &mut Exposition, snapshot: &Snapshot) {
         }
     }
 }
+
+/// A family's name, what it is, and the number that a row has in it.
+type Column<Row, Number> = (&'static str, &'static str, fn(&Row) -> Number);
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()

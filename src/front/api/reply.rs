@@ -24,13 +24,9 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     }
 }
 
-/// Locust's answer that something is not done: success to HTTP, a refusal to people.
-pub(super) fn refusal(style: Style, message: &str) -> Response {
-    let message = json!(message);
-    match style {
-        Style::Spaced => text(JSON, format!("{{\"success\": false, \"message\": {message}}}")),
-        Style::Compact => text(JSON, format!("{{\"success\":false,\"message\":{message}}}")),
-    }
+/// Locust 0.8.1's answer that something is not done: success to HTTP, a refusal to people.
+pub(super) fn refusal(message: &str) -> Response {
+    text(JSON, format!("{{\"success\": false, \"message\": {}}}", json!(message)))
 }
 
 /// How the JSON of a reply is written: pipelines compare it as text.

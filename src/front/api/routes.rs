@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::asker::Asker;
 use super::documents::{Document, Documents};
-use super::form::{self, Parameters};
+use super::form;
 use super::openapi::{self, LOCUST, MONITORING, PAGE, V1};
-use super::reply::{CSV, HTML, JSON, PLAIN, Style, problem, refusal, text};
+use super::reply::{CSV, HTML, JSON, PLAIN, problem, problem_of, refusal, text};
 use super::requests::Requests;
 use super::route::{Operation, Route};
 use super::swarm::{self, Rules, Swarm};
@@ -147,9 +147,9 @@ fn locust_actions() -> Vec<Route> {
     ]
 }
 
+/// Whatever is wrong is told as Locust tells it, as a success of HTTP, so that any value may be sent.
 fn swarm_schema() -> Value {
-    let text = json!({ "type": ["string", "number", "null"] });
-    let properties: Map<_, _> = swarm::KNOWN.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    let properties: Map<_, _> = swarm::KNOWN.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
     json!({ "type": "object", "properties": properties })
 }
 
@@ -180,10 +180,17 @@ fn locust_documents() -> Vec<Route> {
             show("worker_count", "How many workers are connected.").value(200, "Their number.", count),
         ),
         absent("/stats/report", "report"),
-        absent("/stats/requests_full_history/csv", "history_csv"),
+        csv("/stats/requests_full_history/csv", Document::HistoryCsv, "history_csv", "The run second by second, all entries together."),
         absent("/tasks", "tasks"),
         absent("/logs", "locust_logs"),
-        absent("/user", "user"),
+        Route::at("/user").post(
+            user,
+            show("user", "Takes what a page of Locust's says of its user, and keeps nothing of it.").value(
+                201,
+                "It is thanked for.",
+                json!({ "type": "object" }),
+            ),
+        ),
     ]
 }
 
@@ -220,18 +227,18 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
     };
     let swarm = match api.with_rules(|rules| Swarm::read(&parameters, rules)) {
         Ok(swarm) => swarm,
-        Err(reason) => return Swarm::refuse(&parameters, &reason),
+        Err(reason) => return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref()),
     };
     match api.answer(api.context.handle.start(swarm.order.clone(), &asker.by)).await {
         Ok(accepted) => swarm.reply(&accepted),
-        Err(refused) => Swarm::refuse(&parameters, refused.reason()),
+        Err(refused) => Swarm::refuse(&parameters, refused.reason(), api.snapshot().host.as_deref()),
     }
 }
 
 async fn stop(State(api): State<Arc<Api>>, asker: Asker) -> Response {
     match api.answer(api.context.handle.stop(&asker.by)).await {
         Ok(_) => text(JSON, "{\"success\": true, \"message\": \"Test stopped\"}"),
-        Err(refused) => refusal(Style::Spaced, refused.reason()),
+        Err(refused) => refusal(refused.reason()),
     }
 }
 
@@ -243,15 +250,15 @@ async fn reset(State(api): State<Arc<Api>>, asker: Asker) -> Response {
 }
 
 async fn requests(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match Query::<Parameters>::try_from_uri(&uri) {
-        Ok(query) => query.0,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")),
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
     };
     // Other parameters are let pass: clients put random ones there against caches.
     match query.iter().find(|(name, _)| name == "generation").map(|(_, value)| &**value) {
         None | Some("2" | "2.47") => api.document(Document::Requests).await,
         Some("0.8") => api.document(Document::OldRequests).await,
-        Some(_) => problem(StatusCode::BAD_REQUEST, "generation: neither 0.8 nor 2.47"),
+        Some(_) => problem_of(StatusCode::BAD_REQUEST, Some("generation"), "generation: neither 0.8 nor 2.47"),
     }
 }
 
@@ -261,6 +268,10 @@ async fn ready(State(api): State<Arc<Api>>) -> Response {
         Ok(_) => text(PLAIN, "ok"),
         Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the master is shutting down"),
     }
+}
+
+async fn user(_: Asker) -> Response {
+    (StatusCode::CREATED, text(JSON, "{}")).into_response()
 }
 
 async fn absent(uri: Uri) -> Response {

@@ -72,9 +72,12 @@ impl Swarm {
         json(&reply)
     }
 
-    /// The reply to a start that cannot be.
-    pub fn refuse(parameters: &Parameters, reason: &str) -> Response {
-        refusal(style(parameters), reason)
+    /// The reply to a start that cannot be. `host` is the one in force.
+    pub fn refuse(parameters: &Parameters, reason: &str, host: Option<&str>) -> Response {
+        match style(parameters) {
+            Style::Spaced => refusal(reason),
+            Style::Compact => json(&json!({ "success": false, "message": reason, "host": host })),
+        }
     }
 }
 

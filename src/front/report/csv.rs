@@ -208,6 +208,32 @@ fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
     row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)))
 }
 
+/// The rows of `BASE_stats_history.csv` that the snapshot's own history knows: rates and percentiles are those of each point by itself, and
+/// what is not kept of a point is not available.
+pub(in crate::front) fn full_history(snapshot: &Snapshot) -> String {
+    let mut text = history_header();
+    let (mut requests, mut failures) = (0_u64, 0_u64);
+    for point in &snapshot.history {
+        requests += point.requests;
+        failures += point.failures;
+        let rate = |count: u64| format!("{:.6}", count as f64 / point.length.max(Duration::from_millis(1)).as_secs_f64());
+        let timestamp = snapshot.started_at.map_or(0, |start| unix_seconds(start + point.at + point.length));
+        let before = [timestamp.to_string(), point.users.to_string(), String::new(), "Aggregated".to_owned()];
+        let percentiles = PERCENTILES.iter().map(|(name, _)| match *name {
+            _ if point.requests == 0 => NOT_AVAILABLE.to_owned(),
+            "50%" => milliseconds(point.p50),
+            "95%" => milliseconds(point.p95),
+            "99%" => milliseconds(point.p99),
+            _ => NOT_AVAILABLE.to_owned(),
+        });
+        let counts = [requests.to_string(), failures.to_string()];
+        let times = (0..5).map(|_| NOT_AVAILABLE.to_owned());
+        let rates = [rate(point.requests), rate(point.failures)];
+        text.push_str(&row(before.into_iter().chain(rates).chain(percentiles).chain(counts).chain(times)));
+    }
+    text
+}
+
 /// The rows of Locust 0.8.1's distribution of durations in milliseconds.
 pub(in crate::front) fn distribution(snapshot: &Snapshot) -> String {
     let quantiles = || PERCENTILES.iter().filter(|(name, _)| !name.contains('.'));
@@ -371,4 +397,17 @@ mod tests {
 
     const STATS_HEADER: &str = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
     const HISTORY_HEADER: &str = "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size";
+
+    #[test]
+    fn the_snapshots_own_history_has_the_columns_of_the_file() {
+        let mut snapshot = busy_snapshot();
+        snapshot.history[0].length = Duration::from_secs(2);
+        snapshot.history[0].p95 = Duration::from_millis(15);
+        let text = full_history(&snapshot);
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!((rows.len(), rows[0].join(",")), (2, HISTORY_HEADER.to_owned()));
+        assert_eq!(rows[1][..7], ["1700000007", "8", "", "Aggregated", "16.500000", "0.000000", "0"]);
+        let of = |name: &str| rows[1][rows[0].iter().position(|column| *column == name).unwrap()];
+        assert_eq!((of("95%"), of("90%"), of("Total Request Count"), rows[1].len()), ("15", "N/A", "33", rows[0].len()));
+    }
 }

@@ -109,7 +109,7 @@ impl From<&MetricView> for MetricJson {
     fn from(metric: &MetricView) -> Self {
         let name = metric.name.to_string();
         match &metric.value {
-            MetricValue::Counter(sum) => Self { name, kind: "counter".into(), value: *sum, ..Self::default() },
+            MetricValue::Counter(sum) => Self { name, kind: "counter".into(), value: finite(*sum), ..Self::default() },
             MetricValue::Gauge { last, min, max } => {
                 Self { name, kind: "gauge".into(), value: *last, min: Some(*min), max: Some(*max), ..Self::default() }
             }
@@ -123,7 +123,7 @@ impl From<&MetricView> for MetricJson {
                 Self {
                     name,
                     kind: "trend".into(),
-                    value: mean(trend),
+                    value: finite(mean(trend)),
                     count: trend.count,
                     min: bound(trend.min),
                     max: bound(trend.max),
@@ -255,6 +255,11 @@ fn overlaps(snapshot: &Snapshot) -> Vec<OverlapJson> {
 /// In the trend's own unit; zero without values.
 fn mean(trend: &TrendView) -> f64 {
     if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 }
+}
+
+/// JSON has no infinity, which sums of a script's numbers may reach.
+fn finite(value: f64) -> f64 {
+    if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }
 }
 
 /// From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.

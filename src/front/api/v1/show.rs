@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::json;
 
 use super::super::documents::Document;
-use super::super::form::Parameters;
+use super::super::form::{self, Parameters};
 use super::super::openapi::V1;
 use super::super::reply::{self, JSON, problem, problem_of};
 use super::super::route::{Operation, Route};
@@ -90,9 +90,9 @@ pub(super) async fn run(State(api): State<Arc<Api>>) -> Response {
 }
 
 async fn history(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match query(&uri) {
+    let query = match form::query(&uri) {
         Ok(query) => query,
-        Err(response) => return response,
+        Err(unreadable) => return unreadable.into_response(),
     };
     let after = match find(&query, "after_s").map(str::parse::<f64>) {
         None => f64::NEG_INFINITY,
@@ -108,9 +108,9 @@ async fn history(State(api): State<Arc<Api>>, uri: Uri) -> Response {
 }
 
 async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match query(&uri) {
+    let query = match form::query(&uri) {
         Ok(query) => query,
-        Err(response) => return response,
+        Err(unreadable) => return unreadable.into_response(),
     };
     let snapshot = api.snapshot();
     let wanted = match (find(&query, "method"), find(&query, "name")) {
@@ -140,12 +140,6 @@ async fn blocking<T: Serialize + Send + 'static>(make: impl FnOnce() -> T + Send
         Ok(response) => response,
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the answer cannot be made: {error}")),
     }
-}
-
-fn query(uri: &Uri) -> Result<Parameters, Response> {
-    Query::<Parameters>::try_from_uri(uri)
-        .map(|query| query.0)
-        .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")))
 }
 
 /// Other parameters are let pass: clients put random ones there against caches.
