@@ -1,7 +1,7 @@
 //! `lunamoth run`: master and worker in this process, until the run is over.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 
@@ -65,6 +65,9 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
             shown.join();
         }
         if let Some(api) = api {
+            if outcome.as_ref().is_ok_and(|outcome| outcome.interrupt == Interrupt::None) {
+                tokio::time::sleep(LAST_LOOK).await;
+            }
             api.stop().await;
         }
         outcome
@@ -165,6 +168,8 @@ fn warn_of_limits(plan: &Plan) {
 
 /// Presses of Ctrl-C that wait to be heard.
 pub(super) const KEYS: usize = 4;
+/// How long the end of a run can still be seen over the API: whoever looks once a second sees it.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Descriptors beside the users' connections: the target, the files, the runtimes.
 const SPARE_DESCRIPTORS: u64 = 100;
