@@ -184,7 +184,8 @@ fn locust_documents() -> Vec<Route> {
             show("report", "A report for people: one HTML file.")
                 .query("download", "1: the browser keeps the file instead of showing it.", json!({ "type": "string" }))
                 .query("theme", "The report's look; the system's without it.", json!({ "type": "string", "enum": ["dark", "light"] }))
-                .text(200, HTML, "The report."),
+                .text(200, HTML, "The report.")
+                .problem(400, "`theme` is none of these."),
         ),
         csv("/stats/requests_full_history/csv", Document::HistoryCsv, "history_csv", "The run second by second, all entries together."),
         absent("/tasks", "tasks"),
@@ -225,15 +226,15 @@ async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response
 }
 
 async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match Query::<Parameters>::try_from_uri(&uri) {
-        Ok(query) => query.0,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}")),
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
     };
     let find = |name: &str| query.iter().find(|(other, _)| other == name).map(|(_, value)| &**value);
     let theme = match find("theme") {
         None | Some("") => None,
         Some(theme @ ("dark" | "light")) => Some(theme),
-        Some(_) => return problem(StatusCode::BAD_REQUEST, "theme: neither dark nor light"),
+        Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("theme"), "theme: neither dark nor light"),
     };
     match api.bytes(Document::Report).await {
         Ok(report) => page::report(report, theme, !matches!(find("download"), None | Some("" | "0" | "false"))),
