@@ -482,7 +482,7 @@ class Live {
       { id: "exceptions", name: "Exceptions", view: new Exceptions({}) },
       { id: "checks", name: "Checks & thresholds", view: new Judgements() },
       { id: "workers", name: "Workers", view: new Workers() },
-      { id: "metrics", name: "Metrics", view: new Metrics() },
+      { id: "metrics", name: "Metrics", view: new Metrics({}) },
       { id: "logs", name: "Logs", view: this.logs },
       { id: "downloads", name: "Downloads", view: new Downloads() },
     ]);
