@@ -27,7 +27,10 @@ pub(super) fn live_rules() -> &'static str {
 #[must_use]
 pub(super) fn report(json: &str) -> String {
     let head = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n", *REPORT_RULES);
-    let body = format!("<noscript><p>The report draws its tables and charts by itself, for which it needs JavaScript.</p></noscript>\n{}\n", inert(json));
+    let body = format!(
+        "<noscript><p>The report draws its tables and charts by itself, for which it needs JavaScript.</p></noscript>\n{}\n",
+        inert(json)
+    );
     assemble(&[("head", &head), ("icon", &ICON), ("style", STYLE), ("body", &body), ("script", REPORT)])
 }
 
@@ -63,9 +66,8 @@ fn hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
-static ICON: LazyLock<String> = LazyLock::new(|| {
-    include_str!("page/logo.svg").trim().replace('"', "'").replace('#', "%23").replace('<', "%3C").replace('>', "%3E")
-});
+static ICON: LazyLock<String> =
+    LazyLock::new(|| include_str!("page/logo.svg").trim().replace('"', "'").replace('#', "%23").replace('<', "%3C").replace('>', "%3E"));
 
 static LIVE_RULES: LazyLock<String> = LazyLock::new(|| {
     let (style, script) = (hash(STYLE), hash(LIVE));
@@ -129,7 +131,19 @@ mod tests {
     #[test]
     fn no_address_is_absolute() {
         let own: String = [FRAME, LIVE, REPORT, STYLE].concat().replace(include_str!("page/uplot/uPlot.iife.min.js"), "");
-        for start in ["href=\"", "src=\"", "action=\"", "url(", "fetch(`", "fetch(\"", "EventSource(\"", "assign(\"", "@import", "link(\"", "href: \""] {
+        for start in [
+            "href=\"",
+            "src=\"",
+            "action=\"",
+            "url(",
+            "fetch(`",
+            "fetch(\"",
+            "EventSource(\"",
+            "assign(\"",
+            "@import",
+            "link(\"",
+            "href: \"",
+        ] {
             for rest in own.split(start).skip(1) {
                 assert!(!rest.starts_with('/') && !rest.starts_with("http"), "{start}{}", &rest[..rest.len().min(60)]);
             }

@@ -36,7 +36,10 @@ pub(super) fn render(snapshot: &Snapshot, version: &str, base: Option<&str>) -> 
         let _ = writeln!(plain, "<li><a href=\"{link}\">{link}</a></li>");
     }
     let version = escape(version);
-    let _ = writeln!(plain, "</ul>\n<p>Lunamoth {version}. Without JavaScript this page stands still; load it again for newer numbers.</p></main>");
+    let _ = writeln!(
+        plain,
+        "</ul>\n<p>Lunamoth {version}. Without JavaScript this page stands still; load it again for newer numbers.</p></main>"
+    );
     page::live(base, &plain)
 }
 
@@ -51,7 +54,9 @@ pub(super) fn report(report: Bytes, theme: Option<&str>, is_download: bool) -> R
     let body = match theme {
         Some(theme) => {
             let start = page::PLAIN_START.trim_end_matches('>');
-            [format!("{start} data-theme=\"{theme}\">").as_bytes(), report.get(page::PLAIN_START.len()..).unwrap_or_default()].concat().into()
+            [format!("{start} data-theme=\"{theme}\">").as_bytes(), report.get(page::PLAIN_START.len()..).unwrap_or_default()]
+                .concat()
+                .into()
         }
         None => report,
     };
