@@ -184,7 +184,8 @@ fn locust_documents() -> Vec<Route> {
             show("report", "A report for people: one HTML file.")
                 .query("download", "1: the browser keeps the file instead of showing it.", json!({ "type": "string" }))
                 .query("theme", "The report's look; the system's without it.", json!({ "type": "string", "enum": ["dark", "light"] }))
-                .text(200, HTML, "The report."),
+                .text(200, HTML, "The report.")
+                .problem(400, "`theme` is none of these."),
         ),
         csv("/stats/requests_full_history/csv", Document::HistoryCsv, "history_csv", "The run second by second, all entries together."),
         absent("/tasks", "tasks"),

@@ -185,7 +185,7 @@ function histogram(bins, marks) {
       const ms = factor * 10 ** exponent;
       const x = place(ms) * width;
       if (x < 16 || x > width - 16) continue;
-      drawing.append(svg("text", { x: x.toFixed(1), y: height - 7, "text-anchor": "middle" }, format.timeText(ms)));
+      drawing.append(svg("text", { x: x.toFixed(1), y: height - 7, "text-anchor": "middle" }, format.timeText(ms).replace(/\.0+ /, " ")));
     }
   }
   for (const [name, ms] of marks) {

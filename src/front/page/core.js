@@ -65,7 +65,7 @@ const format = {
   },
   rate(value) {
     if (value === null || value === undefined) return NONE;
-    return format.number(value, value === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2);
+    return format.number(value, Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2);
   },
   /** Milliseconds without their unit: three digits that count. */
   ms(value) {

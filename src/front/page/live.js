@@ -295,12 +295,12 @@ class Tabs {
 class RunForm {
   constructor() {
     const field = (name, label, attributes, hint, size) => {
-      this[name] = h("input", { name, autocomplete: "off", spellcheck: "false", ...attributes });
-      return h(`label.field${size || ""}`, null, h("span", null, label), this[name], hint ? h("em", null, hint) : null);
+      this[name] = h("input", { name, id: `field-${name}`, autocomplete: "off", spellcheck: "false", "aria-describedby": hint ? `hint-${name}` : null, ...attributes });
+      return h(`div.field${size || ""}`, null, h("label", { for: `field-${name}` }, label), this[name], hint ? h("em", { id: `hint-${name}` }, hint) : null);
     };
     this.hostField = field("host", "Host", { type: "text", inputmode: "url", placeholder: "the script's own" }, null, ".wide");
-    this.script = h("select", { name: "script" });
-    this.scriptField = h("label.field.wide", { hidden: true }, h("span", null, "Script"), this.script);
+    this.script = h("select", { name: "script", id: "field-script" });
+    this.scriptField = h("div.field.wide", { hidden: true }, h("label", { for: "field-script" }, "Script"), this.script);
     this.fault = h("p.fault", { role: "alert", hidden: true });
     this.submit = h("button.button.primary", { type: "submit" });
     this.cancel = h("button.button", { type: "button", click: () => this.dialog.close() }, "Cancel");
@@ -308,7 +308,7 @@ class RunForm {
       h("div.fields", null, this.scriptField, this.hostField,
         field("users", "Users", { inputmode: "numeric", placeholder: "script's own" }, "at the peak"),
         field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
-        field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s", ".third")),
+        field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s")),
       this.fault, h("div.foot", null, this.cancel, this.submit));
     this.title = h("h2");
     this.inner = h("div.inner");
@@ -482,7 +482,7 @@ class Live {
       { id: "exceptions", name: "Exceptions", view: new Exceptions({}) },
       { id: "checks", name: "Checks & thresholds", view: new Judgements() },
       { id: "workers", name: "Workers", view: new Workers() },
-      { id: "metrics", name: "Metrics", view: new Metrics() },
+      { id: "metrics", name: "Metrics", view: new Metrics({}) },
       { id: "logs", name: "Logs", view: this.logs },
       { id: "downloads", name: "Downloads", view: new Downloads() },
     ]);

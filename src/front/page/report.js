@@ -45,7 +45,7 @@ class Report {
         section("Failures", new Failures(), true),
         section("Exceptions", new Exceptions({ isReport: true }), has(snapshot.exceptions)),
         this.distributions(report.details),
-        section("Metrics", new Metrics(), true),
+        section("Metrics", new Metrics({ isReport: true }), true),
         section("Workers and the generator's health", new Workers(), true)),
       h("footer", null, `Lunamoth ${snapshot.version}`),
     );
@@ -76,7 +76,7 @@ class Report {
       });
       return item;
     });
-    return h("section.card.section", { "aria-label": "Response times" }, h("h2", null, "Response times of all entries"), entryDetail(total),
+    return h("section.card.section", { "aria-label": "Response times" }, h("h2", null, "Response times of all entries"), entryDetail(total, false),
       items.length ? h("h2.more", null, "By entry") : null, ...items);
   }
 }

@@ -339,7 +339,8 @@ function trendColumns(name) {
 const trendTable = (label, name, empty) => new Table({ label, columns: trendColumns(name), id: (trend) => trend.name, empty });
 
 class Metrics {
-  constructor() {
+  constructor({ isReport }) {
+    this.isReport = isReport;
     const plain = (value) => (value === null || value === undefined ? NONE : value.toLocaleString("en-US", { maximumFractionDigits: 3 }));
     const number = (name, key) => ({ name, kind: "num", key: (metric) => metric[key], text: (metric) => plain(metric[key]) });
     this.metrics = new Table({
@@ -357,9 +358,10 @@ class Metrics {
     this.groups = trendTable("Groups", "Group", emptyState("No groups", "Groups time several requests as one."));
     this.iterations = trendTable("Iterations", "Iterations");
     this.phases = trendTable("Phases of all requests", "Phase", emptyState("No requests yet", "Phases say where a request's time goes."));
-    this.told = h("p.dim");
-    this.element = h("div", null, h("h3", null, "Metrics of the script"), this.metrics.element, h("h3", null, "Groups"), this.groups.element,
-      h("h3", null, "Iterations"), this.iterations.element, h("div.tools", null, this.told), h("h3", null, "Phases"), this.phases.element);
+    this.told = h("p.told");
+    this.parts = [["metrics", "Metrics of the script"], ["groups", "Groups"], ["iterations", "Iterations"], ["phases", "Phases"]]
+      .map(([key, name]) => [key, h("div", null, h("h3", null, name), this[key].element, key === "iterations" ? this.told : null)]);
+    this.element = h("div.stack", null, ...this.parts.map(([, part]) => part));
   }
 
   count(snapshot) {
@@ -374,11 +376,13 @@ class Metrics {
     setText(this.told, [["raised", "raised an error"], ["dropped", "could not begin when due"], ["start_failures", "failed starts of users"], ["users_dropped", "users dropped"]]
       .filter(([key]) => iterations[key]).map(([key, words]) => `${format.count(iterations[key])} ${words}`).join(" · "));
     this.phases.update(snapshot.phases.filter((phase) => phase.count));
+    // A report has no use for what did not happen.
+    for (const [key, part] of this.parts) part.hidden = Boolean(this.isReport) && !this[key].items.length;
   }
 }
 
 /** One entry with all that is known of it. */
-function entryDetail(detail) {
+function entryDetail(detail, isWithPhases = true) {
   const facts = h("dl.facts", null, ...[
     ["Requests", format.count(detail.requests)],
     ["Failed", `${format.count(detail.failures)} (${format.percent(detail.fail_ratio)} %)`],
@@ -398,8 +402,8 @@ function entryDetail(detail) {
   }
   const outcome = [...detail.statuses.map(({ status, count }) => [`HTTP ${status}`, format.count(count)]), ...detail.failures_by_kind.map(({ kind, count }) => [`failed: ${kind}`, format.count(count)])];
   if (outcome.length) parts.push(h("div", null, h("h3", null, "Outcomes"), rows("Outcomes", ["Outcome", "Count"], outcome)));
-  const phases = detail.phases.filter((phase) => phase.count);
-  const all = h("div", null, facts, h("h3", null, "Distribution"), histogram(detail.distribution, marks), h("h3", null, ""), h("div.columns", null, ...parts));
+  const phases = isWithPhases ? detail.phases.filter((phase) => phase.count) : [];
+  const all = h("div", null, facts, h("h3", null, "Distribution"), histogram(detail.distribution, marks), h("div.columns.apart", null, ...parts));
   if (phases.length) {
     all.append(h("h3", null, "Phases"), rows("Phases", ["Phase", "Count", "Mean", "Min", "Max"],
       phases.map((phase) => [phase.name.replace("http_req_", ""), format.count(phase.count), ...[phase.avg_ms, phase.min_ms, phase.max_ms].map(format.timeText)])));
