@@ -4,6 +4,7 @@
 //! all commands share and what is small; each of the others has a file of its own.
 
 mod check;
+mod control;
 mod files;
 mod master;
 mod plan;
@@ -30,13 +31,13 @@ use crate::target::Target;
 pub fn run(command: Command) -> u8 {
     let done = match command {
         Command::Run(typed) => Start::new(&typed).and_then(|start| run::run_script(&start)),
+        Command::Control(control) => control::control(&control),
         Command::Check(typed) => Start::new(&typed).and_then(|start| check::check_script(&start)),
         Command::Master(typed) => Start::new(&typed).and_then(|start| master::run_master(&start)),
         Command::Worker(typed) => Start::new(&typed).and_then(|start| worker::run_worker(&start)),
         Command::Secret => Ok(print_secret()),
         Command::New(path) => new_script(&path),
         Command::Tui(typed) => Start::new(&typed).and_then(|start| tui::attach(&start)),
-        Command::Control(_) => Err(Failure::bad_use(anyhow::anyhow!("this version has no such command"))),
         Command::Target(typed) => Start::new(&typed).and_then(|start| serve_target(&start)),
     };
     done.unwrap_or_else(|failure| {

@@ -9,6 +9,8 @@ use lunamoth::cli::Command;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Whoever builds TLS of its own names its provider; what asks a master takes the process's. It is installed once, so that this succeeds.
+    drop(rustls::crypto::ring::default_provider().install_default());
     match Command::parse(std::env::args_os()) {
         Ok(command) => lunamoth::app::run(command).into(),
         Err(no_command) => no_command.print().into(),

@@ -6,11 +6,13 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, watch};
 
 use super::files::RunFiles;
+use super::master::{MAIN, api_context};
 use super::plan::prepare;
 use super::{Failure, Signals, Start, runtime, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
+use crate::front::api::ApiServer;
 use crate::front::console::{Ending, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
@@ -44,14 +46,25 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     let has_ui = tui::is_wanted(settings, true)?;
     let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
+    let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let mut outcome = runtime()?.block_on(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);
+        let api = match settings.run_web_bind() {
+            Some(address) => Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts)?).map_err(Failure::bad_use)?),
+            None => None,
+        };
+        if let Some(api) = &api {
+            log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
+        }
         let (key, pressed) = mpsc::channel(KEYS);
         let local = tui::local_feed(run.handle.clone(), Vec::new);
         let shown = if has_ui { Some(tui::show(start, Door::Run, local, key)?) } else { None };
         let outcome = follow(run, &printer, files, pressed).await;
         if let Some(shown) = shown {
             shown.join();
+        }
+        if let Some(api) = api {
+            api.stop().await;
         }
         outcome
     })?;

@@ -2,6 +2,7 @@
 //! decides nothing about load.
 
 pub mod api;
+pub mod client;
 pub mod console;
 mod exposition;
 pub mod health;

@@ -4,7 +4,7 @@
 //! [`MasterHandle`] alone and decides nothing about load.
 //!
 //! The way of a request: [`server`] accepts its connection, `patience` bounds how long it may take to arrive, `path` finds the route in its
-//! path, `routes` calls what answers it. What changes the run passes `asker` first, which knows who asks and turns other sites away; its
+//! path, `login` asks for the token where there is one, `routes` calls what answers it. What changes the run passes `asker` first, which knows who asks and turns other sites away; its
 //! parameters are read by `form` and understood by `swarm`. What shows the run is one of the `documents`, each rendered once a snapshot.
 //! Routes and their description (`openapi`) are one table of `route`s: Locust's, those for Prometheus and probes, and `v1`, our own.
 
@@ -12,6 +12,7 @@ mod asker;
 mod documents;
 mod form;
 mod listen;
+mod login;
 mod metrics;
 mod openapi;
 mod page;
@@ -25,12 +26,16 @@ pub mod server;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod token;
 mod v1;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use server::ApiServer;
+pub use tls::TlsFiles;
 
 use crate::cluster::handle::MasterHandle;
 
@@ -44,12 +49,33 @@ pub struct ApiContext {
     /// Before every route: empty, or words with a `/` before each and none at the end. Every route answers without it, too.
     pub path_prefix: String,
     /// The base URLs that a start may name through an address that others can reach: the scenario's, `-H`'s and those of `--allow-host`. The
-    /// host of the run that is shown counts among them. On a loopback address a start may name any host.
+    /// host of the run that is shown counts among them. On a loopback address, or with a token, a start may name any host.
     pub hosts: Vec<String>,
     /// How settings read a run time, so that `/swarm` reads it alike.
     pub read_run_time: fn(&str) -> Result<Duration, String>,
+    /// Who is let in, and how.
+    pub access: Access,
     /// Bounds on what clients may take.
     pub limits: Limits,
+}
+
+/// Who is let in, and how.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// What one has to know for everything but health; anybody may do everything without.
+    pub token: Option<String>,
+    /// HTTPS in place of plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Names in lower case, with a port or without, under which browsers may change the run through a loopback address without a token;
+    /// `localhost` and loopback addresses always count.
+    pub names: Vec<String>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let token = self.token.as_ref().map(|_| "hidden");
+        f.debug_struct("Access").field("token", &token).field("tls", &self.tls).field("names", &self.names).finish()
+    }
 }
 
 /// Bounds on what clients may take.
@@ -90,5 +116,13 @@ pub enum ApiError {
         address: SocketAddr,
         /// The system's words.
         source: std::io::Error,
+    },
+    /// A certificate or a key that cannot serve.
+    #[error("`{}`, for HTTPS at the web monitor, cannot be used: {problem}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
 }

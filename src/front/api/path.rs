@@ -24,6 +24,13 @@ pub(super) fn wanted(path: &str, prefix: &str) -> Wanted {
     }
 }
 
+/// Where `place` beside the page is for a browser that has asked for `path`, in which `route` was found.
+pub(super) fn relative(route: &str, path: &str, place: &str) -> String {
+    let words = route.split('/').filter(|word| !word.is_empty()).count();
+    let folders = if path.ends_with('/') { words } else { words.saturating_sub(1) };
+    "../".repeat(folders) + place
+}
+
 /// The prefix that a proxy says it has taken away (`X-Forwarded-Prefix`), where it is a plain path: it ends up in the page.
 pub(super) fn plain_prefix(text: &str) -> Option<&str> {
     let text = text.trim().trim_end_matches('/');
@@ -55,6 +62,20 @@ mod tests {
     fn the_page_without_its_slash_is_sent_to_the_one_with_it() {
         assert_eq!(wanted("/a/b", "/a/b"), Wanted::Page("b/".to_owned()));
         assert_eq!(wanted("//a", "/a"), Wanted::Page("a/".to_owned()));
+    }
+
+    #[test]
+    fn what_stands_beside_the_page_is_found_from_every_route() {
+        for (route, path, place) in [
+            ("/", "/locust/", "login"),
+            ("/", "//", "login"),
+            ("/swarm", "/locust/swarm", "login"),
+            ("/swarm", "/swarm/", "../login"),
+            ("/stats/report", "/locust/stats/report", "../login"),
+            ("/api/v1/run", "//api/v1/run", "../../login"),
+        ] {
+            assert_eq!(relative(route, path, "login"), place, "{path}");
+        }
     }
 
     #[test]

@@ -15,15 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Limits;
 
-/// A socket with a watch on its client.
+/// A socket, or TLS over one, with a watch on its client.
 #[derive(Debug)]
-pub(super) struct PatientStream {
-    stream: TcpStream,
+pub(super) struct PatientStream<S> {
+    stream: S,
     limits: Limits,
     progress: Arc<Mutex<Progress>>,
     read_alarm: Pin<Box<Sleep>>,
@@ -32,8 +31,8 @@ pub(super) struct PatientStream {
     is_http2: Option<bool>,
 }
 
-impl PatientStream {
-    pub fn new(stream: TcpStream, limits: Limits) -> Self {
+impl<S> PatientStream<S> {
+    pub fn new(stream: S, limits: Limits) -> Self {
         let now = Instant::now();
         let progress = Progress { active: 0, head_since: None, last: now };
         Self {
@@ -72,7 +71,7 @@ impl PatientStream {
         }
     }
 
-    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.write_alarm = None;
             lock(&self.progress).last = Instant::now();
@@ -85,7 +84,7 @@ impl PatientStream {
     }
 }
 
-impl AsyncRead for PatientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
@@ -104,7 +103,7 @@ impl AsyncRead for PatientStream {
     }
 }
 
-impl AsyncWrite for PatientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -122,11 +121,16 @@ impl AsyncWrite for PatientStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        // TLS keeps what it could not write yet.
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_flush(cx);
+        if result.is_ready() && this.write_alarm.is_none() { result } else { this.written(cx, result) }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.written(cx, result)
     }
 }
 

@@ -16,18 +16,22 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
-use super::asker::Peer;
+use super::asker::{OwnNames, Peer};
 use super::form::{drain, too_large};
 use super::listen::listen;
+use super::login::{self, Call};
 use super::path::{Wanted, wanted};
 use super::patience::PatientStream;
 use super::reply::problem;
 use super::routes::{Api, router};
+use super::tls::{self, Certificates};
+use super::token::Gate;
 use super::{ApiContext, ApiError};
 
 /// The API, being served. Dropping it ends it at once.
@@ -42,22 +46,29 @@ impl ApiServer {
     /// Listens at `address` and serves on the current runtime. Port 0 takes a free one; `[::]` is all interfaces, IPv4's as well.
     ///
     /// # Errors
-    /// The address cannot be had.
+    /// The address cannot be had, or the certificate cannot be used.
     pub fn start(address: SocketAddr, context: ApiContext) -> Result<Self, ApiError> {
-        let named = |source| ApiError::Listen { address, source };
-        let listener = listen(address).map_err(named)?;
-        Self::start_on(listener, context).map_err(named)
+        let listener = listen(address).map_err(|source| ApiError::Listen { address, source })?;
+        Self::start_on(listener, context)
     }
 
     /// Serves on the current runtime what comes in at `listener`.
     ///
     /// # Errors
-    /// The listener's address cannot be told.
-    pub fn start_on(listener: TcpListener, context: ApiContext) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
+    /// The listener's address cannot be told, or the certificate cannot be used.
+    pub fn start_on(listener: TcpListener, context: ApiContext) -> Result<Self, ApiError> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = listener.local_addr().map_err(|source| ApiError::Listen { address: unknown, source })?;
+        let certificates = context.access.tls.clone().map(|files| Certificates::follow(files, tls::RELOAD)).transpose()?;
+        let is_loopback = address.ip().to_canonical().is_loopback();
+        let gate = context.access.token.as_deref().map(|token| Arc::new(Gate::new(token)));
+        // A page of another site can have its own name lead to this machine, but not make the browser say another one.
+        let own_names = OwnNames((is_loopback && gate.is_none()).then(|| Arc::from(context.access.names.clone())));
+        warn_of_openness(is_loopback, gate.is_some(), certificates.is_some());
         let (stop, stopped) = watch::channel(false);
-        let api = Arc::new(Api::new(context, address.ip().to_canonical().is_loopback(), stopped.clone()));
-        let accepting = tokio::spawn(accept(listener, Site { router: router(Arc::clone(&api)), api }, stopped));
+        let api = Arc::new(Api::new(context, is_loopback || gate.is_some(), stopped.clone()));
+        let accepting =
+            tokio::spawn(accept(listener, Site { router: router(Arc::clone(&api)), api, gate, own_names, certificates }, stopped));
         Ok(Self { address, stop, accepting })
     }
 
@@ -87,18 +98,21 @@ impl ApiServer {
 struct Site {
     router: Router,
     api: Arc<Api>,
+    gate: Option<Arc<Gate>>,
+    own_names: OwnNames,
+    certificates: Option<Certificates>,
 }
 
 impl Site {
-    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
-        let mut response = self.route(peer, request.map(Body::new)).await;
+    async fn answer(&self, peer: Peer, is_secure: bool, request: Request<Incoming>) -> Response {
+        let mut response = self.route(peer, is_secure, request.map(Body::new)).await;
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 
-    async fn route(&self, peer: SocketAddr, mut request: Request<Body>) -> Response {
+    async fn route(&self, peer: Peer, is_secure: bool, mut request: Request<Body>) -> Response {
         let limits = &self.api.context.limits;
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > limits.body_bytes as u64) {
@@ -110,11 +124,19 @@ impl Site {
             Wanted::Page(_) => "/".to_owned(),
             Wanted::Route(route) => route,
         };
+        if let Some(gate) = &self.gate {
+            let call = Call { peer, is_secure, route: &route, limits };
+            match login::receive(gate, request, &call).await {
+                Ok(response) => return response,
+                Err(welcome) => request = welcome,
+            }
+        }
         let Some(uri) = with_path(request.uri(), &route) else {
             return problem(StatusCode::BAD_REQUEST, "the request's path cannot be read");
         };
         *request.uri_mut() = uri;
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(self.own_names.clone());
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -138,6 +160,17 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
         parts.authority = None;
     }
     Uri::from_parts(parts).ok()
+}
+
+/// Says who can do what, where that is more than one may have meant.
+fn warn_of_openness(is_loopback: bool, has_token: bool, has_tls: bool) {
+    if !is_loopback && !has_token {
+        log::warn!("whoever reaches the web monitor can start and stop load: --web-token-file lets in who knows a token alone");
+    } else if !is_loopback && !has_tls {
+        log::info!(
+            "the web monitor's token travels in the clear unless a proxy before it speaks HTTPS: --web-cert and --web-key encrypt it"
+        );
+    }
 }
 
 /// Accepts until `stopped` turns true, then waits for the connections for a moment.
@@ -189,17 +222,32 @@ fn on_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection, from its first byte to its last.
-async fn converse(stream: TcpStream, peer: SocketAddr, site: Site, mut stopped: watch::Receiver<bool>) {
+async fn converse(stream: TcpStream, peer: SocketAddr, site: Site, stopped: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("no TCP_NODELAY on a connection of the web monitor: {error}");
     }
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let stream = PatientStream::new(stream, site.api.context.limits);
+    let peer = Peer(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+    let limits = site.api.context.limits;
+    match &site.certificates {
+        None => speak(PatientStream::new(stream, limits), peer, false, site, stopped).await,
+        Some(certificates) => {
+            if let Some(stream) = certificates.shake_hands(stream, limits.arrival).await {
+                speak(PatientStream::new(stream, limits), peer, true, site, stopped).await;
+            }
+        }
+    }
+}
+
+/// HTTP over one connection, whatever carries it.
+async fn speak<S>(stream: PatientStream<S>, peer: Peer, is_secure: bool, site: Site, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let watch = stream.watch();
     let service = service_fn(move |request| {
         let (under_way, site) = (watch.begin(), site.clone());
         async move {
-            let response = site.answer(peer, request).await;
+            let response = site.answer(peer, is_secure, request).await;
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
@@ -221,7 +269,7 @@ async fn converse(stream: TcpStream, peer: SocketAddr, site: Site, mut stopped: 
         }
     };
     if let Err(error) = result {
-        log::debug!("a connection of the web monitor from {peer} ended early: {error}");
+        log::debug!("a connection of the web monitor from {} ended early: {error}", peer.0);
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{ApiContext, ApiServer, Limits};
+use super::{Access, ApiContext, ApiServer, Limits};
 use crate::cluster::handle::{Accepted, Command, Declined, MasterHandle, StartOrder};
 use crate::front::tests::busy_snapshot;
 use crate::plan::RunId;
@@ -58,6 +58,7 @@ impl Stage {
             read_run_time: |text| {
                 text.trim_end_matches('s').parse().map(Duration::from_secs).map_err(|_| format!("`{text}` is not a duration"))
             },
+            access: Access { names: vec!["a".to_owned()], ..Access::default() },
             limits: Limits { arrival: Duration::from_millis(300), idle: Duration::from_millis(600), ..Limits::default() },
         };
         set(&mut context);

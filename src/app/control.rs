@@ -1,0 +1,215 @@
+//! `lunamoth swarm`, `stop`, `status`, `reset`: a master controlled from a shell.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Failure, Signals, Start, runtime};
+use crate::cli::{Control, ControlAction};
+use crate::config::Settings;
+use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
+use crate::front::console::ExitCode;
+use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
+
+pub(super) fn control(control: &Control) -> Result<u8, Failure> {
+    let start = Start::new(&control.layer)?;
+    let master = MasterClient::new(&options(&start.settings)).map_err(failed)?;
+    let shell = Shell { start: &start, master, is_json: control.is_json };
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            code = shell.carry_out(control.action) => code.map(ExitCode::code),
+            () = signals.next() => Ok(shell.interrupted(control.action)),
+        }
+    })
+}
+
+/// One command, on its way.
+struct Shell<'a> {
+    start: &'a Start,
+    master: MasterClient,
+    is_json: bool,
+}
+
+impl Shell<'_> {
+    async fn carry_out(&self, action: ControlAction) -> Result<ExitCode, Failure> {
+        let (reply, waits) = match action {
+            ControlAction::Swarm { waits } => (self.master.swarm(&order(&self.start.settings)?).await, waits),
+            ControlAction::Stop { waits } => (self.master.act("stop").await, waits),
+            ControlAction::Reset => (self.master.act("reset").await, false),
+            ControlAction::Status { watches: true } => return self.watch().await,
+            ControlAction::Status { watches: false } => {
+                let (snapshot, text) = self.snapshot().await?;
+                self.show(&snapshot, &text);
+                return Ok(ExitCode::Passed);
+            }
+        };
+        let (reply, text): (AcceptedJson, String) = reply.map_err(failed)?;
+        self.start.screen.print(&if self.is_json { format!("{text}\n") } else { client::accepted(&reply) });
+        if waits && !reply.run.is_empty() { self.wait(&reply.run).await } else { Ok(ExitCode::Passed) }
+    }
+
+    async fn snapshot(&self) -> Result<(SnapshotJson, String), Failure> {
+        self.master.get("snapshot").await.map_err(failed)
+    }
+
+    fn show(&self, snapshot: &SnapshotJson, text: &str) {
+        let screen = &self.start.screen;
+        screen.print(&if self.is_json { format!("{text}\n") } else { client::status(snapshot, screen.table_width(), ALL_ROWS) });
+    }
+
+    /// Until the run is over; its numbers give the verdict.
+    async fn wait(&self, run: &str) -> Result<ExitCode, Failure> {
+        let (begin, mut patience, mut is_seen) = (Instant::now(), Patience::new(), false);
+        loop {
+            sleep(INTERVAL).await;
+            let Some((shown, _)) = patience.bear(self.master.get::<RunJson>("run").await)? else { continue };
+            is_seen |= shown.run == run;
+            // A master shows a new run with its next snapshot.
+            if client::is_over(run, &shown) && (is_seen || begin.elapsed() > APPEARANCE) {
+                break;
+            }
+            if let Some((snapshot, _)) = patience.bear(self.master.get::<SnapshotJson>("snapshot").await)? {
+                self.start.screen.progress(client::line(&snapshot));
+            }
+        }
+        self.start.screen.progress(String::new());
+        let (snapshot, text) = self.snapshot().await?;
+        if snapshot.run != run {
+            let reason = anyhow::anyhow!("run {run} is over, and another one is in its place: its verdict cannot be told");
+            return Err(Failure { code: ExitCode::ClusterLost, reason });
+        }
+        self.show(&snapshot, &text);
+        Ok(verdict(&snapshot, self.start.settings.exit_code_on_error))
+    }
+
+    /// Until somebody ends it, or the master is gone for good.
+    async fn watch(&self) -> Result<ExitCode, Failure> {
+        let screen = &self.start.screen;
+        let redraws = std::io::stdout().is_terminal() && !self.is_json;
+        let mut patience = Patience::new();
+        loop {
+            if let Some((snapshot, text)) = patience.bear(self.master.get::<SnapshotJson>("snapshot").await)? {
+                screen.print(&if redraws {
+                    let rows = client::rows().unwrap_or(ALL_ROWS).saturating_sub(1);
+                    format!("\x1b[H\x1b[J{}", client::status(&snapshot, screen.table_width(), rows))
+                } else if self.is_json {
+                    format!("{text}\n")
+                } else {
+                    format!("{}\n", client::line(&snapshot))
+                });
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// Whoever has seen enough of a run has not failed.
+    fn interrupted(&self, action: ControlAction) -> u8 {
+        self.start.screen.progress(String::new());
+        if matches!(action, ControlAction::Status { .. }) {
+            return ExitCode::Passed.code();
+        }
+        log::info!("no longer waiting; the run goes on as it was asked to");
+        ExitCode::Interrupted.code()
+    }
+}
+
+/// How long a master may be away while it is watched: it may be restarted, and its workers go on.
+struct Patience {
+    last: Instant,
+    is_told: bool,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { last: Instant::now(), is_told: false }
+    }
+
+    /// `None` where there was no answer this time.
+    fn bear<T>(&mut self, answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
+        match answer {
+            Ok(answer) => {
+                *self = Self::new();
+                Ok(Some(answer))
+            }
+            Err(why) if why.may_pass() && self.last.elapsed() < ABSENCE => {
+                if !std::mem::replace(&mut self.is_told, true) {
+                    log::warn!("{why}; asking again for {} s", ABSENCE.as_secs());
+                }
+                Ok(None)
+            }
+            Err(why) => Err(failed(why)),
+        }
+    }
+}
+
+pub(super) fn options(settings: &Settings) -> ClientOptions {
+    ClientOptions {
+        url: settings.master_url().to_owned(),
+        token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
+        extra_roots: settings.extra_roots.clone(),
+        is_insecure: settings.insecure_tls,
+        uses_proxy: settings.proxy_from_env,
+    }
+}
+
+fn order(settings: &Settings) -> Result<OrderJson, Failure> {
+    let script = settings.script.as_ref().map(|script| {
+        let name = script.to_str().map(str::to_owned);
+        name.ok_or_else(|| Failure::bad_use(anyhow::anyhow!("the script's name is not UTF-8 text")))
+    });
+    Ok(OrderJson {
+        users: settings.users,
+        spawn_rate: settings.spawn_rate,
+        run_time: settings.run_time.map(|time| format!("{}ms", time.as_millis())),
+        host: settings.host.clone(),
+        script: script.transpose()?,
+    })
+}
+
+/// As a run on this machine is judged, as far as a snapshot tells.
+fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
+    let has_raised = snapshot.iterations.raised + snapshot.iterations.start_failures > 0;
+    let has_tested_nothing = snapshot.total.requests == 0 && snapshot.iterations.users_dropped > 0;
+    let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;
+    if snapshot.total.requests == 0 && has_raised {
+        ExitCode::BadUse
+    } else if !snapshot.holes.is_empty() {
+        ExitCode::ClusterLost
+    } else if snapshot.thresholds.iter().any(|threshold| !threshold.passed) {
+        ExitCode::ThresholdsFailed
+    } else if snapshot.thresholds.is_empty() && has_failed {
+        ExitCode::RequestsFailed(exit_code_on_error)
+    } else {
+        ExitCode::Passed
+    }
+}
+
+fn failed(error: ClientError) -> Failure {
+    Failure { code: error.exit_code(), reason: error.into() }
+}
+
+const INTERVAL: Duration = Duration::from_secs(1);
+const APPEARANCE: Duration = Duration::from_secs(10);
+const ABSENCE: Duration = Duration::from_secs(60);
+
+/// More than anybody's terminal has: nothing is left out.
+const ALL_ROWS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::snapshot_json::{EntryJson, HoleJson, ThresholdJson};
+
+    #[test]
+    fn a_run_from_afar_is_judged_as_one_on_this_machine() {
+        let failing = SnapshotJson { total: EntryJson { failures: 1, ..EntryJson::default() }, ..SnapshotJson::default() };
+        let stated = |passed| SnapshotJson { thresholds: vec![ThresholdJson { passed, ..ThresholdJson::default() }], ..failing.clone() };
+        assert_eq!(verdict(&SnapshotJson::default(), 1), ExitCode::Passed);
+        assert_eq!(verdict(&failing, 7), ExitCode::RequestsFailed(7));
+        assert_eq!(verdict(&stated(true), 1), ExitCode::Passed);
+        assert_eq!(verdict(&stated(false), 1), ExitCode::ThresholdsFailed);
+        assert_eq!(verdict(&SnapshotJson { holes: vec![HoleJson::default()], ..stated(false) }, 1), ExitCode::ClusterLost);
+    }
+}

@@ -1,0 +1,215 @@
+//! A master at the other end of `/api/v1`. Every question has a deadline.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Client, Method, Response, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::error::ClientError;
+use crate::front::snapshot_json::{AcceptedJson, OrderJson, ProblemJson};
+use crate::front::text::{escape, shorten};
+
+/// A master, asked over HTTP.
+#[derive(Debug, Clone)]
+pub struct MasterClient {
+    http: Client,
+    /// Without a slash at its end.
+    url: String,
+}
+
+/// How a master is reached.
+#[derive(Clone, Default)]
+pub struct ClientOptions {
+    /// Its base URL, path prefix included.
+    pub url: String,
+    /// What it lets one in with.
+    pub token: Option<String>,
+    /// PEM text of authorities that are trusted besides the usual ones.
+    pub extra_roots: Option<String>,
+    /// Any certificate is taken.
+    pub is_insecure: bool,
+    /// The environment's proxies are used.
+    pub uses_proxy: bool,
+}
+
+impl std::fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientOptions").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl MasterClient {
+    /// Opens no connection yet.
+    ///
+    /// # Errors
+    /// The options cannot be used.
+    pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
+        let setup = |error: reqwest::Error| ClientError::Setup(format!("the connection to a master cannot be set up: {error}"));
+        // A redirect would take the token along to wherever it leads; people are told instead.
+        let mut http = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT);
+        http = http.tls_danger_accept_invalid_certs(options.is_insecure);
+        if !options.uses_proxy {
+            http = http.no_proxy();
+        }
+        if let Some(pem) = &options.extra_roots {
+            let roots = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|roots| !roots.is_empty());
+            http = http.tls_certs_merge(roots.ok_or_else(|| ClientError::Setup("no certificate in the file of --ca-file".to_owned()))?);
+        }
+        if let Some(token) = &options.token {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                .map_err(|_| ClientError::Setup("the web token cannot be sent in a header".to_owned()))?;
+            value.set_sensitive(true);
+            http = http.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
+        }
+        Ok(Self { http: http.build().map_err(setup)?, url: options.url.trim_end_matches('/').to_owned() })
+    }
+
+    /// The answer to `GET api/v1/PATH`, read, and as it came, on one line.
+    ///
+    /// # Errors
+    /// There is no such answer.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String), ClientError> {
+        let text = self.ask(Method::GET, path, None, READ).await?;
+        Ok((self.read(&text)?, text.trim().to_owned()))
+    }
+
+    /// Starts a run. Where one is under way, it is re-targeted, unless the order is for another host or script.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn swarm(&self, order: &OrderJson) -> Result<(AcceptedJson, String), ClientError> {
+        let text = match self.ask(Method::POST, "run", Some(order), ACT).await {
+            Err(ClientError::Declined { .. }) if order.users.is_some() && order.host.is_none() && order.script.is_none() => {
+                self.ask(Method::PATCH, "run", Some(order), ACT).await?
+            }
+            answer => answer?,
+        };
+        Ok((self.read(&text)?, text.trim().to_owned()))
+    }
+
+    /// Starts a run, and nothing else.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn start(&self, order: &OrderJson) -> Result<AcceptedJson, ClientError> {
+        self.read(&self.ask(Method::POST, "run", Some(order), ACT).await?)
+    }
+
+    /// Gives the run that is under way other users.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn retarget(&self, order: &OrderJson) -> Result<AcceptedJson, ClientError> {
+        self.read(&self.ask(Method::PATCH, "run", Some(order), ACT).await?)
+    }
+
+    /// An answer to `GET api/v1/PATH` that goes on: its pieces are the caller's to read. Only its begin has a deadline.
+    ///
+    /// # Errors
+    /// There is no such answer.
+    pub async fn open(&self, path: &str) -> Result<Response, ClientError> {
+        let request = self.http.get(format!("{}/api/v1/{path}", self.url)).send();
+        let late = || self.elsewhere(format!("it has not answered for {} s", READ.as_secs()));
+        let response = timeout(READ, request).await.map_err(|_| late())?.map_err(|error| ClientError::unreachable(&self.url, &error))?;
+        if let Some(elsewhere) = self.redirected(&response) {
+            return Err(elsewhere);
+        }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let text = timeout(READ, response.text()).await.ok().and_then(Result::ok).unwrap_or_default();
+        Err(self.refusal(status, &text))
+    }
+
+    /// The next piece of an answer that goes on; `None` at its end.
+    ///
+    /// # Errors
+    /// Nothing came for `limit`, or the connection is gone.
+    pub async fn piece(&self, response: &mut Response, limit: Duration) -> Result<Option<Bytes>, ClientError> {
+        let late = || self.elsewhere(format!("it has said nothing for {} s", limit.as_secs()));
+        let piece = timeout(limit, response.chunk()).await.map_err(|_| late())?;
+        piece.map_err(|error| ClientError::unreachable(&self.url, &error))
+    }
+
+    /// `stop` or `reset`.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn act(&self, what: &str) -> Result<(AcceptedJson, String), ClientError> {
+        let text = self.ask(Method::POST, &format!("run/{what}"), None, ACT).await?;
+        Ok((self.read(&text)?, text.trim().to_owned()))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&OrderJson>, limit: Duration) -> Result<String, ClientError> {
+        let mut request = self.http.request(method, format!("{}/api/v1/{path}", self.url)).timeout(limit);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let unreachable = |error| ClientError::unreachable(&self.url, &error);
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if let Some(elsewhere) = self.redirected(&response) {
+            return Err(elsewhere);
+        }
+        let text = response.text().await.map_err(unreachable)?;
+        if status.is_success() { Ok(text) } else { Err(self.refusal(status, &text)) }
+    }
+
+    fn redirected(&self, response: &Response) -> Option<ClientError> {
+        let place = response.status().is_redirection().then(|| response.headers().get(LOCATION))??;
+        let place = escape(&String::from_utf8_lossy(place.as_bytes())).into_owned();
+        Some(self.elsewhere(format!("it sends on to `{place}`; where that is the master, give it as --url")))
+    }
+
+    fn elsewhere(&self, problem: String) -> ClientError {
+        ClientError::Elsewhere { url: self.url.clone(), problem }
+    }
+
+    fn refusal(&self, status: StatusCode, text: &str) -> ClientError {
+        let Some(problem) = serde_json::from_str::<ProblemJson>(text).ok().filter(|problem| problem.status == status.as_u16()) else {
+            let words = escape(text.trim());
+            let first = shorten(words.lines().next().unwrap_or_default(), 120).into_owned();
+            return match status {
+                StatusCode::NOT_FOUND => {
+                    self.elsewhere("status 404: is the path prefix right? It stands behind the port in --url".to_owned())
+                }
+                _ => self.elsewhere(format!("status {}, `{first}`", status.as_u16())),
+            };
+        };
+        let detail = escape(&problem.detail).into_owned();
+        let url = self.url.clone();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                ClientError::NotLetIn { url, detail, hint: "; --web-token-file FILE or LUNAMOTH_WEB_TOKEN gives the token" }
+            }
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => ClientError::NotLetIn { url, detail, hint: "" },
+            StatusCode::CONFLICT => ClientError::Declined { detail },
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                self.elsewhere(format!("{detail}; is the path prefix right, and the master's version not older than 0.1.0?"))
+            }
+            status if status.is_client_error() => {
+                let field = problem.field.filter(|field| !detail.starts_with(field.as_str()));
+                let detail = field.map_or_else(|| detail.clone(), |field| format!("{}: {detail}", escape(&field)));
+                ClientError::Parameter { detail }
+            }
+            status => ClientError::Failing { url, status: status.as_u16(), detail },
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, ClientError> {
+        serde_json::from_str(text).map_err(|_| self.elsewhere("what answers is no master: is the path prefix right?".to_owned()))
+    }
+}
+
+/// For name look-up, connect and TLS.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// For what is shown.
+const READ: Duration = Duration::from_secs(15);
+
+/// For what is done: a start waits for the stop before it.
+const ACT: Duration = Duration::from_secs(130);
