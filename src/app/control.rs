@@ -144,7 +144,7 @@ impl Patience {
     }
 }
 
-fn options(settings: &Settings) -> ClientOptions {
+pub(super) fn options(settings: &Settings) -> ClientOptions {
     ClientOptions {
         url: settings.master_url().to_owned(),
         token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::files::RunFiles;
 use super::planner::FolderPlanner;
-use super::run::{ending, on_signal};
-use super::{Failure, Signals, Start, runtime};
+use super::run::{KEYS, ending, on_signal};
+use super::{Failure, Signals, Start, runtime, tui};
 use crate::cluster::handle::{MasterHandle, StartOrder};
 use crate::cluster::journal::Journal;
 use crate::cluster::master::{FailureCause, MasterConfig};
@@ -20,6 +21,7 @@ use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::tui::Door;
 use crate::script::ScriptFolder;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
 
@@ -34,7 +36,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
     let hosts = planner.hosts();
-    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || !settings.print_stats };
+    let offered = Arc::clone(&planner);
+    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
     let (done, followed) = runtime()?.block_on(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
@@ -46,8 +49,10 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
+        let (key, pressed) = mpsc::channel(KEYS);
+        let left = show_screen(start, &shell, move || offered.scripts(), key)?;
         let office =
-            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed };
+            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed, pressed };
         let done = office.serve(&shell, had_run).await;
         let reason = if matches!(done, Ok(Done::HandedOver)) {
             log::info!(target: MAIN, "the run is left to the next master");
@@ -59,6 +64,10 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
             "the master ends"
         };
         door.close(reason).await;
+        if let Some(left) = left {
+            // It ends with the snapshots.
+            drop(tokio::time::timeout(SCREEN_END, left).await);
+        }
         Ok((done, followed))
     })?;
     // The printer ends with the last sender of snapshots, which went with the runtime.
@@ -67,6 +76,23 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         Done::Verdict(code) => code.code(),
         Done::HandedOver => ExitCode::Passed.code(),
     })
+}
+
+/// The terminal UI of the master's own terminal, where it is wanted; what is answered ends when it is left.
+fn show_screen(
+    start: &Start,
+    shell: &MasterShell,
+    scripts: impl Fn() -> Vec<String> + Send + Sync + 'static,
+    key: mpsc::Sender<()>,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    if !tui::is_wanted(&start.settings, false)? {
+        return Ok(None);
+    }
+    let shown = tui::show(start, Door::Master, tui::local_feed(shell.handle().clone(), scripts), key)?;
+    Ok(Some(tokio::task::spawn_blocking(move || {
+        shown.join();
+        log::info!(target: MAIN, "the terminal UI has been left");
+    })))
 }
 
 fn master_config(settings: &Settings) -> MasterConfig {
@@ -125,11 +151,13 @@ struct Office<'a> {
     interrupt: Interrupt,
     /// The verdict on the last run.
     code: ExitCode,
+    /// Ctrl-C in the terminal UI.
+    pressed: mpsc::Receiver<()>,
 }
 
 impl Office<'_> {
     async fn serve(mut self, shell: &MasterShell, may_be_brought_a_run: bool) -> Result<Done, Failure> {
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new()?.with_key(std::mem::replace(&mut self.pressed, mpsc::channel(1).1));
         let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
         let starting = start_by_itself(self.settings, self.handle.clone(), may_be_brought_a_run);
         tokio::pin!(starting);
@@ -219,6 +247,9 @@ async fn start_by_itself(settings: &Settings, master: MasterHandle, may_be_broug
 fn is_under_way(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
     !matches!(snapshots.borrow().state, RunState::Ready | RunState::Stopped)
 }
+
+/// How long the screen may take to give the terminal back.
+const SCREEN_END: Duration = Duration::from_secs(5);
 
 /// How long `--autostart` waits for workers that are in the middle of a run.
 const BRING_TIME: Duration = Duration::from_secs(10);

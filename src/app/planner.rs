@@ -30,6 +30,14 @@ impl FolderPlanner {
         self.settings.allow_host.iter().cloned().chain(self.settings.host.clone()).chain(own).collect()
     }
 
+    /// The scripts that a start may name, the default one first.
+    pub(super) fn scripts(&self) -> Vec<String> {
+        let default = self.folder.default_script().ok();
+        let mut names = self.folder.names();
+        names.sort_by_key(|name| default.as_ref() != Some(name));
+        names
+    }
+
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
         let settings = &self.settings;
         let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };

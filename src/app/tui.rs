@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Failure, Start, runtime};
+use super::control::options;
+use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::MasterHandle;
 use crate::config::{Settings, parse_duration};
 use crate::front::console::Screen;
-use crate::front::tui::{self, Door, Left, LocalFeed, Reader, feed_of};
+use crate::front::client::MasterClient;
+use crate::front::tui::{self, Door, Feed, Left, LocalFeed, Reader, feed_of, follow_master};
 
 /// A terminal UI that is shown.
 pub(super) struct Shown {
@@ -54,7 +57,56 @@ pub(super) fn local_feed(handle: MasterHandle, scripts: impl Fn() -> Vec<String>
     LocalFeed::new(handle, Reader { run_time: parse_duration, scripts: Arc::new(scripts) })
 }
 
-pub(super) fn attach(_start: &Start) -> Result<u8, Failure> {
-    let _ = runtime()?;
-    Err(Failure::bad_use(anyhow::anyhow!("not yet")))
+/// `lunamoth tui`: the screen of a master afar.
+pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
+    if !tui::has_terminal() {
+        return Err(Failure::bad_use(anyhow::anyhow!("there is no terminal to draw on; `lunamoth status` says the same in text")));
+    }
+    let master = MasterClient::new(&options(&start.settings)).map_err(Failure::bad_use)?;
+    let screen = Arc::clone(&start.screen);
+    screen.cover();
+    let (key, _pressed) = mpsc::channel(1);
+    let theme = tui::theme_of_locale(!screen.is_coloured());
+    let door = Door::Attached { is_read_only: false };
+    let (ended, end) = oneshot::channel::<()>();
+    let shown = tui::show(door, theme, key, move || until(follow_master(master), end)).map_err(Failure::bad_use);
+    let thread = shown.inspect_err(|_| screen.uncover())?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let mut look = tokio::time::interval(LOOK);
+        while !thread.is_finished() {
+            tokio::select! {
+                () = signals.next() => break,
+                _ = look.tick() => {}
+            }
+        }
+        Ok::<_, Failure>(())
+    })?;
+    drop(ended);
+    Shown { thread, screen }.join();
+    Ok(0)
 }
+
+/// A feed that ends when `end` does: the process was asked to.
+fn until(mut feed: Feed, end: oneshot::Receiver<()>) -> Feed {
+    let (events, inbox) = mpsc::channel(1);
+    let mut inner = std::mem::replace(&mut feed.events, inbox);
+    drop(tokio::spawn(async move {
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                _ = &mut end => return,
+                event = inner.recv() => {
+                    let Some(event) = event else { return };
+                    if events.send(event).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }));
+    feed
+}
+
+/// How soon the end of the screen is noticed.
+const LOOK: Duration = Duration::from_millis(100);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, Client, Method, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::error::ClientError;
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, ProblemJson};
@@ -86,6 +88,51 @@ impl MasterClient {
             answer => answer?,
         };
         Ok((self.read(&text)?, text.trim().to_owned()))
+    }
+
+    /// Starts a run, and nothing else.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn start(&self, order: &OrderJson) -> Result<AcceptedJson, ClientError> {
+        self.read(&self.ask(Method::POST, "run", Some(order), ACT).await?)
+    }
+
+    /// Gives the run that is under way other users.
+    ///
+    /// # Errors
+    /// The master has not done it.
+    pub async fn retarget(&self, order: &OrderJson) -> Result<AcceptedJson, ClientError> {
+        self.read(&self.ask(Method::PATCH, "run", Some(order), ACT).await?)
+    }
+
+    /// An answer to `GET api/v1/PATH` that goes on: its pieces are the caller's to read. Only its begin has a deadline.
+    ///
+    /// # Errors
+    /// There is no such answer.
+    pub async fn open(&self, path: &str) -> Result<Response, ClientError> {
+        let request = self.http.get(format!("{}/api/v1/{path}", self.url)).send();
+        let late = || self.elsewhere(format!("it has not answered for {} s", READ.as_secs()));
+        let response = timeout(READ, request).await.map_err(|_| late())?.map_err(|error| ClientError::unreachable(&self.url, &error))?;
+        if let Some(elsewhere) = self.redirected(&response) {
+            return Err(elsewhere);
+        }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let text = timeout(READ, response.text()).await.ok().and_then(Result::ok).unwrap_or_default();
+        Err(self.refusal(status, &text))
+    }
+
+    /// The next piece of an answer that goes on; `None` at its end.
+    ///
+    /// # Errors
+    /// Nothing came for `limit`, or the connection is gone.
+    pub async fn piece(&self, response: &mut Response, limit: Duration) -> Result<Option<Bytes>, ClientError> {
+        let late = || self.elsewhere(format!("it has said nothing for {} s", limit.as_secs()));
+        let piece = timeout(limit, response.chunk()).await.map_err(|_| late())?;
+        piece.map_err(|error| ClientError::unreachable(&self.url, &error))
     }
 
     /// `stop` or `reset`.

@@ -17,7 +17,7 @@ mod view;
 pub use feed::{Ask, Event, Feed, LogEntry, Order};
 pub use input::Key;
 pub use local::{LocalFeed, Reader, feed_of};
-pub use remote::{RemoteOptions, follow_master};
+pub use remote::follow_master;
 pub use session::{Input, Surface, drive};
 pub use state::{Door, Left, Screen};
 pub use terminal::{has_terminal, show, theme_of_locale};

@@ -4,38 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::feed::{Ask, Event, Feed, FeedEnd, LogEntry, Order};
 use super::sse::SseReader;
-use crate::front::snapshot_json::{AcceptedJson, EntryDetailJson, HistoryJson, ProblemJson, SnapshotJson};
+use crate::front::client::{ClientError, MasterClient};
+use crate::front::snapshot_json::{AcceptedJson, EntryDetailJson, HistoryJson, OrderJson, SnapshotJson};
 
-/// Where the master is, and how it is spoken to.
-#[derive(Clone)]
-pub struct RemoteOptions {
-    /// With the path prefix, without a slash at its end.
-    pub url: String,
-    /// What the master wants to hear from those who use it.
-    pub token: Option<String>,
-    /// Makes the client; its TLS is not this file's.
-    pub client: Client,
-}
-
-impl std::fmt::Debug for RemoteOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteOptions").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-/// A feed from the master of `options`, served by tasks of the current runtime.
+/// A feed from this master, served by tasks of the current runtime.
 #[must_use]
-pub fn follow_master(options: RemoteOptions) -> Feed {
+pub fn follow_master(master: MasterClient) -> Feed {
     let (feed, end) = Feed::new();
-    drop(tokio::spawn(serve(Remote { options }, end)));
+    drop(tokio::spawn(serve(Remote { master }, end)));
     feed
 }
 
@@ -60,9 +43,8 @@ async fn serve(remote: Remote, end: FeedEnd) {
     }
 }
 
-#[derive(Clone)]
 struct Remote {
-    options: RemoteOptions,
+    master: MasterClient,
 }
 
 impl Remote {
@@ -85,12 +67,13 @@ impl Remote {
 
     /// Reads one stream to its end. `Ok` where nobody listens any more.
     async fn stream(&self, events: &mpsc::Sender<Event>, has_answered: &mut bool) -> Result<(), String> {
-        let mut response = self.send(Method::GET, "events", None).await?;
+        let words = |error: ClientError| error.to_string();
+        let mut response = self.master.open("events").await.map_err(words)?;
         let mut reader = SseReader::default();
         loop {
             // The master says something every few seconds, be it a comment.
-            let piece = timeout(SILENCE, response.chunk()).await.map_err(|_| format!("nothing came for {} s", SILENCE.as_secs()))?;
-            let piece = piece.map_err(|error| self.words(&error))?.ok_or("the master has ended the stream")?;
+            let piece = self.master.piece(&mut response, SILENCE).await.map_err(words)?;
+            let piece = piece.ok_or("the master has ended")?;
             for event in reader.read(&piece).map_err(|error| error.to_string())?.into_iter().filter(|event| event.kind == "snapshot") {
                 let snapshot: SnapshotJson =
                     serde_json::from_str(&event.data).map_err(|error| format!("a snapshot cannot be read: {error}"))?;
@@ -111,7 +94,7 @@ impl Remote {
     async fn follow_log(&self, events: &mpsc::Sender<Event>) {
         let mut after = 0_u64;
         loop {
-            let answer: Result<Value, String> = self.get(&format!("logs?after={after}&limit={LOG_LINES}")).await;
+            let answer: Result<Value, ClientError> = self.get(&format!("logs?after={after}&limit={LOG_LINES}")).await;
             let pause = if answer.is_ok() { LOG_PAUSE } else { PAUSE_MOST };
             let lines = answer.ok().and_then(|mut answer| answer.get_mut("lines").map(Value::take));
             if let Some(Value::Array(lines)) = lines
@@ -129,16 +112,13 @@ impl Remote {
     async fn answer(&self, ask: Ask) -> Option<Event> {
         let order = |order: Order| {
             let Order { users, spawn_rate, run_time, host, script } = order;
-            let fields = [
-                ("users", users.map(Value::from)),
-                ("spawn_rate", spawn_rate.map(Value::from)),
-                ("run_time", run_time.map(Value::from)),
-                ("host", host.map(Value::from)),
-                ("script", script.map(Value::from)),
-            ];
-            Value::Object(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+            OrderJson { users, spawn_rate, run_time, host, script }
         };
-        let steer = |method, path: &'static str, body| async move { Some(Event::Answered(self.steer(method, path, body).await)) };
+        let answered = |answer: Result<AcceptedJson, ClientError>| {
+            let said = |accepted: AcceptedJson| if accepted.message.is_empty() { "done".to_owned() } else { accepted.message };
+            Some(Event::Answered(answer.map(said).map_err(|error| error.to_string())))
+        };
+        let act = async |what| answered(self.master.act(what).await.map(|(accepted, _)| accepted));
         match ask {
             Ask::History => {
                 // Without it the charts begin later; the link's state is told by the stream.
@@ -157,64 +137,17 @@ impl Remote {
                 let answer: Value = self.get("scripts").await.ok()?;
                 Some(Event::Scripts(script_names(&answer)))
             }
-            Ask::Start(wanted) => steer(Method::POST, "run", Some(order(wanted))).await,
-            Ask::Retarget(wanted) => steer(Method::PATCH, "run", Some(order(wanted))).await,
-            Ask::Stop => steer(Method::POST, "run/stop", None).await,
-            Ask::Pause => steer(Method::POST, "run/pause", None).await,
-            Ask::Resume => steer(Method::POST, "run/resume", None).await,
-            Ask::Reset => steer(Method::POST, "run/reset", None).await,
+            Ask::Start(wanted) => answered(self.master.start(&order(wanted)).await),
+            Ask::Retarget(wanted) => answered(self.master.retarget(&order(wanted)).await),
+            Ask::Stop => act("stop").await,
+            Ask::Pause => act("pause").await,
+            Ask::Resume => act("resume").await,
+            Ask::Reset => act("reset").await,
         }
     }
 
-    async fn steer(&self, method: Method, path: &str, body: Option<Value>) -> Result<String, String> {
-        let accepted: AcceptedJson = self.read(self.send(method, path, Some(body.unwrap_or_else(|| json!({})))).await?).await?;
-        Ok(if accepted.message.is_empty() { "done".to_owned() } else { accepted.message })
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
-        self.read(self.send(Method::GET, path, None).await?).await
-    }
-
-    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, String> {
-        let body = timeout(ANSWER, response.text()).await.map_err(|_| "the master's answer takes too long".to_owned())?;
-        let body = body.map_err(|error| self.words(&error))?;
-        serde_json::from_str(&body).map_err(|error| format!("the master's answer cannot be read: {error}"))
-    }
-
-    /// Sends a request; an answer that is no success is an error in its own words.
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Response, String> {
-        let RemoteOptions { url, token, client } = &self.options;
-        let mut request = client.request(method, format!("{url}/api/v1/{path}"));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = timeout(ANSWER, request.send()).await.map_err(|_| format!("`{url}` does not answer"))?;
-        let response = response.map_err(|error| self.words(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let text = timeout(ANSWER, response.text()).await.ok().and_then(Result::ok).unwrap_or_default();
-        let problem: ProblemJson = serde_json::from_str(&text).unwrap_or_default();
-        Err(match status {
-            StatusCode::UNAUTHORIZED if token.is_some() => format!("`{url}` does not take this token"),
-            StatusCode::UNAUTHORIZED => format!("`{url}` wants a token: LUNAMOTH_WEB_TOKEN or --web-token-file"),
-            _ if !problem.detail.is_empty() => problem.detail,
-            StatusCode::NOT_FOUND => format!("`{url}` has no such API: is its path prefix right?"),
-            status => format!("`{url}` answers {status}"),
-        })
-    }
-
-    /// The innermost cause, which says most to people.
-    fn words(&self, error: &reqwest::Error) -> String {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        format!("`{}`: {cause}", self.options.url)
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.master.get(path).await.map(|(answer, _)| answer)
     }
 }
 
@@ -256,10 +189,10 @@ const LOG_LINES: usize = 500;
 /// Longer than two of the master's heartbeats.
 const SILENCE: Duration = Duration::from_secs(40);
 
-const ANSWER: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

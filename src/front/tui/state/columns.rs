@@ -70,11 +70,11 @@ pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
 pub const FAILURE_COLUMNS: &[Column<ErrorJson>] = &[
     Column::number("Times", 9, 0, |e| grouped(e.occurrences), |a, b| a.occurrences.cmp(&b.occurrences)),
     Column::words("Kind", 9, 0, |e| escape(&e.kind).into_owned(), |a, b| a.kind.cmp(&b.kind)),
-    Column::words("Method", 6, 1, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
+    Column::words("Method", 6, 2, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
     Column::words("Name", 24, 0, |e| escape(&e.name).into_owned(), |a, b| a.name.cmp(&b.name)),
     Column::words("Error", 0, 0, |e| escape(&e.message).into_owned(), |a, b| a.message.cmp(&b.message)),
-    Column::number("First", 8, 2, |e| moment(e.first_seen_s), |a, b| a.first_seen_s.total_cmp(&b.first_seen_s)),
-    Column::number("Last", 8, 1, |e| moment(e.last_seen_s), |a, b| a.last_seen_s.total_cmp(&b.last_seen_s)),
+    Column::number("First", 8, 3, |e| moment(e.first_seen_s), |a, b| a.first_seen_s.total_cmp(&b.first_seen_s)),
+    Column::number("Last", 8, 2, |e| moment(e.last_seen_s), |a, b| a.last_seen_s.total_cmp(&b.last_seen_s)),
 ];
 
 /// Columns of the workers.

@@ -42,9 +42,11 @@ pub const SCALE_COLUMNS: u16 = 7;
 pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
     let theme = pen.theme;
     let mut x = pen.text(area, 0, 0, chart.title, theme.accent());
+    let is_tight = area.width < WIDE;
+    let (gap, space) = if is_tight { (" ", "") } else { ("  ", " ") };
     for band in chart.bands.iter().rev() {
         let sign = if theme.is_coloured { theme.sign("■", "#") } else { sign(band.signs, theme.is_unicode) };
-        let words = [("  ", theme.plain()), (sign, theme.band(band.colour)), (" ", theme.plain()), (band.name, theme.quiet())];
+        let words = [(gap, theme.plain()), (sign, theme.band(band.colour)), (space, theme.plain()), (band.name, theme.quiet())];
         x = pen.words(area, x, 0, &words);
         x = pen.words(area, x, 0, &[(" ", theme.plain()), (&band.latest, theme.strong())]);
     }
@@ -117,5 +119,8 @@ pub fn round_up(peak: f64) -> f64 {
     let power = 10_f64.powf(peak.log10().floor());
     [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|round| *round >= peak * 0.999).unwrap_or(peak)
 }
+
+/// Columns from which on the legend is spaced.
+const WIDE: u16 = 50;
 
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];

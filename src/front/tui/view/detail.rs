@@ -134,15 +134,15 @@ fn phases(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) -> u16 {
         pen.text(area, 0, 1, "None was measured.", theme.quiet());
         return 3;
     }
-    for (x, title) in [(14, "times"), (24, "avg"), (32, "max")] {
-        pen.cell(area, x, 1, 8, title, Align::Right, theme.quiet());
+    for (x, title) in [(12, "times"), (22, "avg"), (30, "max")] {
+        pen.cell(area, x, 1, if x == 12 { 9 } else { 8 }, title, Align::Right, theme.quiet());
     }
     for (y, phase) in (2..).zip(&phases) {
-        let name = phase.name.trim_start_matches("http_req_").replace('_', " ");
-        pen.cell(area, 0, y, 14, &name, Align::Left, theme.plain());
-        pen.cell(area, 14, y, 8, &grouped(phase.count), Align::Right, theme.quiet());
-        pen.cell(area, 24, y, 8, &millis(phase.avg_ms), Align::Right, theme.strong());
-        pen.cell(area, 32, y, 8, &millis(phase.max_ms), Align::Right, theme.plain());
+        let name = phase.name.trim_start_matches("http_req_").trim_end_matches("_handshaking").replace('_', " ");
+        pen.cell(area, 0, y, 12, &name, Align::Left, theme.plain());
+        pen.cell(area, 12, y, 9, &grouped(phase.count), Align::Right, theme.quiet());
+        pen.cell(area, 22, y, 8, &millis(phase.avg_ms), Align::Right, theme.strong());
+        pen.cell(area, 30, y, 8, &millis(phase.max_ms), Align::Right, theme.plain());
     }
     phases.len() as u16 + 3
 }

@@ -41,7 +41,7 @@ fn help(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         ("/", "filter a table"),
         ("z", "charts: 5 min, 30 min, the whole run, 1 min"),
         ("n", "start a run"),
-        ("+ - t", "a tenth more or fewer users; as many as typed"),
+        ("+ - t", "a tenth more or fewer users; a number"),
         ("p", "pause, resume"),
         ("x", "stop the run"),
         ("r", "reset the statistics"),

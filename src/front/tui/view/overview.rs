@@ -99,7 +99,7 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
-    let latency = Chart { title: "Time, ms", bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
+    let latency = Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
@@ -174,7 +174,7 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let load = format!("   {:.2} cores   {}", generator.cpu_cores, bytes(generator.memory_bytes));
     pen.words(area, 0, 1, &[(sign, style), (&word, style), (&load, theme.plain())]);
     let lag = format!(
-        "lag p99 {} ms, max {} ms, lately {} ms",
+        "lag p99 {}, max {}, lately {} ms",
         optional(generator.lag.p99_ms),
         millis(generator.lag.max_ms),
         millis(generator.lag_recent_max_ms)
@@ -206,11 +206,11 @@ fn notes(screen: &Screen) -> Vec<String> {
     let mut notes = Vec::new();
     let short = |id: &str| super::super::state::columns::short_id(id);
     for hole in &snapshot.holes {
-        notes.push(format!("hole: {} from {} to {}", short(&hole.worker), moment(hole.from_s), moment(hole.to_s)));
+        notes.push(format!("numbers lost, {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
     }
     for overlap in &snapshot.overlaps {
         let end = overlap.to_s.map_or_else(|| "still".to_owned(), |to_s| format!("to {}", moment(to_s)));
-        notes.push(format!("{} users ran twice from {} {end} ({})", overlap.users, moment(overlap.from_s), short(&overlap.worker)));
+        notes.push(format!("{} users doubled, {} {end}: {}", overlap.users, moment(overlap.from_s), short(&overlap.worker)));
     }
     if generator.local_failures > 0 {
         notes.push(format!("{} requests failed for want of the generator's own resources", grouped(generator.local_failures)));
