@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use lunamoth::cluster::handle::MasterHandle;
-use lunamoth::front::api::{ApiContext, ApiServer, Limits as ApiLimits};
+use lunamoth::front::api::{Access, ApiContext, ApiServer, Limits as ApiLimits};
 use lunamoth::stats::names::Limits;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerView};
 use lunamoth::stats::table::{SnapshotContext, Table};
@@ -109,6 +109,7 @@ fn serve(
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
             limits: ApiLimits::default(),
+            access: Access::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;
         told_address.send(server.address())?;

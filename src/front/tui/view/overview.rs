@@ -99,7 +99,8 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
-    let latency = Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
+    let latency =
+        Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
@@ -152,7 +153,7 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.text(area, 0, row, word, style);
         let room = area.width.saturating_sub(x + actual.chars().count() as u16);
         let rule = format!("{}: {}", threshold.metric, threshold.condition);
-        pen.cell(area, x, row, room, &escape(&rule), crate::front::text::Align::Left, theme.plain());
+        pen.cell(area, (x, room), row, &escape(&rule), crate::front::text::Align::Left, theme.plain());
         pen.right(area, row, &actual, style.patch(theme.strong()));
     }
     if is_tight {
