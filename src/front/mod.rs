@@ -8,6 +8,7 @@ mod exposition;
 pub mod health;
 pub mod report;
 pub mod snapshot_json;
+pub mod ssh;
 pub mod text;
 pub mod tui;
 
