@@ -16,8 +16,8 @@ mod worker;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::cli::Command;
 use crate::cluster::identity::{self, Identities};

@@ -302,9 +302,12 @@ mod tests {
 
     fn settings(line: &str) -> Settings {
         match parse(line).unwrap() {
-            Command::Tui(layer) | Command::Run(layer) | Command::Check(layer) | Command::Target(layer) | Command::Master(layer) | Command::Worker(layer) => {
-                Settings::resolve(&layer, [], None).unwrap().0
-            }
+            Command::Tui(layer)
+            | Command::Run(layer)
+            | Command::Check(layer)
+            | Command::Target(layer)
+            | Command::Master(layer)
+            | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,
             Command::Control(control) => Settings::resolve(&control.layer, [], None).unwrap().0,
             Command::New(_) | Command::Secret => panic!("`{line}` has no settings"),
         }

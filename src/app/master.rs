@@ -37,7 +37,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
     let hosts = planner.hosts();
     let offered = Arc::clone(&planner);
-    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
+    let options =
+        PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
     let (done, followed) = runtime()?.block_on(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
@@ -53,8 +54,15 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let local = tui::local_feed(shell.handle().clone(), move || offered.scripts());
         let _ssh = tui::serve_ssh(start, local.clone())?;
         let left = show_screen(start, local, key)?;
-        let office =
-            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed, pressed };
+        let office = Office {
+            settings,
+            printer,
+            files,
+            handle: shell.handle().clone(),
+            interrupt: Interrupt::None,
+            code: ExitCode::Passed,
+            pressed,
+        };
         let done = office.serve(&shell, had_run).await;
         let reason = if matches!(done, Ok(Done::HandedOver)) {
             log::info!(target: MAIN, "the run is left to the next master");

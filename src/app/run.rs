@@ -44,7 +44,8 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     warn_of_limits(&prepared.plan);
     let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
     let has_ui = tui::is_wanted(settings, true)?;
-    let printer = Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
+    let printer =
+        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let mut outcome = runtime()?.block_on(async {

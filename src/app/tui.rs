@@ -10,8 +10,8 @@ use super::control::options;
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::MasterHandle;
 use crate::config::{Settings, parse_duration};
-use crate::front::console::Screen;
 use crate::front::client::MasterClient;
+use crate::front::console::Screen;
 use crate::front::ssh::{SshOptions, SshServer, host_key};
 use crate::front::tui::{self, Door, Feed, Left, LocalFeed, Reader, feed_of, follow_master};
 

@@ -50,7 +50,13 @@ impl Screen {
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let (stdout_is_terminal, stderr_is_terminal) = (stdout.is_terminal(), stderr.is_terminal());
         Self {
-            state: Mutex::new(State { stdout: Box::new(stdout), stderr: Box::new(stderr), progress: String::new(), stdout_is_gone: false, behind: None }),
+            state: Mutex::new(State {
+                stdout: Box::new(stdout),
+                stderr: Box::new(stderr),
+                progress: String::new(),
+                stdout_is_gone: false,
+                behind: None,
+            }),
             stdout_is_terminal,
             stderr_is_terminal,
             is_coloured: stdout_is_terminal && !no_color,

@@ -48,7 +48,9 @@ pub enum SshError {
 /// A file cannot be read or written.
 pub fn host_key(named: Option<&Path>, state: Option<&Path>, seed: &[u8; 32]) -> Result<HostKey, SshError> {
     let load = |path: &Path| {
-        russh::keys::load_secret_key(path, None).map(HostKey).map_err(|error| SshError::HostKey { path: path.to_owned(), reason: error.to_string() })
+        russh::keys::load_secret_key(path, None)
+            .map(HostKey)
+            .map_err(|error| SshError::HostKey { path: path.to_owned(), reason: error.to_string() })
     };
     if let Some(path) = named {
         return load(path);

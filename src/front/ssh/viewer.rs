@@ -48,6 +48,8 @@ pub(super) async fn view(viewing: Viewing, channel: Channel<Msg>, inputs: mpsc::
         log::info!("ssh: {} at {peer} {why}", guest.name);
     }
     drop(place);
+    // A client that has read its exit status leaves by itself.
+    tokio::time::sleep(GOODBYE).await;
     drop(timeout(GOODBYE, handle.disconnect(Disconnect::ByApplication, String::new(), String::new())).await);
 }
 
@@ -81,7 +83,10 @@ impl ChannelSurface {
 
     async fn close(&mut self, why: &str) {
         let written = execute!(self.sink, cursor::Show, terminal::LeaveAlternateScreen);
-        drop(written.and_then(|()| io::Write::write_all(&mut self.sink, format!("lunamoth: the screen {why}; the run goes on\r\n").as_bytes())));
+        drop(
+            written
+                .and_then(|()| io::Write::write_all(&mut self.sink, format!("lunamoth: the screen {why}; the run goes on\r\n").as_bytes())),
+        );
         let goodbye = async {
             drop(self.send().await);
             drop(self.channel.exit_status(0).await);

@@ -83,7 +83,12 @@ impl Handler for Visitor {
         Ok(Auth::Accept)
     }
 
-    async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, _session: &mut Session) -> Result<(), Self::Error> {
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
         // One screen a connection; dropping the reply refuses.
         if self.channel.is_none() && self.inputs.is_none() {
             self.channel = Some(channel);

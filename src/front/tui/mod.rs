@@ -23,6 +23,7 @@ pub use state::{Door, Left, Screen};
 pub use terminal::{has_terminal, show, theme_of_locale};
 pub use view::{Theme, draw};
 
-
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod samples;

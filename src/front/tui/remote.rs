@@ -163,7 +163,8 @@ fn log_entry(line: &Value) -> LogEntry {
 
 /// The default one first.
 fn script_names(answer: &Value) -> Vec<String> {
-    let mut scripts: Vec<&Value> = answer.get("scripts").and_then(Value::as_array).map(|scripts| scripts.iter().collect()).unwrap_or_default();
+    let mut scripts: Vec<&Value> =
+        answer.get("scripts").and_then(Value::as_array).map(|scripts| scripts.iter().collect()).unwrap_or_default();
     scripts.sort_by_key(|script| !script.get("is_default").and_then(Value::as_bool).unwrap_or_default());
     scripts.iter().filter_map(|script| script.get("name")?.as_str().map(str::to_owned)).collect()
 }

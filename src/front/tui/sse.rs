@@ -85,10 +85,8 @@ mod tests {
 
     #[test]
     fn events_come_out_whole_in_whatever_pieces_the_bytes_come() {
-        let expected = [
-            SseEvent { kind: "snapshot".into(), data: "{\"a\":1}".into() },
-            SseEvent { kind: "message".into(), data: "x\ny".into() },
-        ];
+        let expected =
+            [SseEvent { kind: "snapshot".into(), data: "{\"a\":1}".into() }, SseEvent { kind: "message".into(), data: "x\ny".into() }];
         assert_eq!(SseReader::default().read(STREAM.as_bytes()).unwrap(), expected);
         let mut reader = SseReader::default();
         let one_by_one: Vec<SseEvent> = STREAM.as_bytes().iter().flat_map(|byte| reader.read(&[*byte]).unwrap()).collect();

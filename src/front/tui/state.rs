@@ -295,9 +295,8 @@ impl Screen {
         let snapshot = Arc::clone(&self.snapshot);
         let whole = |parts: [&str; 2]| parts.join(" ");
         self.statistics.relist(&snapshot.entries, ENTRY_COLUMNS, |entry| whole([&entry.method, &entry.name]));
-        self.failures.relist(&snapshot.errors, FAILURE_COLUMNS, |error| {
-            [error.kind.as_str(), &error.method, &error.name, &error.message].join(" ")
-        });
+        self.failures
+            .relist(&snapshot.errors, FAILURE_COLUMNS, |error| [error.kind.as_str(), &error.method, &error.name, &error.message].join(" "));
         self.exceptions.relist(&snapshot.exceptions, &[], |exception| exception.message.clone());
         self.workers.relist(&snapshot.workers, WORKER_COLUMNS, |worker| whole([&worker.id, &worker.state]));
     }

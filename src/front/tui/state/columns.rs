@@ -55,12 +55,14 @@ pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
     Column::number("p99 ms", 7, 1, |e| optional(e.p99_ms), |a, b| by_number(a.p99_ms, b.p99_ms)),
     Column::number("p99.9", 7, 4, |e| optional(e.p99_9_ms), |a, b| by_number(a.p99_9_ms, b.p99_9_ms)),
     Column::number("max ms", 7, 2, |e| if e.requests == 0 { NONE.into() } else { millis(e.max_ms) }, |a, b| a.max_ms.total_cmp(&b.max_ms)),
-    Column::number("req/s", 8, 0, |e| rate(e.current_requests_per_s), |a, b| {
-        a.current_requests_per_s.total_cmp(&b.current_requests_per_s)
-    }),
-    Column::number("fail/s", 7, 2, |e| rate(e.current_failures_per_s), |a, b| {
-        a.current_failures_per_s.total_cmp(&b.current_failures_per_s)
-    }),
+    Column::number("req/s", 8, 0, |e| rate(e.current_requests_per_s), |a, b| a.current_requests_per_s.total_cmp(&b.current_requests_per_s)),
+    Column::number(
+        "fail/s",
+        7,
+        2,
+        |e| rate(e.current_failures_per_s),
+        |a, b| a.current_failures_per_s.total_cmp(&b.current_failures_per_s),
+    ),
     Column::number("Body avg", 10, 4, |e| bytes(e.avg_body_bytes.max(0.0) as u64), |a, b| a.avg_body_bytes.total_cmp(&b.avg_body_bytes)),
 ];
 
@@ -85,9 +87,13 @@ pub const WORKER_COLUMNS: &[Column<WorkerJson>] = &[
     Column::number("CPU cores", 9, 0, |w| format!("{:.2}", w.cpu_cores), |a, b| a.cpu_cores.total_cmp(&b.cpu_cores)),
     Column::number("Memory", 9, 0, |w| bytes(w.memory_bytes), |a, b| a.memory_bytes.cmp(&b.memory_bytes)),
     Column::number("Lag ms", 7, 0, |w| millis(w.lag_ms), |a, b| a.lag_ms.total_cmp(&b.lag_ms)),
-    Column::number("RTT ms", 7, 0, |w| if w.round_trip_ms > 0.0 { millis(w.round_trip_ms) } else { NONE.into() }, |a, b| {
-        a.round_trip_ms.total_cmp(&b.round_trip_ms)
-    }),
+    Column::number(
+        "RTT ms",
+        7,
+        0,
+        |w| if w.round_trip_ms > 0.0 { millis(w.round_trip_ms) } else { NONE.into() },
+        |a, b| a.round_trip_ms.total_cmp(&b.round_trip_ms),
+    ),
     Column::number("Silent s", 8, 2, |w| format!("{:.0}", w.silence_s), |a, b| a.silence_s.total_cmp(&b.silence_s)),
     Column::words("Script", 14, 3, |w| escape(&w.script).into_owned(), |a, b| a.script.cmp(&b.script)),
     Column::words("Fingerprint", 12, 2, |w| escape(&w.fingerprint).chars().take(12).collect(), |a, b| a.fingerprint.cmp(&b.fingerprint)),

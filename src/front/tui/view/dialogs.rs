@@ -71,7 +71,12 @@ fn confirm(pen: &mut Pen<'_>, area: Rect, screen: &Screen, confirmed: Confirmed)
     pen.text(inside, 0, 0, &about, theme.strong());
     pen.text(inside, 0, 2, lines[0], theme.plain());
     pen.text(inside, 0, 3, lines[1], theme.plain());
-    pen.words(inside, 0, 5, &[("y", theme.bad()), (" does it", theme.plain()), ("   any other key", theme.accent()), (" does not", theme.plain())]);
+    pen.words(
+        inside,
+        0,
+        5,
+        &[("y", theme.bad()), (" does it", theme.plain()), ("   any other key", theme.accent()), (" does not", theme.plain())],
+    );
 }
 
 fn form(pen: &mut Pen<'_>, area: Rect, form: &Form) {

@@ -52,11 +52,8 @@ fn tiles(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let theme = pen.theme;
     let (snapshot, total) = (&screen.snapshot, &screen.snapshot.total);
     let is_over = snapshot.state == StateJson::Stopped;
-    let (requests, failures) = if is_over {
-        (total.requests_per_s, total.failures_per_s)
-    } else {
-        (total.current_requests_per_s, total.current_failures_per_s)
-    };
+    let (requests, failures) =
+        if is_over { (total.requests_per_s, total.failures_per_s) } else { (total.current_requests_per_s, total.current_failures_per_s) };
     let users = match snapshot.users == snapshot.target_users {
         true => grouped(snapshot.users),
         false => format!("{} of {}", grouped(snapshot.users), grouped(snapshot.target_users)),
@@ -103,7 +100,8 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
-    let latency = Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
+    let latency =
+        Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
@@ -185,8 +183,12 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     );
     pen.text(area, 0, 2, &lag, theme.quiet());
     let iterations = &snapshot.iterations;
-    let iterations =
-        format!("iterations {}, p50 {} ms, raised {}", grouped(iterations.duration.count), optional(iterations.duration.p50_ms), iterations.raised);
+    let iterations = format!(
+        "iterations {}, p50 {} ms, raised {}",
+        grouped(iterations.duration.count),
+        optional(iterations.duration.p50_ms),
+        iterations.raised
+    );
     pen.text(area, 0, 3, &iterations, theme.quiet());
     let notes = notes(screen);
     let room = usize::from(area.height.saturating_sub(4));

@@ -9,8 +9,8 @@ use super::theme::Theme;
 use crate::front::snapshot_json::{EntryJson, ErrorJson, WorkerJson};
 use crate::front::text::{Align, escape};
 use crate::front::tui::state::columns::short_id;
-use crate::stats::series::LAG_LIMIT;
 use crate::front::tui::state::{Column, Door, ENTRY_COLUMNS, FAILURE_COLUMNS, Listing, Screen, WORKER_COLUMNS, grouped};
+use crate::stats::series::LAG_LIMIT;
 
 /// A row for each entry, and the total below.
 pub fn statistics(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {

@@ -145,7 +145,9 @@ fn an_empty_screen_says_what_to_do_next() {
         text(&drawn(&screen, PLAIN))
     };
     insta::assert_snapshot!("empty_overview", fresh(ATTACHED, &[]));
-    for (tab, words) in [('2', "n starts a run"), ('3', "No request has been made"), ('5', "lunamoth worker --master"), ('6', "Nothing was logged")] {
+    for (tab, words) in
+        [('2', "n starts a run"), ('3', "No request has been made"), ('5', "lunamoth worker --master"), ('6', "Nothing was logged")]
+    {
         assert!(fresh(ATTACHED, &[Key::Char(tab)]).contains(words), "{tab}");
     }
     assert!(fresh(Door::Attached { is_read_only: true }, &[]).contains("operator's key"));
