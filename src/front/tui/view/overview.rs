@@ -154,7 +154,7 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.text(area, 0, row, word, style);
         let room = area.width.saturating_sub(x + actual.chars().count() as u16);
         let rule = format!("{}: {}", threshold.metric, threshold.condition);
-        pen.cell(area, x, row, room, &escape(&rule), crate::front::text::Align::Left, theme.plain());
+        pen.cell(area, (x, row, room), &escape(&rule), crate::front::text::Align::Left, theme.plain());
         pen.right(area, row, &actual, style.patch(theme.strong()));
     }
     if is_tight {
