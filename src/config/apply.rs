@@ -42,15 +42,12 @@ impl Settings {
             Setting::StopTimeout => self.stop_timeout = values::parse_duration(text)?,
             Setting::Names => self.names = whole_u32(text, 1)? as usize,
             Setting::Lanes => self.lanes = Some(values::whole(text, 1, 1024)? as usize),
-            Setting::Headless => self.headless = values::switch(text)?,
             Setting::PrintInterval => self.print_interval = values::positive_duration(text)?,
             Setting::Csv => self.csv = Some(path(text)?),
             Setting::Json => self.json = Some(path(text)?),
             Setting::ExitCodeOnError => self.exit_code_on_error = values::whole(text, 0, 255)? as u8,
             Setting::Log => self.log = values::word(text, &LogFormat::WORDS)?,
             Setting::LogLevel => self.log_level = values::word(text, &LogLevel::WORDS)?,
-            Setting::Quiet => self.quiet = values::switch(text)?,
-            Setting::NoColor => self.no_color = values::switch(text)?,
             Setting::Scripts => self.scripts = Some(path(text)?),
             Setting::Master => self.master = Some(MasterAddress::parse(text)?),
             Setting::Bind => self.bind = BindAddress::parse(text)?,
@@ -77,11 +74,31 @@ impl Settings {
             Setting::Health => self.health = Some(BindAddress::parse(text)?),
             Setting::Once => self.once = values::switch(text)?,
             Setting::Url => self.url = Some(values::real_host(text)?),
+            Setting::Headless
+            | Setting::Quiet
+            | Setting::NoColor
+            | Setting::Tui
+            | Setting::Ssh
+            | Setting::SshAuthorizedKeys
+            | Setting::SshHostKey => {
+                self.apply_screen(setting, text)?;
+            }
+            Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+        }
+        Ok(())
+    }
+
+    /// How the run is shown, and where.
+    fn apply_screen(&mut self, setting: Setting, text: &str) -> Result<(), String> {
+        match setting {
+            Setting::Headless => self.headless = values::switch(text)?,
+            Setting::Quiet => self.quiet = values::switch(text)?,
+            Setting::NoColor => self.no_color = values::switch(text)?,
             Setting::Tui => self.tui = values::switch(text)?,
             Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
             Setting::SshAuthorizedKeys => self.ssh_authorized_keys = Some(path(text)?),
             Setting::SshHostKey => self.ssh_host_key = Some(path(text)?),
-            Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+            _ => {}
         }
         Ok(())
     }

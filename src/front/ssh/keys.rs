@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use russh::keys::ssh_key::authorized_keys::AuthorizedKeys;
+use russh::keys::ssh_key::authorized_keys::{AuthorizedKeys, Entry};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{LineEnding, PublicKey};
 use russh::keys::{HashAlg, PrivateKey};
@@ -78,7 +78,7 @@ pub(super) struct Guest {
 /// Whose key it is, by the file's text as it is now; none may not come in.
 pub(super) fn guest(authorized: &str, key: &PublicKey) -> Option<Guest> {
     // A line that cannot be read lets nobody in, and keeps nobody else out.
-    authorized.lines().filter_map(|line| AuthorizedKeys::new(line).next()?.ok()).find_map(|entry| {
+    authorized.lines().filter_map(entry).find_map(|entry| {
         if entry.public_key().key_data() != key.key_data() {
             return None;
         }
@@ -94,10 +94,18 @@ pub(super) fn guest(authorized: &str, key: &PublicKey) -> Option<Guest> {
         }
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let comment = entry.public_key().comment().to_string();
-        let name = if comment.trim().is_empty() { fingerprint } else { format!("{} ({fingerprint})", comment.trim()) };
+        let name = if matches!(comment.trim(), "" | NO_COMMENT) { fingerprint } else { format!("{} ({fingerprint})", comment.trim()) };
         Some(Guest { name, is_read_only })
     })
 }
+
+fn entry(line: &str) -> Option<Entry> {
+    let read = |line: &str| AuthorizedKeys::new(line).next()?.ok();
+    // The reader knows options only where a comment follows the key.
+    read(line).or_else(|| read(&format!("{} {NO_COMMENT}", line.trim_end())))
+}
+
+const NO_COMMENT: &str = "-";
 
 /// Of the key in the folder of `--state`.
 const FILE: &str = "ssh_host_key";
