@@ -83,7 +83,8 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let gap = 2;
     let width = (area.width - gap * (count - 1)) / count;
     let columns = width.saturating_sub(SCALE_COLUMNS).max(1);
-    let span_s = screen.zoom_s.map_or_else(|| screen.snapshot.elapsed_s.max(f64::from(columns)), f64::from);
+    // A young run has a column a second, whatever the span.
+    let span_s = screen.zoom_s.map_or(f64::INFINITY, f64::from).min(screen.snapshot.elapsed_s);
     let bucket_s = (span_s / f64::from(columns)).ceil().max(1.0);
     let (begin_s, buckets) = screen.history.buckets(usize::from(columns), bucket_s);
     let last = buckets.iter().rev().find(|bucket| bucket.covered_s > 0.0).copied().unwrap_or_default();
@@ -153,7 +154,7 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.text(area, 0, row, word, style);
         let room = area.width.saturating_sub(x + actual.chars().count() as u16);
         let rule = format!("{}: {}", threshold.metric, threshold.condition);
-        pen.cell(area, (x, room), row, &escape(&rule), crate::front::text::Align::Left, theme.plain());
+        pen.cell(area, (x, row, room), &escape(&rule), crate::front::text::Align::Left, theme.plain());
         pen.right(area, row, &actual, style.patch(theme.strong()));
     }
     if is_tight {
