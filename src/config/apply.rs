@@ -74,16 +74,8 @@ impl Settings {
             Setting::Health => self.health = Some(BindAddress::parse(text)?),
             Setting::Once => self.once = values::switch(text)?,
             Setting::Url => self.url = Some(values::real_host(text)?),
-            Setting::Headless
-            | Setting::Quiet
-            | Setting::NoColor
-            | Setting::Tui
-            | Setting::Ssh
-            | Setting::SshAuthorizedKeys
-            | Setting::SshHostKey => {
-                self.apply_screen(setting, text)?;
-            }
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+            setting => self.apply_screen(setting, text)?,
         }
         Ok(())
     }
@@ -98,7 +90,7 @@ impl Settings {
             Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
             Setting::SshAuthorizedKeys => self.ssh_authorized_keys = Some(path(text)?),
             Setting::SshHostKey => self.ssh_host_key = Some(path(text)?),
-            _ => {}
+            _ => return Err(format!("nothing reads `{}`", setting.key())),
         }
         Ok(())
     }
