@@ -37,12 +37,13 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
     let hosts = planner.hosts();
     let offered = Arc::clone(&planner);
-    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
+    let options =
+        PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
     let (done, followed) = runtime()?.block_on(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
-        let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept });
+        let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
@@ -50,9 +51,16 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let (key, pressed) = mpsc::channel(KEYS);
-        let left = show_screen(start, &shell, move || offered.scripts(), key)?;
-        let office =
-            Office { settings, printer, files, handle: shell.handle().clone(), interrupt: Interrupt::None, code: ExitCode::Passed, pressed };
+        let left = show_screen(start, &shell, move || offered.script_names(), key)?;
+        let office = Office {
+            settings,
+            printer,
+            files,
+            handle: shell.handle().clone(),
+            interrupt: Interrupt::None,
+            code: ExitCode::Passed,
+            pressed,
+        };
         let done = office.serve(&shell, had_run).await;
         let reason = if matches!(done, Ok(Done::HandedOver)) {
             log::info!(target: MAIN, "the run is left to the next master");

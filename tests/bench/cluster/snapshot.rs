@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use lunamoth::cluster::handle::MasterHandle;
-use lunamoth::front::api::{ApiContext, ApiServer, Limits as ApiLimits};
+use lunamoth::cluster::handle::{MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use lunamoth::cluster::logs::LogFeed;
+use lunamoth::front::api::{Access, ApiContext, ApiServer, Limits as ApiLimits};
 use lunamoth::stats::names::Limits;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerView};
 use lunamoth::stats::table::{SnapshotContext, Table};
@@ -101,13 +102,14 @@ fn serve(
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (handle, _requests) = MasterHandle::new(snapshots.clone());
+        let (handle, _requests) = MasterHandle::new(snapshots.clone(), Arc::new(NoScripts), LogFeed::default());
         let context = ApiContext {
             handle,
             version: env!("CARGO_PKG_VERSION").into(),
             path_prefix: String::new(),
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
+            access: Access::default(),
             limits: ApiLimits::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;
@@ -115,6 +117,23 @@ fn serve(
         while snapshots.changed().await.is_ok() {}
         Ok(())
     })
+}
+
+/// Of a master that starts nothing.
+struct NoScripts;
+
+impl Planner for NoScripts {
+    fn plan(&self, _order: &StartOrder) -> Result<Planned, String> {
+        Err("the bench starts nothing".into())
+    }
+
+    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
+        1.0
+    }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        Vec::new()
+    }
 }
 
 fn merge(table: &mut Table, latencies: &mut Latencies, second: u64, requests: usize) {
