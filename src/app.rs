@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::Command;
 use crate::cluster::identity::{self, Identities};
+use crate::cluster::logs::LogFeed;
 use crate::config::{self, LogFormat, LogLevel, Settings};
 use crate::front::console::{ExitCode, Screen, log as console_log};
 use crate::script::starter;
@@ -50,18 +51,21 @@ pub fn run(command: Command) -> u8 {
 struct Start {
     settings: Settings,
     screen: Arc<Screen>,
+    /// What the logger writes, for screens.
+    logs: LogFeed,
 }
 
 impl Start {
     fn new(typed: &config::Layer) -> Result<Self, Failure> {
         let (settings, warnings) = config::load(typed).map_err(Failure::bad_use)?;
         let screen = Arc::new(Screen::new(settings.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())));
-        console_log::install(screen.clone(), settings.log == LogFormat::Json, level_filter(settings.log_level))
+        let logs = LogFeed::default();
+        console_log::install(screen.clone(), settings.log == LogFormat::Json, level_filter(settings.log_level), logs.clone())
             .map_err(|why| Failure::bug(anyhow::anyhow!(why.to_string())))?;
         for warning in warnings {
             log::warn!("{warning}");
         }
-        Ok(Self { settings, screen })
+        Ok(Self { settings, screen, logs })
     }
 
     /// What lets machines of the same cluster know each other.

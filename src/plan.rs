@@ -65,6 +65,17 @@ pub struct ClassPlan {
     pub weight: u32,
     /// A fixed number of users instead of a share. These users have the lowest indices.
     pub count: Option<u32>,
+    /// What its users do, in the script's order; those tasks that the tags allow.
+    pub tasks: Vec<TaskPlan>,
+}
+
+/// One task of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskPlan {
+    /// Unique in its class.
+    pub name: String,
+    /// Its share of the class's iterations.
+    pub weight: u32,
 }
 
 /// The wanted number of users over time: straight lines from level to level, beginning at 0 users.
@@ -249,7 +260,7 @@ impl Plan {
             script: "test.lua".into(),
             fingerprint: String::new(),
             host: None,
-            classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None }],
+            classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None, tasks: Vec::new() }],
             profile,
             thresholds: Vec::new(),
             metrics: Vec::new(),

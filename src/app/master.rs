@@ -43,7 +43,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let (done, followed) = runtime()?.block_on(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
-        let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept });
+        let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
@@ -51,7 +51,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let (key, pressed) = mpsc::channel(KEYS);
-        let local = tui::local_feed(shell.handle().clone(), move || offered.scripts());
+        let local = tui::local_feed(shell.handle().clone(), move || offered.script_names());
         let _ssh = tui::serve_ssh(start, local.clone())?;
         let left = show_screen(start, local, key)?;
         let office = Office {

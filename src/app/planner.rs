@@ -5,9 +5,11 @@ use std::time::SystemTime;
 
 use super::plan::plan_run;
 use super::{Failure, whole_text};
-use crate::cluster::handle::{Planned, Planner, StartOrder};
+use crate::cluster::handle::{Planned, Planner, ScriptView, StartOrder};
 use crate::cluster::master::RunStart;
 use crate::config::{LoadOrder, Settings};
+use crate::load::roster;
+use crate::load::shape::Shape;
 use crate::script::{LoadOptions, ScriptFolder};
 
 /// The planner of a cluster's master.
@@ -31,11 +33,21 @@ impl FolderPlanner {
     }
 
     /// The scripts that a start may name, the default one first.
-    pub(super) fn scripts(&self) -> Vec<String> {
+    pub(super) fn script_names(&self) -> Vec<String> {
         let default = self.folder.default_script().ok();
         let mut names = self.folder.names();
         names.sort_by_key(|name| default.as_ref() != Some(name));
         names
+    }
+
+    /// What a start with this script would be.
+    fn view(&self, name: &str) -> Result<ScriptView, Failure> {
+        let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
+        let host = self.folder.load(Some(name), &options).map_err(Failure::bad_use)?;
+        let base = self.settings.host.clone().or_else(|| host.description().host.clone());
+        let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
+        let classes = roster::shares(&plan.classes, Shape::new(&plan.profile).peak());
+        Ok(ScriptView { fingerprint: Some(plan.fingerprint), host: plan.host, classes, ..ScriptView::default() })
     }
 
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
@@ -70,8 +82,22 @@ impl Planner for FolderPlanner {
     fn spawn_rate(&self, order: &StartOrder) -> f64 {
         self.settings.spawn_rate_for(&load_order(order))
     }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        let default = self.folder.default_script().ok();
+        let view = |(place, name): (usize, String)| {
+            let is_default = default.as_ref() == Some(&name);
+            let view = if place < EVALUATED { self.view(&name) } else { Ok(ScriptView::default()) };
+            let view = view.unwrap_or_else(|failure| ScriptView { error: Some(whole_text(&failure.reason)), ..ScriptView::default() });
+            ScriptView { name, is_default, ..view }
+        };
+        self.script_names().into_iter().enumerate().map(view).collect()
+    }
 }
 
 fn load_order(order: &StartOrder) -> LoadOrder {
     LoadOrder { users: order.users, spawn_rate: order.spawn_rate, run_time: order.run_time }
 }
+
+/// Scripts that are evaluated to be shown; of those after them the name is.
+const EVALUATED: usize = 100;

@@ -49,7 +49,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let mut outcome = runtime()?.block_on(async {
-        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes);
+        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
         let api = match settings.run_web_bind() {
             Some(address) => Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts)?).map_err(Failure::bad_use)?),
             None => None,

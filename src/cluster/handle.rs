@@ -5,29 +5,60 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::catalogue::Catalogue;
+pub use super::catalogue::ScriptView;
+use super::logs::LogFeed;
 use super::master::RunStart;
 use crate::plan::RunId;
-use crate::stats::snapshot::Snapshot;
+use crate::stats::snapshot::{ClassShare, Snapshot};
 
 /// The master as front ends know it.
 #[derive(Debug, Clone)]
 pub struct MasterHandle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    catalogue: Arc<Catalogue>,
+    logs: LogFeed,
 }
 
 impl MasterHandle {
     /// A handle, and the end that the master's shell listens at.
     #[must_use]
-    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> (Self, mpsc::Receiver<Request>) {
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, planner: Arc<dyn Planner>, logs: LogFeed) -> (Self, mpsc::Receiver<Request>) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
-        (Self { requests, snapshots }, inbox)
+        (Self { requests, snapshots, catalogue: Arc::new(Catalogue::new(planner)), logs }, inbox)
     }
 
     /// The snapshots, one a second; the last one of a run is its final one.
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// The newest lines of the log, the master's own and its workers'.
+    #[must_use]
+    pub fn logs(&self) -> &LogFeed {
+        &self.logs
+    }
+
+    /// The scripts that a start may name, the default one first. They are evaluated for it, so that it may take a second; the answer may be a
+    /// few seconds old.
+    ///
+    /// # Errors
+    /// The scripts cannot be looked at. What is wrong with one of them is told in its view.
+    pub async fn scripts(&self) -> Result<Arc<[ScriptView]>, Declined> {
+        self.catalogue.scripts().await
+    }
+
+    /// The user classes and their tasks: of the run, or before the first one of the script that would be started. Empty where that cannot be.
+    pub async fn tasks(&self) -> Vec<ClassShare> {
+        let of_run = self.snapshots.borrow().classes.clone();
+        if !of_run.is_empty() {
+            return of_run;
+        }
+        let scripts = self.scripts().await.ok();
+        let default = scripts.iter().flat_map(|scripts| scripts.iter()).find(|script| script.is_default);
+        default.map(|script| script.classes.clone()).unwrap_or_default()
     }
 
     /// Starts a run, or re-targets the one that is under way. `by` says who asks, for the log.
@@ -173,6 +204,9 @@ pub trait Planner: Send + Sync + 'static {
 
     /// Users per second of a re-target: the order's own, or what the settings say. Answers at once.
     fn spawn_rate(&self, order: &StartOrder) -> f64;
+
+    /// The scripts that a start may name, the default one first. May take its time, too.
+    fn scripts(&self) -> Vec<ScriptView>;
 }
 
 /// A run that may start.

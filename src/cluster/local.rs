@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::handle::{MasterHandle, Planned, Planner, StartOrder};
+use super::handle::{MasterHandle, Planned, Planner, ScriptView, StartOrder};
 use super::link::MemoryDialer;
+use super::logs::LogFeed;
 use super::master::{FailureCause, MasterConfig, RunEnd, RunFailure, RunStart};
 use super::message::{OrphanRules, WorkerId};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig};
-use crate::load::Workload;
+use crate::load::shape::Shape;
+use crate::load::{Workload, roster};
 use crate::plan::Plan;
 
 /// A local run that is under way.
@@ -24,11 +26,12 @@ pub struct LocalRun {
 }
 
 impl LocalRun {
-    /// Starts master and worker on the current runtime. The run begins once [`LocalRun::end`] is waited for.
+    /// Starts master and worker on the current runtime. The run begins once [`LocalRun::end`] is waited for. `logs` is what the process's
+    /// logger adds its lines to.
     #[must_use]
-    pub fn start<W: Workload>(workload: Arc<W>, start: RunStart, lanes: usize) -> Self {
+    pub fn start<W: Workload>(workload: Arc<W>, start: RunStart, lanes: usize, logs: LogFeed) -> Self {
         let plan = start.plan.clone();
-        let setup = MasterSetup { config: master_config(), planner: Arc::new(Only { start }), journal: None, kept: None };
+        let setup = MasterSetup { config: master_config(), planner: Arc::new(Only { start }), journal: None, kept: None, logs };
         let master = MasterShell::start(setup);
         let config = WorkerConfig {
             id: WorkerId { host: "local".into(), incarnation: 1 },
@@ -98,6 +101,18 @@ impl Planner for Only {
 
     fn spawn_rate(&self, order: &StartOrder) -> f64 {
         order.spawn_rate.unwrap_or(1.0)
+    }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        let plan = &self.start.plan;
+        vec![ScriptView {
+            name: plan.script.clone(),
+            is_default: true,
+            fingerprint: Some(plan.fingerprint.clone()),
+            host: plan.host.clone(),
+            classes: roster::shares(&plan.classes, Shape::new(&plan.profile).peak()),
+            error: None,
+        }]
     }
 }
 

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::message::{Followed, OrphanRules, Phase, ToMaster, ToWorker};
+use super::message::{Followed, LogLine, OrphanRules, Phase, ToMaster, ToWorker, WorkerId};
 use super::record::{KeptRun, Record};
 use super::worker::LinkId;
 use crate::plan::{Plan, RunId};
@@ -84,6 +84,8 @@ pub enum Action {
     Keep(u64, Record),
     /// Write this to the log.
     Log(log::Level, String),
+    /// Write this line of a worker's to the log.
+    Relay(WorkerId, LogLine),
     /// The run is over.
     Finish(RunEnd),
 }

@@ -4,12 +4,14 @@
 //! that take events and the time and answer with actions; their shells carry the actions out.
 
 pub mod assignment;
+mod catalogue;
 pub mod codec;
 pub mod handle;
 pub mod identity;
 pub mod journal;
 pub mod link;
 pub mod local;
+pub mod logs;
 pub mod master;
 pub mod message;
 pub mod record;

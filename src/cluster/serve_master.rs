@@ -22,8 +22,9 @@ use self::publishing::Publisher;
 use super::handle::{MasterHandle, Planner, Request};
 use super::journal::Journal;
 use super::link::{LinkEvent, MasterLinks};
+use super::logs::{LogFeed, RELAYED};
 use super::master::{Action, Master, MasterConfig, RunEnd};
-use super::message::{ToMaster, ToWorker};
+use super::message::{LogLine, ToMaster, ToWorker, WorkerId};
 use super::record::KeptRun;
 use super::worker::LinkId;
 use crate::plan::RunId;
@@ -39,6 +40,8 @@ pub struct MasterSetup {
     pub journal: Option<Journal>,
     /// The run that was in the journal.
     pub kept: Option<KeptRun>,
+    /// The log: the workers' lines are added to it, and the process's logger adds the master's own.
+    pub logs: LogFeed,
 }
 
 /// A run that is over.
@@ -67,7 +70,7 @@ impl MasterShell {
     #[must_use]
     pub fn start(setup: MasterSetup) -> Self {
         let (publisher, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-        let (handle, requests) = MasterHandle::new(snapshots);
+        let (handle, requests) = MasterHandle::new(snapshots, setup.planner.clone(), setup.logs.clone());
         let (links, events) = MasterLinks::new();
         let (ended, ends) = watch::channel(None);
         let (closer, closed) = mpsc::channel(1);
@@ -127,6 +130,7 @@ struct Shell {
     journal: Option<JournalWriter>,
     publisher: Publisher,
     ended: watch::Sender<Option<Arc<Ended>>>,
+    logs: LogFeed,
     /// Links that were closed because the worker did not take what was sent to it.
     stuck: u64,
 }
@@ -141,7 +145,7 @@ impl Shell {
         };
         let (asking, planned) = Asking::new(setup.planner);
         let journal = setup.journal.map(JournalWriter::start);
-        Self { master, outboxes: FxHashMap::default(), asking, planned, journal, publisher, ended, stuck: 0 }
+        Self { master, outboxes: FxHashMap::default(), asking, planned, journal, publisher, ended, logs: setup.logs, stuck: 0 }
     }
 
     async fn serve(
@@ -207,6 +211,7 @@ impl Shell {
                     }
                 }
                 Action::Log(level, text) => log::log!(target: LOG_TARGET, level, "{text}"),
+                Action::Relay(worker, line) => self.relay(&worker, line),
                 Action::Finish(end) => self.finish(end),
             }
         }
@@ -225,6 +230,11 @@ impl Shell {
         }
         self.outboxes.remove(&link);
         self.master.on_link_gone(link, Instant::now())
+    }
+
+    fn relay(&self, worker: &WorkerId, line: LogLine) {
+        log::log!(target: RELAYED, line.level, "[{}] {}", worker.host, line.text);
+        self.logs.add(&worker.to_string(), line);
     }
 
     /// The final snapshot is out before anybody hears of the end.

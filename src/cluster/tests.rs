@@ -4,20 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use super::handle::{Declined, MasterHandle, Planned, Planner, Purpose, StartOrder};
+use super::handle::{Declined, MasterHandle, Planned, Planner, Purpose, ScriptView, StartOrder};
 use super::journal::Journal;
 use super::link::{Dialer, MasterLinks, MemoryDialer, WorkerLinks};
 use super::local::LocalRun;
+use super::logs::LogFeed;
 use super::master::{MasterConfig, RunStart};
-use super::message::{OrphanRules, WorkerId};
+use super::message::{LogLine, OrphanRules, WorkerId};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig, WorkerEnd};
 use crate::load::{LaneContext, LaneWorkload, Step, UserStart, VirtualUser, Workload};
 use crate::plan::{LoadProfile, Plan, RunId};
-use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
+use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
 /// Counts the iterations of all its users.
 #[derive(Debug, Default)]
@@ -113,6 +114,11 @@ impl Planner for TestPlanner {
     fn spawn_rate(&self, order: &StartOrder) -> f64 {
         order.spawn_rate.unwrap_or(1e6)
     }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        let classes = vec![ClassShare { name: "Planned".into(), ratio: 1.0, tasks: Vec::new() }];
+        vec![ScriptView { name: "test.lua".into(), is_default: true, classes, ..ScriptView::default() }]
+    }
 }
 
 /// Dials whatever master there is at the moment.
@@ -190,7 +196,13 @@ fn master(state: Option<&std::path::Path>) -> MasterShell {
         has_journal: false,
     };
     let (journal, kept) = state.map(|state| Journal::open(state).unwrap()).unzip();
-    MasterShell::start(MasterSetup { config, planner: Arc::<TestPlanner>::default(), journal, kept: kept.flatten() })
+    MasterShell::start(MasterSetup {
+        config,
+        planner: Arc::<TestPlanner>::default(),
+        journal,
+        kept: kept.flatten(),
+        logs: LogFeed::default(),
+    })
 }
 
 fn worker(address: &Arc<Address>, number: u32, done: &Arc<AtomicU64>) -> WorkerShell {
@@ -203,7 +215,10 @@ fn worker(address: &Arc<Address>, number: u32, done: &Arc<AtomicU64>) -> WorkerS
         keeps_total: true,
     };
     let workshop = Arc::new(Counted { done: done.clone() });
-    WorkerShell::start(WorkerSetup { config, workshop, dialer: address.clone(), log_lines: None })
+    let (lines, inbox) = mpsc::channel(1);
+    let text = format!("worker {number} is up");
+    lines.try_send(LogLine { wall: SystemTime::now(), level: log::Level::Info, target: "test".into(), text }).unwrap();
+    WorkerShell::start(WorkerSetup { config, workshop, dialer: address.clone(), log_lines: Some(inbox) })
 }
 
 /// A test that would wait for ever fails instead.
@@ -267,6 +282,61 @@ async fn a_start_during_a_run_changes_its_users_and_nothing_else() {
     cluster.until(|snapshot| snapshot.users == 2).await;
     cluster.handle().stop("").await.unwrap();
     assert_eq!(cluster.end().await.run, run);
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn in_a_pause_the_clock_goes_on_and_no_iteration_begins_not_even_in_a_worker_that_comes_then() {
+    let mut cluster = Cluster::of(1).await;
+    assert_eq!(cluster.handle().pause("").await.unwrap_err().reason, "no run is under way");
+    let run = cluster.handle().start(users(6), "").await.unwrap().run;
+    cluster.until(|snapshot| snapshot.users == 6 && counted(snapshot) > 0).await;
+    assert_eq!(cluster.handle().pause("").await.unwrap().run, run);
+    let paused = cluster.until(|snapshot| snapshot.state == RunState::Paused).await;
+    let joiner = worker(&cluster.address, 2, &cluster.done);
+    cluster.workers.push(joiner);
+    // What had begun has ended well before the next second of the clock.
+    let later = |from: &Snapshot| from.elapsed + Duration::from_millis(1_500);
+    cluster.until(|snapshot| snapshot.elapsed > later(&paused) && snapshot.users == 6).await;
+    let still = cluster.done.load(Ordering::Relaxed);
+    let stood = cluster.until(|snapshot| snapshot.elapsed > later(&paused) + Duration::from_secs(1)).await;
+    assert_eq!((cluster.done.load(Ordering::Relaxed), counted(&stood), stood.users), (still, still, 6));
+    cluster.handle().resume("").await.unwrap();
+    let on = cluster.until(|snapshot| counted(snapshot) > still && snapshot.state == RunState::Running).await;
+    assert_eq!((on.run, on.users), (run, 6));
+    cluster.handle().pause("").await.unwrap();
+    cluster.until(|snapshot| snapshot.state == RunState::Paused).await;
+    cluster.handle().stop("").await.unwrap();
+    let ended = cluster.end().await;
+    assert_eq!((ended.end.is_complete, counted(&ended.last)), (true, cluster.done.load(Ordering::Relaxed)));
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn the_lines_of_all_workers_are_in_the_masters_log_under_their_names() {
+    let cluster = Cluster::of(2).await;
+    let logs = cluster.handle().logs().clone();
+    let mut newest = logs.watch();
+    soon(newest.wait_for(|newest| *newest == 2)).await.unwrap();
+    let mut told: Vec<_> = logs.after(0, 10).lines.iter().map(|line| (line.source.clone(), line.text.clone())).collect();
+    told.sort();
+    let of = |number: u128| (WorkerId { host: format!("w{number}"), incarnation: number }.to_string(), format!("worker {number} is up"));
+    assert_eq!(told, [of(1), of(2)]);
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn classes_are_the_default_scripts_before_a_run_and_the_runs_own_from_then_on() {
+    let mut cluster = Cluster::of(1).await;
+    let names = |classes: Vec<ClassShare>| classes.into_iter().map(|class| class.name).collect::<Vec<_>>();
+    assert_eq!(names(cluster.handle().tasks().await), ["Planned"]);
+    assert_eq!(cluster.handle().scripts().await.unwrap()[0].name, "test.lua");
+    cluster.handle().start(users(1), "").await.unwrap();
+    let running = cluster.until(|snapshot| snapshot.users == 1).await;
+    assert_eq!((running.script.as_str(), running.fingerprint.as_str()), ("test.lua", ""));
+    assert_eq!(names(cluster.handle().tasks().await), ["User"]);
+    cluster.handle().stop("").await.unwrap();
+    cluster.end().await;
     cluster.close().await;
 }
 
@@ -367,7 +437,7 @@ async fn the_next_master_has_the_run_with_the_numbers_of_who_left_before() {
 async fn a_local_run_ends_by_its_plan_with_all_its_numbers() {
     let workload = Arc::new(Counted::default());
     let plan = Arc::new(Plan::for_tests(LoadProfile::plain(3, 1e6, Some(Duration::from_millis(300)))));
-    let run = LocalRun::start(workload.clone(), RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, 2);
+    let run = LocalRun::start(workload.clone(), RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, 2, LogFeed::default());
     let snapshots = run.handle.snapshots();
     let end = soon(run.end()).await;
     let last = snapshots.borrow().clone();

@@ -27,6 +27,10 @@ pub struct SnapshotJson {
     pub state: StateJson,
     /// The scenario's name.
     pub scenario: String,
+    /// The script's file name.
+    pub script: String,
+    /// The fingerprint of the script's bundle on the master; empty where none is compared.
+    pub fingerprint: String,
     /// The host that relative URLs go to.
     pub host: Option<String>,
     /// The master's wall clock at the run's start.

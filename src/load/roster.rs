@@ -4,6 +4,7 @@
 //! stretch of users holds the weights as exactly as whole users can.
 
 use crate::plan::ClassPlan;
+use crate::stats::snapshot::{ClassShare, TaskShare};
 
 /// The classes of all users.
 #[derive(Debug, Clone)]
@@ -39,6 +40,29 @@ impl Roster {
     }
 }
 
+/// Which parts of `users` users the classes have, and of their iterations the tasks. Users are not rounded to whole ones, so that the shares of
+/// a few users are the weights' own.
+#[must_use]
+pub fn shares(classes: &[ClassPlan], users: u32) -> Vec<ClassShare> {
+    let fixed: u64 = classes.iter().filter_map(|class| class.count).map(u64::from).sum();
+    // Where not all fixed places can be taken, each class has its part of those that are.
+    let taken = if fixed == 0 { 0.0 } else { (f64::from(users) / fixed as f64).min(1.0) };
+    let rest = u64::from(users).saturating_sub(fixed) as f64;
+    let weights: u64 = classes.iter().filter(|class| class.count.is_none()).map(|class| u64::from(class.weight)).sum();
+    let users_of = |class: &ClassPlan| match class.count {
+        Some(count) => f64::from(count) * taken,
+        None => rest * f64::from(class.weight) / weights as f64,
+    };
+    let total: f64 = classes.iter().map(users_of).sum();
+    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    let class_share = |class: &ClassPlan| {
+        let all: f64 = class.tasks.iter().map(|task| f64::from(task.weight)).sum();
+        let tasks = class.tasks.iter().map(|task| TaskShare { name: task.name.clone(), ratio: share(f64::from(task.weight), all) });
+        ClassShare { name: class.name.clone(), ratio: share(users_of(class), total), tasks: tasks.collect() }
+    };
+    classes.iter().map(class_share).collect()
+}
+
 /// One cycle of the smooth weighted round-robin (as nginx balances upstreams): each turn every class gains its weight, the richest
 /// one runs and pays the sum. Each class appears exactly `weight` times in a cycle, as evenly spread as possible.
 fn smooth_cycle(weights: &[u64]) -> Vec<u32> {
@@ -64,14 +88,27 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::TaskPlan;
 
     fn class(weight: u32, count: Option<u32>) -> ClassPlan {
-        ClassPlan { name: String::new(), weight, count }
+        ClassPlan { name: String::new(), weight, count, tasks: Vec::new() }
     }
 
     fn classes_of(classes: &[ClassPlan], users: u64) -> Vec<Option<usize>> {
         let roster = Roster::new(classes);
         (0..users).map(|k| roster.class_of(k)).collect()
+    }
+
+    #[test]
+    fn shares_follow_fixed_counts_first_and_weights_for_the_rest() {
+        let classes = [class(3, None), class(1, None), class(1, Some(2))];
+        let ratios = |users| shares(&classes, users).iter().map(|share| share.ratio).collect::<Vec<_>>();
+        assert_eq!(ratios(10), [0.6, 0.2, 0.2]);
+        assert_eq!(ratios(1), [0.0, 0.0, 1.0]);
+        assert_eq!(ratios(0), [0.0, 0.0, 0.0]);
+        let tasks = vec![TaskPlan { name: "a".into(), weight: 3 }, TaskPlan { name: "b".into(), weight: 1 }];
+        let only = shares(&[ClassPlan { tasks, ..class(1, None) }], 1);
+        assert_eq!(only[0].tasks.iter().map(|task| task.ratio).collect::<Vec<_>>(), [0.75, 0.25]);
     }
 
     #[test]

@@ -14,13 +14,13 @@ use super::bundle::{Bundle, Reader};
 use super::context::{LaneState, Stage, VmContext};
 use super::error::LoadScriptError;
 use super::folder;
-use super::scenario::{Described, ScenarioDescription, TaskDescription};
+use super::scenario::{Described, ScenarioDescription};
 use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use super::witness::{self, Witness, WitnessedStep};
 use crate::load::{LaneContext, Workload};
-use crate::plan::{ClientIdentity, Plan, TagFilter};
+use crate::plan::{ClassPlan, ClientIdentity, Plan, TagFilter, TaskPlan};
 
 /// A loaded script.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Host {
     /// # Errors
     /// The script cannot be set up in a lane.
     pub async fn check(&self, plan: Arc<Plan>) -> Result<Vec<WitnessedStep>, String> {
-        witness::walk(self.workload(), plan, &self.description.tasks).await
+        witness::walk(self.workload(), plan, &self.description.classes).await
     }
 
     /// What lanes open to run the script.
@@ -158,12 +158,12 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
     let tasks = described
         .runtimes
         .iter()
-        .map(|class| class.tasks.iter().map(|task| TaskDescription { name: task.name.clone(), weight: task.weight }).collect());
+        .map(|class| class.tasks.iter().map(|task| TaskPlan { name: task.name.clone(), weight: task.weight }).collect());
+    let classes = described.plans.into_iter().zip(tasks).map(|(class, tasks)| ClassPlan { tasks, ..class });
     ScenarioDescription {
         name: bundle.scenario_name().to_owned(),
         host: described.host,
-        tasks: tasks.collect(),
-        classes: described.plans,
+        classes: classes.collect(),
         left_out: described.left_out,
         profile: described.profile,
         thresholds: described.thresholds,

@@ -31,6 +31,6 @@ pub use bundle::{Bundle, SourceFile, short_fingerprint};
 pub use error::LoadScriptError;
 pub use folder::ScriptFolder;
 pub use host::{Host, LoadOptions, ScriptWorkload};
-pub use scenario::{ScenarioDescription, TaskDescription};
+pub use scenario::ScenarioDescription;
 pub use session::{ScriptLane, ScriptUser};
 pub use witness::{WitnessedHop, WitnessedStep};

@@ -22,8 +22,6 @@ pub struct ScenarioDescription {
     pub classes: Vec<ClassPlan>,
     /// Names of the classes that have no user in this run, since the tags allow none of their tasks.
     pub left_out: Vec<String>,
-    /// The tasks of each class, in the order of `classes`; those that the tags allow.
-    pub tasks: Vec<Vec<TaskDescription>>,
     /// The scenario's `load`.
     pub profile: Option<LoadProfile>,
     /// By metric, in alphabetical order.
@@ -38,15 +36,6 @@ pub struct ScenarioDescription {
     pub client_identity: Option<ClientIdentity>,
     /// SHA-256 over the script and all that it read.
     pub fingerprint: String,
-}
-
-/// One task of a class.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskDescription {
-    /// Unique in its class.
-    pub name: String,
-    /// Its share of the iterations.
-    pub weight: u32,
 }
 
 /// A class as a VM runs it.
@@ -147,7 +136,7 @@ impl Described {
 }
 
 fn class_plan(class: &Table) -> mlua::Result<ClassPlan> {
-    Ok(ClassPlan { name: class.get("name")?, weight: class.get("weight")?, count: class.get("count")? })
+    Ok(ClassPlan { name: class.get("name")?, weight: class.get("weight")?, count: class.get("count")?, tasks: Vec::new() })
 }
 
 fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::host::ScriptWorkload;
 use super::session::ScriptUser;
 use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser};
-use crate::plan::Plan;
+use crate::plan::{ClassPlan, Plan};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::Sample;
 
@@ -86,21 +86,16 @@ impl Witness {
 ///
 /// # Errors
 /// The script cannot be set up in a lane.
-pub(super) async fn walk(
-    workload: ScriptWorkload,
-    plan: Arc<Plan>,
-    tasks: &[Vec<super::TaskDescription>],
-) -> Result<Vec<WitnessedStep>, String> {
+pub(super) async fn walk(workload: ScriptWorkload, plan: Arc<Plan>, classes: &[ClassPlan]) -> Result<Vec<WitnessedStep>, String> {
     let witness = Rc::new(Witness::default());
     let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
-    let classes: Vec<String> = plan.classes.iter().map(|class| class.name.clone()).collect();
     let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
     lane.begin(Instant::now());
     let mut steps = Vec::new();
-    for (class, name) in classes.iter().enumerate() {
+    for (number, class) in classes.iter().enumerate() {
         let control = Rc::new(UserControl::default());
-        let mut user = lane.new_user(UserStart { index: class as u64, class, iterations_done: 0, control })?;
-        walk_user(&mut user, name, tasks.get(class).map_or(&[], Vec::as_slice), &witness, &mut steps).await;
+        let mut user = lane.new_user(UserStart { index: number as u64, class: number, iterations_done: 0, control })?;
+        walk_user(&mut user, class, &witness, &mut steps).await;
         if let Some(misuse) = lane.misuse() {
             return Err(misuse);
         }
@@ -108,13 +103,8 @@ pub(super) async fn walk(
     Ok(steps)
 }
 
-async fn walk_user(
-    user: &mut ScriptUser,
-    class: &str,
-    tasks: &[super::TaskDescription],
-    witness: &Witness,
-    steps: &mut Vec<WitnessedStep>,
-) {
+async fn walk_user(user: &mut ScriptUser, class: &ClassPlan, witness: &Witness, steps: &mut Vec<WitnessedStep>) {
+    let ClassPlan { name: class, tasks, .. } = class;
     let started = user.on_start().await;
     if user.has_on_start() {
         steps.push(witness.take(format!("{class}: on_start")));

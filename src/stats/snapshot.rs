@@ -17,6 +17,12 @@ pub struct Snapshot {
     pub run: RunId,
     /// The scenario's name.
     pub scenario: String,
+    /// The script's file name, such as `shop.lua`.
+    pub script: String,
+    /// The fingerprint of the script's bundle on the master; empty where none is compared.
+    pub fingerprint: String,
+    /// The user classes, in the scenario's order. Empty before the first run.
+    pub classes: Vec<ClassShare>,
     /// The host that relative URLs go to.
     pub host: Option<String>,
     /// What the run is doing.
@@ -101,6 +107,26 @@ pub enum RunState {
     Stopping,
     /// The run is over and its numbers are whole.
     Stopped,
+}
+
+/// One user class of a run and its share of the users.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClassShare {
+    /// Unique in the scenario.
+    pub name: String,
+    /// 0..=1: its part of the users at the profile's highest level. All classes together have 1, or 0 where none has a user.
+    pub ratio: f64,
+    /// Its tasks, in the script's order.
+    pub tasks: Vec<TaskShare>,
+}
+
+/// One task of a class and its share of the class's iterations.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskShare {
+    /// Unique in its class.
+    pub name: String,
+    /// 0..=1: how likely an iteration of the class runs it.
+    pub ratio: f64,
 }
 
 /// The numbers of one entry, or of all together.

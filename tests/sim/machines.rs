@@ -209,6 +209,7 @@ impl World {
                     self.master.syncing.push_back(((self.now + takes).max(last), number, record));
                 }
                 master::Action::Log(level, text) => self.note(|| format!("master {level}: {text}")),
+                master::Action::Relay(worker, line) => self.note(|| format!("{worker} {}: {}", line.level, line.text)),
                 master::Action::Finish(end) => self.on_finish(end),
             }
         }

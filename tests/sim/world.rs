@@ -405,7 +405,7 @@ impl Seat {
 
 /// The plan of a run in a scenario.
 pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
-    let class = |name: &str, weight| ClassPlan { name: name.into(), weight, count: None };
+    let class = |name: &str, weight| ClassPlan { name: name.into(), weight, count: None, tasks: Vec::new() };
     Plan {
         run,
         // The model of the lanes takes a user's life from it.

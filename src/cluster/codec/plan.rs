@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
-use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, ThresholdPlan};
+use crate::plan::{
+    ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan, ThresholdPlan,
+};
 
 impl Wire for Plan {
     fn put(&self, out: &mut Output) {
@@ -90,6 +92,7 @@ impl Wire for ClassPlan {
         self.name.put(out);
         out.number(u64::from(self.weight));
         out.option(self.count, |out, count| out.number(u64::from(count)));
+        out.list(&self.tasks, usize::MAX);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -97,8 +100,20 @@ impl Wire for ClassPlan {
             name: Wire::take(input)?,
             weight: input.number_32("weight")?,
             count: input.option(|input| input.number_32("number of users"))?,
+            tasks: input.list(LIST, "number of tasks")?,
         };
         if class.weight == 0 { Err(CodecError::Invalid { what: "weight" }) } else { Ok(class) }
+    }
+}
+
+impl Wire for TaskPlan {
+    fn put(&self, out: &mut Output) {
+        self.name.put(out);
+        out.number(u64::from(self.weight));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { name: Wire::take(input)?, weight: input.number_32("weight")? })
     }
 }
 

@@ -12,7 +12,9 @@ use crate::cluster::message::{
 use crate::cluster::record::{KeptWorker, Record};
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::load::vitals::Vitals;
-use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, ThresholdPlan};
+use crate::plan::{
+    ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan, ThresholdPlan,
+};
 use crate::stats::histogram::Histogram;
 use crate::stats::hop_counts::HopCounts;
 use crate::stats::metric::{Gauge, Metric, MetricCounts};
@@ -205,8 +207,8 @@ fn plan() -> Plan {
         fingerprint: "0123".into(),
         host: Some("http://127.0.0.1:8080".into()),
         classes: vec![
-            ClassPlan { name: "Buyer".into(), weight: 3, count: None },
-            ClassPlan { name: "Admin".into(), weight: 1, count: Some(2) },
+            ClassPlan { name: "Buyer".into(), weight: 3, count: None, tasks: vec![TaskPlan { name: "buy".into(), weight: 2 }] },
+            ClassPlan { name: "Admin".into(), weight: 1, count: Some(2), tasks: Vec::new() },
         ],
         profile: LoadProfile::plain(100, 10.0, Some(Duration::from_secs(60))),
         thresholds: vec![ThresholdPlan { metric: "http_req_duration".into(), condition: "p(95) < 200ms".into() }],
@@ -302,7 +304,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
     let lists = (
         prop::collection::btree_map(text(), text(), 0..4),
         prop::collection::btree_map(text(), any::<std::net::IpAddr>(), 0..4),
-        prop::collection::vec((text(), 1..u32::MAX, any::<Option<u32>>()), 1..4),
+        prop::collection::vec((text(), 1..u32::MAX, any::<Option<u32>>(), prop::collection::vec((text(), any::<u32>()), 0..3)), 1..4),
     );
     (stages, any::<Option<u64>>(), any::<[u64; 4]>(), any::<Option<String>>(), lists, any::<[bool; 4]>()).prop_map(
         |(
@@ -319,7 +321,13 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
                 run: RunId(run),
                 seed,
                 host,
-                classes: classes.into_iter().map(|(name, weight, count)| ClassPlan { name, weight, count }).collect(),
+                classes: classes
+                    .into_iter()
+                    .map(|(name, weight, count, tasks)| {
+                        let tasks = tasks.into_iter().map(|(name, weight)| TaskPlan { name, weight }).collect();
+                        ClassPlan { name, weight, count, tasks }
+                    })
+                    .collect(),
                 profile: LoadProfile { stages, end, spawn_interval: Duration::from_nanos(nanos) },
                 env,
                 raw_names,

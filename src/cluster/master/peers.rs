@@ -1,11 +1,10 @@
 //! The workers that a master knows: their links, and whether they speak. What they do in a run is `run`'s.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::super::message::{Hello, LogLine, WorkerId};
+use super::super::message::{Hello, WorkerId};
 use super::super::worker::LinkId;
 
 /// A worker's number in this master.
@@ -33,7 +32,6 @@ pub(super) struct Peer {
     pub round_trip: Duration,
     /// The worker's clock in the last message that was answered.
     pub sent: Duration,
-    pub logs: VecDeque<LogLine>,
 }
 
 /// Whether a worker is there.
@@ -84,7 +82,6 @@ impl Peers {
             was_abandoned: false,
             round_trip: Duration::ZERO,
             sent: Duration::ZERO,
-            logs: VecDeque::new(),
         });
         (number, Arrival::New, None)
     }
@@ -165,21 +162,8 @@ impl Peers {
     }
 }
 
-impl Peer {
-    /// Keeps a line of the worker's log; the oldest goes when there are too many.
-    pub fn keep_log(&mut self, line: LogLine) {
-        if self.logs.len() >= LOG_LINES {
-            self.logs.pop_front();
-        }
-        self.logs.push_back(line);
-    }
-}
-
 /// Without a word for this long a worker is lost: three beats.
 pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a worker whose link broke may take to come back on another one.
 const RELINK_TIME: Duration = Duration::from_millis(500);
-
-/// Lines of each worker's log that the master keeps.
-const LOG_LINES: usize = 200;

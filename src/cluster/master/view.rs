@@ -6,6 +6,7 @@ use super::Master;
 use super::part::PartStage;
 use super::peers::{Peer, PeerNumber, Presence};
 use super::run::{Run, Stage};
+use crate::load::roster;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
 use crate::stats::table::{GeneratorReadings, SnapshotContext};
 
@@ -94,6 +95,9 @@ impl Run {
                 memory_bytes: here().map(|part| part.vitals.memory_bytes()).sum(),
             },
         });
+        snapshot.script.clone_from(&self.plan.script);
+        snapshot.fingerprint.clone_from(&self.plan.fingerprint);
+        snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
         snapshot.repeats = self.repeats;

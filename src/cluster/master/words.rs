@@ -66,11 +66,8 @@ impl Master {
             ToMaster::Leaving => self.on_leaving(number, now, out),
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
             ToMaster::Log(lines) => {
-                let peer = self.peers.get_mut(number);
-                for line in lines {
-                    out.push(Action::Log(line.level, format!("[{}] {}", peer.hello.worker.host, line.text)));
-                    peer.keep_log(line);
-                }
+                let worker = &self.peers.get(number).hello.worker;
+                out.extend(lines.into_iter().map(|line| Action::Relay(worker.clone(), line)));
             }
         }
     }

@@ -78,6 +78,7 @@ enum Stage {
     Idle,
     Waiting,
     Load,
+    Paused,
     Stopping,
 }
 
@@ -86,7 +87,8 @@ impl Stage {
         match state {
             RunState::Ready | RunState::Stopped => Self::Idle,
             RunState::Waiting => Self::Waiting,
-            RunState::Spawning | RunState::Running | RunState::Paused => Self::Load,
+            RunState::Spawning | RunState::Running => Self::Load,
+            RunState::Paused => Self::Paused,
             RunState::Stopping => Self::Stopping,
         }
     }

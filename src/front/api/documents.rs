@@ -1,5 +1,6 @@
 //! What shows the run: pure functions of a snapshot, each rendered once a snapshot however many ask, and off the runtime's threads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -7,16 +8,18 @@ use std::time::SystemTime;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, watch};
 
 use super::metrics::metrics;
 use super::reply::{self, problem};
 use super::requests::{Generation, requests};
 use super::v1;
+use crate::cluster::logs::{LogPage, MASTER};
+use crate::front::console::log::line_of;
 use crate::front::exposition::MEDIA_TYPE;
 use crate::front::report::{csv, html};
-use crate::stats::snapshot::{Snapshot, WorkerState};
+use crate::stats::snapshot::{ClassShare, Snapshot, WorkerState};
 
 /// One thing to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +161,47 @@ fn exceptions(snapshot: &Snapshot) -> String {
     json!({ "exceptions": exceptions }).to_string()
 }
 
+/// `/tasks`: the second part tells each share of the whole, the first one of what it is a part of.
+pub(super) fn tasks(classes: &[ClassShare]) -> String {
+    let part = |scale: fn(&ClassShare) -> f64| -> Value {
+        let class = |class: &ClassShare| {
+            let tasks = class.tasks.iter().map(|task| (task.name.clone(), json!({ "ratio": task.ratio * scale(class) })));
+            (class.name.clone(), json!({ "ratio": class.ratio, "tasks": Map::from_iter(tasks) }))
+        };
+        Map::from_iter(classes.iter().map(class)).into()
+    };
+    json!({ "per_class": part(|_| 1.0), "total": part(|class| class.ratio) }).to_string()
+}
+
+/// `/logs`: each line as the console of its process shows it.
+pub(super) fn logs(page: &LogPage, own_host: &str) -> String {
+    let mut own = Vec::new();
+    let mut workers = BTreeMap::<&str, Vec<String>>::new();
+    for line in &page.lines {
+        let lines = if line.source == MASTER { &mut own } else { workers.entry(&line.source).or_default() };
+        lines.push(line_of(line, own_host));
+    }
+    json!({ "master": own, "workers": workers }).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::snapshot::TaskShare;
+
+    #[test]
+    fn tasks_are_told_as_parts_of_their_class_and_of_the_whole() {
+        let tasks = [("browse", 0.75), ("buy", 0.25)].map(|(name, ratio)| TaskShare { name: name.into(), ratio });
+        let classes = [
+            ClassShare { name: "Shopper".into(), ratio: 0.5, tasks: tasks.to_vec() },
+            ClassShare { name: "Admin".into(), ratio: 0.5, tasks: Vec::new() },
+        ];
+        let told: Value = serde_json::from_str(&super::tasks(&classes)).unwrap();
+        let shopper = |browse: f64, buy: f64| json!({ "ratio": 0.5, "tasks": { "browse": { "ratio": browse }, "buy": { "ratio": buy } } });
+        let admin = json!({ "ratio": 0.5, "tasks": {} });
+        assert_eq!(told["per_class"], json!({ "Shopper": shopper(0.75, 0.25), "Admin": admin }));
+        assert_eq!(told["total"], json!({ "Shopper": shopper(0.375, 0.125), "Admin": admin }));
+    }
 
     #[tokio::test]
     async fn a_document_is_rendered_once_a_snapshot() {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, watch};
 
 use super::asker::Asker;
-use super::documents::{Document, Documents};
+use super::documents::{self, Document, Documents};
 use super::form;
 use super::openapi::{self, LOCUST, MONITORING, PAGE, V1};
 use super::reply::{CSV, HTML, JSON, PLAIN, problem, problem_of, refusal, text};
@@ -20,6 +20,7 @@ use super::route::{Operation, Route};
 use super::swarm::{self, Rules, Swarm};
 use super::{ApiContext, page, v1};
 use crate::cluster::handle::{Accepted, Declined};
+use crate::front::console::log::host_name;
 use crate::front::exposition::MEDIA_TYPE;
 use crate::stats::snapshot::Snapshot;
 
@@ -157,8 +158,6 @@ fn locust_documents() -> Vec<Route> {
     let document = |document: Document| async move |State(api): State<Arc<Api>>| api.document(document).await;
     let show = |id, summary| Operation::show(LOCUST, id, summary);
     let csv = |path, shown, id, summary| Route::at(path).get(document(shown), show(id, summary).text(200, CSV, "A file of CSV."));
-    let absent =
-        |path, id| Route::at(path).get(self::absent, show(id, "Not in this version.").problem(501, "This version has no such thing."));
     let generation = json!({ "type": "string", "enum": ["0.8", "2", "2.47"] });
     let requests = show("stats_requests", "The statistics as Locust tells them.")
         .query("generation", "Whose values are wanted: those of Locust 0.8 or those of 2.47, as without it.", generation)
@@ -167,6 +166,11 @@ fn locust_documents() -> Vec<Route> {
         "type": "object", "required": ["count", "msg", "traceback", "nodes"], "properties": {
             "count": { "type": "integer" }, "msg": { "type": "string" }, "traceback": { "type": "string" }, "nodes": { "type": "string" } } } } } });
     let count = json!({ "type": "object", "required": ["worker_count"], "properties": { "worker_count": { "type": "integer" } } });
+    let part = json!({ "type": "object", "additionalProperties": { "type": "object", "required": ["ratio", "tasks"] } });
+    let shares = json!({ "type": "object", "required": ["per_class", "total"], "properties": { "per_class": part, "total": part } });
+    let lines = json!({ "type": "array", "items": { "type": "string" } });
+    let lines = json!({ "type": "object", "required": ["master", "workers"], "properties": {
+        "master": lines, "workers": { "type": "object", "additionalProperties": lines } } });
     vec![
         Route::at("/stats/requests").get(self::requests, requests),
         csv("/stats/requests/csv", Document::RequestsCsv, "requests_csv", "The statistics."),
@@ -188,8 +192,9 @@ fn locust_documents() -> Vec<Route> {
                 .problem(400, "`theme` is none of these."),
         ),
         csv("/stats/requests_full_history/csv", Document::HistoryCsv, "history_csv", "The run second by second, all entries together."),
-        absent("/tasks", "tasks"),
-        absent("/logs", "locust_logs"),
+        Route::at("/tasks")
+            .get(tasks, show("tasks", "The user classes and their tasks, with their shares.").value(200, "The shares.", shares)),
+        Route::at("/logs").get(logs, show("locust_logs", "The newest lines of the log.").value(200, "The lines.", lines)),
         Route::at("/user").post(
             user,
             show("user", "Takes what a page of Locust's says of its user, and keeps nothing of it.").value(
@@ -296,8 +301,17 @@ async fn user(_: Asker) -> Response {
     (StatusCode::CREATED, text(JSON, "{}")).into_response()
 }
 
-async fn absent(uri: Uri) -> Response {
-    problem(StatusCode::NOT_IMPLEMENTED, &format!("this version of Lunamoth has no `{}`", uri.path()))
+async fn tasks(State(api): State<Arc<Api>>) -> Response {
+    text(JSON, documents::tasks(&api.context.handle.tasks().await))
+}
+
+async fn logs(State(api): State<Arc<Api>>) -> Response {
+    let page = api.context.handle.logs().after(0, usize::MAX);
+    let making = tokio::task::spawn_blocking(move || documents::logs(&page, &host_name()));
+    match making.await {
+        Ok(body) => text(JSON, body),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the log cannot be shown: {error}")),
+    }
 }
 
 async fn unknown(uri: Uri) -> Response {

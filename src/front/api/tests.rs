@@ -12,10 +12,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Access, ApiContext, ApiServer, Limits};
-use crate::cluster::handle::{Accepted, Command, Declined, MasterHandle, StartOrder};
+use crate::cluster::handle::{Accepted, Command, Declined, MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use crate::cluster::logs::LogFeed;
+use crate::cluster::message::LogLine;
 use crate::front::tests::busy_snapshot;
 use crate::plan::RunId;
-use crate::stats::snapshot::{Snapshot, WorkerView};
+use crate::stats::snapshot::{ClassShare, Snapshot, TaskShare, WorkerView};
 
 /// The API and the master that it is in front of.
 struct Stage {
@@ -23,6 +25,7 @@ struct Stage {
     snapshots: watch::Sender<Arc<Snapshot>>,
     /// What the master was asked, and by whom.
     asked: Arc<Mutex<Vec<(Command, String)>>>,
+    logs: LogFeed,
 }
 
 impl Stage {
@@ -36,7 +39,8 @@ impl Stage {
 
     fn at(address: &str, set: impl Fn(&mut ApiContext), answer: impl Fn(&Command) -> Result<Accepted, Declined> + Send + 'static) -> Self {
         let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-        let (handle, mut inbox) = MasterHandle::new(snapshots);
+        let logs = LogFeed::default();
+        let (handle, mut inbox) = MasterHandle::new(snapshots, Arc::new(OneScript), logs.clone());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&asked);
         tokio::spawn(async move {
@@ -62,7 +66,7 @@ impl Stage {
             limits: Limits { arrival: Duration::from_millis(300), idle: Duration::from_millis(600), ..Limits::default() },
         };
         set(&mut context);
-        Self { server: ApiServer::start(address.parse().unwrap(), context).unwrap(), snapshots: publish, asked }
+        Self { server: ApiServer::start(address.parse().unwrap(), context).unwrap(), snapshots: publish, asked, logs }
     }
 
     fn address(&self) -> SocketAddr {
@@ -281,6 +285,51 @@ async fn the_server_works_without_a_prefix_and_for_http2() {
 }
 
 #[tokio::test]
+async fn tasks_are_the_default_scripts_until_there_is_a_run() {
+    let stage = Stage::new();
+    let told = stage.get("/tasks").await.json();
+    assert_eq!(told["total"], json!({ "Shopper": { "ratio": 1.0, "tasks": { "browse": { "ratio": 1.0 } } } }));
+    let classes = vec![ClassShare { name: "Other".into(), ratio: 1.0, tasks: Vec::new() }];
+    stage.snapshots.send_replace(Arc::new(Snapshot { classes, ..Snapshot::default() }));
+    assert_eq!(stage.get("/tasks").await.json()["per_class"], json!({ "Other": { "ratio": 1.0, "tasks": {} } }));
+}
+
+#[tokio::test]
+async fn the_log_is_told_by_process_in_the_consoles_format() {
+    let stage = Stage::new();
+    stage.logs.add_own(log::Level::Info, "lunamoth::main", "hello\u{1b}[2J".into());
+    let wall = std::time::SystemTime::now();
+    stage.logs.add("node_0a", LogLine { wall, level: log::Level::Warn, target: "script".into(), text: "no stock".into() });
+    let told = stage.get("/logs").await.json();
+    let line = told["master"][0].as_str().unwrap();
+    assert!(line.ends_with("/INFO/lunamoth.main: hello\\u{1b}[2J"), "{line}");
+    let line = told["workers"]["node_0a"][0].as_str().unwrap();
+    assert!(line.ends_with("] node/WARNING/script: no stock"), "{line}");
+}
+
+/// Has one script, and plans nothing.
+struct OneScript;
+
+impl Planner for OneScript {
+    fn plan(&self, _order: &StartOrder) -> Result<Planned, String> {
+        Err("the master is played".into())
+    }
+
+    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
+        1.0
+    }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        let tasks = vec![TaskShare { name: "browse".into(), ratio: 1.0 }];
+        let classes = vec![ClassShare { name: "Shopper".into(), ratio: 1.0, tasks }];
+        let shop =
+            ScriptView { name: "shop.lua".into(), is_default: true, fingerprint: Some("0a".into()), classes, ..ScriptView::default() };
+        let broken = ScriptView { name: "broken.lua".into(), error: Some("broken.lua:1: '=' expected".into()), ..ScriptView::default() };
+        vec![shop, broken]
+    }
+}
+
+#[tokio::test]
 async fn a_document_shows_the_newest_snapshot() {
     let stage = Stage::new();
     stage.snapshots.send_replace(Arc::new(busy_snapshot()));
@@ -294,12 +343,9 @@ async fn a_document_shows_the_newest_snapshot() {
 }
 
 #[tokio::test]
-async fn unknown_routes_wrong_methods_and_what_is_not_built_say_so() {
+async fn unknown_routes_and_wrong_methods_say_so() {
     let stage = Stage::new();
     assert!(stage.get("/swarms").await.is_problem(404));
-    for route in ["/tasks", "/logs"] {
-        assert!(stage.get(route).await.is_problem(501), "{route}");
-    }
     let reply = stage.get("/swarm").await;
     assert!(reply.is_problem(405) && reply.head.contains("\r\nallow: post\r\n"), "{reply:?}");
     assert!(stage.post("/stats/requests", FORM, "").await.is_problem(405));
@@ -412,10 +458,10 @@ async fn one_connection_too_many_is_turned_away_and_the_place_is_free_again_late
 
 #[tokio::test]
 async fn a_master_that_is_gone_is_not_ready() {
-    let Stage { server, snapshots, asked } = Stage::new();
+    let Stage { server, snapshots, asked, logs } = Stage::new();
     drop(snapshots);
     let (unused, _) = watch::channel(Arc::new(Snapshot::default()));
-    let stage = Stage { server, snapshots: unused, asked };
+    let stage = Stage { server, snapshots: unused, asked, logs };
     assert!(stage.get("/readyz").await.is_problem(503));
     assert_eq!(stage.get("/healthz").await.status, 200);
 }

@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use tokio::sync::mpsc;
 
-use super::log_book::{LogEntry, log_book};
 use super::screen::Screen;
+use crate::cluster::logs::{LogEntry, LogFeed, MASTER, RELAYED};
 use crate::cluster::message::LogLine;
 use crate::front::text::escape;
 
-/// Makes `log`'s macros write to `screen`. Of other crates, warnings are shown, and more only from `Debug` on.
+/// Makes `log`'s macros write to `screen` and to `feed`. Of other crates, warnings are shown, and more only from `Debug` on.
 ///
 /// # Errors
 /// A logger is installed already.
-pub fn install(screen: Arc<Screen>, is_json: bool, level: LevelFilter) -> Result<(), log::SetLoggerError> {
+pub fn install(screen: Arc<Screen>, is_json: bool, level: LevelFilter, feed: LogFeed) -> Result<(), log::SetLoggerError> {
     // The logger lives as long as the process, as `log` demands.
-    log::set_logger(Box::leak(Box::new(ScreenLog { screen, is_json, level, host: host_name() })))?;
+    log::set_logger(Box::leak(Box::new(ScreenLog { screen, is_json, level, host: host_name(), feed })))?;
     log::set_max_level(level);
     Ok(())
 }
@@ -66,6 +67,7 @@ struct ScreenLog {
     is_json: bool,
     level: LevelFilter,
     host: String,
+    feed: LogFeed,
 }
 
 impl Log for ScreenLog {
@@ -79,12 +81,9 @@ impl Log for ScreenLog {
             let line = if self.is_json { json_line } else { text_line };
             let text = record.args().to_string();
             self.screen.log(&line(&Zoned::now(), &self.host, record.level(), record.target(), &text));
-            log_book().add(LogEntry {
-                at_unix_ms: u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
-                level: record.level().as_str().to_ascii_lowercase(),
-                source: String::new(),
-                text: text.clone(),
-            });
+            if record.target() != RELAYED {
+                self.feed.add_own(record.level(), record.target(), text.clone());
+            }
             if let Some(tee) = TEE.get() {
                 tee.put(record.level(), record.target(), text);
             }
@@ -99,6 +98,14 @@ fn text_line(now: &Zoned, host: &str, level: Level, target: &str, message: &str)
     let time = now.strftime("%Y-%m-%d %H:%M:%S");
     let message: Vec<_> = message.split('\n').map(|line| line.split('\t').map(escape).collect::<Vec<_>>().join("\t")).collect();
     format!("[{time},{:03}] {host}/{}/{}: {}", now.millisecond(), level_name(level), target.replace("::", "."), message.join("\n    "))
+}
+
+/// A line of the feed as Locust's `/logs` has it: like one on the console of whoever logged it.
+#[must_use]
+pub(in crate::front) fn line_of(entry: &LogEntry, own_host: &str) -> String {
+    let at = i64::try_from(entry.at_unix_ms).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
+    let host = if entry.source == MASTER { own_host } else { entry.source.rsplit_once('_').map_or(&*entry.source, |(host, _)| host) };
+    text_line(&at.to_zoned(TimeZone::system()), &escape(host), entry.level, &escape(&entry.target), &entry.text)
 }
 
 /// One object with `time` (RFC 3339, UTC), `level`, `host`, `logger`, `message`.
@@ -185,7 +192,13 @@ mod tests {
     #[test]
     fn chatter_of_other_crates_is_left_out_until_somebody_asks_for_it() {
         let enabled = |own: LevelFilter, target: &str, level: Level| {
-            let log = ScreenLog { screen: Arc::new(Screen::new(true)), is_json: false, level: own, host: String::new() };
+            let log = ScreenLog {
+                screen: Arc::new(Screen::new(true)),
+                is_json: false,
+                level: own,
+                host: String::new(),
+                feed: LogFeed::default(),
+            };
             log.enabled(&Metadata::builder().target(target).level(level).build())
         };
         assert!(enabled(LevelFilter::Info, "lunamoth::app", Level::Info));

@@ -6,7 +6,6 @@ pub mod check;
 mod final_report;
 mod grid;
 pub mod log;
-pub mod log_book;
 mod printer;
 mod progress;
 mod screen;

@@ -3,9 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    CheckJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, MetricJson, OverlapJson, PointJson,
-    SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
+    CheckJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LogLineJson, LogsJson, MetricJson,
+    OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
 };
+use crate::cluster::handle::ScriptView;
+use crate::cluster::logs::{LogEntry, LogPage};
 use crate::stats::snapshot::{EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
 
 impl From<&Snapshot> for SnapshotJson {
@@ -18,6 +20,8 @@ impl From<&Snapshot> for SnapshotJson {
             run: if snapshot.state == RunState::Ready { String::new() } else { snapshot.run.to_string() },
             state: snapshot.state.into(),
             scenario: snapshot.scenario.clone(),
+            script: snapshot.script.clone(),
+            fingerprint: snapshot.fingerprint.clone(),
             host: snapshot.host.clone(),
             started_at_unix_ms: snapshot.started_at.and_then(unix_ms),
             elapsed_s: snapshot.elapsed.as_secs_f64(),
@@ -133,6 +137,39 @@ impl From<&MetricView> for MetricJson {
                     p99: percentile(0.99),
                 }
             }
+        }
+    }
+}
+
+impl From<&LogEntry> for LogLineJson {
+    fn from(entry: &LogEntry) -> Self {
+        Self {
+            number: entry.number,
+            at_unix_ms: entry.at_unix_ms,
+            level: entry.level.as_str().to_ascii_lowercase(),
+            source: entry.source.clone(),
+            target: entry.target.clone(),
+            text: entry.text.clone(),
+        }
+    }
+}
+
+impl From<LogPage> for LogsJson {
+    fn from(page: LogPage) -> Self {
+        let LogPage { lines, newest, dropped } = page;
+        Self { lines: lines.iter().map(|line| LogLineJson::from(&**line)).collect(), newest, dropped }
+    }
+}
+
+impl From<&ScriptView> for ScriptJson {
+    fn from(script: &ScriptView) -> Self {
+        Self {
+            name: script.name.clone(),
+            fingerprint: script.fingerprint.clone(),
+            is_default: script.is_default,
+            host: script.host.clone(),
+            classes: script.classes.iter().map(|class| class.name.clone()).collect(),
+            error: script.error.clone(),
         }
     }
 }

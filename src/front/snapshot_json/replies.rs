@@ -179,6 +179,66 @@ pub struct WorkersJson {
     pub workers: Vec<WorkerJson>,
 }
 
+/// Lines of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Logs)]
+pub struct LogsJson {
+    /// Oldest first.
+    pub lines: Vec<LogLineJson>,
+    /// The number of the newest line that there is, on this page or not.
+    pub newest: u64,
+    /// How many of the lines that were asked for are no longer kept.
+    pub dropped: u64,
+}
+
+/// One line of the log. Its text is as it was said: whoever shows it escapes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = LogLine)]
+pub struct LogLineJson {
+    /// Rises by one from line to line; 1 for the first of a master's life.
+    pub number: u64,
+    /// When, by the wall clock of whoever logged it.
+    pub at_unix_ms: u64,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// `master`, or the id of a worker.
+    pub source: String,
+    /// Where in the program, such as `lunamoth::master` or `script`.
+    pub target: String,
+    /// What was said.
+    pub text: String,
+}
+
+/// The scripts that a start may name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Scripts)]
+pub struct ScriptsJson {
+    /// The default one first.
+    pub scripts: Vec<ScriptJson>,
+}
+
+/// One script of the master's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Script)]
+pub struct ScriptJson {
+    /// What a start names it by.
+    pub name: String,
+    /// 64 hexadecimal digits; null where the script cannot be read.
+    pub fingerprint: Option<String>,
+    /// A start that names none means this one.
+    pub is_default: bool,
+    /// The base URL that it runs against by itself.
+    pub host: Option<String>,
+    /// The names of its user classes.
+    pub classes: Vec<String>,
+    /// Why no run can start with it; null where one can.
+    pub error: Option<String>,
+}
+
 /// A start, or a re-target, which takes neither host nor script. What is left out, or null, is the script's, or the settings'.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderJson {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::input::Key;
-pub use crate::front::console::log_book::LogEntry;
+pub use crate::front::snapshot_json::LogLineJson as LogEntry;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 
 /// What happens to a screen.

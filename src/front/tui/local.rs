@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::feed::{Ask, Event, Feed, FeedEnd, Order};
+use super::feed::{Ask, Event, Feed, FeedEnd, LogEntry, Order};
 use super::state::Door;
 use crate::cluster::handle::{Accepted, Declined, MasterHandle, Purpose, StartOrder};
-use crate::front::console::log_book::log_book;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 use crate::stats::snapshot::{RunState, Snapshot};
 
@@ -57,7 +56,8 @@ impl LocalFeed {
     async fn serve(self, mut end: FeedEnd, by: String, ends_with_run: bool) {
         let mut snapshots = self.handle.snapshots();
         snapshots.mark_changed();
-        let mut lines = log_book().watch();
+        let logs = self.handle.logs().clone();
+        let mut lines = logs.watch();
         lines.mark_changed();
         let mut told = 0;
         loop {
@@ -76,8 +76,9 @@ impl LocalFeed {
                 }
                 Ok(()) = lines.changed() => {
                     lines.borrow_and_update();
-                    let (entries, newest) = log_book().after(told);
-                    told = newest;
+                    let page = logs.after(told, usize::MAX);
+                    told = page.newest;
+                    let entries: Vec<_> = page.lines.iter().map(|line| LogEntry::from(&**line)).collect();
                     if !entries.is_empty() && end.events.send(Event::Logs(entries)).await.is_err() {
                         return;
                     }
@@ -141,7 +142,8 @@ impl LocalFeed {
             }
             Ask::Stop => handle.stop(by).await.map(|_| "stopping: users finish what they do".to_owned()).map_err(reason),
             Ask::Reset => handle.reset(by).await.map(|_| "the statistics begin anew".to_owned()).map_err(reason),
-            Ask::Pause | Ask::Resume => Err("this master cannot pause a run".to_owned()),
+            Ask::Pause => handle.pause(by).await.map(|_| "paused: no iteration begins".to_owned()).map_err(reason),
+            Ask::Resume => handle.resume(by).await.map(|_| "the run goes on".to_owned()).map_err(reason),
             Ask::History | Ask::Detail { .. } | Ask::Scripts => Err("nothing to steer".to_owned()),
         }
     }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::feed::{Ask, Event, Feed, FeedEnd, LogEntry, Order};
+use super::feed::{Ask, Event, Feed, FeedEnd, Order};
 use super::sse::SseReader;
 use crate::front::client::{ClientError, MasterClient};
-use crate::front::snapshot_json::{AcceptedJson, EntryDetailJson, HistoryJson, OrderJson, SnapshotJson};
+use crate::front::snapshot_json::{AcceptedJson, EntryDetailJson, HistoryJson, LogsJson, OrderJson, SnapshotJson};
 
 /// A feed from this master, served by tasks of the current runtime.
 #[must_use]
@@ -94,14 +94,12 @@ impl Remote {
     async fn follow_log(&self, events: &mpsc::Sender<Event>) {
         let mut after = 0_u64;
         loop {
-            let answer: Result<Value, ClientError> = self.get(&format!("logs?after={after}&limit={LOG_LINES}")).await;
+            let answer: Result<LogsJson, ClientError> = self.get(&format!("logs?after={after}&limit={LOG_LINES}")).await;
             let pause = if answer.is_ok() { LOG_PAUSE } else { PAUSE_MOST };
-            let lines = answer.ok().and_then(|mut answer| answer.get_mut("lines").map(Value::take));
-            if let Some(Value::Array(lines)) = lines
-                && let Some(newest) = lines.last().and_then(|line| line.get("number")).and_then(Value::as_u64)
-            {
+            let lines = answer.map(|answer| answer.lines).unwrap_or_default();
+            if let Some(newest) = lines.last().map(|line| line.number) {
                 after = newest;
-                if events.send(Event::Logs(lines.iter().map(log_entry).collect())).await.is_err() {
+                if events.send(Event::Logs(lines)).await.is_err() {
                     return;
                 }
             }
@@ -148,16 +146,6 @@ impl Remote {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.master.get(path).await.map(|(answer, _)| answer)
-    }
-}
-
-fn log_entry(line: &Value) -> LogEntry {
-    let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    LogEntry {
-        at_unix_ms: line.get("at_unix_ms").and_then(Value::as_u64).unwrap_or_default(),
-        level: text("level"),
-        source: text("source"),
-        text: text("text"),
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) fn screen(door: Door, size: (u16, u16)) -> Screen {
         level: ["info", "warn", "error", "debug"][number as usize % 4].into(),
         source: if number.is_multiple_of(2) { worker(1).id } else { String::new() },
         text: format!("line {number}: \x1b[31mnot red\n\tand its second line"),
+        ..LogEntry::default()
     };
     screen.on_event(Event::Logs((0..80).map(line).collect()), NOW);
     screen

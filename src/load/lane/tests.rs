@@ -392,7 +392,7 @@ fn a_user_that_cannot_be_made_is_counted_as_dropped() {
 fn users_without_a_class_are_not_started() {
     in_paused_time(async {
         let mut plan = plan(&[(3, 0)], Some(1_000));
-        plan.classes = vec![ClassPlan { name: "Few".into(), weight: 1, count: Some(2) }];
+        plan.classes = vec![ClassPlan { name: "Few".into(), weight: 1, count: Some(2), tasks: Vec::new() }];
         let mut stand = Stand::new(&plan, busy(100, 0), SlotSet::all(), 100);
         let reports = stand.reports().await;
         assert_eq!((stand.events("start").len(), dropped(&reports)), (2, 0));

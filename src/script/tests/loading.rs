@@ -37,7 +37,7 @@ fn a_whole_scenario_is_described() {
         told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(),
         [("A", 3, None), ("B", 1, Some(2))]
     );
-    assert_eq!(told.tasks[0].iter().map(|task| (task.name.as_str(), task.weight)).collect::<Vec<_>>(), [("browse", 3), ("buy", 1)]);
+    assert_eq!(told.classes[0].tasks.iter().map(|task| (task.name.as_str(), task.weight)).collect::<Vec<_>>(), [("browse", 3), ("buy", 1)]);
     let profile = told.profile.as_ref().unwrap();
     let stage = |users, seconds| Stage { users, over: Duration::from_secs(seconds) };
     assert_eq!(profile.stages, [stage(20, 10), stage(20, 30), stage(0, 5)]);

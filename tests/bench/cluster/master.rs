@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
-use lunamoth::cluster::handle::{Planned, Planner, StartOrder};
+use lunamoth::cluster::handle::{Planned, Planner, ScriptView, StartOrder};
 use lunamoth::cluster::identity::{Identities, Secret};
+use lunamoth::cluster::logs::LogFeed;
 use lunamoth::cluster::master::{MasterConfig, RunStart};
 use lunamoth::cluster::message::OrphanRules;
 use lunamoth::cluster::remote::WorkerDoor;
@@ -80,7 +81,7 @@ async fn measure_all(options: &Options) -> anyhow::Result<Vec<Measured>> {
     let config =
         MasterConfig { orphan: OrphanRules::default(), skew_timeout: ENOUGH, allows_skew: false, adopts: true, has_journal: false };
     let planner = Arc::new(BenchPlanner { workers: options.workers, run_time: run_time(options), runs: AtomicU64::new(0) });
-    let shell = MasterShell::start(MasterSetup { config, planner, journal: None, kept: None });
+    let shell = MasterShell::start(MasterSetup { config, planner, journal: None, kept: None, logs: LogFeed::default() });
     let door = WorkerDoor::open(endpoint, shell.links().clone());
     let mut crowd = Crowd::start(options, port)?;
     let mut snapshots = shell.handle().snapshots();
@@ -221,7 +222,7 @@ impl Planner for BenchPlanner {
             script: "bench.lua".into(),
             fingerprint: String::new(),
             host: None,
-            classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None }],
+            classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None, tasks: Vec::new() }],
             profile: LoadProfile::plain(self.workers as u32, 1e6, Some(self.run_time)),
             thresholds: Vec::new(),
             metrics: Vec::new(),
@@ -239,6 +240,10 @@ impl Planner for BenchPlanner {
 
     fn spawn_rate(&self, _order: &StartOrder) -> f64 {
         1e6
+    }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        Vec::new()
     }
 }
 

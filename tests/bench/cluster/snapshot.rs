@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use lunamoth::cluster::handle::MasterHandle;
+use lunamoth::cluster::handle::{MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use lunamoth::cluster::logs::LogFeed;
 use lunamoth::front::api::{Access, ApiContext, ApiServer, Limits as ApiLimits};
 use lunamoth::stats::names::Limits;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerView};
@@ -101,21 +102,38 @@ fn serve(
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (handle, _requests) = MasterHandle::new(snapshots.clone());
+        let (handle, _requests) = MasterHandle::new(snapshots.clone(), Arc::new(NoScripts), LogFeed::default());
         let context = ApiContext {
             handle,
             version: env!("CARGO_PKG_VERSION").into(),
             path_prefix: String::new(),
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
-            limits: ApiLimits::default(),
             access: Access::default(),
+            limits: ApiLimits::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;
         told_address.send(server.address())?;
         while snapshots.changed().await.is_ok() {}
         Ok(())
     })
+}
+
+/// Of a master that starts nothing.
+struct NoScripts;
+
+impl Planner for NoScripts {
+    fn plan(&self, _order: &StartOrder) -> Result<Planned, String> {
+        Err("the bench starts nothing".into())
+    }
+
+    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
+        1.0
+    }
+
+    fn scripts(&self) -> Vec<ScriptView> {
+        Vec::new()
+    }
 }
 
 fn merge(table: &mut Table, latencies: &mut Latencies, second: u64, requests: usize) {
