@@ -34,6 +34,8 @@ pub(super) struct Peer {
     /// The worker's clock in the last message that was answered.
     pub sent: Duration,
     pub logs: VecDeque<LogLine>,
+    /// Why what lies in its folder does not compile.
+    pub script_error: Option<String>,
 }
 
 /// Whether a worker is there.
@@ -85,6 +87,7 @@ impl Peers {
             round_trip: Duration::ZERO,
             sent: Duration::ZERO,
             logs: VecDeque::new(),
+            script_error: None,
         });
         (number, Arrival::New, None)
     }

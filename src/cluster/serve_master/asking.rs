@@ -67,6 +67,11 @@ impl Asking {
                 (master.on_cut(now), "cut")
             }
             Command::Reset => (master.on_reset(now), "reset of the statistics"),
+            Command::NoteScripts(scripts) => {
+                master.on_own_scripts(scripts);
+                answer(reply, Ok(Accepted::default()));
+                return Vec::new();
+            }
             Command::Pause | Command::Resume => {
                 let is_pause = command == Command::Pause;
                 let words = if is_pause { "pause" } else { "resume" };
