@@ -6,6 +6,7 @@
 //! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
 //! | reset | reset | reset | reset | reset |
 //! | pause, resume | declined | declined | pause, resume | declined |
+//! | note the scripts of its own folder | note | note | note | note |
 //!
 //! A start that comes while another one is planned waits for it, and becomes a re-target. One that may only be a run, or only a re-target, is
 //! declined where it cannot.
