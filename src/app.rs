@@ -9,6 +9,7 @@ mod files;
 mod master;
 mod plan;
 mod planner;
+mod reload;
 mod run;
 mod tui;
 mod worker;

@@ -8,12 +8,13 @@ use tokio::task::JoinHandle;
 
 use super::files::RunFiles;
 use super::planner::FolderPlanner;
+use super::reload::{Compiled, WatchedFolder, identity};
 use super::run::{KEYS, ending, on_signal};
 use super::{Failure, Signals, Start, runtime, tui};
 use crate::cluster::handle::{MasterHandle, StartOrder};
 use crate::cluster::journal::Journal;
 use crate::cluster::master::{FailureCause, MasterConfig};
-use crate::cluster::message::OrphanRules;
+use crate::cluster::message::{OrphanRules, Scripts};
 use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
@@ -22,8 +23,8 @@ use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::{Door, LocalFeed};
-use crate::script::ScriptFolder;
-use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
+use crate::script::{LoadOptions, ScriptFolder, short_fingerprint};
+use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
 
 pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
@@ -34,8 +35,10 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let files = RunFiles::create(settings)?;
     let (journal, kept) = open_journal(settings)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
+    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
+    let watched = WatchedFolder::compile(folder.clone(), options);
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
-    let hosts = planner.hosts();
+    let hosts = planner.hosts(watched.compiled());
     let offered = Arc::clone(&planner);
     let options =
         PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
@@ -44,6 +47,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
+        tokio::spawn(follow_scripts(watched, shell.handle().clone())?);
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
@@ -98,6 +102,35 @@ fn show_screen(start: &Start, local: LocalFeed, key: mpsc::Sender<()>) -> Result
         shown.join();
         log::info!(target: MAIN, "the terminal UI has been left");
     })))
+}
+
+/// Tells the cluster what the master's own folder holds, as often as that changes. A run that is under way goes on as it was.
+fn follow_scripts(watched: WatchedFolder, master: MasterHandle) -> Result<impl Future<Output = ()>, Failure> {
+    let mut current = as_scripts(watched.compiled(), Scripts::default());
+    let mut changes = watched.watch()?;
+    Ok(async move {
+        // A master that is gone has nobody to tell it to.
+        while master.note_scripts(current.clone()).await.is_ok() {
+            let Some(compiled) = changes.recv().await else { return };
+            current = as_scripts(&compiled, current);
+            match (&current.error, current.script.as_str()) {
+                (Some(why), _) => log::error!(target: MAIN, "the scripts have changed, and no run can start as they are: {why}"),
+                (None, "") => {}
+                (None, script) => {
+                    let fingerprint = short_fingerprint(&current.fingerprint);
+                    log::info!(target: MAIN, "the scripts have changed: the next start uses {script} as of {fingerprint}");
+                }
+            }
+        }
+    })
+}
+
+/// What has been compiled, or `before` with the reason why that has not.
+fn as_scripts(compiled: &Compiled, before: Scripts) -> Scripts {
+    match identity(compiled) {
+        Ok((script, fingerprint)) => Scripts { script, fingerprint, error: None },
+        Err(why) => Scripts { error: Some(why), ..before },
+    }
 }
 
 fn master_config(settings: &Settings) -> MasterConfig {
@@ -243,7 +276,9 @@ async fn start_by_itself(settings: &Settings, master: MasterHandle, may_be_broug
     }
     let expected = settings.expect_workers as usize;
     log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
-    let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(|worker| worker.state == WorkerState::Ready).count();
+    // A start itself waits for those whose scripts differ, and names them.
+    let is_ready = |worker: &&WorkerView| matches!(worker.state, WorkerState::Ready | WorkerState::Differs);
+    let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(is_ready).count();
     // The master's end is told by itself.
     drop(snapshots.wait_for(|snapshot| ready(snapshot) >= expected).await);
     master.start(StartOrder::default(), "--autostart").await.map(drop).map_err(Failure::bad_use)

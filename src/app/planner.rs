@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::plan::plan_run;
+use super::reload::Compiled;
 use super::{Failure, whole_text};
 use crate::cluster::handle::{Planned, Planner, ScriptView, StartOrder};
 use crate::cluster::master::RunStart;
@@ -20,10 +21,9 @@ pub(super) struct FolderPlanner {
 
 impl FolderPlanner {
     /// The base URLs that a start over HTTP may name.
-    pub(super) fn hosts(&self) -> Vec<String> {
-        let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone() };
-        let own = match self.folder.load(None, &options) {
-            Ok(host) => host.description().host.clone(),
+    pub(super) fn hosts(&self, compiled: &Compiled) -> Vec<String> {
+        let own = match compiled {
+            Ok(host) => host.as_ref().and_then(|host| host.description().host.clone()),
             Err(why) => {
                 log::warn!("no run can start as the scripts are: {why}");
                 None

@@ -1,7 +1,9 @@
 //! `lunamoth worker`: makes load for a master on another machine.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::reload::{Compiled, WatchedFolder, identity};
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::message::WorkerId;
 use crate::cluster::remote::RemoteDialer;
@@ -11,7 +13,7 @@ use crate::front::console::{ExitCode, log as console_log};
 use crate::front::health::HealthServer;
 use crate::load::vitals;
 use crate::plan::Plan;
-use crate::script::{LoadOptions, LoadScriptError, ScriptFolder, ScriptWorkload};
+use crate::script::{Host, LoadOptions, LoadScriptError, ScriptFolder, ScriptWorkload, short_fingerprint};
 
 pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
@@ -19,7 +21,8 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let folder = settings.scripts_folder().map_err(Failure::bad_use)?;
     let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
     let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
-    let (script, fingerprint) = compile(&folder, &options)?;
+    let watched = WatchedFolder::compile(folder.clone(), options);
+    let (script, fingerprint) = identity(watched.compiled()).map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}")))?;
     let identities = start.identities()?;
     let config = WorkerConfig {
         id: WorkerId { host: console_log::host_name(), incarnation: random_incarnation()? },
@@ -35,8 +38,10 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     runtime()?.block_on(async {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
         log::info!(target: super::master::MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
-        let workshop = Arc::new(FolderWorkshop { folder });
-        let mut shell = WorkerShell::start(WorkerSetup { config, workshop, dialer, log_lines: console_log::tee() });
+        let kept = watched.compiled().iter().flatten().cloned().collect();
+        let workshop = Arc::new(FolderWorkshop { folder, kept: Mutex::new(kept) });
+        let mut changes = watched.watch()?;
+        let mut shell = WorkerShell::start(WorkerSetup { config, workshop: Arc::clone(&workshop), dialer, log_lines: console_log::tee() });
         let _health = match settings.health_bind() {
             Some(address) => Some(HealthServer::start(address, shell.readings()).await.map_err(Failure::bad_use)?),
             None => None,
@@ -46,6 +51,10 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
             let leave = tokio::select! {
                 end = shell.end() => break end,
                 () = signals.next() => shell.leave(),
+                Some(compiled) = changes.recv() => {
+                    shell.tell_scripts(on_change(&workshop, compiled)).await;
+                    continue;
+                }
             };
             log::info!(target: super::master::MAIN, "leaving: users finish what they do, and the numbers are handed in; once more ends it at once");
             leave.await;
@@ -58,16 +67,20 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     })
 }
 
-/// The name and the fingerprint of the script that runs where a start names none. Empty where the folder leaves open which one that is.
-fn compile(folder: &ScriptFolder, options: &LoadOptions) -> Result<(String, String), Failure> {
-    match folder.load(None, options) {
-        Ok(host) => Ok((host.bundle().main().to_owned(), host.description().fingerprint.clone())),
-        Err(why @ LoadScriptError::WhichScript { .. }) => {
-            log::info!("{why}; each start has to name its script");
-            Ok((String::new(), String::new()))
+/// What became of a change of the folder, for the log and for the master.
+fn on_change(workshop: &FolderWorkshop, compiled: Compiled) -> Result<(String, String), String> {
+    let told = identity(&compiled);
+    match &told {
+        Ok((script, _)) if script.is_empty() => {}
+        Ok((script, fingerprint)) => {
+            log::info!("the scripts have changed: the next run uses {script} as of {}", short_fingerprint(fingerprint))
         }
-        Err(why) => Err(Failure::bad_use(why)),
+        Err(why) => log::error!("the scripts have changed and cannot be used, those from before stay: {why}"),
     }
+    if let Ok(Some(host)) = compiled {
+        workshop.keep(host);
+    }
+    told
 }
 
 fn random_incarnation() -> Result<u128, Failure> {
@@ -76,19 +89,34 @@ fn random_incarnation() -> Result<u128, Failure> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-/// Takes scripts from this machine's folder.
+/// Takes scripts from this machine's folder, and from memory what lay there before.
 struct FolderWorkshop {
     folder: ScriptFolder,
+    /// The scripts that compiled last, the newest first. The master may be behind: a kubelet brings a change to one machine after the other.
+    kept: Mutex<VecDeque<Arc<Host>>>,
 }
 
-impl Workshop for FolderWorkshop {
-    type Workload = ScriptWorkload;
+impl FolderWorkshop {
+    fn keep(&self, host: Arc<Host>) {
+        let mut kept = self.kept();
+        kept.push_front(host);
+        kept.truncate(KEPT_SCRIPTS);
+    }
 
-    fn workload(&self, plan: &Plan) -> Result<Arc<ScriptWorkload>, OpenRefusal> {
-        if let Some(builtin) = plan.host.as_deref().filter(|host| host.starts_with("builtin:")) {
-            let text = format!("`{builtin}` is for `lunamoth run` and `check`; name a host that workers reach with -H");
-            return Err(OpenRefusal { text, differs: None });
-        }
+    /// A kept script that is the plan's; the newest of that name where nothing is compared.
+    fn kept_for(&self, plan: &Plan) -> Option<Arc<Host>> {
+        let is_meant = |host: &&Arc<Host>| {
+            host.bundle().main() == plan.script && (plan.fingerprint.is_empty() || host.description().fingerprint == plan.fingerprint)
+        };
+        self.kept().iter().find(is_meant).cloned()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Host>>> {
+        // It is whole at each moment, whoever panicked.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self, plan: &Plan) -> Result<Host, OpenRefusal> {
         let options = LoadOptions { tags: plan.tags.clone(), env: plan.env.clone() };
         let host = self.folder.load(Some(&plan.script), &options).map_err(|why| {
             // A file that is not there yet may be on its way.
@@ -100,6 +128,28 @@ impl Workshop for FolderWorkshop {
             let text = format!("its `{}` is not the master's, or something that it requires is not", plan.script);
             return Err(OpenRefusal { text, differs: Some(own.clone()) });
         }
-        Ok(Arc::new(host.workload()))
+        Ok(host)
     }
 }
+
+impl Workshop for FolderWorkshop {
+    type Workload = ScriptWorkload;
+
+    fn workload(&self, plan: &Plan) -> Result<Arc<ScriptWorkload>, OpenRefusal> {
+        if let Some(builtin) = plan.host.as_deref().filter(|host| host.starts_with("builtin:")) {
+            let text = format!("`{builtin}` is for `lunamoth run` and `check`; name a host that workers reach with -H");
+            return Err(OpenRefusal { text, differs: None });
+        }
+        let refusal = match self.load(plan) {
+            Ok(host) => return Ok(Arc::new(host.workload())),
+            Err(refusal) => refusal,
+        };
+        let Some(kept) = self.kept_for(plan) else { return Err(refusal) };
+        let fingerprint = short_fingerprint(&kept.description().fingerprint);
+        log::info!("run {} uses `{}` as of {fingerprint}, which lay in the folder before: {}", plan.run, plan.script, refusal.text);
+        Ok(Arc::new(kept.workload()))
+    }
+}
+
+/// Versions of the script that a worker keeps in memory: what compiled last, and what was there before.
+const KEPT_SCRIPTS: usize = 2;

@@ -9,6 +9,7 @@ use super::catalogue::Catalogue;
 pub use super::catalogue::ScriptView;
 use super::logs::LogFeed;
 use super::master::RunStart;
+use super::message::Scripts;
 use crate::plan::RunId;
 use crate::stats::snapshot::{ClassShare, Snapshot};
 
@@ -109,6 +110,14 @@ impl MasterHandle {
         self.ask(Command::Reset, by).await
     }
 
+    /// Tells what the master's own folder of scripts holds, so that workers can be compared with it before a start.
+    ///
+    /// # Errors
+    /// The master is gone.
+    pub async fn note_scripts(&self, scripts: Scripts) -> Result<Accepted, Declined> {
+        self.ask(Command::NoteScripts(scripts), "").await
+    }
+
     async fn ask(&self, command: Command, by: &str) -> Result<Accepted, Declined> {
         let (reply, answer) = oneshot::channel();
         let gone = || Declined { reason: "the master is shutting down".into() };
@@ -143,6 +152,8 @@ pub enum Command {
     Resume,
     /// The statistics are cleared.
     Reset,
+    /// The master's folder of scripts has changed.
+    NoteScripts(Scripts),
 }
 
 /// What shall be started. What is not said is the script's, or the settings'.

@@ -24,6 +24,7 @@ mod numbers;
 mod part;
 mod peers;
 mod run;
+mod scripts;
 mod stages;
 mod view;
 mod vitals;
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::message::{Followed, LogLine, OrphanRules, Phase, ToMaster, ToWorker, WorkerId};
+use super::message::{Followed, LogLine, OrphanRules, Phase, Scripts, ToMaster, ToWorker, WorkerId};
 use super::record::{KeptRun, Record};
 use super::worker::LinkId;
 use crate::plan::{Plan, RunId};
@@ -54,6 +55,8 @@ pub struct Master {
     /// Records on their way to the journal, after which a worker gets its farewell.
     goodbyes: BTreeMap<u64, PeerNumber>,
     records: u64,
+    /// What a start would run that names no script.
+    scripts: Scripts,
     /// What a refusal could not say, until the next tick.
     unsaid: Vec<Action>,
 }
@@ -153,6 +156,7 @@ impl Master {
             claims: BTreeMap::new(),
             goodbyes: BTreeMap::new(),
             records: 0,
+            scripts: Scripts::default(),
             unsaid: Vec::new(),
         }
     }

@@ -77,6 +77,19 @@ pub enum ToMaster {
     Goodbye,
     /// What the worker has logged since the last time.
     Log(Vec<LogLine>),
+    /// The worker's folder of scripts has changed, or has come to differ from what its `Hello` said.
+    Scripts(Scripts),
+}
+
+/// The script that a process would run unless told otherwise, as its folder stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scripts {
+    /// The file name of the last one that compiled; empty where the folder leaves open which one is meant.
+    pub script: String,
+    /// The fingerprint of its bundle.
+    pub fingerprint: String,
+    /// Why what lies in the folder does not compile.
+    pub error: Option<String>,
 }
 
 /// One process of a worker: the name of its machine, and a number that no other process has.

@@ -89,6 +89,12 @@ impl WorkerShell {
         (&mut self.task).await.ok()
     }
 
+    /// The folder of scripts has changed: the name and the fingerprint of what it holds, or why that does not compile.
+    pub async fn tell_scripts(&self, compiled: Result<(String, String), String>) {
+        // A worker that is gone has nothing to tell.
+        let _ = self.wishes.send(Wish::Scripts(compiled)).await;
+    }
+
     /// Closes lanes and links without a word to the master.
     pub async fn close(self) {
         let _ = self.wishes.send(Wish::Close).await;
@@ -98,9 +104,10 @@ impl WorkerShell {
 }
 
 /// What people want of a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Wish {
     Leave,
+    Scripts(Result<(String, String), String>),
     Close,
 }
 
@@ -173,6 +180,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 }
                 wish = wishes.recv() => match wish {
                     Some(Wish::Leave) => self.worker.on_leave(Instant::now()),
+                    Some(Wish::Scripts(compiled)) => self.worker.on_scripts(compiled),
                     Some(Wish::Close) | None => break,
                 },
                 _ = tick.tick() => self.worker.on_tick(Instant::now()),

@@ -62,6 +62,7 @@ mod links;
 mod logbook;
 mod orphan;
 mod run;
+mod scripts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,6 +87,8 @@ pub struct Worker {
     next: Option<Arc<Plan>>,
     leaving: Option<Leaving>,
     log: Logbook,
+    /// Why what lies in its folder does not compile, once it has been looked at since the start.
+    script_error: Option<Option<String>>,
     /// How it ends, once that is settled.
     end: Option<WorkerEnd>,
     /// The shell has been told so: nothing happens any more.
@@ -179,7 +182,17 @@ impl Worker {
     /// A worker that knows no master.
     #[must_use]
     pub fn new(config: WorkerConfig, now: Instant) -> Self {
-        Self { config, links: Links::new(now), run: None, next: None, leaving: None, log: Logbook::default(), end: None, has_ended: false }
+        Self {
+            config,
+            links: Links::new(now),
+            run: None,
+            next: None,
+            leaving: None,
+            log: Logbook::default(),
+            script_error: None,
+            end: None,
+            has_ended: false,
+        }
     }
 
     /// A dialled link stands.

@@ -307,6 +307,7 @@ pub struct WorkerJson {
     pub lag_ms: f64,
     pub script: String,
     pub fingerprint: String,
+    pub script_error: Option<String>,
     pub round_trip_ms: f64,
     pub silence_s: f64,
 }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use super::bundle::Reader;
 use super::error::LoadScriptError;
 use super::host::{Host, LoadOptions};
+use super::watch::FolderStamp;
 
 /// The folder of `--scripts`, with the script of `--script` where one was named.
 ///
@@ -43,6 +44,12 @@ impl ScriptFolder {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         FolderVersion::of(&self.folder).and_then(|version| version.scripts()).unwrap_or_default()
+    }
+
+    /// What the folder is known by at this moment, for a [`Watch`](super::Watch). Reads no file.
+    #[must_use]
+    pub fn stamp(&self) -> FolderStamp {
+        FolderStamp::of(&self.folder)
     }
 
     /// The script that a start means which names none: that of `--script`, else `main.lua`, else the only one.

@@ -24,6 +24,7 @@ pub(crate) mod testing;
 mod tests;
 mod traceback;
 mod vm;
+mod watch;
 mod watchdog;
 pub mod witness;
 
@@ -33,4 +34,5 @@ pub use folder::ScriptFolder;
 pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::ScenarioDescription;
 pub use session::{ScriptLane, ScriptUser};
+pub use watch::{FolderStamp, Watch};
 pub use witness::{WitnessedHop, WitnessedStep};

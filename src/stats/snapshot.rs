@@ -253,6 +253,8 @@ pub struct WorkerView {
     pub script: String,
     /// The fingerprint of that script's bundle.
     pub fingerprint: String,
+    /// Why what lies in its folder cannot be used, for people; it keeps the script that it has.
+    pub script_error: Option<String>,
     /// The least round trip that it has measured lately; zero before the first.
     pub round_trip: Duration,
     /// How long it has said nothing.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::CodecError;
 use super::primitives::{Input, MOST, Output, TEXT_BYTES, Wire};
 use crate::cluster::message::{
-    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, ToMaster, ToWorker, Welcome, WorkerId,
+    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
+    WorkerId,
 };
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
@@ -100,6 +101,10 @@ impl Wire for ToMaster {
                 out.byte(9);
                 out.list(lines, LOG_LINES);
             }
+            Self::Scripts(scripts) => {
+                out.byte(10);
+                scripts.put(out);
+            }
         }
     }
 
@@ -124,6 +129,7 @@ impl Wire for ToMaster {
             7 => Self::Leaving,
             8 => Self::Goodbye,
             9 => Self::Log(input.list(LOG_LINES, "number of log lines")?),
+            10 => Self::Scripts(Wire::take(input)?),
             _ => return Err(KIND),
         })
     }
@@ -307,6 +313,22 @@ impl Wire for Refusal {
             run: Wire::take(input)?,
             text: input.string(TEXT_BYTES, "text")?,
             differs: input.option(|input| input.string(HOST_BYTES, "fingerprint"))?,
+        })
+    }
+}
+
+impl Wire for Scripts {
+    fn put(&self, out: &mut Output) {
+        out.text(&self.script, TEXT_BYTES);
+        out.text(&self.fingerprint, HOST_BYTES);
+        out.option(self.error.as_ref(), |out, error| out.text(error, TEXT_BYTES));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            script: input.string(TEXT_BYTES, "name of a script")?,
+            fingerprint: input.string(HOST_BYTES, "fingerprint")?,
+            error: input.option(|input| input.string(TEXT_BYTES, "text"))?,
         })
     }
 }

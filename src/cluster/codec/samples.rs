@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use crate::cluster::message::{
-    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, ToMaster, ToWorker, Welcome, WorkerId,
+    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
+    WorkerId,
 };
 use crate::cluster::record::{KeptWorker, Record};
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
@@ -88,6 +89,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         ("leaving", ToMaster::Leaving),
         ("goodbye", ToMaster::Goodbye),
         ("log", ToMaster::Log(vec![line])),
+        ("scripts", ToMaster::Scripts(Scripts { script: "main.lua".into(), fingerprint: "00ff".into(), error: Some("no".into()) })),
     ]
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Peer {
     pub round_trip: Duration,
     /// The worker's clock in the last message that was answered.
     pub sent: Duration,
+    /// Why what lies in its folder does not compile.
+    pub script_error: Option<String>,
 }
 
 /// Whether a worker is there.
@@ -82,6 +84,7 @@ impl Peers {
             was_abandoned: false,
             round_trip: Duration::ZERO,
             sent: Duration::ZERO,
+            script_error: None,
         });
         (number, Arrival::New, None)
     }

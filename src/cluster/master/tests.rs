@@ -1,7 +1,7 @@
 //! The master's table, row by row, without any I/O.
 
 use super::*;
-use crate::cluster::message::{Delta, Followed, Hello, Refusal, RunOrders, RunStanding, WorkerId};
+use crate::cluster::message::{Delta, Followed, Hello, Refusal, RunOrders, RunStanding, Scripts, WorkerId};
 use crate::load::slots::SlotSet;
 use crate::load::vitals::Vitals;
 use crate::plan::LoadProfile;
@@ -385,4 +385,53 @@ fn with_a_journal_the_farewell_waits_until_the_numbers_are_kept() {
     assert!(!stand.sent().iter().any(|(_, message)| matches!(message, ToWorker::Farewell)));
     let actions = stand.master.on_kept(number);
     assert!(matches!(actions[..], [Action::Send(LinkId(1), ToWorker::Farewell)]));
+}
+
+fn scripts(fingerprint: &str, error: Option<&str>) -> Scripts {
+    Scripts { script: "main.lua".into(), fingerprint: fingerprint.into(), error: error.map(Into::into) }
+}
+
+#[test]
+fn a_worker_with_another_version_of_the_masters_script_is_shown_before_any_start() {
+    let mut stand = Stand::new();
+    (1..=2).for_each(|worker| stand.hello(worker, None));
+    let states = |stand: &Stand| stand.master.snapshot(stand.now).workers.iter().map(|worker| worker.state).collect::<Vec<_>>();
+    assert_eq!(states(&stand), [WorkerState::Ready, WorkerState::Ready], "the master has not said what it has");
+    stand.master.on_own_scripts(scripts("new", None));
+    assert_eq!(states(&stand), [WorkerState::Differs, WorkerState::Differs]);
+    stand.actions.clear();
+    for _ in 0..2 {
+        stand.message(2, ToMaster::Scripts(scripts("new", None)));
+    }
+    assert_eq!(stand.logged(), ["w2 has the script main.lua as of new"]);
+    assert_eq!(states(&stand), [WorkerState::Differs, WorkerState::Ready]);
+    stand.message(1, ToMaster::Scripts(Scripts { script: "other.lua".into(), ..scripts("x", None) }));
+    assert_eq!(states(&stand)[0], WorkerState::Ready, "another file is no other version");
+}
+
+#[test]
+fn scripts_that_do_not_compile_are_a_warning_and_one_line_of_the_log() {
+    let mut stand = Stand::new();
+    (1..=3).for_each(|worker| stand.hello(worker, None));
+    stand.actions.clear();
+    for worker in [1, 1, 2] {
+        stand.message(worker, ToMaster::Scripts(scripts("abc", Some("main.lua:1: no"))));
+    }
+    let line = |worker| format!("w{worker} keeps the script that it has, for what its folder holds cannot be used: main.lua:1: no");
+    assert_eq!(stand.logged(), [line(1), line(2)]);
+    stand.master.on_own_scripts(scripts("abc", Some("main.lua:1: no")));
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!(
+        snapshot.warnings,
+        [
+            "no run can start as the scripts on the master are: main.lua:1: no",
+            "the scripts on w1 cannot be used, and it keeps those that it has: main.lua:1: no (and on 1 more workers)"
+        ]
+    );
+    assert_eq!(snapshot.workers[0].script_error.as_deref(), Some("main.lua:1: no"));
+    assert_eq!((snapshot.workers[0].fingerprint.as_str(), snapshot.workers[0].state), ("abc", WorkerState::Ready));
+    stand.master.on_own_scripts(scripts("abc", None));
+    (1..=2).for_each(|worker| stand.message(worker, ToMaster::Scripts(scripts("abc", None))));
+    assert_eq!(stand.logged(), ["w1 has the script main.lua as of abc", "w2 has the script main.lua as of abc"]);
+    assert!(stand.master.snapshot(stand.now).warnings.is_empty());
 }

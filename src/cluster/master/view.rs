@@ -18,6 +18,7 @@ impl Master {
         let shares = self.run.as_ref().map(|run| run.assignment.shares()).unwrap_or_default();
         let slots_of = |number| shares.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| shares[place].1.len());
         snapshot.workers = self.peers.iter().map(|(number, peer)| self.worker(number, peer, slots_of(number), now)).collect();
+        snapshot.warnings.extend(self.script_warnings());
         snapshot
     }
 
@@ -36,6 +37,7 @@ impl Master {
             (Presence::Left, _) => WorkerState::Left,
             (_, Some(PartStage::Unable { differs: true, .. })) => WorkerState::Differs,
             (Presence::Leaving, _) => WorkerState::Stopping,
+            (Presence::Here, _) if is_over && self.differs(peer) => WorkerState::Differs,
             (Presence::Here, _) if is_over => WorkerState::Ready,
             (Presence::Here, Some(PartStage::Asked { .. } | PartStage::Prepared)) => WorkerState::Preparing,
             (Presence::Here, Some(PartStage::Ordered)) if is_stopping => WorkerState::Stopping,
@@ -54,6 +56,7 @@ impl Master {
             lag: part.map_or(Duration::ZERO, |part| part.lag),
             script: peer.hello.script.clone(),
             fingerprint: peer.hello.fingerprint.clone(),
+            script_error: peer.script_error.clone(),
             round_trip: peer.round_trip,
             silence: now.saturating_duration_since(peer.heard),
         }

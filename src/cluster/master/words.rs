@@ -63,6 +63,7 @@ impl Master {
                     self.finish(Some(end), out);
                 }
             }
+            ToMaster::Scripts(scripts) => self.on_scripts(number, scripts, out),
             ToMaster::Leaving => self.on_leaving(number, now, out),
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
             ToMaster::Log(lines) => {

@@ -6,6 +6,7 @@
 //! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
 //! | reset | reset | reset | reset | reset |
 //! | pause, resume | declined | declined | pause, resume | declined |
+//! | note the scripts of its own folder | note | note | note | note |
 //!
 //! A start that comes while another one is planned waits for it, and becomes a re-target. One that may only be a run, or only a re-target, is
 //! declined where it cannot.
@@ -67,6 +68,11 @@ impl Asking {
                 (master.on_cut(now), "cut")
             }
             Command::Reset => (master.on_reset(now), "reset of the statistics"),
+            Command::NoteScripts(scripts) => {
+                master.on_own_scripts(scripts);
+                answer(reply, Ok(Accepted::default()));
+                return Vec::new();
+            }
             Command::Pause | Command::Resume => {
                 let is_pause = command == Command::Pause;
                 let words = if is_pause { "pause" } else { "resume" };

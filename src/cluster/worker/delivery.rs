@@ -14,6 +14,7 @@ impl Worker {
         if let Some(leaving) = &mut self.leaving {
             leaving.has_said_goodbye = false;
         }
+        self.say_scripts(out);
         // The master was told nothing of an abandoned run.
         let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Abandoned { .. })) else { return };
         if run.ledger.on_held(held) {

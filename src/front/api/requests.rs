@@ -225,6 +225,8 @@ struct WorkerRow<'a> {
     lag_ms: f64,
     script: &'a str,
     fingerprint: &'a str,
+    /// Why what lies in its folder cannot be used; it keeps the script that it has.
+    script_error: Option<&'a str>,
     round_trip_ms: Option<f64>,
     silence_ms: f64,
 }
@@ -243,6 +245,7 @@ impl<'a> WorkerRow<'a> {
             lag_ms: milliseconds(worker.lag),
             script: &worker.script,
             fingerprint: &worker.fingerprint,
+            script_error: worker.script_error.as_deref(),
             round_trip_ms: (!worker.round_trip.is_zero()).then(|| milliseconds(worker.round_trip)),
             silence_ms: milliseconds(worker.silence),
         }

@@ -58,7 +58,7 @@ class Notices {
     }
     for (const worker of snapshot.workers) {
       if (worker.state === "missing") notices.push(["bad", "Worker missing", `${worker.host || worker.id} has said nothing for ${format.clock(worker.silence_s)}.`]);
-      if (worker.state === "differs") notices.push(["bad", "Script differs", `${worker.host || worker.id} has another version of the script than the master, and gets no users.`]);
+      if (worker.state === "differs") notices.push(["bad", "Script differs", `${worker.host || worker.id} has another version of the script than the master, and gets no users until they agree.`]);
     }
     const { generator } = snapshot;
     if (generator.unsound_s > 0) {

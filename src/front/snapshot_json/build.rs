@@ -188,6 +188,7 @@ impl From<&WorkerView> for WorkerJson {
             lag_ms: milliseconds(worker.lag),
             script: worker.script.clone(),
             fingerprint: worker.fingerprint.clone(),
+            script_error: worker.script_error.clone(),
             round_trip_ms: milliseconds(worker.round_trip),
             silence_s: worker.silence.as_secs_f64(),
         }

@@ -65,6 +65,7 @@ pub(super) fn worker(number: u64) -> WorkerJson {
         lag_ms: 0.4 + number as f64 * 40.0,
         script: "shop".into(),
         fingerprint: "3f9ac0de55aa3f9ac0de".into(),
+        script_error: None,
         round_trip_ms: 0.31,
         silence_s: number as f64 * 6.0,
     }

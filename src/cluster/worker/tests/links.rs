@@ -148,3 +148,16 @@ fn log_lines_are_held_back_while_the_master_is_silent() {
     bench.hear(1);
     assert_eq!(names(&bench.pass(millis(50))), ["1:log 1"]);
 }
+
+#[test]
+fn a_change_of_scripts_is_told_at_once_and_on_each_link_that_follows() {
+    let mut bench = Bench::linked(config(1));
+    assert_eq!(names(&bench.worker.on_scripts(Ok(("main.lua".into(), "g".into())))), ["1:scripts g None"]);
+    assert_eq!(names(&bench.worker.on_scripts(Err("no".into()))), [r#"1:scripts g Some("no")"#]);
+    bench.gone(1);
+    assert_eq!(names(&bench.worker.on_scripts(Err("x".repeat(5_000)))), [""; 0], "there is nobody to tell");
+    bench.now += SECOND;
+    assert_eq!(bench.hello(2).fingerprint, "g");
+    let told = names(&bench.welcome(2, None));
+    assert!(told.iter().any(|name| *name == format!("2:scripts g Some({:?})", "x".repeat(2_048))), "{told:?}");
+}

@@ -214,6 +214,7 @@ fn message_name(message: &ToMaster) -> String {
         ToMaster::TotalEnd { sequence, parts, .. } => format!("end of {parts}, up to {sequence}"),
         ToMaster::Leaving => "leaving".into(),
         ToMaster::Goodbye => "goodbye".into(),
+        ToMaster::Scripts(scripts) => format!("scripts {} {:?}", scripts.fingerprint, scripts.error),
         ToMaster::Log(lines) => format!("log {}", lines.len()),
     }
 }
