@@ -287,6 +287,7 @@ async fn the_server_works_without_a_prefix_and_for_http2() {
 #[tokio::test]
 async fn tasks_are_the_default_scripts_until_there_is_a_run() {
     let stage = Stage::new();
+    assert_eq!(stage.get("/api/v1/scripts").await.json()["scripts"][0]["is_default"], json!(true));
     let told = stage.get("/tasks").await.json();
     assert_eq!(told["total"], json!({ "Shopper": { "ratio": 1.0, "tasks": { "browse": { "ratio": 1.0 } } } }));
     let classes = vec![ClassShare { name: "Other".into(), ratio: 1.0, tasks: Vec::new() }];
@@ -300,6 +301,13 @@ async fn the_log_is_told_by_process_in_the_consoles_format() {
     stage.logs.add_own(log::Level::Info, "lunamoth::main", "hello\u{1b}[2J".into());
     let wall = std::time::SystemTime::now();
     stage.logs.add("node_0a", LogLine { wall, level: log::Level::Warn, target: "script".into(), text: "no stock".into() });
+    let own = stage.get("/api/v1/logs?after=1").await.json();
+    assert_eq!(
+        (&own["lines"][0]["number"], &own["lines"][0]["source"], &own["lines"][0]["text"]),
+        (&json!(2), &json!("node_0a"), &json!("no stock"))
+    );
+    assert_eq!(stage.get("/api/v1/logs?limit=1").await.json()["lines"].as_array().unwrap().len(), 1);
+    assert_eq!(stage.get("/api/v1/logs?limit=0").await.status, 400);
     let told = stage.get("/logs").await.json();
     let line = told["master"][0].as_str().unwrap();
     assert!(line.ends_with("/INFO/lunamoth.main: hello\\u{1b}[2J"), "{line}");

@@ -101,11 +101,13 @@ async fn a_run_is_started_re_targeted_stopped_and_reset() {
     assert_eq!(patch(&stage, "{\"users\":7}").await.status, 202);
     assert_eq!(stage.post("/api/v1/run/stop", "", "").await.json()["message"], json!("4 users at 4/s"));
     assert_eq!(stage.post("/api/v1/run/reset", JSON, "{}").await.status, 202);
+    assert_eq!(stage.post("/api/v1/run/pause", "", "").await.status, 202);
+    assert_eq!(stage.post("/api/v1/run/resume", "", "").await.status, 202);
     let new_run = StartOrder { purpose: Purpose::NewRun, ..StartOrder::default() };
     let first = StartOrder { users: Some(4), spawn_rate: Some(0.5), run_time: Some(Duration::from_secs(90)), ..new_run.clone() };
     let retarget = StartOrder { users: Some(7), purpose: Purpose::Retarget, ..StartOrder::default() };
     let starts = [first, new_run, retarget].map(Command::Start);
-    assert_eq!(stage.commands(), [&starts[..], &[Command::Stop, Command::Reset]].concat());
+    assert_eq!(stage.commands(), [&starts[..], &[Command::Stop, Command::Reset, Command::Pause, Command::Resume]].concat());
     assert!(stage.asked.lock().unwrap().iter().all(|(_, by)| by.starts_with("127.0.0.1:")));
 }
 

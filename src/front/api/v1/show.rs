@@ -43,6 +43,19 @@ pub(super) fn routes() -> Vec<Route> {
             .get(document(Document::RaisedV1), show("exceptions", "What scripts raised.").json::<ExceptionsJson>(200, "The exceptions.")),
         Route::at("/api/v1/workers")
             .get(document(Document::Workers), show("workers", "The workers and their health.").json::<WorkersJson>(200, "The workers.")),
+        Route::at("/api/v1/scripts").get(
+            scripts,
+            show("scripts", "The scripts that a start may name.")
+                .json::<ScriptsJson>(200, "The scripts, by name.")
+                .problem(503, "The folder cannot be read; `detail` says why."),
+        ),
+        Route::at("/api/v1/logs").get(
+            logs,
+            show("logs", "The lines of the log that are kept, oldest first.")
+                .query("after", "Only lines with a greater number.", json!({ "type": "integer", "minimum": 0 }))
+                .query("limit", "So many of them at most, the oldest.", json!({ "type": "integer", "minimum": 1 }))
+                .json::<LogsJson>(200, "The lines."),
+        ),
     ]
 }
 
@@ -105,6 +118,32 @@ async fn history(State(api): State<Arc<Api>>, uri: Uri) -> Response {
         HistoryJson { run: run_name(&snapshot), points }
     })
     .await
+}
+
+async fn scripts(State(api): State<Arc<Api>>) -> Response {
+    match api.context.handle.scripts().await {
+        Ok(scripts) => reply::json(&ScriptsJson { scripts: scripts.iter().map(ScriptJson::from).collect() }),
+        Err(declined) => problem(StatusCode::SERVICE_UNAVAILABLE, &declined.reason),
+    }
+}
+
+async fn logs(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
+    };
+    let after = match find(&query, "after").map(str::parse::<u64>) {
+        None => 0,
+        Some(Ok(after)) => after,
+        Some(Err(_)) => return problem_of(StatusCode::BAD_REQUEST, Some("after"), "after: not the number of a line"),
+    };
+    let limit = match find(&query, "limit").map(str::parse::<usize>) {
+        None => usize::MAX,
+        Some(Ok(limit)) if limit > 0 => limit,
+        Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("limit"), "limit: not a number of lines"),
+    };
+    let page = api.context.handle.logs().after(after, limit);
+    blocking(move || LogsJson::from(page)).await
 }
 
 async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
