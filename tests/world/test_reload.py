@@ -154,7 +154,8 @@ class Reload(unittest.TestCase):
         self.mounts[0].swap(main=script("two"))
         self.stats(lambda stats: self.states(stats) == ["ready", "differs"])
         self.swarm()
-        self.stats(lambda stats: stats.state == "waiting")
+        # In Locust's words a start that waits for workers spawns.
+        self.stats(lambda stats: stats.state == "spawning" and self.states(stats)[1] == "differs")
         before = len(self.served())
         self.mounts[2].swap(main=script("two"))
         self.api.await_stats(lambda stats: stats.users_of() == [1, 1] and stats.requests > 10, 20, of=self.master)
@@ -205,7 +206,7 @@ class Reload(unittest.TestCase):
 
     def test_a_large_script_two_config_maps_in_one_tree_and_binary_data(self):
         text = script("one", before='local shop = require "lib.shop"; assert(shop.one); assert(require("more.pay").two)')
-        filler = "\n".join(f"-- {number:060}" for number in range(16_000))
+        filler = "\n".join(f"-- {number:060}" for number in range(18_000))
         large = (text + filler).encode()
         self.assertGreater(len(large), 1 << 20)
         files = {"main.lua": large, "lib/shop.lua": b"return { one = true }", "picture.png": bytes(range(256)) * 100}

@@ -189,6 +189,15 @@ fn workers(page: &mut Exposition, snapshot: &Snapshot) {
             page.sample(&[("worker", &worker.id), ("host", &worker.host)], value(worker));
         }
     }
+    page.family("lunamoth_cluster_worker_script", Kind::Gauge, "1; the labels say which version of which script a worker has.");
+    for worker in &snapshot.workers {
+        let labels = [("worker", &*worker.id), ("host", &*worker.host), ("script", &*worker.script), ("fingerprint", &*worker.fingerprint)];
+        page.sample(&labels, 1);
+    }
+    page.family("lunamoth_cluster_worker_script_error", Kind::Gauge, "1 while what lies in a worker's folder of scripts cannot be used.");
+    for worker in &snapshot.workers {
+        page.sample(&[("worker", &worker.id), ("host", &worker.host)], u8::from(worker.script_error.is_some()));
+    }
 }
 
 /// A family's name, what it is, and the number that a row has in it.
