@@ -460,7 +460,6 @@ mod tests {
     #[test]
     fn what_a_later_version_has_is_named_as_such() {
         let end = "\n\nFor more information, try '--help'.\n";
-        assert_eq!(message("run --html=a b.lua"), format!("error: this version has no flag `--html`{end}"));
         assert_eq!(message("master --reload --scripts a"), format!("error: this version has no flag `--reload`{end}"));
         assert!(message("chekc a.lua").contains("'check'"));
     }

@@ -12,14 +12,15 @@
 //! | [`protocol`] | clients of the tested system; they know nothing of this program |
 //! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
 //! | [`cluster`] | machines: messages and their bytes, QUIC, the shares of users, the journal, and the master and the worker as state machines; a local run is a cluster of one |
-//! | [`front`] | people: the console's table, progress and final report, the CSV and JSON files, the HTTP API, a worker's health |
+//! | [`front`] | people: the console's table, progress and final report, the files and the HTML report, the HTTP API and its page, the terminal UI and its ssh server, the shell's client of a master, a worker's health |
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
 //! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
 //!
 //! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
-//! default, `tests/world` the end-to-end tests, `tests/bench` the comparison with other tools.
+//! default, `deploy` the manifests, the chart and the image, `tests/world` the end-to-end tests, `tests/sim` the cluster in simulated time,
+//! `tests/bench` the comparison with other tools.
 //!
 //! # Who may name whom
 //!

@@ -21,7 +21,7 @@ use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
-use crate::front::tui::Door;
+use crate::front::tui::{Door, LocalFeed};
 use crate::script::ScriptFolder;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState};
 
@@ -51,7 +51,9 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let (key, pressed) = mpsc::channel(KEYS);
-        let left = show_screen(start, &shell, move || offered.script_names(), key)?;
+        let local = tui::local_feed(shell.handle().clone(), move || offered.script_names());
+        let _ssh = tui::serve_ssh(start, local.clone())?;
+        let left = show_screen(start, local, key)?;
         let office = Office {
             settings,
             printer,
@@ -87,16 +89,11 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
 }
 
 /// The terminal UI of the master's own terminal, where it is wanted; what is answered ends when it is left.
-fn show_screen(
-    start: &Start,
-    shell: &MasterShell,
-    scripts: impl Fn() -> Vec<String> + Send + Sync + 'static,
-    key: mpsc::Sender<()>,
-) -> Result<Option<JoinHandle<()>>, Failure> {
+fn show_screen(start: &Start, local: LocalFeed, key: mpsc::Sender<()>) -> Result<Option<JoinHandle<()>>, Failure> {
     if !tui::is_wanted(&start.settings, false)? {
         return Ok(None);
     }
-    let shown = tui::show(start, Door::Master, tui::local_feed(shell.handle().clone(), scripts), key)?;
+    let shown = tui::show(start, Door::Master, local, key)?;
     Ok(Some(tokio::task::spawn_blocking(move || {
         shown.join();
         log::info!(target: MAIN, "the terminal UI has been left");

@@ -10,8 +10,9 @@ use super::control::options;
 use super::{Failure, Signals, Start, runtime};
 use crate::cluster::handle::MasterHandle;
 use crate::config::{Settings, parse_duration};
-use crate::front::console::Screen;
 use crate::front::client::MasterClient;
+use crate::front::console::Screen;
+use crate::front::ssh::{SshOptions, SshServer, host_key};
 use crate::front::tui::{self, Door, Feed, Left, LocalFeed, Reader, feed_of, follow_master};
 
 /// A terminal UI that is shown.
@@ -50,6 +51,26 @@ pub(super) fn show(start: &Start, door: Door, local: LocalFeed, interrupts: mpsc
             Err(Failure::bad_use(anyhow::Error::new(why).context("failed to take over the terminal; `--headless` does without")))
         }
     }
+}
+
+/// The terminal UI over ssh, where it is wanted. It ends when what is answered is dropped.
+pub(super) fn serve_ssh(start: &Start, local: LocalFeed) -> Result<Option<SshServer>, Failure> {
+    let settings = &start.settings;
+    let Some(bind) = settings.ssh_bind() else { return Ok(None) };
+    let Some(authorized_keys) = settings.ssh_authorized_keys.clone() else {
+        return Err(Failure::bad_use(anyhow::anyhow!("`--ssh` lets nobody in without keys: name them with --ssh-authorized-keys FILE")));
+    };
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|why| Failure::bug(anyhow::anyhow!("no random numbers: {why}")))?;
+    let host_key = host_key(settings.ssh_host_key.as_deref(), settings.state.as_deref(), &seed).map_err(Failure::bad_use)?;
+    if settings.ssh_host_key.is_none() && settings.state.is_none() {
+        log::warn!("the ssh host key lasts as long as this master: --ssh-host-key or --state keeps one");
+    }
+    log::info!("ssh host key {}", host_key.fingerprint());
+    let is_coloured = !settings.no_color;
+    let server = SshServer::start(SshOptions { bind, authorized_keys, host_key, local, is_coloured }).map_err(Failure::bad_use)?;
+    log::info!("the terminal UI is served over ssh at {}", server.address());
+    Ok(Some(server))
 }
 
 /// What screens need besides the master.

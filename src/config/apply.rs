@@ -14,9 +14,11 @@ impl Settings {
     pub(super) fn apply(&mut self, setting: Setting, texts: &[String]) -> Result<(), String> {
         // Of a flag that was typed twice the last one counts, as is usual; lists take all.
         let text = texts.last().map_or("", String::as_str);
+        if let Some(place) = self.path_of(setting) {
+            *place = Some(path(text)?);
+            return Ok(());
+        }
         match setting {
-            Setting::Config => {}
-            Setting::Script => self.script = Some(path(text)?),
             Setting::Users => self.users = Some(whole_u32(text, 1)?),
             Setting::SpawnRate => self.spawn_rate = Some(values::rate(text)?),
             Setting::RunTime => self.run_time = Some(values::positive_duration(text)?),
@@ -34,7 +36,6 @@ impl Settings {
             Setting::Redirects => self.redirects = whole_u32(text, 0)?,
             Setting::BodyLimit => self.body_limit = values::byte_count(text)?,
             Setting::InsecureTls => self.insecure_tls = values::switch(text)?,
-            Setting::CaFile => self.ca_file = Some(path(text)?),
             Setting::Dns => self.dns = values::word(text, &DnsMode::WORDS)?,
             Setting::ProxyFromEnv => self.proxy_from_env = values::switch(text)?,
             Setting::RawNames => self.raw_names = values::switch(text)?,
@@ -44,15 +45,11 @@ impl Settings {
             Setting::Lanes => self.lanes = Some(values::whole(text, 1, 1024)? as usize),
             Setting::Headless => self.headless = values::switch(text)?,
             Setting::PrintInterval => self.print_interval = values::positive_duration(text)?,
-            Setting::Csv => self.csv = Some(path(text)?),
-            Setting::Json => self.json = Some(path(text)?),
-            Setting::Html => self.html = Some(path(text)?),
             Setting::ExitCodeOnError => self.exit_code_on_error = values::whole(text, 0, 255)? as u8,
             Setting::Log => self.log = values::word(text, &LogFormat::WORDS)?,
             Setting::LogLevel => self.log_level = values::word(text, &LogLevel::WORDS)?,
             Setting::Quiet => self.quiet = values::switch(text)?,
             Setting::NoColor => self.no_color = values::switch(text)?,
-            Setting::Scripts => self.scripts = Some(path(text)?),
             Setting::Master => self.master = Some(MasterAddress::parse(text)?),
             Setting::Bind => self.bind = BindAddress::parse(text)?,
             Setting::Web => self.web = Some(BindAddress::parse(text)?),
@@ -60,14 +57,9 @@ impl Settings {
             Setting::AllowHost => {
                 self.allow_host = values::list(texts).iter().map(|host| values::real_host(host)).collect::<Result<_, _>>()?
             }
-            Setting::WebTokenFile => self.web_token_file = Some(path(text)?),
-            Setting::WebCert => self.web_cert = Some(path(text)?),
-            Setting::WebKey => self.web_key = Some(path(text)?),
             Setting::WebHost => self.web_host = values::list(texts).iter().map(|name| values::host_name(name)).collect::<Result<_, _>>()?,
-            Setting::SecretFile => self.secret_file = Some(path(text)?),
             Setting::ExpectWorkers => self.expect_workers = whole_u32(text, 1)?,
             Setting::Autostart => self.autostart = values::switch(text)?,
-            Setting::State => self.state = Some(path(text)?),
             Setting::NoAdopt => self.no_adopt = values::switch(text)?,
             Setting::OnTerm => self.on_term = values::word(text, &OnTerm::WORDS)?,
             Setting::AllowScriptSkew => self.allow_script_skew = values::switch(text)?,
@@ -80,11 +72,31 @@ impl Settings {
             Setting::Url => self.url = Some(values::real_host(text)?),
             Setting::Tui => self.tui = values::switch(text)?,
             Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
-            Setting::SshAuthorizedKeys => self.ssh_authorized_keys = Some(path(text)?),
-            Setting::SshHostKey => self.ssh_host_key = Some(path(text)?),
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+            // The paths, and the file of settings itself.
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Where a setting stands that is a path.
+    fn path_of(&mut self, setting: Setting) -> Option<&mut Option<PathBuf>> {
+        Some(match setting {
+            Setting::Script => &mut self.script,
+            Setting::CaFile => &mut self.ca_file,
+            Setting::Csv => &mut self.csv,
+            Setting::Json => &mut self.json,
+            Setting::Html => &mut self.html,
+            Setting::Scripts => &mut self.scripts,
+            Setting::WebTokenFile => &mut self.web_token_file,
+            Setting::WebCert => &mut self.web_cert,
+            Setting::WebKey => &mut self.web_key,
+            Setting::SecretFile => &mut self.secret_file,
+            Setting::State => &mut self.state,
+            Setting::SshAuthorizedKeys => &mut self.ssh_authorized_keys,
+            Setting::SshHostKey => &mut self.ssh_host_key,
+            _ => return None,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod health;
 mod page;
 pub mod report;
 pub mod snapshot_json;
+pub mod ssh;
 pub mod text;
 pub mod tui;
 

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use super::documents::worker_count;
 use super::path::plain_prefix;
 use super::reply::{HTML, text};
+use crate::front::snapshot_json::StateJson;
 use crate::front::{page, text as words};
-use crate::stats::snapshot::{RunState, Snapshot};
+use crate::stats::snapshot::Snapshot;
 
 /// The page. `base` is the prefix that a proxy has taken away.
 pub(super) fn render(snapshot: &Snapshot, version: &str, base: Option<&str>) -> String {
     let mut plain = String::from("<main><h1>Lunamoth</h1>\n<table>\n");
     let rows = [
-        ("State", state(snapshot.state).to_owned()),
+        ("State", StateJson::from(snapshot.state).name().to_owned()),
         ("Scenario", snapshot.scenario.clone()),
         ("Host", snapshot.host.clone().unwrap_or_default()),
         ("Workers", worker_count(snapshot).to_string()),
@@ -72,18 +73,6 @@ pub(super) fn report(report: Bytes, theme: Option<&str>, is_download: bool) -> R
 /// The prefix that a proxy says it has taken away.
 pub(super) fn base(headers: &HeaderMap) -> Option<&str> {
     plain_prefix(headers.get(FORWARDED_PREFIX)?.to_str().ok()?)
-}
-
-fn state(state: RunState) -> &'static str {
-    match state {
-        RunState::Ready => "ready",
-        RunState::Waiting => "waiting for workers",
-        RunState::Spawning => "spawning",
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Stopping => "stopping",
-        RunState::Stopped => "stopped",
-    }
 }
 
 fn escape(text: &str) -> String {

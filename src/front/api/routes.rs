@@ -237,7 +237,7 @@ async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     };
     let find = |name: &str| query.iter().find(|(other, _)| other == name).map(|(_, value)| &**value);
     let theme = match find("theme") {
-        None | Some("") => None,
+        None => None,
         Some(theme @ ("dark" | "light")) => Some(theme),
         Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("theme"), "theme: neither dark nor light"),
     };

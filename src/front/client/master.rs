@@ -213,3 +213,56 @@ const READ: Duration = Duration::from_secs(15);
 
 /// For what is done: a start waits for the stop before it.
 const ACT: Duration = Duration::from_secs(130);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::console::ExitCode;
+
+    fn client(url: &str) -> MasterClient {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        MasterClient::new(&ClientOptions { url: url.to_owned(), token: Some("open sesame 1234".to_owned()), ..ClientOptions::default() })
+            .unwrap()
+    }
+
+    fn refusal(status: u16, field: Option<&str>) -> ClientError {
+        let problem =
+            ProblemJson { status, detail: "because \u{1b}[2J".to_owned(), field: field.map(str::to_owned), ..ProblemJson::default() };
+        client("http://a/").refusal(StatusCode::from_u16(status).unwrap(), &serde_json::to_string(&problem).unwrap())
+    }
+
+    #[test]
+    fn a_refusal_has_its_exit_code_and_the_masters_words_made_harmless() {
+        for (status, code) in [
+            (400, ExitCode::BadUse),
+            (401, ExitCode::ClusterLost),
+            (403, ExitCode::ClusterLost),
+            (404, ExitCode::ClusterLost),
+            (409, ExitCode::RequestsFailed(1)),
+            (422, ExitCode::BadUse),
+            (429, ExitCode::ClusterLost),
+            (503, ExitCode::ClusterLost),
+        ] {
+            let error = refusal(status, None);
+            assert_eq!(error.exit_code(), code, "{error}");
+            let text = error.to_string();
+            assert!(text.contains("because") && !text.contains('\x1b') && !text.contains("sesame"), "{text}");
+        }
+        assert!(refusal(422, Some("users")).to_string().starts_with("users: because"));
+    }
+
+    #[test]
+    fn what_is_no_master_is_told_from_one() {
+        let client = client("http://a/locust/");
+        assert_eq!(client.url, "http://a/locust");
+        let text = client.refusal(StatusCode::NOT_FOUND, "<html>no such page").to_string();
+        assert!(text.starts_with("there is no API of a master at http://a/locust: ") && text.contains("path prefix"), "{text}");
+        assert!(client.read::<AcceptedJson>("<html>").unwrap_err().to_string().contains("is no master"));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_may_pass() {
+        let error = client("http://127.0.0.1:1").act("stop").await.unwrap_err();
+        assert!(error.may_pass() && error.to_string().contains("is it running"), "{error}");
+    }
+}

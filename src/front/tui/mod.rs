@@ -24,4 +24,6 @@ pub use terminal::{has_terminal, show, theme_of_locale};
 pub use view::{Theme, draw};
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod samples;

@@ -109,8 +109,8 @@ fn serve(
             path_prefix: String::new(),
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
-            access: Access::default(),
             limits: ApiLimits::default(),
+            access: Access::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;
         told_address.send(server.address())?;

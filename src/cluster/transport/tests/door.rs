@@ -145,8 +145,8 @@ async fn another_version_is_refused_and_both_versions_are_told() {
         matches!(error, DialError::WrongVersion { ours, theirs, .. } if (ours, theirs) == (PROTOCOL_VERSION + 1, PROTOCOL_VERSION)),
         "{error:?}"
     );
-    let both = format!("version {PROTOCOL_VERSION} of the protocol and this worker version {}", PROTOCOL_VERSION + 1);
-    assert!(error.to_string().contains(&both), "{error}");
+    let told = format!("version {PROTOCOL_VERSION} of the protocol and this worker version {}", PROTOCOL_VERSION + 1);
+    assert!(error.to_string().contains(&told), "{error}");
     let refusals = refused(&master).await;
     assert_eq!((refusals.wrong_version, refusals.total()), (1, 1), "{refusals:?}");
 }

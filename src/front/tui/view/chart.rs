@@ -58,9 +58,9 @@ pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
     let top = round_up(peak);
     let labels = [(0, top), (plot.height / 2, top * f64::from(plot.height - plot.height / 2) / f64::from(plot.height))];
     for (row, value) in labels {
-        pen.cell(area, 0, 1 + row, SCALE_COLUMNS - 1, &(chart.scale)(value), Align::Right, theme.quiet());
+        pen.cell(area, (0, 1 + row, SCALE_COLUMNS - 1), &(chart.scale)(value), Align::Right, theme.quiet());
     }
-    pen.cell(area, 0, plot.height, SCALE_COLUMNS - 1, "0", Align::Right, theme.quiet());
+    pen.cell(area, (0, plot.height, SCALE_COLUMNS - 1), "0", Align::Right, theme.quiet());
     for row in 0..plot.height {
         pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("┤", "|"), theme.quiet());
     }

@@ -84,8 +84,8 @@ fn distribution(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
     };
     let peak = percentiles.iter().fold(f64::MIN_POSITIVE, |peak, percentile| peak.max(percentile.ms));
     for (y, percentile) in (first..).zip(shown) {
-        pen.cell(area, 0, y, 8, &format!("p{}", percentile.percent), Align::Left, theme.quiet());
-        pen.cell(area, 8, y, 8, &millis(percentile.ms), Align::Right, theme.strong());
+        pen.cell(area, (0, y, 8), &format!("p{}", percentile.percent), Align::Left, theme.quiet());
+        pen.cell(area, (8, y, 8), &millis(percentile.ms), Align::Right, theme.strong());
         pen.text(area, 17, y, "ms", theme.quiet());
         let room = area.width.saturating_sub(21);
         let length = ((percentile.ms / peak * f64::from(room)).round() as usize).max(1);
@@ -135,14 +135,14 @@ fn phases(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) -> u16 {
         return 3;
     }
     for (x, title) in [(12, "times"), (22, "avg"), (30, "max")] {
-        pen.cell(area, x, 1, if x == 12 { 9 } else { 8 }, title, Align::Right, theme.quiet());
+        pen.cell(area, (x, 1, if x == 12 { 9 } else { 8 }), title, Align::Right, theme.quiet());
     }
     for (y, phase) in (2..).zip(&phases) {
         let name = phase.name.trim_start_matches("http_req_").trim_end_matches("_handshaking").replace('_', " ");
-        pen.cell(area, 0, y, 12, &name, Align::Left, theme.plain());
-        pen.cell(area, 12, y, 9, &grouped(phase.count), Align::Right, theme.quiet());
-        pen.cell(area, 22, y, 8, &millis(phase.avg_ms), Align::Right, theme.strong());
-        pen.cell(area, 30, y, 8, &millis(phase.max_ms), Align::Right, theme.plain());
+        pen.cell(area, (0, y, 12), &name, Align::Left, theme.plain());
+        pen.cell(area, (12, y, 9), &grouped(phase.count), Align::Right, theme.quiet());
+        pen.cell(area, (22, y, 8), &millis(phase.avg_ms), Align::Right, theme.strong());
+        pen.cell(area, (30, y, 8), &millis(phase.max_ms), Align::Right, theme.plain());
     }
     phases.len() as u16 + 3
 }
@@ -160,8 +160,8 @@ fn answers(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
     });
     let kinds = entry.more.failures_by_kind.iter().map(|kind| (format!("failed: {}", kind.kind), kind.count, theme.bad()));
     for (y, (name, count, style)) in (1..area.height).zip(statuses.chain(kinds)) {
-        pen.cell(area, 0, y, 20, &name, Align::Left, style);
-        pen.cell(area, 20, y, 12, &grouped(count), Align::Right, theme.strong());
+        pen.cell(area, (0, y, 20), &name, Align::Left, style);
+        pen.cell(area, (20, y, 12), &grouped(count), Align::Right, theme.strong());
     }
 }
 

@@ -83,7 +83,8 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let gap = 2;
     let width = (area.width - gap * (count - 1)) / count;
     let columns = width.saturating_sub(SCALE_COLUMNS).max(1);
-    let span_s = screen.zoom_s.map_or_else(|| screen.snapshot.elapsed_s.max(f64::from(columns)), f64::from);
+    // A young run has a column a second, whatever the span.
+    let span_s = screen.zoom_s.map_or(f64::INFINITY, f64::from).min(screen.snapshot.elapsed_s);
     let bucket_s = (span_s / f64::from(columns)).ceil().max(1.0);
     let (begin_s, buckets) = screen.history.buckets(usize::from(columns), bucket_s);
     let last = buckets.iter().rev().find(|bucket| bucket.covered_s > 0.0).copied().unwrap_or_default();
@@ -99,7 +100,8 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
-    let latency = Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
+    let latency =
+        Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
@@ -152,7 +154,7 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.text(area, 0, row, word, style);
         let room = area.width.saturating_sub(x + actual.chars().count() as u16);
         let rule = format!("{}: {}", threshold.metric, threshold.condition);
-        pen.cell(area, x, row, room, &escape(&rule), crate::front::text::Align::Left, theme.plain());
+        pen.cell(area, (x, row, room), &escape(&rule), crate::front::text::Align::Left, theme.plain());
         pen.right(area, row, &actual, style.patch(theme.strong()));
     }
     if is_tight {

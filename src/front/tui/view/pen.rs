@@ -44,7 +44,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Writes text into `width` columns, shortened in its middle, at the side that is told.
-    pub fn cell(&mut self, area: Rect, x: u16, y: u16, width: u16, text: &str, align: Align, style: Style) {
+    pub fn cell(&mut self, area: Rect, (x, y, width): (u16, u16, u16), text: &str, align: Align, style: Style) {
         let text = shorten(text, usize::from(width));
         let text = if self.theme.is_unicode { text } else { text.replace('…', "~").into() };
         let blanks = width.saturating_sub(text.width() as u16);

@@ -68,7 +68,7 @@ pub fn exceptions(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let offset = (listing.at + 1).saturating_sub(page);
     for (y, index) in (1..list_rows).zip(listing.rows.iter().skip(offset)) {
         let exception = &exceptions[*index];
-        pen.cell(list, 1, y, 9, &grouped(exception.count), Align::Right, theme.bad());
+        pen.cell(list, (1, y, 9), &grouped(exception.count), Align::Right, theme.bad());
         pen.text(list, 12, y, &exception.message, theme.plain());
         choose(pen, list, y, listing.current() == Some(*index));
     }
@@ -141,7 +141,7 @@ fn table<T>(
         let title = place.column.title;
         let title = if is_sorted { format!("{arrow}{title}") } else { title.to_owned() };
         let style = if is_sorted { theme.accent() } else { theme.quiet() };
-        pen.cell(body, place.x, 0, place.width, &title, place.column.align, style);
+        pen.cell(body, (place.x, 0, place.width), &title, place.column.align, style);
     }
     if listing.rows.is_empty() {
         return empty(pen, body, "Nothing matches the filter.", &["Esc drops it."]);
@@ -164,7 +164,7 @@ struct Place<T: 'static> {
 fn row<T>(pen: &mut Pen<'_>, body: Rect, y: u16, shown: &[Place<T>], item: &T, style: impl Fn(&Column<T>, Theme) -> Style) {
     for place in shown {
         let style = style(place.column, pen.theme);
-        pen.cell(body, place.x, y, place.width, &(place.column.text)(item), place.column.align, style);
+        pen.cell(body, (place.x, y, place.width), &(place.column.text)(item), place.column.align, style);
     }
 }
 

@@ -1,0 +1,181 @@
+//! Lets ssh clients in: how many at once, and for how long. Runs on a thread of its own, so that the master's work is not held up.
+
+use std::net::{Shutdown, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use russh::server::{Config, run_stream};
+use russh::{MethodKind, MethodSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::keys::{HostKey, SshError};
+use super::visitor::Visitor;
+use crate::front::tui::LocalFeed;
+
+/// What the server needs.
+#[derive(Debug)]
+pub struct SshOptions {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// The file with the keys of those who may come in; read anew at each login.
+    pub authorized_keys: PathBuf,
+    /// The server's own key.
+    pub host_key: HostKey,
+    /// The master.
+    pub local: LocalFeed,
+    /// Whether screens are coloured.
+    pub is_coloured: bool,
+}
+
+/// A server that runs until it is dropped.
+#[derive(Debug)]
+pub struct SshServer {
+    address: SocketAddr,
+    _end: oneshot::Sender<()>,
+}
+
+/// What all visitors share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) authorized_keys: PathBuf,
+    pub(super) local: LocalFeed,
+    pub(super) is_coloured: bool,
+    /// Places of those who have come in.
+    pub(super) places: Arc<Semaphore>,
+    /// Connections that were turned away for want of a place, and not told yet.
+    turned_away: AtomicU64,
+}
+
+impl SshServer {
+    /// Listens, and serves on a thread of its own.
+    ///
+    /// # Errors
+    /// The address or the file of keys cannot be used.
+    pub fn start(options: SshOptions) -> Result<Self, SshError> {
+        let SshOptions { bind, authorized_keys, host_key, local, is_coloured } = options;
+        if let Err(source) = std::fs::read_to_string(&authorized_keys) {
+            return Err(SshError::Authorized { path: authorized_keys, source });
+        }
+        let listen = |source| SshError::Listen { address: bind, source };
+        let listener = std::net::TcpListener::bind(bind).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let config = Arc::new(config(host_key));
+        let places = Arc::new(Semaphore::new(VIEWERS));
+        let shared = Arc::new(Shared { authorized_keys, local, is_coloured, places, turned_away: AtomicU64::new(0) });
+        let (end, ended) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SshError::Thread)?;
+        let serve = move || {
+            runtime.block_on(async {
+                let Ok(listener) = TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    _ = ended => {}
+                    () = accept(listener, config, shared) => {}
+                }
+            });
+        };
+        std::thread::Builder::new().name("ssh".to_owned()).spawn(serve).map_err(SshError::Thread)?;
+        Ok(Self { address, _end: end })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn config(host_key: HostKey) -> Config {
+    Config {
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        auth_rejection_time: Duration::from_secs(1),
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        max_auth_attempts: 6,
+        keys: vec![host_key.0],
+        // The screen's own limit counts keys; this one notices peers that are gone.
+        inactivity_timeout: None,
+        keepalive_interval: Some(Duration::from_secs(15)),
+        keepalive_max: 3,
+        nodelay: true,
+        ..Config::default()
+    }
+}
+
+async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
+    let doorstep = Arc::new(Semaphore::new(STRANGERS));
+    let mut tell = tokio::time::interval(TELL);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => match Arc::clone(&doorstep).try_acquire_owned() {
+                    Ok(place) => drop(tokio::spawn(serve(socket, peer, Arc::clone(&config), Arc::clone(&shared), place))),
+                    Err(_) => {
+                        shared.turned_away.fetch_add(1, Ordering::Relaxed);
+                    }
+                },
+                Err(error) => {
+                    log::warn!("ssh: no connection can be taken: {error}");
+                    sleep(Duration::from_secs(1)).await;
+                }
+            },
+            _ = tell.tick() => {
+                let turned_away = shared.turned_away.swap(0, Ordering::Relaxed);
+                if turned_away > 0 {
+                    log::warn!("ssh: {turned_away} connections were turned away: {STRANGERS} others had not logged in yet");
+                }
+            }
+        }
+    }
+}
+
+/// One connection, from its first byte to its last.
+async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared: Arc<Shared>, doorstep: OwnedSemaphorePermit) {
+    // Whatever the protocol waits for, a socket that is shut ends it.
+    let Ok(socket) = socket.into_std() else { return };
+    let Ok(handle) = socket.try_clone() else { return };
+    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    let (logged_in, mut is_in) = watch::channel(false);
+    let connection = async {
+        match run_stream(config, socket, Visitor::new(peer, shared, logged_in)).await {
+            Ok(session) => session.await.err(),
+            Err(error) => Some(error),
+        }
+    };
+    tokio::pin!(connection);
+    let in_time = timeout(LOGIN_TIME, async {
+        tokio::select! {
+            _ = &mut connection => false,
+            changed = is_in.wait_for(|is_in| *is_in) => changed.is_ok(),
+        }
+    });
+    match in_time.await {
+        Ok(true) => {
+            drop(doorstep);
+            if timeout(VISIT_TIME, &mut connection).await.is_err() {
+                log::info!("ssh: {peer} has been here for {} h, and is sent away", VISIT_TIME.as_secs() / 3600);
+            }
+        }
+        Ok(false) => {}
+        Err(_) => log::info!("ssh: {peer} has not logged in within {} s", LOGIN_TIME.as_secs()),
+    }
+    drop(handle.shutdown(Shutdown::Both));
+}
+
+/// Connections that may be logging in at once.
+const STRANGERS: usize = 20;
+
+/// How long a login may take.
+const LOGIN_TIME: Duration = Duration::from_secs(20);
+
+/// Screens at once.
+const VIEWERS: usize = 32;
+
+/// How long a visit may last.
+const VISIT_TIME: Duration = Duration::from_secs(12 * 3600);
+
+/// How often it is told that connections were turned away.
+const TELL: Duration = Duration::from_secs(10);
