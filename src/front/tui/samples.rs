@@ -67,6 +67,7 @@ pub(super) fn worker(number: u64) -> WorkerJson {
         fingerprint: "3f9ac0de55aa3f9ac0de".into(),
         round_trip_ms: 0.31,
         silence_s: number as f64 * 6.0,
+        ..WorkerJson::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What changes the run: start, re-target, stop, reset. Who asks is known, and other sites are refused, before anything here runs.
+//! What changes the run: start, re-target, stop, pause, resume, reset. Who asks is known, and other sites are refused, before anything here runs.
 
 use std::sync::Arc;
 
@@ -31,6 +31,12 @@ pub(super) fn routes() -> Vec<Route> {
             .post(start, order("start", "Starts a run.", Purpose::NewRun, "A run is under way, or the master declines: `detail` says why."))
             .patch(retarget, order("retarget", "Re-targets the run that is under way.", Purpose::Retarget, "No run is under way.")),
         Route::at("/api/v1/run/stop").post(stop, act("stop", "Lets the users finish, and ends the run. Without a run nothing happens.")),
+        Route::at("/api/v1/run/pause").post(
+            pause,
+            act("pause", "Lets no iteration begin until the run is resumed; users keep what they have, and the run's clock goes on.")
+                .problem(409, "No run is under way."),
+        ),
+        Route::at("/api/v1/run/resume").post(resume, act("resume", "Lets a paused run go on.").problem(409, "No run is under way.")),
         Route::at("/api/v1/run/reset").post(reset, act("reset", "Clears the statistics; the run goes on.")),
     ]
 }
@@ -58,6 +64,14 @@ async fn read(api: &Api, request: Request, purpose: Purpose) -> Result<StartOrde
 
 async fn stop(State(api): State<Arc<Api>>, asker: Asker) -> Response {
     act(&api, api.context.handle.stop(&asker.by), "the users finish").await
+}
+
+async fn pause(State(api): State<Arc<Api>>, asker: Asker) -> Response {
+    act(&api, api.context.handle.pause(&asker.by), "no iteration begins until the run is resumed").await
+}
+
+async fn resume(State(api): State<Arc<Api>>, asker: Asker) -> Response {
+    act(&api, api.context.handle.resume(&asker.by), "the run goes on").await
 }
 
 async fn reset(State(api): State<Arc<Api>>, asker: Asker) -> Response {

@@ -43,6 +43,19 @@ pub(super) fn routes() -> Vec<Route> {
             .get(document(Document::RaisedV1), show("exceptions", "What scripts raised.").json::<ExceptionsJson>(200, "The exceptions.")),
         Route::at("/api/v1/workers")
             .get(document(Document::Workers), show("workers", "The workers and their health.").json::<WorkersJson>(200, "The workers.")),
+        Route::at("/api/v1/scripts").get(
+            scripts,
+            show("scripts", "The scripts that a start may name, as they were a few seconds ago at most.")
+                .json::<ScriptsJson>(200, "The scripts.")
+                .problem(503, "The folder of the scripts does not answer."),
+        ),
+        Route::at("/api/v1/logs").get(
+            logs,
+            show("logs", "The newest lines of the log, the master's own and its workers'.")
+                .query("after", "Only lines after the one with this number.", json!({ "type": "integer", "minimum": 0 }))
+                .query("limit", "At most so many lines, the oldest of them first.", json!({ "type": "integer", "minimum": 1 }))
+                .json::<LogsJson>(200, "The lines."),
+        ),
     ]
 }
 
@@ -81,6 +94,7 @@ pub(super) async fn run(State(api): State<Arc<Api>>) -> Response {
         run: run_name(&snapshot),
         state: snapshot.state.into(),
         scenario: snapshot.scenario.clone(),
+        script: snapshot.script.clone(),
         host: snapshot.host.clone(),
         users: snapshot.users,
         target_users: snapshot.target_users,
@@ -132,6 +146,31 @@ async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
         EntryDetailJson::new(run_name(&snapshot), entry, wanted.is_none().then_some(&*snapshot.phases))
     })
     .await
+}
+
+async fn scripts(State(api): State<Arc<Api>>) -> Response {
+    match api.context.handle.scripts().await {
+        Ok(scripts) => reply::json(&ScriptsJson { scripts: scripts.iter().map(ScriptJson::from).collect() }),
+        Err(declined) => problem(StatusCode::SERVICE_UNAVAILABLE, &declined.reason),
+    }
+}
+
+async fn logs(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
+    };
+    let number = |name: &'static str, otherwise: u64, least: u64| match find(&query, name).map(str::parse::<u64>) {
+        None => Ok(otherwise),
+        Some(Ok(number)) if number >= least => Ok(number),
+        Some(_) => Err(problem_of(StatusCode::BAD_REQUEST, Some(name), &format!("{name}: not a whole number from {least} on"))),
+    };
+    let (after, limit) = match (number("after", 0, 0), number("limit", u64::MAX, 1)) {
+        (Ok(after), Ok(limit)) => (after, usize::try_from(limit).unwrap_or(usize::MAX)),
+        (Err(response), _) | (_, Err(response)) => return response,
+    };
+    let page = api.context.handle.logs().after(after, limit);
+    blocking(move || LogsJson::from(page)).await
 }
 
 /// Answers with what takes a while to make, off the runtime's threads.
