@@ -5,6 +5,7 @@
 //! Links between machines are `remote`'s.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub enum LinkEvent<In, Out> {
     Up {
         /// Which.
         link: LinkId,
+        /// Where the other side is, where that is another process.
+        address: Option<SocketAddr>,
         /// What is put here is sent, in order. Dropped, it closes the link once all of it is on its way.
         outbox: mpsc::Sender<Out>,
     },
@@ -67,11 +70,11 @@ impl<In, Out> Links<In, Out> {
         (Self { events, count: Arc::default() }, inbox)
     }
 
-    /// Announces a new link. The answer is its inward end, and the messages that are to be carried out; `None` once the shell is gone.
-    pub async fn open(&self) -> Option<(Inward<In, Out>, mpsc::Receiver<Out>)> {
+    /// Announces a new link, whose other side is at `address`. The answer is its inward end, and the messages that are to be carried out; `None` once the shell is gone.
+    pub async fn open(&self, address: Option<SocketAddr>) -> Option<(Inward<In, Out>, mpsc::Receiver<Out>)> {
         let link = LinkId(self.count.fetch_add(1, Ordering::Relaxed) + 1);
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        self.events.send(LinkEvent::Up { link, outbox }).await.ok()?;
+        self.events.send(LinkEvent::Up { link, address, outbox }).await.ok()?;
         Some((Inward { link, events: self.events.clone() }, outgoing))
     }
 }
@@ -132,8 +135,8 @@ pub struct MemoryDialer {
 
 impl Dialer for MemoryDialer {
     async fn dial(&self, links: WorkerLinks) -> Result<(), String> {
-        let (to_master, from_master) = self.master.open().await.ok_or("the master is gone")?;
-        let Some((to_worker, from_worker)) = links.open().await else {
+        let (to_master, from_master) = self.master.open(None).await.ok_or("the master is gone")?;
+        let Some((to_worker, from_worker)) = links.open(None).await else {
             to_master.close().await;
             return Err("the worker is gone".into());
         };
@@ -172,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn what_one_side_sends_the_other_hears_in_order_and_then_that_the_link_is_gone() {
         let (mut at_master, mut at_worker) = linked().await;
-        let Some(LinkEvent::Up { link, outbox }) = at_worker.recv().await else { panic!("the worker's end is up first") };
+        let Some(LinkEvent::Up { link, outbox, .. }) = at_worker.recv().await else { panic!("the worker's end is up first") };
         assert_eq!(link, LinkId(1));
         outbox.send(ToMaster::Leaving).await.unwrap();
         outbox.send(ToMaster::Goodbye).await.unwrap();

@@ -31,6 +31,7 @@ mod vitals;
 mod words;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -213,6 +214,13 @@ impl Master {
     pub fn note_round_trip(&mut self, link: LinkId, round_trip: Duration) {
         if let Some(number) = self.peers.on_link(link) {
             self.peers.get_mut(number).round_trip = round_trip;
+        }
+    }
+
+    /// The link of a worker, which has said hello, comes from this address.
+    pub fn note_address(&mut self, link: LinkId, address: SocketAddr) {
+        if let Some(number) = self.peers.on_link(link) {
+            self.peers.get_mut(number).address = Some(address);
         }
     }
 

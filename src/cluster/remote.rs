@@ -35,7 +35,7 @@ impl RemoteDialer {
 impl Dialer for RemoteDialer {
     async fn dial(&self, links: WorkerLinks) -> Result<(), String> {
         let peer = self.endpoint.dial(&self.host).await.map_err(|why| why.to_string())?;
-        let (inward, outgoing) = links.open().await.ok_or("the worker is gone")?;
+        let (inward, outgoing) = links.open(Some(peer.remote)).await.ok_or("the worker is gone")?;
         tokio::spawn(carry(peer, inward, outgoing, codec::encode_to_master, codec::decode_to_worker, self.complaints.clone()));
         Ok(())
     }
@@ -72,7 +72,7 @@ async fn receive(mut endpoint: MasterEndpoint, links: MasterLinks, mut closed: o
             peer = endpoint.accept() => {
                 let Some(peer) = peer else { break "the master's port is gone".to_owned() };
                 log::debug!("a worker comes from {}", peer.remote);
-                let Some((inward, outgoing)) = links.open().await else { break "the master ends".to_owned() };
+                let Some((inward, outgoing)) = links.open(Some(peer.remote)).await else { break "the master ends".to_owned() };
                 carried.spawn(carry(peer, inward, outgoing, codec::encode_to_worker, codec::decode_to_master, complaints.clone()));
             }
             Some(_) = carried.join_next() => {}
@@ -215,7 +215,8 @@ mod tests {
         let (links, mut at_worker) = WorkerLinks::new();
         RemoteDialer::new(&identities(), host).unwrap().dial(links).await.unwrap();
         let LinkEvent::Up { outbox: to_master, .. } = next(&mut at_worker).await else { panic!("the worker's end is up first") };
-        let LinkEvent::Up { outbox: to_worker, .. } = next(&mut at_master).await else { panic!("the master's end is up first") };
+        let LinkEvent::Up { outbox: to_worker, address, .. } = next(&mut at_master).await else { panic!("the master's end is up first") };
+        assert!(address.is_some_and(|address| address.ip().is_loopback()), "{address:?}");
         to_master.send(ToMaster::Leaving).await.unwrap();
         assert!(matches!(next(&mut at_master).await, LinkEvent::Message { message: ToMaster::Leaving, .. }));
         for number in 0..100 {

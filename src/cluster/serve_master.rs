@@ -8,6 +8,7 @@ mod journal_writer;
 mod publishing;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -124,7 +125,8 @@ enum Closing {
 
 struct Shell {
     master: Master,
-    outboxes: FxHashMap<LinkId, mpsc::Sender<ToWorker>>,
+    /// The links that stand, and where they come from.
+    outboxes: FxHashMap<LinkId, (mpsc::Sender<ToWorker>, Option<SocketAddr>)>,
     asking: Asking,
     planned: mpsc::Receiver<PlanOutcome>,
     journal: Option<JournalWriter>,
@@ -184,12 +186,19 @@ impl Shell {
     fn on_link(&mut self, event: LinkEvent<ToMaster, ToWorker>) -> Vec<Action> {
         let now = Instant::now();
         match event {
-            LinkEvent::Up { link, outbox } => {
-                self.outboxes.insert(link, outbox);
+            LinkEvent::Up { link, address, outbox } => {
+                self.outboxes.insert(link, (outbox, address));
                 Vec::new()
             }
             // What was still on its way when the link was closed is of no more use.
-            LinkEvent::Message { link, message } if self.outboxes.contains_key(&link) => self.master.on_message(link, message, now),
+            LinkEvent::Message { link, message } if let Some((_, address)) = self.outboxes.get(&link) => {
+                let address = address.filter(|_| matches!(message, ToMaster::Hello(_)));
+                let actions = self.master.on_message(link, message, now);
+                if let Some(address) = address {
+                    self.master.note_address(link, address);
+                }
+                actions
+            }
             LinkEvent::Measured { link, round_trip } => {
                 self.master.note_round_trip(link, round_trip);
                 Vec::new()
@@ -219,7 +228,7 @@ impl Shell {
 
     /// Puts a message to a link; a link that is full is closed, since the messages that follow build on this one.
     fn send(&mut self, link: LinkId, message: ToWorker) -> Vec<Action> {
-        let Some(outbox) = self.outboxes.get(&link) else { return Vec::new() };
+        let Some((outbox, _)) = self.outboxes.get(&link) else { return Vec::new() };
         match outbox.try_send(message) {
             Ok(()) => return Vec::new(),
             Err(mpsc::error::TrySendError::Full(_)) => {

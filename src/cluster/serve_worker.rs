@@ -198,7 +198,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
     fn on_link(&mut self, event: LinkEvent<ToWorker, ToMaster>) -> Vec<Action> {
         let now = Instant::now();
         match event {
-            LinkEvent::Up { link, outbox } => {
+            LinkEvent::Up { link, outbox, .. } => {
                 self.outboxes.insert(link, outbox);
                 self.worker.on_linked(link, now)
             }

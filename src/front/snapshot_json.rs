@@ -189,6 +189,14 @@ pub struct ExceptionJson {
     pub message: String,
     pub traceback: String,
     pub count: u64,
+    /// Ids of the first workers that told of it.
+    pub nodes: Vec<String>,
+    /// Other workers told of it as well.
+    pub has_more_nodes: bool,
+    /// Null where it is not known, since the run was taken over from another master.
+    pub first_seen_s: Option<f64>,
+    /// As far as it is known.
+    pub last_seen_s: Option<f64>,
 }
 
 /// One check.
@@ -297,6 +305,9 @@ pub struct GeneratorJson {
 pub struct WorkerJson {
     pub id: String,
     pub host: String,
+    /// `ADDRESS:PORT`; null of a worker in the master's own process.
+    pub address: Option<String>,
+    pub version: String,
     /// `ready`, `preparing`, `differs`, `running`, `stopping`, `missing` or `left`.
     pub state: String,
     pub users: u64,

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod hop_counts;
 pub mod metric;
 pub mod names;
+pub mod origin;
 pub mod recorder;
 pub mod sample;
 pub mod series;

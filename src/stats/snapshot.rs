@@ -3,6 +3,7 @@
 //! Owns the shape of the view only; `table` and `series` fill it. Times are [`Duration`]s, rates are per second, ratios are 0..=1.
 //! Percentiles come from one merged histogram and are the same to the last digit, merged or not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,6 +236,10 @@ pub struct WorkerView {
     pub id: String,
     /// The machine's name.
     pub host: String,
+    /// Where its link comes from, such as `10.0.0.7:40123`; `None` of one in this process, and of one that is known from a journal only.
+    pub address: Option<SocketAddr>,
+    /// The version of its program.
+    pub version: String,
     /// What it is doing.
     pub state: WorkerState,
     /// Users alive in it, by its last report.
@@ -341,7 +346,7 @@ pub struct ErrorView {
 }
 
 /// One error that scripts raised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExceptionView {
     /// `file:line: message`.
     pub message: Arc<str>,
@@ -349,6 +354,14 @@ pub struct ExceptionView {
     pub traceback: Arc<str>,
     /// How often.
     pub count: u64,
+    /// `HOST_32HEX` of the first workers that told of it.
+    pub nodes: Vec<String>,
+    /// Other workers told of it as well.
+    pub has_more_nodes: bool,
+    /// The run's clock at the second of the first one; `None` where that is not known, since the run was taken over from another master.
+    pub first_seen: Option<Duration>,
+    /// The run's clock at the second of the last one, as far as it is known.
+    pub last_seen: Option<Duration>,
 }
 
 /// One check.

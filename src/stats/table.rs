@@ -10,6 +10,7 @@ use super::histogram::Histogram;
 use super::hop_counts::{HopCounts, PHASES};
 use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
+use super::origin::Origin;
 use super::recorder::{Bounded, Limits};
 use super::sample::FailureKind;
 use super::series::{Current, Series};
@@ -33,6 +34,8 @@ pub struct Table {
     fresh: Histogram,
     errors: NameMap<ErrorName, ErrorCounts>,
     exceptions: NameMap<Arc<str>, ExceptionCounts>,
+    /// Of exceptions; those that nobody asked to note have none.
+    origins: NameMap<Arc<str>, Origin>,
     checks: NameMap<Arc<str>, CheckCounts>,
     groups: NameMap<Arc<str>, Option<Trend<Spread>>>,
     metrics: NameMap<Arc<str>, MetricSums>,
@@ -56,6 +59,7 @@ impl Table {
             fresh: Histogram::default(),
             errors: NameMap::default(),
             exceptions: NameMap::default(),
+            origins: NameMap::default(),
             checks: NameMap::default(),
             groups: NameMap::default(),
             metrics: NameMap::default(),
@@ -79,6 +83,21 @@ impl Table {
     /// they are.
     pub fn merge_total(&mut self, tally: &Tally) {
         self.merge_sums(tally);
+    }
+
+    /// Notes that the exceptions of a tally, which is merged already, were counted by `source`, in this second of the run's clock where that is
+    /// known.
+    pub fn note_raised(&mut self, tally: &Tally, source: u32, second: Option<u64>) {
+        for (message, _) in tally.exceptions.iter().filter(|(_, counts)| counts.count > 0) {
+            let message: Arc<str> = if self.exceptions.contains_key(message) { Arc::clone(message) } else { OTHER.into() };
+            self.origins.entry(message).or_default().note(source, second);
+        }
+    }
+
+    /// Where the exceptions of this message come from, as far as that was noted.
+    #[must_use]
+    pub fn origin_of(&self, message: &str) -> Option<&Origin> {
+        self.origins.get(message)
     }
 
     /// Takes over at `now` of the run's clock: what was kept of the history comes first, and current rates look no further back than `now`.
@@ -317,10 +336,17 @@ impl Table {
     fn exception_views(&self) -> Vec<ExceptionView> {
         let mut exceptions: Vec<_> = self.exceptions.iter().collect();
         exceptions.sort_unstable_by(|(a_message, a), (b_message, b)| b.count.cmp(&a.count).then_with(|| a_message.cmp(b_message)));
-        let view = |(message, counts): (&Arc<str>, &ExceptionCounts)| ExceptionView {
-            message: Arc::clone(message),
-            traceback: Arc::clone(&counts.traceback),
-            count: counts.count,
+        let view = |(message, counts): (&Arc<str>, &ExceptionCounts)| {
+            let origin = self.origins.get(message);
+            ExceptionView {
+                message: Arc::clone(message),
+                traceback: Arc::clone(&counts.traceback),
+                count: counts.count,
+                nodes: Vec::new(),
+                has_more_nodes: origin.is_some_and(Origin::has_more),
+                first_seen: origin.and_then(Origin::first_seen),
+                last_seen: origin.and_then(Origin::last_seen),
+            }
         };
         exceptions.into_iter().map(view).collect()
     }

@@ -43,10 +43,12 @@ impl Run {
                     // What was counted counts; when it was counted is not believed.
                     self.misdated += 1;
                     self.table.merge_total(tally);
+                    self.table.note_raised(tally, number, None);
                     self.table.warn(&MISDATED.into());
                     continue;
                 }
                 self.table.merge(tally);
+                self.table.note_raised(tally, number, Some(tally.second));
                 if throttled >= NOTABLE_THROTTLING {
                     self.table.note_throttled(tally.second);
                 }
@@ -104,7 +106,10 @@ impl Run {
         if replaces {
             self.rebuild(now);
         } else if is_current {
-            staged.iter().for_each(|tally| self.table.merge_total(tally));
+            for tally in &staged {
+                self.table.merge_total(tally);
+                self.table.note_raised(tally, number, None);
+            }
         }
         Merged::Held(sequence)
     }
@@ -115,8 +120,9 @@ impl Run {
         let history = self.table.history(elapsed);
         self.table = Table::new(Limits { names: self.plan.names_limit });
         self.table.restore_history(&history, elapsed);
-        for total in self.parts.values().filter_map(|part| part.total.as_deref()) {
+        for (&number, total) in self.parts.iter().filter_map(|(number, part)| Some((number, part.total.as_deref()?))) {
             self.table.merge_total(total);
+            self.table.note_raised(total, number, None);
         }
     }
 
@@ -124,6 +130,7 @@ impl Run {
     pub fn restore(&mut self, number: PeerNumber, kept: KeptWorker) {
         let mut part = Part::new(if kept.has_left { PartStage::Finished } else { PartStage::Ordered });
         self.table.merge_total(&kept.tally);
+        self.table.note_raised(&kept.tally, number, None);
         part.has_run = true;
         part.held = Some(kept.sequence);
         part.covered = kept.tally.second + 1;

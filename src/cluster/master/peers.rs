@@ -1,5 +1,6 @@
 //! The workers that a master knows: their links, and whether they speak. What they do in a run is `run`'s.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -30,6 +31,8 @@ pub(super) struct Peer {
     /// It has been told to forget a run of another master's, and may still be busy with that.
     pub was_abandoned: bool,
     pub round_trip: Duration,
+    /// Where its last link came from, where that has an address.
+    pub address: Option<SocketAddr>,
     /// The worker's clock in the last message that was answered.
     pub sent: Duration,
     /// Why what lies in its folder does not compile.
@@ -83,6 +86,7 @@ impl Peers {
             presence,
             was_abandoned: false,
             round_trip: Duration::ZERO,
+            address: None,
             sent: Duration::ZERO,
             script_error: None,
         });

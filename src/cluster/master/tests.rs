@@ -280,6 +280,24 @@ fn a_worker_that_cannot_open_its_lanes_ends_the_start_with_its_words() {
 }
 
 #[test]
+fn an_exception_names_the_workers_that_told_of_it_and_its_seconds() {
+    let mut stand = Stand::running(2, 10);
+    let mut raise = |worker, sequence, second| {
+        let mut recorder = Recorder::new(Limits::default());
+        recorder.exception("main.lua:3: oh", "traceback");
+        let delta = Delta { tallies: vec![recorder.take(second)], ..delta(sequence, 0) };
+        stand.message(worker, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(delta) });
+    };
+    raise(2, 1, 5);
+    raise(1, 1, 7);
+    raise(2, 2, 6);
+    let raised = &stand.master.snapshot(stand.now).exceptions[0];
+    assert_eq!((&raised.nodes, raised.has_more_nodes), (&vec![id(2).to_string(), id(1).to_string()], false));
+    let second = |second| Some(Duration::from_secs(second));
+    assert_eq!((raised.count, raised.first_seen, raised.last_seen), (3, second(5), second(7)));
+}
+
+#[test]
 fn deltas_are_merged_once_and_repeats_are_counted() {
     let mut stand = Stand::running(1, 1);
     stand.delta(1, 1, 5);

@@ -17,6 +17,13 @@ impl Master {
         let mut snapshot = self.run.as_ref().map_or_else(Snapshot::default, |run| run.snapshot(now));
         let shares = self.run.as_ref().map(|run| run.assignment.shares()).unwrap_or_default();
         let slots_of = |number| shares.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| shares[place].1.len());
+        if let Some(run) = &self.run {
+            let name = |&number: &PeerNumber| self.peers.get(number).hello.worker.to_string();
+            for exception in &mut snapshot.exceptions {
+                let origin = run.table.origin_of(&exception.message);
+                exception.nodes = origin.map(|origin| origin.sources().iter().map(name).collect()).unwrap_or_default();
+            }
+        }
         snapshot.workers = self.peers.iter().map(|(number, peer)| self.worker(number, peer, slots_of(number), now)).collect();
         snapshot.warnings.extend(self.script_warnings());
         snapshot
@@ -47,6 +54,8 @@ impl Master {
         WorkerView {
             id: peer.hello.worker.to_string(),
             host: peer.hello.worker.host.clone(),
+            address: peer.address,
+            version: peer.hello.version.clone(),
             state,
             users: part.filter(|part| part.is_here()).map_or(0, |part| part.users),
             slots,

@@ -71,8 +71,7 @@ impl Document {
             Self::FailuresCsv => csv::failures(snapshot),
             Self::HistoryCsv => csv::full_history(snapshot),
             Self::Exceptions => exceptions(snapshot),
-            // Which worker an exception is from is not kept.
-            Self::ExceptionsCsv => csv::exceptions(snapshot, ""),
+            Self::ExceptionsCsv => csv::exceptions(snapshot),
             Self::WorkerCount => json!({ "worker_count": worker_count(snapshot) }).to_string(),
             Self::Report => html::render(snapshot, snapshot.holes.is_empty(), SystemTime::now()),
             Self::Metrics => metrics(snapshot),
@@ -156,7 +155,10 @@ fn exceptions(snapshot: &Snapshot) -> String {
     let exceptions: Vec<_> = snapshot
         .exceptions
         .iter()
-        .map(|exception| json!({ "count": exception.count, "msg": &*exception.message, "traceback": &*exception.traceback, "nodes": "" }))
+        .map(|exception| {
+            let nodes = csv::nodes(exception);
+            json!({ "count": exception.count, "msg": &*exception.message, "traceback": &*exception.traceback, "nodes": nodes })
+        })
         .collect();
     json!({ "exceptions": exceptions }).to_string()
 }

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn each_exception_is_told_once_and_only_the_first_ones() {
-        let raised = |number: usize| ExceptionView { message: format!("a.lua:{number}: no").into(), traceback: "".into(), count: 1 };
+        let raised = |number: usize| ExceptionView { message: format!("a.lua:{number}: no").into(), count: 1, ..ExceptionView::default() };
         let mut told = HashSet::new();
         assert_eq!(untold(&[raised(1)], &mut told).len(), 1);
         assert_eq!(*untold(&[raised(1), raised(2)], &mut told), ["a.lua:2: no".into()]);

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{PERCENTILES, ReportError, create_folder};
 use crate::stats::histogram::Histogram;
-use crate::stats::snapshot::{EntryView, ErrorView, Snapshot};
+use crate::stats::snapshot::{EntryView, ErrorView, ExceptionView, Snapshot};
 
 /// The four files, open from before the run to its end.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl CsvFiles {
         self.on_snapshot(snapshot)?;
         self.stats.write(&stats(snapshot))?;
         self.failures.write(&failures(snapshot))?;
-        self.exceptions.write(&exceptions(snapshot, "local"))
+        self.exceptions.write(&exceptions(snapshot))
     }
 }
 
@@ -264,11 +264,19 @@ pub(in crate::front) fn error_text(error: &ErrorView) -> String {
     if *error.message == *error.kind.name() { error.message.to_string() } else { format!("{}: {}", error.kind.name(), error.message) }
 }
 
-/// The rows of `BASE_exceptions.csv`; `nodes` names the machines.
-pub(in crate::front) fn exceptions(snapshot: &Snapshot, nodes: &str) -> String {
+/// The workers that told of an exception, as Locust lists them.
+pub(in crate::front) fn nodes(exception: &ExceptionView) -> String {
+    let others = exception.has_more_nodes.then_some("and others");
+    exception.nodes.iter().map(String::as_str).chain(others).collect::<Vec<_>>().join(", ")
+}
+
+/// The rows of `BASE_exceptions.csv`.
+pub(in crate::front) fn exceptions(snapshot: &Snapshot) -> String {
     let mut text = row(["Count", "Message", "Traceback", "Nodes"].into_iter().map(str::to_owned));
     for exception in &snapshot.exceptions {
-        text.push_str(&row([exception.count.to_string(), cell(&exception.message), cell(&exception.traceback), cell(nodes)].into_iter()));
+        text.push_str(&row(
+            [exception.count.to_string(), cell(&exception.message), cell(&exception.traceback), cell(&nodes(exception))].into_iter()
+        ));
     }
     text
 }
@@ -355,7 +363,10 @@ mod tests {
             ["POST", "/login", "status: =503 Service\nUnavailable", "2", "2023-11-14T22:13:21Z", "2023-11-14T22:13:25Z"]
         );
         let exceptions = read("_exceptions.csv");
-        assert_eq!(exceptions[1], ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "local"]);
+        assert_eq!(
+            exceptions[1],
+            ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "node-1_0a, node-2_0b, and others"]
+        );
         assert!([stats, history, failures, exceptions].iter().all(|rows| rows.iter().all(|row| row.len() == rows[0].len())));
     }
 

@@ -40,7 +40,11 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
     let exceptions: Vec<Value> = snapshot
         .exceptions
         .iter()
-        .map(|exception| json!({ "message": &*exception.message, "traceback": &*exception.traceback, "count": exception.count }))
+        .map(|exception| {
+            json!({
+                "message": &*exception.message, "traceback": &*exception.traceback, "count": exception.count, "nodes": exception.nodes,
+            })
+        })
         .collect();
     let checks: Vec<Value> =
         snapshot.checks.iter().map(|check| json!({ "name": &*check.name, "passes": check.passes, "fails": check.fails })).collect();

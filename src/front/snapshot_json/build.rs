@@ -179,6 +179,8 @@ impl From<&WorkerView> for WorkerJson {
         Self {
             id: worker.id.clone(),
             host: worker.host.clone(),
+            address: worker.address.map(|address| address.to_string()),
+            version: worker.version.clone(),
             state: worker.state.name().to_owned(),
             users: worker.users,
             slots: worker.slots,
@@ -231,6 +233,10 @@ pub(in crate::front) fn exceptions(snapshot: &Snapshot) -> Vec<ExceptionJson> {
         message: exception.message.to_string(),
         traceback: exception.traceback.to_string(),
         count: exception.count,
+        nodes: exception.nodes.clone(),
+        has_more_nodes: exception.has_more_nodes,
+        first_seen_s: exception.first_seen.map(|seen| seen.as_secs_f64()),
+        last_seen_s: exception.last_seen.map(|seen| seen.as_secs_f64()),
     });
     json.collect()
 }

@@ -31,6 +31,8 @@ pub struct RunJson {
     pub state: StateJson,
     /// The scenario's name.
     pub scenario: String,
+    /// The script's file name.
+    pub script: String,
     /// The host that relative URLs go to.
     pub host: Option<String>,
     /// Users that run now.

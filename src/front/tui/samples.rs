@@ -68,6 +68,7 @@ pub(super) fn worker(number: u64) -> WorkerJson {
         script_error: None,
         round_trip_ms: 0.31,
         silence_s: number as f64 * 6.0,
+        ..WorkerJson::default()
     }
 }
 

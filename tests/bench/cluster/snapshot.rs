@@ -109,7 +109,6 @@ fn serve(
             path_prefix: String::new(),
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
-            access: Access::default(),
             limits: ApiLimits::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;

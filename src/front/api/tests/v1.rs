@@ -4,6 +4,7 @@ use super::*;
 use crate::cluster::handle::Purpose;
 use crate::front::api::routes::routes;
 use crate::front::snapshot_json::{EntryDetailJson, SnapshotJson};
+use crate::front::snapshot_json::{LogLineJson, LogsJson, ScriptsJson};
 use crate::stats::snapshot::RunState;
 
 const JSON: &str = "application/json";
@@ -187,6 +188,41 @@ async fn the_stream_begins_at_once_and_follows_the_run() {
     assert!(number(text).is_sorted_by(|a, b| a < b), "{:?}", number(text));
     let data = text.rsplit("data: ").next().unwrap().split('\n').next().unwrap();
     assert_eq!(serde_json::from_str::<SnapshotJson>(data).unwrap(), SnapshotJson::from(&busy_snapshot()));
+}
+
+#[tokio::test]
+async fn the_log_is_read_in_pages_and_followed_in_the_stream() {
+    let stage = Stage::new();
+    let say = |text: &str| stage.logs.add_own(log::Level::Info, "lunamoth::main", text.into());
+    ["one", "two\n\nevent: snapshot", "three"].into_iter().for_each(say);
+    let page: LogsJson = serde_json::from_str(&stage.get("/api/v1/logs?after=1&limit=1").await.body).unwrap();
+    let [line] = &page.lines[..] else { panic!("{page:?}") };
+    assert_eq!((line.number, line.level.as_str(), line.source.as_str(), line.target.as_str()), (2, "info", "master", "lunamoth::main"));
+    assert_eq!((page.newest, page.dropped), (3, 0));
+    for (query, field) in [("after=-1", "after"), ("limit=0", "limit"), ("limit=x", "limit")] {
+        let reply = stage.get(&format!("/api/v1/logs?{query}")).await;
+        assert!(reply.is_problem(400) && reply.json()["field"] == json!(field), "{reply:?}");
+    }
+    let mut listener = Listener::new(&stage).await;
+    listener.read_until(|text| events(text) == 1).await;
+    ["four", "five\nevent: snapshot\n"].into_iter().for_each(say);
+    let text = listener.read_until(|text| text.matches("event: log\n").count() == 2).await;
+    let data = text.split("event: log\ndata: ").skip(1).map(|event| event.split('\n').next().unwrap());
+    let lines: Vec<LogLineJson> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!(
+        lines.iter().map(|line| (line.number, line.text.as_str())).collect::<Vec<_>>(),
+        [(4, "four"), (5, "five\nevent: snapshot\n")]
+    );
+    assert_eq!(events(text), 1);
+}
+
+#[tokio::test]
+async fn scripts_are_told_with_what_is_wrong_with_them() {
+    let told: ScriptsJson = serde_json::from_str(&Stage::new().get("/api/v1/scripts").await.body).unwrap();
+    let [shop, broken] = &told.scripts[..] else { panic!("{told:?}") };
+    assert!(shop.is_default && shop.fingerprint.is_some() && shop.error.is_none());
+    assert_eq!(shop.classes, ["Shopper"]);
+    assert_eq!((broken.is_default, broken.error.as_deref()), (false, Some("broken.lua:1: '=' expected")));
 }
 
 #[tokio::test]

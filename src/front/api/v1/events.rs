@@ -1,7 +1,7 @@
-//! `/api/v1/events`: Server-Sent Events, one for each snapshot.
+//! `/api/v1/events`: Server-Sent Events, one for each snapshot and one for each line of the log from the beginning of the stream on.
 //!
-//! An event is rendered once and shared by all who listen. A client takes the next one when it has room for it, and whatever came meanwhile is
-//! passed over for the newest, so that a slow client costs nothing. What keeps proxies and the connection's own watch from taking a quiet
+//! A snapshot's event is rendered once and shared by all who listen. A client takes the next one when it has room for it, and whatever came meanwhile is
+//! passed over for the newest, so that a slow client costs nothing. Of lines it gets as many as the master keeps. What keeps proxies and the connection's own watch from taking a quiet
 //! stream for a dead one is a comment every few seconds. The stream ends with the server.
 
 use std::convert::Infallible;
@@ -17,10 +17,13 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
 use super::super::documents::Document;
 use super::super::reply::problem;
 use super::super::routes::Api;
+use crate::cluster::logs::LogEntry;
+use crate::front::snapshot_json::LogLineJson;
 use crate::stats::snapshot::Snapshot;
 
 /// Answers with the stream.
@@ -34,6 +37,9 @@ pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
         // Well within the limit of a connection that says nothing.
         heartbeat: HEARTBEAT.min(api.context.limits.idle / 3),
         has_begun: false,
+        told: *api.context.handle.logs().watch().borrow(),
+        lines: api.context.handle.logs().watch(),
+        next_lines: Instant::now(),
         api,
         _place: place,
     };
@@ -52,6 +58,12 @@ struct Feed {
     ending: watch::Receiver<bool>,
     heartbeat: Duration,
     has_begun: bool,
+    /// Tells of new lines of the log.
+    lines: watch::Receiver<u64>,
+    /// The number of the last line that was sent.
+    told: u64,
+    /// When lines may be sent again: together, however fast they come.
+    next_lines: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -68,6 +80,10 @@ impl Feed {
             return Some(Bytes::from_static(GREETING));
         }
         let ending = async { drop(self.ending.wait_for(|ending| *ending).await) };
+        let lines = async {
+            tokio::time::sleep_until(self.next_lines).await;
+            self.lines.changed().await
+        };
         tokio::select! {
             biased;
             () = ending => None,
@@ -75,8 +91,30 @@ impl Feed {
                 changed.ok()?;
                 self.api.bytes(Document::Event).await.ok()
             }
+            Ok(()) = lines => {
+                self.next_lines = Instant::now() + LINES_PACE;
+                Some(self.log_events())
+            }
             () = tokio::time::sleep(self.heartbeat) => Some(Bytes::from_static(COMMENT)),
         }
+    }
+}
+
+impl Feed {
+    /// The lines since the last time, as many as go into one piece. The JSON of each is on one line.
+    fn log_events(&mut self) -> Bytes {
+        self.lines.borrow_and_update();
+        let page = self.api.context.handle.logs().after(self.told, LINES);
+        self.told = page.lines.last().map_or(page.newest, |line| line.number);
+        if self.told < page.newest {
+            self.lines.mark_changed();
+        }
+        let event = |line: &Arc<LogEntry>| {
+            let json = serde_json::to_string(&LogLineJson::from(&**line)).unwrap_or_default();
+            format!("event: log\ndata: {json}\n\n")
+        };
+        let text: String = page.lines.iter().map(event).collect();
+        if text.is_empty() { Bytes::from_static(COMMENT) } else { Bytes::from(text) }
     }
 }
 
@@ -106,4 +144,7 @@ impl hyper::body::Body for Events {
 /// How soon a browser comes back, in milliseconds.
 const GREETING: &[u8] = b"retry: 2000\n\n";
 const COMMENT: &[u8] = b":\n\n";
+/// Lines in one piece.
+const LINES: usize = 200;
+const LINES_PACE: Duration = Duration::from_millis(200);
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -27,7 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
             Operation::show(
                 V1,
                 "events",
-                "Server-Sent Events: `snapshot` with a Snapshot as data, one at once and one for each that follows.",
+                "Server-Sent Events: `snapshot` with a Snapshot as data, one at once and one for each that follows; `log` with a LogLine for each line \
+                 that is logged from then on.",
             )
             .text(200, "text/event-stream", "The stream; it ends with the master.")
             .problem(503, "Too many clients listen."),

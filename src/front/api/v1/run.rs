@@ -1,4 +1,4 @@
-//! What changes the run: start, re-target, pause, resume, stop, reset. Who asks is known, and other sites are refused, before anything here runs.
+//! What changes the run: start, re-target, stop, pause, resume, reset. Who asks is known, and other sites are refused, before anything here runs.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/api/v1/run/stop").post(stop, act("stop", "Lets the users finish, and ends the run. Without a run nothing happens.")),
         Route::at("/api/v1/run/pause").post(
             pause,
-            act("pause", "Lets no iteration begin until the run is resumed; users keep what they have.")
+            act("pause", "Lets no iteration begin until the run is resumed; users keep what they have, and the run's clock goes on.")
                 .problem(409, "No run is under way."),
         ),
         Route::at("/api/v1/run/resume").post(resume, act("resume", "Lets a paused run go on.").problem(409, "No run is under way.")),
@@ -71,7 +71,7 @@ async fn pause(State(api): State<Arc<Api>>, asker: Asker) -> Response {
 }
 
 async fn resume(State(api): State<Arc<Api>>, asker: Asker) -> Response {
-    act(&api, api.context.handle.resume(&asker.by), "iterations begin again").await
+    act(&api, api.context.handle.resume(&asker.by), "the run goes on").await
 }
 
 async fn reset(State(api): State<Arc<Api>>, asker: Asker) -> Response {

@@ -45,15 +45,15 @@ pub(super) fn routes() -> Vec<Route> {
             .get(document(Document::Workers), show("workers", "The workers and their health.").json::<WorkersJson>(200, "The workers.")),
         Route::at("/api/v1/scripts").get(
             scripts,
-            show("scripts", "The scripts that a start may name.")
-                .json::<ScriptsJson>(200, "The scripts, by name.")
-                .problem(503, "The folder cannot be read; `detail` says why."),
+            show("scripts", "The scripts that a start may name, as they were a few seconds ago at most.")
+                .json::<ScriptsJson>(200, "The scripts.")
+                .problem(503, "The folder of the scripts does not answer."),
         ),
         Route::at("/api/v1/logs").get(
             logs,
-            show("logs", "The lines of the log that are kept, oldest first.")
-                .query("after", "Only lines with a greater number.", json!({ "type": "integer", "minimum": 0 }))
-                .query("limit", "So many of them at most, the oldest.", json!({ "type": "integer", "minimum": 1 }))
+            show("logs", "The newest lines of the log, the master's own and its workers'.")
+                .query("after", "Only lines after the one with this number.", json!({ "type": "integer", "minimum": 0 }))
+                .query("limit", "At most so many lines, the oldest of them first.", json!({ "type": "integer", "minimum": 1 }))
                 .json::<LogsJson>(200, "The lines."),
         ),
     ]
@@ -94,6 +94,7 @@ pub(super) async fn run(State(api): State<Arc<Api>>) -> Response {
         run: run_name(&snapshot),
         state: snapshot.state.into(),
         scenario: snapshot.scenario.clone(),
+        script: snapshot.script.clone(),
         host: snapshot.host.clone(),
         users: snapshot.users,
         target_users: snapshot.target_users,
@@ -118,32 +119,6 @@ async fn history(State(api): State<Arc<Api>>, uri: Uri) -> Response {
         HistoryJson { run: run_name(&snapshot), points }
     })
     .await
-}
-
-async fn scripts(State(api): State<Arc<Api>>) -> Response {
-    match api.context.handle.scripts().await {
-        Ok(scripts) => reply::json(&ScriptsJson { scripts: scripts.iter().map(ScriptJson::from).collect() }),
-        Err(declined) => problem(StatusCode::SERVICE_UNAVAILABLE, &declined.reason),
-    }
-}
-
-async fn logs(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match form::query(&uri) {
-        Ok(query) => query,
-        Err(unreadable) => return unreadable.into_response(),
-    };
-    let after = match find(&query, "after").map(str::parse::<u64>) {
-        None => 0,
-        Some(Ok(after)) => after,
-        Some(Err(_)) => return problem_of(StatusCode::BAD_REQUEST, Some("after"), "after: not the number of a line"),
-    };
-    let limit = match find(&query, "limit").map(str::parse::<usize>) {
-        None => usize::MAX,
-        Some(Ok(limit)) if limit > 0 => limit,
-        Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("limit"), "limit: not a number of lines"),
-    };
-    let page = api.context.handle.logs().after(after, limit);
-    blocking(move || LogsJson::from(page)).await
 }
 
 async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
@@ -171,6 +146,34 @@ async fn entry_detail(State(api): State<Arc<Api>>, uri: Uri) -> Response {
         EntryDetailJson::new(run_name(&snapshot), entry, wanted.is_none().then_some(&*snapshot.phases))
     })
     .await
+}
+
+async fn scripts(State(api): State<Arc<Api>>) -> Response {
+    match api.context.handle.scripts().await {
+        Ok(scripts) => reply::json(&ScriptsJson { scripts: scripts.iter().map(ScriptJson::from).collect() }),
+        Err(declined) => problem(StatusCode::SERVICE_UNAVAILABLE, &declined.reason),
+    }
+}
+
+async fn logs(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
+    };
+    // Answers with the name of what cannot be read, and what it must be.
+    let number = |name: &'static str, otherwise: u64, least: u64| match find(&query, name).map(str::parse::<u64>) {
+        None => Ok(otherwise),
+        Some(Ok(number)) if number >= least => Ok(number),
+        Some(_) => Err((name, least)),
+    };
+    let (after, limit) = match (number("after", 0, 0), number("limit", u64::MAX, 1)) {
+        (Ok(after), Ok(limit)) => (after, usize::try_from(limit).unwrap_or(usize::MAX)),
+        (Err((name, least)), _) | (_, Err((name, least))) => {
+            return problem_of(StatusCode::BAD_REQUEST, Some(name), &format!("{name}: not a whole number from {least} on"));
+        }
+    };
+    let page = api.context.handle.logs().after(after, limit);
+    blocking(move || LogsJson::from(page)).await
 }
 
 /// Answers with what takes a while to make, off the runtime's threads.
