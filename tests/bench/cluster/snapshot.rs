@@ -110,6 +110,7 @@ fn serve(
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
             limits: ApiLimits::default(),
+            access: Access::default(),
         };
         let server = ApiServer::start(([127, 0, 0, 1], 0).into(), context)?;
         told_address.send(server.address())?;

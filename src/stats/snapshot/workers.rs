@@ -1,0 +1,101 @@
+//! The workers as people see them: what each is doing, what is lost with one, what ran twice beside one. Owns the shape of the view only.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One worker.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkerView {
+    /// `HOST_32HEX`.
+    pub id: String,
+    /// The machine's name.
+    pub host: String,
+    /// Where its link comes from, such as `10.0.0.7:40123`; `None` of one in this process, and of one that is known from a journal only.
+    pub address: Option<SocketAddr>,
+    /// The version of its program.
+    pub version: String,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// Users alive in it, by its last report.
+    pub users: u64,
+    /// Slots that it owns.
+    pub slots: u32,
+    /// Threads that make load.
+    pub lanes: u32,
+    /// Processor time over wall time, over the last 10 seconds.
+    pub cpu_cores: f64,
+    /// Resident memory.
+    pub memory_bytes: u64,
+    /// The greatest lag of its timers in its last report.
+    pub lag: Duration,
+    /// The script that it has compiled.
+    pub script: String,
+    /// The fingerprint of that script's bundle.
+    pub fingerprint: String,
+    /// Why what lies in its folder cannot be used, for people; it keeps the script that it has.
+    pub script_error: Option<String>,
+    /// The least round trip that it has measured lately; zero before the first.
+    pub round_trip: Duration,
+    /// How long it has said nothing.
+    pub silence: Duration,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkerState {
+    /// It has compiled its script and waits for a run.
+    #[default]
+    Ready,
+    /// It opens its lanes for a run.
+    Preparing,
+    /// Its script is not the master's.
+    Differs,
+    /// It makes load.
+    Running,
+    /// Its users finish.
+    Stopping,
+    /// It has said nothing for too long; others run its users.
+    Lost,
+    /// It has left in order.
+    Left,
+}
+
+impl WorkerState {
+    /// One word for people and interfaces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Preparing => "preparing",
+            Self::Differs => "differs",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Lost => "missing",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// Numbers that are lost: a worker was killed before the master had them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoleView {
+    /// `HOST_32HEX`.
+    pub worker: String,
+    /// The run's clock at the last number that is there.
+    pub from: Duration,
+    /// The run's clock when the worker was given up.
+    pub to: Duration,
+}
+
+/// Load that ran twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlapView {
+    /// `HOST_32HEX` of the worker that was out of reach.
+    pub worker: String,
+    /// The run's clock when others took its users.
+    pub from: Duration,
+    /// The run's clock when it was back and stopped them; `None` as long as it is away.
+    pub to: Option<Duration>,
+    /// How many users it had.
+    pub users: u64,
+}
