@@ -68,8 +68,7 @@ class Browser:
         self.page.on("request", self.on_request)
 
     def on_console(self, said):
-        # A master with one script has no list of scripts, which is no fault of the page's; Chromium writes it down all the same.
-        if said.type in ("error", "warning") and not said.location.get("url", "").endswith("/api/v1/scripts"):
+        if said.type in ("error", "warning"):
             self.wrong.append(f"console: {said.text} {said.location}")
 
     def on_request(self, request):
