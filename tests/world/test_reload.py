@@ -85,6 +85,8 @@ class Reload(unittest.TestCase):
             # One after the other, so that they stand in this order in all lists.
             self.master.await_text(f"Currently {number} clients ready to swarm.")
         self.api = cluster.Master(web)
+        # What people see follows within a second.
+        self.stats(lambda stats: len(stats.workers) == 2)
 
     def start(self, name, *arguments):
         process = cluster.Process(self.folder, name, *arguments)
@@ -185,7 +187,7 @@ class Reload(unittest.TestCase):
             mount.swap(main=script("two"))
         self.stats(lambda stats: not any(worker["script_error"] for worker in stats.workers) and first[0] not in self.fingerprints(stats))
         self.master.await_text("the next start uses main.lua as of", 6)
-        self.assertEqual(self.api.stats().whole["warnings"], [])
+        self.stats(lambda stats: stats.whole["warnings"] == [])
         self.assertEqual(self.run_until(20), {"two"})
 
     def test_a_folder_that_vanishes_takes_nothing_along_and_may_come_back(self):
