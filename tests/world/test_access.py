@@ -73,6 +73,29 @@ class Access(unittest.TestCase):
         self.assertIn("a wrong token came from 127.0.0.1:", self.run_process.text())
         self.assertNotIn("sesame", self.run_process.text())
 
+    def test_http2_over_tls(self):
+        base = f"https://127.0.0.1:{self.port}"
+        bearer = ("--cacert", self.folder / "ca.pem", "-H", f"Authorization: Bearer {TOKEN}")
+        told = "\n%{http_version} %{http_code}\n"
+
+        def curl(*arguments):
+            return support.run(["curl", "-sS", *arguments], deadline=30)
+
+        for versions, version in ((["--http2"], "2"), (["--http1.1"], "1.1"), (["--http2", "--tls-max", "1.2"], "2")):
+            done = curl(*versions, *bearer, "-w", told, f"{base}/api/v1/run")
+            body, protocol = done.stdout.strip().rsplit("\n", 1)
+            self.assertEqual((protocol, json.loads(body)["scenario"]), (f"{version} 200", "asked"), done.said())
+        self.assertIn("\n2 401", curl("--http2", *bearer[:2], "-w", told, f"{base}/stats/requests").stdout)
+        done = curl("--http2", *bearer, "-w", told, "-F", "user_count=3", "-F", "spawn_rate=5", f"{base}/swarm")
+        self.assertIn("2 200", done.stdout, done.said())
+        # A stream and twenty answers side by side on one connection; the stream's answer is what came until its time was over.
+        answers = [argument for _ in range(20) for argument in ("-o", "/dev/null", f"{base}/stats/requests")]
+        parallel = ("--parallel", "--parallel-max", 30, "--max-time", 4, "-w", "\nover %{http_version}: %{http_code}, %{num_connects}\n")
+        done = curl("--http2", *bearer, *parallel, "-N", "-o", "-", f"{base}/api/v1/events", *answers)
+        rows = [line for line in done.stdout.splitlines() if line.startswith("over ")]
+        self.assertEqual(sorted(rows), ["over 2: 200, 0"] * 20 + ["over 2: 200, 1"], done.said())
+        self.assertGreaterEqual(done.stdout.count("event: snapshot\n"), 3, done.said())
+
     def test_plain_http_is_told_and_new_certificates_are_taken(self):
         plain = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         plain.request("GET", "/")

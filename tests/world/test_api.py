@@ -1,13 +1,14 @@
-"""The master's HTTP API with programs that were not written here: Locust itself, a schema-driven fuzzer, Prometheus' own parser.
+"""The master's HTTP API with programs that were not written here: Locust itself, a schema-driven fuzzer, Prometheus' own tools.
 
 A master, a worker and the demo target stand on loopback, started once for all tests. Needs the PyPI packages `schemathesis`,
-`prometheus_client` and `locust`, in the environment of the Python that runs the tests.
+`prometheus_client` and `locust`, in the environment of the Python that runs the tests, and `promtool`, which PROMTOOL may name.
 """
 
 import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,15 +23,19 @@ import support
 
 HERE = pathlib.Path(__file__).parent
 
-SCRIPT = """
+SCRIPT = r"""
 local http, scenario, wait, check = require "http", require "scenario", require "wait", require "check"
+local metric = require "metric"
 local Shopper = scenario.user { name = "Shopper", wait = wait.constant(0.2) }
+local sizes = metric.trend("body_bytes")
 Shopper:task("shop", function()
-  http.get("/products", { name = "products" })
+  local res = http.get("/products", { name = "products" })
+  check.that('a "quoted" \\ check\nof two lines', res.status == 200)
+  sizes:add(#res.body)
   http.get("/status/503", { name = "broken" })
   error("raised on purpose")
 end)
-return scenario { users = { Shopper } }
+return scenario { users = { Shopper }, thresholds = { http_req_failed = "rate<0.9" } }
 """
 
 # Which Locust's replies are compared. Those with keys of their own making, such as class names and worker ids, are compared by value.
@@ -115,7 +120,7 @@ class Stage(unittest.TestCase):
         cls.base = f"http://127.0.0.1:{web}"
         cls.master = cluster.Master(web)
         cls.processes[-1].await_text("Starting web monitor at")
-        cls.start("worker", "worker", "--master", f"127.0.0.1:{door}", "--scripts", scripts, "--lanes", 1)
+        cls.health = cls.serve("worker", "worker", "--master", f"127.0.0.1:{door}", "--scripts", scripts, "--lanes", 1, "--health")
         cls.processes[-2].await_text("Currently 1 clients ready to swarm.")
 
     @classmethod
@@ -241,6 +246,23 @@ class OurOwn(Stage):
         self.assertEqual([sample.value for sample in failed], [entries["broken"]["failures"]])
         self.assertEqual([sample.value for sample in samples("lunamoth_workers", state="ready")], [1])
         self.assertEqual([sample.value for sample in samples("lunamoth_run_state", state="stopped")], [1])
+
+    def test_promtool_has_nothing_to_criticise(self):
+        promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
+        self.assertTrue(promtool, "needs promtool of Debian's package `prometheus`, in the PATH or named by PROMTOOL")
+        pages = {"ready": f"{self.base}/metrics", "worker": f"http://127.0.0.1:{self.health}/metrics"}
+        texts = {name: support.fetch(url) for name, url in pages.items()}
+        self.start_run()
+        time.sleep(2.5)
+        texts |= {"running": support.fetch(pages["ready"]), "busy worker": support.fetch(pages["worker"])}
+        self.end_run()
+        texts["stopped"] = support.fetch(pages["ready"])
+        for part in (b'name="broken",kind="status"', b'check="a \\"quoted\\" \\\\ check\\nof two lines"', b'metric="body_bytes"', b"threshold_passed{"):
+            self.assertIn(part, texts["stopped"])
+        for name, text in texts.items():
+            with self.subTest(name):
+                done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=30)
+                self.assertEqual((done.returncode, done.stdout + done.stderr), (0, b""))
 
     def test_a_fuzzer_finds_no_server_error_and_nothing_undocumented(self):
         need("schemathesis")
