@@ -7,6 +7,8 @@
 mod latencies;
 #[path = "cluster/master.rs"]
 mod master;
+#[path = "cluster/pages.rs"]
+mod pages;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
 #[path = "cluster/truth.rs"]
@@ -49,6 +51,9 @@ struct Options {
     /// Measures, instead of a master, how long a snapshot of `--entries` takes to build and `/stats/requests` to answer.
     #[arg(long, conflicts_with = "worker_cost")]
     snapshot: bool,
+    /// Measures, instead of a master of many workers, one whose page so many people have open, with `--entries` and one real worker.
+    #[arg(long, conflicts_with_all = ["worker_cost", "snapshot"])]
+    pages: Option<usize>,
     /// Measures, instead of a master, what reporting costs a real worker with one lane at full load.
     #[arg(long)]
     worker_cost: bool,
@@ -72,6 +77,7 @@ fn main() -> ExitCode {
     let done = match options.as_workers_of {
         Some(port) => workers::run(&options, port),
         None if options.snapshot => snapshot::run(&options),
+        None if options.pages.is_some() => pages::run(&options),
         None if options.worker_cost => worker_cost::run(&options),
         None => master::run(&options),
     };

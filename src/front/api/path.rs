@@ -39,6 +39,14 @@ pub(super) fn plain_prefix(text: &str) -> Option<&str> {
     (text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain)).then_some(text)
 }
 
+/// Where the page stands, relative to the path that Envoy says it has rewritten (`X-Envoy-Original-Path`), where that has no slash at its
+/// end: a rewrite of `/locust` to `/` leaves nothing else to tell it by.
+pub(super) fn page_before_rewrite(original: &str) -> Option<String> {
+    let path = original.split('?').next().unwrap_or_default();
+    let word = plain_prefix(path)?.rsplit('/').next()?;
+    (!path.ends_with('/')).then(|| format!("{word}/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +83,14 @@ mod tests {
             ("/api/v1/run", "//api/v1/run", "../../login"),
         ] {
             assert_eq!(relative(route, path, "login"), place, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_without_its_slash_is_known_by_what_envoy_has_rewritten() {
+        assert_eq!(page_before_rewrite("/a/locust?theme=dark").as_deref(), Some("locust/"));
+        for other in ["", "/", "/locust/", "/locust/?a=b", "//evil.example", "/a b", "http://evil.example"] {
+            assert_eq!(page_before_rewrite(other), None, "{other}");
         }
     }
 

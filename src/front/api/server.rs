@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{self, HeaderValue};
+use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -22,11 +22,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
-use super::asker::{OwnNames, Peer};
+use super::asker::{self, OwnNames, Peer};
 use super::form::{drain, too_large};
 use super::listen::listen;
 use super::login::{self, Call};
-use super::path::{Wanted, wanted};
+use super::path::{Wanted, page_before_rewrite, wanted};
 use super::patience::PatientStream;
 use super::reply::problem;
 use super::routes::{Api, router};
@@ -119,11 +119,18 @@ impl Site {
             drain(request.into_body(), limits.arrival);
             return too_large(limits).into_response();
         }
+        let is_visit = matches!(*request.method(), Method::GET | Method::HEAD);
         let route = match wanted(request.uri().path(), &self.api.context.path_prefix) {
-            Wanted::Page(page) if matches!(*request.method(), Method::GET | Method::HEAD) => return redirect(&page),
+            Wanted::Page(page) if is_visit => return redirect(&page),
             Wanted::Page(_) => "/".to_owned(),
             Wanted::Route(route) => route,
         };
+        if route == "/"
+            && is_visit
+            && let Some(page) = asker::value(request.headers(), &ORIGINAL_PATH).and_then(page_before_rewrite)
+        {
+            return redirect(&page);
+        }
         if let Some(gate) = &self.gate {
             let call = Call { peer, is_secure, route: &route, limits };
             match login::receive(gate, request, &call).await {
@@ -280,6 +287,9 @@ fn turn_away(stream: TcpStream) {
         log::debug!("a connection that was turned away could not be told: {error}");
     }
 }
+
+/// Envoy's, of a path that it has rewritten.
+const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
 

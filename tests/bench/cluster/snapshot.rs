@@ -146,9 +146,16 @@ fn worker(number: usize) -> WorkerView {
     WorkerView { id: format!("bench-{number}_{number:032x}"), host: format!("bench-{number}"), ..WorkerView::default() }
 }
 
-/// Asks once; answers the body's length.
-fn get(client: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
-    client.get_mut().write_all(b"GET /stats/requests HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")?;
+/// Asks once for the statistics; answers the body's length.
+pub(super) fn get(client: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
+    let body = ask(client, "/stats/requests")?;
+    ensure!(body.starts_with(b"{\"state\":\"running\""), "the answer is no statistics of a run");
+    Ok(body.len())
+}
+
+/// Asks once; answers the body.
+pub(super) fn ask(client: &mut BufReader<TcpStream>, path: &str) -> anyhow::Result<Vec<u8>> {
+    client.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())?;
     let mut length = None;
     let mut line = String::new();
     loop {
@@ -163,15 +170,14 @@ fn get(client: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
     }
     let mut body = vec![0; length.context("the answer has a length")?];
     client.read_exact(&mut body)?;
-    ensure!(body.starts_with(b"{\"state\":\"running\""), "the answer is no statistics");
-    Ok(body.len())
+    Ok(body)
 }
 
-fn millis(begin: Instant) -> f64 {
+pub(super) fn millis(begin: Instant) -> f64 {
     begin.elapsed().as_secs_f64() * 1e3
 }
 
-fn three(mut values: Vec<f64>) -> [f64; 3] {
+pub(super) fn three(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     [0.5, 0.99, 1.0].map(|quantile| super::quantile(&values, quantile))
 }

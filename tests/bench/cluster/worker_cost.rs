@@ -91,10 +91,10 @@ end
     )
 }
 
-struct Process(Child);
+pub(super) struct Process(Child);
 
 impl Process {
-    fn start(folder: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let child = Command::new(env!("CARGO_BIN_EXE_lunamoth"))
             .args(arguments)
             .current_dir(folder)
@@ -119,7 +119,7 @@ impl Process {
     }
 
     /// Number, name and processor time in seconds of each thread.
-    fn threads(&self) -> anyhow::Result<Vec<(String, String, f64)>> {
+    pub fn threads(&self) -> anyhow::Result<Vec<(String, String, f64)>> {
         let mut threads = Vec::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.0.id())).context("the worker has ended")? {
             let thread = thread?;
@@ -141,11 +141,11 @@ impl Drop for Process {
     }
 }
 
-fn free_udp_port() -> std::io::Result<u16> {
+pub(super) fn free_udp_port() -> std::io::Result<u16> {
     std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }
 
-fn free_tcp_port() -> std::io::Result<u16> {
+pub(super) fn free_tcp_port() -> std::io::Result<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }
 
