@@ -91,25 +91,38 @@ impl Histogram {
     /// As `HdrHistogram`, it answers with the highest value that is equivalent, and with the lowest one for a quantile of 0.
     #[must_use]
     pub fn value_at(&self, quantile: f64) -> u64 {
-        let quantile = quantile.min(1.0);
-        let wanted = ((quantile * self.total as f64).ceil() as u64).max(1);
-        let mut seen = 0_u64;
+        let [value] = self.values_at([quantile]);
+        value
+    }
+
+    /// The values at ascending quantiles, all found on one way through the counts; see [`Histogram::value_at`].
+    #[must_use]
+    pub fn values_at<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+        debug_assert!(quantiles.is_sorted(), "the way through the counts leads upwards");
+        let wanted = quantiles.map(|quantile| ((quantile.min(1.0) * self.total as f64).ceil() as u64).max(1));
+        let mut values = [0; N];
+        let (mut seen, mut next) = (0_u64, 0);
         for (block, counts) in self.body.blocks().touched() {
             // The sums of whole blocks are fast, and fit where the sum of all has not met its limit.
             let in_block = if self.total < u64::MAX { counts.iter().sum() } else { u64::MAX };
-            if seen.saturating_add(in_block) < wanted {
-                seen += in_block;
-                continue;
+            match wanted.get(next) {
+                None => break,
+                Some(wanted) if seen.saturating_add(in_block) < *wanted => {
+                    seen += in_block;
+                    continue;
+                }
+                Some(_) => {}
             }
             for (offset, count) in counts.iter().enumerate() {
                 seen = seen.saturating_add(*count);
-                if seen >= wanted {
+                while wanted.get(next).is_some_and(|wanted| seen >= *wanted) {
                     let index = (block * BLOCK + offset) as u32;
-                    return if quantile == 0.0 { lowest_of(index) } else { highest_of(index) };
+                    values[next] = if quantiles[next] == 0.0 { lowest_of(index) } else { highest_of(index) };
+                    next += 1;
                 }
             }
         }
-        0
+        values
     }
 
     /// How many values were counted.
@@ -313,6 +326,7 @@ mod tests {
             for quantile in QUANTILES.into_iter().chain([quantile]) {
                 prop_assert_eq!(histogram.value_at(quantile), reference.value_at_quantile(quantile));
             }
+            prop_assert_eq!(histogram.values_at(QUANTILES), QUANTILES.map(|quantile| reference.value_at_quantile(quantile)));
         }
 
         #[test]

@@ -192,14 +192,24 @@ impl EntryView {
     /// The duration that `quantile` (0..=1) of the hops did not exceed; zero without requests. The highest one is exact.
     #[must_use]
     pub fn percentile(&self, quantile: f64) -> Duration {
+        let [percentile] = self.percentiles([quantile]);
+        percentile
+    }
+
+    /// The durations at several ascending quantiles, for little more than one costs; see [`EntryView::percentile`].
+    #[must_use]
+    pub fn percentiles<const N: usize>(&self, quantiles: [f64; N]) -> [Duration; N] {
         if self.requests == 0 {
-            return Duration::ZERO;
-        }
-        if quantile >= 1.0 {
-            return self.max;
+            return [Duration::ZERO; N];
         }
         // The histogram answers with the upper end of a bucket, which may lie above the exact maximum.
-        Duration::from_micros(self.histogram.value_at(quantile)).clamp(self.min, self.max)
+        let mut percentiles = self.histogram.values_at(quantiles).map(|value_us| Duration::from_micros(value_us).clamp(self.min, self.max));
+        for (percentile, quantile) in percentiles.iter_mut().zip(quantiles) {
+            if quantile >= 1.0 {
+                *percentile = self.max;
+            }
+        }
+        percentiles
     }
 
     /// Failed hops over all hops, 0..=1; zero without any. Hops that failed as `local` say nothing of the target, neither for nor against it.

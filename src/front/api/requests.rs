@@ -153,7 +153,8 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(entry: &EntryView, method: Option<&'a str>, name: &'a str, generation: Generation) -> Self {
-        let percentile = |quantile| (entry.requests > 0).then(|| milliseconds(entry.percentile(quantile)));
+        let [p50, p95, p99] = entry.percentiles([0.5, 0.95, 0.99]).map(milliseconds);
+        let known = |percentile| (entry.requests > 0).then_some(percentile);
         Self {
             method,
             name,
@@ -165,9 +166,9 @@ impl<'a> Row<'a> {
             avg_response_time: milliseconds(entry.avg()),
             min_response_time: milliseconds(entry.min),
             max_response_time: milliseconds(entry.max),
-            median_response_time: milliseconds(entry.percentile(0.5)),
-            p95: percentile(0.95),
-            p99: percentile(0.99),
+            median_response_time: p50,
+            p95: known(p95),
+            p99: known(p99),
             avg_content_length: if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 },
             current_rps: entry.current_rps,
             current_fail_per_sec: entry.current_fail_per_sec,

@@ -40,8 +40,13 @@ pub(super) struct Api {
 
 impl Api {
     pub fn new(context: ApiContext, is_local: bool, ending: watch::Receiver<bool>) -> Self {
-        let streams = Arc::new(Semaphore::new((context.limits.connections / 2).max(1)));
+        let streams = Arc::new(Semaphore::new(streams_max(&context)));
         Self { context, is_local, ending, streams, documents: Documents::default(), description: OnceLock::new() }
+    }
+
+    /// Streams of events that are open.
+    pub fn open_streams(&self) -> usize {
+        streams_max(&self.context).saturating_sub(self.streams.available_permits())
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -323,3 +328,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
 }
 
 const SWARM_BODIES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", JSON];
+
+fn streams_max(context: &ApiContext) -> usize {
+    (context.limits.connections / 2).max(1)
+}

@@ -67,7 +67,9 @@ impl From<RunState> for StateJson {
 
 impl From<&EntryView> for EntryJson {
     fn from(entry: &EntryView) -> Self {
-        let percentile = |quantile| (entry.requests > 0).then(|| milliseconds(entry.percentile(quantile)));
+        let percentiles = entry.percentiles([0.5, 0.9, 0.95, 0.99, 0.999]);
+        let [p50_ms, p90_ms, p95_ms, p99_ms, p99_9_ms] =
+            percentiles.map(|percentile| (entry.requests > 0).then(|| milliseconds(percentile)));
         Self {
             method: entry.method.to_string(),
             name: entry.name.to_string(),
@@ -77,11 +79,11 @@ impl From<&EntryView> for EntryJson {
             avg_ms: milliseconds(entry.avg()),
             min_ms: milliseconds(entry.min),
             max_ms: milliseconds(entry.max),
-            p50_ms: percentile(0.5),
-            p90_ms: percentile(0.9),
-            p95_ms: percentile(0.95),
-            p99_ms: percentile(0.99),
-            p99_9_ms: percentile(0.999),
+            p50_ms,
+            p90_ms,
+            p95_ms,
+            p99_ms,
+            p99_9_ms,
             current_requests_per_s: entry.current_rps,
             current_failures_per_s: entry.current_fail_per_sec,
             requests_per_s: entry.total_rps,

@@ -111,19 +111,18 @@ fn measure(options: &Options, master: &Process, web: u16, pages: usize, askers: 
     std::thread::sleep(SETTLING);
     let mut client = connect(web)?;
     let before = json(&mut client, "/stats/requests")?;
-    let cpu_before = master.threads()?;
+    let (threads_before, cpu_before) = (master.threads()?, master.cpu()?);
     shared.is_measured.store(true, Ordering::Relaxed);
     let begin = Instant::now();
     std::thread::sleep(Duration::from_secs(options.seconds));
     let seconds = begin.elapsed().as_secs_f64();
     shared.is_measured.store(false, Ordering::Relaxed);
-    let cpu_after = master.threads()?;
+    let (threads_after, cpu_after) = (master.threads()?, master.cpu()?);
     let after = json(&mut client, "/stats/requests")?;
     shared.is_over.store(true, Ordering::Relaxed);
     for thread in threads {
         thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
     }
-    let cpu = |threads: &[(String, String, f64)]| threads.iter().map(|(.., cpu)| cpu).sum::<f64>();
     let total = |stats: &Value, key: &str| stats["stats"].as_array().and_then(|rows| rows.last()?[key].as_u64()).unwrap_or_default();
     let span = [&before, &after].map(|stats| stats["elapsed"].as_f64().unwrap_or_default());
     let history = json(&mut client, &format!("/api/v1/history?after_s={}", span[0]))?;
@@ -137,8 +136,8 @@ fn measure(options: &Options, master: &Process, web: u16, pages: usize, askers: 
     Ok(Measured {
         pages,
         askers,
-        master_cores: (cpu(&cpu_after) - cpu(&cpu_before)) / seconds,
-        master_thread_cores: (first_thread(&cpu_after) - first_thread(&cpu_before)) / seconds,
+        master_cores: (cpu_after - cpu_before) / seconds,
+        master_thread_cores: (first_thread(&threads_after) - first_thread(&threads_before)) / seconds,
         requests_per_second: (total(&after, "num_requests") - total(&before, "num_requests")) as f64 / (span[1] - span[0]),
         failures: total(&after, "num_failures") - total(&before, "num_failures"),
         load_p50_ms: middle("p50_ms"),

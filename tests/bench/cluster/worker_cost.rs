@@ -123,13 +123,15 @@ impl Process {
         let mut threads = Vec::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.0.id())).context("the worker has ended")? {
             let thread = thread?;
-            let stat = std::fs::read_to_string(thread.path().join("stat"))?;
-            let (head, rest) = stat.rsplit_once(')').context("a stat has a name")?;
-            let name = head.split_once('(').map_or("", |(_, name)| name);
-            let ticks: f64 = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-            threads.push((thread.file_name().to_string_lossy().into_owned(), name.to_owned(), ticks / TICKS_A_SECOND));
+            let (name, cpu) = read_stat(&thread.path())?;
+            threads.push((thread.file_name().to_string_lossy().into_owned(), name, cpu));
         }
         Ok(threads)
+    }
+
+    /// Processor time of all threads in seconds, those that have ended included.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
+        Ok(read_stat(Path::new(&format!("/proc/{}", self.0.id())))?.1)
     }
 }
 
@@ -147,6 +149,15 @@ pub(super) fn free_udp_port() -> std::io::Result<u16> {
 
 pub(super) fn free_tcp_port() -> std::io::Result<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
+}
+
+/// Name and processor time in seconds of a process or a thread.
+fn read_stat(folder: &Path) -> anyhow::Result<(String, f64)> {
+    let stat = std::fs::read_to_string(folder.join("stat"))?;
+    let (head, rest) = stat.rsplit_once(')').context("a stat has a name")?;
+    let name = head.split_once('(').map_or("", |(_, name)| name);
+    let ticks: f64 = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok((name.to_owned(), ticks / TICKS_A_SECOND))
 }
 
 /// Linux's `USER_HZ`, the same on all machines.

@@ -28,6 +28,7 @@ use crate::stats::snapshot::Snapshot;
 
 /// Answers with the stream.
 pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
+    let turn = api.open_streams() / AT_ONCE % TURNS;
     let Ok(place) = Arc::clone(&api.streams).try_acquire_owned() else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "too many clients listen to events; api/v1/snapshot says the same once");
     };
@@ -37,6 +38,7 @@ pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
         // Well within the limit of a connection that says nothing.
         heartbeat: HEARTBEAT.min(api.context.limits.idle / 3),
         has_begun: false,
+        pause: PAUSE * u32::try_from(turn).unwrap_or_default(),
         told: *api.context.handle.logs().watch().borrow(),
         lines: api.context.handle.logs().watch(),
         next_lines: Instant::now(),
@@ -58,6 +60,8 @@ struct Feed {
     ending: watch::Receiver<bool>,
     heartbeat: Duration,
     has_begun: bool,
+    /// How long it waits with a snapshot, while others get theirs.
+    pause: Duration,
     /// Tells of new lines of the log.
     lines: watch::Receiver<u64>,
     /// The number of the last line that was sent.
@@ -89,6 +93,9 @@ impl Feed {
             () = ending => None,
             changed = self.snapshots.changed() => {
                 changed.ok()?;
+                tokio::time::sleep(self.pause).await;
+                // Whatever came in the pause is what is sent.
+                self.snapshots.mark_unchanged();
                 self.api.bytes(Document::Event).await.ok()
             }
             Ok(()) = lines => {
@@ -146,5 +153,11 @@ const GREETING: &[u8] = b"retry: 2000\n\n";
 const COMMENT: &[u8] = b":\n\n";
 /// Lines in one piece.
 const LINES: usize = 200;
+/// Streams that get a snapshot at the same moment. Many large ones at once would hold up whoever asks for something then.
+const AT_ONCE: usize = 8;
+/// Between them and the next ones.
+const PAUSE: Duration = Duration::from_millis(15);
+/// So many different moments there are: the last stream has a snapshot a fifth of a second after the first.
+const TURNS: usize = 14;
 const LINES_PACE: Duration = Duration::from_millis(200);
 const HEARTBEAT: Duration = Duration::from_secs(15);
