@@ -198,3 +198,4 @@ class PageBehind(unittest.TestCase):
         self.walk(browser, path)
         self.read_report(browser)
         self.assertEqual(browser.wrong, [])
+        return browser

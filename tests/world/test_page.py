@@ -24,8 +24,7 @@ class PageBehindIngress(PageBehind):
     def walk_overlay(self, overlay):
         self.stage_overlay(overlay)
         # Without the slash at the end the whole way; with it the page opens and has its numbers.
-        self.agree("/locust", "/locust")
-        browser = Browser(self, self.origin, "/locust")
+        browser = self.agree("/locust", "/locust")
         browser.page.goto(f"{self.origin}/locust/")
         expect(browser.page.locator(".badge", has_text="Stopped")).to_be_visible(timeout=PATIENCE_MS)
         expect(browser.page.get_by_role("row", name="products GET")).to_be_visible(timeout=PATIENCE_MS)
