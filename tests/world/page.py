@@ -5,6 +5,7 @@ re-targets, stops, and takes a CSV file and the report, which is then opened as 
 request may leave the prefix.
 """
 
+import json
 import pathlib
 import re
 import shutil
@@ -174,6 +175,8 @@ class PageBehind(unittest.TestCase):
         expect(page.get_by_role("cell", name="✓ holds")).to_be_visible()
         page.get_by_role("tab", name="Workers").click()
         expect(page.get_by_role("cell", name="running", exact=True)).to_be_visible()
+        (worker,) = json.loads(support.fetch(f"http://127.0.0.1:{self.web}/stats/requests"))["workers"]
+        expect(page.get_by_role("cell", name=f"main.lua · {worker['fingerprint'][:8]}")).to_be_visible()
 
     def download(self, page):
         page.get_by_role("tab", name="Downloads").click()
