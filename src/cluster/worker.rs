@@ -85,6 +85,8 @@ pub struct Worker {
     run: Option<Run>,
     /// Asked for while an abandoned run's lanes are still open.
     next: Option<Arc<Plan>>,
+    /// The run that it last refused and why: the master asks again each second, and the log says it once.
+    refused: Option<(RunId, String)>,
     leaving: Option<Leaving>,
     log: Logbook,
     /// Why what lies in its folder does not compile, once it has been looked at since the start.
@@ -187,6 +189,7 @@ impl Worker {
             links: Links::new(now),
             run: None,
             next: None,
+            refused: None,
             leaving: None,
             log: Logbook::default(),
             script_error: None,
@@ -256,7 +259,11 @@ impl Worker {
             }
             (Stage::Opening, Err(OpenRefusal { text, differs })) => {
                 self.run = None;
-                out.push(Action::Log(log::Level::Error, format!("run {run}: {text}")));
+                let refused = Some((run, text.clone()));
+                if self.refused != refused {
+                    out.push(Action::Log(log::Level::Error, format!("run {run}: {text}")));
+                    self.refused = refused;
+                }
                 self.say(ToMaster::Refused(Refusal { run, text, differs }), &mut out);
             }
             (Stage::Abandoned { is_open: false }, opened) => {

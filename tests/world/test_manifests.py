@@ -9,6 +9,7 @@ import base64
 import collections
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ OVERLAYS = ["base", *sorted(f"overlays/{folder.name}" for folder in (DEPLOY / "o
 PLAIN = ["config-cm", "scripts-cm", "secret", "target", "master-deployment", "service", "worker-deployment", "ingress"]
 CHART = DEPLOY / "helm/lunamoth"
 EVERYTHING = "ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2"
+VARIANTS = [
+    "master.pathPrefix=,ingress.enabled=true,ingress.host=load.example",
+    "master.onTerm=handover,workers.spread=false,workers.disruptionBudget=false,service.type=NodePort",
+    "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine",
+]
 VERSION = "1.36"
 
 
@@ -56,6 +62,8 @@ def bundles():
     for overlay in OVERLAYS:
         yield overlay, objects(output(tool("kubectl"), "kustomize", DEPLOY / overlay))
     yield "chart", objects(output(tool("helm"), "template", "lunamoth", CHART))
+    for values in VARIANTS:
+        yield f"chart, {values}", objects(output(tool("helm"), "template", "shop", CHART, "--set", values))
     yield "chart, everything", objects(output(tool("helm"), "template", "shop", CHART, "--set", EVERYTHING))
 
 
@@ -77,6 +85,10 @@ class Bundle:
         return [pod for pod in self.pods.values() if selector.items() <= pod["metadata"]["labels"].items()]
 
     def faults(self):
+        for thing in self.things:
+            name = thing["metadata"]["name"]
+            if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) or len(name) > 63:
+                yield f"{name} is no name"
         names = collections.Counter((thing["kind"], thing["metadata"]["name"]) for thing in self.things)
         yield from (f"{name} stands twice" for name, count in names.items() if count > 1)
         for deployment in self.of("Deployment"):
@@ -134,6 +146,7 @@ class Bundle:
             yield "it may be root, or has no seccomp profile"
         if pod["enableServiceLinks"] is not False or pod["automountServiceAccountToken"] is not False:
             yield "service links or the account's token are mounted"
+        yield from self.faults_of_admission(pod)
         volumes = {volume["name"] for volume in pod.get("volumes", [])}
         for volume in pod.get("volumes", []):
             wanted = volume.get("configMap", {}).get("name")
@@ -144,6 +157,19 @@ class Bundle:
                 yield f"the claim {claim} is not there"
         for container in pod["containers"]:
             yield from self.faults_of_container(container, volumes, pod)
+
+    def faults_of_admission(self, pod):
+        """What the PodSecurity profile `restricted` refuses, and the API server in names; and a volume that a plain number cannot write to."""
+        if {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys():
+            yield "it shares its node, or has containers that are not looked at here"
+        for volume in pod.get("volumes", []):
+            if not volume.keys() - {"name"} <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}:
+                yield f"the volume {volume['name']} is of a kind that is not allowed"
+            if volume.keys() & {"emptyDir", "persistentVolumeClaim"} and "fsGroup" not in pod["securityContext"]:
+                yield f"the volume {volume['name']} belongs to root alone"
+        for port in (port for container in pod["containers"] for port in container["ports"]):
+            if "hostPort" in port or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", port["name"]) or len(port["name"]) > 15:
+                yield f"the port {port['name']} is the node's, or has a name that is none"
 
     def faults_of_container(self, container, volumes, pod):
         security = container["securityContext"]
@@ -200,8 +226,11 @@ class Manifests(unittest.TestCase):
             spoil({(thing["kind"], thing["metadata"]["name"]): thing for thing in things})
             return list(Bundle(things).faults())
 
+        def pod(things, of):
+            return things["Deployment", f"lunamoth-{of}"]["spec"]["template"]["spec"]
+
         def container(things, of):
-            return things["Deployment", f"lunamoth-{of}"]["spec"]["template"]["spec"]["containers"][0]
+            return pod(things, of)["containers"][0]
 
         for spoil in (
             lambda things: things["Service", "lunamoth-master"]["spec"]["ports"][1].update(protocol="TCP"),
@@ -212,6 +241,11 @@ class Manifests(unittest.TestCase):
             lambda things: things["ConfigMap", "lunamoth-config"]["data"].update(LUNAMOTH_STOP_TIMEOUT="50s"),
             lambda things: container(things, "worker")["readinessProbe"]["httpGet"].update(port="web"),
             lambda things: container(things, "master")["securityContext"].update(readOnlyRootFilesystem=False),
+            lambda things: container(things, "master")["ports"][0].update(hostPort=8089),
+            lambda things: pod(things, "master").update(hostNetwork=True),
+            lambda things: pod(things, "master")["securityContext"].pop("fsGroup"),
+            lambda things: pod(things, "worker")["volumes"].append({"name": "node", "hostPath": {"path": "/"}}),
+            lambda things: things["Service", "lunamoth-target"]["metadata"].update(name="lunamoth_target"),
             lambda things: container(things, "master")["volumeMounts"][0].update(subPath="main.lua"),
         ):
             self.assertTrue(spoiled(spoil))
@@ -233,6 +267,10 @@ class Manifests(unittest.TestCase):
         scripts = DEPLOY.parent / "scripts"
         named = yaml.safe_load((scripts / "kustomization.yaml").read_text())["configMapGenerator"][0]["files"]
         self.assertEqual(named, sorted(path.name for path in scripts.glob("*.lua")))
+
+    def test_the_chart_passes_its_strict_check(self):
+        for values in ("workers.replicas=2", EVERYTHING):
+            output(tool("helm"), "lint", "--strict", CHART, "--set", values)
 
     def test_wrong_values_of_the_chart_are_refused(self):
         for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc"):
@@ -277,6 +315,21 @@ class ScriptsConfigMap(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         for word in ("1048576", "rows.csv", "projected", "PersistentVolumeClaim", "layer of the image"):
             self.assertIn(word, done.stderr)
+
+    def test_a_full_config_map_passes_and_a_byte_more_does_not(self):
+        most = (1 << 20) - len("main.lua")
+        (self.folder / "main.lua").write_bytes(b"-" * most)
+        self.assertEqual(self.generate().returncode, 0)
+        (self.folder / "main.lua").write_bytes(b"-" * (most + 1))
+        self.assertEqual(self.generate().returncode, 2)
+
+    def test_a_folder_is_left_out_with_a_word(self):
+        (self.folder / "main.lua").touch()
+        (self.folder / "pages").mkdir()
+        (self.folder / "pages" / "cart.lua").touch()
+        done = self.generate()
+        self.assertEqual((done.returncode, list(objects(done.stdout)[0]["data"])), (0, ["main.lua"]))
+        self.assertIn("left out: the folders pages", done.stderr)
 
     def test_a_name_that_no_key_can_have_is_refused(self):
         (self.folder / "two words.lua").touch()

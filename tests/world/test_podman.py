@@ -20,6 +20,7 @@ import unittest
 import yaml
 
 import support
+from test_reload import Mounted
 
 DEPLOY = support.ROOT / "deploy"
 
@@ -209,6 +210,34 @@ class WalkThrough(unittest.TestCase):
         missing = self.served() - before - stats["stats"][-1]["num_requests"]
         # Three users with a second of thinking time: what they asked for in one interval.
         self.assertTrue(0 <= missing <= 20, missing)
+
+    def test_config_maps_projected_into_one_folder_are_one_tree(self):
+        """podman knows no projected volumes: the folder is laid out as a kubelet does, of what `scripts-configmap` made for the API server."""
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = pathlib.Path(temporary)
+            whole = 'local cart = require "cart"; assert(require("lib.pay").two == 2)\nreturn function() cart.look() end\n'
+            cart = 'return { look = function() require("http").get("/products") end }'
+            sources = {
+                # As much as one ConfigMap takes, to the byte.
+                "shop": {"main.lua": whole.ljust((1 << 20) - len("main.lua"), "-").encode()},
+                "shop-more": {"cart.lua": cart.encode(), "lib.pay.lua": b"return { two = 2 }", "picture.bin": bytes(range(256))},
+            }
+            mounted = {}
+            for name, files in sources.items():
+                (folder / name).mkdir()
+                for file, content in files.items():
+                    (folder / name / file).write_bytes(content)
+                thing = yaml.safe_load(self.pods.run(DEPLOY / "scripts-configmap", "--name", name, folder / name))
+                mounted.update((key, text.encode()) for key, text in thing.get("data", {}).items())
+                mounted.update((key, base64.b64decode(text)) for key, text in thing.get("binaryData", {}).items())
+            self.assertEqual(mounted, sources["shop"] | sources["shop-more"])
+            Mounted(folder / "scripts").bring(mounted)
+            folder.chmod(0o755)
+            said = self.pods.podman(
+                "run", "--rm", "--network=none", "--read-only", "--volume", f"{folder}/scripts:/scripts:ro", "lunamoth:0.1.0",
+                *("run", "/scripts/main.lua", "-H", "builtin:shop", "--headless", "-u", "1", "-t", "1s"),
+            )
+            self.assertRegex(said, r"GET /products +\d+ +0\(0.00%\)")
 
     def test_the_image_is_one_binary_that_is_a_number(self):
         config = self.image["Config"]

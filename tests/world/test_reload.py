@@ -151,7 +151,11 @@ class Reload(unittest.TestCase):
     def test_workers_ahead_of_the_master_are_shown_and_still_run_what_it_has(self):
         self.begin(main=script("one"))
         self.mounts[1].swap(main=script("two"))
-        self.stats(lambda stats: self.states(stats) == ["differs", "ready"])
+        stats = self.stats(lambda stats: self.states(stats) == ["differs", "ready"])
+        self.assertEqual(len(set(self.fingerprints(stats))), 2)
+        metrics = self.api.get("/metrics")
+        for fingerprint in self.fingerprints(stats):
+            self.assertIn(f'fingerprint="{fingerprint}"', metrics)
         self.assertEqual(self.run_until(20), {"one"})
         self.mounts[0].swap(main=script("two"))
         self.stats(lambda stats: self.states(stats) == ["ready", "differs"])

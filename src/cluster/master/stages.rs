@@ -50,14 +50,16 @@ impl Run {
         let part = self.parts.get_mut(&number)?;
         let differs = refusal.differs.is_some();
         let may_come_round = differs || peer.was_abandoned;
-        if matches!(part.stage, PartStage::Asked { .. }) && differs {
+        // It is asked again and again; people are told when its answer changes.
+        let is_told = matches!(&part.stage, PartStage::Unable { why, .. } if *why == refusal.text);
+        if differs && !is_told {
             out.push(Action::Log(log::Level::Warn, format!("Client '{id}' has another script: {}", refusal.text)));
         }
         part.stage = PartStage::Unable { at: now, why: refusal.text.clone(), differs };
         if self.stage == Stage::Waiting && !may_come_round {
             return Some(RunFailure::bad_use(format!("worker {id}: {}", refusal.text)));
         }
-        if !may_come_round {
+        if !may_come_round && !is_told {
             out.push(Action::Log(log::Level::Error, format!("Client '{id}' takes no part in the run: {}", refusal.text)));
         }
         None

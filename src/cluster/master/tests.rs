@@ -256,6 +256,23 @@ fn a_worker_whose_script_differs_is_asked_again_and_named_when_time_is_up() {
 }
 
 #[test]
+fn a_worker_that_cannot_take_part_is_logged_once_for_each_reason_however_often_it_is_asked() {
+    let mut stand = Stand::running(1, 10);
+    for (worker, differs) in [(2, Some("123".to_owned())), (3, None)] {
+        stand.hello(worker, None);
+        let mut said = 0;
+        for second in 0..60 {
+            let text = if second < 30 { "has 123, not abc" } else { "main.lua:3: oops" };
+            stand.message(worker, ToMaster::Refused(Refusal { run: RunId(7), text: text.into(), differs: differs.clone() }));
+            let about = |line: &&String| line.contains(&id(worker).to_string()) && line.contains(text);
+            said += stand.logged().iter().filter(about).count();
+            stand.live(Duration::from_secs(1), &[1, 2, 3]);
+        }
+        assert_eq!(said, 2);
+    }
+}
+
+#[test]
 fn a_worker_that_comes_round_lets_the_run_begin() {
     let mut stand = Stand::new();
     (1..=2).for_each(|worker| stand.hello(worker, None));

@@ -24,6 +24,18 @@ fn a_worker_whose_lanes_do_not_open_says_why_and_takes_the_next_run() {
 }
 
 #[test]
+fn a_worker_that_is_asked_every_second_logs_a_refusal_once_for_each_reason() {
+    let mut bench = Bench::linked(config(1));
+    let logged = ["no such file", "no such file", "has 123, not abc", "has 123, not abc"].map(|text| {
+        bench.message(1, ToWorker::Prepare(plan(7)));
+        let actions = bench.worker.on_opened(RUN, Err(OpenRefusal { text: text.into(), differs: None }), bench.now());
+        assert!(actions.iter().any(|action| matches!(action, Action::Send(_, ToMaster::Refused(_)))));
+        actions.iter().filter(|action| matches!(action, Action::Log(..))).count()
+    });
+    assert_eq!(logged, [1, 0, 1, 0]);
+}
+
+#[test]
 fn a_prepare_that_comes_again_is_answered_again_once_the_lanes_are_open() {
     let mut bench = Bench::linked(config(1));
     bench.message(1, ToWorker::Prepare(plan(7)));
