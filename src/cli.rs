@@ -4,7 +4,6 @@ mod cluster;
 mod control;
 mod examples;
 mod flags;
-mod later;
 mod web;
 
 use std::ffi::OsString;
@@ -54,39 +53,28 @@ impl Command {
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoCommand> {
         match CommandLine::try_parse_from(arguments) {
             Ok(line) => Ok(line.command.into_command()),
-            Err(error) => Err(later::answer(&error).map_or(NoCommand::Clap(error), NoCommand::Ours)),
+            Err(error) => Err(NoCommand(error)),
         }
     }
 }
 
 /// Why there is nothing to run: help was asked for, or the command line is wrong.
 #[derive(Debug)]
-pub enum NoCommand {
-    /// Said by the parser.
-    Clap(clap::Error),
-    /// Said by this file.
-    Ours(String),
-}
+pub struct NoCommand(clap::Error);
 
 impl NoCommand {
     /// Prints it, help to stdout and errors to stderr, and gives the exit code.
     #[must_use]
     pub fn print(&self) -> u8 {
-        match self {
-            // Nobody is left to tell if the terminal is gone.
-            Self::Clap(error) => drop(error.print()),
-            Self::Ours(text) => eprint!("{text}"),
-        }
+        // Nobody is left to tell if the terminal is gone.
+        drop(self.0.print());
         self.exit_code()
     }
 
     /// 0 for help and version, 2 for errors.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Clap(error) if !error.use_stderr() => 0,
-            _ => 2,
-        }
+        if self.0.use_stderr() { 2 } else { 0 }
     }
 }
 
@@ -292,7 +280,7 @@ struct TargetFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{OnTerm, OrphanMode, Settings};
+    use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings};
     use std::path::Path;
     use std::time::Duration;
 
@@ -314,10 +302,7 @@ mod tests {
     }
 
     fn message(line: &str) -> String {
-        match parse(line).unwrap_err() {
-            NoCommand::Clap(error) => error.to_string(),
-            NoCommand::Ours(text) => text,
-        }
+        parse(line).unwrap_err().0.to_string()
     }
 
     #[test]
@@ -376,7 +361,7 @@ mod tests {
     fn the_flags_of_a_master_reach_their_settings() {
         let settings = settings(
             "master --scripts loads --script shop --bind 127.0.0.1:6000 --web localhost:80 --web-base-path locust/ --expect-workers 3 --autostart \
-             --state kept --print-stats --no-adopt --on-term handover --allow-script-skew --orphan-timeout 5s --skew-timeout 6s \
+             --state kept --print-stats --no-adopt --on-term handover --reload live --allow-script-skew --orphan-timeout 5s --skew-timeout 6s \
              --stop-timeout 7s --orphan pause --allow-host http://a,http://b --allow-host http://c -u 4 -r 2 -t 1m -H http://h -T a -E b \
              --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s",
         );
@@ -386,7 +371,7 @@ mod tests {
         assert_eq!((settings.web_bind().to_string().as_str(), settings.path_prefix.as_str()), ("127.0.0.1:80", "/locust"));
         assert_eq!((settings.expect_workers, settings.exit_code_on_error), (3, 5));
         assert!(settings.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
-        assert_eq!((settings.on_term, settings.orphan), (OnTerm::Handover, OrphanMode::Pause));
+        assert_eq!((settings.on_term, settings.orphan, settings.reload), (OnTerm::Handover, OrphanMode::Pause, ReloadMode::Live));
         let times = [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.stop_timeout, settings.timeout];
         assert_eq!(times.map(|time| time.as_secs()), [3, 5, 6, 7, 9]);
         assert_eq!(settings.allow_host, ["http://a", "http://b", "http://c"]);
@@ -458,9 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_version_has_is_named_as_such() {
-        let end = "\n\nFor more information, try '--help'.\n";
-        assert_eq!(message("master --reload --scripts a"), format!("error: this version has no flag `--reload`{end}"));
+    fn a_command_that_is_misspelt_is_answered_with_the_right_one() {
         assert!(message("chekc a.lua").contains("'check'"));
     }
 

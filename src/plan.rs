@@ -1,7 +1,7 @@
 //! The run as data: who runs, how many, for how long, under which settings.
 //!
-//! A plan is made once on the master, from the scenario and the settings, and never changes during a run. It is what a
-//! worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
+//! A plan is made once on the master, from the scenario and the settings. During a run it changes only where a running test takes changed
+//! scripts over, and then its revision rises. It is what a worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use std::time::Duration;
 pub struct Plan {
     /// Names this run in deltas and files.
     pub run: RunId,
+    /// How often the running test has taken changed scripts over; 0 at its start.
+    pub revision: u32,
     /// The seed of every random decision in the run.
     pub seed: u64,
     /// The scenario's name: the script's file name without its ending.
@@ -44,6 +46,64 @@ pub struct Plan {
     pub error_backoff: bool,
     /// What every HTTP request of the run obeys.
     pub http: HttpPlan,
+}
+
+impl Plan {
+    /// The same run by changed scripts, of which `newer` was planned: their code, tasks, `env` values, name look-ups and client certificate.
+    /// Users keep their classes, and the run its profile, thresholds, host and seed.
+    ///
+    /// # Errors
+    /// The changed scripts cannot take the place of the old ones in mid-run.
+    pub fn revised(&self, newer: Self) -> Result<Self, ReviseError> {
+        if newer.script != self.script {
+            return Err(ReviseError::OtherScript { running: self.script.clone(), newer: newer.script });
+        }
+        let shares = |plan: &Self| -> Vec<_> { plan.classes.iter().map(|class| (class.name.clone(), class.weight, class.count)).collect() };
+        if shares(self) != shares(&newer) {
+            return Err(ReviseError::OtherClasses);
+        }
+        let mut metrics: BTreeMap<_, _> = self.metrics.iter().cloned().collect();
+        for (name, kind) in newer.metrics {
+            if let Some(before) = metrics.insert(name.clone(), kind).filter(|before| *before != kind) {
+                return Err(ReviseError::OtherMetric { name, before, newer: kind });
+            }
+        }
+        Ok(Self {
+            revision: self.revision + 1,
+            fingerprint: newer.fingerprint,
+            classes: newer.classes,
+            metrics: metrics.into_iter().collect(),
+            env: newer.env,
+            http: newer.http,
+            ..self.clone()
+        })
+    }
+}
+
+/// Why a running test cannot take changed scripts over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReviseError {
+    /// It runs another script.
+    #[error("it runs `{running}`, and not `{newer}`")]
+    OtherScript {
+        /// What runs.
+        running: String,
+        /// What was offered.
+        newer: String,
+    },
+    /// A user's class follows from its index, and would be another one in mid-run.
+    #[error("its user classes, their weights or counts have changed: stop the run and start another one to use them")]
+    OtherClasses,
+    /// A metric has one kind in the whole run.
+    #[error("its metric `{name}` was a {} and is a {}: give it another name, or start another run", before.name(), newer.name())]
+    OtherMetric {
+        /// The metric.
+        name: String,
+        /// As what it is counted.
+        before: MetricKind,
+        /// What it has become.
+        newer: MetricKind,
+    },
 }
 
 /// A run's name: random, unique, printed as 16 hexadecimal digits.
@@ -255,6 +315,7 @@ impl Plan {
     pub fn for_tests(profile: LoadProfile) -> Self {
         Self {
             run: RunId(7),
+            revision: 0,
             seed: 1,
             scenario: "test".into(),
             script: "test.lua".into(),
@@ -272,5 +333,51 @@ impl Plan {
             error_backoff: true,
             http: HttpPlan::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan { metrics: vec![("orders".into(), MetricKind::Counter)], ..Plan::for_tests(LoadProfile::plain(4, 1.0, None)) }
+    }
+
+    #[test]
+    fn a_revision_takes_code_tasks_and_values_over_and_leaves_the_run_what_it_is() {
+        let task = TaskPlan { name: "buy".into(), weight: 3 };
+        let newer = Plan {
+            run: RunId(8),
+            seed: 2,
+            fingerprint: "ab".into(),
+            host: Some("http://other".into()),
+            classes: vec![ClassPlan { tasks: vec![task], ..plan().classes[0].clone() }],
+            profile: LoadProfile::plain(9, 9.0, None),
+            metrics: vec![("price".into(), MetricKind::Trend)],
+            env: [("KEY".to_owned(), "value".to_owned())].into(),
+            ..plan()
+        };
+        let revised = plan().revised(newer.clone()).unwrap();
+        let metrics = vec![("orders".to_owned(), MetricKind::Counter), ("price".to_owned(), MetricKind::Trend)];
+        let wanted =
+            Plan { revision: 1, fingerprint: newer.fingerprint.clone(), classes: newer.classes.clone(), metrics, env: newer.env, ..plan() };
+        assert_eq!(revised, wanted);
+        assert_eq!(revised.revised(plan()).unwrap().revision, 2);
+    }
+
+    #[test]
+    fn scripts_that_would_make_another_run_of_it_are_refused_in_words() {
+        let refused = |newer| plan().revised(newer).unwrap_err().to_string();
+        assert!(refused(Plan { script: "other.lua".into(), ..plan() }).contains("`other.lua`"));
+        let class = |class: ClassPlan| refused(Plan { classes: vec![class], ..plan() });
+        let first = || plan().classes[0].clone();
+        for other in
+            [ClassPlan { weight: 2, ..first() }, ClassPlan { count: Some(1), ..first() }, ClassPlan { name: "Other".into(), ..first() }]
+        {
+            assert!(class(other).contains("user classes"));
+        }
+        let metric = refused(Plan { metrics: vec![("orders".into(), MetricKind::Rate)], ..plan() });
+        assert!(metric.contains("`orders` was a counter and is a rate"), "{metric}");
     }
 }

@@ -19,7 +19,7 @@ use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
-use crate::config::{OnTerm, OrphanMode, Settings, parse_duration};
+use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::{Door, LocalFeed};
@@ -47,7 +47,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
-        tokio::spawn(follow_scripts(watched, shell.handle().clone())?);
+        tokio::spawn(follow_scripts(watched, shell.handle().clone(), settings.reload)?);
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
@@ -104,15 +104,22 @@ fn show_screen(start: &Start, local: LocalFeed, key: mpsc::Sender<()>) -> Result
     })))
 }
 
-/// Tells the cluster what the master's own folder holds, as often as that changes. A run that is under way goes on as it was.
-fn follow_scripts(watched: WatchedFolder, master: MasterHandle) -> Result<impl Future<Output = ()>, Failure> {
+/// Tells the cluster what the master's own folder holds, as often as that changes. A run that is under way goes on as it was, or takes the
+/// change over.
+fn follow_scripts(watched: WatchedFolder, master: MasterHandle, mode: ReloadMode) -> Result<impl Future<Output = ()>, Failure> {
     let mut current = as_scripts(watched.compiled(), Scripts::default());
     let mut changes = watched.watch()?;
     Ok(async move {
         // A master that is gone has nobody to tell it to.
         while master.note_scripts(current.clone()).await.is_ok() {
-            let Some(compiled) = changes.recv().await else { return };
-            current = as_scripts(&compiled, current);
+            let Some(change) = changes.recv().await else { return };
+            if mode == ReloadMode::Live && master.revise().await.is_err() {
+                return;
+            }
+            if change.is_same {
+                continue;
+            }
+            current = as_scripts(&change.compiled, current);
             match (&current.error, current.script.as_str()) {
                 (Some(why), _) => log::error!(target: MAIN, "the scripts have changed, and no run can start as they are: {why}"),
                 (None, "") => {}

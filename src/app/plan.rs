@@ -29,6 +29,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
     http.client_identity.clone_from(&scenario.client_identity);
     let plan = Plan {
         run: RunId(random_number()),
+        revision: 0,
         seed: settings.seed.unwrap_or_else(random_number),
         scenario: scenario.name.clone(),
         script: host.bundle().main().to_owned(),

@@ -35,15 +35,15 @@ impl WatchedFolder {
         &self.compiled
     }
 
-    /// Looks at the folder for as long as somebody listens, and tells what comes of each change. What compiles to the same as before is none.
-    pub(super) fn watch(self) -> Result<mpsc::Receiver<Compiled>, Failure> {
+    /// Looks at the folder for as long as somebody listens, and tells what comes of each change.
+    pub(super) fn watch(self) -> Result<mpsc::Receiver<Change>, Failure> {
         let (sender, changes) = mpsc::channel(1);
         let thread = std::thread::Builder::new().name("scripts".into()).spawn(move || self.look(&sender));
         thread.map_err(|why| Failure::bug(anyhow::anyhow!("cannot start the thread that watches the scripts: {why}")))?;
         Ok(changes)
     }
 
-    fn look(mut self, changes: &mpsc::Sender<Compiled>) {
+    fn look(mut self, changes: &mpsc::Sender<Change>) {
         let mut watch = Watch::new(self.stamp);
         while !changes.is_closed() {
             std::thread::sleep(watch.pause());
@@ -51,15 +51,24 @@ impl WatchedFolder {
                 continue;
             }
             let compiled = compile(&self.folder, &self.options);
-            if !watch.on_loaded(self.folder.stamp(), Instant::now()) || identity(&compiled) == identity(&self.compiled) {
+            if !watch.on_loaded(self.folder.stamp(), Instant::now()) {
                 continue;
             }
+            let is_same = identity(&compiled) == identity(&self.compiled);
             self.compiled = compiled.clone();
-            if changes.blocking_send(compiled).is_err() {
+            if changes.blocking_send(Change { compiled, is_same }).is_err() {
                 return;
             }
         }
     }
+}
+
+/// A change of the folder that was looked at.
+pub(super) struct Change {
+    /// What came of it.
+    pub(super) compiled: Compiled,
+    /// The script that runs where a start names none is the same as before; others may have changed.
+    pub(super) is_same: bool,
 }
 
 /// The script's name and its fingerprint, both empty where it is open which one is meant.

@@ -51,8 +51,10 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
             let leave = tokio::select! {
                 end = shell.end() => break end,
                 () = signals.next() => shell.leave(),
-                Some(compiled) = changes.recv() => {
-                    shell.tell_scripts(on_change(&workshop, compiled)).await;
+                Some(change) = changes.recv() => {
+                    if !change.is_same {
+                        shell.tell_scripts(on_change(&workshop, change.compiled)).await;
+                    }
                     continue;
                 }
             };
@@ -116,6 +118,18 @@ impl FolderWorkshop {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The plan's script: as it lies in the folder, or lay there before.
+    fn host_for(&self, plan: &Plan) -> Result<Arc<Host>, OpenRefusal> {
+        let refusal = match self.load(plan) {
+            Ok(host) => return Ok(Arc::new(host)),
+            Err(refusal) => refusal,
+        };
+        let Some(kept) = self.kept_for(plan) else { return Err(refusal) };
+        let fingerprint = short_fingerprint(&kept.description().fingerprint);
+        log::info!("run {} uses `{}` as of {fingerprint}, which lay in the folder before: {}", plan.run, plan.script, refusal.text);
+        Ok(kept)
+    }
+
     fn load(&self, plan: &Plan) -> Result<Host, OpenRefusal> {
         let options = LoadOptions { tags: plan.tags.clone(), env: plan.env.clone() };
         let host = self.folder.load(Some(&plan.script), &options).map_err(|why| {
@@ -135,19 +149,18 @@ impl FolderWorkshop {
 impl Workshop for FolderWorkshop {
     type Workload = ScriptWorkload;
 
+    fn renewal(&self, plan: &Plan, before: &ScriptWorkload) -> Result<Arc<ScriptWorkload>, OpenRefusal> {
+        let host = self.host_for(plan)?;
+        log::info!("run {} takes `{}` over as of {}", plan.run, plan.script, short_fingerprint(&host.description().fingerprint));
+        Ok(Arc::new(host.renewal(before)))
+    }
+
     fn workload(&self, plan: &Plan) -> Result<Arc<ScriptWorkload>, OpenRefusal> {
         if let Some(builtin) = plan.host.as_deref().filter(|host| host.starts_with("builtin:")) {
             let text = format!("`{builtin}` is for `lunamoth run` and `check`; name a host that workers reach with -H");
             return Err(OpenRefusal { text, differs: None });
         }
-        let refusal = match self.load(plan) {
-            Ok(host) => return Ok(Arc::new(host.workload())),
-            Err(refusal) => refusal,
-        };
-        let Some(kept) = self.kept_for(plan) else { return Err(refusal) };
-        let fingerprint = short_fingerprint(&kept.description().fingerprint);
-        log::info!("run {} uses `{}` as of {fingerprint}, which lay in the folder before: {}", plan.run, plan.script, refusal.text);
-        Ok(Arc::new(kept.workload()))
+        Ok(Arc::new(self.host_for(plan)?.workload()))
     }
 }
 

@@ -47,6 +47,10 @@ pub(super) struct MasterOnlyFlags {
     /// What SIGTERM does to a run: stop it, or leave it to the next master (handover) [default: stop]
     #[arg(long, value_name = "MODE")]
     on_term: Option<String>,
+    /// What changed scripts are for: the next run, or the running test as well, whose users take them over between two iterations (live)
+    /// [default: next]
+    #[arg(long, value_name = "MODE")]
+    reload: Option<String>,
     /// Start although workers have other scripts than the master
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_script_skew: Option<String>,
@@ -84,6 +88,7 @@ impl MasterOnlyFlags {
         add(layer, Setting::State, self.state);
         add(layer, Setting::NoAdopt, self.no_adopt);
         add(layer, Setting::OnTerm, self.on_term);
+        add(layer, Setting::Reload, self.reload);
         add(layer, Setting::AllowScriptSkew, self.allow_script_skew);
         add(layer, Setting::SkewTimeout, self.skew_timeout);
         add(layer, Setting::Orphan, self.orphan);

@@ -118,6 +118,15 @@ impl MasterHandle {
         self.ask(Command::NoteScripts(scripts), "").await
     }
 
+    /// The running test shall take over what the master's folder of scripts holds; nothing happens where none runs. What comes of it is told
+    /// in the log and in snapshots.
+    ///
+    /// # Errors
+    /// The master is gone.
+    pub async fn revise(&self) -> Result<Accepted, Declined> {
+        self.ask(Command::Revise, "").await
+    }
+
     async fn ask(&self, command: Command, by: &str) -> Result<Accepted, Declined> {
         let (reply, answer) = oneshot::channel();
         let gone = || Declined { reason: "the master is shutting down".into() };
@@ -154,6 +163,8 @@ pub enum Command {
     Reset,
     /// The master's folder of scripts has changed.
     NoteScripts(Scripts),
+    /// The running test takes changed scripts over.
+    Revise,
 }
 
 /// What shall be started. What is not said is the script's, or the settings'.

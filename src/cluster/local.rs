@@ -127,4 +127,8 @@ impl<W: Workload> Workshop for Ready<W> {
     fn workload(&self, _plan: &Plan) -> Result<Arc<W>, OpenRefusal> {
         Ok(self.workload.clone())
     }
+
+    fn renewal(&self, _plan: &Plan, _before: &W) -> Result<Arc<W>, OpenRefusal> {
+        Err(OpenRefusal { text: "a local run keeps the script that it began with".into(), differs: None })
+    }
 }

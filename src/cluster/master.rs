@@ -11,6 +11,7 @@
 //! | live | a worker comes | send `Prepare`; once it is prepared move its share of slots, `Orders` to all | |
 //! | live | a worker leaves, or is lost | move its slots, `Orders` to all | |
 //! | live | re-target | another profile, level the slots, `Orders` to all | |
+//! | live | changed scripts shall be taken over | the plan's next revision, `Prepare` to all; again to those who are behind | |
 //! | live | stop, planned end, all users gone | `Orders` with `Stop` to all | stopping |
 //! | live, stopping | cut, misuse | `Orders` with `Cut` to all | stopping |
 //! | any but waiting | delta, total | merge what is not held, answer with what is | |
@@ -23,6 +24,7 @@ mod arrivals;
 mod numbers;
 mod part;
 mod peers;
+mod revision;
 mod run;
 mod scripts;
 mod stages;
@@ -369,6 +371,12 @@ impl Master {
     #[must_use]
     pub fn run(&self) -> Option<(RunId, Option<Instant>)> {
         self.run.as_ref().map(|run| (run.id(), run.zero))
+    }
+
+    /// The script that the run is of, and its base URL.
+    #[must_use]
+    pub fn script(&self) -> Option<(Option<String>, Option<String>)> {
+        self.run.as_ref().map(|run| (Some(run.plan.script.clone()), run.plan.host.clone()))
     }
 
     /// Workers that are there and take users.

@@ -18,7 +18,8 @@ pub enum ToWorker {
     Welcome(Welcome),
     /// The worker is not wanted, in words for people; the master closes the link.
     Refuse(String),
-    /// Make ready for this run: compile its script, open the lanes. May come again for the same run, when scripts have to agree first.
+    /// Make ready for this run: compile its script, open the lanes. May come again for the same run, when scripts have to agree first; and in
+    /// mid-run with a higher revision, when the running test takes changed scripts over.
     Prepare(Arc<Plan>),
     /// What to run from here on. Only the highest generation counts; it comes again on each new link.
     Orders(RunOrders),
@@ -36,7 +37,12 @@ pub enum ToMaster {
     /// The first message on a link.
     Hello(Box<Hello>),
     /// The lanes are open for this run.
-    Prepared(RunId),
+    Prepared {
+        /// The run.
+        run: RunId,
+        /// The revision of its plan that they run, or take over at their users' next iterations.
+        revision: u32,
+    },
     /// The worker cannot take part in this run.
     Refused(Refusal),
     /// What was counted since the last delta.

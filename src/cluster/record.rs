@@ -34,6 +34,11 @@ pub enum Record {
     History(Vec<HistoryPoint>),
     /// The run is over, and its report is out of this process's hands.
     End,
+    /// The running test has taken changed scripts over.
+    Revised {
+        /// From here on; the profile in force stays.
+        plan: Arc<Plan>,
+    },
 }
 
 /// The numbers of one worker.
@@ -101,6 +106,7 @@ impl KeptRun {
                     }
                 }
                 (Record::End, Some(kept)) => kept.is_over = true,
+                (Record::Revised { plan }, Some(kept)) => kept.plan = plan,
             }
         }
         kept

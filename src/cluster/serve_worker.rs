@@ -30,6 +30,12 @@ pub trait Workshop: Send + Sync + 'static {
     /// # Errors
     /// The plan's script is not there, is broken, or is another one.
     fn workload(&self, plan: &Plan) -> Result<Arc<Self::Workload>, OpenRefusal>;
+
+    /// What the lanes of a run take over from `before` in mid-run. Called as [`Workshop::workload`] is.
+    ///
+    /// # Errors
+    /// The plan's script is not there, is broken, or is another one.
+    fn renewal(&self, plan: &Plan, before: &Self::Workload) -> Result<Arc<Self::Workload>, OpenRefusal>;
 }
 
 /// What a worker's shell is made of.
@@ -122,9 +128,9 @@ struct Shell<S: Workshop, D> {
     links: WorkerLinks,
     events: mpsc::Receiver<LinkEvent<ToWorker, ToMaster>>,
     /// What became of dials that came to nothing and of openings.
-    outcomes: mpsc::Receiver<Outcome>,
-    outcome_sender: mpsc::Sender<Outcome>,
-    engine: Option<Engine>,
+    outcomes: mpsc::Receiver<Outcome<S::Workload>>,
+    outcome_sender: mpsc::Sender<Outcome<S::Workload>>,
+    engine: Option<Engine<S::Workload>>,
     /// Counts openings; the result of one that is no longer wanted is thrown away.
     opening: u64,
     closings: JoinSet<()>,
@@ -135,9 +141,10 @@ struct Shell<S: Workshop, D> {
 }
 
 /// What tasks of the shell report to it.
-enum Outcome {
+enum Outcome<W> {
     DialFailed(String),
-    Opened { opening: u64, run: RunId, opened: Result<Engine, OpenRefusal> },
+    Opened { opening: u64, run: RunId, opened: Result<Engine<W>, OpenRefusal> },
+    Renewed { opening: u64, plan: Arc<Plan>, renewed: Result<Arc<W>, OpenRefusal> },
 }
 
 impl<S: Workshop, D: Dialer> Shell<S, D> {
@@ -210,7 +217,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         }
     }
 
-    fn on_outcome(&mut self, outcome: Outcome) -> Vec<Action> {
+    fn on_outcome(&mut self, outcome: Outcome<S::Workload>) -> Vec<Action> {
         match outcome {
             Outcome::DialFailed(why) => self.worker.on_dial_failed(&why, Instant::now()),
             Outcome::Opened { opening, run, opened } if opening == self.opening => {
@@ -227,6 +234,16 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 self.close_engine(opened.ok());
                 Vec::new()
             }
+            Outcome::Renewed { opening, plan, renewed } if opening == self.opening && self.worker.awaits(&plan) => {
+                let answer = renewed.map(|workload| {
+                    if let Some(engine) = &mut self.engine {
+                        engine.renew(workload, plan.clone());
+                    }
+                });
+                self.worker.on_renewed(&plan, answer)
+            }
+            // A newer revision is on its way, or the run's lanes are closed.
+            Outcome::Renewed { .. } => Vec::new(),
         }
     }
 
@@ -238,6 +255,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 Action::Send(link, message) => waiting.extend(self.send(link, message)),
                 Action::CloseLink(link) => drop(self.outboxes.remove(&link)),
                 Action::Open(plan) => self.open(plan),
+                Action::Renew(plan) => self.renew(plan),
                 Action::Begin(zero) => self.tell(|engine| engine.begin(zero)),
                 Action::Follow(orders) => self.tell(|engine| engine.follow(&orders)),
                 Action::Stop => self.tell(Engine::stop),
@@ -287,7 +305,22 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         });
     }
 
-    fn tell(&self, what: impl FnOnce(&Engine)) {
+    /// Compiles beside what the lanes run.
+    fn renew(&self, plan: Arc<Plan>) {
+        let Some(before) = self.engine.as_ref().map(|engine| engine.workload().clone()) else { return };
+        let (workshop, opening, outcomes) = (self.workshop.clone(), self.opening, self.outcome_sender.clone());
+        tokio::spawn(async move {
+            let compiling = {
+                let plan = plan.clone();
+                tokio::task::spawn_blocking(move || workshop.renewal(&plan, &before))
+            };
+            let renewed = compiling.await.unwrap_or_else(|why| Err(no_end(&why)));
+            // A shell that is gone has no use for it.
+            let _ = outcomes.send(Outcome::Renewed { opening, plan, renewed }).await;
+        });
+    }
+
+    fn tell(&self, what: impl FnOnce(&Engine<S::Workload>)) {
         if let Some(engine) = &self.engine {
             what(engine);
         }
@@ -299,7 +332,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         self.close_engine(engine);
     }
 
-    fn close_engine(&mut self, engine: Option<Engine>) {
+    fn close_engine(&mut self, engine: Option<Engine<S::Workload>>) {
         if let Some(engine) = engine {
             self.closings.spawn(close(engine));
         }
@@ -319,17 +352,20 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
 }
 
 /// Compiles and opens; a workload that panics is a refusal like any other.
-async fn open_engine<S: Workshop>(workshop: Arc<S>, plan: Arc<Plan>, lanes: usize) -> Result<Engine, OpenRefusal> {
-    let in_words = |text: String| OpenRefusal { text, differs: None };
+async fn open_engine<S: Workshop>(workshop: Arc<S>, plan: Arc<Plan>, lanes: usize) -> Result<Engine<S::Workload>, OpenRefusal> {
     let made = {
         let plan = plan.clone();
         tokio::task::spawn_blocking(move || workshop.workload(&plan)).await
     };
-    let workload = made.map_err(|why| in_words(format!("compiling the script came to no end: {why}")))??;
-    Engine::open(&workload, &plan, lanes).await.map_err(|why| in_words(why.to_string()))
+    let workload = made.map_err(|why| no_end(&why))??;
+    Engine::open(&workload, &plan, lanes).await.map_err(|why| OpenRefusal { text: why.to_string(), differs: None })
 }
 
-async fn next_report(engine: Option<&mut Engine>) -> Option<LaneReport> {
+fn no_end(why: &tokio::task::JoinError) -> OpenRefusal {
+    OpenRefusal { text: format!("compiling the script came to no end: {why}"), differs: None }
+}
+
+async fn next_report<W: Workload>(engine: Option<&mut Engine<W>>) -> Option<LaneReport> {
     match engine {
         Some(engine) => engine.next_report().await,
         None => None,
@@ -344,7 +380,7 @@ async fn next_line(lines: Option<&mut mpsc::Receiver<LogLine>>) -> Option<LogLin
 }
 
 /// Joins the lanes' threads without keeping this one from its other tasks.
-async fn close(engine: Engine) {
+async fn close<W: Workload>(engine: Engine<W>) {
     let joined = tokio::task::spawn_blocking(move || engine.close());
     if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
         log::warn!(target: LOG_TARGET, "a lane did not end within {} s", CLOSE_TIMEOUT.as_secs());

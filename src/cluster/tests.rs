@@ -90,6 +90,10 @@ impl Workshop for Counted {
         }
         Ok(Arc::new(Self { done: self.done.clone() }))
     }
+
+    fn renewal(&self, plan: &Plan, _before: &Self) -> Result<Arc<Self>, OpenRefusal> {
+        self.workload(plan)
+    }
 }
 
 /// Plans a run with another name for each start.

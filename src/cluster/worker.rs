@@ -39,6 +39,7 @@
 //! | running | the last lane's last report | send the last `Delta`, close the lanes | finished |
 //! | prepared, finished and acknowledged | `Prepare` of another run | close the lanes, forget; open the lanes | opening |
 //! | opening, prepared, running | `Prepare` of the same run | send `Prepared`, once it is | same |
+//! | prepared, running | `Prepare` of the same run, of a higher revision | renew the lanes' script; then send `Prepared`, or `Refused` | same |
 //! | running, finished | any other `Prepare` | send `Refused` | same |
 //! | opening, running | `Abandon` | cut the lanes | abandoned |
 //! | prepared, finished | `Abandon` | close the lanes, forget | no run |
@@ -129,6 +130,9 @@ pub enum Action {
     CloseLink(LinkId),
     /// Compile the plan's script and open the lanes, then call [`Worker::on_opened`].
     Open(Arc<Plan>),
+    /// Compile the script of this plan, which is the run's in a higher revision, and let the lanes take it over; then call
+    /// [`Worker::on_renewed`].
+    Renew(Arc<Plan>),
     /// Begin the run in the lanes: time zero of its clock.
     Begin(Instant),
     /// Let the lanes follow these orders.
@@ -252,7 +256,8 @@ impl Worker {
         match (current.stage(), opened) {
             (Stage::Opening, Ok(())) => {
                 // Before the lanes begin: the master hears things in their order.
-                self.say(ToMaster::Prepared(run), &mut out);
+                let revision = current.plan.revision;
+                self.say(ToMaster::Prepared { run, revision }, &mut out);
                 if let Some(current) = &mut self.run {
                     current.on_opened(self.config.lanes, &mut out);
                 }
@@ -378,7 +383,11 @@ impl Worker {
         let is_same = run.plan.run == plan.run;
         match run.stage() {
             Stage::Opening if is_same => {} // Answered once the lanes are open.
-            Stage::Prepared | Stage::Running if is_same => self.say(ToMaster::Prepared(plan.run), out),
+            Stage::Prepared | Stage::Running if is_same && plan.revision > run.plan.revision => run.renew(plan, out),
+            Stage::Prepared | Stage::Running if is_same => {
+                let revision = run.plan.revision;
+                self.say(ToMaster::Prepared { run: plan.run, revision }, out);
+            }
             Stage::Finished if is_same => self.say(refuse("the run is over in this worker"), out),
             Stage::Finished if !run.ledger.is_handed_in() => self.say(refuse("the worker still has numbers of another run"), out),
             Stage::Running => self.say(refuse("the worker is busy with another run"), out),

@@ -7,7 +7,7 @@ use super::address::{BindAddress, MasterAddress};
 use super::setting::Setting;
 use super::settings::Settings;
 use super::values;
-use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
+use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
 
 impl Settings {
     /// Takes one setting's texts over. The error is the problem alone.
@@ -62,6 +62,7 @@ impl Settings {
             Setting::Autostart => self.autostart = values::switch(text)?,
             Setting::NoAdopt => self.no_adopt = values::switch(text)?,
             Setting::OnTerm => self.on_term = values::word(text, &OnTerm::WORDS)?,
+            Setting::Reload => self.reload = values::word(text, &ReloadMode::WORDS)?,
             Setting::AllowScriptSkew => self.allow_script_skew = values::switch(text)?,
             Setting::SkewTimeout => self.skew_timeout = values::parse_duration(text)?,
             Setting::Orphan => self.orphan = values::word(text, &OrphanMode::WORDS)?,

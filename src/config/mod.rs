@@ -28,4 +28,4 @@ pub use secret::Secret;
 pub use setting::Setting;
 pub use settings::{DEFAULT_FILE, Settings};
 pub use values::parse_duration;
-pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
+pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};

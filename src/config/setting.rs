@@ -55,6 +55,7 @@ pub enum Setting {
     State,
     NoAdopt,
     OnTerm,
+    Reload,
     AllowScriptSkew,
     SkewTimeout,
     Orphan,
@@ -72,7 +73,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 63] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -122,6 +123,7 @@ impl Setting {
         Self::State,
         Self::NoAdopt,
         Self::OnTerm,
+        Self::Reload,
         Self::AllowScriptSkew,
         Self::SkewTimeout,
         Self::Orphan,
@@ -189,6 +191,7 @@ impl Setting {
             Self::State => ("state", "--state", "state"),
             Self::NoAdopt => ("no_adopt", "--no-adopt", "true"),
             Self::OnTerm => ("on_term", "--on-term", "handover"),
+            Self::Reload => ("reload", "--reload", "live"),
             Self::AllowScriptSkew => ("allow_script_skew", "--allow-script-skew", "true"),
             Self::SkewTimeout => ("skew_timeout", "--skew-timeout", "90s"),
             Self::Orphan => ("orphan", "--orphan", "pause"),

@@ -15,7 +15,7 @@ use super::error::{ConfigError, Warning};
 use super::file;
 use super::layer::{Layer, Origin};
 use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
-use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode};
+use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
 use crate::plan::HttpPlan;
 
 /// Every setting of a run, checked. `None` means that nobody said anything, where that has a meaning of its own.
@@ -125,6 +125,8 @@ pub struct Settings {
     pub no_adopt: bool,
     /// What SIGTERM does to a master's run.
     pub on_term: OnTerm,
+    /// What a change of the scripts is for.
+    pub reload: ReloadMode,
     /// Start although workers have other scripts.
     pub allow_script_skew: bool,
     /// How long a start waits for workers to have the master's scripts.
@@ -155,7 +157,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let http = HttpPlan::default();
         Self {
             script: None,
             users: None,
@@ -166,15 +167,15 @@ impl Default for Settings {
             exclude_tags: Vec::new(),
             seed: None,
             set: BTreeMap::new(),
-            timeout: http.request_timeout,
-            connect_timeout: http.connect_timeout,
-            redirects: http.redirects,
-            body_limit: http.body_limit,
-            insecure_tls: http.insecure_tls,
+            timeout: HttpPlan::default().request_timeout,
+            connect_timeout: HttpPlan::default().connect_timeout,
+            redirects: HttpPlan::default().redirects,
+            body_limit: HttpPlan::default().body_limit,
+            insecure_tls: HttpPlan::default().insecure_tls,
             ca_file: None,
             extra_roots: None,
             dns: DnsMode::Cached,
-            proxy_from_env: http.proxy_from_env,
+            proxy_from_env: HttpPlan::default().proxy_from_env,
             raw_names: false,
             no_error_backoff: false,
             stop_timeout: Duration::from_secs(10),
@@ -209,6 +210,7 @@ impl Default for Settings {
             state: None,
             no_adopt: false,
             on_term: OnTerm::Stop,
+            reload: ReloadMode::Next,
             allow_script_skew: false,
             skew_timeout: Duration::from_secs(90),
             orphan: OrphanMode::Continue,

@@ -61,6 +61,19 @@ impl OnTerm {
     pub(super) const WORDS: [(&str, Self); 2] = [("stop", Self::Stop), ("handover", Self::Handover)];
 }
 
+/// What a change of the scripts is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadMode {
+    /// The next run.
+    Next,
+    /// The running test as well: users take it over between two iterations.
+    Live,
+}
+
+impl ReloadMode {
+    pub(super) const WORDS: [(&str, Self); 2] = [("next", Self::Next), ("live", Self::Live)];
+}
+
 /// What a worker does that has lost its master, until the orphan timeout ends the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanMode {

@@ -31,6 +31,8 @@ pub struct SnapshotJson {
     pub script: String,
     /// The fingerprint of the script's bundle on the master; empty where none is compared.
     pub fingerprint: String,
+    /// How often the running test has taken changed scripts over.
+    pub revision: u32,
     /// The host that relative URLs go to.
     pub host: Option<String>,
     /// The master's wall clock at the run's start.
@@ -318,6 +320,8 @@ pub struct WorkerJson {
     pub lag_ms: f64,
     pub script: String,
     pub fingerprint: String,
+    /// How often it has taken changed scripts over in the run.
+    pub revision: u32,
     pub script_error: Option<String>,
     pub round_trip_ms: f64,
     pub silence_s: f64,

@@ -3,7 +3,9 @@
 //! Owns threads and the reports' channel; the lanes' loop is `lane`'s, what reaches them `foreman`'s. One message a second and lane
 //! crosses the channel.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -11,16 +13,20 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::foreman::{Brief, Ending, Foreman};
-use super::lane::{Lane, LaneReport, recorder_for};
+use super::lane::{Lane, LaneReport, Renewal, recorder_for};
 use super::slots::Orders;
 use super::{LaneContext, Workload};
 use crate::plan::Plan;
+use crate::stats::recorder::Recorder;
 use crate::stats::tally::Tally;
 
 /// The lanes of one run on one machine.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Engine<W> {
     foreman: Foreman,
+    workload: Arc<W>,
+    /// The newest workload, and those before it no more.
+    renewals: watch::Sender<Option<Arc<Renewed<W>>>>,
     threads: Vec<thread::JoinHandle<()>>,
     reports: mpsc::Receiver<LaneReport>,
     /// Lanes that have not sent their last report.
@@ -43,20 +49,23 @@ pub enum OpenEngineError {
     },
 }
 
-impl Engine {
+impl<W: Workload> Engine<W> {
     /// Opens `lanes` lanes; returns when all of them have compiled what they run. They run nobody before [`Engine::begin`] and the first
     /// [`Engine::follow`], which may come in either order; of `plan` they take all but the profile, which orders bring.
     ///
     /// # Errors
     /// When one lane cannot be opened; the others are closed again.
-    pub async fn open<W: Workload>(workload: &Arc<W>, plan: &Arc<Plan>, lanes: usize) -> Result<Self, OpenEngineError> {
+    pub async fn open(workload: &Arc<W>, plan: &Arc<Plan>, lanes: usize) -> Result<Self, OpenEngineError> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
         let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
-        let mut engine = Self { foreman, threads: Vec::with_capacity(lanes), reports, unfinished: lanes };
+        let (renewals, renewed) = watch::channel(None);
+        let mut engine =
+            Self { foreman, workload: workload.clone(), renewals, threads: Vec::with_capacity(lanes), reports, unfinished: lanes };
         let mut openings = Vec::with_capacity(lanes);
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (opened, opening) = oneshot::channel();
-            let seat = Seat { workload: workload.clone(), plan: plan.clone(), number, reports: report_sender.clone() };
+            let seat =
+                Seat { workload: workload.clone(), plan: plan.clone(), number, reports: report_sender.clone(), renewed: renewed.clone() };
             let thread = thread::Builder::new()
                 .name(format!("lane-{number}"))
                 .spawn(move || seat.run(inbox, opened))
@@ -81,6 +90,14 @@ impl Engine {
         self.foreman.follow(orders);
     }
 
+    /// From here on users do what `workload` says, which is opened in each lane beside the one before; `plan` is the same run's, with the same
+    /// classes. A user that lives finishes its iteration and gives way to a fresh one of its index. Returns at once; a lane in which the
+    /// workload cannot be opened says so in the log and goes on as it was.
+    pub fn renew(&mut self, workload: Arc<W>, plan: Arc<Plan>) {
+        self.workload = workload.clone();
+        self.renewals.send_replace(Some(Arc::new(Renewed { workload, plan })));
+    }
+
     /// Users finish, within the plan's stop timeout. None is started again, whatever orders come.
     pub fn stop(&self) {
         self.foreman.end(Ending::Stop);
@@ -89,6 +106,12 @@ impl Engine {
     /// Users that still live are dropped.
     pub fn cut(&self) {
         self.foreman.end(Ending::Cut);
+    }
+
+    /// What the lanes run, or take over.
+    #[must_use]
+    pub const fn workload(&self) -> &Arc<W> {
+        &self.workload
     }
 
     /// The next report of any lane; `None` once each has sent its last, or ended without one.
@@ -126,6 +149,14 @@ struct Seat<W> {
     plan: Arc<Plan>,
     number: usize,
     reports: mpsc::Sender<LaneReport>,
+    renewed: watch::Receiver<Option<Arc<Renewed<W>>>>,
+}
+
+/// What the lanes shall run from here on.
+#[derive(Debug)]
+struct Renewed<W> {
+    workload: Arc<W>,
+    plan: Arc<Plan>,
 }
 
 impl<W: Workload> Seat<W> {
@@ -154,11 +185,31 @@ impl<W: Workload> Seat<W> {
                 Ok(workload) => {
                     // Without a listener the opening was given up; the closed inbox ends the lane at once.
                     let _ = opened.send(Ok(()));
-                    Lane::new(workload, self.number, self.plan, recorder, self.reports).run(inbox).await;
+                    let (renewals, renewed) = mpsc::channel(1);
+                    tokio::task::spawn_local(open_renewed(self.renewed, self.number, recorder.clone(), renewals));
+                    Lane::new(workload, self.number, self.plan, recorder, self.reports).run(inbox, renewed).await;
                 }
                 Err(why) => drop(opened.send(Err(why))),
             }
         });
+    }
+}
+
+/// Opens in a lane what is new, as often as something is, and hands it to the lane's loop.
+async fn open_renewed<W: Workload>(
+    mut inbox: watch::Receiver<Option<Arc<Renewed<W>>>>,
+    lane: usize,
+    recorder: Rc<RefCell<Recorder>>,
+    renewals: mpsc::Sender<Renewal<W::Lane>>,
+) {
+    while inbox.changed().await.is_ok() {
+        let Some(renewed) = inbox.borrow_and_update().clone() else { continue };
+        let plan = renewed.plan.clone();
+        match renewed.workload.open_lane(LaneContext { plan: plan.clone(), lane, recorder: recorder.clone() }) {
+            // A lane that is over has no use for it.
+            Ok(workload) => drop(renewals.send(Renewal { workload, plan }).await),
+            Err(why) => log::error!("lane {lane} goes on with the script that it has, for the changed one cannot be opened: {why}"),
+        }
     }
 }
 
@@ -180,10 +231,13 @@ mod tests {
         refuses_in: Option<usize>,
         panics_at_open_in: Option<usize>,
         panics_at_begin_in: Option<usize>,
+        /// What each of its lanes' reports says.
+        misuse: Option<String>,
     }
 
     struct SleepersLane {
         panics: bool,
+        misuse: Option<String>,
     }
 
     struct Sleeper;
@@ -196,7 +250,7 @@ mod tests {
             if self.refuses_in == Some(lane.lane) {
                 return Err(format!("lane {} has no room", lane.lane));
             }
-            Ok(SleepersLane { panics: self.panics_at_begin_in == Some(lane.lane) })
+            Ok(SleepersLane { panics: self.panics_at_begin_in == Some(lane.lane), misuse: self.misuse.clone() })
         }
     }
 
@@ -208,7 +262,7 @@ mod tests {
         }
 
         fn misuse(&self) -> Option<String> {
-            None
+            self.misuse.clone()
         }
 
         fn new_user(&self, _start: UserStart) -> Result<Sleeper, String> {
@@ -237,7 +291,7 @@ mod tests {
         fn rest(&mut self, _pause: Duration) {}
     }
 
-    async fn open(sleepers: Sleepers) -> Result<Engine, OpenEngineError> {
+    async fn open(sleepers: Sleepers) -> Result<Engine<Sleepers>, OpenEngineError> {
         let plan = Arc::new(Plan::for_tests(LoadProfile::plain(4, 1e6, None)));
         let engine = Engine::open(&Arc::new(sleepers), &plan, 2).await?;
         engine.follow(&Orders::of_all_slots(Arc::new(plan.profile.clone())));
@@ -245,7 +299,7 @@ mod tests {
     }
 
     /// All reports up to each lane's last one; a test that would wait for ever fails instead.
-    async fn reports(engine: &mut Engine) -> Vec<LaneReport> {
+    async fn reports(engine: &mut Engine<Sleepers>) -> Vec<LaneReport> {
         let all = async {
             let mut reports = Vec::new();
             while let Some(report) = engine.next_report().await {
@@ -301,6 +355,25 @@ mod tests {
         }
         engine.stop();
         assert_eq!(reports(&mut engine).await.iter().filter(|report| report.is_finished).count(), 2);
+        engine.close();
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_cannot_open_what_is_new_goes_on_as_it_was_and_the_others_take_it_over() {
+        let mut engine = open(Sleepers::default()).await.unwrap();
+        engine.begin(Instant::now());
+        let renewed = Sleepers { refuses_in: Some(1), misuse: Some("renewed".into()), ..Sleepers::default() };
+        let plan = Arc::new(Plan::for_tests(LoadProfile::plain(4, 1e6, None)));
+        engine.renew(Arc::new(renewed), plan);
+        // The reports of the second that was under way, and of a whole one after it.
+        let mut said = [None, None];
+        for _ in 0..4 {
+            let report = engine.next_report().await.unwrap();
+            assert_eq!(report.users, 2);
+            said[report.lane] = report.misuse;
+        }
+        assert_eq!(said, [Some("renewed".to_owned()), None]);
+        engine.cut();
         engine.close();
     }
 

@@ -12,6 +12,7 @@
 //! | running | level rises, or a slot comes | starts users | running |
 //! | running | level falls, or a slot goes | drains users, highest index first | running |
 //! | running | a user's time is up | drops it; starts it again if it is wanted again | running |
+//! | running | the workload is renewed | tells all to give way; each that does begins anew by the new one | running |
 //! | running | stop, or the planned end | drains all | stopping |
 //! | stopping | a user's time is up, or cut | drops it | stopping |
 //! | stopping | the last user is gone | last report | finished |
@@ -31,6 +32,7 @@ use super::roster::Roster;
 use super::shape::Shape;
 use super::slots::SLOTS;
 use super::tenure::Tenure;
+use super::user::Life;
 use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
@@ -78,7 +80,7 @@ impl<L: LaneWorkload> Lane<L> {
     }
 
     /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
-    pub(super) async fn run(self, mut inbox: watch::Receiver<Brief>) {
+    pub(super) async fn run(self, mut inbox: watch::Receiver<Brief>, mut renewals: mpsc::Receiver<Renewal<L>>) {
         let zero = loop {
             let begun = inbox.borrow_and_update().zero;
             match begun {
@@ -105,12 +107,21 @@ impl<L: LaneWorkload> Lane<L> {
                     }
                 }
                 () = running.users.end_of_one() => {}
+                Some(renewal) = renewals.recv() => running.renew(renewal),
                 () = rest_until(wake) => {}
             }
         }
         ticks.abort();
         running.finish().await;
     }
+}
+
+/// What users do from here on in one lane: opened there, beside what they did so far.
+pub(super) struct Renewal<L> {
+    /// Not begun.
+    pub workload: L,
+    /// The same run's, with the same classes.
+    pub plan: Arc<Plan>,
 }
 
 /// The recorder of a lane that runs `plan`.
@@ -177,6 +188,14 @@ impl<L: LaneWorkload> Running<L> {
             Some(Ending::Stop) => self.stop(now),
             Some(Ending::Cut) => self.cut(now),
         }
+    }
+
+    /// From here on users begin by what is new; those that live give way to such users of their indices, each between two iterations.
+    fn renew(&mut self, renewal: Renewal<L>) {
+        renewal.workload.begin(self.zero);
+        self.lane.workload = renewal.workload;
+        self.lane.plan = renewal.plan;
+        self.users.supersede_all();
     }
 
     /// Does all that is due; true once the run is over in this lane.
@@ -267,7 +286,7 @@ impl<L: LaneWorkload> Running<L> {
                 self.panics += 1;
                 self.lane.recorder.borrow_mut().user_dropped();
             }
-            if departure.drained && self.is_wanted(departure.index) {
+            if (departure.drained || departure.gave_way) && self.is_wanted(departure.index) {
                 let iterations = departure.iterations.unwrap_or(0);
                 start_user(&self.lane, &mut self.users, &self.gate, &self.roster, departure.index, iterations);
             }
@@ -386,7 +405,10 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<
             let recorder = lane.recorder.clone();
             let pauses = lane.plan.error_backoff;
             let life_control = control.clone();
-            let life = async move { iterations_done + user::live(user, &life_control, &recorder, pauses).await };
+            let life = async move {
+                let life = user::live(user, &life_control, &recorder, pauses).await;
+                Life { iterations: iterations_done + life.iterations, ..life }
+            };
             users.spawn(index, control, life);
         }
         Err(why) => {

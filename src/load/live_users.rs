@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use super::UserControl;
+use super::user::Life;
 
 /// All users alive in a lane.
 #[derive(Debug, Default)]
@@ -27,15 +28,15 @@ pub(super) struct LiveUsers {
 }
 
 impl LiveUsers {
-    /// Spawns the life of user `index`; `life` answers the number of its iterations.
-    pub fn spawn(&mut self, index: u64, control: Rc<UserControl>, life: impl Future<Output = u64> + 'static) {
+    /// Spawns the life of user `index`; the iterations that `life` answers are those of its whole index.
+    pub fn spawn(&mut self, index: u64, control: Rc<UserControl>, life: impl Future<Output = Life> + 'static) {
         let number = self.lives;
         self.lives += 1;
-        let notice = EndNotice { index, life: number, iterations: None, ended: self.ended.clone() };
+        let notice = EndNotice { index, life: number, went: None, ended: self.ended.clone() };
         let task = tokio::task::spawn_local(async move {
             // A call, so that the whole notice moves in here and is dropped with the task, whatever ends it.
-            let iterations = life.await;
-            notice.complete(iterations);
+            let went = life.await;
+            notice.complete(went);
         });
         self.live.insert(index, Live { life: number, control, task, drained: false });
     }
@@ -59,6 +60,13 @@ impl LiveUsers {
         let indices: Vec<u64> = self.live.range(indices).rev().map(|(&index, _)| index).collect();
         for index in indices {
             self.drain(index, deadline);
+        }
+    }
+
+    /// Tells every user to give way between two iterations. They have no deadline: an iteration is as long as the script makes it.
+    pub fn supersede_all(&self) {
+        for user in self.live.values() {
+            user.control.supersede();
         }
     }
 
@@ -98,7 +106,10 @@ impl LiveUsers {
             if self.live.get(&ended.index).is_some_and(|user| user.life == ended.life)
                 && let Some(user) = self.live.remove(&ended.index)
             {
-                departures.push(Departure { index: ended.index, iterations: ended.iterations, drained: user.drained });
+                // One that was told to give way, and then ended by the script, has ended.
+                let gave_way = user.control.is_superseded() && ended.went.is_some_and(|life| life.was_told);
+                let iterations = ended.went.map(|life| life.iterations);
+                departures.push(Departure { index: ended.index, iterations, drained: user.drained, gave_way });
             }
         }
         departures
@@ -140,6 +151,8 @@ pub(super) struct Departure {
     pub iterations: Option<u64>,
     /// It was told to; otherwise it went by itself.
     pub drained: bool,
+    /// It made room for a fresh user of its index.
+    pub gave_way: bool,
 }
 
 #[derive(Debug)]
@@ -162,7 +175,7 @@ struct EndedUsers {
 struct Ended {
     index: u64,
     life: u64,
-    iterations: Option<u64>,
+    went: Option<Life>,
 }
 
 /// Notes the end of a user's task by its drop, so that a panic is noted as well.
@@ -170,19 +183,19 @@ struct Ended {
 struct EndNotice {
     index: u64,
     life: u64,
-    iterations: Option<u64>,
+    went: Option<Life>,
     ended: Rc<EndedUsers>,
 }
 
 impl EndNotice {
-    fn complete(mut self, iterations: u64) {
-        self.iterations = Some(iterations);
+    fn complete(mut self, went: Life) {
+        self.went = Some(went);
     }
 }
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
-        self.ended.list.borrow_mut().push(Ended { index: self.index, life: self.life, iterations: self.iterations });
+        self.ended.list.borrow_mut().push(Ended { index: self.index, life: self.life, went: self.went });
         self.ended.wake.notify_one();
     }
 }
@@ -206,7 +219,7 @@ mod tests {
         let told = control.clone();
         users.spawn(index, control, async move {
             told.sleep_until(Instant::now() + Duration::from_secs(3_600)).await;
-            iterations
+            Life { iterations, was_told: true }
         });
     }
 
@@ -225,13 +238,13 @@ mod tests {
     fn a_user_that_goes_by_itself_is_told_from_one_that_was_told_to() {
         with_tasks(async {
             let mut users = LiveUsers::default();
-            users.spawn(3, Rc::default(), ready(11));
+            users.spawn(3, Rc::default(), ready(Life { iterations: 11, was_told: false }));
             spawn_patient(&mut users, 4, 5);
             users.end_of_one().await;
-            assert_eq!(users.take_ended(), [Departure { index: 3, iterations: Some(11), drained: false }]);
+            assert_eq!(users.take_ended(), [Departure { index: 3, iterations: Some(11), drained: false, gave_way: false }]);
             users.drain(4, Instant::now());
             users.end_of_one().await;
-            assert_eq!(users.take_ended(), [Departure { index: 4, iterations: Some(5), drained: true }]);
+            assert_eq!(users.take_ended(), [Departure { index: 4, iterations: Some(5), drained: true, gave_way: false }]);
             assert_eq!(users.count(), 0);
         });
     }
@@ -320,7 +333,7 @@ mod tests {
             let mut users = LiveUsers::default();
             users.spawn(6, Rc::default(), async { panic!("a bug, for this test") });
             users.end_of_one().await;
-            assert_eq!(users.take_ended(), [Departure { index: 6, iterations: None, drained: false }]);
+            assert_eq!(users.take_ended(), [Departure { index: 6, iterations: None, drained: false, gave_way: false }]);
         });
     }
 }

@@ -114,6 +114,7 @@ pub struct Step {
 #[derive(Debug, Default)]
 pub struct UserControl {
     draining: Cell<bool>,
+    superseded: Cell<bool>,
     wake: tokio::sync::Notify,
     gate: Rc<Gate>,
 }
@@ -145,6 +146,24 @@ impl UserControl {
     pub fn drain(&self) {
         self.draining.set(true);
         self.wake.notify_waiters();
+    }
+
+    /// Whether the script has been renewed: the user finishes its iteration and its think time, and a fresh user of its index takes its place.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.superseded.get()
+    }
+
+    /// Tells the user to give way once it is between two iterations. Cuts nothing: if all users began anew at once, their `on_start`s would be
+    /// a load that nobody asked for.
+    pub fn supersede(&self) {
+        self.superseded.set(true);
+    }
+
+    /// Whether the user has nothing more to begin.
+    #[must_use]
+    pub fn is_at_its_end(&self) -> bool {
+        self.is_draining() || self.is_superseded()
     }
 
     /// The control of a user that passes `gate` before each iteration.

@@ -9,8 +9,8 @@
 //! | iterating | fruitful iteration | thinks | iterating |
 //! | iterating | fruitless iteration | counts it, pauses | iterating |
 //! | either | the run is paused | waits until it goes on | the same |
-//! | iterating | told to finish, or `self:stop()` | `on_stop` | gone |
-//! | starting | told to finish, or `self:stop()` | | gone |
+//! | iterating | told to finish or to give way, or `self:stop()` | `on_stop` | gone |
+//! | starting | told to finish or to give way, or `self:stop()` | | gone |
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -18,16 +18,28 @@ use std::time::Duration;
 use super::{Step, UserControl, VirtualUser, now};
 use crate::stats::recorder::Recorder;
 
-/// Lives the whole life of `user`; returns the number of iterations it has finished.
-pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> u64 {
+/// How a life went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Iterations finished.
+    pub iterations: u64,
+    /// It ended since the user was told to, and not by the script.
+    pub was_told: bool,
+}
+
+/// Lives the whole life of `user`.
+pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> Life {
     let mut pause = Pause::new(pauses);
     control.pass().await;
-    if control.is_draining() || !start(&mut user, control, recorder, &mut pause).await {
-        return 0;
+    if control.is_at_its_end() {
+        return Life { iterations: 0, was_told: true };
     }
-    let mut iterations = 0;
+    if let Some(was_told) = start(&mut user, control, recorder, &mut pause).await {
+        return Life { iterations: 0, was_told };
+    }
+    let mut life = Life { iterations: 0, was_told: true };
     let mut began = now();
-    while !control.is_draining() {
+    while !control.is_at_its_end() {
         if control.is_held() {
             control.pass().await;
             began = now();
@@ -39,8 +51,9 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
         // Without a rest between them, an iteration begins where the last one ends: the clock is read once.
         began = ended;
         recorder.borrow_mut().iteration(length, step.raised);
-        iterations += 1;
+        life.iterations += 1;
         if step.ended {
+            life.was_told = false;
             break;
         }
         let think = user.think_time();
@@ -61,27 +74,27 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
         }
     }
     user.on_stop().await;
-    iterations
+    life
 }
 
-/// Runs `on_start` until it holds. False if the user was told to finish first, or ended itself.
-async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &RefCell<Recorder>, pause: &mut Pause) -> bool {
+/// Runs `on_start` until it holds. If that never came: whether the user was told to end, or else ended itself.
+async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &RefCell<Recorder>, pause: &mut Pause) -> Option<bool> {
     loop {
         let step = user.on_start().await;
         if step.ended {
-            return false;
+            return Some(false);
         }
         if !step.raised {
             pause.reset();
-            return true;
+            return None;
         }
         recorder.borrow_mut().start_failure();
         // Even with pauses switched off: an `on_start` that raises at once would spin.
         let idle = pause.grow();
         user.rest(idle);
         control.sleep_until(now() + idle).await;
-        if control.is_draining() {
-            return false;
+        if control.is_at_its_end() {
+            return Some(true);
         }
     }
 }

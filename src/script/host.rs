@@ -100,6 +100,12 @@ impl Host {
     pub fn workload(&self) -> ScriptWorkload {
         ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::default() }
     }
+
+    /// What lanes take over from `before` in mid-run; what its users share stays theirs.
+    #[must_use]
+    pub fn renewal(&self, before: &ScriptWorkload) -> ScriptWorkload {
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::clone(&before.shared) }
+    }
 }
 
 /// A script, ready to be run by the lanes of one worker. Make one for each run: its `shared` store is the run's.

@@ -70,6 +70,7 @@ impl Script {
             fingerprint: String::new(),
             metrics: Vec::new(),
             run: RunId(1),
+            revision: 0,
             seed: self.seed,
             scenario: description.name.clone(),
             host: self.host.clone().or_else(|| description.host.clone()),

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub script: String,
     /// The fingerprint of the script's bundle on the master; empty where none is compared.
     pub fingerprint: String,
+    /// How often the running test has taken changed scripts over.
+    pub revision: u32,
     /// The user classes, in the scenario's order. Empty before the first run.
     pub classes: Vec<ClassShare>,
     /// The host that relative URLs go to.

@@ -182,6 +182,7 @@ impl Table {
             warnings: self.warnings.iter().map(ToString::to_string).collect(),
             script: String::new(),
             fingerprint: String::new(),
+            revision: 0,
             classes: Vec::new(),
             workers: Vec::new(),
             holes: Vec::new(),

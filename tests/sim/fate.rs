@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lunamoth::cluster::master::{Master, Retarget};
 use lunamoth::cluster::record::KeptRun;
+use lunamoth::plan::Plan;
 
 use super::books::{KILLED, Keeper};
 use super::scenario::Event;
@@ -40,6 +41,7 @@ impl World {
             Event::KillMaster { back_after, loses_journal } => self.kill_master(back_after, loses_journal),
             Event::Retarget { users, spawn_rate } => self.retarget(users, spawn_rate),
             Event::Reset => self.reset(),
+            Event::Revise => self.revise(),
             Event::Stop => self.stop(),
             Event::Heal => self.heal(),
         }
@@ -103,7 +105,7 @@ impl World {
         if let Some(lanes) = &place.lanes {
             self.books.account(lanes.run(), seat).buried = lanes.unreported;
         }
-        (place.machine, place.lanes, place.opening) = (None, None, None);
+        (place.machine, place.lanes, place.opening, place.renewing) = (None, None, None, None);
         place.dials.clear();
         self.books.excuse(seat, KILLED);
         for link in self.links.values_mut().filter(|link| link.worker == seat && link.worker_end.is_open) {
@@ -169,6 +171,15 @@ impl World {
         let Some(master) = self.master.machine.as_mut().filter(|_| self.operator.ended.is_none()) else { return };
         let actions = master.on_reset(now);
         self.watch.last_reset = Some(self.now);
+        self.do_master(actions);
+    }
+
+    fn revise(&mut self) {
+        let now = self.instant();
+        let Some(master) = self.master.machine.as_mut().filter(|_| self.operator.ended.is_none()) else { return };
+        let before = master.snapshot(now).fingerprint;
+        let newer = Plan { fingerprint: format!("{before}+"), ..(*self.operator.plan).clone() };
+        let actions = master.on_revise(Ok(newer), now);
         self.do_master(actions);
     }
 

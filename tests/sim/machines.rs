@@ -45,6 +45,11 @@ impl World {
                 }
                 self.seats[seat].opening = Some((at, plan));
             }
+            worker::Action::Renew(plan) => {
+                let at = self.now + self.chance.millis(20, 900);
+                self.note(|| format!("worker {seat} compiles revision {}", plan.revision));
+                self.seats[seat].renewing = Some((at, plan));
+            }
             worker::Action::CloseLanes => self.close_lanes(seat),
             worker::Action::Exit(end) => self.on_exit(seat, end),
             worker::Action::Log(level, text) => {
@@ -137,6 +142,21 @@ impl World {
         }
     }
 
+    pub fn finish_renewing(&mut self, seat: usize, plan: &Arc<Plan>) {
+        let is_missing = self.chance.percent(30) && self.seats[seat].missed < plan.revision;
+        let place = &mut self.seats[seat];
+        let renewed = if is_missing {
+            place.missed = plan.revision;
+            Err(worker::OpenRefusal { text: "another script".into(), differs: Some("other".into()) })
+        } else {
+            Ok(())
+        };
+        if let Some(worker) = &mut place.machine {
+            let actions = worker.on_renewed(plan, renewed);
+            self.do_worker(seat, actions);
+        }
+    }
+
     fn close_lanes(&mut self, seat: usize) {
         self.note(|| format!("worker {seat} closes its lanes"));
         let Some(lanes) = self.seats[seat].lanes.take() else {
@@ -181,7 +201,7 @@ impl World {
         }
         self.books.excuse(seat, if end == WorkerEnd::Whole { LEFT } else { GAVE_UP });
         let place = &mut self.seats[seat];
-        (place.machine, place.lanes, place.opening, place.end) = (None, None, None, Some(end));
+        (place.machine, place.lanes, place.opening, place.renewing, place.end) = (None, None, None, None, Some(end));
         place.dials.clear();
         let at = self.now + self.delay();
         for link in self.links.values_mut().filter(|link| link.worker == seat && link.worker_end.is_open) {

@@ -73,6 +73,8 @@ pub enum Event {
         spawn_rate: u32,
     },
     Reset,
+    /// The running test shall take changed scripts over.
+    Revise,
     Stop,
     Heal,
 }
@@ -179,7 +181,7 @@ impl Event {
                 Self::Retarget { users, spawn_rate: u32::try_from(chance.between(2, 60)).unwrap() }
             }
             18 => Self::Reset,
-            _ => Self::Cut { worker },
+            _ => Self::Revise,
         }
     }
 }

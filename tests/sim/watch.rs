@@ -235,6 +235,9 @@ impl World {
         if let Err(why) = self.count_users(&snapshot) {
             self.fail(format!("in quiet, {why}"));
         }
+        if let Some(behind) = snapshot.warnings.iter().find(|warning| warning.contains("older revision")) {
+            self.fail(format!("in quiet, {behind}"));
+        }
         self.watch.quiet_looks += 1;
     }
 

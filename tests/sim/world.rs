@@ -71,6 +71,10 @@ pub struct Seat {
     pub starts_at: Option<Duration>,
     pub lanes: Option<Lanes>,
     pub opening: Option<(Duration, Arc<Plan>)>,
+    /// Changed scripts that are being compiled.
+    pub renewing: Option<(Duration, Arc<Plan>)>,
+    /// The revision whose scripts had not come to this machine when they were asked for first.
+    pub missed: u32,
     pub dials: Vec<Dial>,
     pub up_blocked_until: Duration,
     pub down_blocked_until: Duration,
@@ -170,6 +174,8 @@ impl World {
             starts_at: Some(starts_at),
             lanes: None,
             opening: None,
+            renewing: None,
+            missed: 0,
             dials: Vec::new(),
             up_blocked_until: Duration::ZERO,
             down_blocked_until: Duration::ZERO,
@@ -275,6 +281,10 @@ impl World {
         }
         if let Some((_, plan)) = place.opening.take_if(|(at, _)| *at <= now) {
             self.finish_opening(seat, &plan);
+        }
+        let place = &mut self.seats[seat];
+        if let Some((_, plan)) = place.renewing.take_if(|(at, _)| *at <= now) {
+            self.finish_renewing(seat, &plan);
         }
         self.finish_dials(seat);
         let place = &mut self.seats[seat];
@@ -408,6 +418,7 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
     let class = |name: &str, weight| ClassPlan { name: name.into(), weight, count: None, tasks: Vec::new() };
     Plan {
         run,
+        revision: 0,
         // The model of the lanes takes a user's life from it.
         seed: u64::from(scenario.life.unwrap_or(u32::MAX)),
         scenario: "simulated".into(),
@@ -452,7 +463,7 @@ fn brief_up(message: &ToMaster) -> String {
             format!("Delta {run} #{sequence} epoch {epoch}: {requests} requests, {users} users, last={}", delta.is_last)
         }
         ToMaster::TotalPart { number, .. } => format!("TotalPart {number}"),
-        ToMaster::Prepared(run) => format!("Prepared {run}"),
+        ToMaster::Prepared { run, .. } => format!("Prepared {run}"),
         other => format!("{other:?}"),
     }
 }

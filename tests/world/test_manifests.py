@@ -29,7 +29,7 @@ EVERYTHING = "ingress.enabled=true,networkPolicy.enabled=true,master.state.persi
 VARIANTS = [
     "master.pathPrefix=,ingress.enabled=true,ingress.host=load.example",
     "master.onTerm=handover,workers.spread=false,workers.disruptionBudget=false,service.type=NodePort",
-    "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine",
+    "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine,scripts.env.SHOP=7",
 ]
 VERSION = "1.36"
 

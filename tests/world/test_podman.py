@@ -116,6 +116,7 @@ class WalkThrough(unittest.TestCase):
 
     def secret(self):
         (thing,) = manifest("secret")
+        self.addCleanup(self.pods.podman, "secret", "rm", thing["metadata"]["name"], check=False)
         data = {key: base64.b64encode(text.encode()).decode() for key, text in thing["stringData"].items()}
         self.pods.podman("secret", "create", thing["metadata"]["name"], "-", stdin=json.dumps(data))
 
@@ -144,9 +145,12 @@ class WalkThrough(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, f"`{wanted}` is not in the log\n{self.pods.logs(self.master)[-3000:]}")
             time.sleep(0.2)
 
-    def workers(self, count):
+    def setUp(self):
+        self.addCleanup(self.pods.podman, "pod", "rm", "--all", "--force", "--time", "0", check=False)
+
+    def workers(self, count, change=lambda things: things):
         """`kubectl scale`: podman has no controller, so that each worker is a pod of its own file."""
-        things = as_podman_takes_it(manifest("config-cm", "scripts-cm", "worker-deployment"))
+        things = change(as_podman_takes_it(manifest("config-cm", "scripts-cm", "worker-deployment")))
         name = f"lunamoth-worker-{count}"
         things[-1]["metadata"]["name"] = name
         things[-1]["spec"]["replicas"] = 1
@@ -210,6 +214,48 @@ class WalkThrough(unittest.TestCase):
         missing = self.served() - before - stats["stats"][-1]["num_requests"]
         # Three users with a second of thinking time: what they asked for in one interval.
         self.assertTrue(0 <= missing <= 20, missing)
+
+    def test_a_running_test_takes_over_what_a_kubelet_swaps(self):
+        """podman lays a ConfigMap out as plain files: here the folder is the test's own, laid out and swapped as a kubelet does."""
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
+        text = 'local http, time = require "http", require "time"\nreturn function() http.get("/products", {{ name = "{}" }}) time.sleep("50ms") end\n'
+        mounted = Mounted(folder / "scripts", main=text.format("one"))
+
+        def change(things):
+            for thing in things:
+                if thing["metadata"]["name"] == "lunamoth-config":
+                    thing["data"]["LUNAMOTH_RELOAD"] = "live"
+                elif thing["kind"] == "Deployment":
+                    for volume in thing["spec"]["template"]["spec"]["volumes"]:
+                        if volume["name"] == "scripts":
+                            volume.pop("configMap")
+                            volume["hostPath"] = {"path": str(folder / "scripts"), "type": "Directory"}
+            return things
+
+        self.secret()
+        self.pods.play("lunamoth-target", as_podman_takes_it(manifest("target")))
+        self.pods.play("lunamoth-master", change(as_podman_takes_it(manifest("config-cm", "master-deployment"))))
+        self.master = "lunamoth-master-pod-0-master"
+        for number in (1, 2):
+            self.workers(number, change)
+        self.await_log("Currently 2 clients ready to swarm")
+        self.curl("/swarm", "-X", "POST", "-F", "locust_count=4", "-F", "hatch_rate=4")
+
+        def requests(stats, name):
+            return sum(row["num_requests"] for row in stats["stats"] if row["name"] == name)
+
+        self.await_that(lambda stats: requests(stats, "one") > 40 and self.users_of(stats) == [2, 2])
+        mounted.swap(main=text.format("two"))
+        stats = self.await_that(lambda stats: requests(stats, "two") > 100 and self.users_of(stats) == [2, 2])
+        self.assertEqual(stats["state"], "running")
+        before = requests(stats, "one")
+        stats = self.await_that(lambda stats: requests(stats, "two") > 200)
+        self.assertEqual(requests(stats, "one"), before)
+        self.assertEqual(len({worker["fingerprint"] for worker in stats["workers"]}), 1)
+        self.curl("/stop")
+        stats = self.await_that(lambda stats: stats["state"] == "stopped")
+        self.assertEqual((stats["stats"][-1]["num_requests"], stats["stats"][-1]["num_failures"]), (self.served(), 0))
 
     def test_config_maps_projected_into_one_folder_are_one_tree(self):
         """podman knows no projected volumes: the folder is laid out as a kubelet does, of what `scripts-configmap` made for the API server."""

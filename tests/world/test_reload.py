@@ -71,12 +71,12 @@ class Reload(unittest.TestCase):
         for process in self.started:
             process.kill()
 
-    def begin(self, **files):
+    def begin(self, options=(), **files):
         door, web = support.free_port(), support.free_port()
         self.mounts = [Mounted(self.folder / name / "scripts", **files) for name in ("master", "worker1", "worker2")]
         self.master = self.start(
             "master", "master", "--scripts", self.mounts[0].path, "-H", self.target.url,
-            "--bind", f"127.0.0.1:{door}", "--web", f"127.0.0.1:{web}",
+            "--bind", f"127.0.0.1:{door}", "--web", f"127.0.0.1:{web}", *options,
         )
         for number in (1, 2):
             self.start(
@@ -235,6 +235,77 @@ class Reload(unittest.TestCase):
         self.assertEqual(self.fingerprints(), self.fingerprints(second))
         self.assertEqual(self.master.text().count("has the script main.lua as of"), lines)
         self.assertEqual(self.run_until(20), {"one"})
+
+    def test_a_running_test_takes_a_change_over_between_two_iterations(self):
+        self.begin(["--reload", "live"], main=shopper("one"))
+        self.api.swarm(user_count=4, spawn_rate=100)
+        self.api.await_stats(lambda stats: stats.users_of() == [2, 2] and stats.requests > 40, 20, of=self.master)
+        first = self.fingerprints()
+        for mount in self.mounts[:2]:
+            mount.swap(main=shopper("two"))
+        # One kubelet is late: its worker goes on with what it has, and people see it.
+        late = self.stats(lambda stats: any("1 of 2 workers run an older revision" in text for text in stats.whole["warnings"]), 12)
+        self.assertEqual((late.state, late.users), ("running", 4))
+        self.mounts[2].swap(main=shopper("two"))
+        self.stats(lambda stats: not any("older revision" in text for text in stats.whole["warnings"]), 15)
+        self.assertNotIn(first[0], self.fingerprints())
+        self.master.await_text("(revision 1), each after the iteration that it is in")
+        count = len(self.calls())
+        self.api.await_stats(lambda stats: len(self.calls()) > count + 40 and stats.users_of() == [2, 2], 20, of=self.master)
+        self.api.get("/stop")
+        stats = self.api.await_stats(lambda stats: stats.state == "stopped", 20, of=self.master)
+        self.assertEqual((len(self.calls()), stats.failures), (stats.requests, 0))
+        self.assertTrue(any("numbers of entries are of both versions" in text for text in stats.whole["warnings"]), stats.whole["warnings"])
+        for user in range(4):
+            calls = [(what, version, number) for who, what, version, number in self.calls() if who == user]
+            # Whole lives, one after the other, and iterations that count on.
+            lives = [(what, version) for what, version, _ in calls if what != "iteration"]
+            self.assertEqual(lives, [("start", "one"), ("stop", "one"), ("start", "two"), ("stop", "two")])
+            numbers = [number for what, _, number in calls if what == "iteration"]
+            self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+            versions = [version for what, version, _ in calls if what == "iteration"]
+            self.assertEqual(versions, sorted(versions))
+            self.assertLessEqual({"one", "two"}, set(versions))
+
+    def test_a_change_that_cannot_be_taken_over_leaves_the_running_test_as_it_is(self):
+        self.begin(["--reload", "live"], main=shopper("one", start='error("no token")'))
+        self.api.swarm(user_count=2, spawn_rate=100)
+        self.stats(lambda stats: stats.state == "running")
+        self.swap_all("return function(")
+        broken = self.stats(lambda stats: any("cannot be taken over: main.lua:1:" in text for text in stats.whole["warnings"]), 12)
+        self.assertEqual(broken.state, "running")
+        self.swap_all(shopper("two", name="Another"))
+        self.stats(lambda stats: any("its user classes" in text for text in stats.whole["warnings"]), 12)
+        self.assertEqual(self.calls(), [])
+        # A user whose `on_start` raises again and again begins by the mended one.
+        self.swap_all(shopper("three"))
+        self.stats(lambda stats: stats.users_of() == [1, 1] and stats.requests > 10, 20)
+        self.assertEqual({version for _, _, version, _ in self.calls()}, {"three"})
+        self.assertFalse(any("cannot be taken over" in text for text in self.api.stats().whole["warnings"]))
+
+    def swap_all(self, text):
+        for mount in self.mounts:
+            mount.swap(main=text)
+
+    def calls(self):
+        """What users did, in the order in which it was served: (user, what, version, iteration)."""
+        found = re.findall(r"who=(\d+)&what=(\w+)&version=(\w+)&iteration=(\d+)", self.target.log.read_text())
+        return [(int(user), what, version, int(number)) for user, what, version, number in found]
+
+
+def shopper(version, start="", name="Shopper"):
+    """A user whose every step is a request that says which it is."""
+    return f"""
+local http, scenario, wait = require "http", require "scenario", require "wait"
+local Shopper = scenario.user {{ name = "{name}", wait = wait.constant(0.05) }}
+local function call(self, what)
+  http.get("/small.json?user=1&who=" .. self.index .. "&what=" .. what .. "&version={version}&iteration=" .. (self.iteration or 0), {{ name = what }})
+end
+function Shopper:on_start() {start} call(self, "start") end
+function Shopper:on_stop() call(self, "stop") end
+Shopper:task("ask", function(self) call(self, "iteration") end)
+return scenario {{ users = {{ Shopper }} }}
+"""
 
 
 if __name__ == "__main__":

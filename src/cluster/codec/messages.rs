@@ -65,9 +65,10 @@ impl Wire for ToMaster {
                 out.byte(0);
                 hello.put(out);
             }
-            Self::Prepared(run) => {
+            Self::Prepared { run, revision } => {
                 out.byte(1);
                 run.put(out);
+                out.number(u64::from(*revision));
             }
             Self::Refused(refusal) => {
                 out.byte(2);
@@ -111,7 +112,7 @@ impl Wire for ToMaster {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         Ok(match input.byte()? {
             0 => Self::Hello(Box::new(Wire::take(input)?)),
-            1 => Self::Prepared(Wire::take(input)?),
+            1 => Self::Prepared { run: Wire::take(input)?, revision: input.number_32("revision")? },
             2 => Self::Refused(Wire::take(input)?),
             3 => Self::Delta { sent: input.duration()?, delta: Arc::new(Wire::take(input)?) },
             4 => Self::Beat { sent: input.duration()? },

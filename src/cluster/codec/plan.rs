@@ -13,6 +13,7 @@ use crate::plan::{
 impl Wire for Plan {
     fn put(&self, out: &mut Output) {
         self.run.put(out);
+        out.number(u64::from(self.revision));
         out.number(self.seed);
         for text in [&self.scenario, &self.script, &self.fingerprint] {
             text.put(out);
@@ -35,6 +36,7 @@ impl Wire for Plan {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         let plan = Self {
             run: Wire::take(input)?,
+            revision: input.number_32("revision")?,
             seed: input.number()?,
             scenario: Wire::take(input)?,
             script: Wire::take(input)?,

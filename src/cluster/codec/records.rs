@@ -33,6 +33,10 @@ impl Wire for Record {
                 out.list(points, usize::MAX);
             }
             Self::End => out.byte(5),
+            Self::Revised { plan } => {
+                out.byte(6);
+                plan.put(out);
+            }
         }
     }
 
@@ -44,6 +48,7 @@ impl Wire for Record {
             3 => Self::Worker(Box::new(Wire::take(input)?)),
             4 => Self::History(input.list(usize::MAX, "number of points")?),
             5 => Self::End,
+            6 => Self::Revised { plan: Wire::take(input)? },
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })
     }

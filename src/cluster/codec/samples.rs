@@ -80,7 +80,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
     let line = LogLine { wall: wall(), level: log::Level::Warn, target: "lunamoth::load".into(), text: "slow".into() };
     vec![
         ("hello", ToMaster::Hello(Box::new(hello))),
-        ("prepared", ToMaster::Prepared(RunId(7))),
+        ("prepared", ToMaster::Prepared { run: RunId(7), revision: 2 }),
         ("refused", ToMaster::Refused(Refusal { run: RunId(7), text: "another script".into(), differs: Some("ab".into()) })),
         ("delta", ToMaster::Delta { sent: Duration::from_millis(2_001), delta: delta().into() }),
         ("beat", ToMaster::Beat { sent: Duration::from_millis(3_001) }),
@@ -105,6 +105,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("worker", Record::Worker(Box::new(kept))),
         ("history", Record::History(vec![second])),
         ("end", Record::End),
+        ("revised", Record::Revised { plan: plan().into() }),
     ]
 }
 
@@ -203,6 +204,7 @@ fn full() -> Tally {
 fn plan() -> Plan {
     Plan {
         run: RunId(7),
+        revision: 3,
         seed: u64::MAX,
         scenario: "shop".into(),
         script: "shop.lua".into(),

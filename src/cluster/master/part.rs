@@ -10,6 +10,10 @@ use crate::stats::tally::Tally;
 #[derive(Debug)]
 pub(super) struct Part {
     pub stage: PartStage,
+    /// The revision of the plan that it said it has.
+    pub revision: u32,
+    /// When it was asked last to take over a higher one, and why it could not.
+    pub behind: Option<Behind>,
     /// The run's clock when the worker was given up; `None` as long as it is there.
     pub away_since: Option<Duration>,
     /// The same, of a worker that came while the run was taken over.
@@ -33,6 +37,15 @@ pub(super) struct Part {
     /// Its sums of the whole run, kept apart for the journal.
     pub total: Option<Box<Tally>>,
     staged: Vec<Tally>,
+}
+
+/// A worker that shall take changed scripts over and has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// Asked last.
+    pub at: Instant,
+    /// What it answered, if it did.
+    pub why: Option<String>,
 }
 
 /// How far a worker is.
@@ -69,6 +82,8 @@ impl Part {
     pub fn new(stage: PartStage) -> Self {
         Self {
             stage,
+            revision: 0,
+            behind: None,
             away_since: None,
             claimed_since: None,
             has_run: false,

@@ -51,6 +51,8 @@ pub(super) struct Run {
     /// Tallies of seconds that cannot have been yet.
     pub misdated: u64,
     pub misuse: Option<String>,
+    /// Why scripts that changed last cannot be taken over.
+    pub unrevised: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
     /// What the journal has kept of the history, until the run's clock is known.
@@ -104,6 +106,7 @@ impl Run {
             repeats: 0,
             misdated: 0,
             misuse: None,
+            unrevised: None,
             counted_since: Duration::ZERO,
             kept_history: Vec::new(),
             deserted: None,
@@ -297,6 +300,10 @@ impl Run {
             // Of several estimates the earliest suffered the least delay.
             self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
         }
+        if standing.plan.revision > self.plan.revision {
+            // The master that asked for it is gone; this worker has heard of it.
+            self.plan = standing.plan.clone();
+        }
         if standing.epoch > self.epoch {
             // The master that was told to clear the statistics is gone; this worker has heard of it.
             self.epoch = standing.epoch - 1;
@@ -315,6 +322,7 @@ impl Run {
         let is_adopting = self.is_adopting();
         let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
         part.unstage();
+        part.revision = standing.plan.revision;
         part.says_finished = standing.is_finished;
         let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.phase != Phase::Run);
         part.has_given_up = self.phase == Phase::Run && (standing.is_finished || has_stopped);

@@ -46,6 +46,7 @@ impl Master {
     /// What people must know of folders that do not compile; a line or two, however many workers there are.
     pub(super) fn script_warnings(&self) -> Vec<String> {
         let own = self.scripts.error.as_ref().map(|error| format!("no run can start as the scripts on the master are: {error}"));
+        let behind = self.run.as_ref().filter(|run| !run.is_over()).map(|run| run.revision_warnings(&self.peers)).unwrap_or_default();
         let mut broken = self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Here).filter_map(|(_, peer)| {
             let error = peer.script_error.as_ref()?;
             Some(format!("the scripts on {} cannot be used, and it keeps those that it has: {error}", peer.hello.worker.host))
@@ -53,7 +54,7 @@ impl Master {
         let first = broken.next();
         let others = broken.count();
         let theirs = first.map(|first| if others == 0 { first } else { format!("{first} (and on {others} more workers)") });
-        own.into_iter().chain(theirs).collect()
+        own.into_iter().chain(theirs).chain(behind).collect()
     }
 }
 

@@ -48,6 +48,11 @@ impl Run {
         let peer = peers.get(number);
         let id = &peer.hello.worker;
         let part = self.parts.get_mut(&number)?;
+        if matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
+            // It has a script to run, and cannot take the changed one over.
+            part.on_renewal_refused(id, refusal.text, now, out);
+            return None;
+        }
         let differs = refusal.differs.is_some();
         let may_come_round = differs || peer.was_abandoned;
         // It is asked again and again; people are told when its answer changes.
@@ -106,6 +111,7 @@ impl Run {
             Stage::Adopting { .. } | Stage::Over { .. } => None,
             Stage::Live => {
                 self.ask_again(LATE_ASK, peers, now, out);
+                self.ask_those_behind(LATE_ASK, peers, now, out);
                 if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
                     // The lanes know the planned end by themselves; the orders are for those that are late.
                     self.end_users(Phase::Stop, peers, origin, now, out);

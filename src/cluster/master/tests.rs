@@ -11,6 +11,7 @@ use crate::stats::snapshot::{RunState, WorkerState};
 use crate::stats::tally::Tally;
 
 mod endings;
+mod revision;
 
 /// A master, and the moment that it is.
 struct Stand {
@@ -57,7 +58,7 @@ impl Stand {
         let mut stand = Self::with(config);
         (1..=count).for_each(|worker| stand.hello(worker, None));
         stand.start(users);
-        (1..=count).for_each(|worker| stand.message(worker, ToMaster::Prepared(RunId(7))));
+        (1..=count).for_each(|worker| stand.message(worker, ToMaster::Prepared { run: RunId(7), revision: 0 }));
         stand
     }
 
@@ -221,11 +222,11 @@ fn a_run_begins_when_all_workers_are_prepared_and_shares_its_users_evenly() {
     stand.sent();
     stand.start(10);
     assert_eq!(stand.sent().iter().filter(|(_, message)| matches!(message, ToWorker::Prepare(_))).count(), 3);
-    stand.message(1, ToMaster::Prepared(RunId(7)));
-    stand.message(2, ToMaster::Prepared(RunId(7)));
+    stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
     assert!(stand.orders().is_empty());
     assert_eq!(stand.state(), RunState::Waiting);
-    stand.message(3, ToMaster::Prepared(RunId(7)));
+    stand.message(3, ToMaster::Prepared { run: RunId(7), revision: 0 });
     let orders = stand.orders();
     let mut counts: Vec<u64> = orders.values().map(|orders| users(orders, 10)).collect();
     counts.sort_unstable();
@@ -240,7 +241,7 @@ fn a_worker_whose_script_differs_is_asked_again_and_named_when_time_is_up() {
     let mut stand = Stand::new();
     (1..=2).for_each(|worker| stand.hello(worker, None));
     stand.start(2);
-    stand.message(1, ToMaster::Prepared(RunId(7)));
+    stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
     let refusal = || ToMaster::Refused(Refusal { run: RunId(7), text: "has 123, not abc".into(), differs: Some("123".into()) });
     stand.message(2, refusal());
     stand.sent();
@@ -277,10 +278,10 @@ fn a_worker_that_comes_round_lets_the_run_begin() {
     let mut stand = Stand::new();
     (1..=2).for_each(|worker| stand.hello(worker, None));
     stand.start(2);
-    stand.message(1, ToMaster::Prepared(RunId(7)));
+    stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
     stand.message(2, ToMaster::Refused(Refusal { run: RunId(7), text: String::new(), differs: Some("123".into()) }));
     stand.live(Duration::from_secs(2), &[1, 2]);
-    stand.message(2, ToMaster::Prepared(RunId(7)));
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
     assert_eq!(stand.orders().len(), 2);
 }
 
@@ -385,7 +386,7 @@ fn a_worker_that_comes_in_mid_run_takes_its_share_only() {
     let mut stand = Stand::running(2, 12);
     stand.hello(3, None);
     stand.actions.clear();
-    stand.message(3, ToMaster::Prepared(RunId(7)));
+    stand.message(3, ToMaster::Prepared { run: RunId(7), revision: 0 });
     let orders = stand.orders();
     assert_eq!(orders.values().map(|orders| users(orders, 12)).collect::<Vec<_>>(), [4, 4, 4]);
     let moved = &orders[&3].orders.handover.as_ref().unwrap().moved;

@@ -65,6 +65,7 @@ impl Master {
             lag: part.map_or(Duration::ZERO, |part| part.lag),
             script: peer.hello.script.clone(),
             fingerprint: peer.hello.fingerprint.clone(),
+            revision: part.map_or(0, |part| part.revision),
             script_error: peer.script_error.clone(),
             round_trip: peer.round_trip,
             silence: now.saturating_duration_since(peer.heard),
@@ -109,6 +110,7 @@ impl Run {
         });
         snapshot.script.clone_from(&self.plan.script);
         snapshot.fingerprint.clone_from(&self.plan.fingerprint);
+        snapshot.revision = self.plan.revision;
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);

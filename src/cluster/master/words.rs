@@ -48,9 +48,10 @@ impl Master {
                 }
                 self.after_numbers(now, out);
             }
-            ToMaster::Prepared(id) => {
+            ToMaster::Prepared { run: id, revision } => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
                     let before = run.stage;
+                    run.on_revision(number, revision, &self.peers, out);
                     run.on_prepared(number, &self.peers, self.origin, now, out);
                     self.note_begin(before, out);
                 }

@@ -7,6 +7,7 @@
 //! | reset | reset | reset | reset | reset |
 //! | pause, resume | declined | declined | pause, resume | declined |
 //! | note the scripts of its own folder | note | note | note | note |
+//! | take changed scripts over | nothing | wait until it is live or over | plan it, then revise the run | nothing |
 //!
 //! A start that comes while another one is planned waits for it, and becomes a re-target. One that may only be a run, or only a re-target, is
 //! declined where it cannot.
@@ -28,6 +29,10 @@ pub(super) struct Asking {
     waiting: VecDeque<Start>,
     /// Which start is being planned; its number tells it from those that were given up.
     planning: Option<(u64, Start)>,
+    /// The running test shall take changed scripts over.
+    wants_revision: bool,
+    /// The planning of a revision that is under way.
+    revising: Option<u64>,
     count: u64,
     outcomes: mpsc::Sender<PlanOutcome>,
 }
@@ -49,7 +54,7 @@ type Reply = oneshot::Sender<Result<Accepted, Declined>>;
 impl Asking {
     pub(super) fn new(planner: Arc<dyn Planner>) -> (Self, mpsc::Receiver<PlanOutcome>) {
         let (outcomes, inbox) = mpsc::channel(OUTCOMES);
-        (Self { planner, waiting: VecDeque::new(), planning: None, count: 0, outcomes }, inbox)
+        (Self { planner, waiting: VecDeque::new(), planning: None, wants_revision: false, revising: None, count: 0, outcomes }, inbox)
     }
 
     pub(super) fn on_request(&mut self, request: Request, master: &mut Master, now: Instant) -> Vec<Action> {
@@ -70,6 +75,11 @@ impl Asking {
             Command::Reset => (master.on_reset(now), "reset of the statistics"),
             Command::NoteScripts(scripts) => {
                 master.on_own_scripts(scripts);
+                answer(reply, Ok(Accepted::default()));
+                return Vec::new();
+            }
+            Command::Revise => {
+                self.wants_revision = true;
                 answer(reply, Ok(Accepted::default()));
                 return Vec::new();
             }
@@ -95,6 +105,7 @@ impl Asking {
     /// Does what can be done for the starts that wait.
     pub(super) fn proceed(&mut self, master: &mut Master, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.revise_if_possible(master, now);
         while self.planning.is_none()
             && let Some(start) = self.waiting.pop_front()
         {
@@ -119,6 +130,9 @@ impl Asking {
     }
 
     pub(super) fn on_planned(&mut self, outcome: PlanOutcome, master: &mut Master, now: Instant) -> Vec<Action> {
+        if self.revising.take_if(|number| *number == outcome.number).is_some() {
+            return master.on_revise(outcome.planned.map(|planned| (*planned.start.plan).clone()), now);
+        }
         let Some((_, start)) = self.planning.take_if(|(number, _)| *number == outcome.number) else { return Vec::new() };
         let begun = outcome.planned.and_then(|planned| {
             let accepted = Accepted { run: planned.start.plan.run, host: planned.start.plan.host.clone(), words: planned.words };
@@ -156,9 +170,30 @@ impl Asking {
     }
 
     fn plan(&mut self, start: Start) {
-        self.count += 1;
-        let (number, order, planner, outcomes) = (self.count, start.order.clone(), self.planner.clone(), self.outcomes.clone());
+        let number = self.spawn_planning(start.order.clone());
         self.planning = Some((number, start));
+    }
+
+    /// Plans the running test anew, if that is wanted and none is being planned.
+    fn revise_if_possible(&mut self, master: &Master, now: Instant) {
+        if !self.wants_revision || self.revising.is_some() {
+            return;
+        }
+        match master.state(now) {
+            RunState::Waiting => {}
+            RunState::Spawning | RunState::Running | RunState::Paused => {
+                self.wants_revision = false;
+                let (script, host) = master.script().unwrap_or_default();
+                self.revising = Some(self.spawn_planning(StartOrder { script, host, ..StartOrder::default() }));
+            }
+            RunState::Ready | RunState::Stopping | RunState::Stopped => self.wants_revision = false,
+        }
+    }
+
+    /// Plans on a thread of its own; answers the number that the outcome bears.
+    fn spawn_planning(&mut self, order: StartOrder) -> u64 {
+        self.count += 1;
+        let (number, planner, outcomes) = (self.count, self.planner.clone(), self.outcomes.clone());
         tokio::spawn(async move {
             let planning = tokio::task::spawn_blocking(move || planner.plan(&order));
             let planned = match tokio::time::timeout(PLAN_TIMEOUT, planning).await {
@@ -169,6 +204,7 @@ impl Asking {
             // A shell that is gone has nobody to answer.
             let _ = outcomes.send(PlanOutcome { number, planned }).await;
         });
+        number
     }
 
     fn retarget(&self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {

@@ -34,7 +34,7 @@ impl Worker {
         if let Some(run) = &self.run
             && run.stage() == Stage::Prepared
         {
-            self.say(ToMaster::Prepared(run.plan.run), out);
+            self.say(ToMaster::Prepared { run: run.plan.run, revision: run.plan.revision }, out);
         }
     }
 

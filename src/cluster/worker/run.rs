@@ -18,6 +18,8 @@ use crate::plan::Plan;
 #[derive(Debug)]
 pub(super) struct Run {
     pub plan: Arc<Plan>,
+    /// The revision that is being compiled.
+    renewing: Option<u32>,
     pub ledger: Ledger,
     stage: Stage,
     /// The newest.
@@ -58,6 +60,7 @@ impl Run {
         Self {
             ledger: Ledger::new(plan.run, keeps_total),
             plan,
+            renewing: None,
             stage: Stage::Opening,
             orders: None,
             zero: None,
@@ -74,6 +77,27 @@ impl Run {
         self.stage = Stage::Prepared;
         self.lanes = (0..lanes as usize).map(|lane| (lane, LaneStanding::default())).collect();
         self.follow(out);
+    }
+
+    /// The run in a higher revision is asked for.
+    pub fn renew(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+        if self.renewing.is_none_or(|under_way| under_way < plan.revision) {
+            self.renewing = Some(plan.revision);
+            out.push(Action::Renew(plan));
+        }
+    }
+
+    /// Whether this is the revision that is being compiled.
+    pub fn awaits(&self, plan: &Plan) -> bool {
+        self.renewing == Some(plan.revision)
+    }
+
+    /// The revision has been compiled, or could not be.
+    pub fn on_renewed(&mut self, plan: &Arc<Plan>, is_done: bool) {
+        self.renewing = None;
+        if is_done {
+            self.plan = Arc::clone(plan);
+        }
     }
 
     /// Orders of this run came; `zero` is their time zero by this machine's clock. True if the ledger needs a new transfer.

@@ -9,6 +9,7 @@ use crate::load::{Step, VirtualUser};
 use crate::plan::{ClassPlan, LoadProfile, ProfileEnd, Stage};
 
 mod orders;
+mod renewal;
 
 /// What happened, and at which millisecond of the run's clock.
 type Diary = Rc<RefCell<Vec<(u128, String)>>>;
@@ -112,6 +113,7 @@ impl Drop for User {
 struct Stand {
     zero: Instant,
     foreman: Foreman,
+    renewals: Vec<mpsc::Sender<Renewal<Users>>>,
     reports: mpsc::Receiver<LaneReport>,
     diary: Diary,
 }
@@ -122,12 +124,15 @@ impl Stand {
         let (reporter, reports) = mpsc::channel(room_for_reports);
         let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
         let diary = Diary::default();
+        let mut renewals = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), misuse: None };
             let lane = Lane::new(users, number, Arc::new(plan.clone()), recorder_for(plan), reporter.clone());
-            tokio::task::spawn_local(lane.run(inbox));
+            let (renewal, renewed) = mpsc::channel(1);
+            renewals.push(renewal);
+            tokio::task::spawn_local(lane.run(inbox, renewed));
         }
-        Self { zero: now(), foreman, reports, diary }
+        Self { zero: now(), foreman, renewals, reports, diary }
     }
 
     /// A lane that follows `plan` with the users of `slots`, and begins at time zero.

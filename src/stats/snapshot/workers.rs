@@ -32,6 +32,8 @@ pub struct WorkerView {
     pub script: String,
     /// The fingerprint of that script's bundle.
     pub fingerprint: String,
+    /// How often it has taken changed scripts over in the run; less than the run's where it could not yet.
+    pub revision: u32,
     /// Why what lies in its folder cannot be used, for people; it keeps the script that it has.
     pub script_error: Option<String>,
     /// The least round trip that it has measured lately; zero before the first.

@@ -216,6 +216,7 @@ impl Planner for BenchPlanner {
     fn plan(&self, order: &StartOrder) -> Result<Planned, String> {
         let changed = order.script.clone().unwrap_or_default();
         let plan = Plan {
+            revision: 0,
             run: RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1),
             seed: 1,
             scenario: "bench".into(),

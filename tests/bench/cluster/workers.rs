@@ -202,7 +202,7 @@ impl Crowd {
             }
             What::Heard(ToWorker::Prepare(plan)) => {
                 self.prepare(&plan)?;
-                self.say(worker, &ToMaster::Prepared(plan.run))
+                self.say(worker, &ToMaster::Prepared { run: plan.run, revision: plan.revision })
             }
             What::Heard(ToWorker::Orders(orders)) => self.on_orders(worker, &orders),
             What::Heard(ToWorker::Answer(answer)) => {

@@ -5,6 +5,7 @@ mod links;
 mod model;
 mod numbers;
 mod orphan;
+mod revision;
 mod run;
 
 use std::sync::Arc;
@@ -190,6 +191,7 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::Send(link, message) => format!("{}:{}", link.0, message_name(message)),
                 Action::CloseLink(link) => format!("close {}", link.0),
                 Action::Open(plan) => format!("open {}", plan.run.0),
+                Action::Renew(plan) => format!("renew {} as {}", plan.run.0, plan.revision),
                 Action::Follow(orders) if orders.slots.is_empty() => "follow none".into(),
                 Action::Follow(orders) => format!("follow {}", orders.profile.stages[0].users),
                 Action::Begin(_) => "begin".into(),
@@ -206,7 +208,8 @@ fn names(actions: &[Action]) -> Vec<String> {
 fn message_name(message: &ToMaster) -> String {
     match message {
         ToMaster::Hello(_) => "hello".into(),
-        ToMaster::Prepared(run) => format!("prepared {}", run.0),
+        ToMaster::Prepared { run, revision: 0 } => format!("prepared {}", run.0),
+        ToMaster::Prepared { run, revision } => format!("prepared {} as {revision}", run.0),
         ToMaster::Refused(refusal) => format!("refused {}", refusal.run.0),
         ToMaster::Delta { delta, .. } => format!("delta {}{}", delta.sequence, if delta.is_last { " last" } else { "" }),
         ToMaster::Beat { .. } => "beat".into(),

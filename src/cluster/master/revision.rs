@@ -1,0 +1,125 @@
+//! How a run that is under way takes changed scripts over, and what people are told of it: the plan's next revision goes to all workers, and
+//! to those that cannot follow yet again and again.
+//!
+//! What may change in mid-run is [`Plan::revised`]'s.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::message::{ToWorker, WorkerId};
+use super::super::record::Record;
+use super::part::{Behind, Part, PartStage};
+use super::peers::{PeerNumber, Peers};
+use super::run::{Run, Stage};
+use super::{Action, Master, send};
+use crate::plan::Plan;
+
+impl Master {
+    /// The running test shall take over the scripts of which `newer` was planned, or why they cannot be planned.
+    pub fn on_revise(&mut self, newer: Result<Plan, String>, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else { return out };
+        let revised = match newer {
+            Ok(newer) if !newer.fingerprint.is_empty() && newer.fingerprint == run.plan.fingerprint => {
+                // Changed, and changed back.
+                run.unrevised = None;
+                return out;
+            }
+            Ok(newer) => run.plan.revised(newer).map_err(|why| why.to_string()),
+            Err(why) => Err(why),
+        };
+        match revised {
+            Ok(plan) => {
+                let plan = Arc::new(plan);
+                run.revise(plan.clone(), &self.peers, now, &mut out);
+                self.keep(Record::Revised { plan }, &mut out);
+            }
+            Err(why) => {
+                let text =
+                    format!("the running test goes on with the scripts that it has, for the changed ones cannot be taken over: {why}");
+                if run.unrevised.as_ref() != Some(&text) {
+                    out.push(Action::Log(log::Level::Error, text.clone()));
+                }
+                run.unrevised = Some(text);
+            }
+        }
+        out
+    }
+}
+
+impl Run {
+    fn revise(&mut self, plan: Arc<Plan>, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        let (script, revision) = (&plan.script, plan.revision);
+        let fingerprint = plan.fingerprint.get(..SHORT_DIGITS).unwrap_or("of each worker's own");
+        let age = self.elapsed(now).as_secs();
+        let text = format!(
+            "from {:02}:{:02} on users take `{script}` over as of {fingerprint} (revision {revision}), each after the iteration that it is in: \
+             numbers of entries are of both versions",
+            age / 60,
+            age % 60
+        );
+        out.push(Action::Log(log::Level::Info, text.clone()));
+        self.table.warn(&text.into());
+        self.plan = plan;
+        self.unrevised = None;
+        for (&number, part) in &mut self.parts {
+            if part.is_here() && part.stage != PartStage::Finished {
+                part.behind = Some(Behind { at: now, why: None });
+                send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+            }
+        }
+    }
+
+    /// A worker has said which revision it has.
+    pub(super) fn on_revision(&mut self, number: PeerNumber, revision: u32, peers: &Peers, out: &mut Vec<Action>) {
+        let newest = self.plan.revision;
+        let Some(part) = self.parts.get_mut(&number) else { return };
+        part.revision = revision;
+        if part.behind.is_some() && revision == newest {
+            part.behind = None;
+            out.push(Action::Log(log::Level::Info, format!("Client '{}' has revision {newest}", peers.get(number).hello.worker)));
+        }
+    }
+
+    /// Asks those again who have not taken the newest revision over: a kubelet brings a change to one machine after the other.
+    pub(super) fn ask_those_behind(&mut self, every: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        let newest = self.plan.revision;
+        for (&number, part) in &mut self.parts {
+            let is_behind = part.is_here() && part.stage == PartStage::Ordered && part.revision < newest;
+            let is_due = part.behind.as_ref().is_none_or(|behind| now.saturating_duration_since(behind.at) >= every);
+            if is_behind && is_due {
+                part.behind.get_or_insert(Behind { at: now, why: None }).at = now;
+                send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+            }
+        }
+    }
+
+    /// What people must know of scripts that changed in mid-run and are not taken over everywhere.
+    pub(super) fn revision_warnings(&self, peers: &Peers) -> Vec<String> {
+        let newest = self.plan.revision;
+        let behind = || self.parts.iter().filter(|(_, part)| part.is_here() && part.can_run() && part.revision < newest);
+        let workers = self.parts.values().filter(|part| part.can_run()).count();
+        let mut warnings: Vec<String> = self.unrevised.iter().cloned().collect();
+        if let Some((&number, part)) = behind().next() {
+            let host = &peers.get(number).hello.worker.host;
+            let why = part.behind.as_ref().and_then(|behind| behind.why.as_deref()).unwrap_or("it has not answered yet");
+            warnings.push(format!("{} of {workers} workers run an older revision of the script: {host}: {why}", behind().count()));
+        }
+        warnings
+    }
+}
+
+impl Part {
+    /// The worker cannot take the changed script over, and goes on with the one that it has. It is asked again and again; people are told
+    /// when its answer changes.
+    pub(super) fn on_renewal_refused(&mut self, id: &WorkerId, why: String, now: Instant, out: &mut Vec<Action>) {
+        let behind = self.behind.get_or_insert(Behind { at: now, why: None });
+        if behind.why.as_ref() != Some(&why) {
+            out.push(Action::Log(log::Level::Warn, format!("Client '{id}' goes on with the script that it has: {why}")));
+            behind.why = Some(why);
+        }
+    }
+}
+
+/// As many digits of a fingerprint as other lines of the log show.
+const SHORT_DIGITS: usize = 12;
