@@ -25,11 +25,11 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 OVERLAYS = ["base", *sorted(f"overlays/{folder.name}" for folder in (DEPLOY / "overlays").iterdir())]
 PLAIN = ["config-cm", "scripts-cm", "secret", "target", "master-deployment", "service", "worker-deployment", "ingress"]
 CHART = DEPLOY / "helm/lunamoth"
-EVERYTHING = "ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2"
+EVERYTHING = "ssh.enabled=true,ssh.authorizedKeys=ssh-ed25519 AAAA me,ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2"
 VARIANTS = [
     "master.pathPrefix=,ingress.enabled=true,ingress.host=load.example",
     "master.onTerm=handover,workers.spread=false,workers.disruptionBudget=false,service.type=NodePort",
-    "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine,scripts.env.SHOP=7",
+    "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine,scripts.env.SHOP=seven",
 ]
 VERSION = "1.36"
 
@@ -152,6 +152,9 @@ class Bundle:
             wanted = volume.get("configMap", {}).get("name")
             if wanted and ("ConfigMap", wanted) not in self.by_name:
                 yield f"the ConfigMap {wanted} is not there"
+            secret = volume.get("secret", {})
+            if secret and not secret.get("optional") and ("Secret", secret["secretName"]) not in self.by_name:
+                yield f"the Secret {secret['secretName']} is not there"
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
             if claim and ("PersistentVolumeClaim", claim) not in self.by_name:
                 yield f"the claim {claim} is not there"
@@ -205,7 +208,8 @@ class Bundle:
     def unknown(settings):
         known = (DEPLOY.parent / "config/default.toml").read_text()
         secrets = {"LUNAMOTH_SECRET", "LUNAMOTH_SECRET_PREVIOUS", "LUNAMOTH_WEB_TOKEN"}
-        return [key for key in settings if key not in secrets and f"{key.removeprefix('LUNAMOTH_').lower()} = " not in known]
+        named = [key for key in settings if key.startswith("LUNAMOTH_") and key not in secrets]
+        return [key for key in named if f"{key.removeprefix('LUNAMOTH_').lower()} = " not in known]
 
 
 class Manifests(unittest.TestCase):
@@ -245,6 +249,7 @@ class Manifests(unittest.TestCase):
             lambda things: pod(things, "master").update(hostNetwork=True),
             lambda things: pod(things, "master")["securityContext"].pop("fsGroup"),
             lambda things: pod(things, "worker")["volumes"].append({"name": "node", "hostPath": {"path": "/"}}),
+            lambda things: pod(things, "master")["volumes"][2]["secret"].update(optional=False),
             lambda things: things["Service", "lunamoth-target"]["metadata"].update(name="lunamoth_target"),
             lambda things: container(things, "master")["volumeMounts"][0].update(subPath="main.lua"),
         ):
@@ -273,7 +278,7 @@ class Manifests(unittest.TestCase):
             output(tool("helm"), "lint", "--strict", CHART, "--set", values)
 
     def test_wrong_values_of_the_chart_are_refused(self):
-        for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc"):
+        for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc", "scripts.env.LUNAMOTH_HOST=x"):
             done = subprocess.run([tool("helm"), "template", CHART, "--set", wrong], capture_output=True, text=True, timeout=60)
             self.assertNotEqual(done.returncode, 0, wrong)
             self.assertIn("schema", done.stderr, wrong)
@@ -306,7 +311,7 @@ class ScriptsConfigMap(unittest.TestCase):
         got = {name: text.encode() for name, text in thing["data"].items()}
         got.update((name, base64.b64decode(text)) for name, text in thing["binaryData"].items())
         self.assertEqual(got, files)
-        self.assertEqual(set(thing["binaryData"]), {"escape.txt", "picture.bin"})
+        self.assertEqual((set(thing["binaryData"]), done.stderr), ({"escape.txt", "picture.bin"}, ""))
 
     def test_what_does_not_fit_is_told_with_the_way_out(self):
         (self.folder / "main.lua").write_bytes(b"x" * 1000)
@@ -319,7 +324,9 @@ class ScriptsConfigMap(unittest.TestCase):
     def test_a_full_config_map_passes_and_a_byte_more_does_not(self):
         most = (1 << 20) - len("main.lua")
         (self.folder / "main.lua").write_bytes(b"-" * most)
-        self.assertEqual(self.generate().returncode, 0)
+        done = self.generate()
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("kubectl apply --server-side --force-conflicts -f -", done.stderr)
         (self.folder / "main.lua").write_bytes(b"-" * (most + 1))
         self.assertEqual(self.generate().returncode, 2)
 

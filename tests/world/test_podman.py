@@ -1,7 +1,7 @@
 """The walk-through of deploy/README.md by podman: the scratch image and the manifests as they are, in a network namespace of their own.
 
 What podman 4.3 cannot do is taken out here and nowhere else: probes (it never runs them), Services (names are given as aliases of the
-network), Secrets of envFrom (it wants them in a form of its own).
+network), Secrets of envFrom (it wants them in a form of its own), optional Secrets as volumes.
 Needs root, podman with runc, netavark and aardvark-dns, iproute2, nsenter; PyYAML; and a static binary: LUNAMOTH_STATIC, or the one that
 `deploy/build-image` would build.
 """
@@ -99,7 +99,11 @@ def manifest(*names):
 def as_podman_takes_it(things):
     for thing in things:
         if thing["kind"] in ("Deployment", "Job"):
-            for container in thing["spec"]["template"]["spec"]["containers"]:
+            pod = thing["spec"]["template"]["spec"]
+            secret = {volume["name"] for volume in pod.get("volumes", []) if "secret" in volume}
+            pod["volumes"] = [volume for volume in pod.get("volumes", []) if volume["name"] not in secret]
+            for container in pod["containers"]:
+                container["volumeMounts"] = [mount for mount in container.get("volumeMounts", []) if mount["name"] not in secret]
                 container.pop("readinessProbe", None)
                 container.pop("livenessProbe", None)
     return [thing for thing in things if thing["kind"] not in ("Service", "Ingress", "Secret")]

@@ -24,6 +24,10 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{ .Values.secret.existing | default (include "lunamoth.name" .) }}
 {{- end }}
 
+{{- define "lunamoth.ssh" -}}
+{{ .Values.ssh.existing | default (printf "%s-ssh" (include "lunamoth.name" .)) }}
+{{- end }}
+
 {{- define "lunamoth.scripts" -}}
 {{ .Values.scripts.configMap | default (printf "%s-scripts" (include "lunamoth.name" .)) }}
 {{- end }}
