@@ -317,7 +317,8 @@ impl Master {
         if let Some(run) = &mut self.run {
             run.reset(now);
             let epoch = run.epoch;
-            if !run.is_over() {
+            // Before it has begun it has no clock, and nobody has orders.
+            if !run.is_over() && run.zero.is_some() {
                 run.order_all(&self.peers, self.origin, now, &mut out);
             }
             self.keep(Record::Reset { epoch }, &mut out);
@@ -395,9 +396,14 @@ impl Master {
 
     fn end_users(&mut self, phase: Phase, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();
-        self.settle(now, &mut out);
+        let is_awaited = self.run.as_ref().is_some_and(|run| run.is_adopting() && run.zero.is_none() && self.claims.is_empty());
+        if phase == Phase::Cut || !is_awaited {
+            self.settle(now, &mut out);
+        }
         let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) else { return out };
-        if run.zero.is_none() {
+        if run.is_adopting() && phase == Phase::Stop {
+            run.wants_stop = true;
+        } else if run.zero.is_none() {
             // Nothing has run: there are no numbers to wait for.
             let end = run.end(now, None);
             self.finish(Some(end), &mut out);
@@ -424,7 +430,9 @@ impl Master {
             self.keep(Record::Retargeted { profile }, out);
         }
         let Some(run) = &mut self.run else { return };
-        if !self.config.adopts {
+        if run.wants_stop {
+            run.end_users(Phase::Stop, &self.peers, self.origin, now, out);
+        } else if !self.config.adopts {
             out.push(Action::Log(log::Level::Info, "the run is not taken over: its users finish, and its numbers are collected".into()));
             run.end_users(Phase::Stop, &self.peers, self.origin, now, out);
         }

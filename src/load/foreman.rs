@@ -44,8 +44,13 @@ impl Foreman {
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = desk.zero.map_or(Duration::ZERO, |zero| now().saturating_duration_since(zero));
         let duties = desk.dealer.follow(orders, elapsed);
+        // Lanes that begin with a hand-over join a run that is under way.
+        let joins = desk.zero.is_none().then(|| orders.handover.as_ref().map_or(Duration::ZERO, |handover| handover.at));
         for (cell, duty) in self.cells.iter().zip(duties) {
-            cell.send_modify(|brief| brief.duty = Some(duty));
+            cell.send_modify(|brief| {
+                brief.duty = Some(duty);
+                brief.since = joins.unwrap_or(brief.since);
+            });
         }
     }
 
@@ -62,6 +67,8 @@ impl Foreman {
 pub(super) struct Brief {
     /// Time zero of the run's clock, once the run has begun.
     pub zero: Option<Instant>,
+    /// The run's clock from which on these lanes take part: what was before is not theirs to report, nor to be late for.
+    pub since: Duration,
     /// The newest; the same one is the same `Arc`.
     pub duty: Option<Arc<Duty>>,
     /// Once the run shall end.

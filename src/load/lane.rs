@@ -81,17 +81,20 @@ impl<L: LaneWorkload> Lane<L> {
 
     /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
     pub(super) async fn run(self, mut inbox: watch::Receiver<Brief>, mut renewals: mpsc::Receiver<Renewal<L>>) {
-        let zero = loop {
-            let begun = inbox.borrow_and_update().zero;
+        let (zero, since) = loop {
+            let begun = {
+                let brief = inbox.borrow_and_update();
+                brief.zero.map(|zero| (zero, brief.since))
+            };
             match begun {
-                Some(zero) => break zero,
+                Some(begun) => break begun,
                 None if inbox.changed().await.is_err() => return,
                 None => {}
             }
         };
         self.workload.begin(zero);
-        let ticks = tokio::task::spawn_local(measure_lag(zero, self.recorder.clone()));
-        let mut running = Running::new(self, zero);
+        let ticks = tokio::task::spawn_local(measure_lag(zero + since, self.recorder.clone()));
+        let mut running = Running::new(self, zero, since);
         let brief = inbox.borrow_and_update().clone();
         running.heed(&brief, now());
         while !running.turn(now()) {
@@ -155,7 +158,7 @@ struct Running<L> {
 }
 
 impl<L: LaneWorkload> Running<L> {
-    fn new(lane: Lane<L>, zero: Instant) -> Self {
+    fn new(lane: Lane<L>, zero: Instant, since: Duration) -> Self {
         Self {
             duty: None,
             shape: Shape::default(),
@@ -167,7 +170,7 @@ impl<L: LaneWorkload> Running<L> {
             gate: Rc::default(),
             level: 0,
             is_stopping: false,
-            second: 0,
+            second: since.as_secs(),
             unsent: VecDeque::new(),
             panics: 0,
         }
@@ -431,8 +434,8 @@ async fn rest_until(wake: Instant) {
 ///
 /// A stall that began just after a tick is missed by less than one interval. The ticks that fell into it count as well, each with
 /// its own lateness, so that percentiles tell how late any moment of the run was, and not only the few that came after stalls.
-async fn measure_lag(zero: Instant, recorder: Rc<RefCell<Recorder>>) {
-    let mut due = zero;
+async fn measure_lag(begin: Instant, recorder: Rc<RefCell<Recorder>>) {
+    let mut due = begin;
     loop {
         due += LAG_INTERVAL;
         tokio::time::sleep_until(due.into()).await;

@@ -69,6 +69,9 @@ impl World {
             return self.fail(format!("worker {seat} tells lanes that it has not: {action:?}"));
         };
         match action {
+            worker::Action::Begin(zero) if now.saturating_duration_since(*zero) > LONGEST_LIFE => {
+                self.fail(format!("worker {seat} begins a run that is {:?} old", now.saturating_duration_since(*zero)));
+            }
             worker::Action::Begin(zero) => lanes.begin(*zero),
             worker::Action::Follow(orders) => lanes.follow(orders, now),
             worker::Action::Stop => lanes.stop(now),
@@ -267,3 +270,6 @@ impl World {
 const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// A worker keeps so many seconds apart, and one that is under way.
 const SECONDS_IN_A_DELTA: usize = 61;
+
+/// No simulated run gets as old.
+const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_secs(3_600);

@@ -55,6 +55,8 @@ pub(super) struct Run {
     pub unrevised: Option<String>,
     /// The run's clock at the last reset of the statistics.
     pub counted_since: Duration,
+    /// Somebody has stopped it before any of its workers came back: they are told to when they do.
+    pub wants_stop: bool,
     /// What the journal has kept of the history, until the run's clock is known.
     pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
@@ -108,6 +110,7 @@ impl Run {
             misuse: None,
             unrevised: None,
             counted_since: Duration::ZERO,
+            wants_stop: false,
             kept_history: Vec::new(),
             deserted: None,
             taken_over: None,
@@ -192,10 +195,15 @@ impl Run {
         self.generation += 1;
         self.ordered = now;
         let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
+        let age = self.elapsed(now).as_secs();
         let mut ordered = Vec::new();
         for (&number, part) in &mut self.parts {
             if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
+                if !part.has_run {
+                    // What was before it came is none of its numbers.
+                    part.covered = part.covered.max(age);
+                }
                 part.has_run = true;
                 part.is_exhausted = false;
                 ordered.push(number);
@@ -311,7 +319,8 @@ impl Run {
         }
         let mut users = 0;
         if let Some(followed) = &standing.orders {
-            if followed.generation > self.generation {
+            let is_behind = followed.generation == self.generation && followed.phase < self.phase;
+            if followed.generation > self.generation || is_behind {
                 // Orders of another master's that this one knows nothing of; what it says from here on is newer.
                 self.generation = followed.generation + 1;
             }
@@ -322,6 +331,10 @@ impl Run {
         let is_adopting = self.is_adopting();
         let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
         part.unstage();
+        if standing.orders.is_none() {
+            // Its orders never reached it: it has run nobody, and nothing of it is missing.
+            self.holes.remove(&number);
+        }
         part.revision = standing.plan.revision;
         part.says_finished = standing.is_finished;
         let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.phase != Phase::Run);

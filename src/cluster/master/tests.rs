@@ -237,6 +237,21 @@ fn a_run_begins_when_all_workers_are_prepared_and_shares_its_users_evenly() {
 }
 
 #[test]
+fn a_reset_while_workers_get_ready_orders_nobody_to_begin() {
+    let mut stand = Stand::new();
+    (1..=2).for_each(|worker| stand.hello(worker, None));
+    stand.start(2);
+    stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    assert!(stand.orders().is_empty());
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let orders = stand.orders();
+    assert_eq!((orders.len(), orders[&1].epoch), (2, 1));
+    assert!(orders[&1].zero > Duration::ZERO);
+}
+
+#[test]
 fn a_worker_whose_script_differs_is_asked_again_and_named_when_time_is_up() {
     let mut stand = Stand::new();
     (1..=2).for_each(|worker| stand.hello(worker, None));

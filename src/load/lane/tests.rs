@@ -422,7 +422,7 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     let (sender, mut reports) = mpsc::channel(8);
     let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), misuse: None };
     let lane = Lane::new(users, 0, plan.clone(), recorder_for(&plan), sender);
-    let mut running = Running::new(lane, Instant::now());
+    let mut running = Running::new(lane, Instant::now(), Duration::ZERO);
     running.report_if_due(Duration::from_millis(1_001));
     running.report_if_due(Duration::from_millis(4_200));
     let mut lateness = Vec::new();

@@ -130,22 +130,59 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
         has_left,
         tally: Tally { ..tally(20, 50) },
     };
-    let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
-    let run = KeptRun {
-        profile: Arc::new(plan.profile.clone()),
-        plan,
-        wall: SystemTime::UNIX_EPOCH,
-        epoch: 0,
-        workers: vec![kept(3, true), kept(1, false)],
-        history: Vec::new(),
-        is_over: false,
-    };
-    let now = Instant::now();
-    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
-    let mut stand = adopted(Stand { master, now, actions: Vec::new() });
+    let mut stand = adopted(restored(vec![kept(3, true), kept(1, false)]));
     stand.live(Duration::from_secs(5), &[1, 2]);
     // Worker 1's whole total stands in place of what was kept of it; worker 3 had left with 50.
     assert_eq!((stand.requests(), stand.state()), (250, RunState::Running));
+}
+
+/// A master that has read in its journal of a run in which these workers had left something.
+fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
+    let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
+    let profile = Arc::new(plan.profile.clone());
+    let run = KeptRun { profile, plan, wall: SystemTime::UNIX_EPOCH, epoch: 0, workers, history: Vec::new(), is_over: false };
+    let now = Instant::now();
+    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
+    Stand { master, now, actions: Vec::new() }
+}
+
+#[test]
+fn a_stop_before_any_worker_is_back_reaches_those_who_come() {
+    let mut stand = restored(Vec::new());
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    assert_eq!((stand.end(), stand.state()), (None, RunState::Stopping));
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(30), 0)));
+    stand.live(Duration::from_secs(5), &[1]);
+    let orders = stand.orders();
+    assert_eq!((orders[&1].phase, orders[&1].generation > 5), (Phase::Stop, true));
+    let mut alone = restored(Vec::new());
+    alone.master.on_stop(alone.now);
+    alone.pass(Duration::from_secs(66));
+    assert_eq!(alone.end().unwrap().failure.unwrap().cause, FailureCause::Lost);
+}
+
+#[test]
+fn a_worker_that_runs_on_by_orders_of_the_same_number_hears_that_the_run_is_over() {
+    let mut stand = restored(Vec::new());
+    let actions = stand.master.on_cut(stand.now);
+    stand.actions.extend(actions);
+    assert!(stand.end().is_some());
+    let mut brought = standing(&SlotSet::all(), Duration::from_secs(30), 0);
+    // The generation of a run that was ended before this master gave any orders.
+    brought.orders = brought.orders.map(|followed| Followed { generation: 1, ..followed });
+    stand.hello(1, Some(brought));
+    let orders = stand.orders();
+    assert_eq!((orders[&1].phase, orders[&1].generation), (Phase::Stop, 2));
+}
+
+#[test]
+fn a_worker_that_comes_back_without_orders_leaves_no_hole() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(4), &[1]);
+    assert_eq!(stand.master.snapshot(stand.now).holes.len(), 1);
+    stand.hello(2, Some(RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) }));
+    assert_eq!(stand.master.snapshot(stand.now).holes, []);
 }
 
 #[test]

@@ -407,3 +407,21 @@ fn a_lane_without_users_of_its_own_is_exhausted_and_one_without_orders_or_with_u
         assert_eq!(said, [false, true, true, true, true, false, false, true, true, false, false, false]);
     });
 }
+
+#[test]
+fn lanes_that_join_a_run_report_from_then_on_and_are_late_for_nothing_that_was_before() {
+    in_paused_time(async {
+        let plan = plan(&[(2, 0)], None);
+        let mut stand = Stand::idle(&plan, busy(100, 0), 1, 100);
+        stand.follow_at(10, &handing(&plan.profile, [0, 1], [0, 1], 7_200_000, 0)).await;
+        // The run is two hours old, and half a second more.
+        stand.foreman.begin(now() - millis(7_200_500));
+        stand.at(2_300).await;
+        stand.foreman.end(Ending::Stop);
+        let reports = stand.reports().await;
+        let seconds: Vec<u64> = reports.iter().map(|report| report.tally.second).collect();
+        assert_eq!(seconds, [7_200, 7_201, 7_202]);
+        let latest = reports.iter().map(|report| report.tally.lag.spread.max).max().unwrap();
+        assert!(latest <= millis(500), "{latest:?}");
+    });
+}
