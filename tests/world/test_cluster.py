@@ -161,6 +161,21 @@ class Cluster(unittest.TestCase):
         self.assertEqual(self.served(), self.reported(stats))
         self.assertEqual(again.end(), 0)
 
+    def test_a_worker_that_joins_is_late_for_nothing_that_was_before_it(self):
+        master = self.master()
+        self.worker("worker1")
+        master.await_text("Currently 1 clients ready to swarm.")
+        self.swarm(4, 4)
+        self.await_stats(lambda stats: stats["user_count"] == 4)
+        # Longer than any lag of this machine's, so that one counted from the run's beginning is told from one that was.
+        time.sleep(8)
+        self.worker("worker2")
+        self.await_stats(lambda stats: sorted(worker["user_count"] for worker in stats["workers"]) == [2, 2])
+        time.sleep(2)
+        lag = json.loads(self.curl("/api/v1/snapshot"))["generator"]["lag"]
+        self.assertLess(lag["max_ms"], 5000)
+        self.assertEqual(self.reported(self.stop()), self.served())
+
     def test_a_killed_worker_leaves_a_hole_of_one_interval_and_its_users_run_elsewhere(self):
         master = self.master()
         workers = [self.worker(f"worker{number}") for number in (1, 2)]
