@@ -350,3 +350,15 @@ fn a_thousand_users_fill_a_vm_and_an_idle_user_is_small() {
     assert_eq!(vm.users(), 0);
     assert!(vm.used_bytes() < before + 100 * 1024, "{} of {before}", vm.used_bytes());
 }
+
+#[test]
+fn a_lane_that_is_given_up_takes_its_vms_along_once_their_last_user_is_gone() {
+    let lane = Script::new("local http = require 'http' return function() http.get('/') end").lane();
+    let user = lane.user(0).0;
+    let vm = std::rc::Rc::downgrade(&lane.lane.vms()[0]);
+    // As when a running test takes changed scripts over: the users that live go on.
+    drop(lane);
+    assert!(vm.upgrade().is_some());
+    drop(user);
+    assert!(vm.upgrade().is_none());
+}
