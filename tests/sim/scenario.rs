@@ -178,7 +178,7 @@ impl Event {
             }
             16 | 17 => {
                 let users = u32::try_from(chance.between(1, 90)).unwrap();
-                Self::Retarget { users, spawn_rate: u32::try_from(chance.between(2, 60)).unwrap() }
+                Self::Retarget { users, spawn_rate: u32::try_from(chance.between(LEAST_RATE, 60)).unwrap() }
             }
             18 => Self::Reset,
             _ => Self::Revise,
@@ -188,7 +188,7 @@ impl Event {
 
 /// Most runs climb to a level and hold it; some have stages, some a planned end about when the faults are healed.
 fn profile(users: u32, healed: Duration, chance: &mut Chance) -> LoadProfile {
-    let spawn_rate = chance.between(2, 60) as f64;
+    let spawn_rate = chance.between(LEAST_RATE, 60) as f64;
     let end = chance.percent(10).then(|| healed + chance.millis(0, 30_000));
     if chance.percent(15) {
         let stages = (0..chance.between(1, 4))
@@ -198,3 +198,6 @@ fn profile(users: u32, healed: Duration, chance: &mut Chance) -> LoadProfile {
     }
     LoadProfile::plain(users, spawn_rate, end)
 }
+
+/// Users a second: at a lower rate the most users that are drawn are still on their way when everything should have settled.
+const LEAST_RATE: u64 = 8;

@@ -76,11 +76,19 @@ impl Api {
         }
     }
 
-    /// What a start may ask for at this moment.
-    pub fn with_rules<T>(&self, read: impl FnOnce(&Rules<'_>) -> T) -> T {
+    /// Reads a start by what one may ask for at this moment: the hosts that the settings name, the run's, and those of the scripts as they are
+    /// now. These have to be evaluated, and are asked for only where the start would be refused without.
+    pub async fn with_rules<T, E>(&self, read: impl Fn(&Rules<'_>) -> Result<T, E>) -> Result<T, E> {
         let snapshot = self.snapshot();
-        let hosts: Vec<&str> = self.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
-        read(&Rules { hosts: (!self.is_local).then_some(&*hosts), read_run_time: self.context.read_run_time })
+        let mut hosts: Vec<&str> = self.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
+        let by = |hosts: &[&str]| read(&Rules { hosts: (!self.is_local).then_some(hosts), read_run_time: self.context.read_run_time });
+        let first = by(&hosts);
+        if first.is_ok() || self.is_local {
+            return first;
+        }
+        let scripts = self.context.handle.scripts().await.unwrap_or_default();
+        hosts.extend(scripts.iter().filter_map(|script| script.host.as_deref()));
+        by(&hosts)
     }
 
     /// The channel closes when the master's shell ends.
@@ -257,7 +265,7 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         Ok(parameters) => parameters,
         Err(unreadable) => return unreadable.into_response(),
     };
-    let swarm = match api.with_rules(|rules| Swarm::read(&parameters, rules)) {
+    let swarm = match api.with_rules(|rules| Swarm::read(&parameters, rules)).await {
         Ok(swarm) => swarm,
         Err(reason) => return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref()),
     };

@@ -233,11 +233,12 @@ async fn only_allowed_hosts_can_be_named_where_others_can_reach_the_port() {
     let stage = Stage::at("[::]:0", |_| {}, |_| Ok(accepted()));
     assert!(stage.server.shown().starts_with("*:"));
     stage.snapshots.send_replace(Arc::new(Snapshot { host: Some("http://current.example:81".to_owned()), ..Snapshot::default() }));
-    for (host, success) in [("http://shop.example/", true), ("http://current.example:81", true), ("http://victim.example", false)] {
+    let known = ["http://shop.example/", "http://current.example:81", "http://changed.example"].map(|host| (host, true));
+    for (host, success) in known.into_iter().chain([("http://victim.example", false)]) {
         let reply = stage.post("/swarm", FORM, &format!("user_count=1&host={host}")).await;
         assert_eq!(reply.json()["success"], json!(success), "{host} {reply:?}");
     }
-    assert_eq!(stage.orders().len(), 2);
+    assert_eq!(stage.orders().len(), 3);
 }
 
 #[tokio::test]
@@ -330,8 +331,14 @@ impl Planner for OneScript {
     fn scripts(&self) -> Vec<ScriptView> {
         let tasks = vec![TaskShare { name: "browse".into(), ratio: 1.0 }];
         let classes = vec![ClassShare { name: "Shopper".into(), ratio: 1.0, tasks }];
-        let shop =
-            ScriptView { name: "shop.lua".into(), is_default: true, fingerprint: Some("0a".into()), classes, ..ScriptView::default() };
+        let shop = ScriptView {
+            name: "shop.lua".into(),
+            is_default: true,
+            fingerprint: Some("0a".into()),
+            host: Some("http://changed.example".into()),
+            classes,
+            ..ScriptView::default()
+        };
         let broken = ScriptView { name: "broken.lua".into(), error: Some("broken.lua:1: '=' expected".into()), ..ScriptView::default() };
         vec![shop, broken]
     }

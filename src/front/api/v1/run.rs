@@ -59,7 +59,7 @@ async fn give(api: &Api, asker: &Asker, request: Request, purpose: Purpose) -> R
 
 async fn read(api: &Api, request: Request, purpose: Purpose) -> Result<StartOrder, order::Fault> {
     let body = order::read(request, &api.context.limits).await?;
-    api.with_rules(|rules| order::understand(body, purpose, rules))
+    api.with_rules(|rules| order::understand(body.clone(), purpose, rules)).await
 }
 
 async fn stop(State(api): State<Arc<Api>>, asker: Asker) -> Response {
