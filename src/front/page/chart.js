@@ -40,12 +40,16 @@ function timeTick(value) {
   return value < 1000 ? `${plain(value)} ms` : `${plain(value / 1000)} s`;
 }
 
+const LEGEND_PX = 29;
+
 class Chart {
   constructor({ title, unit, series, isTime, isWide, height, canBeLogarithmic }) {
     Object.assign(this, { series, isTime, height: height || 230 });
     this.note = h("span");
     this.none = h("div.none", null, "No data yet");
     this.plotPlace = h("div.plot", { role: "img", "aria-label": title }, this.none);
+    // As high as it will be with its axes and a line of legend, so that nothing below moves when the first point comes.
+    this.plotPlace.style.minHeight = `${this.height + LEGEND_PX}px`;
     this.title = title;
     this.unit = unit;
     const toggle = canBeLogarithmic && h("button.toggle", { type: "button", "aria-pressed": "false", title: "Logarithmic axis: small and large times side by side", click: () => {

@@ -492,6 +492,8 @@ class Live {
     ]);
     this.version = h("span");
     this.main = h("main", { id: "main", tabindex: "-1" }, this.offline, this.notices.element, this.hero, this.tiles.element, this.charts.element, this.tabs.element);
+    // What there is to see and to do, the first snapshot tells; nothing shall stand there and move away then.
+    for (const part of [this.main, this.start, this.retarget, this.pause, this.resume, this.stop, this.reset]) part.hidden = true;
     root.append(
       h("a.skip", { href: "#main", click: (event) => {
         event.preventDefault();
@@ -529,7 +531,8 @@ class Live {
   say(isThere, why) {
     this.offline.hidden = isThere;
     if (!isThere) {
-      setText(this.offline.lastChild, `${why || ""} What is shown is from before. Trying again every two seconds.`.trim());
+      this.main.hidden = false;
+      setText(this.offline.lastChild, `${why || ""} ${this.snapshot ? "What is shown is from before. " : ""}Trying again every two seconds.`.trim());
       setText(this.badge, "No connection");
       setClass(this.badge, "badge bad");
     }
@@ -553,6 +556,7 @@ class Live {
   }
 
   show(snapshot) {
+    this.main.hidden = false;
     this.showHead(snapshot);
     const isFirst = snapshot.state === "ready";
     this.hero.hidden = !isFirst;
