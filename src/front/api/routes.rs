@@ -261,6 +261,12 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         Ok(swarm) => swarm,
         Err(reason) => return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref()),
     };
+    if !swarm.user_classes.is_empty() {
+        let scripts = api.context.handle.scripts().await.unwrap_or_default();
+        if let Err(reason) = swarm.judge_classes(&scripts) {
+            return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref());
+        }
+    }
     match api.answer(api.context.handle.start(swarm.order.clone(), &asker.by)).await {
         Ok(accepted) => swarm.reply(&accepted),
         Err(refused) => Swarm::refuse(&parameters, refused.reason(), api.snapshot().host.as_deref()),
