@@ -66,8 +66,8 @@ pub(super) fn relative(route: &str, path: &str, place: &str) -> String {
 pub(super) fn plain_prefix(text: &str) -> Option<&str> {
     let text = text.trim().trim_end_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
-    // `//host` would be another machine's.
-    (text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain)).then_some(text)
+    // `//host` would be another machine's, and `/..//host` a way to write it.
+    (text.starts_with('/') && !text.contains("//") && !text.contains("/.") && text.chars().all(is_plain)).then_some(text)
 }
 
 /// Where the page stands, relative to the path that Envoy says it has rewritten (`X-Envoy-Original-Path`), where that has no slash at its
@@ -140,7 +140,7 @@ mod tests {
     fn a_prefix_that_could_leave_the_site_or_the_attribute_is_not_believed() {
         assert_eq!(plain_prefix("/locust/"), Some("/locust"));
         assert_eq!(plain_prefix("/"), None);
-        for odd in ["", "locust", "//evil.example", "/a\"onload=", "/a b", "/a,/b"] {
+        for odd in ["", "locust", "//evil.example", "/..//evil.example", "/a/../b", "/a//b", "/a\"onload=", "/a b", "/a,/b"] {
             assert_eq!(plain_prefix(odd), None, "{odd}");
         }
     }
