@@ -63,7 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["protocol"]),
     ("webpki_roots", &["protocol"]),
     ("hickory_resolver", &["protocol"]),
-    ("flate2", &["protocol", "target"]),
+    ("flate2", &["protocol", "target", "front/api/packing"]),
     ("brotli", &["protocol"]),
     ("zstd", &["protocol"]),
     ("base64", &["protocol", "script", "front", "stats/histogram"]),

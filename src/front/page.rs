@@ -9,12 +9,32 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// The live page. `base` is the prefix that a proxy has taken away; `fallback` is HTML for browsers without scripts.
+/// The live page. `base` is the prefix that a proxy has taken away; `fallback` is HTML for browsers without scripts. Where a token is wanted
+/// (`has_login`) it offers a way out.
 #[must_use]
-pub(super) fn live(base: Option<&str>, fallback: &str) -> String {
+pub(super) fn live(base: Option<&str>, has_login: bool, fallback: &str) -> String {
     let head = base.map(|base| format!("<base href=\"{base}/\">\n")).unwrap_or_default();
     let body = format!("<noscript>\n{fallback}</noscript>\n");
-    assemble(&[("head", &head), ("icon", &ICON), ("style", STYLE), ("body", &body), ("script", LIVE)])
+    let app = if has_login { " data-login" } else { "" };
+    assemble(FRAME, &[("head", &head), ("icon", &ICON), ("style", STYLE), ("app", app), ("body", &body), ("script", LIVE)])
+}
+
+/// The form that asks for a token, with `words`, plain text of ours, about what was wrong with the last one.
+#[must_use]
+pub(super) fn login(words: &str) -> String {
+    let invalid = if words.is_empty() { "" } else { " aria-invalid=\"true\" aria-describedby=\"wrong\"" };
+    let words = if words.is_empty() {
+        String::new()
+    } else {
+        format!("<div class=\"notice bad\" id=\"wrong\" role=\"alert\"><span>{words}</span></div>\n")
+    };
+    assemble(LOGIN, &[("icon", &ICON), ("style", STYLE), ("words", &words), ("invalid", invalid)])
+}
+
+/// What the form may do.
+#[must_use]
+pub(super) fn login_rules() -> &'static str {
+    &LOGIN_RULES
 }
 
 /// What the live page may do: run its own script, talk to its own master, and stand in no frame of another site.
@@ -31,7 +51,7 @@ pub(super) fn report(json: &str) -> String {
         "<noscript><p>The report draws its tables and charts by itself, for which it needs JavaScript.</p></noscript>\n{}\n",
         inert(json)
     );
-    assemble(&[("head", &head), ("icon", &ICON), ("style", STYLE), ("body", &body), ("script", REPORT)])
+    assemble(FRAME, &[("head", &head), ("icon", &ICON), ("style", STYLE), ("body", &body), ("script", REPORT)])
 }
 
 /// What the report may do.
@@ -48,10 +68,10 @@ fn inert(json: &str) -> String {
     format!("<script type=\"application/json\" id=\"report\">{}</script>", json.replace('<', "\\u003c"))
 }
 
-/// The frame with its gaps filled. What fills one gap is not searched for others.
-fn assemble(parts: &[(&str, &str)]) -> String {
-    let mut page = String::with_capacity(FRAME.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
-    let mut rest = FRAME;
+/// A frame with its gaps filled. What fills one gap is not searched for others.
+fn assemble(frame: &str, parts: &[(&str, &str)]) -> String {
+    let mut page = String::with_capacity(frame.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
+    let mut rest = frame;
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, after) = after.split_once("}}").unwrap_or((after, ""));
         page.push_str(before);
@@ -81,7 +101,13 @@ static REPORT_RULES: LazyLock<String> = LazyLock::new(|| {
     format!("default-src 'none'; style-src {style}; script-src {script}; img-src data:; form-action 'none'; base-uri 'none'")
 });
 
+static LOGIN_RULES: LazyLock<String> = LazyLock::new(|| {
+    format!("default-src 'none'; style-src {}; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", hash(STYLE))
+});
+
 const FRAME: &str = include_str!("page/page.html");
+
+const LOGIN: &str = include_str!("page/login.html");
 
 const STYLE: &str = concat!(include_str!("page/uplot/uPlot.min.css"), include_str!("page/style.css"));
 
@@ -120,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_rules_let_just_the_own_style_and_script_run() {
-        for (page, rules, last) in [(live(None, ""), live_rules(), LIVE), (report("{}"), report_rules(), REPORT)] {
+        for (page, rules, last) in [(live(None, true, ""), live_rules(), LIVE), (report("{}"), report_rules(), REPORT)] {
             assert!(rules.contains(&hash(between(&page, "<style>", "</style>"))));
             assert!(page.contains(&format!("<script>{last}</script>")) && rules.contains(&hash(last)));
             assert_eq!(between(&page, "<script>", "</script>"), last);
@@ -130,7 +156,7 @@ mod tests {
 
     #[test]
     fn no_address_is_absolute() {
-        let own: String = [FRAME, LIVE, REPORT, STYLE].concat().replace(include_str!("page/uplot/uPlot.iife.min.js"), "");
+        let own: String = [FRAME, LOGIN, LIVE, REPORT, STYLE].concat().replace(include_str!("page/uplot/uPlot.iife.min.js"), "");
         for start in [
             "href=\"",
             "src=\"",
@@ -161,6 +187,15 @@ mod tests {
     }
 
     #[test]
+    fn the_login_has_the_looks_of_the_page_and_says_what_was_wrong() {
+        let page = login("");
+        assert!(!page.contains("{{") && !page.contains("<script") && !page.contains("alert"));
+        assert!(login_rules().contains(&hash(between(&page, "<style>", "</style>"))) && !login_rules().contains("unsafe"));
+        let page = login("the token is wrong");
+        assert!(page.contains("role=\"alert\"><span>the token is wrong</span>") && page.contains("aria-describedby=\"wrong\""));
+    }
+
+    #[test]
     fn no_text_in_a_report_ends_its_block() {
         let page = report(r#"{"a":"</script><script>alert(1)</script><!--"}"#);
         let block = between(&page, "id=\"report\">", "</script>");
@@ -170,9 +205,10 @@ mod tests {
 
     #[test]
     fn every_gap_of_the_frame_is_filled_and_the_charts_bear_their_licence() {
-        let page = live(Some("/locust"), "");
+        let page = live(Some("/locust"), false, "");
         assert!(page.starts_with(PLAIN_START) && page.contains("<base href=\"/locust/\">"));
         assert!(!page.replace(LIVE, "").contains("{{"));
-        assert!(page.contains("Permission is hereby granted"));
+        assert!(page.contains("Permission is hereby granted") && page.contains("<div id=\"app\"></div>"));
+        assert!(live(None, true, "").contains("<div id=\"app\" data-login></div>"));
     }
 }

@@ -173,6 +173,10 @@ class PageBehind(unittest.TestCase):
         expect(page.get_by_role("tabpanel").get_by_role("cell", name="<img src=x onerror")).to_be_visible()
         page.get_by_role("tab", name="Checks").click()
         expect(page.get_by_role("cell", name="✓ holds")).to_be_visible()
+        expect(page.locator(".tile.good", has_text="Thresholds")).to_contain_text("holds")
+        toggle = page.get_by_role("button", name="Log scale")
+        toggle.click()
+        expect(toggle).to_have_attribute("aria-pressed", "true")
         page.get_by_role("tab", name="Workers").click()
         expect(page.get_by_role("cell", name="running", exact=True)).to_be_visible()
         (worker,) = json.loads(support.fetch(f"http://127.0.0.1:{self.web}/stats/requests"))["workers"]

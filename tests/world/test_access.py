@@ -67,6 +67,9 @@ class Access(unittest.TestCase):
         self.assertEqual(self.open("GET", "/stats/requests", headers=session)[0].status, 200)
         reply, _ = self.open("POST", "/logout", headers=session)
         self.assertIn("Max-Age=0", reply.headers["set-cookie"])
+        # A page of another site has no guesses, which would shut this person out.
+        for _ in range(6):
+            self.assertEqual(self.open("POST", "/login", "token=wrong", FORM | {"Sec-Fetch-Site": "cross-site"})[0].status, 403)
         # Six wrong ones: the last is not even looked at, nor is a right one then.
         codes = [self.open("POST", "/login", "token=wrong", FORM)[0].status for _ in range(6)]
         self.assertEqual(codes, [401] * 5 + [429])

@@ -201,7 +201,7 @@ class OurOwn(Stage):
 
     def test_the_stream_follows_a_run_over_both_protocols(self):
         self.start_run()
-        for curl in ([], ["--http2-prior-knowledge"]):
+        for curl in ([], ["--http2-prior-knowledge"], ["--compressed"]):
             with self.subTest(curl=curl):
                 events = self.listen(*curl)
                 self.assertGreaterEqual(len(events), 4)

@@ -1,10 +1,13 @@
 """The page in a real browser, as people have it: behind the ingresses of `deploy/` as ingress-nginx renders them, and behind an nginx that
 takes a prefix away clumsily.
 
-Needs what test_manifests.py needs, nginx, Chromium and playwright.
+Needs what test_manifests.py needs, nginx, Chromium, playwright, and axe-core from the npm registry.
 """
 
 import json
+import os
+import pathlib
+import tempfile
 import unittest
 import urllib.error
 
@@ -45,6 +48,65 @@ class PageBehindIngress(PageBehind):
         # The master sees `//` and cannot know where it stands; the page finds out by itself.
         self.stage("location /locust {{ proxy_pass http://127.0.0.1:{web}/; }}")
         self.agree("/locust", "/locust")
+
+    def test_the_form_of_the_login_and_the_way_out(self):
+        token = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "token"
+        token.write_text("open sesame 1234\n")
+        proxy = "server {{ listen 127.0.0.1:{port}; location /locust/ {{ proxy_pass http://127.0.0.1:{web}/; proxy_set_header Host $http_host; }} }}"
+        self.stage_server(lambda port, web: proxy.format(port=port, web=web), {"LUNAMOTH_WEB_TOKEN_FILE": str(token)})
+        browser = Browser(self, self.origin, "/locust")
+        page = browser.page
+        page.goto(f"{self.origin}/locust/")
+        field = page.get_by_label("Token")
+        expect(field).to_be_focused()
+        self.assertEqual(browser.wrong, [])
+        field.fill("open sesame 1235")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("the token is wrong")
+        # The browser itself tells of the status 401, and of nothing else.
+        self.assertEqual(["401" in wrong for wrong in browser.wrong], [True], browser.wrong)
+        field.fill("open sesame 1234")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("1 worker ready")).to_be_visible(timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_url(f"{self.origin}/locust/login")
+        page.goto(f"{self.origin}/locust/")
+        expect(page).to_have_url(f"{self.origin}/locust/login")
+
+    def test_nobody_is_shut_out_by_how_the_page_is_made(self):
+        """Checked by axe-core, in both looks, of each tab, the dialogs and the report. AXE names its script."""
+        axe = pathlib.Path(os.environ.get("AXE", "axe-core is missing: set AXE to its axe.min.js")).read_text()
+        self.stage("location /locust/ {{ proxy_pass http://127.0.0.1:{web}/; }}")
+
+        def judge(place):
+            violations = page.evaluate("source => { (0, eval)(source); return axe.run(document, { resultTypes: ['violations'] }); }", axe)["violations"]
+            told = [(violation["impact"], violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations]
+            self.assertEqual(told, [], f"{place}, {look}")
+
+        # Without the page's own rules, which let no script in but its own.
+        page = Browser(self, self.origin, "/locust", bypass_csp=True).page
+        for look in ("light", "dark"):
+            page.emulate_media(color_scheme=look)
+            page.goto(f"{self.origin}/locust/")
+            if look == "light":
+                expect(page.get_by_text("1 worker ready")).to_be_visible(timeout=PATIENCE_MS)
+                judge("before the first run")
+                page.get_by_role("textbox", name="Host").fill(self.host)
+                page.get_by_role("button", name="Start the run").click()
+            expect(page.get_by_role("row", name="products GET")).to_be_visible(timeout=PATIENCE_MS)
+            for tab in ("Statistics", "Failures", "Exceptions", "Checks", "Workers", "Metrics", "Logs", "Downloads"):
+                page.get_by_role("tab", name=tab).click()
+                judge(tab)
+            page.get_by_role("tab", name="Statistics").click()
+            page.get_by_role("button", name="products").click()
+            expect(page.get_by_role("dialog", name="Entry").get_by_text("HTTP 200")).to_be_visible(timeout=PATIENCE_MS)
+            judge("an entry")
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Re-target").click()
+            judge("the dialog")
+            page.goto(f"{self.origin}/locust/stats/report?theme={look}")
+            expect(page.get_by_role("row", name="products GET")).to_be_visible(timeout=PATIENCE_MS)
+            judge("the report")
 
     def test_a_phone_has_no_page_that_is_wider_than_it(self):
         self.stage("location /locust/ {{ proxy_pass http://127.0.0.1:{web}/; }}")

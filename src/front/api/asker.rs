@@ -119,7 +119,7 @@ pub(super) fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
 /// What Firefox sent before it knew `Sec-Purpose`.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, watch};
 
 use super::metrics::metrics;
+use super::packing::pack;
 use super::reply::{self, problem};
 use super::requests::{Generation, requests};
 use super::v1;
@@ -48,6 +49,8 @@ pub(super) enum Document {
     Metrics,
     /// An event of `/api/v1/events`, and `/api/v1/snapshot`.
     Event,
+    /// The same as a piece of a stream that is packed.
+    PackedEvent,
     /// `/api/v1/entries`.
     Entries,
     /// `/api/v1/errors`.
@@ -62,8 +65,9 @@ impl Document {
     const COUNT: usize = Self::Workers as usize + 1;
 
     /// `number` tells one rendering from the ones before it.
-    fn render(self, snapshot: &Snapshot, number: u64) -> Result<String, serde_json::Error> {
-        Ok(match self {
+    fn render(self, snapshot: &Snapshot, number: u64) -> Result<Bytes, serde_json::Error> {
+        Ok(Bytes::from(match self {
+            Self::PackedEvent => return Ok(pack(v1::event(snapshot, number)?.as_bytes()).into()),
             Self::Requests => requests(snapshot, Generation::Second)?,
             Self::OldRequests => requests(snapshot, Generation::First)?,
             Self::RequestsCsv => csv::stats(snapshot),
@@ -77,7 +81,7 @@ impl Document {
             Self::Metrics => metrics(snapshot),
             Self::Event => v1::event(snapshot, number)?,
             Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,
-        })
+        }))
     }
 
     /// The name of the file that a browser makes of it.
@@ -141,8 +145,8 @@ impl Documents {
         let source = Arc::clone(&snapshot);
         let number = self.renderings.fetch_add(1, Ordering::Relaxed) + 1;
         let rendering = tokio::task::spawn_blocking(move || document.render(&source, number)).await;
-        let text = rendering.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        Ok(rendered.insert((snapshot, Bytes::from(text))).1.clone())
+        let body = rendering.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(rendered.insert((snapshot, body)).1.clone())
     }
 }
 

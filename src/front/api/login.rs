@@ -15,6 +15,7 @@ use super::path::{plain_prefix, relative};
 use super::reply::{HTML, problem, text};
 use super::token::{COOKIE_NAME, Gate, Judgement, SESSION};
 use super::{Limits, form};
+use crate::front::page as forms;
 
 /// Answers in the place of the routes: lets somebody in, or turns him away. `Err` gives the request back, which may go on.
 pub(super) async fn receive(gate: &Gate, request: Request<Body>, call: &Call<'_>) -> Result<Response, Request<Body>> {
@@ -51,6 +52,10 @@ pub(super) struct Call<'a> {
 
 async fn log_in(gate: &Gate, request: Request<Body>, call: &Call<'_>) -> Response {
     let headers = request.headers().clone();
+    // Wrong guesses from another site's page would shut the person out whose browser makes them.
+    if asker::value(&headers, &asker::SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return problem(StatusCode::FORBIDDEN, "the request comes from another site: log in from this one's own form");
+    }
     let by = asker::named(call.peer, &headers);
     let parameters = match form::parameters(request, call.limits).await {
         Ok(parameters) => parameters,
@@ -146,28 +151,13 @@ fn wrong_method(allowed: &'static str) -> Response {
 
 /// The form, and what was wrong with what came from it; `words` are ours alone.
 fn page(status: StatusCode, words: &str) -> Response {
-    let words = if words.is_empty() { String::new() } else { format!("<p role=\"alert\">{words}</p>\n") };
-    let mut response = text(HTML, format!("{HEAD}{words}{FORM}"));
+    let mut response = text(HTML, forms::login(words));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(RULES));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(forms::login_rules()));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
-
-const RULES: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n<title>Log in: Lunamoth</title>\n<style>\
-:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;display:grid;place-content:center;min-height:90vh;margin:0}\
-main{padding:2rem;border:1px solid #8886;border-radius:.75rem;width:min(20rem,80vw)}h1{font-size:1.25rem;margin:0 0 1rem}\
-label,input,button{display:block;width:100%;box-sizing:border-box}input,button{font:inherit;padding:.5rem;margin:.25rem 0 1rem}\
-button{margin:0;cursor:pointer}[role=alert]{color:#c22}@media(prefers-color-scheme:dark){[role=alert]{color:#f77}}</style>\n</head>\n\
-<body>\n<main>\n<h1>Lunamoth</h1>\n";
-
-const FORM: &str = "<form method=\"post\" action=\"login\">\n<label for=\"token\">Token</label>\n\
-<input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus>\n\
-<button>Log in</button>\n</form>\n</main>\n</body>\n</html>\n";
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");

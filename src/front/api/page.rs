@@ -15,7 +15,7 @@ use crate::front::{page, text as words};
 use crate::stats::snapshot::Snapshot;
 
 /// The page. `base` is the prefix that a proxy has taken away.
-pub(super) fn render(snapshot: &Snapshot, version: &str, base: Option<&str>) -> String {
+pub(super) fn render(snapshot: &Snapshot, version: &str, has_login: bool, base: Option<&str>) -> String {
     let mut plain = String::from("<main><h1>Lunamoth</h1>\n<table>\n");
     let rows = [
         ("State", StateJson::from(snapshot.state).name().to_owned()),
@@ -41,7 +41,7 @@ pub(super) fn render(snapshot: &Snapshot, version: &str, base: Option<&str>) -> 
         plain,
         "</ul>\n<p>Lunamoth {version}. Without JavaScript this page stands still; load it again for newer numbers.</p></main>"
     );
-    page::live(base, &plain)
+    page::live(base, has_login, &plain)
 }
 
 /// The page with what it may do.
@@ -106,13 +106,13 @@ mod tests {
     #[test]
     fn every_link_is_relative_and_names_of_others_are_text() {
         let snapshot = Snapshot { scenario: "<script>alert('x')</script>".to_owned(), ..Snapshot::default() };
-        let page = render(&snapshot, "0.1", None);
+        let page = render(&snapshot, "0.1", false, None);
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && !page.contains("<script>alert"));
         let page = page.split_once("<noscript>").unwrap().1.split_once("</noscript>").unwrap().0;
         for attribute in ["href=\"", "action=\"", "src=\""] {
             assert!(page.contains(attribute) || attribute == "src=\"");
             assert!(page.split(attribute).skip(1).all(|rest| !rest.starts_with(['/', 'h'])), "{attribute}");
         }
-        assert!(render(&snapshot, "0.1", Some("/locust")).contains("<base href=\"/locust/\">"));
+        assert!(render(&snapshot, "0.1", false, Some("/locust")).contains("<base href=\"/locust/\">"));
     }
 }

@@ -1,4 +1,7 @@
-//! Paths: which route a request means, whatever stands between the client and this program. Nothing is decoded.
+//! Paths: which route a request means, whatever stands between the client and this program. Only what needs no encoding is decoded, such as
+//! `%73` for `s`: to the standard both are one path, and proxies make one of the other.
+
+use std::borrow::Cow;
 
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,7 +14,8 @@ pub(super) enum Wanted {
 
 /// Finds the route in a path. `//` is `/`, a slash at the end does not matter, the prefix may be there or not.
 pub(super) fn wanted(path: &str, prefix: &str) -> Wanted {
-    let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+    let decoded = plain(path);
+    let words: Vec<&str> = decoded.split('/').filter(|word| !word.is_empty()).collect();
     let whole = format!("/{}", words.join("/"));
     if prefix.is_empty() {
         return Wanted::Route(whole);
@@ -22,6 +26,33 @@ pub(super) fn wanted(path: &str, prefix: &str) -> Wanted {
         Some(rest) if rest.starts_with('/') => Wanted::Route(rest.to_owned()),
         _ => Wanted::Route(whole),
     }
+}
+
+/// The path without needless encoding.
+fn plain(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let byte = after
+            .get(..2)
+            .and_then(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?);
+        match byte.map(char::from).filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')) {
+            Some(c) => {
+                plain.push(c);
+                rest = &after[2..];
+            }
+            None => {
+                plain.push('%');
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
 }
 
 /// Where `place` beside the page is for a browser that has asked for `path`, in which `route` was found.
@@ -35,8 +66,8 @@ pub(super) fn relative(route: &str, path: &str, place: &str) -> String {
 pub(super) fn plain_prefix(text: &str) -> Option<&str> {
     let text = text.trim().trim_end_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
-    // `//host` would be another machine's.
-    (text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain)).then_some(text)
+    // `//host` would be another machine's, and `/..//host` a way to write it.
+    (text.starts_with('/') && !text.contains("//") && !text.contains("/.") && text.chars().all(is_plain)).then_some(text)
 }
 
 /// Where the page stands, relative to the path that Envoy says it has rewritten (`X-Envoy-Original-Path`), where that has no slash at its
@@ -59,6 +90,17 @@ mod tests {
         for (path, prefix) in [("", ""), ("/", ""), ("//", ""), ("/", "/a"), ("/a/", "/a"), ("//a//", "/a")] {
             assert_eq!(wanted(path, prefix), Wanted::Route("/".to_owned()), "{path}");
         }
+    }
+
+    #[test]
+    fn needless_encoding_is_undone_and_other_encoding_left() {
+        for path in ["/%73tats/reques%74s", "/%6Cocust/stats/requests", "/loc%75st//stats/requests/"] {
+            assert_eq!(wanted(path, "/locust"), Wanted::Route("/stats/requests".to_owned()), "{path}");
+        }
+        for odd in ["/stats%2Frequests", "/%", "/%7", "/%+1", "/%zz", "/%C3%A9", "/a%0Ab", "/%25", "/%é9"] {
+            assert_eq!(wanted(odd, ""), Wanted::Route(odd.to_owned()), "{odd}");
+        }
+        assert_eq!(wanted("/%6Cocust", "/locust"), Wanted::Page("locust/".to_owned()));
     }
 
     #[test]
@@ -98,7 +140,7 @@ mod tests {
     fn a_prefix_that_could_leave_the_site_or_the_attribute_is_not_believed() {
         assert_eq!(plain_prefix("/locust/"), Some("/locust"));
         assert_eq!(plain_prefix("/"), None);
-        for odd in ["", "locust", "//evil.example", "/a\"onload=", "/a b", "/a,/b"] {
+        for odd in ["", "locust", "//evil.example", "/..//evil.example", "/a/../b", "/a//b", "/a\"onload=", "/a b", "/a,/b"] {
             assert_eq!(plain_prefix(odd), None, "{odd}");
         }
     }

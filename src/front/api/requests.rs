@@ -140,10 +140,11 @@ struct Row<'a> {
     min_response_time: f64,
     max_response_time: f64,
     median_response_time: f64,
+    /// Like the other times zero where there is no request: Locust never sends null here, and its clients reckon with that.
     #[serde(rename = "response_time_percentile_0.95")]
-    p95: Option<f64>,
+    p95: f64,
     #[serde(rename = "response_time_percentile_0.99")]
-    p99: Option<f64>,
+    p99: f64,
     avg_content_length: f64,
     current_rps: f64,
     current_fail_per_sec: f64,
@@ -154,7 +155,6 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn new(entry: &EntryView, method: Option<&'a str>, name: &'a str, generation: Generation) -> Self {
         let [p50, p95, p99] = entry.percentiles([0.5, 0.95, 0.99]).map(milliseconds);
-        let known = |percentile| (entry.requests > 0).then_some(percentile);
         Self {
             method,
             name,
@@ -167,8 +167,8 @@ impl<'a> Row<'a> {
             min_response_time: milliseconds(entry.min),
             max_response_time: milliseconds(entry.max),
             median_response_time: p50,
-            p95: known(p95),
-            p99: known(p99),
+            p95,
+            p99,
             avg_content_length: if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 },
             current_rps: entry.current_rps,
             current_fail_per_sec: entry.current_fail_per_sec,
@@ -438,11 +438,11 @@ mod tests {
     }
 
     #[test]
-    fn without_data_percentiles_are_null_and_the_total_row_is_there() {
+    fn without_data_current_percentiles_are_null_and_the_total_row_is_there_with_numbers() {
         let document = document(&Snapshot::default(), Generation::Second);
         assert_eq!(document["state"], json!("ready"));
         assert_eq!(document["stats"].as_array().unwrap().len(), 1);
-        assert_eq!(document["stats"][0]["response_time_percentile_0.99"], Value::Null);
+        assert_eq!(document["stats"][0]["response_time_percentile_0.99"].to_string(), "0.0");
         assert_eq!(document["current_response_time_percentiles"]["response_time_percentile_0.5"], Value::Null);
         assert_eq!(document["stats"][0]["median_response_time"].to_string(), "0.0");
     }

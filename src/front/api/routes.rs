@@ -239,7 +239,7 @@ async fn description(State(api): State<Arc<Api>>) -> Response {
 }
 
 async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let body = page::render(&api.snapshot(), &api.context.version, page::base(&headers));
+    let body = page::render(&api.snapshot(), &api.context.version, api.context.access.token.is_some(), page::base(&headers));
     page::answer(body)
 }
 
@@ -269,6 +269,12 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         Ok(swarm) => swarm,
         Err(reason) => return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref()),
     };
+    if !swarm.user_classes.is_empty() {
+        let scripts = api.context.handle.scripts().await.unwrap_or_default();
+        if let Err(reason) = swarm.judge_classes(&scripts) {
+            return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref());
+        }
+    }
     match api.answer(api.context.handle.start(swarm.order.clone(), &asker.by)).await {
         Ok(accepted) => swarm.reply(&accepted),
         Err(refused) => Swarm::refuse(&parameters, refused.reason(), api.snapshot().host.as_deref()),

@@ -8,13 +8,15 @@ use serde_json::{Map, Value, json};
 
 use super::form::Parameters;
 use super::reply::{JSON, Style, json, refusal, text};
-use crate::cluster::handle::{Accepted, StartOrder};
+use crate::cluster::handle::{Accepted, ScriptView, StartOrder};
 
 /// A start as somebody asked for it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Swarm {
     /// What to start.
     pub order: StartOrder,
+    /// The user classes that shall run, sorted; empty where none was named, which means all.
+    pub user_classes: Vec<String>,
     /// How the reply is written: a client that sends the old names gets the old reply.
     pub style: Style,
 }
@@ -35,8 +37,13 @@ impl Swarm {
     /// For people, with the parameter's name in front.
     pub fn read(parameters: &Parameters, rules: &Rules<'_>) -> Result<Self, String> {
         let mut order = StartOrder::default();
+        let mut user_classes = Vec::new();
         for (place, (name, value)) in parameters.iter().enumerate() {
             let value = value.trim();
+            if name == "user_classes" {
+                user_classes.push(value.to_owned());
+                continue;
+            }
             let twin = parameters[..place].iter().find(|(other, _)| meaning(other) == meaning(name));
             if let Some((other, _)) = twin {
                 return Err(if other == name { format!("{name}: given twice") } else { format!("{name}: given as {other}, too") });
@@ -48,11 +55,28 @@ impl Swarm {
                 "run_time" => order.run_time = Some(run_time(value, rules.read_run_time).map_err(named)?),
                 "host" => order.host = Some(host(value, rules.hosts).map_err(named)?),
                 "script" => order.script = Some(value.to_owned()),
-                "user_classes" => return Err(named("this version does not choose user classes; the script's weights decide".to_owned())),
                 _ => return Err(unknown(name)),
             }
         }
-        Ok(Self { order, style: style(parameters) })
+        user_classes.sort_unstable();
+        user_classes.dedup();
+        Ok(Self { order, user_classes, style: style(parameters) })
+    }
+
+    /// Whether the user classes are what a run of the script has anyway: its weights decide, and nobody chooses among them.
+    ///
+    /// # Errors
+    /// For people, with the parameter's name in front.
+    pub fn judge_classes(&self, scripts: &[ScriptView]) -> Result<(), String> {
+        let is_meant = |script: &&ScriptView| self.order.script.as_ref().map_or(script.is_default, |name| script.name == *name);
+        let mut classes: Vec<&str> =
+            scripts.iter().find(is_meant).iter().flat_map(|script| &script.classes).map(|class| &*class.name).collect();
+        classes.sort_unstable();
+        if self.user_classes.is_empty() || self.user_classes == classes {
+            return Ok(());
+        }
+        let all = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
+        Err(format!("user_classes: this version runs all classes of a script by their weights{all}"))
     }
 
     /// The reply to a start that the master has accepted.
@@ -66,6 +90,9 @@ impl Swarm {
         reply.insert("host".into(), json!(accepted.host));
         if let Some(run_time) = self.order.run_time {
             reply.insert("run_time".into(), seconds(run_time));
+        }
+        if !self.user_classes.is_empty() {
+            reply.insert("user_classes".into(), json!(self.user_classes));
         }
         reply.insert("run".into(), json!(accepted.run.to_string()));
         reply.insert("profile".into(), json!(accepted.words));
@@ -162,7 +189,8 @@ pub(super) fn near(name: &str, known: &[&str]) -> String {
 }
 
 /// The parameters, of both generations.
-pub(super) const KNOWN: [&str; 7] = ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "script"];
+pub(super) const KNOWN: [&str; 8] =
+    ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "user_classes", "script"];
 
 /// A whole number where it is one, as Locust has it.
 fn seconds(duration: Duration) -> Value {
@@ -172,6 +200,7 @@ fn seconds(duration: Duration) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::snapshot::ClassShare;
 
     fn read(fields: &[(&str, &str)]) -> Result<Swarm, String> {
         let parameters = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -179,12 +208,35 @@ mod tests {
         Swarm::read(&parameters, &Rules { hosts: Some(&["http://shop.example", "https://a.example:8443/base"]), read_run_time })
     }
 
+    fn swarm(order: StartOrder, style: Style) -> Swarm {
+        Swarm { order, user_classes: Vec::new(), style }
+    }
+
+    #[test]
+    fn the_classes_of_a_script_may_be_named_if_they_are_all_of_them() {
+        let class = |name: &str| ClassShare { name: name.into(), ..ClassShare::default() };
+        let script = |name: &str, is_default, classes: &[&str]| ScriptView {
+            name: name.to_owned(),
+            is_default,
+            classes: classes.iter().copied().map(class).collect(),
+            ..ScriptView::default()
+        };
+        let scripts = [script("a.lua", false, &["Looker"]), script("b.lua", true, &["Shopper", "Buyer"])];
+        let judge = |fields: &[(&str, &str)]| read(fields).unwrap().judge_classes(&scripts);
+        assert_eq!(judge(&[]), Ok(()));
+        assert_eq!(judge(&[("user_classes", "Shopper"), ("user_classes", "Buyer"), ("user_classes", "Buyer")]), Ok(()));
+        assert_eq!(judge(&[("user_classes", "Looker"), ("script", "a.lua")]), Ok(()));
+        let all = "user_classes: this version runs all classes of a script by their weights";
+        assert_eq!(judge(&[("user_classes", "Buyer")]), Err(format!("{all}: Buyer, Shopper")));
+        assert_eq!(judge(&[("user_classes", "Looker"), ("script", "none.lua")]), Err(all.to_owned()));
+    }
+
     #[test]
     fn both_generations_mean_the_same_and_are_told_apart() {
         let order = StartOrder { users: Some(4), spawn_rate: Some(0.5), ..StartOrder::default() };
-        assert_eq!(read(&[("locust_count", "4"), ("hatch_rate", "0.5")]), Ok(Swarm { order: order.clone(), style: Style::Spaced }));
-        assert_eq!(read(&[("user_count", " 4 "), ("spawn_rate", "0.5")]), Ok(Swarm { order, style: Style::Compact }));
-        assert_eq!(read(&[]), Ok(Swarm { order: StartOrder::default(), style: Style::Compact }));
+        assert_eq!(read(&[("locust_count", "4"), ("hatch_rate", "0.5")]), Ok(swarm(order.clone(), Style::Spaced)));
+        assert_eq!(read(&[("user_count", " 4 "), ("spawn_rate", "0.5")]), Ok(swarm(order, Style::Compact)));
+        assert_eq!(read(&[]), Ok(swarm(StartOrder::default(), Style::Compact)));
     }
 
     #[test]
@@ -203,7 +255,6 @@ mod tests {
             ("run_time", "0", "run_time: must be longer than zero"),
             ("host", "shop", "host: `shop` is not a base URL such as http://shop.example:8080"),
             ("host", "ftp://shop.example", "host: `ftp://shop.example` is not a base URL such as http://shop.example:8080"),
-            ("user_classes", "Buyer", "user_classes: this version does not choose user classes; the script's weights decide"),
             ("user_cout", "4", "user_cout: there is no such parameter; did you mean user_count?"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err(), problem);

@@ -198,6 +198,17 @@ async fn a_start_without_parameters_runs_the_scripts_own_profile() {
 }
 
 #[tokio::test]
+async fn the_user_classes_of_the_script_are_taken_and_told_and_others_refused() {
+    let stage = Stage::new();
+    let reply = stage.post("/swarm", FORM, "user_count=4&spawn_rate=1&user_classes=Shopper").await.json();
+    assert_eq!((&reply["success"], &reply["user_classes"]), (&json!(true), &json!(["Shopper"])));
+    let reply = stage.post("/swarm", "application/json", r#"{"user_count": 4, "user_classes": ["Shopper", "Buyer"]}"#).await.json();
+    assert_eq!(reply["success"], json!(false));
+    assert!(reply["message"].as_str().unwrap().starts_with("user_classes: "), "{reply}");
+    assert_eq!(stage.orders().len(), 1);
+}
+
+#[tokio::test]
 async fn a_bad_parameter_is_a_refusal_that_names_it_and_starts_nothing() {
     let stage = Stage::new();
     for (field, value) in [("user_count", "x"), ("spawn_rate", "0"), ("run_time", "soon"), ("host", "shop"), ("user_cout", "1")] {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::error::ClientError;
-use crate::front::snapshot_json::{AcceptedJson, OrderJson, ProblemJson};
+use crate::front::snapshot_json::{AcceptedJson, OrderJson, ProblemJson, RunJson};
 use crate::front::text::{escape, shorten};
 
 /// A master, asked over HTTP.
@@ -76,13 +76,17 @@ impl MasterClient {
         Ok((self.read(&text)?, text.trim().to_owned()))
     }
 
-    /// Starts a run. Where one is under way, it is re-targeted, unless the order is for another host or script.
+    /// Starts a run. Where one is under way, it is re-targeted, unless the order is for another host or script. What keeps a first run from
+    /// its start is told as the master tells it, and not that there is nothing to re-target.
     ///
     /// # Errors
     /// The master has not done it.
     pub async fn swarm(&self, order: &OrderJson) -> Result<(AcceptedJson, String), ClientError> {
         let text = match self.ask(Method::POST, "run", Some(order), ACT).await {
-            Err(ClientError::Declined { .. }) if order.users.is_some() && order.host.is_none() && order.script.is_none() => {
+            Err(declined @ ClientError::Declined { .. }) if order.users.is_some() && order.host.is_none() && order.script.is_none() => {
+                if !self.get::<RunJson>("run").await?.0.state.is_active() {
+                    return Err(declined);
+                }
                 self.ask(Method::PATCH, "run", Some(order), ACT).await?
             }
             answer => answer?,
@@ -216,6 +220,8 @@ const ACT: Duration = Duration::from_secs(130);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
     use crate::front::console::ExitCode;
 
@@ -258,6 +264,52 @@ mod tests {
         let text = client.refusal(StatusCode::NOT_FOUND, "<html>no such page").to_string();
         assert!(text.starts_with("there is no API of a master at http://a/locust: ") && text.contains("path prefix"), "{text}");
         assert!(client.read::<AcceptedJson>("<html>").unwrap_err().to_string().contains("is no master"));
+    }
+
+    /// A master that says what is in `answers`, one after the other, and gives the lines that it was asked with.
+    async fn master(answers: &'static [(&'static str, &'static str)]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                asked.push(String::from_utf8(head).unwrap().lines().next().unwrap().to_owned());
+                let length = body.len();
+                let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        (url, asked)
+    }
+
+    const NO_WORKER: (&str, &str) = ("409 Conflict", r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"no worker"}"#);
+
+    #[tokio::test]
+    async fn what_keeps_a_first_run_from_its_start_is_told() {
+        let (url, asked) = master(&[NO_WORKER, ("200 OK", RUN_OF_NONE)]).await;
+        let order = OrderJson { users: Some(3), ..OrderJson::default() };
+        let error = client(&url).swarm(&order).await.unwrap_err();
+        assert_eq!(error.to_string(), "the master declines: no worker");
+        assert_eq!(asked.await.unwrap(), ["POST /api/v1/run HTTP/1.1", "GET /api/v1/run HTTP/1.1"]);
+    }
+
+    const RUN_OF_NONE: &str =
+        r#"{"run":"","state":"ready","scenario":"","script":"","host":null,"users":0,"target_users":0,"elapsed_s":0.0,"planned_s":null}"#;
+
+    #[tokio::test]
+    async fn a_run_that_is_under_way_is_retargeted() {
+        const RUNNING: &str = r#"{"run":"a","state":"running","scenario":"","script":"","host":null,"users":0,"target_users":0,"elapsed_s":0.0,"planned_s":null}"#;
+        let accepted = ("202 Accepted", r#"{"run":"a","host":null,"message":"users: 3"}"#);
+        let (url, asked) = master(Box::leak(Box::new([NO_WORKER, ("200 OK", RUNNING), accepted]))).await;
+        let order = OrderJson { users: Some(3), ..OrderJson::default() };
+        assert_eq!(client(&url).swarm(&order).await.unwrap().0.message, "users: 3");
+        assert_eq!(asked.await.unwrap()[2], "PATCH /api/v1/run HTTP/1.1");
     }
 
     #[tokio::test]

@@ -3,9 +3,9 @@
 const SERIES = {
   throughput: [["Requests/s", "--accent", (point) => point.requests / (point.length_s || 1)], ["Failures/s", "--red", (point) => point.failures / (point.length_s || 1)]],
   times: [
-    ["p50", "--accent", (point) => (point.requests ? point.p50_ms : null)],
-    ["p95", "--amber", (point) => (point.requests ? point.p95_ms : null)],
-    ["p99", "--violet", (point) => (point.requests ? point.p99_ms : null)],
+    ["p50", "--accent", (point) => (point.requests ? point.p50_ms || null : null)],
+    ["p95", "--amber", (point) => (point.requests ? point.p95_ms || null : null)],
+    ["p99", "--violet", (point) => (point.requests ? point.p99_ms || null : null)],
   ],
   users: [["Users", "--blue", (point) => point.users]],
 };
@@ -20,15 +20,44 @@ function colour(name) {
   return value;
 }
 
+/** The places of values without a neighbour, which no line shows. */
+function alone(values) {
+  const isThere = (index) => values[index] !== null && values[index] !== undefined;
+  return values.map((_, index) => index).filter((index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1));
+}
+
+/** The whole powers of ten around `min` and `max`, one at least. */
+function decades(min, max) {
+  if (!(min > 0)) return [0.1, 10];
+  const [low, high] = [Math.floor(Math.log10(min)), Math.ceil(Math.log10(max))];
+  return [10 ** low, 10 ** Math.max(high, low + 1)];
+}
+
+/** Milliseconds at a tick of a logarithmic axis, in the unit that makes a plain number of it. */
+function timeTick(value) {
+  const plain = (part) => part.toLocaleString("en-US", { maximumFractionDigits: 3 });
+  if (value < 1) return `${plain(value * 1000)} µs`;
+  return value < 1000 ? `${plain(value)} ms` : `${plain(value / 1000)} s`;
+}
+
+const LEGEND_PX = 29;
+
 class Chart {
-  constructor({ title, unit, series, isTime, isWide, height }) {
+  constructor({ title, unit, series, isTime, isWide, height, canBeLogarithmic }) {
     Object.assign(this, { series, isTime, height: height || 230 });
     this.note = h("span");
     this.none = h("div.none", null, "No data yet");
     this.plotPlace = h("div.plot", { role: "img", "aria-label": title }, this.none);
+    // As high as it will be with its axes and a line of legend, so that nothing below moves when the first point comes.
+    this.plotPlace.style.minHeight = `${this.height + LEGEND_PX}px`;
     this.title = title;
     this.unit = unit;
-    this.element = h(`figure.card.chart${isWide ? ".wide" : ""}`, null, h("h2", null, title, h("span", null, unit), this.note), this.plotPlace);
+    const toggle = canBeLogarithmic && h("button.toggle", { type: "button", "aria-pressed": "false", title: "Logarithmic axis: small and large times side by side", click: () => {
+      this.isLogarithmic = !this.isLogarithmic;
+      toggle.setAttribute("aria-pressed", String(this.isLogarithmic));
+      this.rebuild();
+    } }, "Log scale");
+    this.element = h(`figure.card.chart${isWide ? ".wide" : ""}`, null, h("div.head", null, h("h2", null, title, h("span", null, unit), this.note), toggle || null), this.plotPlace);
     this.data = null;
     new ResizeObserver(() => this.resize()).observe(this.plotPlace);
     theme.listeners.push(() => this.rebuild());
@@ -90,7 +119,7 @@ class Chart {
       height: this.height,
       cursor: { sync: { key: "lunamoth" }, points: { size: 7 }, focus: { prox: 24 }, drag: { x: true, y: false } },
       legend: { live: true },
-      scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      scales: { x: { time: false }, y: this.isLogarithmic ? { distr: 3, range: (_, min, max) => decades(min, max) } : { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
         { ...axis, size: 30, values: (_, ticks) => ticks.map((tick) => format.clock(tick)), incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400], space: 60 },
         { ...axis, size: 62, values: (_, ticks) => this.ticks(ticks), space: 36 },
@@ -101,7 +130,7 @@ class Chart {
           label,
           stroke: colour(name),
           width: 1.75,
-          points: { show: (_, __, from, to) => to - from < 2, size: 5 },
+          points: { show: true, filter: (plot, series) => alone(plot.data[series]), size: 5, fill: colour(name) },
           fill: this.series.length < 3 && index === 0 ? area(name) : undefined,
           value: (_, value) => this.say(value),
         })),
@@ -114,6 +143,7 @@ class Chart {
 
   ticks(values) {
     const plain = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 3 });
+    if (this.isLogarithmic) return values.map((value) => (value === null ? null : timeTick(value)));
     if (!this.isTime) return values.map(plain);
     const isLong = values[values.length - 1] >= 10000;
     return values.map((value) => (isLong ? `${plain(value / 1000)} s` : `${plain(value)} ms`));
@@ -144,7 +174,7 @@ class Charts {
   constructor() {
     this.charts = [
       new Chart({ title: "Throughput", unit: "per second", series: SERIES.throughput, isWide: true, height: 250 }),
-      new Chart({ title: "Response times", unit: "by percentile", series: SERIES.times, isTime: true }),
+      new Chart({ title: "Response times", unit: "by percentile", series: SERIES.times, isTime: true, canBeLogarithmic: true }),
       new Chart({ title: "Users", unit: "alive", series: SERIES.users }),
     ];
     this.element = h("section.charts", { "aria-label": "Charts" }, ...this.charts.map((chart) => chart.element));

@@ -222,10 +222,10 @@ class Downloads {
       link("stats/distribution/csv", "Distribution", "CSV, percentiles by entry", "distribution.csv"),
       link("stats/failures/csv", "Failures", "CSV, by kind and message", "failures.csv"),
       link("exceptions/csv", "Exceptions", "CSV, with tracebacks", "exceptions.csv"),
-      link("api/v1/snapshot", "Snapshot", "JSON, all that this page shows", "snapshot.json"),
-      link("api/v1/history", "History", "JSON, the points of the charts", "history.json")),
-    h("h3", null, "For programs"),
-    h("div.downloads", null, ...[["stats/report", "Report in the browser", "Opens without a download"], ["api/v1/openapi.json", "API", "OpenAPI 3.1 description"], ["metrics", "Metrics", "For Prometheus"]]
+      link("api/v1/snapshot", "Snapshot as JSON", "All that this page shows", "snapshot.json"),
+      link("api/v1/history", "History as JSON", "The points of the charts", "history.json")),
+    h("h3", null, "To open"),
+    h("div.downloads", null, ...[["stats/report", "Report in the browser", "As it is at this moment"], ["api/v1/openapi.json", "API", "OpenAPI 3.1 description, for programs"], ["metrics", "Metrics", "For Prometheus"]]
       .map(([href, name, text]) => h("a", { href, target: "_blank", rel: "noopener" }, name, h("small", null, text)))));
   }
 
@@ -341,6 +341,8 @@ class RunForm {
     this.hostField.hidden = isRetarget;
     this.say("");
     setText(this.submit, isRetarget ? "Re-target" : "Start the run");
+    // A re-target without a run time leaves the run's end where it is.
+    this.run_time.placeholder = isRetarget ? "as before" : "script's own";
     if (isRetarget) this.scriptField.hidden = true;
     else this.loadScripts();
   }
@@ -348,6 +350,7 @@ class RunForm {
   async loadScripts() {
     try {
       const { scripts } = await ask("scripts");
+      this.broken = scripts.find((script) => script.is_default && script.error);
       const before = this.script.value;
       this.script.replaceChildren(...scripts.map((script) => h("option", { value: script.name, selected: before ? script.name === before : script.is_default, disabled: Boolean(script.error), title: script.error || false }, `${script.name}${script.error ? " (does not load)" : ""}`)));
       this.scriptField.hidden = this.isRetarget || scripts.length < 2;
@@ -456,7 +459,7 @@ class Live {
     theme.apply(theme.chosen());
     const button = (kind, icon, word, click) => h(`button.button${kind}`, { type: "button", click }, picture(PICTURES[icon]), word);
     this.badge = h("span.badge", null, "Connecting");
-    this.scenario = h("span.scenario");
+    this.scenario = h("h1.scenario");
     this.host = h("span.host");
     this.start = button(".primary", "play", "New run", () => this.form.open(false, this.snapshot));
     this.retarget = button("", "adjust", "Re-target", () => this.form.open(true, this.snapshot));
@@ -469,8 +472,9 @@ class Live {
     this.form = new RunForm();
     this.drawer = new Drawer();
     this.heroPlace = h("div");
+    this.heroTitle = h("h2");
     this.heroHint = h("p");
-    this.hero = h("section.card.hero", { hidden: true }, h("div", null, h("div.art", null, logo()), h("h1", null, "Ready when you are"), this.heroHint), this.heroPlace);
+    this.hero = h("section.card.hero", { hidden: true }, h("div", null, h("div.art", null, logo()), this.heroTitle, this.heroHint), this.heroPlace);
     this.tiles = new Tiles();
     this.notices = new Notices();
     this.charts = new Charts();
@@ -488,6 +492,8 @@ class Live {
     ]);
     this.version = h("span");
     this.main = h("main", { id: "main", tabindex: "-1" }, this.offline, this.notices.element, this.hero, this.tiles.element, this.charts.element, this.tabs.element);
+    // What there is to see and to do, the first snapshot tells; nothing shall stand there and move away then.
+    for (const part of [this.main, this.start, this.retarget, this.pause, this.resume, this.stop, this.reset]) part.hidden = true;
     root.append(
       h("a.skip", { href: "#main", click: (event) => {
         event.preventDefault();
@@ -498,7 +504,7 @@ class Live {
         h("div.about", null, this.scenario, this.host), this.badge,
         h("div.actions", null, this.start, this.retarget, this.pause, this.resume, this.stop, this.reset, theme.button())), this.bar),
       this.main,
-      h("footer", null, this.version),
+      h("footer", null, this.version, root.dataset.login === undefined ? null : h("form", { method: "post", action: "logout" }, h("button", { type: "submit" }, "Log out"))),
       toasts,
     );
     this.history = new History(() => this.draw());
@@ -524,7 +530,12 @@ class Live {
 
   say(isThere, why) {
     this.offline.hidden = isThere;
-    if (!isThere) setText(this.offline.lastChild, `${why || ""} Trying again every two seconds.`.trim());
+    if (!isThere) {
+      this.main.hidden = false;
+      setText(this.offline.lastChild, `${why || ""} ${this.snapshot ? "What is shown is from before. " : ""}Trying again every two seconds.`.trim());
+      setText(this.badge, "No connection");
+      setClass(this.badge, "badge bad");
+    }
     document.body.classList.toggle("offline", !isThere);
   }
 
@@ -545,6 +556,7 @@ class Live {
   }
 
   show(snapshot) {
+    this.main.hidden = false;
     this.showHead(snapshot);
     const isFirst = snapshot.state === "ready";
     this.hero.hidden = !isFirst;
@@ -584,10 +596,17 @@ class Live {
 
   showHero(snapshot) {
     this.form.stand(this.heroPlace);
+    // What is wrong with the scripts is among the warnings: when those change, so do they.
+    const warnings = snapshot.warnings.join("\n");
+    if (this.warned !== undefined && this.warned !== warnings) this.form.loadScripts();
+    this.warned = warnings;
     const here = snapshot.workers.filter((worker) => !isAway(worker)).length;
-    const text = here
+    setText(this.heroTitle, this.form.broken ? `${this.form.broken.name} does not load` : here ? "Ready when you are" : "Waiting for a worker");
+    const text = this.form.broken
+      ? `${this.form.broken.error}. The file is read again as soon as it changes.`
+      : here
       ? `${format.plural(here, "worker")} ready. Leave a field empty to take what the script says.`
-      : "No worker has come in yet. Start one on any machine that reaches this master:";
+      : "Workers make the load. Start one on any machine that reaches this master:";
     setText(this.heroHint, text);
     if (here && this.command) {
       this.command.remove();

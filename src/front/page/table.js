@@ -25,7 +25,7 @@ class Table {
     this.below = h("tr.gap", { "aria-hidden": "true" }, h("td", { colspan: columns.length }));
     this.table = h("table.grid", null, h("caption.sr", null, label), h("thead", null, h("tr", null, ...this.heads)), this.body, this.foot);
     if (pinned) this.table.classList.add("pinned");
-    this.scroll = h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, this.table);
+    this.scroll = h("div.scroll", { tabindex: "0", role: "region", "aria-label": `${label}, table` }, this.table);
     this.empty = h("div", { hidden: true });
     if (empty) this.empty.append(empty);
     this.element = h("div", null, this.scroll, this.empty);

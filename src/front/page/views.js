@@ -5,7 +5,7 @@ const entryKey = (entry) => `${entry.method}\u0000${entry.name}`;
 class Tiles {
   constructor() {
     this.element = h("dl.card.tiles", { "aria-label": "Key figures" });
-    for (const [key, name] of [["rps", "Requests/s"], ["failures", "Failed"], ["p50", "Median"], ["p95", "95th percentile"], ["users", "Users"], ["workers", "Workers"], ["clock", "Elapsed"]]) {
+    for (const [key, name] of [["rps", "Requests/s"], ["failures", "Failed"], ["p50", "Median"], ["p95", "95th percentile"], ["users", "Users"], ["workers", "Workers"], ["clock", "Elapsed"], ["thresholds", "Thresholds"]]) {
       const tile = { number: h("span"), unit: h("small"), sub: h("dd.sub"), box: h("div.tile") };
       tile.box.append(h("dt", null, name), h("dd", null, tile.number, tile.unit), tile.sub);
       this[key] = tile;
@@ -34,10 +34,25 @@ class Tiles {
     const away = snapshot.workers.filter((worker) => worker.state === "missing").length;
     const here = snapshot.workers.filter((worker) => !isAway(worker)).length;
     const cores = snapshot.generator.cpu_cores;
-    this.set(this.workers, format.count(here), "", away ? `${away} missing` : `${format.number(cores, cores < 10 ? 1 : 0)} cores busy`, away ? "bad" : here ? "" : "warn");
+    this.set(this.workers, format.count(here), "", away ? `${away} missing` : `${format.number(cores, cores < 1 ? 2 : cores < 10 ? 1 : 0)} cores busy`, away ? "bad" : here ? "" : "warn");
     const planned = snapshot.planned_s;
-    this.set(this.clock, format.clock(snapshot.elapsed_s), "", planned ? `of ${format.clock(planned)}` : isActive(snapshot.state) ? "until stopped" : " ");
+    this.set(this.clock, format.clock(snapshot.elapsed_s), "", planned ? `of ${format.clock(planned)}` : isActive(snapshot.state) ? "until stopped" : began(snapshot.started_at_unix_ms));
+    this.judge(snapshot.thresholds, isOver || total.requests > 0);
   }
+
+  /** Before the first answer every threshold fails for want of one, which is no news. */
+  judge(thresholds, isKnown) {
+    const failing = thresholds.filter((threshold) => !threshold.passed).length;
+    if (!thresholds.length) this.set(this.thresholds, NONE, "", "none stated");
+    else if (!isKnown) this.set(this.thresholds, format.count(thresholds.length), "", "no answer yet");
+    else if (failing) this.set(this.thresholds, format.count(failing), `of ${format.count(thresholds.length)}`, failing === 1 ? "fails" : "fail", "bad");
+    else this.set(this.thresholds, format.count(thresholds.length), `of ${format.count(thresholds.length)}`, thresholds.length === 1 ? "holds" : "hold", "good");
+  }
+}
+
+/** The time of day at which a run began. */
+function began(unixMs) {
+  return unixMs ? `began ${new Date(unixMs).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })}` : " ";
 }
 
 /** What a reader of the numbers must know, before the numbers. */
@@ -322,8 +337,8 @@ class Workers {
     this.fact("Processor", `${format.number(generator.cpu_cores, 2)} cores`);
     this.fact("Throttled", format.timeText(generator.throttled_ms));
     this.fact("Memory", format.bytes(generator.memory_bytes));
-    this.fact("Failed for its own want", format.count(generator.local_failures));
-    this.fact("Reports that came twice", `${format.count(repeats)}, dropped`);
+    this.fact("Requests it could not make", format.count(generator.local_failures));
+    this.fact("Reports dropped as repeats", format.count(repeats));
   }
 }
 

@@ -13,13 +13,45 @@ const JSON: &str = "application/json";
 struct Listener {
     stream: TcpStream,
     text: String,
+    /// Of a stream that is packed, everything.
+    packed: Vec<u8>,
 }
 
 impl Listener {
     async fn new(stage: &Stage) -> Self {
         let mut stream = TcpStream::connect(stage.address()).await.unwrap();
         stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-        Self { stream, text: String::new() }
+        Self { stream, text: String::new(), packed: Vec::new() }
+    }
+
+    /// A browser's stream, as it comes; `text` stays empty.
+    async fn packed(stage: &Stage) -> Self {
+        let mut stream = TcpStream::connect(stage.address()).await.unwrap();
+        // HTTP/1.0 has no chunks, so that the body is all that follows the head.
+        stream.write_all(b"GET /api/v1/events HTTP/1.0\r\naccept-encoding: gzip, deflate\r\n\r\n").await.unwrap();
+        Self { stream, text: String::new(), packed: Vec::new() }
+    }
+
+    /// The head, and what has come out of the body once `enough` is true of that.
+    async fn unpack_until(&mut self, enough: impl Fn(&str) -> bool) -> (String, String) {
+        let reading = async {
+            let all = &mut self.packed;
+            loop {
+                let length = self.stream.read_buf(all).await.unwrap();
+                assert!(length > 0, "the stream ended");
+                let Some(head) = all.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
+                let (mut text, mut piece) = (Vec::new(), [0; 4_096]);
+                let mut decoder = flate2::read::GzDecoder::new(&all[head + 4..]);
+                while let Ok(length @ 1..) = std::io::Read::read(&mut decoder, &mut piece) {
+                    text.extend_from_slice(&piece[..length]);
+                }
+                let text = String::from_utf8_lossy(&text).into_owned();
+                if enough(&text) {
+                    return (String::from_utf8_lossy(&all[..head]).into_owned(), text);
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap()
     }
 
     /// Reads until `enough` is true of all that came.
@@ -188,6 +220,21 @@ async fn the_stream_begins_at_once_and_follows_the_run() {
     assert!(number(text).is_sorted_by(|a, b| a < b), "{:?}", number(text));
     let data = text.rsplit("data: ").next().unwrap().split('\n').next().unwrap();
     assert_eq!(serde_json::from_str::<SnapshotJson>(data).unwrap(), SnapshotJson::from(&busy_snapshot()));
+}
+
+#[tokio::test]
+async fn who_reads_gzip_gets_the_same_stream_packed() {
+    let stage = Stage::new();
+    let mut listener = Listener::packed(&stage).await;
+    let (head, _) = listener.unpack_until(|text| events(text) == 1 && text.starts_with("retry: 2000\n\n")).await;
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("content-encoding: gzip\r\n") && head.contains("vary: accept-encoding\r\n"), "{head}");
+    stage.snapshots.send_replace(running());
+    stage.logs.add_own(log::Level::Info, "lunamoth::main", "said".into());
+    let (_, text) = listener.unpack_until(|text| events(text) == 2 && text.contains("event: log\n")).await;
+    let data = text.split("event: snapshot\n").skip(1).map(|event| event.split("data: ").nth(1).unwrap().split('\n').next().unwrap());
+    let snapshots: Vec<SnapshotJson> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!((snapshots.len(), &snapshots[1]), (2, &SnapshotJson::from(&busy_snapshot())));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! A snapshot's event is rendered once and shared by all who listen. A client takes the next one when it has room for it, and whatever came meanwhile is
 //! passed over for the newest, so that a slow client costs nothing. Of lines it gets as many as the master keeps. What keeps proxies and the connection's own watch from taking a quiet
-//! stream for a dead one is a comment every few seconds. The stream ends with the server.
+//! stream for a dead one is a comment every few seconds. The stream ends with the server. Whoever reads gzip gets it packed.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::super::documents::Document;
+use super::super::packing;
 use super::super::reply::problem;
 use super::super::routes::Api;
 use crate::cluster::logs::LogEntry;
@@ -27,12 +28,14 @@ use crate::front::snapshot_json::LogLineJson;
 use crate::stats::snapshot::Snapshot;
 
 /// Answers with the stream.
-pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
+pub(super) async fn events(State(api): State<Arc<Api>>, asked: HeaderMap) -> Response {
     let turn = api.open_streams() / AT_ONCE % TURNS;
     let Ok(place) = Arc::clone(&api.streams).try_acquire_owned() else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "too many clients listen to events; api/v1/snapshot says the same once");
     };
+    let is_packed = packing::is_read_by(&asked);
     let feed = Feed {
+        is_packed,
         snapshots: api.context.handle.snapshots(),
         ending: api.ending.clone(),
         // Well within the limit of a connection that says nothing.
@@ -50,12 +53,19 @@ pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
         // nginx hands on what comes at once.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    (headers, Body::new(Events { next: Some(feed.step()) })).into_response()
+    let mut response = (headers, Body::new(Events { next: Some(feed.step()) })).into_response();
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_packed {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
 }
 
 /// One client's view of the run.
 struct Feed {
     api: Arc<Api>,
+    /// All goes out as pieces of gzip.
+    is_packed: bool,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     ending: watch::Receiver<bool>,
     heartbeat: Duration,
@@ -81,7 +91,11 @@ impl Feed {
         if !self.has_begun {
             self.has_begun = true;
             self.snapshots.mark_changed();
-            return Some(Bytes::from_static(GREETING));
+            return Some(if self.is_packed {
+                [packing::BEGIN, &packing::pack(GREETING)].concat().into()
+            } else {
+                Bytes::from_static(GREETING)
+            });
         }
         let ending = async { drop(self.ending.wait_for(|ending| *ending).await) };
         let lines = async {
@@ -96,14 +110,20 @@ impl Feed {
                 tokio::time::sleep(self.pause).await;
                 // Whatever came in the pause is what is sent.
                 self.snapshots.mark_unchanged();
-                self.api.bytes(Document::Event).await.ok()
+                self.api.bytes(if self.is_packed { Document::PackedEvent } else { Document::Event }).await.ok()
             }
             Ok(()) = lines => {
                 self.next_lines = Instant::now() + LINES_PACE;
-                Some(self.log_events())
+                let lines = self.log_events();
+                Some(self.piece(lines))
             }
-            () = tokio::time::sleep(self.heartbeat) => Some(Bytes::from_static(COMMENT)),
+            () = tokio::time::sleep(self.heartbeat) => Some(self.piece(Bytes::from_static(COMMENT))),
         }
+    }
+
+    /// Text as this client reads it.
+    fn piece(&self, text: Bytes) -> Bytes {
+        if self.is_packed { packing::pack(&text).into() } else { text }
     }
 }
 
