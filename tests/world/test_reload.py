@@ -255,7 +255,7 @@ class Reload(unittest.TestCase):
         self.api.get("/stop")
         stats = self.api.await_stats(lambda stats: stats.state == "stopped", 20, of=self.master)
         self.assertEqual((len(self.calls()), stats.failures), (stats.requests, 0))
-        self.assertTrue(any("numbers of entries are of both versions" in text for text in stats.whole["warnings"]), stats.whole["warnings"])
+        self.assertTrue(any("its numbers are of all versions together" in text for text in stats.whole["warnings"]), stats.whole["warnings"])
         for user in range(4):
             calls = [(what, version, number) for who, what, version, number in self.calls() if who == user]
             # Whole lives, one after the other, and iterations that count on.

@@ -49,18 +49,14 @@ impl Master {
 
 impl Run {
     fn revise(&mut self, plan: Arc<Plan>, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        let (script, revision) = (&plan.script, plan.revision);
-        let fingerprint = plan.fingerprint.get(..SHORT_DIGITS).unwrap_or("of each worker's own");
-        let age = self.elapsed(now).as_secs();
+        let fingerprint = plan.fingerprint.get(..SHORT_DIGITS).unwrap_or("each worker has it");
         let text = format!(
-            "from {:02}:{:02} on users take `{script}` over as of {fingerprint} (revision {revision}), each after the iteration that it is in: \
-             numbers of entries are of both versions",
-            age / 60,
-            age % 60
+            "users take `{}` over as of {fingerprint} (revision {}), each after the iteration that it is in",
+            plan.script, plan.revision
         );
-        out.push(Action::Log(log::Level::Info, text.clone()));
-        self.table.warn(&text.into());
+        out.push(Action::Log(log::Level::Info, text));
         self.plan = plan;
+        self.revised = Some(self.elapsed(now));
         self.unrevised = None;
         for (&number, part) in &mut self.parts {
             if part.is_here() && part.stage != PartStage::Finished {
@@ -94,12 +90,25 @@ impl Run {
         }
     }
 
-    /// What people must know of scripts that changed in mid-run and are not taken over everywhere.
+    /// What people must know of scripts that changed in mid-run: that the numbers are of several versions, and where the newest is not taken
+    /// over.
     pub(super) fn revision_warnings(&self, peers: &Peers) -> Vec<String> {
         let newest = self.plan.revision;
+        let mut warnings = Vec::new();
+        if newest > 0 {
+            // A master that took the run over does not know when that was.
+            let since = self.revised.map(|at| format!(", the last time at {:02}:{:02}", at.as_secs() / 60, at.as_secs() % 60));
+            let times = if newest == 1 { "once".to_owned() } else { format!("{newest} times") };
+            let since = since.unwrap_or_default();
+            warnings
+                .push(format!("the running test has taken a changed script over {times}{since}: its numbers are of all versions together"));
+        }
+        if self.is_over() {
+            return warnings;
+        }
+        warnings.extend(self.unrevised.clone());
         let behind = || self.parts.iter().filter(|(_, part)| part.is_here() && part.can_run() && part.revision < newest);
         let workers = self.parts.values().filter(|part| part.can_run()).count();
-        let mut warnings: Vec<String> = self.unrevised.iter().cloned().collect();
         if let Some((&number, part)) = behind().next() {
             let host = &peers.get(number).hello.worker.host;
             let why = part.behind.as_ref().and_then(|behind| behind.why.as_deref()).unwrap_or("it has not answered yet");

@@ -51,6 +51,8 @@ pub(super) struct Run {
     /// Tallies of seconds that cannot have been yet.
     pub misdated: u64,
     pub misuse: Option<String>,
+    /// The run's clock when it took changed scripts over the last time.
+    pub revised: Option<Duration>,
     /// Why scripts that changed last cannot be taken over.
     pub unrevised: Option<String>,
     /// The run's clock at the last reset of the statistics.
@@ -108,6 +110,7 @@ impl Run {
             repeats: 0,
             misdated: 0,
             misuse: None,
+            revised: None,
             unrevised: None,
             counted_since: Duration::ZERO,
             wants_stop: false,

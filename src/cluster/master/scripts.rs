@@ -46,7 +46,7 @@ impl Master {
     /// What people must know of folders that do not compile; a line or two, however many workers there are.
     pub(super) fn script_warnings(&self) -> Vec<String> {
         let own = self.scripts.error.as_ref().map(|error| format!("no run can start as the scripts on the master are: {error}"));
-        let behind = self.run.as_ref().filter(|run| !run.is_over()).map(|run| run.revision_warnings(&self.peers)).unwrap_or_default();
+        let behind = self.run.as_ref().map(|run| run.revision_warnings(&self.peers)).unwrap_or_default();
         let mut broken = self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Here).filter_map(|(_, peer)| {
             let error = peer.script_error.as_ref()?;
             Some(format!("the scripts on {} cannot be used, and it keeps those that it has: {error}", peer.hello.worker.host))
