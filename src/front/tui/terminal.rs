@@ -166,3 +166,74 @@ const INPUTS: usize = 64;
 
 /// How long the reader of keys may outlive the screen.
 const INPUT_PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::os::fd::FromRawFd as _;
+    use std::process::{Command, Stdio};
+    use std::ptr::null_mut;
+
+    use super::*;
+
+    /// A terminal of its own: the side of the one who looks, and that of the program.
+    fn terminal_pair() -> (File, File) {
+        let (mut outer, mut inner) = (0, 0);
+        // SAFETY: both numbers are ours to be written, and the rest may be null.
+        let made = unsafe { libc::openpty(&mut outer, &mut inner, null_mut(), null_mut(), null_mut()) };
+        assert_eq!(made, 0, "{}", io::Error::last_os_error());
+        // SAFETY: both were opened just now, and nobody else owns them.
+        unsafe { (File::from_raw_fd(outer), File::from_raw_fd(inner)) }
+    }
+
+    /// How the terminal treats keys: canonical mode, echo, signals.
+    fn modes(terminal: &File) -> [libc::tcflag_t; 3] {
+        use std::os::fd::AsRawFd as _;
+        let mut modes = std::mem::MaybeUninit::<libc::termios>::zeroed();
+        // SAFETY: the pointer is to a `termios` of our own, and of it every bit pattern is right.
+        let modes = unsafe {
+            assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()), 0);
+            modes.assume_init()
+        };
+        [modes.c_iflag, modes.c_oflag, modes.c_lflag]
+    }
+
+    #[test]
+    #[ignore = "what `a_panic_gives_the_terminal_back` starts in a process and on a terminal of its own"]
+    fn a_screen_whose_feed_panics() {
+        let theme = Theme { is_coloured: false, is_unicode: false };
+        let thread = show(Door::Master, theme, mpsc::channel(1).0, || panic!("out of moonlight")).unwrap();
+        assert!(thread.join().is_err());
+        println!("what comes after");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        // Method: this very test's program, once more, on a pseudo-terminal, with a screen that panics; then what it wrote and left.
+        let (mut outer, inner) = terminal_pair();
+        let before = modes(&inner);
+        let stdio = || Stdio::from(inner.try_clone().unwrap());
+        let name = "front::tui::terminal::tests::a_screen_whose_feed_panics";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", name])
+            .env("TERM", "xterm")
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .unwrap();
+        let mut written = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&written).contains("test result:") {
+            let count = outer.read(&mut piece).unwrap();
+            written.extend_from_slice(&piece[..count]);
+        }
+        assert!(child.wait().unwrap().success());
+        let written = String::from_utf8_lossy(&written);
+        let place = |text: &str| written.find(text).unwrap_or_else(|| panic!("no {text:?} in {written:?}"));
+        let in_order = ["\x1b[?1049h", "\x1b[?25h", "\x1b[?1049l", "out of moonlight", "what comes after"].map(place);
+        assert!(in_order.is_sorted(), "{written:?}");
+        assert_eq!(modes(&inner), before);
+    }
+}

@@ -162,8 +162,7 @@ impl Screen {
 
     fn scroll(&mut self, rows: isize) {
         if self.tab == Tab::Logs {
-            let furthest = self.logs.len().saturating_sub(self.page());
-            self.log_back = self.log_back.saturating_add_signed(rows.saturating_neg()).min(furthest);
+            self.log_back = self.log_back.saturating_add_signed(rows.saturating_neg()).min(self.furthest_back());
         } else if self.detail.is_none()
             && let Some(listing) = self.listing_mut()
         {
