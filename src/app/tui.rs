@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -113,18 +112,17 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     let theme = tui::theme_of_locale(!screen.is_coloured());
     let door = Door::Attached { is_read_only: false };
     let (ended, end) = oneshot::channel::<()>();
-    let shown = tui::show(door, theme, key, move || until(follow_master(master), end)).map_err(Failure::bad_use);
+    let (leave, left) = oneshot::channel::<()>();
+    let shown = tui::show(door, theme, key, move || until(follow_master(master), end, leave)).map_err(Failure::bad_use);
     let thread = shown.inspect_err(|_| screen.uncover())?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let mut hangup = signal(SignalKind::hangup()).map_err(Failure::bug)?;
-        let mut look = tokio::time::interval(LOOK);
-        while !thread.is_finished() {
-            tokio::select! {
-                () = signals.next() => break,
-                _ = hangup.recv() => break,
-                _ = look.tick() => {}
-            }
+        tokio::select! {
+            () = signals.next() => {}
+            _ = hangup.recv() => {}
+            // The screen has been left, or has gone down with its thread.
+            _ = left => {}
         }
         Ok::<_, Failure>(())
     })?;
@@ -135,15 +133,17 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     }
 }
 
-/// A feed that ends when `end` does: the process was asked to.
-fn until(mut feed: Feed, end: oneshot::Receiver<()>) -> Feed {
+/// A feed that ends when `end` does: the process was asked to. `leave` goes with it, and when nobody listens any more.
+fn until(mut feed: Feed, end: oneshot::Receiver<()>, leave: oneshot::Sender<()>) -> Feed {
     let (events, inbox) = mpsc::channel(1);
     let mut inner = std::mem::replace(&mut feed.events, inbox);
     drop(tokio::spawn(async move {
+        let _leave = leave;
         tokio::pin!(end);
         loop {
             tokio::select! {
                 _ = &mut end => return,
+                () = events.closed() => return,
                 event = inner.recv() => {
                     let Some(event) = event else { return };
                     if events.send(event).await.is_err() {
@@ -155,6 +155,3 @@ fn until(mut feed: Feed, end: oneshot::Receiver<()>) -> Feed {
     }));
     feed
 }
-
-/// How soon the end of the screen is noticed.
-const LOOK: Duration = Duration::from_millis(100);

@@ -45,7 +45,8 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let (mut line, mut used) = (String::new(), 0);
     for word in text.split_inclusive(' ') {
         let needed = word.trim_end_matches(' ').width();
-        if used > 0 && used + needed > width {
+        // A word that fits no line begins where it stands.
+        if used > 0 && used + needed > width && needed <= width {
             lines.push(std::mem::take(&mut line));
             used = 0;
         }
@@ -185,6 +186,7 @@ mod tests {
     fn long_lines_break_between_words_and_long_words_anywhere() {
         assert_eq!(wrap("a run is under way", 8), ["a run is", "under", "way"]);
         assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap("GET /abcdefgh", 6), ["GET /a", "bcdefg", "h"]);
         assert_eq!(wrap("日本語 日本", 5), ["日本", "語", "日本"]);
         assert_eq!(wrap("fits", 4), ["fits"]);
         assert_eq!(wrap("", 4), [""]);

@@ -6,7 +6,7 @@ use super::frame::empty;
 use super::pen::Pen;
 use super::theme::BandColour;
 use crate::front::snapshot_json::EntryDetailJson;
-use crate::front::text::{Align, bytes, escape, wrap};
+use crate::front::text::{Align, bytes, escape, shorten, wrap};
 use crate::front::tui::state::columns::{rate, share};
 use crate::front::tui::state::{Screen, grouped, millis};
 
@@ -15,8 +15,10 @@ pub fn detail(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let Some(detail) = &screen.detail else { return };
     let body = Rect { x: body.x + 1, width: body.width - 2, ..body };
     let title = if detail.name.is_empty() { "All entries".to_owned() } else { format!("{} {}", detail.method, detail.name) };
-    let lines = wrap(&escape(&title), usize::from(body.width));
-    let lines = &lines[..lines.len().min(TITLE_ROWS).min(usize::from(body.height / 4).max(1))];
+    let rows = TITLE_ROWS.min(usize::from(body.height / 4).max(1));
+    let width = usize::from(body.width);
+    let lines = wrap(&shorten(&escape(&title), width * rows), width);
+    let lines = &lines[..lines.len().min(rows)];
     for (y, line) in (0..).zip(lines) {
         pen.text(body, 0, y, line, pen.theme.strong());
     }

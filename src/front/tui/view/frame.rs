@@ -18,7 +18,8 @@ pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let snapshot = &screen.snapshot;
     let right = if screen.has_run() { format!("{}  {} ", users(screen), time(snapshot, area.width, theme)) } else { String::new() };
     let (word, style) = state_word(screen, theme);
-    let x = pen.words(area, 1, 0, &[("lunamoth  ", theme.accent()), (theme.sign("● ", "* "), style), (&word, style.patch(theme.strong()))]);
+    let name = if area.width < ALL_TITLES_FROM { "" } else { "lunamoth  " };
+    let x = pen.words(area, 1, 0, &[(name, theme.accent()), (theme.sign("● ", "* "), style), (&word, style.patch(theme.strong()))]);
     let room = area.width.saturating_sub(x + right.width() as u16 + 4);
     let about = match &snapshot.host {
         Some(host) if screen.has_run() => format!("{} at {}", escape(&snapshot.scenario), escape(host)),
@@ -98,9 +99,8 @@ pub fn foot(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let words = [(" / ", theme.accent()), (filter, theme.strong()), (theme.sign("▏", "_"), theme.accent())];
         let x = pen.words(area, 0, row, &words);
         pen.text(area, x + 2, row, "Enter keeps the filter, Esc drops it", theme.quiet());
-    } else if let Some((reason, _)) = &screen.link_down {
-        let age = if screen.has_snapshot { format!("; the numbers are {} s old", screen.silence().as_secs()) } else { String::new() };
-        say(pen, area, &format!("{reason}; trying again{age}"), true);
+    } else if let Some((reason, _)) = screen.link_down.as_ref().filter(|_| screen.has_snapshot) {
+        say(pen, area, &format!("{reason}; trying again; the numbers are {} s old", screen.silence().as_secs()), true);
     } else if let Some(notice) = &screen.notice {
         say(pen, area, &notice.text, notice.is_error);
     }
@@ -178,13 +178,18 @@ pub fn empty(pen: &mut Pen<'_>, body: Rect, title: &str, lines: &[&str]) {
     let begin = (body.height / 3).saturating_sub(1);
     let x = |text: &str| body.width.saturating_sub(text.width() as u16) / 2;
     pen.text(body, x(title), begin, title, theme.strong());
+    let room = usize::from(body.width.saturating_sub(2)).min(EMPTY_COLUMNS);
+    let lines = lines.iter().flat_map(|line| wrap(&escape(line), room));
     for (row, line) in (begin + 2..).zip(lines) {
-        pen.text(body, x(line), row, line, theme.quiet());
+        pen.text(body, x(&line), row, &line, theme.quiet());
     }
 }
 
 /// Columns that all titles of the tabs with their counts need.
 const ALL_TITLES_FROM: u16 = 76;
+
+/// Columns of the words of an empty body, at the most.
+const EMPTY_COLUMNS: usize = 76;
 
 /// The longest notice.
 const NOTICE_ROWS: u16 = 5;

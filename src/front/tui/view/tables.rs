@@ -15,7 +15,11 @@ use crate::stats::series::LAG_LIMIT;
 /// A row for each entry, and the total below.
 pub fn statistics(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     if screen.snapshot.entries.is_empty() {
-        let next = if screen.has_run() { "The first ones are counted within a second or two." } else { "n starts a run." };
+        let next = match screen.has_run() {
+            false => "n starts a run.",
+            true if !screen.snapshot.exceptions.is_empty() => "The script raises before it asks for anything: 4 shows what.",
+            true => "The first ones are counted within a second or two.",
+        };
         return empty(pen, body, "No request yet.", &[next]);
     }
     table(pen, body, &screen.statistics, &screen.snapshot.entries, ENTRY_COLUMNS, entry_style);
