@@ -53,6 +53,9 @@ impl Screen {
                 // A second Ctrl-C means what the first one meant.
                 let is_again = confirmed == Confirmed::EndMaster && key == Key::Ctrl('c');
                 if is_yes || is_again {
+                    if confirmed == Confirmed::EndRun {
+                        return self.end_run(now);
+                    }
                     return vec![match confirmed {
                         Confirmed::Stop => Action::Ask(Ask::Stop),
                         Confirmed::Reset => Action::Ask(Ask::Reset),

@@ -132,6 +132,11 @@ fn leaving_stops_a_local_run_after_a_question_and_no_other() {
     let interrupt = |door| screen(door).on_event(Event::Key(Key::Ctrl('c')), NOW);
     assert_eq!(interrupt(Door::Attached { is_read_only: true }), [Action::Leave]);
     assert_eq!(interrupt(Door::Run), [Action::Interrupt]);
+    let words = |screen: &Screen| screen.notice.as_ref().map(|notice| notice.text.clone()).unwrap_or_default();
+    assert!(words(&local).contains("Ctrl-C once more"), "{}", words(&local));
+    local.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopping, ..running() })), NOW);
+    assert_eq!(local.on_event(Event::Key(Key::Ctrl('c')), NOW), [Action::Interrupt]);
+    assert!(words(&local).starts_with("cut"), "{}", words(&local));
     assert_eq!(interrupt(Door::Master), []);
     let mut owner = screen(Door::Master);
     owner.on_event(Event::Key(Key::Ctrl('c')), NOW);

@@ -10,7 +10,7 @@ use super::pen::Pen;
 use super::tables::entry_rows;
 use super::theme::{BandColour, Theme};
 use crate::front::snapshot_json::StateJson;
-use crate::front::text::{Align, bytes, escape, number};
+use crate::front::text::{Align, bytes, escape, number, wrap};
 use crate::front::tui::history::Bucket;
 use crate::front::tui::state::columns::{moment, optional, rate, share};
 use crate::front::tui::state::{Door, Screen, grouped, millis};
@@ -246,21 +246,36 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     );
     pen.text(area, 0, 2, &lag, theme.quiet());
     let iterations = &snapshot.iterations;
-    let iterations = format!(
-        "iterations {}, p50 {} ms, raised {}",
-        grouped(iterations.duration.count),
-        optional(iterations.duration.p50_ms),
-        iterations.raised
-    );
-    pen.text(area, 0, 3, &iterations, theme.quiet());
-    let notes = notes(screen);
-    let room = usize::from(area.height.saturating_sub(4));
-    let shown = if notes.len() > room { room.saturating_sub(1) } else { notes.len() };
-    for (row, note) in (4..).zip(notes.iter().take(shown)) {
-        pen.words(area, 0, row, &[(theme.sign("▲ ", "! "), theme.doubtful()), (note, theme.doubtful())]);
-    }
-    if notes.len() > shown && area.height > 4 {
-        pen.text(area, 0, area.height - 1, &format!("and {} more warnings", notes.len() - shown), theme.doubtful());
+    let (count, raised) = (grouped(iterations.duration.count), grouped(iterations.raised));
+    let p50 = optional(iterations.duration.p50_ms);
+    let whole = format!("iterations {count}, p50 {p50} ms, raised {raised}");
+    let short = format!("iterations {count}, raised {raised}");
+    pen.text(area, 0, 3, if whole.len() <= usize::from(area.width) { &whole } else { &short }, theme.quiet());
+    warnings(pen, Rect { y: area.y + 4, height: area.height.saturating_sub(4), ..area }, &notes(screen));
+}
+
+/// As many warnings as there is room for, each whole, and how many others there are.
+fn warnings(pen: &mut Pen<'_>, area: Rect, notes: &[String]) {
+    let style = pen.theme.doubtful();
+    let sign = pen.theme.sign("▲ ", "! ");
+    let mut y = 0;
+    for (index, note) in notes.iter().enumerate() {
+        let lines = wrap(&escape(note), usize::from(area.width.saturating_sub(2)));
+        let is_last = index + 1 == notes.len();
+        if y + lines.len() as u16 + u16::from(!is_last) > area.height {
+            if y > 0 || area.height < 2 {
+                pen.text(area, 0, area.height.saturating_sub(1), &format!("{sign}{} more warnings", notes.len() - index), style);
+                return;
+            }
+            // The gravest one is told as far as it goes.
+            pen.words(area, 0, y, &[(sign, style), (&lines[0], style)]);
+            y += 1;
+            continue;
+        }
+        for (row, line) in lines.iter().enumerate() {
+            pen.words(area, 0, y, &[(if row == 0 { sign } else { "  " }, style), (line, style)]);
+            y += 1;
+        }
     }
 }
 
@@ -280,7 +295,7 @@ fn notes(screen: &Screen) -> Vec<String> {
     let mut notes = Vec::new();
     let short = |id: &str| super::super::state::columns::short_id(id);
     for hole in &snapshot.holes {
-        notes.push(format!("numbers lost, {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
+        notes.push(format!("lost {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
     }
     for overlap in &snapshot.overlaps {
         let end = overlap.to_s.map_or_else(|| "still".to_owned(), |to_s| format!("to {}", moment(to_s)));
