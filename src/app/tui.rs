@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::options;
@@ -24,9 +24,16 @@ pub(super) struct Shown {
 impl Shown {
     /// Waits until it is left, and has the terminal back.
     pub(super) fn join(self) {
-        // A panic in it has been told by its hook.
-        drop(self.thread.join());
+        if self.end().is_none() {
+            log::error!("the terminal UI has panicked, which is a bug of lunamoth's; the run is not touched by it");
+        }
+    }
+
+    /// Why it was left; none where it has panicked, which its hook has told.
+    fn end(self) -> Option<Left> {
+        let left = self.thread.join();
         self.screen.uncover();
+        left.ok()
     }
 }
 
@@ -43,12 +50,27 @@ pub(super) fn show(start: &Start, door: Door, local: LocalFeed, interrupts: mpsc
     let screen = Arc::clone(&start.screen);
     screen.cover();
     let theme = tui::theme_of_locale(!screen.is_coloured());
+    drop(tokio::spawn(on_hangup(door, signal(SignalKind::hangup()).map_err(Failure::bug)?, interrupts.clone())));
     let shown = tui::show(door, theme, interrupts, move || feed_of(&local, door, "the terminal"));
     match shown {
         Ok(thread) => Ok(Shown { thread, screen }),
         Err(why) => {
             screen.uncover();
             Err(Failure::bad_use(anyhow::Error::new(why).context("failed to take over the terminal; `--headless` does without")))
+        }
+    }
+}
+
+/// The terminal is gone, be it closed or its connection lost: what a local run has measured is still reported and written, and a master
+/// goes on without its screen.
+async fn on_hangup(door: Door, mut hangup: Signal, interrupts: mpsc::Sender<()>) {
+    while hangup.recv().await.is_some() {
+        if door == Door::Run {
+            log::warn!("the terminal is gone, and with it the run ends");
+            // A few that wait say the same as many.
+            let _waits_already = interrupts.try_send(());
+        } else {
+            log::warn!("the terminal is gone; the master goes on without a screen");
         }
     }
 }
@@ -90,33 +112,38 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     let theme = tui::theme_of_locale(!screen.is_coloured());
     let door = Door::Attached { is_read_only: false };
     let (ended, end) = oneshot::channel::<()>();
-    let shown = tui::show(door, theme, key, move || until(follow_master(master), end)).map_err(Failure::bad_use);
+    let (leave, left) = oneshot::channel::<()>();
+    let shown = tui::show(door, theme, key, move || until(follow_master(master), end, leave)).map_err(Failure::bad_use);
     let thread = shown.inspect_err(|_| screen.uncover())?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let mut look = tokio::time::interval(LOOK);
-        while !thread.is_finished() {
-            tokio::select! {
-                () = signals.next() => break,
-                _ = look.tick() => {}
-            }
+        let mut hangup = signal(SignalKind::hangup()).map_err(Failure::bug)?;
+        tokio::select! {
+            () = signals.next() => {}
+            _ = hangup.recv() => {}
+            // The screen has been left, or has gone down with its thread.
+            _ = left => {}
         }
         Ok::<_, Failure>(())
     })?;
     drop(ended);
-    Shown { thread, screen }.join();
-    Ok(0)
+    match (Shown { thread, screen }).end() {
+        Some(_) => Ok(0),
+        None => Err(Failure::bug(anyhow::anyhow!("the terminal UI has panicked"))),
+    }
 }
 
-/// A feed that ends when `end` does: the process was asked to.
-fn until(mut feed: Feed, end: oneshot::Receiver<()>) -> Feed {
+/// A feed that ends when `end` does: the process was asked to. `leave` goes with it, and when nobody listens any more.
+fn until(mut feed: Feed, end: oneshot::Receiver<()>, leave: oneshot::Sender<()>) -> Feed {
     let (events, inbox) = mpsc::channel(1);
     let mut inner = std::mem::replace(&mut feed.events, inbox);
     drop(tokio::spawn(async move {
+        let _leave = leave;
         tokio::pin!(end);
         loop {
             tokio::select! {
                 _ = &mut end => return,
+                () = events.closed() => return,
                 event = inner.recv() => {
                     let Some(event) = event else { return };
                     if events.send(event).await.is_err() {
@@ -128,6 +155,3 @@ fn until(mut feed: Feed, end: oneshot::Receiver<()>) -> Feed {
     }));
     feed
 }
-
-/// How soon the end of the screen is noticed.
-const LOOK: Duration = Duration::from_millis(100);

@@ -38,6 +38,39 @@ pub fn shorten(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}…{tail}"))
 }
 
+/// Breaks text into lines of at most `width` columns, between words where there are any. `text` must be escaped.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut line, mut used) = (String::new(), 0);
+    for word in text.split_inclusive(' ') {
+        let needed = word.trim_end_matches(' ').width();
+        // A word that fits no line begins where it stands.
+        if used > 0 && used + needed > width && needed <= width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for c in word.chars() {
+            let columns = c.width().unwrap_or(0);
+            let is_full = used + columns > width;
+            if is_full && c == ' ' {
+                continue;
+            }
+            if is_full && used > 0 {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(c);
+            used += columns;
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches(' ').len()));
+    lines
+}
+
 fn take_columns(characters: impl Iterator<Item = char>, columns: usize) -> String {
     let mut used = 0;
     characters
@@ -147,6 +180,17 @@ mod tests {
         assert_eq!(shorten("abc", 0), "");
         assert_eq!(pad("日本", 6, Align::Left), "日本  ");
         assert_eq!(pad("7", 3, Align::Right), "  7");
+    }
+
+    #[test]
+    fn long_lines_break_between_words_and_long_words_anywhere() {
+        assert_eq!(wrap("a run is under way", 8), ["a run is", "under", "way"]);
+        assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap("GET /abcdefgh", 6), ["GET /a", "bcdefg", "h"]);
+        assert_eq!(wrap("日本語 日本", 5), ["日本", "語", "日本"]);
+        assert_eq!(wrap("fits", 4), ["fits"]);
+        assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("ab", 0), ["a", "b"], "no width at all loses no text, and ends");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod latencies;
 mod master;
 #[path = "cluster/pages.rs"]
 mod pages;
+#[path = "cluster/screens.rs"]
+mod screens;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
 #[path = "cluster/truth.rs"]
@@ -54,6 +56,10 @@ struct Options {
     /// Measures, instead of a master of many workers, one whose page so many people have open, with `--entries` and one real worker.
     #[arg(long, conflicts_with_all = ["worker_cost", "snapshot"])]
     pages: Option<usize>,
+    /// Measures, instead of a master of many workers, what terminal screens cost one with `--entries` and a real worker: one of each kind,
+    /// and so many over ssh. With `--most-cores` it fails when one screen takes more of the master.
+    #[arg(long, conflicts_with_all = ["worker_cost", "snapshot", "pages"])]
+    screens: Option<usize>,
     /// Measures, instead of a master, what reporting costs a real worker with one lane at full load.
     #[arg(long)]
     worker_cost: bool,
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
         Some(port) => workers::run(&options, port),
         None if options.snapshot => snapshot::run(&options),
         None if options.pages.is_some() => pages::run(&options),
+        None if options.screens.is_some() => screens::run(&options),
         None if options.worker_cost => worker_cost::run(&options),
         None => master::run(&options),
     };

@@ -56,5 +56,9 @@ class Terminals:
                 raise AssertionError(f"{texts} did not come to the screen:\n{screen}")
             time.sleep(0.1)
 
+    def end(self, name):
+        """Hangs up."""
+        self.tmux("kill-session", "-t", f"{name}:")
+
     def close(self):
         self.tmux("kill-server")

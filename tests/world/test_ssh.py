@@ -87,8 +87,10 @@ class Ssh(unittest.TestCase):
         terminals.wait_for("operator", "Start a run")
         terminals.type("operator", "Tab", "Tab", "5", "Tab", "50", "Enter")
         terminals.wait_for("operator", "running", "5 users")
-        terminals.type("viewer", "2")
-        terminals.wait_for("viewer", "products", "Total")
+        # Each has a place, an order and a size of its own.
+        terminals.type("viewer", "2", ">", ">", ">")
+        terminals.wait_for("viewer", "products", "Total", "▼Requests")
+        self.assertNotIn("▼", terminals.wait_for("operator", "Requests/s"))
         terminals.type("operator", "+")
         terminals.wait_for("operator", "6 users")
         terminals.resize("operator", 132, 20)

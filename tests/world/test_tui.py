@@ -13,6 +13,7 @@ import tempfile
 import time
 import unittest
 
+import certificates
 import support
 from cluster import Process
 from terminal import Terminals
@@ -130,6 +131,115 @@ class Tui(unittest.TestCase):
         terminals.wait_for("afar", "lunamoth  ●")
         terminals.type("afar", "q")
         terminals.wait_for("afar", "EXIT 0")
+
+    def test_over_tls_with_a_token_behind_a_prefix_and_found_again(self):
+        certificates.make(self.folder)
+        web, cluster = support.free_port(), support.free_port()
+        url = f"https://localhost:{web}/locust"
+        env = {"LUNAMOTH_WEB_TOKEN": "correct horse battery"}
+
+        def master():
+            process = Process(
+                self.folder, "master", "master", "--scripts", self.folder, "--bind", f"127.0.0.1:{cluster}", "--web", f"127.0.0.1:{web}",
+                "--path-prefix", "/locust", "--web-cert", self.folder / "good.pem", "--web-key", self.folder / "good.key",
+                "-H", "http://127.0.0.1:9", env=env,
+            )
+            self.addCleanup(process.kill)
+            process.await_text("Starting web monitor")
+            return process
+
+        first = master()
+        attach = [support.program(), "tui", "--url", url]
+        trusting = [*attach, "--ca-file", self.folder / "ca.pem"]
+        terminals = self.terminals
+        terminals.open("distrustful", attach, 100, 30, env=env)
+        terminals.open("wrong", trusting, 100, 30, env={"LUNAMOTH_WEB_TOKEN": "incorrect horse battery"})
+        terminals.open("right", trusting, 100, 30, env=env)
+        terminals.wait_for("right", "No run yet", "No worker has come in yet")
+        terminals.wait_for("distrustful", "certificate")
+        terminals.wait_for("wrong", "does not let you in")
+        first.kill()
+        terminals.wait_for("right", "reconnecting", "numbers are")
+        master()
+        terminals.wait_for("right", "● ready", seconds=40)
+        terminals.type("right", "q")
+        terminals.wait_for("right", "EXIT 0")
+
+    def test_a_start_that_is_refused_leaves_what_was_typed(self):
+        web, cluster = support.free_port(), support.free_port()
+        self.start(
+            "master", "master", "--scripts", self.folder, "--bind", f"127.0.0.1:{cluster}", "--web", f"127.0.0.1:{web}"
+        ).await_text("Starting web monitor")
+        terminals = self.terminals
+        for name, columns, rows in (("large", 100, 30), ("tiny", 40, 12)):
+            terminals.open(name, [support.program(), "tui", "--url", f"http://127.0.0.1:{web}"], columns, rows)
+            terminals.wait_for(name, "No run yet")
+            terminals.type(name, "n", "Tab", "Tab", "77", "Tab", "Tab", "5parsecs", "Enter")
+            screen = terminals.wait_for(name, "no unit", "parsecs")
+            self.assertRegex(screen, r"Users +77")
+            terminals.type(name, "C-u", "5m", "Enter")
+            # There is no worker, and no host.
+            terminals.wait_for(name, "Start a run", "77", "no")
+            terminals.type(name, "Escape")
+            terminals.wait_for(name, "No run yet")
+
+    def test_a_terminal_that_hangs_up_ends_a_local_run_with_its_report_and_leaves_a_master_alone(self):
+        terminals, report = self.terminals, self.folder / "report.json"
+        cluster, web = support.free_port(), support.free_port()
+        master = [support.program(), "master", "--tui", "--scripts", self.folder, "--bind", f"127.0.0.1:{cluster}", "--web", f"127.0.0.1:{web}"]
+        # Ahead of the shell, which would end with its terminal as well.
+        pids = {}
+        for name, command in (
+            ("run", self.run_command("--json", report)),
+            ("master", master),
+            ("afar", [support.program(), "tui", "--url", f"http://127.0.0.1:{web}"]),
+        ):
+            pid = self.folder / f"{name}.pid"
+            terminals.open(name, ["sh", "-c", f'echo $$ > {pid}; exec "$@" 2> {self.folder}/{name}.err', "sh", *command], 100, 30)
+            terminals.wait_for(name, "running" if name == "run" else "No run yet")
+            pids[name] = int(pid.read_text())
+        self.addCleanup(lambda: support.is_running(pids["master"]) and os.kill(pids["master"], signal.SIGKILL))
+        for name in pids:
+            terminals.end(name)
+        for name in ("run", "afar"):
+            deadline = time.monotonic() + 15
+            while support.is_running(pids[name]):
+                self.assertLess(time.monotonic(), deadline, f"{name} goes on without its terminal")
+                time.sleep(0.1)
+        written = json.loads(report.read_text())
+        self.assertTrue(written["complete"])
+        self.assertIn("the terminal is gone", (self.folder / "run.err").read_text())
+        # What reads a terminal that is gone must not turn round in circles.
+        before, begin = support.cpu_seconds(pids["master"]), time.monotonic()
+        time.sleep(2)
+        self.assertLess(support.cpu_seconds(pids["master"]) - before, 0.2 * (time.monotonic() - begin))
+        self.assertEqual(support.fetch(f"http://127.0.0.1:{web}/healthz").strip(), b"ok")
+        os.kill(pids["master"], signal.SIGTERM)
+
+    def test_names_of_targets_cannot_move_the_cursor_and_a_dumb_terminal_gets_tables(self):
+        hostile = self.folder / "hostile.lua"
+        hostile.write_text(
+            'local http, scenario, wait = require "http", require "scenario", require "wait"\n'
+            'local Asker = scenario.user { name = "Asker", wait = wait.constant(0.1) }\n'
+            'Asker:task("ask", function() http.get("/products", { name = "\\27[2J\\27]0;owned\\7\\r\\n日本語" .. string.rep("/long", 80) }) end)\n'
+            "return scenario { users = { Asker } }\n"
+        )
+        command = [support.program(), "run", hostile, "-H", "builtin:shop", "-u", "2", "-r", "50", "-t"]
+        terminals = self.terminals
+        for name, columns, rows in (("small", 80, 24), ("large", 200, 60), ("tiny", 40, 10)):
+            terminals.open(name, [*command, "60s"], columns, rows)
+        terminals.open("dumb", [*command, "6s"], 120, 40, env={"TERM": "dumb"})
+        for name in ("small", "large", "tiny"):
+            terminals.wait_for(name, "running")
+            terminals.type(name, "2")
+            terminals.wait_for(name, "\\u{1b}[", "Total")
+            terminals.type(name, "Enter")
+            terminals.wait_for(name, "\\u{1b}[2J", "requests")
+            terminals.type(name, "C-c")
+            terminals.wait_for(name, "EXIT 0", history=400)
+        self.assertNotIn("owned", terminals.tmux("list-panes", "-a", "-F", "#{pane_title}").stdout)
+        terminals.wait_for("dumb", "Name", "# reqs", seconds=12)
+        self.assertNotIn("1 Overview", terminals.wait_for("dumb", "EXIT 0", history=200))
 
 
 if __name__ == "__main__":

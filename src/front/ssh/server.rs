@@ -138,31 +138,51 @@ async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared:
     let Ok(socket) = socket.into_std() else { return };
     let Ok(handle) = socket.try_clone() else { return };
     let Ok(socket) = TcpStream::from_std(socket) else { return };
-    let (logged_in, mut is_in) = watch::channel(false);
+    let (logged_in, is_in) = watch::channel(false);
     let connection = async {
-        match run_stream(config, socket, Visitor::new(peer, shared, logged_in)).await {
-            Ok(session) => session.await.err(),
-            Err(error) => Some(error),
+        // Why a stranger's connection broke is the stranger's affair.
+        if let Ok(session) = run_stream(config, socket, Visitor::new(peer, shared, logged_in)).await {
+            drop(session.await);
         }
     };
+    match accompany(connection, is_in, doorstep).await {
+        Stay::Over => {}
+        Stay::NoLogin => log::info!("ssh: {peer} has not logged in within {} s", LOGIN_TIME.as_secs()),
+        Stay::TooLong => log::info!("ssh: {peer} has been here for {} h, and is sent away", VISIT_TIME.as_secs() / 3600),
+    }
+    drop(handle.shutdown(Shutdown::Both));
+}
+
+/// How a connection came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// By itself.
+    Over,
+    /// Nobody has logged in in time.
+    NoLogin,
+    /// The visit has lasted as long as one may.
+    TooLong,
+}
+
+/// Waits for the connection's end or its limits. The place at the doorstep is free again once somebody has logged in.
+async fn accompany(connection: impl Future<Output = ()>, mut is_in: watch::Receiver<bool>, doorstep: OwnedSemaphorePermit) -> Stay {
     tokio::pin!(connection);
     let in_time = timeout(LOGIN_TIME, async {
         tokio::select! {
-            _ = &mut connection => false,
+            () = &mut connection => false,
             changed = is_in.wait_for(|is_in| *is_in) => changed.is_ok(),
         }
     });
     match in_time.await {
-        Ok(true) => {
-            drop(doorstep);
-            if timeout(VISIT_TIME, &mut connection).await.is_err() {
-                log::info!("ssh: {peer} has been here for {} h, and is sent away", VISIT_TIME.as_secs() / 3600);
-            }
-        }
-        Ok(false) => {}
-        Err(_) => log::info!("ssh: {peer} has not logged in within {} s", LOGIN_TIME.as_secs()),
+        Ok(true) => {}
+        Ok(false) => return Stay::Over,
+        Err(_) => return Stay::NoLogin,
     }
-    drop(handle.shutdown(Shutdown::Both));
+    drop(doorstep);
+    match timeout(VISIT_TIME, connection).await {
+        Ok(()) => Stay::Over,
+        Err(_) => Stay::TooLong,
+    }
 }
 
 /// Connections that may be logging in at once.
@@ -179,3 +199,52 @@ const VISIT_TIME: Duration = Duration::from_secs(12 * 3600);
 
 /// How often it is told that connections were turned away.
 const TELL: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A connection, its login, and a doorstep with one place, which it has.
+    fn at_the_door() -> (watch::Sender<bool>, watch::Receiver<bool>, Arc<Semaphore>, OwnedSemaphorePermit) {
+        let (logged_in, is_in) = watch::channel(false);
+        let doorstep = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&doorstep).try_acquire_owned().unwrap();
+        (logged_in, is_in, doorstep, place)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_log_in_has_a_place_at_the_door_for_twenty_seconds() {
+        let (_logged_in, is_in, doorstep, place) = at_the_door();
+        let begin = Instant::now();
+        let stay = tokio::spawn(accompany(pending(), is_in, place));
+        sleep(LOGIN_TIME - Duration::from_millis(1)).await;
+        assert_eq!(doorstep.available_permits(), 0);
+        assert_eq!((stay.await.unwrap(), begin.elapsed()), (Stay::NoLogin, LOGIN_TIME));
+        assert_eq!(doorstep.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visit_leaves_the_door_at_once_and_lasts_twelve_hours() {
+        let (logged_in, is_in, doorstep, place) = at_the_door();
+        let begin = Instant::now();
+        let stay = tokio::spawn(accompany(pending(), is_in, place));
+        sleep(Duration::from_secs(5)).await;
+        logged_in.send_replace(true);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(doorstep.available_permits(), 1);
+        assert_eq!((stay.await.unwrap(), begin.elapsed()), (Stay::TooLong, Duration::from_secs(5) + VISIT_TIME));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_by_itself_is_no_matter() {
+        let (logged_in, is_in, _doorstep, place) = at_the_door();
+        assert_eq!(accompany(async {}, is_in.clone(), place).await, Stay::Over);
+        logged_in.send_replace(true);
+        let (.., place) = at_the_door();
+        assert_eq!(accompany(sleep(VISIT_TIME / 2), is_in, place).await, Stay::Over);
+    }
+}

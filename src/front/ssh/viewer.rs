@@ -163,3 +163,24 @@ const IDLE_TIME: Duration = Duration::from_secs(1_800);
 const STALL: Duration = Duration::from_secs(60);
 
 const GOODBYE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn half_an_hour_without_a_key_is_the_end_and_each_key_begins_it_anew() {
+        let (pressed, last_key) = watch::channel(Instant::now());
+        let begin = Instant::now();
+        let idle = tokio::spawn(idle(last_key));
+        for _ in 0..3 {
+            sleep(IDLE_TIME - Duration::from_secs(1)).await;
+            pressed.send_replace(Instant::now());
+        }
+        assert!(!idle.is_finished());
+        idle.await.unwrap();
+        assert_eq!(begin.elapsed(), (IDLE_TIME - Duration::from_secs(1)) * 3 + IDLE_TIME);
+    }
+}

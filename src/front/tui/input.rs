@@ -1,6 +1,4 @@
-//! Keys, as a screen knows them: made from the events of a terminal, or from the bytes that an ssh client sends.
-
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+//! Keys, as a screen knows them: made from the bytes that a terminal sends, be it this process's or an ssh client's.
 
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,36 +20,6 @@ pub enum Key {
     PageDown,
     Home,
     End,
-}
-
-impl Key {
-    /// The key of a terminal's event; `None` for releases and keys that mean nothing here.
-    #[must_use]
-    pub fn of_event(event: &KeyEvent) -> Option<Self> {
-        if event.kind == KeyEventKind::Release {
-            return None;
-        }
-        Some(match event.code {
-            KeyCode::Char(letter) if event.modifiers.contains(KeyModifiers::CONTROL) => Self::Ctrl(letter.to_ascii_lowercase()),
-            KeyCode::Char(letter) if event.modifiers.contains(KeyModifiers::ALT) && !letter.is_alphanumeric() => return None,
-            KeyCode::Char(letter) => Self::Char(letter),
-            KeyCode::Enter => Self::Enter,
-            KeyCode::Esc => Self::Esc,
-            KeyCode::Tab => Self::Tab,
-            KeyCode::BackTab => Self::BackTab,
-            KeyCode::Backspace => Self::Backspace,
-            KeyCode::Delete => Self::Delete,
-            KeyCode::Up => Self::Up,
-            KeyCode::Down => Self::Down,
-            KeyCode::Left => Self::Left,
-            KeyCode::Right => Self::Right,
-            KeyCode::PageUp => Self::PageUp,
-            KeyCode::PageDown => Self::PageDown,
-            KeyCode::Home => Self::Home,
-            KeyCode::End => Self::End,
-            _ => return None,
-        })
-    }
 }
 
 /// Reads keys out of the bytes of a terminal, which may come in any pieces. Keeps at most one unfinished sequence.

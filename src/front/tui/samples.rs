@@ -54,7 +54,7 @@ pub(super) fn entry(number: u64) -> EntryJson {
 
 pub(super) fn worker(number: u64) -> WorkerJson {
     WorkerJson {
-        id: format!("load-{number}_{:032x}", number * 0x1234_5678_9abc_def0),
+        id: format!("load-{number}_{:032x}", number.wrapping_mul(0x1234_5678_9abc_def0)),
         host: format!("load-{number}"),
         state: ["running", "running", "missing"][number as usize % 3].into(),
         users: 60,

@@ -4,7 +4,7 @@
 //! | dialog | opened by | ends with |
 //! |---|---|---|
 //! | filter | `/` on a table | Enter keeps it, Esc drops it |
-//! | form | `n`, `t` | Enter asks the master, Esc drops it |
+//! | form | `n`, `t` | Enter asks the master, whose yes closes it and whose no stands in it; Esc drops it |
 //! | confirmation | `x`, `r`, `q`, Ctrl-C | `y` does it, anything else does not |
 //! | help | `?` | any key |
 
@@ -12,6 +12,7 @@ pub mod columns;
 pub mod dialog;
 mod keys;
 mod listing;
+mod log_text;
 mod steering;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::columns::{Column, ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS, grouped, millis};
 pub use self::dialog::{Confirmed, Dialog, FormKind};
 pub use self::listing::Listing;
+pub use self::log_text::{LOG_TEXT_AT, log_rows};
 use super::feed::{Ask, Event, LogEntry};
 use super::history::History;
 use crate::front::snapshot_json::{EntryDetailJson, EntryJson, SnapshotJson, StateJson};
@@ -148,6 +150,12 @@ pub struct Screen {
     pub notice: Option<Notice>,
     /// Users that were chosen with `+` and `-`, and when they shall be asked for.
     pub wanted_users: Option<(u32, Duration)>,
+    /// Users that this screen has asked for, until the run's target has come to them or somebody else wants others.
+    pub goal_users: Option<u32>,
+    /// Snapshots since then in which the run stood still elsewhere.
+    goal_misses: u32,
+    /// The moment of the latest event.
+    now: Duration,
     is_dirty: bool,
 }
 
@@ -187,13 +195,18 @@ impl Screen {
             link_down: None,
             notice: None,
             wanted_users: None,
+            goal_users: None,
+            goal_misses: 0,
+            now: Duration::ZERO,
             is_dirty: true,
         }
     }
 
     /// Takes one event in. `now` is any clock that runs forward.
     pub fn on_event(&mut self, event: Event, now: Duration) -> Vec<Action> {
-        self.is_dirty |= !matches!(event, Event::Tick);
+        // Without a link the age of the numbers is told.
+        self.is_dirty |= !matches!(event, Event::Tick) || self.link_down.is_some();
+        self.now = now;
         let mut actions = match event {
             Event::Snapshot(snapshot) => self.on_snapshot(snapshot),
             Event::History { run, points } => {
@@ -235,6 +248,7 @@ impl Screen {
             Event::Tick => Vec::new(),
         };
         actions.extend(self.on_time(now));
+        self.note_goal(&actions);
         self.keep_in_sight();
         actions
     }
@@ -250,6 +264,12 @@ impl Screen {
         let notice = self.notice.as_ref().map(|notice| notice.until);
         let wanted = self.wanted_users.map(|(_, at)| at);
         notice.into_iter().chain(wanted).min()
+    }
+
+    /// Since when the master has not answered.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.link_down.as_ref().map_or(Duration::ZERO, |(_, since)| self.now.saturating_sub(*since))
     }
 
     /// Rows of a table that fit below its heading.
@@ -279,6 +299,7 @@ impl Screen {
         if is_other_run {
             self.detail = None;
         }
+        self.check_goal(is_other_run);
         self.relist();
         let mut actions = Vec::new();
         if is_first || has_gap {
@@ -325,13 +346,41 @@ impl Screen {
         self.logs.extend(lines);
         let surplus = self.logs.len().saturating_sub(LOG_LINES);
         self.logs.drain(..surplus);
-        self.log_back = self.log_back.min(self.logs.len().saturating_sub(self.page()));
+        self.log_back = self.log_back.min(self.furthest_back());
+    }
+
+    /// How far one can go back in the log: the oldest lines then fill the body.
+    fn furthest_back(&self) -> usize {
+        let body = usize::from(self.size.1.saturating_sub(CHROME_ROWS)).max(1);
+        let rows = |line| log_rows(line, self.size.0).len();
+        let mut used = 0;
+        let fitting = self.logs.iter().take_while(|line| {
+            used += rows(*line);
+            used <= body
+        });
+        self.logs.len().saturating_sub(fitting.count().max(1))
     }
 
     fn on_answer(&mut self, answer: Result<String, String>, now: Duration) {
-        match answer {
-            Ok(text) => self.say(text, false, now),
-            Err(text) => self.say(text, true, now),
+        let asked = match &mut self.dialog {
+            Some(Dialog::Form(form)) if form.is_asked => Some(form),
+            _ => None,
+        };
+        match (answer, asked) {
+            (Ok(text), asked) => {
+                if asked.is_some() {
+                    self.dialog = None;
+                }
+                self.say(text, false, now);
+            }
+            (Err(text), Some(form)) => {
+                form.on_refusal(text);
+                self.goal_users = None;
+            }
+            (Err(text), None) => {
+                self.goal_users = None;
+                self.say(text, true, now);
+            }
         }
     }
 

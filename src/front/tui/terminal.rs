@@ -1,18 +1,20 @@
 //! The terminal of this process as a surface: taken over, and given back as it was, whatever happens in between.
 
-use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Stdout, Write as _};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossterm::{cursor, event, execute, terminal};
+use crossterm::{cursor, execute, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::feed::{Ask, Feed};
-use super::input::Key;
+use super::input::KeyReader;
 use super::session::{Input, Surface, drive};
 use super::state::{Door, Left, Screen};
 use super::view::{Theme, draw};
@@ -51,12 +53,17 @@ pub fn show(
     std::thread::Builder::new().name("terminal-ui".to_owned()).spawn(move || {
         let left = runtime.block_on(async {
             let (inputs, inbox) = mpsc::channel(INPUTS);
-            let reader = std::thread::Builder::new().name("terminal-keys".to_owned()).spawn(move || read_inputs(&inputs));
+            let (bytes, pieces) = mpsc::channel(PIECES);
+            let reader = std::thread::Builder::new().name("terminal-keys".to_owned()).spawn(move || read_bytes(&bytes));
+            let resized = signal(SignalKind::window_change());
             let size = terminal::size().unwrap_or((80, 24));
             let mut screen = Screen::new(door, size);
-            let left = match reader {
-                Ok(_) => drive(&mut screen, make_feed(), inbox, &mut surface).await,
-                Err(_) => Left::Cut,
+            let left = match (reader, resized) {
+                (Ok(_), Ok(resized)) => {
+                    drop(tokio::spawn(read_inputs(pieces, resized, inputs)));
+                    drive(&mut screen, make_feed(), inbox, &mut surface).await
+                }
+                _ => Left::Cut,
             };
             drop(surface);
             left
@@ -67,24 +74,45 @@ pub fn show(
     })
 }
 
-/// Until nobody listens any more, or the terminal is gone.
-fn read_inputs(inputs: &mpsc::Sender<Input>) {
-    while !inputs.is_closed() {
-        match event::poll(INPUT_PATIENCE) {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(_) => return,
+/// Passes on what the terminal sends, until it is gone. It outlives the screen by one read at the most.
+fn read_bytes(bytes: &mpsc::Sender<Vec<u8>>) {
+    let mut piece = [0; 1024];
+    loop {
+        match io::stdin().lock().read(&mut piece) {
+            Ok(count) if count > 0 => {
+                if bytes.blocking_send(piece[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A terminal that has hung up is at its end, or fails.
+            Ok(_) | Err(_) => return,
         }
-        let input = match event::read() {
-            Ok(event::Event::Key(key)) => Key::of_event(&key).map(Input::Key),
-            Ok(event::Event::Resize(columns, rows)) => Some(Input::Resize(columns, rows)),
-            Ok(_) => None,
-            Err(_) => return,
+    }
+}
+
+/// Makes inputs of what the terminal sends and of its sizes, until it is gone or nobody listens any more.
+async fn read_inputs(mut bytes: mpsc::Receiver<Vec<u8>>, mut resized: Signal, inputs: mpsc::Sender<Input>) {
+    let mut reader = KeyReader::default();
+    loop {
+        let keys = tokio::select! {
+            piece = bytes.recv() => match piece {
+                Some(piece) => reader.read(&piece),
+                None => return,
+            },
+            Some(()) = resized.recv() => {
+                let Ok((columns, rows)) = terminal::size() else { return };
+                if inputs.send(Input::Resize(columns, rows)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            () = sleep(ESCAPE_TIME), if reader.is_in_escape() => reader.settle().into_iter().collect(),
         };
-        if let Some(input) = input
-            && inputs.blocking_send(input).is_err()
-        {
-            return;
+        for key in keys {
+            if inputs.send(Input::Key(key)).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -164,5 +192,79 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// Keys that were pressed while a picture was drawn.
 const INPUTS: usize = 64;
 
-/// How long the reader of keys may outlive the screen.
-const INPUT_PATIENCE: Duration = Duration::from_millis(500);
+/// Pieces of what was typed while they are read.
+const PIECES: usize = 4;
+
+/// After an escape, how long what may belong to it can take. Terminals send their sequences at once; slow lines tear them.
+const ESCAPE_TIME: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::os::fd::FromRawFd as _;
+    use std::process::{Command, Stdio};
+    use std::ptr::null_mut;
+
+    use super::*;
+
+    /// A terminal of its own: the side of the one who looks, and that of the program.
+    fn terminal_pair() -> (File, File) {
+        let (mut outer, mut inner) = (0, 0);
+        // SAFETY: both numbers are ours to be written, and the rest may be null.
+        let made = unsafe { libc::openpty(&mut outer, &mut inner, null_mut(), null_mut(), null_mut()) };
+        assert_eq!(made, 0, "{}", io::Error::last_os_error());
+        // SAFETY: both were opened just now, and nobody else owns them.
+        unsafe { (File::from_raw_fd(outer), File::from_raw_fd(inner)) }
+    }
+
+    /// How the terminal treats keys: canonical mode, echo, signals.
+    fn modes(terminal: &File) -> [libc::tcflag_t; 3] {
+        use std::os::fd::AsRawFd as _;
+        let mut modes = std::mem::MaybeUninit::<libc::termios>::zeroed();
+        // SAFETY: the pointer is to a `termios` of our own, and of it every bit pattern is right.
+        let modes = unsafe {
+            assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()), 0);
+            modes.assume_init()
+        };
+        [modes.c_iflag, modes.c_oflag, modes.c_lflag]
+    }
+
+    #[test]
+    #[ignore = "what `a_panic_gives_the_terminal_back` starts in a process and on a terminal of its own"]
+    fn a_screen_whose_feed_panics() {
+        let theme = Theme { is_coloured: false, is_unicode: false };
+        let thread = show(Door::Master, theme, mpsc::channel(1).0, || panic!("out of moonlight")).unwrap();
+        assert!(thread.join().is_err());
+        println!("what comes after");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        // Method: this very test's program, once more, on a pseudo-terminal, with a screen that panics; then what it wrote and left.
+        let (mut outer, inner) = terminal_pair();
+        let before = modes(&inner);
+        let stdio = || Stdio::from(inner.try_clone().unwrap());
+        let name = "front::tui::terminal::tests::a_screen_whose_feed_panics";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", name])
+            .env("TERM", "xterm")
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .unwrap();
+        let mut written = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&written).contains("test result:") {
+            let count = outer.read(&mut piece).unwrap();
+            written.extend_from_slice(&piece[..count]);
+        }
+        assert!(child.wait().unwrap().success());
+        let written = String::from_utf8_lossy(&written);
+        let place = |text: &str| written.find(text).unwrap_or_else(|| panic!("no {text:?} in {written:?}"));
+        let in_order = ["\x1b[?1049h", "\x1b[?25h", "\x1b[?1049l", "out of moonlight", "what comes after"].map(place);
+        assert!(in_order.is_sorted(), "{written:?}");
+        assert_eq!(modes(&inner), before);
+    }
+}

@@ -244,7 +244,7 @@ fn ask_often(web: u16, asker: usize, shared: &Shared) -> anyhow::Result<()> {
 }
 
 /// Each user asks for one entry after another, so that all of them change in each second.
-fn script(entries: usize) -> String {
+pub(super) fn script(entries: usize) -> String {
     format!(
         r#"local http, scenario, wait = require "http", require "scenario", require "wait"
 local Asker = scenario.user {{ name = "Asker", wait = wait.constant(0.1) }}
@@ -258,7 +258,7 @@ return scenario {{ users = {{ Asker }} }}
     )
 }
 
-fn wait_for_entries(web: u16, entries: usize) -> anyhow::Result<()> {
+pub(super) fn wait_for_entries(web: u16, entries: usize) -> anyhow::Result<()> {
     let deadline = Instant::now() + ENOUGH;
     loop {
         let rows = connect(web).and_then(|mut client| json(&mut client, "/stats/requests"));
@@ -292,7 +292,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Ten requests a second each: of 1,000 entries each changes in each second.
-const USERS: u32 = 150;
+pub(super) const USERS: u32 = 150;
 const ASKERS: usize = 20;
 const ASKERS_AFTER_A_SNAPSHOT: usize = 4;
 const PACE: Duration = Duration::from_millis(250);

@@ -120,18 +120,12 @@ impl Process {
 
     /// Number, name and processor time in seconds of each thread.
     pub fn threads(&self) -> anyhow::Result<Vec<(String, String, f64)>> {
-        let mut threads = Vec::new();
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.0.id())).context("the worker has ended")? {
-            let thread = thread?;
-            let (name, cpu) = read_stat(&thread.path())?;
-            threads.push((thread.file_name().to_string_lossy().into_owned(), name, cpu));
-        }
-        Ok(threads)
+        threads_of(self.0.id())
     }
 
     /// Processor time of all threads in seconds, those that have ended included.
     pub fn cpu(&self) -> anyhow::Result<f64> {
-        Ok(read_stat(Path::new(&format!("/proc/{}", self.0.id())))?.1)
+        cpu_of(self.0.id())
     }
 }
 
@@ -141,6 +135,22 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Number, name and processor time in seconds of each thread of a process.
+pub(super) fn threads_of(process: u32) -> anyhow::Result<Vec<(String, String, f64)>> {
+    let mut threads = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).context("the process has ended")? {
+        let thread = thread?;
+        let (name, cpu) = read_stat(&thread.path())?;
+        threads.push((thread.file_name().to_string_lossy().into_owned(), name, cpu));
+    }
+    Ok(threads)
+}
+
+/// Processor time of all threads of a process in seconds, those that have ended included.
+pub(super) fn cpu_of(process: u32) -> anyhow::Result<f64> {
+    Ok(read_stat(Path::new(&format!("/proc/{process}")))?.1)
 }
 
 pub(super) fn free_udp_port() -> std::io::Result<u16> {

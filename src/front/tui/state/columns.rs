@@ -42,39 +42,39 @@ impl<T> Column<T> {
 
 /// Columns of the statistics.
 pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
-    Column::words("Method", 6, 0, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
+    Column::words("Method", 6, 2, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
     Column::words("Name", 0, 0, |e| escape(&e.name).into_owned(), |a, b| a.name.cmp(&b.name)),
-    Column::number("Requests", 9, 0, |e| grouped(e.requests), |a, b| a.requests.cmp(&b.requests)),
-    Column::number("Fails", 7, 0, |e| grouped(e.failures), |a, b| a.failures.cmp(&b.failures)),
-    Column::number("Fail %", 6, 1, |e| share(e.fail_ratio), |a, b| a.fail_ratio.total_cmp(&b.fail_ratio)),
-    Column::number("avg ms", 7, 2, |e| if e.requests == 0 { NONE.into() } else { millis(e.avg_ms) }, |a, b| a.avg_ms.total_cmp(&b.avg_ms)),
-    Column::number("min ms", 7, 3, |e| if e.requests == 0 { NONE.into() } else { millis(e.min_ms) }, |a, b| a.min_ms.total_cmp(&b.min_ms)),
-    Column::number("p50 ms", 7, 0, |e| optional(e.p50_ms), |a, b| by_number(a.p50_ms, b.p50_ms)),
-    Column::number("p90 ms", 7, 3, |e| optional(e.p90_ms), |a, b| by_number(a.p90_ms, b.p90_ms)),
+    Column::number("Requests", 9, 1, |e| grouped(e.requests), |a, b| a.requests.cmp(&b.requests)),
+    Column::number("Fails", 7, 1, |e| grouped(e.failures), |a, b| a.failures.cmp(&b.failures)),
+    Column::number("Fail %", 6, 3, |e| share(e.fail_ratio), |a, b| a.fail_ratio.total_cmp(&b.fail_ratio)),
+    Column::number("avg ms", 7, 4, |e| if e.requests == 0 { NONE.into() } else { millis(e.avg_ms) }, |a, b| a.avg_ms.total_cmp(&b.avg_ms)),
+    Column::number("min ms", 7, 5, |e| if e.requests == 0 { NONE.into() } else { millis(e.min_ms) }, |a, b| a.min_ms.total_cmp(&b.min_ms)),
+    Column::number("p50 ms", 7, 2, |e| optional(e.p50_ms), |a, b| by_number(a.p50_ms, b.p50_ms)),
+    Column::number("p90 ms", 7, 5, |e| optional(e.p90_ms), |a, b| by_number(a.p90_ms, b.p90_ms)),
     Column::number("p95 ms", 7, 0, |e| optional(e.p95_ms), |a, b| by_number(a.p95_ms, b.p95_ms)),
-    Column::number("p99 ms", 7, 1, |e| optional(e.p99_ms), |a, b| by_number(a.p99_ms, b.p99_ms)),
-    Column::number("p99.9", 7, 4, |e| optional(e.p99_9_ms), |a, b| by_number(a.p99_9_ms, b.p99_9_ms)),
-    Column::number("max ms", 7, 2, |e| if e.requests == 0 { NONE.into() } else { millis(e.max_ms) }, |a, b| a.max_ms.total_cmp(&b.max_ms)),
+    Column::number("p99 ms", 7, 3, |e| optional(e.p99_ms), |a, b| by_number(a.p99_ms, b.p99_ms)),
+    Column::number("p99.9", 7, 6, |e| optional(e.p99_9_ms), |a, b| by_number(a.p99_9_ms, b.p99_9_ms)),
+    Column::number("max ms", 7, 4, |e| if e.requests == 0 { NONE.into() } else { millis(e.max_ms) }, |a, b| a.max_ms.total_cmp(&b.max_ms)),
     Column::number("req/s", 8, 0, |e| rate(e.current_requests_per_s), |a, b| a.current_requests_per_s.total_cmp(&b.current_requests_per_s)),
     Column::number(
         "fail/s",
         7,
-        2,
+        4,
         |e| rate(e.current_failures_per_s),
         |a, b| a.current_failures_per_s.total_cmp(&b.current_failures_per_s),
     ),
-    Column::number("Body avg", 10, 4, |e| bytes(e.avg_body_bytes.max(0.0) as u64), |a, b| a.avg_body_bytes.total_cmp(&b.avg_body_bytes)),
+    Column::number("Body avg", 10, 6, |e| bytes(e.avg_body_bytes.max(0.0) as u64), |a, b| a.avg_body_bytes.total_cmp(&b.avg_body_bytes)),
 ];
 
 /// Columns of the failures.
 pub const FAILURE_COLUMNS: &[Column<ErrorJson>] = &[
     Column::number("Times", 9, 0, |e| grouped(e.occurrences), |a, b| a.occurrences.cmp(&b.occurrences)),
-    Column::words("Kind", 9, 0, |e| escape(&e.kind).into_owned(), |a, b| a.kind.cmp(&b.kind)),
-    Column::words("Method", 6, 2, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
-    Column::words("Name", 24, 0, |e| escape(&e.name).into_owned(), |a, b| a.name.cmp(&b.name)),
+    Column::words("Kind", 9, 1, |e| escape(&e.kind).into_owned(), |a, b| a.kind.cmp(&b.kind)),
+    Column::words("Method", 6, 3, |e| escape(&e.method).into_owned(), |a, b| a.method.cmp(&b.method)),
+    Column::words("Name", 24, 1, |e| escape(&e.name).into_owned(), |a, b| a.name.cmp(&b.name)),
     Column::words("Error", 0, 0, |e| escape(&e.message).into_owned(), |a, b| a.message.cmp(&b.message)),
-    Column::number("First", 8, 3, |e| moment(e.first_seen_s), |a, b| a.first_seen_s.total_cmp(&b.first_seen_s)),
-    Column::number("Last", 8, 2, |e| moment(e.last_seen_s), |a, b| a.last_seen_s.total_cmp(&b.last_seen_s)),
+    Column::number("First", 8, 5, |e| moment(e.first_seen_s), |a, b| a.first_seen_s.total_cmp(&b.first_seen_s)),
+    Column::number("Last", 8, 4, |e| moment(e.last_seen_s), |a, b| a.last_seen_s.total_cmp(&b.last_seen_s)),
 ];
 
 /// Columns of the workers.
@@ -82,21 +82,21 @@ pub const WORKER_COLUMNS: &[Column<WorkerJson>] = &[
     Column::words("Worker", 0, 0, |w| short_id(&w.id), |a, b| a.id.cmp(&b.id)),
     Column::words("State", 9, 0, |w| escape(&w.state).into_owned(), |a, b| a.state.cmp(&b.state)),
     Column::number("Users", 7, 0, |w| grouped(w.users), |a, b| a.users.cmp(&b.users)),
-    Column::number("Slots", 6, 1, |w| grouped(u64::from(w.slots)), |a, b| a.slots.cmp(&b.slots)),
-    Column::number("Lanes", 5, 2, |w| w.lanes.to_string(), |a, b| a.lanes.cmp(&b.lanes)),
-    Column::number("CPU cores", 9, 0, |w| format!("{:.2}", w.cpu_cores), |a, b| a.cpu_cores.total_cmp(&b.cpu_cores)),
-    Column::number("Memory", 9, 0, |w| bytes(w.memory_bytes), |a, b| a.memory_bytes.cmp(&b.memory_bytes)),
-    Column::number("Lag ms", 7, 0, |w| millis(w.lag_ms), |a, b| a.lag_ms.total_cmp(&b.lag_ms)),
+    Column::number("Slots", 6, 3, |w| grouped(u64::from(w.slots)), |a, b| a.slots.cmp(&b.slots)),
+    Column::number("Lanes", 5, 4, |w| w.lanes.to_string(), |a, b| a.lanes.cmp(&b.lanes)),
+    Column::number("CPU cores", 9, 1, |w| format!("{:.2}", w.cpu_cores), |a, b| a.cpu_cores.total_cmp(&b.cpu_cores)),
+    Column::number("Memory", 9, 2, |w| bytes(w.memory_bytes), |a, b| a.memory_bytes.cmp(&b.memory_bytes)),
+    Column::number("Lag ms", 7, 1, |w| millis(w.lag_ms), |a, b| a.lag_ms.total_cmp(&b.lag_ms)),
     Column::number(
         "RTT ms",
         7,
-        0,
+        2,
         |w| if w.round_trip_ms > 0.0 { millis(w.round_trip_ms) } else { NONE.into() },
         |a, b| a.round_trip_ms.total_cmp(&b.round_trip_ms),
     ),
-    Column::number("Silent s", 8, 2, |w| format!("{:.0}", w.silence_s), |a, b| a.silence_s.total_cmp(&b.silence_s)),
-    Column::words("Script", 14, 3, |w| escape(&w.script).into_owned(), |a, b| a.script.cmp(&b.script)),
-    Column::words("Fingerprint", 12, 2, |w| escape(&w.fingerprint).chars().take(12).collect(), |a, b| a.fingerprint.cmp(&b.fingerprint)),
+    Column::number("Silent s", 8, 4, |w| format!("{:.0}", w.silence_s), |a, b| a.silence_s.total_cmp(&b.silence_s)),
+    Column::words("Script", 14, 5, |w| escape(&w.script).into_owned(), |a, b| a.script.cmp(&b.script)),
+    Column::words("Fingerprint", 12, 4, |w| escape(&w.fingerprint).chars().take(12).collect(), |a, b| a.fingerprint.cmp(&b.fingerprint)),
 ];
 
 /// A whole number with commas between thousands.

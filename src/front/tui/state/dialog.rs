@@ -47,6 +47,10 @@ pub struct Form {
     pub at: usize,
     /// What is wrong with what was typed, and in which field.
     pub problem: Option<(usize, String)>,
+    /// Whether the master has been asked, and has not answered yet.
+    pub is_asked: bool,
+    /// Why the master has not done it.
+    pub refusal: Option<String>,
 }
 
 /// One field.
@@ -84,7 +88,7 @@ impl FieldName {
             Self::Host => ("Host", "the scenario's"),
             Self::Users => ("Users", "the scenario's load"),
             Self::SpawnRate => ("Users per second", "the settings'"),
-            Self::RunTime => ("Run time", "until stopped, or the scenario's"),
+            Self::RunTime => ("Run time", "the scenario's, or until stopped; such as 90s, 5m, 1h30m"),
         }
     }
 }
@@ -96,7 +100,7 @@ pub enum FormAnswer {
     Open,
     /// It is dropped.
     Dropped,
-    /// It is filled in.
+    /// It is filled in, and stays until the master has answered.
     Done(Order),
 }
 
@@ -109,7 +113,7 @@ impl Form {
             FormKind::Retarget => &[FieldName::Users, FieldName::SpawnRate],
         };
         let fields = names.iter().map(|name| Field { name: *name, text: String::new(), choices: Vec::new() }).collect();
-        let mut form = Self { kind, fields, at: 0, problem: None };
+        let mut form = Self { kind, fields, at: 0, problem: None, is_asked: false, refusal: None };
         form.offer_scripts(scripts);
         if let (Some(users), Some(field)) = (users, form.fields.iter_mut().find(|field| field.name == FieldName::Users)) {
             field.text = users.to_string();
@@ -129,8 +133,13 @@ impl Form {
         let count = self.fields.len();
         match key {
             Key::Esc | Key::Ctrl('c') => return FormAnswer::Dropped,
+            // One answer is waited for at a time.
+            _ if self.is_asked => {}
             Key::Enter => match self.read() {
-                Ok(order) => return FormAnswer::Done(order),
+                Ok(order) => {
+                    (self.is_asked, self.problem, self.refusal) = (true, None, None);
+                    return FormAnswer::Done(order);
+                }
                 Err((field, problem)) => {
                     self.at = field;
                     self.problem = Some((field, problem));
@@ -139,11 +148,16 @@ impl Form {
             Key::Tab | Key::Down => self.at = (self.at + 1) % count,
             Key::BackTab | Key::Up => self.at = (self.at + count - 1) % count,
             key => {
-                self.problem = None;
+                (self.problem, self.refusal) = (None, None);
                 self.fields[self.at].on_key(key);
             }
         }
         FormAnswer::Open
+    }
+
+    /// The master has said no: what was typed stays.
+    pub fn on_refusal(&mut self, why: String) {
+        (self.is_asked, self.refusal) = (false, Some(why));
     }
 
     fn read(&self) -> Result<Order, (usize, String)> {

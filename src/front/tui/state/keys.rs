@@ -6,6 +6,7 @@ use super::columns::{ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS};
 use super::dialog::{Confirmed, Dialog};
 use super::listing::Listing;
 use super::{Action, Detail, Door, Screen, Tab, ZOOMS_S};
+use crate::front::snapshot_json::StateJson;
 use crate::front::tui::feed::Ask;
 use crate::front::tui::input::Key;
 
@@ -19,7 +20,7 @@ impl Screen {
             return Vec::new();
         }
         match key {
-            Key::Ctrl('c') => return self.on_interrupt(),
+            Key::Ctrl('c') => return self.on_interrupt(now),
             Key::Char('q') => return self.on_quit(),
             Key::Char('?') => self.dialog = Some(Dialog::Help),
             Key::Char(digit @ '1'..='6') => self.turn_to(Tab::ALL[digit as usize - '1' as usize]),
@@ -162,8 +163,7 @@ impl Screen {
 
     fn scroll(&mut self, rows: isize) {
         if self.tab == Tab::Logs {
-            let furthest = self.logs.len().saturating_sub(self.page());
-            self.log_back = self.log_back.saturating_add_signed(rows.saturating_neg()).min(furthest);
+            self.log_back = self.log_back.saturating_add_signed(rows.saturating_neg()).min(self.furthest_back());
         } else if self.detail.is_none()
             && let Some(listing) = self.listing_mut()
         {
@@ -181,11 +181,21 @@ impl Screen {
         Vec::new()
     }
 
-    fn on_interrupt(&mut self) -> Vec<Action> {
+    /// The end of a local run, which takes as long as its users' last requests do, or a cut through it.
+    pub(super) fn end_run(&mut self, now: Duration) -> Vec<Action> {
+        let words = match self.snapshot.state {
+            StateJson::Stopping => "cut: what is in flight is dropped and counted",
+            _ => "stopping: users finish what they do; Ctrl-C once more cuts it short",
+        };
+        self.say(words, false, now);
+        vec![Action::Interrupt]
+    }
+
+    fn on_interrupt(&mut self, now: Duration) -> Vec<Action> {
         match self.door {
             Door::Attached { .. } => vec![Action::Leave],
             // What Ctrl-C means at a terminal, it means here.
-            Door::Run => vec![Action::Interrupt],
+            Door::Run => self.end_run(now),
             Door::Master if self.snapshot.state.is_active() => {
                 self.dialog = Some(Dialog::Confirm(Confirmed::EndMaster));
                 Vec::new()

@@ -36,7 +36,7 @@ impl Screen {
             Key::Char('x') if is_active => self.dialog = Some(Dialog::Confirm(Confirmed::Stop)),
             Key::Char('r') if self.has_run() => self.dialog = Some(Dialog::Confirm(Confirmed::Reset)),
             _ if !has_users => self.say(self.no_run_words(), true, now),
-            Key::Char('t') => self.dialog = Some(Dialog::Form(Form::new(FormKind::Retarget, &[], Some(self.snapshot.target_users)))),
+            Key::Char('t') => self.dialog = Some(Dialog::Form(Form::new(FormKind::Retarget, &[], Some(self.users_aimed_at())))),
             Key::Char('+' | '=') => self.want_users(true, now),
             Key::Char('-') => self.want_users(false, now),
             Key::Char('p') if state == StateJson::Paused => return vec![Action::Ask(Ask::Resume)],
@@ -53,6 +53,9 @@ impl Screen {
                 // A second Ctrl-C means what the first one meant.
                 let is_again = confirmed == Confirmed::EndMaster && key == Key::Ctrl('c');
                 if is_yes || is_again {
+                    if confirmed == Confirmed::EndRun {
+                        return self.end_run(now);
+                    }
                     return vec![match confirmed {
                         Confirmed::Stop => Action::Ask(Ask::Stop),
                         Confirmed::Reset => Action::Ask(Ask::Reset),
@@ -61,16 +64,19 @@ impl Screen {
                 }
                 self.say("nothing was changed", false, now);
             }
-            Some(Dialog::Form(mut form)) => match form.on_key(key) {
-                FormAnswer::Open => self.dialog = Some(Dialog::Form(form)),
-                FormAnswer::Dropped => {}
-                FormAnswer::Done(order) => {
-                    return vec![Action::Ask(match form.kind {
+            Some(Dialog::Form(mut form)) => {
+                let kind = form.kind;
+                let answer = form.on_key(key);
+                if answer != FormAnswer::Dropped {
+                    self.dialog = Some(Dialog::Form(form));
+                }
+                if let FormAnswer::Done(order) = answer {
+                    return vec![Action::Ask(match kind {
                         FormKind::Start => Ask::Start(order),
                         FormKind::Retarget => Ask::Retarget(order),
                     })];
                 }
-            },
+            }
             // Any key closes the help.
             Some(Dialog::Help) | None => {}
         }
@@ -79,10 +85,37 @@ impl Screen {
 
     /// A tenth more or fewer, at least one. It is asked for once the person has stopped pressing.
     fn want_users(&mut self, is_more: bool, now: Duration) {
-        let base = self.wanted_users.map_or_else(|| u32::try_from(self.snapshot.target_users).unwrap_or(u32::MAX), |(users, _)| users);
+        let base = self.wanted_users.map_or_else(|| u32::try_from(self.users_aimed_at()).unwrap_or(u32::MAX), |(users, _)| users);
         let step = (base / 10).max(1);
         let users = if is_more { base.saturating_add(step) } else { base.saturating_sub(step).max(1) };
         self.wanted_users = Some((users, now + SETTLE));
+    }
+
+    /// What the run is on its way to, as far as this screen knows: the run's target is that of this very second.
+    fn users_aimed_at(&self) -> u64 {
+        self.goal_users.map_or(self.snapshot.target_users, u64::from)
+    }
+
+    pub(super) fn note_goal(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::Ask(Ask::Retarget(order)) => self.goal_users = order.users,
+                Action::Ask(Ask::Start(_) | Ask::Stop) => self.goal_users = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// A goal that is reached, or of a run that is over, is none any more. A target that moves away from it is somebody else's.
+    pub(super) fn check_goal(&mut self, is_other_run: bool) {
+        let Some(goal) = self.goal_users else { return };
+        let (target, state) = (self.snapshot.target_users, self.snapshot.state);
+        let has_users = matches!(state, StateJson::Spawning | StateJson::Running | StateJson::Paused);
+        let is_elsewhere = state == StateJson::Running && self.goal_misses >= GOAL_PATIENCE;
+        self.goal_misses = if state == StateJson::Running { self.goal_misses + 1 } else { 0 };
+        if is_other_run || !has_users || target == u64::from(goal) || is_elsewhere {
+            (self.goal_users, self.goal_misses) = (None, 0);
+        }
     }
 
     fn no_run_words(&self) -> &'static str {
@@ -97,3 +130,6 @@ impl Screen {
 
 /// How long after the last `+` or `-` users are asked for.
 const SETTLE: Duration = Duration::from_millis(700);
+
+/// Snapshots of a run that stands still elsewhere, after which a goal is no longer believed in.
+const GOAL_PATIENCE: u32 = 3;

@@ -132,6 +132,11 @@ fn leaving_stops_a_local_run_after_a_question_and_no_other() {
     let interrupt = |door| screen(door).on_event(Event::Key(Key::Ctrl('c')), NOW);
     assert_eq!(interrupt(Door::Attached { is_read_only: true }), [Action::Leave]);
     assert_eq!(interrupt(Door::Run), [Action::Interrupt]);
+    let words = |screen: &Screen| screen.notice.as_ref().map(|notice| notice.text.clone()).unwrap_or_default();
+    assert!(words(&local).contains("Ctrl-C once more"), "{}", words(&local));
+    local.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopping, ..running() })), NOW);
+    assert_eq!(local.on_event(Event::Key(Key::Ctrl('c')), NOW), [Action::Interrupt]);
+    assert!(words(&local).starts_with("cut"), "{}", words(&local));
     assert_eq!(interrupt(Door::Master), []);
     let mut owner = screen(Door::Master);
     owner.on_event(Event::Key(Key::Ctrl('c')), NOW);
@@ -161,6 +166,7 @@ fn users_are_typed_into_a_form_that_says_what_is_wrong() {
     screen.on_event(Event::Key(Key::Backspace), NOW);
     let order = Order { users: Some(120), spawn_rate: Some(2.5), ..Order::default() };
     assert_eq!(press(&mut screen, "120\t2.5\r"), [Action::Ask(Ask::Retarget(order))]);
+    screen.on_event(Event::Answered(Ok("on their way".into())), NOW);
     assert_eq!(screen.dialog, None);
 }
 
@@ -173,6 +179,58 @@ fn a_run_is_started_from_a_form_whose_script_is_chosen() {
     screen.on_event(Event::Key(Key::Left), NOW);
     let order = Order { script: Some("shop".into()), users: Some(5), run_time: Some("1m".into()), ..Order::default() };
     assert_eq!(press(&mut screen, "\t\t5\t\t1m\r"), [Action::Ask(Ask::Start(order))]);
+}
+
+#[test]
+fn what_was_typed_stays_when_the_master_says_no() {
+    let mut screen = master();
+    screen.on_event(Event::Snapshot(Arc::default()), NOW);
+    press(&mut screen, "n\t\t5\r");
+    assert_eq!(press(&mut screen, "7\r"), [], "one answer is waited for at a time");
+    screen.on_event(Event::Answered(Err("no worker is ready".into())), NOW);
+    let Some(Dialog::Form(form)) = &screen.dialog else { panic!("the form is gone") };
+    assert_eq!((form.refusal.as_deref(), form.fields[2].text.as_str()), (Some("no worker is ready"), "5"));
+    let order = Order { users: Some(50), ..Order::default() };
+    assert_eq!(press(&mut screen, "0\r"), [Action::Ask(Ask::Start(order))]);
+    press(&mut screen, "\x1b");
+    assert_eq!(screen.dialog, None, "nobody has to wait");
+    screen.on_event(Event::Answered(Err("too late".into())), NOW);
+    assert!(screen.notice.as_ref().unwrap().is_error);
+}
+
+#[test]
+fn plus_counts_from_what_was_asked_for_while_users_are_on_their_way() {
+    let mut screen = master();
+    let snapshot = |state, users, target_users| Event::Snapshot(Arc::new(SnapshotJson { state, users, target_users, ..running() }));
+    press(&mut screen, "++++");
+    let at = screen.wakes_at().unwrap();
+    screen.on_event(Event::Tick, at);
+    assert_eq!(screen.goal_users, Some(72));
+    screen.on_event(snapshot(StateJson::Spawning, 52, 52), at);
+    press(&mut screen, "+");
+    assert_eq!(screen.wanted_users.map(|(users, _)| users), Some(79), "a tenth more than 72, not than 52");
+    screen.wanted_users = None;
+    screen.on_event(snapshot(StateJson::Running, 72, 72), at);
+    assert_eq!(screen.goal_users, None);
+}
+
+#[test]
+fn a_goal_is_forgotten_when_it_was_refused_or_others_went_elsewhere() {
+    let goal = |screen: &mut Screen| {
+        press(screen, "+");
+        screen.on_event(Event::Tick, NOW * 2);
+        assert_eq!(screen.goal_users, Some(55));
+    };
+    let mut screen = master();
+    goal(&mut screen);
+    screen.on_event(Event::Answered(Err("no".into())), NOW);
+    assert_eq!(screen.goal_users, None);
+    goal(&mut screen);
+    (0..=4).for_each(|_| drop(screen.on_event(Event::Snapshot(Arc::new(running())), NOW)));
+    assert_eq!(screen.goal_users, None, "the run stands still at 50");
+    goal(&mut screen);
+    screen.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopped, ..running() })), NOW);
+    assert_eq!(screen.goal_users, None);
 }
 
 #[test]
@@ -217,6 +275,10 @@ fn the_log_stays_where_its_reader_is_and_within_bounds() {
     assert_eq!(screen.log_back, 0);
     screen.on_event(lines(3_000), NOW);
     assert_eq!(screen.logs.len(), LOG_LINES);
+    // The oldest lines fill the body at the end of the way: 19 rows, of which the first line takes three.
+    screen.logs[0].text = "word ".repeat(30);
+    screen.on_event(Event::Key(Key::Home), NOW);
+    assert_eq!(screen.log_back, LOG_LINES - 17);
 }
 
 #[test]

@@ -31,8 +31,8 @@ pub struct Chart<'a> {
     pub bands: Vec<Band>,
     /// The scale's texts.
     pub scale: fn(f64) -> String,
-    /// What stands below the first and the last column.
-    pub ends: (String, String),
+    /// What stands below the first column, in the middle, and below the last one.
+    pub below: [String; 3],
 }
 
 /// Columns of the scale at the left of a chart.
@@ -56,13 +56,13 @@ pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
     let plot = Rect { x: area.x + SCALE_COLUMNS, y: area.y + 1, width: area.width - SCALE_COLUMNS, height: area.height - 2 };
     let peak = chart.bands.iter().flat_map(|band| &band.values).fold(0.0_f64, |peak, value| peak.max(*value));
     let top = round_up(peak);
-    let labels = [(0, top), (plot.height / 2, top * f64::from(plot.height - plot.height / 2) / f64::from(plot.height))];
-    for (row, value) in labels {
-        pen.cell(area, (0, 1 + row, SCALE_COLUMNS - 1), &(chart.scale)(value), Align::Right, theme.quiet());
-    }
-    pen.cell(area, (0, plot.height, SCALE_COLUMNS - 1), "0", Align::Right, theme.quiet());
     for row in 0..plot.height {
-        pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("┤", "|"), theme.quiet());
+        pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("│", "|"), theme.quiet());
+    }
+    for (row, value) in labels(top, plot.height) {
+        let text = if value == 0.0 { "0".to_owned() } else { (chart.scale)(value) };
+        pen.cell(area, (0, 1 + row, SCALE_COLUMNS - 1), &text, Align::Right, theme.quiet());
+        pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("┤", "+"), theme.quiet());
     }
     let columns = chart.bands.first().map_or(0, |band| band.values.len()).min(usize::from(plot.width));
     for column in 0..columns {
@@ -73,8 +73,28 @@ pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
         }
     }
     let below = Rect { x: plot.x, y: plot.bottom(), width: plot.width, height: 1 };
-    pen.text(below, 0, 0, &chart.ends.0, theme.quiet());
-    pen.right(below, 0, &chart.ends.1, theme.quiet());
+    let [first, middle, last] = &chart.below;
+    let end = pen.text(below, 0, 0, first, theme.quiet());
+    let room = below.width.saturating_sub(end + last.len() as u16 + 4);
+    if middle.len() as u16 <= room {
+        pen.text(below, (below.width - middle.len() as u16) / 2, 0, middle, theme.quiet());
+    }
+    pen.right(below, 0, last, theme.quiet());
+}
+
+/// The rows of a plot whose cells end at a round part of `top`, from the highest, and those parts; the last one is nothing, at the foot.
+fn labels(top: f64, rows: u16) -> Vec<(u16, f64)> {
+    let most = (rows / ROWS_A_LABEL).clamp(1, 5);
+    let parts = (1..=most).rev().find(|parts| is_round(top / f64::from(*parts))).unwrap_or(1);
+    let place = |part: u16| ((f64::from(part) / f64::from(parts)) * f64::from(rows)).round() as u16;
+    let above = (1..=parts).rev().map(|part| (rows - place(part), top * f64::from(part) / f64::from(parts)));
+    above.filter(|(row, _)| *row + 1 < rows).chain([(rows - 1, 0.0)]).collect()
+}
+
+/// Whether one counts in it: a one, a two, a two and a half or a five, and zeros.
+fn is_round(step: f64) -> bool {
+    let leading = step / 10_f64.powf(step.log10().floor());
+    [1.0, 2.0, 2.5, 5.0, 10.0].iter().any(|round| (leading - round).abs() < 1e-6)
 }
 
 /// The sign and the style of the cell between `row` and `row + 1`, where the bands are as high as `heights`.
@@ -120,7 +140,26 @@ pub fn round_up(peak: f64) -> f64 {
     [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|round| *round >= peak * 0.999).unwrap_or(peak)
 }
 
+/// Rows that a label of the scale has to itself, at the least.
+const ROWS_A_LABEL: u16 = 3;
+
 /// Columns from which on the legend is spaced.
 const WIDE: u16 = 50;
 
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_have_round_labels_that_stand_where_their_values_are() {
+        let texts = |top, rows| labels(top, rows).into_iter().map(|(row, value)| (row, format!("{value}"))).collect::<Vec<_>>();
+        let expect = |pairs: &[(u16, &str)]| pairs.iter().map(|(row, text)| (*row, (*text).to_owned())).collect::<Vec<_>>();
+        assert_eq!(texts(30.0, 15), expect(&[(0, "30"), (5, "20"), (10, "10"), (14, "0")]));
+        assert_eq!(texts(4.0, 8), expect(&[(0, "4"), (4, "2"), (7, "0")]));
+        assert_eq!(texts(1.5, 9), expect(&[(0, "1.5"), (3, "1"), (6, "0.5"), (8, "0")]));
+        assert_eq!(texts(8.0, 2), expect(&[(0, "8"), (1, "0")]));
+        assert_eq!(texts(500.0, 33).len(), 6);
+    }
+}

@@ -6,7 +6,7 @@ use super::frame::empty;
 use super::pen::Pen;
 use super::theme::BandColour;
 use crate::front::snapshot_json::EntryDetailJson;
-use crate::front::text::{Align, bytes};
+use crate::front::text::{Align, bytes, escape, shorten, wrap};
 use crate::front::tui::state::columns::{rate, share};
 use crate::front::tui::state::{Screen, grouped, millis};
 
@@ -15,12 +15,23 @@ pub fn detail(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let Some(detail) = &screen.detail else { return };
     let body = Rect { x: body.x + 1, width: body.width - 2, ..body };
     let title = if detail.name.is_empty() { "All entries".to_owned() } else { format!("{} {}", detail.method, detail.name) };
-    pen.text(body, 0, 0, &title, pen.theme.strong());
+    let rows = TITLE_ROWS.min(usize::from(body.height / 4).max(1));
+    let width = usize::from(body.width);
+    let lines = wrap(&shorten(&escape(&title), width * rows), width);
+    let lines = &lines[..lines.len().min(rows)];
+    for (y, line) in (0..).zip(lines) {
+        pen.text(body, 0, y, line, pen.theme.strong());
+    }
+    let more = lines.len() as u16 - 1;
     let Some(entry) = &detail.entry else {
         return empty(pen, body, "Asking the master for this entry.", &["Esc goes back."]);
     };
-    numbers(pen, Rect { y: body.y + 1, height: 3, ..body }, entry);
+    let body = Rect { y: body.y + more, height: body.height - more, ..body };
+    numbers(pen, Rect { y: body.y + 1, height: 3.min(body.height - 1), ..body }, entry);
     let rest = Rect { y: body.y + 5, height: body.height.saturating_sub(5), ..body };
+    if rest.height < 2 {
+        return;
+    }
     let half = rest.width / 2;
     let left = Rect { width: half.saturating_sub(2), ..rest };
     let right = Rect { x: rest.x + half, width: rest.width - half, ..rest };
@@ -84,7 +95,8 @@ fn distribution(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
     };
     let peak = percentiles.iter().fold(f64::MIN_POSITIVE, |peak, percentile| peak.max(percentile.ms));
     for (y, percentile) in (first..).zip(shown) {
-        pen.cell(area, (0, y, 8), &format!("p{}", percentile.percent), Align::Left, theme.quiet());
+        let name = if percentile.percent >= 100.0 { "max".to_owned() } else { format!("p{}", percentile.percent) };
+        pen.cell(area, (0, y, 8), &name, Align::Left, theme.quiet());
         pen.cell(area, (8, y, 8), &millis(percentile.ms), Align::Right, theme.strong());
         pen.text(area, 17, y, "ms", theme.quiet());
         let room = area.width.saturating_sub(21);
@@ -164,6 +176,9 @@ fn answers(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
         pen.cell(area, (20, y, 12), &grouped(count), Align::Right, theme.strong());
     }
 }
+
+/// Rows that a long name may take.
+const TITLE_ROWS: usize = 3;
 
 /// Those that are shown where room is short.
 const MAIN_PERCENTS: [f64; 8] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0];

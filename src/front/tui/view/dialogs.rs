@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::pen::Pen;
+use crate::front::text::{Align, escape, wrap};
 use crate::front::tui::state::dialog::Form;
 use crate::front::tui::state::{Confirmed, Dialog, Door, FormKind, Screen};
 
@@ -50,9 +51,10 @@ fn help(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     ];
     let inside = pen.frame(middle(area, 78, keys.len() as u16 + 4), "Keys");
     let theme = pen.theme;
+    let second = if inside.width < 70 { 16 } else { 32 };
     for (y, (key, words)) in (0..).zip(keys) {
-        pen.text(inside, 0, y, key, theme.accent());
-        pen.text(inside, 30, y, words, theme.plain());
+        pen.cell(inside, (0, y, second - 1), key, Align::Left, theme.accent());
+        pen.text(inside, second, y, words, theme.plain());
     }
     let version = format!("lunamoth {}, run {}", screen.snapshot.version, if screen.has_run() { &screen.snapshot.run } else { "none" });
     pen.text(inside, 0, keys.len() as u16 + 1, &version, theme.quiet());
@@ -84,38 +86,69 @@ fn form(pen: &mut Pen<'_>, area: Rect, form: &Form) {
         FormKind::Start => "Start a run",
         FormKind::Retarget => "Other users for this run",
     };
-    let inside = pen.frame(middle(area, 70, form.fields.len() as u16 * 2 + 4), title);
-    let theme = pen.theme;
-    for (index, field) in form.fields.iter().enumerate() {
-        let y = index as u16 * 2;
-        let is_here = form.at == index;
-        let (label, when_empty) = field.name.words();
-        pen.text(inside, 0, y, label, if is_here { theme.accent() } else { theme.plain() });
-        let x = 18;
-        if is_here {
-            pen.text(inside, x - 2, y, theme.sign("›", ">"), theme.accent());
-        }
-        let after = if field.text.is_empty() {
-            if is_here {
-                pen.text(inside, x, y, theme.sign("▏", "_"), theme.accent());
-            }
-            pen.text(inside, x + 2, y, &format!("({when_empty})"), theme.quiet())
-        } else {
-            // The end of a long text is where one types.
-            let room = usize::from(inside.width.saturating_sub(x + 2));
-            let skipped = field.text.chars().count().saturating_sub(room);
-            let text: String = field.text.chars().skip(skipped).collect();
-            let end = pen.text(inside, x, y, &text, theme.strong());
-            if is_here { pen.text(inside, end, y, theme.sign("▏", "_"), theme.accent()) } else { end }
-        };
-        if let Some((_, problem)) = form.problem.as_ref().filter(|(at, _)| *at == index) {
-            pen.text(inside, x, y + 1, problem, theme.bad());
-        } else if is_here && !field.choices.is_empty() {
-            pen.text(inside, after + 2, y, theme.sign("← → choose", "left, right: choose"), theme.quiet());
-        }
+    let width = FORM_COLUMNS.min(area.width);
+    let refusal = form.refusal.as_ref().map_or_else(Vec::new, |why| wrap(&escape(why), usize::from(width.saturating_sub(4))));
+    let fields = form.fields.len() as u16;
+    // Each field has a row for what is wrong with it, where there is room.
+    let needed = |step: u16| fields * step + 3 + refusal.len() as u16;
+    let step = if needed(2) + 2 <= area.height { 2 } else { 1 };
+    let inside = pen.frame(middle(area, width, needed(step) + step), title);
+    for index in 0..form.fields.len() {
+        field(pen, inside, form, index, step);
     }
-    let y = form.fields.len() as u16 * 2;
-    let words = [("Enter", theme.accent()), (" does it   ", theme.quiet()), ("Tab", theme.accent()), (" next field   ", theme.quiet())];
-    let x = pen.words(inside, 0, y + 1, &words);
-    pen.words(inside, x, y + 1, &[("Esc", theme.accent()), (" drops it", theme.quiet())]);
+    let theme = pen.theme;
+    let problem = form.problem.as_ref().filter(|_| step == 1).map(|(_, problem)| problem);
+    let last = inside.height.saturating_sub(1);
+    for (y, line) in (fields * step..last).zip(problem.into_iter().chain(&refusal)) {
+        pen.text(inside, 0, y, line, theme.bad());
+    }
+    if form.is_asked {
+        pen.text(inside, 0, last, "Asking the master. Esc does not wait for the answer.", theme.quiet());
+        return;
+    }
+    let done = match form.kind {
+        FormKind::Start => " starts it   ",
+        FormKind::Retarget => " does it   ",
+    };
+    let words = [("Enter", theme.accent()), (done, theme.quiet()), ("Tab", theme.accent()), (" next field   ", theme.quiet())];
+    let x = pen.words(inside, 0, last, &words);
+    pen.words(inside, x, last, &[("Esc", theme.accent()), (" drops it", theme.quiet())]);
 }
+
+fn field(pen: &mut Pen<'_>, inside: Rect, form: &Form, index: usize, step: u16) {
+    let theme = pen.theme;
+    let field = &form.fields[index];
+    let y = index as u16 * step;
+    let is_here = form.at == index;
+    let (label, when_empty) = field.name.words();
+    pen.text(inside, 0, y, label, if is_here { theme.accent() } else { theme.plain() });
+    let x = LABEL_COLUMNS;
+    if is_here {
+        pen.text(inside, x - 2, y, theme.sign("›", ">"), theme.accent());
+    }
+    let after = if field.text.is_empty() {
+        if is_here {
+            pen.text(inside, x, y, theme.sign("▏", "_"), theme.accent());
+        }
+        pen.text(inside, x + 1, y, when_empty, theme.quiet())
+    } else {
+        // The end of a long text is where one types.
+        let room = usize::from(inside.width.saturating_sub(x + 2));
+        let skipped = field.text.chars().count().saturating_sub(room);
+        let text: String = field.text.chars().skip(skipped).collect();
+        let end = pen.text(inside, x, y, &text, theme.strong());
+        if is_here { pen.text(inside, end, y, theme.sign("▏", "_"), theme.accent()) } else { end }
+    };
+    if step > 1
+        && let Some((_, problem)) = form.problem.as_ref().filter(|(at, _)| *at == index)
+    {
+        pen.text(inside, x, y + 1, problem, theme.bad());
+    }
+    if is_here && !field.choices.is_empty() {
+        pen.text(inside, after + 2, y, theme.sign("← → choose", "left, right: choose"), theme.quiet());
+    }
+}
+
+/// Columns of a form, and of its labels.
+const FORM_COLUMNS: u16 = 70;
+const LABEL_COLUMNS: u16 = 19;

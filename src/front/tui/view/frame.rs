@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::pen::Pen;
 use super::theme::Theme;
 use crate::front::snapshot_json::{SnapshotJson, StateJson};
-use crate::front::text::{clock, escape, shorten};
-use crate::front::tui::state::{Door, Screen, Tab, grouped};
+use crate::front::text::{clock, escape, shorten, wrap};
+use crate::front::tui::state::{CHROME_ROWS, Door, Screen, Tab, grouped};
 
 /// The run, the tabs and a rule.
 pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
@@ -18,7 +18,8 @@ pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let snapshot = &screen.snapshot;
     let right = if screen.has_run() { format!("{}  {} ", users(screen), time(snapshot, area.width, theme)) } else { String::new() };
     let (word, style) = state_word(screen, theme);
-    let x = pen.words(area, 1, 0, &[("lunamoth  ", theme.accent()), (theme.sign("● ", "* "), style), (&word, style.patch(theme.strong()))]);
+    let name = if area.width < ALL_TITLES_FROM { "" } else { "lunamoth  " };
+    let x = pen.words(area, 1, 0, &[(name, theme.accent()), (theme.sign("● ", "* "), style), (&word, style.patch(theme.strong()))]);
     let room = area.width.saturating_sub(x + right.width() as u16 + 4);
     let about = match &snapshot.host {
         Some(host) if screen.has_run() => format!("{} at {}", escape(&snapshot.scenario), escape(host)),
@@ -45,7 +46,8 @@ fn state_word(screen: &Screen, theme: Theme) -> (String, Style) {
 
 fn users(screen: &Screen) -> String {
     let snapshot = &screen.snapshot;
-    let wanted = screen.wanted_users.map_or_else(String::new, |(users, _)| format!(" {} {}", "->", grouped(u64::from(users))));
+    let wanted = screen.wanted_users.map(|(users, _)| users).or(screen.goal_users).map(u64::from);
+    let wanted = wanted.filter(|wanted| *wanted != snapshot.users).map_or_else(String::new, |users| format!(" -> {}", grouped(users)));
     if snapshot.users == snapshot.target_users {
         format!("{} users{wanted}", grouped(snapshot.users))
     } else {
@@ -69,6 +71,7 @@ fn tabs(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let theme = pen.theme;
     let snapshot = &screen.snapshot;
     let mut x = 0;
+    let is_tight = area.width < ALL_TITLES_FROM;
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
         let count = match tab {
             Tab::Failures => snapshot.errors.len(),
@@ -76,13 +79,14 @@ fn tabs(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
             Tab::Workers => snapshot.workers.len(),
             _ => 0,
         };
-        let count_text = if count > 0 { format!(" {}", grouped(count as u64)) } else { String::new() };
+        let count_text = if count > 0 && !is_tight { format!(" {}", grouped(count as u64)) } else { String::new() };
+        let title = if is_tight && tab != screen.tab { "" } else { tab.title() };
         let style = match tab {
             _ if tab == screen.tab => theme.chosen(),
             Tab::Failures | Tab::Exceptions if count > 0 => theme.bad(),
             _ => theme.plain(),
         };
-        x = pen.words(area, x, 1, &[(&format!(" {} {}{count_text} ", index + 1, tab.title()), style)]);
+        x = pen.words(area, x, 1, &[(&format!(" {}{}{title}{count_text} ", index + 1, if title.is_empty() { "" } else { " " }), style)]);
     }
 }
 
@@ -95,15 +99,27 @@ pub fn foot(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let words = [(" / ", theme.accent()), (filter, theme.strong()), (theme.sign("▏", "_"), theme.accent())];
         let x = pen.words(area, 0, row, &words);
         pen.text(area, x + 2, row, "Enter keeps the filter, Esc drops it", theme.quiet());
-    } else if let Some((reason, _)) = &screen.link_down {
-        let words = [(theme.sign(" ✗ ", " ! "), theme.bad()), (reason, theme.bad()), ("; trying again; the numbers are old", theme.bad())];
-        pen.words(area, 0, row, &words);
+    } else if let Some((reason, _)) = screen.link_down.as_ref().filter(|_| screen.has_snapshot) {
+        say(pen, area, &format!("{reason}; trying again; the numbers are {} s old", screen.silence().as_secs()), true);
     } else if let Some(notice) = &screen.notice {
-        let (sign, style) =
-            if notice.is_error { (theme.sign(" ✗ ", " ! "), theme.bad()) } else { (theme.sign(" ✓ ", " = "), theme.good()) };
-        pen.words(area, 0, row, &[(sign, style), (&notice.text, style)]);
+        say(pen, area, &notice.text, notice.is_error);
     }
     keys(pen, area, screen);
+}
+
+/// Says something above the keys, in as many rows as it takes.
+fn say(pen: &mut Pen<'_>, area: Rect, text: &str, is_error: bool) {
+    let theme = pen.theme;
+    let (sign, style) = if is_error { (theme.sign(" ✗ ", " ! "), theme.bad()) } else { (theme.sign(" ✓ ", " = "), theme.good()) };
+    let lines = wrap(&escape(text), usize::from(area.width.saturating_sub(4)));
+    let count = (lines.len() as u16).min(NOTICE_ROWS).min(area.height.saturating_sub(CHROME_ROWS));
+    let first = area.height - 1 - count;
+    if count > 1 {
+        pen.clear(Rect { y: area.y + first, height: count, ..area });
+    }
+    for (y, line) in (first..area.height - 1).zip(&lines) {
+        pen.words(area, 0, y, &[(if y == first { sign } else { "   " }, style), (line, style)]);
+    }
 }
 
 fn keys(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
@@ -124,7 +140,12 @@ fn hints(screen: &Screen) -> Vec<(&'static str, &'static str)> {
         hints.push(("Esc", "back"));
         return hints;
     }
+    let may_start = screen.may_steer() && screen.door != Door::Run;
+    if may_start && matches!(screen.snapshot.state, StateJson::Ready | StateJson::Stopped) {
+        hints.insert(0, ("n", "new run"));
+    }
     match screen.tab {
+        Tab::Overview if !screen.has_run() => {}
         Tab::Overview => hints.extend([("z", "zoom"), ("Enter", "total")]),
         Tab::Statistics => hints.extend([("< > o", "sort"), ("/", "filter"), ("Enter", "detail")]),
         Tab::Failures | Tab::Workers => hints.extend([("< > o", "sort"), ("/", "filter")]),
@@ -134,7 +155,6 @@ fn hints(screen: &Screen) -> Vec<(&'static str, &'static str)> {
     if screen.may_steer() {
         let state = screen.snapshot.state;
         match state {
-            StateJson::Ready | StateJson::Stopped if screen.door != Door::Run => hints.push(("n", "new run")),
             StateJson::Paused => hints.extend([("p", "resume"), ("x", "stop")]),
             StateJson::Spawning | StateJson::Running => hints.extend([("x", "stop"), ("+ - t", "users"), ("p", "pause"), ("r", "reset")]),
             StateJson::Waiting | StateJson::Stopping => hints.push(("x", "stop")),
@@ -158,10 +178,21 @@ pub fn empty(pen: &mut Pen<'_>, body: Rect, title: &str, lines: &[&str]) {
     let begin = (body.height / 3).saturating_sub(1);
     let x = |text: &str| body.width.saturating_sub(text.width() as u16) / 2;
     pen.text(body, x(title), begin, title, theme.strong());
+    let room = usize::from(body.width.saturating_sub(2)).min(EMPTY_COLUMNS);
+    let lines = lines.iter().flat_map(|line| wrap(&escape(line), room));
     for (row, line) in (begin + 2..).zip(lines) {
-        pen.text(body, x(line), row, line, theme.quiet());
+        pen.text(body, x(&line), row, &line, theme.quiet());
     }
 }
+
+/// Columns that all titles of the tabs with their counts need.
+const ALL_TITLES_FROM: u16 = 76;
+
+/// Columns of the words of an empty body, at the most.
+const EMPTY_COLUMNS: usize = 76;
+
+/// The longest notice.
+const NOTICE_ROWS: u16 = 5;
 
 const BAR_FROM_COLUMNS: u16 = 100;
 const BAR_COLUMNS: usize = 20;

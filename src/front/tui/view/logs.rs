@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::frame::empty;
 use super::pen::Pen;
-use crate::front::text::escape;
-use crate::front::tui::state::Screen;
-use crate::front::tui::state::columns::short_id;
+use super::theme::Theme;
+use crate::front::tui::state::{LOG_TEXT_AT, Screen, log_rows};
 
 /// The body of the log.
 pub fn logs(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
@@ -17,27 +17,37 @@ pub fn logs(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
         return empty(pen, body, "Nothing was logged yet.", &["Lines of the master and of its workers stand here, and what scripts log."]);
     }
     let end = screen.logs.len().saturating_sub(screen.log_back);
-    let begin = end.saturating_sub(usize::from(body.height));
-    for (y, line) in (0..).zip(&screen.logs[begin..end]) {
-        let (word, style) = match line.level.to_ascii_lowercase().as_str() {
-            "error" => ("ERROR", theme.bad()),
-            "warn" | "warning" => ("WARN ", theme.doubtful()),
-            "debug" | "trace" => ("DEBUG", theme.quiet()),
-            _ => ("INFO ", theme.good()),
-        };
-        let mut words = vec![(clock(line.at_unix_ms), theme.quiet()), (format!(" {word} "), style)];
-        if !line.source.is_empty() && body.width >= SOURCE_FROM {
-            words.push((format!("{} ", short_id(&line.source)), theme.quiet()));
+    let mut bottom = body.height;
+    // From the newest one up; of a line for which there is half the room, its end is shown.
+    for line in screen.logs[..end].iter().rev() {
+        if bottom == 0 {
+            break;
         }
-        // A message of several lines stands in one here.
-        let text: Vec<_> = line.text.split(['\n', '\t']).map(escape).collect();
-        words.push((text.join("  "), theme.plain()));
-        let words: Vec<(&str, _)> = words.iter().map(|(text, style)| (text.as_str(), *style)).collect();
-        pen.words(body, 1, y, &words);
+        let rows = log_rows(line, body.width);
+        let top = i32::from(bottom) - rows.len() as i32;
+        for (row, text) in (top..).zip(&rows) {
+            if let Ok(y) = u16::try_from(row) {
+                pen.text(body, LOG_TEXT_AT, y, text, theme.plain());
+            }
+        }
+        bottom = u16::try_from(top).unwrap_or(0);
+        if top >= 0 {
+            let (word, style) = level(&line.level, theme);
+            pen.words(body, 1, bottom, &[(&clock(line.at_unix_ms), theme.quiet()), (" ", theme.plain()), (word, style)]);
+        }
     }
     if screen.log_back > 0 {
         let rule = Rect { y: body.y - 1, height: 1, ..body };
         pen.right(rule, 0, &format!(" {} newer lines: End shows them ", screen.log_back), theme.doubtful());
+    }
+}
+
+fn level(level: &str, theme: Theme) -> (&'static str, Style) {
+    match level.to_ascii_lowercase().as_str() {
+        "error" => ("ERROR", theme.bad()),
+        "warn" | "warning" => ("WARN", theme.doubtful()),
+        "debug" | "trace" => ("DEBUG", theme.quiet()),
+        _ => ("INFO", theme.good()),
     }
 }
 
@@ -56,6 +66,3 @@ fn zone() -> TimeZone {
 fn zone() -> TimeZone {
     TimeZone::UTC
 }
-
-/// Columns from which on there is room to say whose line it is.
-const SOURCE_FROM: u16 = 100;

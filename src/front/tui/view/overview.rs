@@ -1,13 +1,16 @@
 //! The run at a glance: its numbers, its charts, its thresholds, and how sound the generator was.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::chart::{Band, Chart, SCALE_COLUMNS, chart};
 use super::frame::empty;
 use super::pen::Pen;
-use super::theme::BandColour;
+use super::tables::entry_rows;
+use super::theme::{BandColour, Theme};
 use crate::front::snapshot_json::StateJson;
-use crate::front::text::{bytes, escape};
+use crate::front::text::{Align, bytes, escape, number, wrap};
 use crate::front::tui::history::Bucket;
 use crate::front::tui::state::columns::{moment, optional, rate, share};
 use crate::front::tui::state::{Door, Screen, grouped, millis};
@@ -20,15 +23,68 @@ pub fn overview(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let body = Rect { x: body.x + 1, width: body.width - 2, ..body };
     tiles(pen, body, screen);
     let rest = Rect { y: body.y + 3, height: body.height.saturating_sub(3), ..body };
-    let notes_rows = (rest.height / 3).max(7).min(rest.height);
-    let charts_area = Rect { height: rest.height - notes_rows, ..rest };
+    if rest.width < SIDE_BY_SIDE_FROM || rest.height < PANELS_LEAST {
+        return summary(pen, rest, screen);
+    }
+    let (panels_rows, entries_rows) = rows_below(rest.height, screen);
+    let charts_area = Rect { height: rest.height - panels_rows - entries_rows, ..rest };
     charts(pen, charts_area, screen);
-    let below = Rect { y: charts_area.bottom(), height: notes_rows, ..rest };
+    let below = Rect { y: charts_area.bottom(), height: panels_rows, ..rest };
+    busiest(pen, Rect { y: below.bottom(), height: entries_rows, ..rest }, screen);
     let half = below.width / 2;
     let left = Rect { width: half.saturating_sub(1), ..below };
     let right = Rect { x: below.x + half + 1, width: below.width - half - 1, ..below };
     thresholds(pen, left, screen);
     health(pen, right, screen);
+}
+
+/// Rows of the panels below the charts, and of the busiest entries: what the charts can spare goes to both.
+fn rows_below(rows: u16, screen: &Screen) -> (u16, u16) {
+    let needed = screen.snapshot.thresholds.len().max(HEALTH_LINES + notes(screen).len()) as u16 + 1;
+    let panels = needed.clamp(PANELS_LEAST, (rows / 3).max(PANELS_LEAST));
+    let spare = rows.saturating_sub(panels + CHARTS_LEAST);
+    let entries = (screen.snapshot.entries.len() as u16).saturating_add(2).min(spare / 2);
+    (panels, if entries >= 4 { entries } else { 0 })
+}
+
+/// Where there is no room for charts and panels: a line each.
+fn summary(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let theme = pen.theme;
+    let thresholds = &screen.snapshot.thresholds;
+    let failed = thresholds.iter().filter(|threshold| !threshold.passed).count();
+    let verdict = match (thresholds.len(), failed) {
+        (0, _) => ("no thresholds".to_owned(), theme.quiet()),
+        (all, 0) => (format!("{}{all} thresholds pass", theme.sign("✓ ", "= ")), theme.good()),
+        (all, failed) => (format!("{}{failed} of {all} thresholds FAIL", theme.sign("✗ ", "! ")), theme.bad()),
+    };
+    pen.text(area, 0, 0, &verdict.0, verdict.1);
+    let (word, style) = soundness(screen, theme);
+    pen.words(area, 0, 1, &[("generator ", theme.quiet()), (&word, style)]);
+    for (row, note) in (2..area.height).zip(notes(screen)) {
+        pen.words(area, 0, row, &[(theme.sign("▲ ", "! "), theme.doubtful()), (&note, theme.doubtful())]);
+    }
+}
+
+/// The entries with the most requests lately.
+fn busiest(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
+    let entries = &screen.snapshot.entries;
+    if area.height < 3 {
+        return;
+    }
+    let rows = usize::from(area.height - 2);
+    let lately = |index: &usize| entries[*index].current_requests_per_s;
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    let by_rate = |left: &usize, right: &usize| lately(right).total_cmp(&lately(left));
+    if order.len() > rows {
+        // Of a thousand entries only those that are shown are sorted.
+        order.select_nth_unstable_by(rows - 1, |left, right| by_rate(left, right).then(left.cmp(right)));
+        order.truncate(rows);
+    }
+    order.sort_by(|left, right| by_rate(left, right).then(left.cmp(right)));
+    let title = if entries.len() > rows { format!("Busiest of {} entries", grouped(entries.len() as u64)) } else { "Entries".to_owned() };
+    pen.heading(area, 0, &title);
+    let list = Rect { x: area.x - 1, y: area.y + 1, width: area.width + 2, height: area.height - 1 };
+    entry_rows(pen, list, order.into_iter().map(|index| &entries[index]));
 }
 
 fn ready(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
@@ -69,8 +125,10 @@ fn tiles(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
         ("p99", format!("{} ms", optional(total.p99_ms)), theme.strong()),
         ("Requests", grouped(total.requests), theme.strong()),
     ];
-    let shown = if body.width < 90 { 7 } else { tiles.len() };
+    let shown = usize::from(body.width / TILE_LEAST).clamp(1, tiles.len());
     let width = body.width / shown as u16;
+    // Where there is room for a few alone, these tell the most.
+    let tiles = if shown < 6 { [0, 1, 3, 5, 6, 4, 2, 7].map(|index| tiles[index].clone()) } else { tiles };
     for (index, (label, value, style)) in tiles.into_iter().take(shown).enumerate() {
         let area = Rect { x: body.x + index as u16 * width, width: width.saturating_sub(1), ..body };
         pen.text(area, 0, 0, label, theme.quiet());
@@ -88,33 +146,40 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let bucket_s = (span_s / f64::from(columns)).ceil().max(1.0);
     let (begin_s, buckets) = screen.history.buckets(usize::from(columns), bucket_s);
     let last = buckets.iter().rev().find(|bucket| bucket.covered_s > 0.0).copied().unwrap_or_default();
-    let step = if bucket_s > 1.5 { format!("{} a column, {}", moment(bucket_s), span_words(screen)) } else { span_words(screen) };
-    let ends = (moment(begin_s), step);
+    // The end of the axis, which a young run has not come to.
+    let end_s = begin_s + bucket_s * f64::from(columns);
+    let below = [moment(begin_s), span_words(screen, bucket_s), moment(end_s)];
     let of = |value: fn(&Bucket) -> f64| buckets.iter().map(value).collect::<Vec<f64>>();
     let area_of = |index: u16| Rect { x: area.x + index * (width + gap), width, ..area };
     let band = |name, latest, colour, signs, values| Band { name, latest, colour, signs, values };
     let failures = band("failed", rate(last.failures), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
     let requests = band("all", rate(last.requests), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
-    let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, ends: ends.clone() };
+    let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, below: below.clone() };
     chart(pen, area_of(0), &load);
     let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
     let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
     let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
     let latency =
-        Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: millis, ends: ends.clone() };
+        Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: time_scale, below: below.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
         let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
-        chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, ends });
+        chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, below });
     }
 }
 
-fn span_words(screen: &Screen) -> String {
-    let newest = moment(screen.snapshot.elapsed_s);
-    match screen.zoom_s {
-        None => format!("whole run, {newest}"),
-        Some(_) => newest,
+fn span_words(screen: &Screen, bucket_s: f64) -> String {
+    let span = if screen.zoom_s.is_none() { "whole run, " } else { "" };
+    match bucket_s {
+        ..1.5 => span.trim_end_matches(", ").to_owned(),
+        ..100.0 => format!("{span}{bucket_s:.0} s a column"),
+        _ => format!("{span}{} a column", moment(bucket_s)),
     }
+}
+
+/// Milliseconds at a scale, without zeros at their end.
+fn time_scale(ms: f64) -> String {
+    if ms < 10_000.0 { number(ms) } else { format!("{}k", number(ms / 1e3)) }
 }
 
 fn rate_scale(value: f64) -> String {
@@ -133,6 +198,8 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let theme = pen.theme;
     let thresholds = &screen.snapshot.thresholds;
     pen.heading(area, 0, "Thresholds");
+    // What was measured stands beside its rule.
+    let area = Rect { width: area.width.min(THRESHOLD_COLUMNS), ..area };
     if thresholds.is_empty() {
         pen.text(area, 0, 1, "The scenario states none: any failed", theme.quiet());
         pen.text(area, 0, 2, "request fails the run.", theme.quiet());
@@ -154,7 +221,8 @@ fn thresholds(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.text(area, 0, row, word, style);
         let room = area.width.saturating_sub(x + actual.chars().count() as u16);
         let rule = format!("{}: {}", threshold.metric, threshold.condition);
-        pen.cell(area, (x, row, room), &escape(&rule), crate::front::text::Align::Left, theme.plain());
+        let rule = if rule.width() > usize::from(room) { rule.trim_start_matches("http_req_") } else { &rule };
+        pen.cell(area, (x, row, room), &escape(rule), Align::Left, theme.plain());
         pen.right(area, row, &actual, style.patch(theme.strong()));
     }
     if is_tight {
@@ -167,14 +235,9 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let snapshot = &screen.snapshot;
     let generator = &snapshot.generator;
     pen.heading(area, 0, "Generator");
-    let is_sound = generator.unsound_s == 0 && generator.local_failures == 0;
-    let (sign, word, style) = if is_sound {
-        (theme.sign("✓ ", "= "), "sound".to_owned(), theme.good())
-    } else {
-        (theme.sign("✗ ", "! "), format!("{} s unsound", grouped(generator.unsound_s)), theme.bad())
-    };
+    let (word, style) = soundness(screen, theme);
     let load = format!("   {:.2} cores   {}", generator.cpu_cores, bytes(generator.memory_bytes));
-    pen.words(area, 0, 1, &[(sign, style), (&word, style), (&load, theme.plain())]);
+    pen.words(area, 0, 1, &[(&word, style), (&load, theme.plain())]);
     let lag = format!(
         "lag p99 {}, max {}, lately {} ms",
         optional(generator.lag.p99_ms),
@@ -183,21 +246,45 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     );
     pen.text(area, 0, 2, &lag, theme.quiet());
     let iterations = &snapshot.iterations;
-    let iterations = format!(
-        "iterations {}, p50 {} ms, raised {}",
-        grouped(iterations.duration.count),
-        optional(iterations.duration.p50_ms),
-        iterations.raised
-    );
-    pen.text(area, 0, 3, &iterations, theme.quiet());
-    let notes = notes(screen);
-    let room = usize::from(area.height.saturating_sub(4));
-    let shown = if notes.len() > room { room.saturating_sub(1) } else { notes.len() };
-    for (row, note) in (4..).zip(notes.iter().take(shown)) {
-        pen.words(area, 0, row, &[(theme.sign("▲ ", "! "), theme.doubtful()), (note, theme.doubtful())]);
+    let (count, raised) = (grouped(iterations.duration.count), grouped(iterations.raised));
+    let p50 = optional(iterations.duration.p50_ms);
+    let whole = format!("iterations {count}, p50 {p50} ms, raised {raised}");
+    let short = format!("iterations {count}, raised {raised}");
+    pen.text(area, 0, 3, if whole.len() <= usize::from(area.width) { &whole } else { &short }, theme.quiet());
+    warnings(pen, Rect { y: area.y + 4, height: area.height.saturating_sub(4), ..area }, &notes(screen));
+}
+
+/// As many warnings as there is room for, each whole, and how many others there are.
+fn warnings(pen: &mut Pen<'_>, area: Rect, notes: &[String]) {
+    let style = pen.theme.doubtful();
+    let sign = pen.theme.sign("▲ ", "! ");
+    let mut y = 0;
+    for (index, note) in notes.iter().enumerate() {
+        let lines = wrap(&escape(note), usize::from(area.width.saturating_sub(2)));
+        let is_last = index + 1 == notes.len();
+        if y + lines.len() as u16 + u16::from(!is_last) > area.height {
+            if y > 0 || area.height < 2 {
+                pen.text(area, 0, area.height.saturating_sub(1), &format!("{sign}{} more warnings", notes.len() - index), style);
+                return;
+            }
+            // The gravest one is told as far as it goes.
+            pen.words(area, 0, y, &[(sign, style), (&lines[0], style)]);
+            y += 1;
+            continue;
+        }
+        for (row, line) in lines.iter().enumerate() {
+            pen.words(area, 0, y, &[(if row == 0 { sign } else { "  " }, style), (line, style)]);
+            y += 1;
+        }
     }
-    if notes.len() > shown && area.height > 4 {
-        pen.text(area, 0, area.height - 1, &format!("and {} more warnings", notes.len() - shown), theme.doubtful());
+}
+
+fn soundness(screen: &Screen, theme: Theme) -> (String, Style) {
+    let generator = &screen.snapshot.generator;
+    if generator.unsound_s == 0 && generator.local_failures == 0 {
+        (format!("{}sound", theme.sign("✓ ", "= ")), theme.good())
+    } else {
+        (format!("{}{} s unsound", theme.sign("✗ ", "! "), grouped(generator.unsound_s)), theme.bad())
     }
 }
 
@@ -208,7 +295,7 @@ fn notes(screen: &Screen) -> Vec<String> {
     let mut notes = Vec::new();
     let short = |id: &str| super::super::state::columns::short_id(id);
     for hole in &snapshot.holes {
-        notes.push(format!("numbers lost, {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
+        notes.push(format!("lost {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
     }
     for overlap in &snapshot.overlaps {
         let end = overlap.to_s.map_or_else(|| "still".to_owned(), |to_s| format!("to {}", moment(to_s)));
@@ -235,3 +322,15 @@ fn notes(screen: &Screen) -> Vec<String> {
 }
 
 const THREE_CHARTS_FROM: u16 = 140;
+
+/// Columns from which on charts and panels stand side by side.
+const SIDE_BY_SIDE_FROM: u16 = 60;
+
+/// Rows of the panels at the least, of the generator's without its warnings, and of charts beside which entries are shown.
+const PANELS_LEAST: u16 = 6;
+const HEALTH_LINES: usize = 3;
+const CHARTS_LEAST: u16 = 12;
+
+/// Columns of a tile at the least, and of the thresholds at the most.
+const TILE_LEAST: u16 = 11;
+const THRESHOLD_COLUMNS: u16 = 72;

@@ -8,27 +8,45 @@ use super::pen::Pen;
 use super::theme::Theme;
 use crate::front::snapshot_json::{EntryJson, ErrorJson, WorkerJson};
 use crate::front::text::{Align, escape};
-use crate::front::tui::state::columns::short_id;
+use crate::front::tui::state::columns::{moment, short_id};
 use crate::front::tui::state::{Column, Door, ENTRY_COLUMNS, FAILURE_COLUMNS, Listing, Screen, WORKER_COLUMNS, grouped};
 use crate::stats::series::LAG_LIMIT;
 
 /// A row for each entry, and the total below.
 pub fn statistics(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     if screen.snapshot.entries.is_empty() {
-        let next = if screen.has_run() { "The first ones are counted within a second or two." } else { "n starts a run." };
+        let next = match screen.has_run() {
+            false => "n starts a run.",
+            true if !screen.snapshot.exceptions.is_empty() => "The script raises before it asks for anything: 4 shows what.",
+            true => "The first ones are counted within a second or two.",
+        };
         return empty(pen, body, "No request yet.", &[next]);
     }
-    let style = |entry: &EntryJson, column: &Column<EntryJson>, theme: Theme| match column.title {
-        "Fails" | "Fail %" | "fail/s" if entry.failures > 0 => theme.bad(),
-        "Method" => theme.quiet(),
-        _ => theme.plain(),
-    };
-    table(pen, body, &screen.statistics, &screen.snapshot.entries, ENTRY_COLUMNS, style);
+    table(pen, body, &screen.statistics, &screen.snapshot.entries, ENTRY_COLUMNS, entry_style);
     let shown = shown(ENTRY_COLUMNS, body.width);
     let last = body.height - 1;
     row(pen, body, last, &shown, &screen.snapshot.total, |_, theme| theme.strong());
     pen.text(body, 1, last, "Total       ", pen.theme.strong());
     place(pen, body, &screen.statistics);
+}
+
+/// A heading and a row for each of these entries, without a place that the person is at.
+pub fn entry_rows<'a>(pen: &mut Pen<'_>, body: Rect, entries: impl Iterator<Item = &'a EntryJson>) {
+    let shown = shown(ENTRY_COLUMNS, body.width);
+    for place in &shown {
+        pen.cell(body, (place.x, 0, place.width), place.column.title, place.column.align, pen.theme.quiet());
+    }
+    for (y, entry) in (1..body.height).zip(entries) {
+        row(pen, body, y, &shown, entry, |column, theme| entry_style(entry, column, theme));
+    }
+}
+
+fn entry_style(entry: &EntryJson, column: &Column<EntryJson>, theme: Theme) -> Style {
+    match column.title {
+        "Fails" | "Fail %" | "fail/s" if entry.failures > 0 => theme.bad(),
+        "Method" => theme.quiet(),
+        _ => theme.plain(),
+    }
 }
 
 /// A row for each way in which an entry's requests failed, and the chosen one's text in full.
@@ -75,6 +93,17 @@ pub fn exceptions(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let below = Rect { y: body.y + list_rows, height: body.height - list_rows, x: body.x + 1, width: body.width - 1 };
     let Some(exception) = listing.current().and_then(|index| exceptions.get(index)) else { return };
     pen.heading(below, 0, "Traceback");
+    let nodes: Vec<String> = exception.nodes.iter().map(|node| short_id(node)).collect();
+    let others = if exception.has_more_nodes { " and others" } else { "" };
+    let seen = |at: Option<f64>| at.map_or_else(|| "?".to_owned(), moment);
+    let about =
+        format!("on {}{others}, first at {}, last at {}", nodes.join(", "), seen(exception.first_seen_s), seen(exception.last_seen_s));
+    let below = if nodes.is_empty() {
+        below
+    } else {
+        pen.text(below, 0, 1, &about, theme.quiet());
+        Rect { y: below.y + 1, height: below.height.saturating_sub(1), ..below }
+    };
     let lines = exception.message.lines().chain(exception.traceback.lines());
     for (y, line) in (1..below.height).zip(lines) {
         let is_frame = line.starts_with(['\t', ' ']);
@@ -104,13 +133,15 @@ pub fn workers(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     let lost_rows = if lost == 0 { 0 } else { (lost as u16 + 1).min(body.height / 3) };
     let list = Rect { height: body.height - lost_rows, ..body };
     table(pen, list, &screen.workers, &snapshot.workers, WORKER_COLUMNS, style);
+    if let Some(worker) = screen.workers.current().and_then(|index| snapshot.workers.get(index)) {
+        chosen_worker(pen, list, worker);
+    }
     place(pen, list, &screen.workers);
     if lost_rows == 0 {
         return;
     }
     let below = Rect { x: body.x + 1, y: list.bottom(), width: body.width - 1, height: lost_rows };
     pen.heading(below, 0, "Lost and doubled");
-    let moment = crate::front::tui::state::columns::moment;
     let holes = snapshot
         .holes
         .iter()
@@ -121,6 +152,16 @@ pub fn workers(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
     });
     for (y, line) in (1..below.height).zip(holes.chain(overlaps)) {
         pen.text(below, 0, y, &line, theme.bad());
+    }
+}
+
+/// What the columns do not say of the worker that the person is at.
+fn chosen_worker(pen: &mut Pen<'_>, list: Rect, worker: &WorkerJson) {
+    let theme = pen.theme;
+    let place = worker.address.as_ref().map_or_else(|| "in this process".to_owned(), |address| format!("at {address}"));
+    let x = pen.words(list, 1, list.height - 1, &[(&worker.id, theme.strong()), (&format!(" {place} "), theme.quiet())]);
+    if let Some(why) = &worker.script_error {
+        pen.text(list, x, list.height - 1, why, theme.bad());
     }
 }
 
@@ -146,7 +187,9 @@ fn table<T>(
     if listing.rows.is_empty() {
         return empty(pen, body, "Nothing matches the filter.", &["Esc drops it."]);
     }
-    for (y, index) in (1..body.height - 1).zip(listing.rows.iter().skip(listing.offset)) {
+    // Where other rows stand below, fewer are in sight than the listing thinks.
+    let offset = listing.offset.max((listing.at + 1).saturating_sub(usize::from(body.height.saturating_sub(2))));
+    for (y, index) in (1..body.height.saturating_sub(1)).zip(listing.rows.iter().skip(offset)) {
         let Some(item) = items.get(*index) else { continue };
         row(pen, body, y, &shown, item, |column, theme| style(item, column, theme));
         choose(pen, body, y, listing.current() == Some(*index));

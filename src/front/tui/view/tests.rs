@@ -1,5 +1,7 @@
 //! What is drawn, cell by cell, at three sizes, with and without colour, with and without more than ASCII.
 
+use std::sync::Arc;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -8,7 +10,7 @@ use ratatui::style::{Color, Modifier};
 use super::{Theme, draw};
 use crate::front::tui::feed::Event;
 use crate::front::tui::input::Key;
-use crate::front::tui::samples::{NOW, detail, screen};
+use crate::front::tui::samples::{NOW, busy, detail, screen, worker};
 use crate::front::tui::state::{Door, Screen};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 60)];
@@ -154,6 +156,34 @@ fn an_empty_screen_says_what_to_do_next() {
     let mut lost = Screen::new(ATTACHED, (80, 24));
     lost.on_event(Event::LinkDown("connection refused".into()), NOW);
     assert!(text(&drawn(&lost, PLAIN)).contains("connection refused"));
+}
+
+#[test]
+fn the_chosen_worker_is_in_sight_above_what_is_lost() {
+    let mut snapshot = busy();
+    snapshot.workers = (0..30).map(worker).collect();
+    let mut screen = screen(ATTACHED, (80, 24));
+    screen.on_event(Event::Snapshot(Arc::new(snapshot)), NOW);
+    press(&mut screen, &[Key::Char('5'), Key::End]);
+    let buffer = drawn(&screen, COLOURED);
+    let chosen = (3..24).find(|y| buffer[(1, *y)].modifier.contains(Modifier::REVERSED)).expect("a row is chosen");
+    let row: String = (0..80).map(|x| buffer[(x, chosen)].symbol()).collect();
+    assert!(row.contains("load-29_"), "{row}");
+    assert!(text(&buffer).contains("Lost and doubled"));
+}
+
+#[test]
+fn what_the_master_refuses_stands_in_the_form_whole_at_any_size() {
+    let why = "the host `http://elsewhere.example:8080` is none that the scenario, -H or --allow-host name";
+    for size in [(40, 12), (80, 24), (200, 60)] {
+        let mut screen = Screen::new(ATTACHED, size);
+        screen.on_event(Event::Snapshot(Default::default()), NOW);
+        press(&mut screen, &[Key::Char('n'), Key::Enter]);
+        screen.on_event(Event::Answered(Err(why.into())), NOW);
+        let shown = text(&drawn(&screen, PLAIN));
+        let inside = shown.lines().filter_map(|line| line.split('│').nth(1)).map(str::trim).collect::<Vec<_>>().join(" ");
+        assert!(inside.contains(why), "{size:?}: {shown}");
+    }
 }
 
 #[test]
