@@ -274,7 +274,7 @@ async fn scripts_are_told_with_what_is_wrong_with_them() {
 
 #[tokio::test]
 async fn a_quiet_stream_is_kept_and_ends_in_order_with_the_server() {
-    let stage = Stage::with(|context| context.limits.idle = Duration::from_millis(150), |_| Ok(accepted()));
+    let stage = Stage::with(|context| context.limits.idle = Duration::from_millis(600), |_| Ok(accepted()));
     let mut listener = Listener::new(&stage).await;
     // Ten comments are more than three times the limit.
     listener.read_until(|text| text.matches("\n:\n\n").count() >= 10).await;
