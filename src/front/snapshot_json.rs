@@ -45,6 +45,8 @@ pub struct SnapshotJson {
     pub users: u64,
     /// Users that the plan wants now.
     pub target_users: u64,
+    /// Users that the plan is on its way to; zero where no load is made.
+    pub goal_users: u64,
     /// The median of the last 10 seconds; null without a request.
     pub current_p50_ms: Option<f64>,
     /// The 95th percentile of the last 10 seconds.

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub users: u64,
     /// Users that the plan wants now.
     pub target_users: u64,
+    /// Users that the line of the profile which holds now leads to: `target_users` is on its way there. Zero where no load is made.
+    pub goal_users: u64,
     /// All entries together: the row `Total`.
     pub total: EntryView,
     /// The median of the hops of the last 10 seconds; zero without any.

@@ -147,6 +147,7 @@ impl Table {
             started_at: context.started_at,
             users: context.users,
             target_users: context.target_users,
+            goal_users: 0,
             current_p50: percentile(0.5),
             current_p95: percentile(0.95),
             total: total.view("".into(), "Total".into(), counted, (current.rps, current.fail_per_sec)),

@@ -112,6 +112,7 @@ impl Run {
         snapshot.script.clone_from(&self.plan.script);
         snapshot.fingerprint.clone_from(&self.plan.fingerprint);
         snapshot.revision = self.plan.revision;
+        snapshot.goal_users = if is_making_load { u64::from(self.shape.target_at(elapsed)) } else { 0 };
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);

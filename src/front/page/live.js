@@ -328,7 +328,7 @@ class RunForm {
     this.prepare(isRetarget);
     this.cancel.hidden = false;
     this.inner.append(this.form);
-    if (isRetarget) this.users.value = snapshot.target_users;
+    if (isRetarget) this.users.value = snapshot.goal_users || snapshot.target_users;
     else if (!this.host.value && snapshot.host) this.host.placeholder = snapshot.host;
     setText(this.title, isRetarget ? "Re-target the run" : "Start a run");
     this.dialog.showModal();

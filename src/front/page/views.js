@@ -30,7 +30,8 @@ class Tiles {
     const span = isOver ? "whole run" : "last 10 s";
     this.set(this.p50, ...format.time(p50), span);
     this.set(this.p95, ...format.time(p95), isOver ? `p99 ${format.timeText(total.p99_ms)}` : span);
-    this.set(this.users, format.count(snapshot.users), "", `of ${format.count(snapshot.target_users)} wanted`);
+    const goal = snapshot.goal_users && snapshot.goal_users !== snapshot.target_users ? `, to ${format.count(snapshot.goal_users)}` : "";
+    this.set(this.users, format.count(snapshot.users), "", `of ${format.count(snapshot.target_users)} wanted${goal}`);
     const away = snapshot.workers.filter((worker) => worker.state === "missing").length;
     const here = snapshot.workers.filter((worker) => !isAway(worker)).length;
     const cores = snapshot.generator.cpu_cores;

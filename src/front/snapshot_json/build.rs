@@ -29,6 +29,7 @@ impl From<&Snapshot> for SnapshotJson {
             planned_s: snapshot.planned.map(|planned| planned.as_secs_f64()),
             users: snapshot.users,
             target_users: snapshot.target_users,
+            goal_users: snapshot.goal_users,
             current_p50_ms: current(snapshot.current_p50),
             current_p95_ms: current(snapshot.current_p95),
             total: (&snapshot.total).into(),

@@ -16,7 +16,7 @@ pub(super) fn busy() -> SnapshotJson {
     snapshot.version = "0.1.0".into();
     snapshot.elapsed_s = 366.0;
     snapshot.planned_s = Some(600.0);
-    (snapshot.users, snapshot.target_users) = (180, 200);
+    (snapshot.users, snapshot.target_users, snapshot.goal_users) = (180, 200, 200);
     snapshot.entries = (0..40).map(entry).collect();
     snapshot.total = EntryJson { method: String::new(), name: "Total".into(), requests: 123_456, failures: 617, ..entry(3) };
     snapshot.workers = (0..3).map(worker).collect();

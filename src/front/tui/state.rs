@@ -150,9 +150,9 @@ pub struct Screen {
     pub notice: Option<Notice>,
     /// Users that were chosen with `+` and `-`, and when they shall be asked for.
     pub wanted_users: Option<(u32, Duration)>,
-    /// Users that this screen has asked for, until the run's target has come to them or somebody else wants others.
+    /// Users that this screen has asked for, until a snapshot tells of them.
     pub goal_users: Option<u32>,
-    /// Snapshots since then in which the run stood still elsewhere.
+    /// Snapshots since then that told of others.
     goal_misses: u32,
     /// The moment of the latest event.
     now: Duration,

@@ -91,9 +91,9 @@ impl Screen {
         self.wanted_users = Some((users, now + SETTLE));
     }
 
-    /// What the run is on its way to, as far as this screen knows: the run's target is that of this very second.
+    /// What the run is on its way to: what this screen has asked for and no snapshot tells of yet, or what the newest one says.
     fn users_aimed_at(&self) -> u64 {
-        self.goal_users.map_or(self.snapshot.target_users, u64::from)
+        self.goal_users.map_or(self.snapshot.goal_users, u64::from)
     }
 
     pub(super) fn note_goal(&mut self, actions: &[Action]) {
@@ -106,14 +106,14 @@ impl Screen {
         }
     }
 
-    /// A goal that is reached, or of a run that is over, is none any more. A target that moves away from it is somebody else's.
+    /// A goal that the run has taken on, or of a run that is over, need not be kept; nor one that it does not take on for some snapshots.
     pub(super) fn check_goal(&mut self, is_other_run: bool) {
         let Some(goal) = self.goal_users else { return };
-        let (target, state) = (self.snapshot.target_users, self.snapshot.state);
+        let state = self.snapshot.state;
         let has_users = matches!(state, StateJson::Spawning | StateJson::Running | StateJson::Paused);
-        let is_elsewhere = state == StateJson::Running && self.goal_misses >= GOAL_PATIENCE;
-        self.goal_misses = if state == StateJson::Running { self.goal_misses + 1 } else { 0 };
-        if is_other_run || !has_users || target == u64::from(goal) || is_elsewhere {
+        let is_elsewhere = self.goal_misses >= GOAL_PATIENCE;
+        self.goal_misses += 1;
+        if is_other_run || !has_users || self.snapshot.goal_users == u64::from(goal) || is_elsewhere {
             (self.goal_users, self.goal_misses) = (None, 0);
         }
     }

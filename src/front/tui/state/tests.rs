@@ -17,6 +17,7 @@ fn running() -> SnapshotJson {
         state: StateJson::Running,
         users: 50,
         target_users: 50,
+        goal_users: 50,
         entries: vec![entry("/a", 3), entry("/b", 9), entry("/c", 6)],
         errors: vec![ErrorJson { method: "GET".into(), name: "/b".into(), occurrences: 2, ..ErrorJson::default() }],
         recent: vec![PointJson { at_s: 0.0, length_s: 1.0, ..PointJson::default() }],
@@ -201,17 +202,18 @@ fn what_was_typed_stays_when_the_master_says_no() {
 #[test]
 fn plus_counts_from_what_was_asked_for_while_users_are_on_their_way() {
     let mut screen = master();
-    let snapshot = |state, users, target_users| Event::Snapshot(Arc::new(SnapshotJson { state, users, target_users, ..running() }));
+    let snapshot =
+        |state, users, goal_users| Event::Snapshot(Arc::new(SnapshotJson { state, users, target_users: users, goal_users, ..running() }));
     press(&mut screen, "++++");
     let at = screen.wakes_at().unwrap();
     screen.on_event(Event::Tick, at);
     assert_eq!(screen.goal_users, Some(72));
-    screen.on_event(snapshot(StateJson::Spawning, 52, 52), at);
+    screen.on_event(snapshot(StateJson::Running, 50, 50), at);
+    assert_eq!(screen.goal_users, Some(72), "this snapshot was on its way when it was asked for");
+    screen.on_event(snapshot(StateJson::Spawning, 52, 72), at);
+    assert_eq!(screen.goal_users, None);
     press(&mut screen, "+");
     assert_eq!(screen.wanted_users.map(|(users, _)| users), Some(79), "a tenth more than 72, not than 52");
-    screen.wanted_users = None;
-    screen.on_event(snapshot(StateJson::Running, 72, 72), at);
-    assert_eq!(screen.goal_users, None);
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn a_goal_is_forgotten_when_it_was_refused_or_others_went_elsewhere() {
     assert_eq!(screen.goal_users, None);
     goal(&mut screen);
     (0..=4).for_each(|_| drop(screen.on_event(Event::Snapshot(Arc::new(running())), NOW)));
-    assert_eq!(screen.goal_users, None, "the run stands still at 50");
+    assert_eq!(screen.goal_users, None, "the run is on its way to 50");
     goal(&mut screen);
     screen.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopped, ..running() })), NOW);
     assert_eq!(screen.goal_users, None);

@@ -46,8 +46,9 @@ fn state_word(screen: &Screen, theme: Theme) -> (String, Style) {
 
 fn users(screen: &Screen) -> String {
     let snapshot = &screen.snapshot;
-    let wanted = screen.wanted_users.map(|(users, _)| users).or(screen.goal_users).map(u64::from);
-    let wanted = wanted.filter(|wanted| *wanted != snapshot.users).map_or_else(String::new, |users| format!(" -> {}", grouped(users)));
+    let goal = screen.wanted_users.map(|(users, _)| users).or(screen.goal_users).map_or(snapshot.goal_users, u64::from);
+    let is_news = goal > 0 && goal != snapshot.users && goal != snapshot.target_users;
+    let wanted = if is_news { format!(" -> {}", grouped(goal)) } else { String::new() };
     if snapshot.users == snapshot.target_users {
         format!("{} users{wanted}", grouped(snapshot.users))
     } else {
