@@ -54,6 +54,10 @@ impl MasterClient {
         if !options.uses_proxy {
             http = http.no_proxy();
         }
+        if is_on_this_machine(&options.url) {
+            // Packing costs the master more than the bytes that it saves.
+            http = http.no_gzip();
+        }
         if let Some(pem) = &options.extra_roots {
             let roots = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|roots| !roots.is_empty());
             http = http.tls_certs_merge(roots.ok_or_else(|| ClientError::Setup("no certificate in the file of --ca-file".to_owned()))?);
@@ -218,11 +222,28 @@ const READ: Duration = Duration::from_secs(15);
 /// For what is done: a start waits for the stop before it.
 const ACT: Duration = Duration::from_secs(130);
 
+/// Whether what a URL leads to needs no network.
+fn is_on_this_machine(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    #[test]
+    fn a_master_on_this_machine_is_told_from_one_elsewhere() {
+        for here in ["http://127.0.0.1:8089/locust", "https://localhost", "http://[::1]:8089"] {
+            assert!(is_on_this_machine(here), "{here}");
+        }
+        for elsewhere in ["http://lunamoth-master:8089", "http://10.0.0.1", "https://localhost.example", "no address"] {
+            assert!(!is_on_this_machine(elsewhere), "{elsewhere}");
+        }
+    }
     use crate::front::console::ExitCode;
 
     fn client(url: &str) -> MasterClient {
