@@ -3,11 +3,13 @@
 Only the standard library. Every wait here has a deadline, and every process that is started is ended.
 """
 
+import fcntl
 import json
 import math
 import os
 import pathlib
 import pwd
+import random
 import resource
 import shutil
 import signal
@@ -24,19 +26,42 @@ SMALL = b'{"id":7,"name":"moth","tags":["night","light"],"price":4.99}\n'
 
 
 def program():
-    """The program under test: LUNAMOTH_BIN, else the release build, else the debug build."""
+    """The program under test: LUNAMOTH_BIN, else the build of the profile `release`, else that of `ci`, else the debug build."""
     named = os.environ.get("LUNAMOTH_BIN")
-    places = [pathlib.Path(named)] if named else [ROOT / "target" / kind / "lunamoth" for kind in ("release", "debug")]
+    places = [pathlib.Path(named)] if named else [ROOT / "target" / kind / "lunamoth" for kind in ("release", "ci", "debug")]
     for place in places:
         if place.exists():
             return str(place)
     raise SystemExit(f"no program at {', '.join(map(str, places))}: run `cargo build --release` first")
 
 
+# Open files whose locks are this process's claims on ports, until it ends.
+PORT_CLAIMS = []
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of loopback for TCP and UDP that is nobody's, and that no other process of the tests is given while this one lives.
+
+    Not one of those that the system gives to connections by itself: it could be taken between this answer and its use.
+    """
+    lowest, highest = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    # Below are some to which browsers do not go.
+    ports = [port for port in range(11_000, 65_536) if not lowest <= port <= highest]
+    folder = pathlib.Path(tempfile.gettempdir()) / f"lunamoth-ports-{os.geteuid()}"
+    folder.mkdir(exist_ok=True)
+    for port in random.sample(ports, min(len(ports), 1000)):
+        claim = (folder / str(port)).open("w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as listener:
+                    listener.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        PORT_CLAIMS.append(claim)
+        return port
+    raise SystemExit(f"no port is free outside of {lowest} to {highest}, see ip_local_port_range")
 
 
 def cores():
