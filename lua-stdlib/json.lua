@@ -40,7 +40,8 @@ end
 function json.encode(value, options)
   local indent = 0
   if options ~= nil then
-    indent = checked(options, "encode", "indent") or 0
+    indent = checked(options, "encode", "indent")
+    if indent == nil then indent = 0 end
     if type(indent) ~= "number" or indent % 1 ~= 0 or indent < 0 or indent > 8 then
       error("json.encode: `indent` must be a whole number from 0 to 8", 2)
     end

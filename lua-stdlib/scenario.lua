@@ -64,6 +64,10 @@ local function texts(value, what, level)
   return out
 end
 
+-- What is left out has a default; what is written wrongly has none, `false` included.
+local function whole_or_one(value, what, level) return value == nil and 1 or whole(value, what, level + 1) end
+local function texts_or_none(value, what, level) return value == nil and {} or texts(value, what, level + 1) end
+
 local function optional_text(value, what, level)
   if value ~= nil and (type(value) ~= "string" or value == "") then error(what .. " must be a text, not a " .. type(value), level + 1) end
   return value
@@ -96,8 +100,8 @@ function Class:task(name, options, body)
   record.names[name] = true
   record.tasks[#record.tasks + 1] = {
     name = name,
-    weight = whole(options.weight or 1, what .. ": weight", 2),
-    tags = texts(options.tags or {}, what .. ": tags", 2),
+    weight = whole_or_one(options.weight, what .. ": weight", 2),
+    tags = texts_or_none(options.tags, what .. ": tags", 2),
     body = body,
   }
 end
@@ -105,7 +109,7 @@ end
 ---What a user has of its class.
 local User = {}
 
----Waits as the class says.
+---Waits as the class says. Where the user shall finish, its iteration ends here, as in `time.sleep`.
 function User:wait() local _ = call(operation.wait) end
 
 ---Ends this user when the running task is over: `on_stop` runs, no further task does.
@@ -123,15 +127,15 @@ function scenario.user(options)
   if options.wait ~= nil and not (engine.is_wait and engine.is_wait(options.wait)) then
     error("scenario.user: wait must be a rule such as wait.between(1, 3), not a " .. type(options.wait), 2)
   end
-  if options.weight and options.count then error("scenario.user: a class has either a weight or a count", 2) end
+  if options.weight ~= nil and options.count ~= nil then error("scenario.user: a class has either a weight or a count", 2) end
   local class = setmetatable({ on_start = options.on_start, on_stop = options.on_stop }, { __index = Class })
   classes[class] = {
     name = optional_text(options.name, "scenario.user: name", 2),
-    weight = whole(options.weight or 1, "scenario.user: weight", 2),
-    count = options.count and whole(options.count, "scenario.user: count", 2),
+    weight = whole_or_one(options.weight, "scenario.user: weight", 2),
+    count = options.count ~= nil and whole(options.count, "scenario.user: count", 2) or nil,
     host = optional_text(options.host, "scenario.user: host", 2),
     wait = options.wait,
-    tags = texts(options.tags or {}, "scenario.user: tags", 2),
+    tags = texts_or_none(options.tags, "scenario.user: tags", 2),
     tasks = {},
     names = {},
   }
@@ -145,7 +149,7 @@ local function member_of(entry, position)
   local weight, body = entry[1], entry[2]
   if body == nil and type(weight) ~= "number" then weight, body = 1, weight end
   if type(body) ~= "function" and not sets[body] then error(what .. " must be { weight, function }", 3) end
-  return { weight = whole(weight, what .. ": weight", 3), tags = texts(entry.tags or {}, what .. ": tags", 3), body = body }
+  return { weight = whole(weight, what .. ": weight", 3), tags = texts_or_none(entry.tags, what .. ": tags", 3), body = body }
 end
 
 ---A nested set: a task that runs `times` of its members, chosen by weight, with the class's wait between them.
@@ -154,7 +158,7 @@ end
 function scenario.tasks(options)
   must_load("scenario.tasks", 2)
   if type(options) ~= "table" then error("scenario.tasks: a table is needed, not a " .. type(options), 2) end
-  local record = { times = whole(options.times or 1, "scenario.tasks: times", 2), members = {} }
+  local record = { times = whole_or_one(options.times, "scenario.tasks: times", 2), members = {} }
   for key in pairs(options) do
     if type(key) ~= "number" and key ~= "times" then check_keys({ [key] = true }, { "times" }, "scenario.tasks", 2) end
   end
@@ -182,8 +186,9 @@ function scenario.ramp(stages)
       error(what .. " is either { users = , over = } or { hold = }", 2)
     end
     if stage.users ~= nil then level = stage.users == 0 and 0 or whole(stage.users, what .. ": users", 2) end
-    local length = stage.hold ~= nil and stage.hold or stage.over or 0
-    out[position] = { users = level, seconds = seconds(length, what, 2) }
+    local length = stage.over
+    if stage.hold ~= nil then length = stage.hold end
+    out[position] = { users = level, seconds = length == nil and 0 or seconds(length, what, 2) }
   end
   local profile = {}
   profiles[profile] = out
@@ -245,7 +250,7 @@ local function make(options)
     host = optional_text(options.host, "scenario: host", 2),
     users = users,
     load = options.load,
-    thresholds = thresholds_of(options.thresholds or {}),
+    thresholds = thresholds_of(options.thresholds == nil and {} or options.thresholds),
     hosts = text_map(options.hosts, "scenario: hosts") or {},
     tls = tls,
   }

@@ -6,7 +6,8 @@ local time = {}
 local native, engine = ...
 local call, seconds, SLEEP = engine.call, engine.seconds, engine.operation.sleep
 
----Lets this user sleep; the others go on. Cut short when the user shall finish.
+---Lets this user sleep; the others go on. Where the user shall finish, its iteration ends here, past any `pcall`, and `on_stop` runs; in
+---`on_stop` itself a sleep takes its time.
 ---@param duration number|string  seconds, or a text such as "500ms"
 function time.sleep(duration)
   if type(duration) ~= "number" or not (duration >= 0 and duration <= 1e9) then duration = seconds(duration, "time.sleep", 2) end

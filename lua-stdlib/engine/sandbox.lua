@@ -88,11 +88,8 @@ function engine.check_keys(given, allowed, what, level)
 end
 
 function engine.seconds(value, what, level)
-  local seconds = type(value) == "number" and value or type(value) == "string" and native.parse_duration(value)
-  if not seconds or seconds < 0 or seconds ~= seconds or seconds > 1e9 then
-    local shown = type(value) == "string" and ("%q"):format(value) or tostring(value)
-    error(what .. ': a duration is seconds as a number, or a string such as "500ms" or "2m", not ' .. shown, (level or 1) + 1)
-  end
+  local seconds, why = native.seconds(value)
+  if not seconds then error(what .. ": " .. why, (level or 1) + 1) end
   return seconds
 end
 

@@ -1,6 +1,7 @@
 ---The life of a user's coroutine, and of the script's top level. Private: no script can require it.
 ---
----One coroutine serves a user from `on_start` to `on_stop`: the lane resumes it with a job's number and it yields when the job is done.
+---One coroutine serves a user from `on_start` to `on_stop`: the lane resumes it with a job's number and it yields when the job is done. Where a
+---user shall finish in the middle of a job, the lane drops the coroutine and another one runs `on_stop`.
 local native, engine = ...
 
 local create, yield, resume, running = coroutine.create, coroutine.yield, coroutine.resume, coroutine.running
@@ -10,6 +11,8 @@ local traceback, getinfo = debug.traceback, debug.getinfo
 local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
 
 local jobs, metatables = {}, {}
+-- Whose coroutine it is. Weak both ways: a user's `self` is held by its coroutine, on whose stack it lies.
+local selves = setmetatable({}, { __mode = "kv" })
 local trace, rethrown = "", nil
 
 ---An error's text, whatever value was raised.
@@ -80,11 +83,19 @@ function engine.add_class(methods)
   return #metatables
 end
 
-function native.new_user(class, index)
+local function begin(self)
   local co = create(life)
-  resume(co, setmetatable({ index = index, number = index + 1, iteration = 0 }, metatables[class]))
+  selves[co] = self
+  resume(co, self)
   return co
 end
+
+function native.new_user(class, index)
+  return begin(setmetatable({ index = index, number = index + 1, iteration = 0 }, metatables[class]))
+end
+
+---Another coroutine for the user of `co`, which is resumed no more, whatever it was doing.
+function native.renew_user(co) return begin(selves[co]) end
 
 ---Runs a function of the top level: true and its result, or false, the error's text and its traceback.
 function native.evaluate(chunk, ...)

@@ -170,7 +170,7 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
 
 /// As a run on this machine is judged, as far as a snapshot tells.
 fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
-    let has_raised = snapshot.iterations.raised + snapshot.iterations.start_failures > 0;
+    let has_raised = snapshot.iterations.steps_raised() > 0;
     let has_tested_nothing = snapshot.total.requests == 0 && snapshot.iterations.users_dropped > 0;
     let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;
     if snapshot.total.requests == 0 && has_raised {

@@ -265,10 +265,20 @@ pub struct IterationsJson {
     pub duration: TrendJson,
     pub since_due: TrendJson,
     pub raised: u64,
+    pub interrupted: u64,
     pub dropped: u64,
     pub backoffs: u64,
     pub start_failures: u64,
+    pub stop_failures: u64,
     pub users_dropped: u64,
+}
+
+impl IterationsJson {
+    /// As [`crate::stats::snapshot::Snapshot::steps_raised`].
+    #[must_use]
+    pub const fn steps_raised(&self) -> u64 {
+        self.raised + self.start_failures + self.stop_failures
+    }
 }
 
 /// One threshold.

@@ -83,11 +83,11 @@ pub struct UserStart {
 ///
 /// Dropping a user in mid-step is the cut at the stop timeout: the drop records what was in flight.
 pub trait VirtualUser: 'static {
-    /// Runs the class's `on_start`.
+    /// Runs the class's `on_start`. A user that is told to finish ends it at its next sleep or wait, as an iteration.
     fn on_start(&mut self) -> impl Future<Output = Step>;
-    /// Runs one task.
+    /// Runs one task. A user that is told to finish ends it at its next sleep or wait: see [`Step::interrupted`].
     fn iterate(&mut self) -> impl Future<Output = Step>;
-    /// Runs the class's `on_stop`.
+    /// Runs the class's `on_stop`. A sleep in it takes its time, up to the stop timeout.
     fn on_stop(&mut self) -> impl Future<Output = Step>;
     /// How long the user thinks between two iterations, by its class. Zero without a `wait`.
     fn think_time(&mut self) -> Duration;
@@ -100,6 +100,8 @@ pub trait VirtualUser: 'static {
 pub struct Step {
     /// The script raised; the exception is already counted.
     pub raised: bool,
+    /// The user was told to finish and the step ended at a sleep or wait, before its own end. Never true of an `on_stop`.
+    pub interrupted: bool,
     /// The script called `self:stop()`, or the user cannot go on (its VM is gone).
     pub ended: bool,
     /// Requests that the step made.
@@ -136,13 +138,13 @@ impl Gate {
 }
 
 impl UserControl {
-    /// Whether the user shall finish: its iteration is the last, sleeps return at once.
+    /// Whether the user shall finish: its iteration is the last, and ends at its next sleep or wait.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Tells the user to finish; cuts its sleep.
+    /// Tells the user to finish; one that sleeps or waits ends there.
     pub fn drain(&self) {
         self.draining.set(true);
         self.wake.notify_waiters();
@@ -186,6 +188,13 @@ impl UserControl {
                 () = opened => {}
                 () = drained => {}
             }
+        }
+    }
+
+    /// Waits until the user is told to finish.
+    pub async fn drained(&self) {
+        while !self.is_draining() {
+            self.wake.notified().await;
         }
     }
 

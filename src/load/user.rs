@@ -9,8 +9,12 @@
 //! | iterating | fruitful iteration | thinks | iterating |
 //! | iterating | fruitless iteration | counts it, pauses | iterating |
 //! | either | the run is paused | waits until it goes on | the same |
-//! | iterating | told to finish or to give way, or `self:stop()` | `on_stop` | gone |
-//! | starting | told to finish or to give way, or `self:stop()` | | gone |
+//! | iterating | told to finish in mid-iteration | ends it at its next sleep or wait, counts it as interrupted, `on_stop` | gone |
+//! | iterating | told to finish or to give way between two, or `self:stop()` | `on_stop` | gone |
+//! | starting | told to finish or to give way, or `self:stop()` | ends `on_start` at its next sleep or wait | gone |
+//!
+//! `on_stop` is the counterpart of an `on_start` that has come to its end: where that never came, there is nothing to undo.
+//! Invariant: each iteration that began is counted once, as finished or as interrupted, whatever ends the user.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -21,7 +25,7 @@ use crate::stats::recorder::Recorder;
 /// How a life went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// Iterations finished.
+    /// Iterations that began and are over: finished or interrupted.
     pub iterations: u64,
     /// It ended since the user was told to, and not by the script.
     pub was_told: bool,
@@ -45,15 +49,18 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
             began = now();
             continue;
         }
+        let begun = Begun { recorder };
         let step = user.iterate().await;
         let ended = now();
         let length = ended.saturating_duration_since(began);
         // Without a rest between them, an iteration begins where the last one ends: the clock is read once.
         began = ended;
-        recorder.borrow_mut().iteration(length, step.raised);
         life.iterations += 1;
-        if step.ended {
-            life.was_told = false;
+        if !step.interrupted {
+            begun.finish(length, step.raised);
+        }
+        if step.ended || step.interrupted {
+            life.was_told = !step.ended;
             break;
         }
         let think = user.think_time();
@@ -73,8 +80,28 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
             began = now();
         }
     }
-    user.on_stop().await;
+    if user.on_stop().await.raised {
+        recorder.borrow_mut().stop_failure();
+    }
     life
+}
+
+/// An iteration that has begun. Dropped before it is finished, it was interrupted: by its own end in mid-way, or by the user's.
+struct Begun<'a> {
+    recorder: &'a RefCell<Recorder>,
+}
+
+impl Begun<'_> {
+    fn finish(self, length: Duration, raised: bool) {
+        self.recorder.borrow_mut().iteration(length, raised);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.recorder.borrow_mut().iteration_interrupted();
+    }
 }
 
 /// Runs `on_start` until it holds. If that never came: whether the user was told to end, or else ended itself.
@@ -83,6 +110,9 @@ async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &R
         let step = user.on_start().await;
         if step.ended {
             return Some(false);
+        }
+        if step.interrupted {
+            return Some(true);
         }
         if !step.raised {
             pause.reset();
@@ -159,6 +189,7 @@ mod tests {
         control: Rc<UserControl>,
         think: Duration,
         turn: Cell<usize>,
+        stop: Step,
     }
 
     impl VirtualUser for Scripted {
@@ -176,7 +207,7 @@ mod tests {
         }
         async fn on_stop(&mut self) -> Step {
             self.calls.borrow_mut().push("stop".into());
-            Step::default()
+            self.stop
         }
         fn think_time(&mut self) -> Duration {
             self.think
@@ -186,21 +217,81 @@ mod tests {
         }
     }
 
-    const ANSWERED: Step = Step { raised: false, ended: false, requests: 1, answered: 1, yielded: true };
+    const ANSWERED: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true };
     const RAISED: Step = Step { raised: true, ..ANSWERED };
     const DEAF: Step = Step { answered: 0, ..ANSWERED };
-    const EMPTY: Step = Step { raised: false, ended: false, requests: 0, answered: 0, yielded: false };
+    const EMPTY: Step = Step { requests: 0, answered: 0, yielded: false, ..ANSWERED };
+    const INTERRUPTED: Step = Step { interrupted: true, ..ANSWERED };
 
     fn calls_of(starts: Vec<Step>, iterations: Vec<Step>, think: Duration) -> Vec<String> {
+        lived(starts, iterations, think).0
+    }
+
+    /// What was asked of a user, how its life went, and how many of its iterations were counted as finished and as interrupted.
+    fn lived(starts: Vec<Step>, iterations: Vec<Step>, think: Duration) -> (Vec<String>, Life, u64, u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let control = Rc::new(UserControl::default());
             let calls = Rc::new(RefCell::new(Vec::new()));
             let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
-            let user = Scripted { starts, iterations, calls: calls.clone(), control: control.clone(), think, turn: Cell::new(0) };
-            live(user, &control, &recorder, true).await;
-            calls.take()
+            let user = Scripted {
+                starts,
+                iterations,
+                calls: calls.clone(),
+                control: control.clone(),
+                think,
+                turn: Cell::new(0),
+                stop: Step::default(),
+            };
+            let life = live(user, &control, &recorder, true).await;
+            let tally = recorder.borrow_mut().take(0);
+            (calls.take(), life, tally.iterations.spread.count, tally.events.iterations_interrupted)
         })
+    }
+
+    #[test]
+    fn an_interrupted_iteration_is_the_last_and_no_finished_one_and_on_stop_runs_after_it() {
+        let (calls, life, finished, interrupted) = lived(vec![], vec![ANSWERED, INTERRUPTED, ANSWERED], Duration::ZERO);
+        assert_eq!(calls, ["start", "iterate", "iterate", "stop"]);
+        assert_eq!((life, finished, interrupted), (Life { iterations: 2, was_told: true }, 1, 1));
+    }
+
+    #[test]
+    fn a_user_that_was_told_to_finish_in_its_on_start_runs_no_task_and_no_on_stop() {
+        let (calls, life, finished, interrupted) = lived(vec![INTERRUPTED], vec![ANSWERED], Duration::ZERO);
+        assert_eq!(calls, ["start"]);
+        assert_eq!((life, finished, interrupted), (Life { iterations: 0, was_told: true }, 0, 0));
+    }
+
+    #[test]
+    fn an_on_stop_that_raises_is_counted_as_such_and_as_no_iteration() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let tally = runtime.block_on(async {
+            let control = Rc::new(UserControl::default());
+            let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
+            let (calls, turn) = (Rc::default(), Cell::new(0));
+            let user = Scripted {
+                starts: vec![],
+                iterations: vec![ANSWERED],
+                calls,
+                control: control.clone(),
+                think: Duration::ZERO,
+                turn,
+                stop: RAISED,
+            };
+            live(user, &control, &recorder, true).await;
+            recorder.borrow_mut().take(0)
+        });
+        assert_eq!((tally.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));
+    }
+
+    #[test]
+    fn an_iteration_whose_user_is_dropped_in_it_was_interrupted() {
+        let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
+        drop(Begun { recorder: &recorder });
+        Begun { recorder: &recorder }.finish(Duration::from_millis(1), false);
+        let tally = recorder.borrow_mut().take(0);
+        assert_eq!((tally.iterations.spread.count, tally.events.iterations_interrupted), (1, 1));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
 use super::bindings::http::{Call, Reply};
-use super::traceback;
+use super::{traceback, value};
 
 /// What a coroutine asks of the lane.
 #[derive(Debug)]
@@ -47,20 +47,20 @@ impl Request {
         match code {
             Some(DONE) => Ok(Self::Done),
             Some(RAISED) => {
-                let message = values.pop_front().map(text_of).unwrap_or_default();
-                let raw = values.pop_front().map(text_of).unwrap_or_default();
+                let message = text_of(values.pop_front())?;
+                let raw = text_of(values.pop_front())?;
                 Ok(Self::Raised { message, traceback: traceback::script_frames(&raw) })
             }
-            Some(SLEEP) => {
-                let seconds = values.pop_front().and_then(|seconds| seconds.as_f64()).unwrap_or_default();
-                Ok(Self::Sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
-            }
+            Some(SLEEP) => Ok(match value::duration(&values.pop_front().unwrap_or(Value::Nil)) {
+                Ok(pause) => Self::Sleep(pause),
+                Err(mistake) => Self::Mistake(format!("time.sleep: {mistake}")),
+            }),
             Some(WAIT) => Ok(Self::Wait),
             Some(HTTP) => Ok(match Call::from_lua(lua, values) {
                 Ok(call) => Self::Http(call),
                 Err(mistake) => Self::Mistake(mistake),
             }),
-            Some(FLIGHT) => Ok(Self::Flight(values.pop_front().map(text_of).unwrap_or_default())),
+            Some(FLIGHT) => Ok(Self::Flight(text_of(values.pop_front())?)),
             _ => Err("an engine function yielded an unknown operation".to_owned()),
         }
     }
@@ -99,10 +99,11 @@ pub(super) fn failed() -> LightUserData {
     LightUserData((&raw const MARKS[1]).cast_mut().cast())
 }
 
-fn text_of(value: Value) -> String {
-    match value {
-        Value::String(text) => text.to_string_lossy(),
-        other => other.to_string().unwrap_or_default(),
+/// A text that an engine function has yielded; they check what scripts give them, so that another value is a bug of ours.
+fn text_of(value: Option<Value>) -> Result<String, String> {
+    match value.unwrap_or(Value::Nil) {
+        Value::String(text) => Ok(text.to_string_lossy()),
+        other => Err(format!("an engine function yielded {} where a text belongs", value::kind_of(&other))),
     }
 }
 

@@ -9,7 +9,6 @@ mod bundle;
 pub mod context;
 mod crossing;
 mod driver;
-mod duration;
 mod error;
 mod folder;
 mod host;
@@ -23,6 +22,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod traceback;
+mod value;
 mod vm;
 mod watch;
 mod watchdog;

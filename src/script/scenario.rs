@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mlua::Table;
+use mlua::{Table, Value};
 
+use super::value;
 use crate::plan::{ClassPlan, ClientIdentity, LoadProfile, ProfileEnd, Stage, ThresholdPlan};
 use crate::stats::recorder::MetricKind;
 
@@ -76,19 +77,20 @@ pub(super) struct TaskRuntime {
 /// How long users of a class think.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct WaitRule {
-    low_seconds: f64,
-    high_seconds: f64,
+    low: Duration,
+    /// Not below `low`.
+    high: Duration,
 }
 
 impl WaitRule {
     /// The pause for a random number from [0, 1).
     pub(super) fn pause(self, unit: f64) -> Duration {
-        Duration::try_from_secs_f64(self.low_seconds + (self.high_seconds - self.low_seconds) * unit).unwrap_or_default()
+        self.low + self.high.saturating_sub(self.low).mul_f64(unit)
     }
 
     /// Whether the rule needs a random number.
     pub(super) fn is_random(self) -> bool {
-        self.low_seconds < self.high_seconds
+        self.low < self.high
     }
 }
 
@@ -149,7 +151,7 @@ fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {
     Ok(ClassRuntime {
         number: class.get("class")?,
         host: class.get::<Option<String>>("host")?.map(Into::into),
-        wait: WaitRule { low_seconds: class.get("wait_low")?, high_seconds: class.get("wait_high")? },
+        wait: WaitRule { low: duration(class, "wait_low")?, high: duration(class, "wait_high")? },
         on_start: class.get("on_start")?,
         on_stop: class.get("on_stop")?,
         tasks,
@@ -157,12 +159,15 @@ fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {
     })
 }
 
+fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
+    value::duration(&table.get::<Value>(key)?).map_err(|why| mlua::Error::runtime(format!("{key}: {why}")))
+}
+
 fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
     let mut out = Vec::new();
     for stage in stages.sequence_values::<Table>() {
         let stage = stage?;
-        let over = Duration::try_from_secs_f64(stage.get("seconds")?).unwrap_or_default();
-        out.push(Stage { users: stage.get("users")?, over });
+        out.push(Stage { users: stage.get("users")?, over: duration(&stage, "seconds")? });
     }
     let end = out.iter().map(|stage| stage.over).sum();
     Ok(LoadProfile::staged(out, ProfileEnd::StopAt(end)))
@@ -197,7 +202,7 @@ mod tests {
         let tasks: Vec<_> =
             weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
         let total_weight = weights.iter().map(|&weight| i64::from(weight)).sum();
-        let wait = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
+        let wait = WaitRule { low: Duration::from_secs(1), high: Duration::from_secs(3) };
         ClassRuntime { number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }
     }
 
@@ -210,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_pause_lies_between_its_bounds() {
-        let rule = WaitRule { low_seconds: 1.0, high_seconds: 3.0 };
+        let rule = WaitRule { low: Duration::from_secs(1), high: Duration::from_secs(3) };
         assert_eq!(rule.pause(0.0), Duration::from_secs(1));
         assert_eq!(rule.pause(0.5), Duration::from_secs(2));
     }

@@ -120,7 +120,7 @@ impl ScriptUser {
         match self.class().tasks.get(position).map(|task| task.job) {
             Some(job) => {
                 self.begin_iteration();
-                self.run(job, true).await
+                self.run(job, Phase::Iterating).await
             }
             None => Step { ended: true, ..Step::default() },
         }
@@ -146,22 +146,22 @@ impl ScriptUser {
         self.state.random.borrow_mut().reseed(seed, self.state.index, iteration);
     }
 
-    async fn run_method(&mut self, job: Option<i64>) -> Step {
+    async fn run_method(&mut self, job: Option<i64>, phase: Phase) -> Step {
         match job {
-            Some(job) => self.run(job, false).await,
+            Some(job) => self.run(job, phase).await,
             None => Step::default(),
         }
     }
 
     /// Runs a job to its end, operation by operation.
-    async fn run(&mut self, job: i64, is_iteration: bool) -> Step {
+    async fn run(&mut self, job: i64, phase: Phase) -> Step {
         let mut step = Step::default();
         if self.is_dead {
             step.ended = true;
             return step;
         }
         self.account.begin_step();
-        let iteration = is_iteration.then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
+        let iteration = (phase == Phase::Iterating).then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
         let mut answer = Answer::Start { job, iteration };
         loop {
             let request = match self.vm.resume(&self.state, &self.account, answer) {
@@ -185,38 +185,52 @@ impl ScriptUser {
                 Request::Mistake(text) => Answer::Mistake(text),
                 asked => {
                     step.yielded = true;
-                    self.perform(asked).await
+                    let Some(answer) = self.perform(asked, phase).await else {
+                        self.interrupt(&mut step);
+                        break;
+                    };
+                    answer
                 }
             };
         }
         self.finish(step)
     }
 
-    /// Does what a coroutine asked for. Nothing of Lua is held here.
-    async fn perform(&mut self, request: Request) -> Answer {
+    /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.
+    async fn perform(&mut self, request: Request, phase: Phase) -> Option<Answer> {
         match request {
-            Request::Http(call) => return Answer::Http(http::perform(&self.state, call).await),
-            Request::Sleep(pause) => self.sleep(pause).await,
+            Request::Http(call) => Some(Answer::Http(http::perform(&self.state, call).await)),
+            Request::Sleep(pause) => self.wait_for(sleep(pause), phase).await,
             Request::Wait => {
                 let pause = self.think_time();
-                self.sleep(pause).await;
+                self.wait_for(sleep(pause), phase).await
             }
-            Request::Flight(key) => {
-                // Bounded by the flight's own deadline.
-                self.state.http.finish_samples();
-                shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key).await;
-            }
-            Request::Done | Request::Raised { .. } | Request::Mistake(_) => {}
+            // Bounded by the flight's own deadline.
+            Request::Flight(key) => self.wait_for(shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key), phase).await,
+            Request::Done | Request::Raised { .. } | Request::Mistake(_) => Some(Answer::Nothing),
         }
-        Answer::Nothing
     }
 
-    async fn sleep(&self, pause: Duration) {
+    /// Lets the user wait, with no request of its own under way. `None` if it is to finish, which it does here; in its `on_stop` it does so already.
+    async fn wait_for(&self, end: impl Future<Output = ()>, phase: Phase) -> Option<Answer> {
         self.state.http.finish_samples();
-        if pause.is_zero() {
-            tokio::task::yield_now().await;
-        } else {
-            self.state.control.sleep_until(Instant::now() + pause).await;
+        if phase == Phase::Stopping {
+            end.await;
+            return Some(Answer::Nothing);
+        }
+        tokio::select! {
+            biased;
+            () = self.state.control.drained() => None,
+            () = end => Some(Answer::Nothing),
+        }
+    }
+
+    /// Ends the step where its coroutine waits, so that another one can follow.
+    fn interrupt(&mut self, step: &mut Step) {
+        step.interrupted = true;
+        self.state.leases.give_up();
+        if let Err(why) = self.vm.unwind(&self.account) {
+            self.on_death(&why, step);
         }
     }
 
@@ -247,7 +261,7 @@ impl ScriptUser {
 impl VirtualUser for ScriptUser {
     async fn on_start(&mut self) -> Step {
         let job = self.class().on_start;
-        self.run_method(job).await
+        self.run_method(job, Phase::Starting).await
     }
 
     async fn iterate(&mut self) -> Step {
@@ -255,12 +269,12 @@ impl VirtualUser for ScriptUser {
         let class = self.class();
         let drawn = if class.tasks.len() == 1 { 1 } else { self.state.random.borrow_mut().int(1, class.total_weight) };
         let job = class.task_at(drawn).job;
-        self.run(job, true).await
+        self.run(job, Phase::Iterating).await
     }
 
     async fn on_stop(&mut self) -> Step {
         let job = self.class().on_stop;
-        self.run_method(job).await
+        self.run_method(job, Phase::Stopping).await
     }
 
     fn think_time(&mut self) -> Duration {
@@ -272,6 +286,22 @@ impl VirtualUser for ScriptUser {
     fn rest(&mut self, _pause: Duration) {
         self.state.http.finish_samples();
         self.state.http.rest();
+    }
+}
+
+/// Which of a user's steps runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Iterating,
+    Stopping,
+}
+
+async fn sleep(pause: Duration) {
+    if pause.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(pause).await;
     }
 }
 

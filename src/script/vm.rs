@@ -18,7 +18,7 @@ use super::error::LoadScriptError;
 use super::pattern::{self, Search};
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::Watchdog;
-use super::{duration, stdlib, traceback};
+use super::{stdlib, traceback, value};
 use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.
@@ -29,6 +29,7 @@ pub(super) struct Vm {
     crossing: Crossing,
     watchdog: Rc<Watchdog>,
     new_user: Function,
+    renew_user: Function,
     /// The classes, in the plan's order.
     pub(super) classes: Vec<ClassRuntime>,
     /// Users that live here, by index.
@@ -95,6 +96,7 @@ impl Vm {
             crossing,
             watchdog,
             new_user: opened.native.get("new_user").map_err(engine_error)?,
+            renew_user: opened.native.get("renew_user").map_err(engine_error)?,
             classes: described.runtimes.clone(),
             accounts: RefCell::default(),
             memory_limit,
@@ -111,6 +113,18 @@ impl Vm {
         let account = Rc::new(Account { coroutine: RefCell::new(Some(coroutine)), grown_bytes: Cell::new(0) });
         self.accounts.borrow_mut().insert(index, Rc::clone(&account));
         Ok(account)
+    }
+
+    /// Ends what the user's coroutine is doing where it stands, past any `pcall` of the script: the coroutine goes, and a fresh one takes its place,
+    /// with the same `self`.
+    ///
+    /// # Errors
+    /// There is no coroutine, or no memory for another one, in words for people.
+    pub(super) fn unwind(&self, account: &Account) -> Result<(), String> {
+        let coroutine = account.coroutine.take().ok_or("the user's coroutine is gone")?;
+        let fresh: Thread = self.renew_user.call(coroutine).map_err(|error| traceback::error_text(&error))?;
+        account.coroutine.replace(Some(fresh));
+        Ok(())
     }
 
     /// Forgets a user.
@@ -280,8 +294,10 @@ impl Opened {
             if is_fine {
                 return Ok(Ok(value));
             }
-            let message = value.as_string().map(|text| text.to_string_lossy()).unwrap_or_default();
-            Ok(Err((message, traceback::script_frames(&raw.unwrap_or_default()))))
+            let (Value::String(message), Some(raw)) = (&value, raw) else {
+                return Err(mlua::Error::runtime("the error of the script's top level has no text"));
+            };
+            Ok(Err((message.to_string_lossy(), traceback::script_frames(&raw))))
         };
         let raised = |error: mlua::Error| LoadScriptError::Raised { message: traceback::error_text(&error), traceback: String::new() };
         let result = run(&chunk, MultiValue::new()).map_err(raised)?;
@@ -304,7 +320,15 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("failed", driver::failed())?;
     native.set("operation", driver::operations(lua)?)?;
     native.set("is_affordable", lua.create_function(is_affordable)?)?;
-    native.set("parse_duration", lua.create_function(|_, text: String| Ok(duration::parse_seconds(&text)))?)?;
+    native.set(
+        "seconds",
+        lua.create_function(|_, given: Value| {
+            Ok(match value::duration(&given) {
+                Ok(duration) => (Some(duration.as_secs_f64()), None),
+                Err(why) => (None, Some(why)),
+            })
+        })?,
+    )?;
     native.set(
         "nearest",
         lua.create_function(|_, (name, list): (String, Vec<String>)| {

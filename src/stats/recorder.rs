@@ -129,6 +129,11 @@ impl Recorder {
         self.events.iterations_raised += u64::from(raised);
     }
 
+    /// Counts one iteration that began and was ended before its own end, since its user was to finish or was dropped.
+    pub fn iteration_interrupted(&mut self) {
+        self.events.iterations_interrupted += 1;
+    }
+
     /// Counts one iteration that was due and could not begin (open model).
     pub fn iteration_dropped(&mut self) {
         self.events.iterations_dropped += 1;
@@ -152,6 +157,11 @@ impl Recorder {
     /// Counts one `on_start` that raised.
     pub fn start_failure(&mut self) {
         self.events.start_failures += 1;
+    }
+
+    /// Counts one `on_stop` that raised.
+    pub fn stop_failure(&mut self) {
+        self.events.stop_failures += 1;
     }
 
     /// Counts one user that was dropped.

@@ -71,12 +71,16 @@ pub struct Snapshot {
     pub iterations: TrendView,
     /// Iterations that raised.
     pub iterations_raised: u64,
+    /// Iterations that began and were ended before their own end, since their users were to finish or were dropped.
+    pub iterations_interrupted: u64,
     /// Iterations that were due and could not begin (open model).
     pub iterations_dropped: u64,
     /// Iterations that ended in the pause after an error.
     pub backoffs: u64,
     /// Users whose `on_start` raised and was tried again.
     pub start_failures: u64,
+    /// Users whose `on_stop` raised.
+    pub stop_failures: u64,
     /// Users that were dropped (memory limit, or still running at the stop timeout).
     pub users_dropped: u64,
     /// Thresholds in the scenario's order, judged over the whole run so far.
@@ -184,6 +188,14 @@ pub struct EntryView {
     pub body_bytes: u64,
     /// Count, sum, min and max of each phase of this entry, in the order of [`Snapshot::phases`].
     pub phases: Vec<PhaseView>,
+}
+
+impl Snapshot {
+    /// How many steps of users raised: iterations, `on_start`s and `on_stop`s.
+    #[must_use]
+    pub const fn steps_raised(&self) -> u64 {
+        self.iterations_raised + self.start_failures + self.stop_failures
+    }
 }
 
 impl EntryView {

@@ -165,9 +165,11 @@ impl Table {
             since_due: self.since_due.view("http_req_since_due".into()),
             iterations: self.iterations.view("iteration_duration".into()),
             iterations_raised: self.events.iterations_raised,
+            iterations_interrupted: self.events.iterations_interrupted,
             iterations_dropped: self.events.iterations_dropped,
             backoffs: self.events.backoffs,
             start_failures: self.events.start_failures,
+            stop_failures: self.events.stop_failures,
             users_dropped: self.events.users_dropped,
             thresholds: Vec::new(),
             health: HealthView {

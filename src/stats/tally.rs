@@ -119,7 +119,7 @@ impl Tally {
             + size::all(&self.metrics, size::metric);
         let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
-        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + 16 * size::NUMBER
+        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + 18 * size::NUMBER
     }
 
     /// Whether nothing was counted.
@@ -309,12 +309,17 @@ impl CheckCounts {
 pub struct EventCounts {
     /// Iterations that raised.
     pub iterations_raised: u64,
+    /// Iterations that began and were ended before their own end, since their users were to finish or were dropped. They are no finished
+    /// iterations and none that raised.
+    pub iterations_interrupted: u64,
     /// Iterations that were due and could not begin (open model).
     pub iterations_dropped: u64,
     /// Pauses after a failed iteration.
     pub backoffs: u64,
     /// `on_start`s that raised.
     pub start_failures: u64,
+    /// `on_stop`s that raised.
+    pub stop_failures: u64,
     /// Users that were dropped.
     pub users_dropped: u64,
 }
@@ -322,9 +327,11 @@ pub struct EventCounts {
 impl EventCounts {
     pub(super) fn merge(&mut self, other: Self) {
         self.iterations_raised += other.iterations_raised;
+        self.iterations_interrupted += other.iterations_interrupted;
         self.iterations_dropped += other.iterations_dropped;
         self.backoffs += other.backoffs;
         self.start_failures += other.start_failures;
+        self.stop_failures += other.stop_failures;
         self.users_dropped += other.users_dropped;
     }
 }

@@ -165,12 +165,13 @@ pub(super) enum Unit {
 }
 
 /// Metrics with a name of their own; the phases come on top.
-const METRICS: [(&str, Family); 13] = [
+const METRICS: [(&str, Family); 14] = [
     ("http_req_duration", Family::Duration),
     ("http_req_since_due", Family::Times),
     ("http_reqs", Family::Requests),
     ("http_req_failed", Family::Failed),
     ("iterations", Family::Count),
+    ("iterations_interrupted", Family::Count),
     ("dropped_iterations", Family::Count),
     ("iteration_duration", Family::Times),
     ("checks", Family::Checks),

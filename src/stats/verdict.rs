@@ -39,6 +39,7 @@ impl Threshold {
                 self.share(self.hops(snapshot, |entry| entry.failures)?, judged)
             }
             Family::Count if self.metric == "iterations" => counted(snapshot.iterations.count as f64),
+            Family::Count if self.metric == "iterations_interrupted" => counted(snapshot.iterations_interrupted as f64),
             Family::Count => counted(snapshot.iterations_dropped as f64),
             Family::Checks => {
                 let checks = snapshot.checks.iter().filter(|check| self.selects(&[("check", &check.name)]));
@@ -286,6 +287,7 @@ mod tests {
             ("group_duration{group:checkout}", "avg < 31ms", "30.00ms", true),
             ("iterations", "count > 0", "1", true),
             ("dropped_iterations", "count == 0", "0", true),
+            ("iterations_interrupted", "count == 0", "0", true),
             ("users", "max == 7", "7", true),
             ("users", "value == 5", "5", true),
             ("price", "med < 13", "12.500", true),

@@ -196,7 +196,15 @@ fn full() -> Tally {
     tally.iterations = TrendCounts { clamped: 1, ..tally.phases[6].clone() };
     tally.lag = tally.phases[0].clone();
     tally.users = 12;
-    tally.events = EventCounts { iterations_raised: 1, iterations_dropped: 2, backoffs: 3, start_failures: 4, users_dropped: 5 };
+    tally.events = EventCounts {
+        iterations_raised: 1,
+        iterations_interrupted: 6,
+        iterations_dropped: 2,
+        backoffs: 3,
+        start_failures: 4,
+        stop_failures: 7,
+        users_dropped: 5,
+    };
     tally.warnings = vec!["take care".into()];
     tally
 }
@@ -258,12 +266,21 @@ pub fn tally() -> impl Strategy<Value = Tally> {
         prop::collection::btree_set(text(), 0..3),
     );
     let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform3(sparse_trend()));
-    (names, trends, prop::array::uniform5(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
+    (names, trends, prop::array::uniform7(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
         |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
             let [since_due, iterations, lag] = lone;
-            let [iterations_raised, iterations_dropped, backoffs, start_failures, users_dropped] = events;
+            let [iterations_raised, iterations_interrupted, iterations_dropped, backoffs, start_failures, stop_failures, users_dropped] =
+                events;
             let mut tally = Tally { second, users, phases, since_due, iterations, lag, ..Tally::default() };
-            tally.events = EventCounts { iterations_raised, iterations_dropped, backoffs, start_failures, users_dropped };
+            tally.events = EventCounts {
+                iterations_raised,
+                iterations_interrupted,
+                iterations_dropped,
+                backoffs,
+                start_failures,
+                stop_failures,
+                users_dropped,
+            };
             tally.entries = entries.into_iter().map(|((method, name), counts)| (entry_name(&method, &name), counts)).collect();
             for ((method, name), kind, message, occurrences, first_second) in errors {
                 // Every other one belongs to an entry of the tally.

@@ -264,7 +264,8 @@ impl Wire for CheckCounts {
 
 impl Wire for EventCounts {
     fn put(&self, out: &mut Output) {
-        for count in [self.iterations_raised, self.iterations_dropped, self.backoffs, self.start_failures, self.users_dropped] {
+        let iterations = [self.iterations_raised, self.iterations_interrupted, self.iterations_dropped];
+        for count in iterations.into_iter().chain([self.backoffs, self.start_failures, self.stop_failures, self.users_dropped]) {
             out.count(count);
         }
     }
@@ -272,9 +273,11 @@ impl Wire for EventCounts {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             iterations_raised: input.count()?,
+            iterations_interrupted: input.count()?,
             iterations_dropped: input.count()?,
             backoffs: input.count()?,
             start_failures: input.count()?,
+            stop_failures: input.count()?,
             users_dropped: input.count()?,
         })
     }

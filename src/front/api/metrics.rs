@@ -103,9 +103,11 @@ fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
     let rows = [
         ("lunamoth_iterations_total", "Iterations that ended.", snapshot.iterations.count),
         ("lunamoth_iterations_raised_total", "Iterations that raised an error.", snapshot.iterations_raised),
+        ("lunamoth_iterations_interrupted_total", "Iterations that were ended before their own end.", snapshot.iterations_interrupted),
         ("lunamoth_iterations_dropped_total", "Iterations that were due and could not begin.", snapshot.iterations_dropped),
         ("lunamoth_backoffs_total", "Iterations that ended in the pause after an error.", snapshot.backoffs),
         ("lunamoth_start_failures_total", "Users whose start raised and was tried again.", snapshot.start_failures),
+        ("lunamoth_stop_failures_total", "Users whose end raised.", snapshot.stop_failures),
         ("lunamoth_users_dropped_total", "Users that were dropped.", snapshot.users_dropped),
     ];
     for (name, help, count) in rows {

@@ -281,9 +281,11 @@ struct CheckRow<'a> {
 struct Iterations {
     count: u64,
     raised: u64,
+    interrupted: u64,
     dropped: u64,
     backoffs: u64,
     start_failures: u64,
+    stop_failures: u64,
     users_dropped: u64,
 }
 
@@ -292,9 +294,11 @@ impl Iterations {
         Self {
             count: snapshot.iterations.count,
             raised: snapshot.iterations_raised,
+            interrupted: snapshot.iterations_interrupted,
             dropped: snapshot.iterations_dropped,
             backoffs: snapshot.backoffs,
             start_failures: snapshot.start_failures,
+            stop_failures: snapshot.stop_failures,
             users_dropped: snapshot.users_dropped,
         }
     }

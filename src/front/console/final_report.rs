@@ -166,9 +166,11 @@ fn health(snapshot: &Snapshot) -> String {
         (total.unanswered, "requests were sent and not answered"),
         (total.stale_retries, "requests were sent again on a new connection, since the server had closed the old one"),
         (total.clamped, "durations lay outside 1 us to 1 h"),
+        (snapshot.iterations_interrupted, "iterations were interrupted: their users were to finish, and these had begun"),
         (snapshot.iterations_dropped, "iterations were due and could not begin"),
         (snapshot.backoffs, "pauses of users after failed iterations"),
         (snapshot.start_failures, "times an on_start raised"),
+        (snapshot.stop_failures, "times an on_stop raised"),
         (snapshot.users_dropped, "users were dropped"),
         (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
         (
@@ -194,8 +196,8 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
     let verdict = match exit_code {
         ExitCode::Passed => "passed".to_owned(),
-        ExitCode::RequestsFailed(_) if total.failures == 0 && snapshot.iterations_raised + snapshot.start_failures > 0 => {
-            format!("FAILED: the script raised {} times", snapshot.iterations_raised + snapshot.start_failures)
+        ExitCode::RequestsFailed(_) if total.failures == 0 && snapshot.steps_raised() > 0 => {
+            format!("FAILED: the script raised {} times", snapshot.steps_raised())
         }
         ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => {
             "FAILED: no request could be made from this machine".to_owned()
@@ -205,9 +207,7 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
         ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         ExitCode::Interrupted => "interrupted before any verdict".to_owned(),
         ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
-        ExitCode::BadUse if snapshot.iterations_raised + snapshot.start_failures > 0 => {
-            "FAILED: the script raised, and made no request".to_owned()
-        }
+        ExitCode::BadUse if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
         ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
         ExitCode::Bug => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
     };

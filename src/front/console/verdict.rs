@@ -72,7 +72,7 @@ pub enum Interrupt {
 pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
     // Requests that failed for want of the generator's own resources have tested nothing.
     let made_requests = snapshot.total.judged() > 0;
-    let has_raised = snapshot.iterations_raised + snapshot.start_failures > 0;
+    let has_raised = snapshot.steps_raised() > 0;
     let is_script_bad = snapshot.total.requests == 0 && has_raised;
     let has_tested_nothing = !made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0);
     let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;

@@ -389,7 +389,7 @@ class Metrics {
     this.groups.update(snapshot.groups);
     const { iterations } = snapshot;
     this.iterations.update([iterations.duration, iterations.since_due].filter((trend) => trend.count || trend === iterations.duration));
-    setText(this.told, [["raised", "raised an error"], ["dropped", "could not begin when due"], ["start_failures", "failed starts of users"], ["users_dropped", "users dropped"]]
+    setText(this.told, [["raised", "raised an error"], ["interrupted", "interrupted, for their users were to finish"], ["dropped", "could not begin when due"], ["start_failures", "failed starts of users"], ["stop_failures", "failed ends of users"], ["users_dropped", "users dropped"]]
       .filter(([key]) => iterations[key]).map(([key, words]) => `${format.count(iterations[key])} ${words}`).join(" · "));
     this.phases.update(snapshot.phases.filter((phase) => phase.count));
     // A report has no use for what did not happen.

@@ -255,9 +255,11 @@ fn iterations(snapshot: &Snapshot) -> IterationsJson {
         duration: (&snapshot.iterations).into(),
         since_due: (&snapshot.since_due).into(),
         raised: snapshot.iterations_raised,
+        interrupted: snapshot.iterations_interrupted,
         dropped: snapshot.iterations_dropped,
         backoffs: snapshot.backoffs,
         start_failures: snapshot.start_failures,
+        stop_failures: snapshot.stop_failures,
         users_dropped: snapshot.users_dropped,
     }
 }

@@ -74,7 +74,7 @@ struct User {
     zero: Option<Instant>,
 }
 
-const DONE: Step = Step { raised: false, ended: false, requests: 1, answered: 1, yielded: true };
+const DONE: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true };
 
 impl VirtualUser for User {
     async fn on_start(&mut self) -> Step {

@@ -20,7 +20,9 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.set(
         "finish",
         lua.create_function(move |_, (name, began): (LuaString, f64)| {
-            let duration = Duration::try_from_secs_f64(origin.elapsed().as_secs_f64() - began).unwrap_or_default();
+            // Not below zero, whatever the last bit of a double was rounded to.
+            let seconds = (origin.elapsed().as_secs_f64() - began).max(0.0);
+            let duration = Duration::try_from_secs_f64(seconds).map_err(mlua::Error::external)?;
             if let Some(lane) = &context.lane {
                 lane.recorder.borrow_mut().group(&name.to_string_lossy(), duration);
             }

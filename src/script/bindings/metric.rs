@@ -112,10 +112,11 @@ const fn kind_name(kind: MetricKind) -> &'static str {
 }
 
 /// Of the metrics for thresholds; names that begin with `http_req_` are reserved as a whole.
-const BUILT_IN: [&str; 11] = [
+const BUILT_IN: [&str; 12] = [
     "http_reqs",
     "iterations",
     "iteration_duration",
+    "iterations_interrupted",
     "dropped_iterations",
     "checks",
     "group_duration",

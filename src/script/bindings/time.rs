@@ -21,8 +21,24 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             Ok(clock.lane.as_ref().filter(|_| is_running).map(|lane| lane.zero.get().elapsed().as_secs_f64()))
         })?,
     )?;
-    // A clock set before 1970 answers 0.
-    natives
-        .set("unix", lua.create_function(|_, ()| Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()))?)?;
+    natives.set("unix", lua.create_function(|_, ()| Ok(unix_seconds(SystemTime::now())))?)?;
     Ok(natives)
+}
+
+/// Seconds since 1970; below zero where the clock is set before it.
+fn unix_seconds(now: SystemTime) -> f64 {
+    now.duration_since(UNIX_EPOCH).map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_told_as_it_stands() {
+        let second = Duration::from_secs(1);
+        assert_eq!([UNIX_EPOCH - second, UNIX_EPOCH, UNIX_EPOCH + second].map(unix_seconds), [-1.0, 0.0, 1.0]);
+    }
 }

@@ -163,20 +163,6 @@ fn stop_ends_the_user_after_the_running_task() {
 }
 
 #[test]
-fn a_sleep_is_cut_when_the_user_shall_finish() {
-    let lane = Script::new("local time = require 'time' return function() time.sleep('1h') end").lane();
-    let step = block_on(async {
-        let (mut user, control) = lane.user(0);
-        let (step, ()) = tokio::join!(user.iterate(), async {
-            tokio::task::yield_now().await;
-            control.drain();
-        });
-        step
-    });
-    assert!(step.yielded && !step.raised);
-}
-
-#[test]
 fn an_engine_call_passes_through_the_scripts_own_coroutines_and_back() {
     let lane = Script::new(
         r#"

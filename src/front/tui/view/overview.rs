@@ -311,7 +311,9 @@ fn notes(screen: &Screen) -> Vec<String> {
     for (count, words) in [
         (iterations.users_dropped, "users were dropped"),
         (iterations.dropped, "iterations were due and could not begin"),
+        (iterations.interrupted, "iterations interrupted, for their users were to finish"),
         (iterations.start_failures, "times an on_start raised"),
+        (iterations.stop_failures, "times an on_stop raised"),
     ] {
         if count > 0 {
             notes.push(format!("{} {words}", grouped(count)));

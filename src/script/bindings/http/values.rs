@@ -6,21 +6,8 @@ use std::time::Duration;
 
 use mlua::{Table, Value};
 
-use crate::script::duration::parse_seconds;
-
-/// What a person calls the type of `value`.
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "nil",
-        Value::Boolean(_) => "a boolean",
-        Value::Integer(_) | Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Table(_) => "a table",
-        Value::Function(_) => "a function",
-        Value::Thread(_) => "a coroutine",
-        _ => "userdata",
-    }
-}
+use crate::script::value;
+pub(super) use crate::script::value::{kind_of, number};
 
 /// The error for an option of the wrong type.
 pub(super) fn wrong(option: &str, takes: &str, value: &Value) -> String {
@@ -47,22 +34,9 @@ pub(super) fn flag(option: &str, value: &Value) -> Result<bool, String> {
     if let Value::Boolean(flag) = value { Ok(*flag) } else { Err(wrong(option, "true or false", value)) }
 }
 
-/// A number, whichever of Lua's two forms it has.
-pub(super) fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(number) => Some(*number as f64),
-        Value::Number(number) => Some(*number),
-        _ => None,
-    }
-}
-
-/// Seconds as a number, or a text such as `500ms`, `1.5s`, `2m`, `1m30s`.
+/// A duration that is not zero.
 pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> {
-    let parsed = match value {
-        Value::String(text) => text.to_str().ok().and_then(|text| parse_seconds(&text)),
-        other => number(other),
-    };
-    parsed.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+    value::duration(value).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| {
         format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\"")
     })
 }

@@ -5,13 +5,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mlua::{Lua, MultiValue, Table, Value};
 
 use self::plain::Plain;
 use self::store::{Begin, Lease};
 use crate::script::context::VmContext;
+use crate::script::value::duration;
 
 pub use self::store::{SharedStore, wait_for_flight};
 
@@ -27,6 +28,11 @@ pub struct Leases {
 impl Leases {
     fn hold(&self, lease: Lease) {
         self.held.borrow_mut().push(lease);
+    }
+
+    /// Lets others fill what this user was filling: nobody is left in it who would.
+    pub fn give_up(&self) {
+        self.held.borrow_mut().clear();
     }
 
     fn take(&self, number: u64) -> Option<Lease> {
@@ -76,9 +82,8 @@ fn natives_over<S: Source>(lua: &Lua, source: &S) -> mlua::Result<Table> {
     let of = source.clone();
     natives.raw_set("begin", lua.create_function(move |lua, key: String| answer(lua, begin(lua, &of, &key)))?)?;
     let of = source.clone();
-    let finish = lua.create_function(move |lua, (lease, lives_seconds, value): (u64, Option<f64>, Value)| {
-        answer(lua, finish(lua, &of, lease, lives_seconds, &value))
-    })?;
+    let finish =
+        lua.create_function(move |lua, (lease, lives, value): (u64, Value, Value)| answer(lua, finish(lua, &of, lease, &lives, &value)))?;
     natives.raw_set("finish", finish)?;
     let of = source.clone();
     let give_up = lua.create_function(move |_, lease: u64| {
@@ -136,10 +141,10 @@ fn begin(lua: &Lua, source: &impl Source, key: &str) -> Result<Vec<Value>, Strin
     Ok(vec![Value::String(word), value.to_lua(lua).map_err(|error| error.to_string())?])
 }
 
-fn finish(lua: &Lua, source: &impl Source, lease: u64, lives_seconds: Option<f64>, value: &Value) -> Result<Vec<Value>, String> {
+fn finish(lua: &Lua, source: &impl Source, lease: u64, lives: &Value, value: &Value) -> Result<Vec<Value>, String> {
     let lease = source.with_user(|_, leases| leases.take(lease)).flatten().ok_or_else(|| NO_RUN.to_owned())?;
     let value = Plain::from_lua(lua, value)?;
-    let lives = lives_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let lives = if lives.is_nil() { None } else { Some(duration(lives).map_err(|why| format!("ttl: {why}"))?) };
     store_of(source)?.finish(lease, value, lives, Instant::now())?;
     Ok(Vec::new())
 }

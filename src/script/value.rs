@@ -1,0 +1,164 @@
+//! What a value of Lua's is taken for: numbers, durations, and the words for a value that is neither.
+//!
+//! The one place where numbers and durations cross from Lua. A value is taken in each form that people write it in, a whole number, a
+//! fraction, a text, or it is refused in words; none becomes a default. What may be done with the value is its taker's to say.
+
+use std::time::Duration;
+
+use mlua::Value;
+
+/// What a person calls the type of `value`.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Nil => "nil",
+        Value::Boolean(_) => "a boolean",
+        Value::Integer(_) | Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Table(_) => "a table",
+        Value::Function(_) => "a function",
+        Value::Thread(_) => "a coroutine",
+        _ => "userdata",
+    }
+}
+
+/// A number, whichever of its two forms mlua gives it: what is whole comes as an integer, however it was written.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Seconds as a number, or a text such as `500ms`, `1.5s`, `2m`, `1m30s`; from 0 to some thirty years.
+///
+/// # Errors
+/// A fragment that says what a duration is and what came instead.
+pub(super) fn duration(value: &Value) -> Result<Duration, String> {
+    let seconds = match value {
+        Value::String(text) => text.to_str().ok().and_then(|text| parse_seconds(&text)),
+        other => number(other),
+    };
+    // A comparison with NaN is false.
+    let known = seconds.filter(|seconds| (0.0..=LONGEST_SECONDS).contains(seconds));
+    known
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not {}", shown(value)))
+}
+
+/// A value as an error shows it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{:?}", text.to_string_lossy()),
+        Value::Integer(number) => number.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        other => kind_of(other).to_owned(),
+    }
+}
+
+/// Seconds of a text such as `500ms`, `1.5s` or `1h30m`; a bare number is seconds. `None` for anything else.
+fn parse_seconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return text.starts_with(|first: char| first.is_ascii_digit() || first == '.').then_some(seconds);
+    }
+    let mut rest = text;
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let after = rest[digits..].trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        total += number * unit_seconds(&after[..letters])?;
+        rest = after[letters..].trim_start();
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    })
+}
+
+/// Longer than any run; a duration beyond it is a mistake, such as a point in time.
+const LONGEST_SECONDS: f64 = 1e9;
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::*;
+
+    fn taken(code: &str) -> Result<Duration, String> {
+        let lua = Lua::new();
+        duration(&lua.load(format!("return {code}")).eval::<Value>().unwrap())
+    }
+
+    #[test]
+    fn a_duration_is_taken_in_each_form_in_which_people_write_it() {
+        let cases = [
+            ("0", 0),
+            ("1", 1_000),
+            ("2.0", 2_000),
+            ("0.5", 500),
+            ("1.5", 1_500),
+            ("3 / 2", 1_500),
+            ("-0", 0),
+            ("'500ms'", 500),
+            ("'1s'", 1_000),
+            ("'2m'", 120_000),
+            ("'1h30m'", 5_400_000),
+            ("'1m 30s'", 90_000),
+            ("'500 ms'", 500),
+            ("'1.5s'", 1_500),
+            ("'10'", 10_000),
+            ("' 2 '", 2_000),
+            ("'.5'", 500),
+            ("1e9", 1_000_000_000_000),
+        ];
+        for (code, millis) in cases {
+            assert_eq!(taken(code), Ok(Duration::from_millis(millis)), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_and_shown() {
+        let cases = [
+            ("nil", "nil"),
+            ("true", "true"),
+            ("false", "false"),
+            ("{}", "a table"),
+            ("print", "a function"),
+            ("-1", "-1"),
+            ("-0.5", "-0.5"),
+            ("0/0", "NaN"),
+            ("1/0", "inf"),
+            ("1e10", "10000000000"),
+            ("''", "\"\""),
+            ("'5x'", "\"5x\""),
+            ("'ms'", "\"ms\""),
+            ("'-1s'", "\"-1s\""),
+            ("'inf'", "\"inf\""),
+            ("'nan'", "\"nan\""),
+            ("'1s2'", "\"1s2\""),
+            ("'1..5s'", "\"1..5s\""),
+            ("'1e400'", "\"1e400\""),
+            ("'\\255'", "\"\u{fffd}\""),
+        ];
+        for (code, seen) in cases {
+            let why = taken(code).unwrap_err();
+            assert!(
+                why.starts_with("a duration is seconds as a number, or a string") && why.ends_with(&format!("not {seen}")),
+                "{code}: {why}"
+            );
+        }
+    }
+}
