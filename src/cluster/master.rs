@@ -22,12 +22,14 @@
 
 mod arrivals;
 mod numbers;
+mod overlaps;
 mod part;
 mod peers;
 mod revision;
 mod run;
 mod scripts;
 mod stages;
+mod steering;
 mod view;
 mod vitals;
 mod words;
@@ -254,52 +256,6 @@ impl Master {
         Ok(out)
     }
 
-    /// Somebody wants another number of users.
-    ///
-    /// # Errors
-    /// No run is under way.
-    pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, String> {
-        let mut out = Vec::new();
-        self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            // A run that was taken over turned out to be at its end: that is told all the same.
-            self.unsaid.append(&mut out);
-            return Err("no run is under way".into());
-        };
-        run.retarget(retarget, &self.peers, self.origin, now, &mut out);
-        let profile = run.profile.clone();
-        self.keep(Record::Retargeted { profile }, &mut out);
-        Ok(out)
-    }
-
-    /// Somebody wants no iteration to begin until they say so. Users keep what they have, and the run's clock goes on: the seconds of a
-    /// pause stand in all rates, since the target had them, too.
-    ///
-    /// # Errors
-    /// No run is under way.
-    pub fn on_pause(&mut self, now: Instant) -> Result<Vec<Action>, String> {
-        self.set_paused(true, now)
-    }
-
-    /// Somebody lets a paused run go on; one that is not paused goes on as it did.
-    ///
-    /// # Errors
-    /// No run is under way.
-    pub fn on_resume(&mut self, now: Instant) -> Result<Vec<Action>, String> {
-        self.set_paused(false, now)
-    }
-
-    fn set_paused(&mut self, is_paused: bool, now: Instant) -> Result<Vec<Action>, String> {
-        let mut out = Vec::new();
-        self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            self.unsaid.append(&mut out);
-            return Err("no run is under way".into());
-        };
-        run.set_paused(is_paused, &self.peers, self.origin, now, &mut out);
-        Ok(out)
-    }
-
     /// Somebody stops the run: users finish.
     pub fn on_stop(&mut self, now: Instant) -> Vec<Action> {
         self.end_users(Phase::Stop, now)
@@ -308,22 +264,6 @@ impl Master {
     /// Somebody stops the run at once: users that still live are dropped.
     pub fn on_cut(&mut self, now: Instant) -> Vec<Action> {
         self.end_users(Phase::Cut, now)
-    }
-
-    /// Somebody clears the statistics.
-    pub fn on_reset(&mut self, now: Instant) -> Vec<Action> {
-        let mut out = Vec::new();
-        self.settle(now, &mut out);
-        if let Some(run) = &mut self.run {
-            run.reset(now);
-            let epoch = run.epoch;
-            // Before it has begun it has no clock, and nobody has orders.
-            if !run.is_over() && run.zero.is_some() {
-                run.order_all(&self.peers, self.origin, now, &mut out);
-            }
-            self.keep(Record::Reset { epoch }, &mut out);
-        }
-        out
     }
 
     /// The master ends in order, and its run is over and reported: nobody shall bring it to the next master.
@@ -396,7 +336,7 @@ impl Master {
 
     fn end_users(&mut self, phase: Phase, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();
-        let is_awaited = self.run.as_ref().is_some_and(|run| run.is_adopting() && run.zero.is_none() && self.claims.is_empty());
+        let is_awaited = self.run.as_ref().is_some_and(Run::is_awaited);
         if phase == Phase::Cut || !is_awaited {
             self.settle(now, &mut out);
         }
@@ -417,7 +357,7 @@ impl Master {
     /// A run that is adopted becomes this master's own.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some(run) = self.run.as_mut().filter(|run| run.is_adopting()) else { return };
-        if run.zero.is_none() && self.claims.is_empty() {
+        if run.is_awaited() {
             // Nobody has come.
             let end = run.end(now, Some(RunFailure::lost("no worker of the run that the journal tells of has come back")));
             return self.finish(Some(end), out);
@@ -428,6 +368,13 @@ impl Master {
         self.claims.clear();
         if let Some(profile) = profile {
             self.keep(Record::Retargeted { profile }, out);
+        }
+        let Some(run) = &mut self.run else { return };
+        if std::mem::take(&mut run.wants_reset) {
+            run.reset(now);
+            let epoch = run.epoch;
+            run.order_all(&self.peers, self.origin, now, out);
+            self.keep(Record::Reset { epoch }, out);
         }
         let Some(run) = &mut self.run else { return };
         if run.wants_stop {

@@ -129,6 +129,8 @@ pub struct Hello {
     pub fingerprint: String,
     /// It has been told to end: it brings numbers, and takes no users.
     pub is_leaving: bool,
+    /// Its name until it dropped the numbers of a run for which no master had come; `None` once a master has welcomed it since.
+    pub formerly: Option<WorkerId>,
     /// The run that it is in the middle of, or whose numbers it still has.
     pub standing: Option<Box<RunStanding>>,
 }
@@ -254,6 +256,8 @@ pub struct Delta {
     pub epoch: u32,
     /// 1 for the worker's first delta of this run.
     pub sequence: u64,
+    /// Of the orders that the worker followed when it sealed the delta; 0 before the first.
+    pub generation: u64,
     /// What was counted, one tally for each second of the run's clock that it covers, oldest first.
     pub tallies: Vec<Tally>,
     /// Users alive at its end.

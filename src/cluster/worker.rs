@@ -86,6 +86,8 @@ pub struct Worker {
     run: Option<Run>,
     /// Asked for while an abandoned run's lanes are still open.
     next: Option<Arc<Plan>>,
+    /// Its name until it dropped a run's numbers, until a master has heard of it.
+    formerly: Option<WorkerId>,
     /// The run that it last refused and why: the master asks again each second, and the log says it once.
     refused: Option<(RunId, String)>,
     leaving: Option<Leaving>,
@@ -193,6 +195,7 @@ impl Worker {
             links: Links::new(now),
             run: None,
             next: None,
+            formerly: None,
             refused: None,
             leaving: None,
             log: Logbook::default(),
@@ -484,6 +487,7 @@ impl Worker {
             script,
             fingerprint,
             is_leaving: self.leaving.is_some(),
+            formerly: self.formerly.clone(),
             standing: self.run.as_ref().and_then(|run| run.standing(now)),
         }
     }

@@ -64,6 +64,12 @@ impl SlotSet {
         self.words.get((slot / 64) as usize).is_some_and(|word| word & (1 << (slot % 64)) != 0)
     }
 
+    /// The slots of the set that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self { words: self.words.iter().zip(&other.words).map(|(word, other)| word & !other).collect() }
+    }
+
     /// How many slots are in the set.
     #[must_use]
     pub fn len(&self) -> u32 {

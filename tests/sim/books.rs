@@ -1,10 +1,10 @@
 //! What was truly counted, kept beside the machines: each worker's requests in each run, as its lanes reported them and as it sealed
 //! them. At the end the master's table is held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lunamoth::cluster::message::Delta;
+use lunamoth::cluster::message::{Delta, WorkerId};
 use lunamoth::load::lane::LaneReport;
 use lunamoth::plan::RunId;
 use lunamoth::stats::histogram::Histogram;
@@ -22,8 +22,14 @@ pub struct Account {
     /// The statistics' epoch by the worker's orders.
     pub epoch: u32,
     generation: u64,
+    /// The generation of the orders that brought the epoch.
+    epoch_since: Option<u64>,
     /// What its lanes have reported in this epoch.
     reported: Count,
+    /// Lanes that have reported and not for the last time.
+    open_lanes: BTreeSet<usize>,
+    /// The name under which it numbers.
+    name: Option<WorkerId>,
     /// By sequence, as it was sent last.
     sealed: BTreeMap<u64, Arc<Delta>>,
     /// The highest acknowledgement that it has heard, and of which master.
@@ -32,7 +38,7 @@ pub struct Account {
     pub excuse: Option<&'static str>,
     /// Requests that died with its lanes.
     pub buried: u64,
-    /// It gave up waiting for a master, dropped its numbers, and came into the same run again: its numbering begins anew.
+    /// It dropped its numbers and came into the same run again, under another name.
     has_begun_anew: bool,
 }
 
@@ -74,6 +80,7 @@ impl Books {
     /// Holds the table of a run that is over against the books.
     pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
         let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
+        let reset = self.of(run).filter(|(_, account)| account.epoch == epoch).filter_map(|(_, account)| account.epoch_since).min();
         let mut sum = Count::default();
         for (seat, account) in self.of(run) {
             let name = entry_name(seat);
@@ -82,7 +89,7 @@ impl Books {
             if held.histogram.count() != held.requests {
                 return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
             }
-            account.audit(&held, epoch, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
+            account.audit(&held, (epoch, reset), keeper, seat).map_err(|why| format!("{name}: {why}"))?;
             account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
             sum.requests += held.requests;
             sum.histogram.merge(&held.histogram);
@@ -110,7 +117,21 @@ impl Books {
 }
 
 impl Account {
+    /// Lanes are opened for the run. False if another numbering of it has begun under the same name: deltas could be taken for one another.
+    pub fn on_opened(&mut self, name: &WorkerId) -> bool {
+        let has_numbered = !self.sealed.is_empty();
+        self.has_begun_anew |= has_numbered;
+        self.open_lanes.clear();
+        let is_another = self.name.replace(name.clone()).is_none_or(|before| before != *name);
+        !has_numbered || is_another
+    }
+
     pub fn on_report(&mut self, report: &LaneReport) {
+        if report.is_finished {
+            self.open_lanes.remove(&report.lane);
+        } else {
+            self.open_lanes.insert(report.lane);
+        }
         for counts in report.tally.entries.values() {
             self.reported.requests += counts.hops.requests;
             self.reported.histogram.merge_sparse(&counts.durations.counts);
@@ -118,8 +139,6 @@ impl Account {
     }
 
     pub fn on_sealed(&mut self, delta: &Arc<Delta>) {
-        let is_first = delta.sequence == 1 && self.sealed.get(&1).is_some_and(|known| !Arc::ptr_eq(known, delta) && **known != **delta);
-        self.has_begun_anew |= is_first && self.excuse.is_some();
         self.sealed.insert(delta.sequence, Arc::clone(delta));
     }
 
@@ -128,7 +147,7 @@ impl Account {
         if generation > self.generation {
             self.generation = generation;
             if epoch > self.epoch {
-                self.epoch = epoch;
+                (self.epoch, self.epoch_since) = (epoch, Some(generation));
                 self.reported = Count::default();
             }
         }
@@ -139,9 +158,15 @@ impl Account {
         self.acknowledged = Some((master, best.max(sequence)));
     }
 
-    /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged.
-    fn audit(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize) -> Result<(), String> {
+    /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged. The epoch
+    /// comes with the generation of the first orders that told anybody of it.
+    fn audit(&self, held: &Count, (epoch, reset): (u32, Option<u64>), keeper: &Keeper, seat: usize) -> Result<(), String> {
         let Some(excuse) = self.excuse else {
+            let was_told = reset.is_none_or(|reset| self.generation >= reset);
+            if self.epoch < epoch && !was_told && self.open_lanes.is_empty() {
+                // It has finished without a word of the reset, and nothing of what it had counted before counts.
+                return if *held == Count::default() { Ok(()) } else { Err(format!("{} of before the reset in the table", held.requests)) };
+            }
             if self.epoch != epoch {
                 return Err(format!("it counts for epoch {}, others for {epoch}", self.epoch));
             }

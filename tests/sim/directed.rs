@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lunamoth::cluster::message::ToMaster;
 use lunamoth::plan::RunId;
-use lunamoth::stats::snapshot::{HoleView, OverlapView, Snapshot};
+use lunamoth::stats::snapshot::{HoleView, OverlapView, RunState, Snapshot, WorkerView};
 
 use super::books::host_name;
 use super::scenario::{Event, Scenario, Weather};
@@ -244,4 +244,70 @@ fn a_worker_that_is_drained_as_the_run_ends_hands_everything_in() {
         .with(seconds(20.6), Event::Leave { worker: 0 });
     let ended = Life::new(scenario).end();
     ended.is_whole().has_no_overlap();
+}
+
+#[test]
+fn a_new_master_gives_no_slots_to_a_worker_that_is_leaving() {
+    // The leaver is told to go just before the run is adopted, so that its goodbye comes after the slots are shared out.
+    let scenario = three(40.0).with(seconds(12.0), kill_master(1_000, true)).with(seconds(17.0), Event::Leave { worker: 2 });
+    for early in 0..8 {
+        let mut life = Life::new(Scenario { weather: Weather { delay: (60, 140), stalls: 0 }, ..scenario.clone() });
+        life.until(16.5 + 0.2 * f64::from(early));
+        if life.0.seats[2].machine.is_some() && !life.0.seats[2].is_leaving {
+            life.0.suffer(&Event::Leave { worker: 2 });
+        }
+        life.until(36.0);
+        assert_eq!(life.shown().users, 30);
+        life.end().is_whole();
+    }
+}
+
+#[test]
+fn a_person_in_a_hurry_does_not_cost_a_new_master_the_run_that_its_workers_are_bringing() {
+    for hasty in [Event::Retarget { users: 50, spawn_rate: 20 }, Event::Reset] {
+        let mut life = Life::new(three(40.0).with(seconds(12.0), kill_master(1_000, false)).with(seconds(13.02), hasty.clone()));
+        life.until(36.0);
+        // Who asks before the first worker is back is refused, and asks again; a reset is remembered.
+        assert_eq!(life.shown().users, 30, "{hasty:?}");
+        let ended = life.end();
+        ended.is_whole().has_no_overlap();
+    }
+}
+
+#[test]
+fn a_master_none_of_whose_workers_has_come_back_is_not_shown_as_running() {
+    let scenario = Scenario::plain(1, 10, seconds(30.0))
+        .with(seconds(10.0), Event::Kill { worker: 0, comes_back_after: Some(seconds(2.0)) })
+        .with(seconds(10.5), kill_master(4_000, false));
+    let mut life = Life::new(scenario);
+    life.until(20.0);
+    assert_eq!(life.shown().state, RunState::Waiting, "a new worker knows nothing of the run, and its clock is not known");
+}
+
+#[test]
+fn a_worker_that_dropped_its_numbers_comes_back_under_another_name_and_what_it_ran_meanwhile_is_shown() {
+    let scenario = Scenario { orphan_timeout: seconds(8.0), ..three(50.0) }.with(seconds(10.0), partition(0, 26.0));
+    let mut life = Life::new(scenario);
+    life.until(9.9);
+    let is_it = |worker: &&WorkerView| worker.host == host_name(0) && worker.users > 0;
+    let before = life.shown().workers.iter().find(is_it).expect("it takes part").id.clone();
+    life.until(46.0);
+    let after = life.shown().workers.iter().find(is_it).expect("it takes part again").id.clone();
+    assert_ne!(before, after);
+    assert_eq!(life.shown().users, 30);
+    let ended = life.end();
+    is_hole(&ended.snapshot, 0, 9.5);
+    ended.has_overlap(0, 13.0, 21.0);
+}
+
+#[test]
+fn a_worker_that_is_heard_and_does_not_hear_is_shown_to_run_what_was_given_to_another() {
+    let deaf = Event::Partition { worker: 0, up: false, down: true, lasts: seconds(12.0) };
+    // A worker joins behind its back: the master hears the deaf one all the time.
+    let mut life = Life::new(three(40.0).with(seconds(10.0), deaf).with(seconds(11.0), Event::Join));
+    life.until(17.5);
+    let overlaps = life.shown().overlaps;
+    assert!(matches!(&overlaps[..], [OverlapView { to: None, users, .. }] if *users > 0), "{overlaps:?}");
+    let ended = life.end();
+    ended.is_whole().has_overlap(0, 11.5, 22.5);
 }

@@ -129,6 +129,7 @@ impl World {
         }
         if let ToMaster::Hello(hello) = &message {
             self.seats[seat].stands_in = hello.standing.as_ref().map(|standing| standing.plan.run);
+            self.seats[seat].id = hello.worker.clone();
         }
         let at = self.now + self.delay();
         if let Some(link) = self.links.get_mut(&id).filter(|link| link.worker_end.is_open) {
@@ -137,6 +138,9 @@ impl World {
     }
 
     pub fn finish_opening(&mut self, seat: usize, plan: &Arc<Plan>) {
+        if !self.books.account(plan.run, seat).on_opened(&self.seats[seat].id) {
+            return self.fail(format!("worker {seat} numbers run {} anew under the name that it had", plan.run));
+        }
         self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat)));
         let instant = self.instant();
         if let Some(worker) = &mut self.seats[seat].machine {

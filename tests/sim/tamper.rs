@@ -31,22 +31,46 @@ pub enum Fault {
     IgnoresHandedSlots,
     /// The worker has every second user for a buyer, where of four one is wanted.
     WeighsWrongly,
+    /// The worker does not hear that the statistics were reset.
+    IgnoresReset,
+    /// The master gives a run up in half the time that orphans go on.
+    EndsTooEarly,
 }
 
 impl Fault {
     /// All of them, each with a word of what the checks say of it.
-    pub const ALL: [(Self, &str); 5] = [
+    pub const ALL: [(Self, &str); 7] = [
         (Self::CountsTwice, "in the table"),
         (Self::ForgetsTooEarly, "in the table"),
         (Self::TakesEverySlot, "run the same user"),
         (Self::IgnoresHandedSlots, "are wanted"),
         (Self::WeighsWrongly, "buyers of"),
+        (Self::IgnoresReset, "counts for epoch"),
+        (Self::EndsTooEarly, "ended by itself"),
     ];
+
+    /// A life in which the fault has its occasion, and nothing else goes wrong.
+    fn occasion(self) -> Scenario {
+        let at = Duration::from_secs(12);
+        match self {
+            Self::CountsTwice | Self::ForgetsTooEarly | Self::TakesEverySlot | Self::IgnoresHandedSlots | Self::WeighsWrongly => occasion(),
+            Self::IgnoresReset => Scenario::plain(3, 40, Duration::from_secs(30)).with(at, Event::Reset),
+            Self::EndsTooEarly => {
+                let freeze = Event::Freeze { worker: 0, lasts: Duration::from_secs(14) };
+                Scenario { orphan_timeout: Duration::from_secs(20), ..Scenario::plain(1, 40, Duration::from_secs(40)) }.with(at, freeze)
+            }
+        }
+    }
 }
 
 impl Tamper {
     pub const fn new(fault: Fault) -> Self {
         Self { fault, shift: 0 }
+    }
+
+    /// How long the master waits for orphans, of how long it should.
+    pub fn patience(&self, orphan_timeout: Duration) -> Duration {
+        if self.fault == Fault::EndsTooEarly { orphan_timeout / 2 } else { orphan_timeout }
     }
 
     pub fn up(&mut self, seat: usize, message: ToMaster) -> Vec<ToMaster> {
@@ -90,6 +114,10 @@ impl Tamper {
                 }
                 ToWorker::Orders(orders)
             }
+            ToWorker::Orders(mut orders) if seat == 0 && self.fault == Fault::IgnoresReset => {
+                orders.epoch = 0;
+                ToWorker::Orders(orders)
+            }
             ToWorker::Prepare(plan) if seat == 0 && self.fault == Fault::WeighsWrongly => {
                 let mut plan = Plan::clone(&plan);
                 plan.classes.iter_mut().for_each(|class| class.weight = 1);
@@ -106,12 +134,12 @@ fn occasion() -> Scenario {
 }
 
 fn tampered(fault: Fault) -> Box<Failure> {
-    play(&occasion(), Some(&|| Tamper::new(fault))).err().unwrap_or_else(|| panic!("{fault:?} goes unnoticed"))
+    play(&fault.occasion(), Some(&|| Tamper::new(fault))).err().unwrap_or_else(|| panic!("{fault:?} goes unnoticed"))
 }
 
 #[test]
-fn without_a_fault_the_life_that_the_faults_spoil_is_sound() {
-    let failures = play(&occasion(), None).err().into_iter().collect();
+fn without_a_fault_the_lives_that_the_faults_spoil_are_sound() {
+    let failures = Fault::ALL.iter().filter_map(|(fault, _)| play(&fault.occasion(), None).err()).collect();
     assert_eq!(verdict(failures), None);
 }
 

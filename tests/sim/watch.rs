@@ -9,7 +9,7 @@ use lunamoth::load::shape::Shape;
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
 
-use super::books::{GAVE_UP, KILLED};
+use super::books::{GAVE_UP, KILLED, host_name};
 use super::lanes::{Lanes, SLOTS_MODELLED};
 use super::world::World;
 
@@ -20,6 +20,10 @@ pub struct Watch {
     pub ended_at: Option<Duration>,
     pub last_reset: Option<Duration>,
     master_killed: Option<Duration>,
+    /// When any worker's word reached the master last.
+    heard: Duration,
+    /// How many users have been wanted, and since when that many.
+    wanted: (u64, Duration),
     worker_actions: BTreeMap<usize, usize>,
     master_actions: usize,
     generation: Option<(RunId, u64)>,
@@ -70,6 +74,11 @@ impl Watch {
     pub const fn on_retargeted(&mut self, users: u32, now: Duration) {
         self.target = Some(users);
         self.retargeted_at = now;
+    }
+
+    /// A worker's word has reached the master.
+    pub const fn on_heard(&mut self, now: Duration) {
+        self.heard = now;
     }
 
     pub fn count_worker(&mut self, seat: usize, actions: usize) {
@@ -131,7 +140,9 @@ impl World {
             || self.scenario.life.is_some()
             || (!self.scenario.adopts && self.master.number > 1)
             || !self.watch.gave_up_waiting.is_empty()
-            || nobody_runs;
+            || nobody_runs
+            // To the master a worker that stands still, or cannot be heard, is as dead as one that gave up.
+            || self.now >= self.watch.heard + self.scenario.orphan_timeout;
         (!is_expected).then(|| format!("the run ended by itself: {end:?}"))
     }
 
@@ -221,6 +232,9 @@ impl World {
 
     /// Where nothing has happened for a while, everybody has the right users.
     fn check_quiet(&mut self) {
+        if let Some(snapshot) = self.snapshot().filter(|snapshot| snapshot.target_users != self.watch.wanted.0) {
+            self.watch.wanted = (snapshot.target_users, self.now);
+        }
         let is_quiet = self.now >= self.watch.disturbed_until && !self.operator.asked_stop && self.operator.ended.is_none();
         let Some(master) = self.master.machine.as_ref().filter(|_| is_quiet && self.scenario.life.is_none()) else { return };
         let run = self.operator.plan.run;
@@ -229,6 +243,10 @@ impl World {
             return;
         }
         let snapshot = master.snapshot(self.instant());
+        // Stages of the profile move users as well: who is to go may take the stop timeout, and then a second until it is told.
+        if self.now < self.watch.wanted.1 + self.scenario.stop_timeout + TOLD_WITHIN {
+            return;
+        }
         if snapshot.planned.is_some_and(|end| snapshot.elapsed + CLOCKS_DIFFER > end) {
             return;
         }
@@ -295,7 +313,8 @@ impl World {
         for Prolonged { pair, from } in &self.watch.prolonged {
             let is_void = |at: Option<Duration>| at.is_some_and(|at| at >= *from);
             let is_dead = |seat: usize| self.watch.killed.contains(&seat) || self.seats[seat].end.is_some();
-            let shown = |seat: usize| snapshot.overlaps.iter().any(|overlap| overlap.worker == self.seats[seat].id.to_string());
+            // By whatever name it had then.
+            let shown = |seat: usize| snapshot.overlaps.iter().any(|it| it.worker.starts_with(&format!("{}_", host_name(seat))));
             let is_excused = is_void(self.watch.last_reset)
                 || is_void(self.watch.master_killed)
                 || is_dead(pair.0)
@@ -321,6 +340,8 @@ impl World {
 const UNSEEN_DOUBLE: Duration = Duration::from_secs(6);
 /// After the last of what orders bring.
 const AFTER_ORDERS: Duration = Duration::from_secs(6);
+/// A report is due each second, and may be held up by the weather.
+const TOLD_WITHIN: Duration = Duration::from_secs(4);
 /// A master that has taken a run over by then has given orders.
 const SETTLED_AFTER: Duration = Duration::from_secs(12);
 /// Orders have reached everybody.

@@ -195,8 +195,9 @@ impl World {
     }
 
     pub fn master_config(&self) -> MasterConfig {
+        let timeout = self.tamper.as_ref().map_or(self.scenario.orphan_timeout, |it| it.patience(self.scenario.orphan_timeout));
         MasterConfig {
-            orphan: OrphanRules { timeout: self.scenario.orphan_timeout, pauses: self.scenario.pauses },
+            orphan: OrphanRules { timeout, pauses: self.scenario.pauses },
             skew_timeout: Duration::from_secs(10),
             allows_skew: false,
             adopts: self.scenario.adopts,
@@ -257,6 +258,7 @@ impl World {
                     Some(tamper) => tamper.up(seat, message),
                 };
                 for message in messages {
+                    self.watch.on_heard(self.now);
                     self.note(|| format!("master <- {id} ({seat}): {}", brief_up(&message)));
                     let Some(master) = &mut self.master.machine else { return };
                     let actions = master.on_message(LinkId(id), message, now);

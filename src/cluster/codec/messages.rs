@@ -155,6 +155,7 @@ impl Wire for Hello {
         out.text(&self.script, TEXT_BYTES);
         out.text(&self.fingerprint, HOST_BYTES);
         out.flag(self.is_leaving);
+        out.option(self.formerly.as_ref(), |out, worker| worker.put(out));
         out.option(self.standing.as_deref(), |out, standing| standing.put(out));
     }
 
@@ -166,6 +167,7 @@ impl Wire for Hello {
             script: input.string(TEXT_BYTES, "name of a script")?,
             fingerprint: input.string(HOST_BYTES, "fingerprint")?,
             is_leaving: input.flag()?,
+            formerly: input.option(Wire::take)?,
             standing: input.option(|input| RunStanding::take(input).map(Box::new))?,
         })
     }
@@ -339,6 +341,7 @@ impl Wire for Delta {
         self.run.put(out);
         put_epoch(self.epoch, out);
         out.count(self.sequence);
+        out.count(self.generation);
         out.list(&self.tallies, usize::MAX);
         out.count(self.users);
         self.vitals.put(out);
@@ -353,6 +356,7 @@ impl Wire for Delta {
             run: Wire::take(input)?,
             epoch: take_epoch(input)?,
             sequence: input.count()?,
+            generation: input.count()?,
             tallies: input.list::<Tally>(usize::MAX, "number of tallies")?,
             users: input.count()?,
             vitals: Wire::take(input)?,

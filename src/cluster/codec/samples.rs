@@ -75,6 +75,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         script: "main.lua".into(),
         fingerprint: "00ff".into(),
         is_leaving: false,
+        formerly: Some(WorkerId { host: "here".into(), incarnation: 6 }),
         standing: Some(Box::new(standing)),
     };
     let line = LogLine { wall: wall(), level: log::Level::Warn, target: "lunamoth::load".into(), text: "slow".into() };
@@ -115,6 +116,7 @@ pub fn delta() -> Delta {
         run: RunId(7),
         epoch: 1,
         sequence: 42,
+        generation: 4,
         tallies: vec![full(), Tally { second: 18, ..Tally::default() }],
         users: 12,
         vitals: Vitals { cpu: Duration::from_millis(700), throttled: Duration::ZERO, memory_bytes: 70_000_000 },

@@ -11,11 +11,11 @@ use super::peers::{Arrival, PeerNumber, Presence};
 use super::run::{ADOPTION_TIME, Run, Stage};
 use super::{Action, Master, send};
 use crate::plan::RunId;
-use crate::stats::snapshot::OverlapView;
 
 impl Master {
     pub(super) fn on_hello(&mut self, link: LinkId, mut hello: Hello, now: Instant, out: &mut Vec<Action>) {
         let standing = hello.standing.take();
+        let formerly = hello.formerly.take();
         let (number, arrival, replaced) = self.peers.arrive(link, hello, now);
         out.extend(replaced.map(Action::CloseLink));
         if let Some(standing) = &standing {
@@ -29,6 +29,9 @@ impl Master {
         let risen = self.run.as_ref().map(|run| run.epoch).filter(|risen| Some(*risen) != epoch);
         send(&self.peers, number, ToWorker::Welcome(Welcome { clock: self.clock(now), held, orphan: self.config.orphan }), out);
         self.log_arrival(number, arrival, out);
+        if let (Some(formerly), Some(run)) = (formerly, &mut self.run) {
+            run.show_dropped(&formerly, &self.config, &self.peers, now, out);
+        }
         self.bring_in(number, standing.as_deref(), now, out);
         if let (Some(epoch), Some(run)) = (risen, &mut self.run) {
             if !run.is_adopting() && !run.is_over() {
@@ -108,28 +111,21 @@ impl Master {
     /// A worker that takes part is there again, or on another link.
     pub(super) fn on_return(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
         let Some(run) = &mut self.run else { return };
-        let elapsed = run.elapsed(now);
         let Some(part) = run.parts.get_mut(&number) else {
             // It had not begun when it was lost.
             return run.ask(number, &self.peers, now, out);
         };
         let was_away = part.away_since.take();
+        let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             run.holes.remove(&number);
             let has_others = run.assignment.owners().iter().any(|owner| *owner != number);
-            if part.stage == PartStage::Ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
-                let worker = self.peers.get(number).hello.worker.to_string();
-                out.push(Action::Log(
-                    log::Level::Warn,
-                    format!(
-                        "overlap: {worker}, from {from:.0?} to {elapsed:.0?}, {} users ran beside those that had taken over",
-                        part.users
-                    ),
-                ));
-                run.overlaps.push(OverlapView { worker, from, to: Some(elapsed), users: part.users });
+            if is_ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
+                run.show_return(number, from, &self.peers, now, out);
             }
         }
         let is_leaving = self.peers.get(number).presence == Presence::Leaving;
+        let Some(part) = run.parts.get(&number) else { return };
         let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
         match (run.stage, part_stage) {
             (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving && !has_given_up => {

@@ -61,6 +61,7 @@ impl Run {
         if self.misuse.is_none() {
             self.misuse.clone_from(&delta.misuse);
         }
+        self.on_followed(number, delta.generation, delta.is_last, now);
         Merged::Held(delta.sequence)
     }
 
@@ -158,8 +159,11 @@ impl Run {
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;
-        for part in self.parts.values_mut().filter(|part| part.total.is_some()) {
-            part.total = Some(Box::default());
+        for part in self.parts.values_mut() {
+            part.total = part.total.take().map(|_| Box::default());
+            if let Some(overtaken) = &mut part.overtaken {
+                (overtaken.at, overtaken.shown_as) = (self.counted_since, None);
+            }
         }
     }
 

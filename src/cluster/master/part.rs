@@ -1,9 +1,11 @@
 //! One worker's part in one run: what it was asked, what it has reported, which of its numbers are in the table.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::message::Delta;
 use super::vitals::VitalsOverTime;
+use crate::load::slots::SlotSet;
 use crate::stats::tally::Tally;
 
 /// What the run knows of one worker.
@@ -34,6 +36,10 @@ pub(super) struct Part {
     pub panics: u32,
     pub lag: Duration,
     pub vitals: VitalsOverTime,
+    /// The slots that it was last told are its own.
+    pub ordered: Arc<SlotSet>,
+    /// Slots that others have got since, and that it may still run.
+    pub overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
     pub total: Option<Box<Tally>>,
     staged: Vec<Tally>,
@@ -46,6 +52,19 @@ pub(super) struct Behind {
     pub at: Instant,
     /// What it answered, if it did.
     pub why: Option<String>,
+}
+
+/// Orders that took slots from a worker, and that it has not said it follows.
+#[derive(Debug, Clone)]
+pub(super) struct Overtaken {
+    /// Of the orders.
+    pub generation: u64,
+    /// The run's clock when the first of them went out.
+    pub at: Duration,
+    /// What it runs beside their owners, as long as the orders have not come to it.
+    pub slots: SlotSet,
+    /// The worker's name, once people are told.
+    pub shown_as: Option<String>,
 }
 
 /// How far a worker is.
@@ -96,6 +115,8 @@ impl Part {
             panics: 0,
             lag: Duration::ZERO,
             vitals: VitalsOverTime::default(),
+            ordered: Arc::new(SlotSet::none()),
+            overtaken: None,
             total: None,
             staged: Vec::new(),
         }
@@ -114,6 +135,18 @@ impl Part {
     /// Its users run, or may run: it can have slots.
     pub fn can_run(&self) -> bool {
         self.is_here() && self.stage == PartStage::Ordered && !self.has_given_up
+    }
+
+    /// Orders of this generation go out, by which `slots` are its own.
+    pub fn on_ordered(&mut self, generation: u64, at: Duration, slots: &Arc<SlotSet>) {
+        let taken = self.ordered.without(slots);
+        self.ordered = Arc::clone(slots);
+        if taken.is_empty() {
+            return;
+        }
+        let overtaken = self.overtaken.get_or_insert_with(|| Overtaken { generation, at, slots: SlotSet::none(), shown_as: None });
+        overtaken.generation = generation;
+        taken.iter().for_each(|slot| overtaken.slots.insert(slot));
     }
 
     pub fn place_of(&self, sequence: u64) -> Sequence {

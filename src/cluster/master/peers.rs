@@ -98,6 +98,11 @@ impl Peers {
         self.by_link.get(&link).copied()
     }
 
+    /// The worker of this name.
+    pub fn number_of(&self, worker: &WorkerId) -> Option<PeerNumber> {
+        self.by_id.get(worker).copied()
+    }
+
     /// A link is gone: the worker has a moment to come back on another one.
     pub fn unlink(&mut self, link: LinkId, now: Instant) {
         if let Some(number) = self.by_link.remove(&link) {
@@ -140,6 +145,7 @@ impl Peers {
             script: String::new(),
             fingerprint: String::new(),
             is_leaving: false,
+            formerly: None,
             standing: None,
         };
         let (number, ..) = self.arrive(LinkId(u64::MAX), hello, now);

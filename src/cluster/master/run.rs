@@ -59,6 +59,8 @@ pub(super) struct Run {
     pub counted_since: Duration,
     /// Somebody has stopped it before any of its workers came back: they are told to when they do.
     pub wants_stop: bool,
+    /// Somebody has cleared the statistics in that time. What workers bring then was counted before.
+    pub wants_reset: bool,
     /// What the journal has kept of the history, until the run's clock is known.
     pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
@@ -114,6 +116,7 @@ impl Run {
             unrevised: None,
             counted_since: Duration::ZERO,
             wants_stop: false,
+            wants_reset: false,
             kept_history: Vec::new(),
             deserted: None,
             taken_over: None,
@@ -152,6 +155,11 @@ impl Run {
 
     pub fn is_adopting(&self) -> bool {
         matches!(self.stage, Stage::Adopting { .. })
+    }
+
+    /// It was read from a journal, and none of its workers has come back yet: its clock is not known.
+    pub fn is_awaited(&self) -> bool {
+        self.is_adopting() && self.zero.is_none()
     }
 
     pub fn is_over(&self) -> bool {
@@ -198,7 +206,8 @@ impl Run {
         self.generation += 1;
         self.ordered = now;
         let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
-        let age = self.elapsed(now).as_secs();
+        let at = self.elapsed(now);
+        let age = at.as_secs();
         let mut ordered = Vec::new();
         for (&number, part) in &mut self.parts {
             if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
@@ -213,8 +222,11 @@ impl Run {
             }
         }
         for number in ordered {
-            let slots = shares.remove(&number).unwrap_or_else(SlotSet::none);
-            send(peers, number, ToWorker::Orders(self.orders(slots, origin)), out);
+            let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), origin);
+            if let Some(part) = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run) {
+                part.on_ordered(self.generation, at, &orders.orders.slots);
+            }
+            send(peers, number, ToWorker::Orders(orders), out);
         }
     }
 
@@ -242,8 +254,8 @@ impl Run {
         self.stage = Stage::Live;
         self.zero = Some(now);
         self.wall += now.saturating_duration_since(self.asked);
-        let prepared = |part: &Part| part.is_here() && part.stage == PartStage::Prepared;
-        let owners: Vec<_> = self.parts.iter().filter(|(_, part)| prepared(part)).map(|(&number, _)| number).collect();
+        let prepared = |number: PeerNumber, part: &Part| takes_slots(number, part, peers) && part.stage == PartStage::Prepared;
+        let owners: Vec<_> = self.parts.iter().filter(|(number, part)| prepared(**number, part)).map(|(&number, _)| number).collect();
         self.assignment.deal(&owners);
         out.push(Action::Log(log::Level::Info, format!("Sending hatch jobs to {} ready clients", owners.len())));
         self.order_all(peers, origin, now, out);
@@ -329,6 +341,7 @@ impl Run {
             }
             users = self.users_in(&followed.slots, now);
         }
+        let ordered = standing.orders.as_ref().map(|followed| followed.slots.clone());
         let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
         let came_late = self.taken_over.filter(|_| standing.orders.is_some());
         let is_adopting = self.is_adopting();
@@ -337,6 +350,9 @@ impl Run {
         if standing.orders.is_none() {
             // Its orders never reached it: it has run nobody, and nothing of it is missing.
             self.holes.remove(&number);
+        }
+        if let Some(slots) = ordered.filter(|_| is_adopting) {
+            part.ordered = slots;
         }
         part.revision = standing.plan.revision;
         part.says_finished = standing.is_finished;
@@ -366,8 +382,7 @@ impl Run {
         self.phase = phase_of(&claims, peers);
         self.is_paused = newest.is_paused;
         for (&number, followed) in claims {
-            let is_present = peers.get(number).presence == Presence::Here;
-            if is_present && self.parts.get(&number).is_some_and(Part::can_run) {
+            if self.parts.get(&number).is_some_and(|part| part.can_run() && takes_slots(number, part, peers)) {
                 let refused = self.assignment.adopt(number, &followed.slots);
                 let users = self.users_in(&refused, now);
                 if users > 0 {
@@ -382,15 +397,16 @@ impl Run {
     }
 
     /// How many users run in these slots.
-    fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
+    pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
         let level = u64::from(self.shape.users_at(self.elapsed(now)));
         (0..level).filter(|&user| slots.has_user(user)).count() as u64
     }
 
     /// What nobody owns goes to those who are there.
-    pub fn fill_gaps(&mut self, now: Instant) {
+    pub fn fill_gaps(&mut self, peers: &Peers, now: Instant) {
         let level = self.level(now);
-        let here = self.parts.iter().filter(|(_, part)| part.can_run()).map(|(&number, _)| number);
+        let can_run = |number: PeerNumber, part: &Part| part.can_run() && takes_slots(number, part, peers);
+        let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number);
         let mut moved = self.assignment.unowned();
         for number in here.collect::<Vec<_>>() {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
@@ -398,6 +414,11 @@ impl Run {
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, now);
     }
+}
+
+/// Whether a worker may be given slots: it is there, and has not been told to end.
+pub(super) fn takes_slots(number: PeerNumber, part: &Part, peers: &Peers) -> bool {
+    part.is_here() && peers.get(number).presence == Presence::Here
 }
 
 /// What the run was doing by the newest orders. A worker says Stop of itself as well when it has given up waiting for a master; others

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::message::{Followed, Phase, Refusal, ToWorker};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
-use super::run::{Run, Stage};
+use super::run::{Run, Stage, takes_slots};
 use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
 use crate::stats::snapshot::HoleView;
 
@@ -22,7 +22,8 @@ impl Run {
     /// A worker's lanes are open.
     pub fn on_prepared(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         let Some(part) = self.parts.get_mut(&number) else { return };
-        if !matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. }) {
+        // One that has been told to end meanwhile closes its lanes again.
+        if !matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. }) || !takes_slots(number, part, peers) {
             return;
         }
         part.stage = PartStage::Prepared;
@@ -71,8 +72,8 @@ impl Run {
     }
 
     fn begin_if_all_agree(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let mut here = self.parts.values().filter(|part| part.is_here());
-        if self.parts.values().any(Part::is_here) && here.all(|part| part.stage == PartStage::Prepared) {
+        let mut here = self.parts.iter().filter(|(number, part)| takes_slots(**number, part, peers)).peekable();
+        if here.peek().is_some() && here.all(|(_, part)| part.stage == PartStage::Prepared) {
             self.begin(peers, origin, now, out);
         }
     }
@@ -112,6 +113,7 @@ impl Run {
             Stage::Live => {
                 self.ask_again(LATE_ASK, peers, now, out);
                 self.ask_those_behind(LATE_ASK, peers, now, out);
+                self.show_overtaken(config, peers, now, out);
                 if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
                     // The lanes know the planned end by themselves; the orders are for those that are late.
                     self.end_users(Phase::Stop, peers, origin, now, out);
@@ -270,7 +272,7 @@ impl Run {
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
         if !is_ending {
-            self.fill_gaps(now);
+            self.fill_gaps(peers, now);
         }
         self.order_all(peers, origin, now, out);
         for (number, peer) in peers.iter() {

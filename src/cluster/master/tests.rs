@@ -146,6 +146,7 @@ fn hello(worker: u64, standing: Option<RunStanding>) -> Hello {
         script: "main.lua".into(),
         fingerprint: "abc".into(),
         is_leaving: false,
+        formerly: None,
         standing: standing.map(Box::new),
     }
 }
@@ -155,6 +156,8 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         run: RunId(7),
         epoch: 0,
         sequence,
+        // Whatever was ordered, it is followed.
+        generation: 1_000,
         tallies: vec![tally(sequence, requests)],
         users: 1,
         vitals: Vitals::default(),

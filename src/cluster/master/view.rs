@@ -80,6 +80,7 @@ impl Run {
             Stage::Over { .. } => RunState::Stopped,
             Stage::Stopping { .. } => RunState::Stopping,
             Stage::Adopting { .. } if self.wants_stop => RunState::Stopping,
+            Stage::Adopting { .. } if self.zero.is_none() => RunState::Waiting,
             Stage::Adopting { .. } | Stage::Live if self.is_paused => RunState::Paused,
             Stage::Adopting { .. } | Stage::Live if self.shape.is_spawning(self.elapsed(now)) => RunState::Spawning,
             Stage::Adopting { .. } | Stage::Live => RunState::Running,

@@ -10,6 +10,7 @@ impl Worker {
     pub(super) fn on_welcome(&mut self, link: LinkId, welcome: Welcome, now: Instant, out: &mut Vec<Action>) {
         let held = welcome.held;
         self.links.on_welcome(link, welcome, now, out);
+        self.formerly = None;
         out.push(Action::Log(log::Level::Info, "linked to the master".into()));
         if let Some(leaving) = &mut self.leaving {
             leaving.has_said_goodbye = false;

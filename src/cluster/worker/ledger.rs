@@ -43,6 +43,7 @@ pub(super) struct Ledger {
 /// What a delta says besides its tallies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct DeltaHead {
+    pub generation: u64,
     pub users: u64,
     pub vitals: Vitals,
     pub is_exhausted: bool,
@@ -126,9 +127,9 @@ impl Ledger {
                 total.add(tally);
             }
         }
-        let DeltaHead { users, vitals, is_exhausted, panics, misuse } = head.clone();
+        let DeltaHead { generation, users, vitals, is_exhausted, panics, misuse } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
-        let delta = Arc::new(Delta { run, epoch, sequence, tallies, users, vitals, is_exhausted, is_last, panics, misuse });
+        let delta = Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, misuse });
         self.kept.push_back(Arc::clone(&delta));
         Some(delta)
     }

@@ -189,6 +189,11 @@ impl Links {
         self.alone_since
     }
 
+    /// A master has been told who this is and has not answered.
+    pub const fn is_greeting(&self) -> bool {
+        self.candidate.is_some()
+    }
+
     pub const fn rules(&self) -> OrphanRules {
         self.rules
     }

@@ -38,10 +38,11 @@ impl Worker {
                 out.push(Action::CloseLanes);
                 self.run = None;
             }
-            Stage::Finished if alone_for >= rules.timeout.saturating_mul(2) => {
+            // Not while a master is being greeted: it was told of the run.
+            Stage::Finished if alone_for >= rules.timeout.saturating_mul(2) && !self.links.is_greeting() => {
                 let (run_id, requests) = (run.plan.run, run.ledger.unacknowledged_requests());
                 let is_lost = run.ledger.has_unacknowledged();
-                self.run = None;
+                self.drop_run();
                 if is_lost {
                     let text = format!("no master came for the numbers of run {run_id}: {requests} requests are lost");
                     out.push(Action::Log(log::Level::Error, text));
@@ -52,6 +53,15 @@ impl Worker {
             }
             _ => {}
         }
+    }
+
+    /// Drops a run that has begun, with numbers that a master may have in part: from here on the worker is another one. A numbering never
+    /// begins anew under one name, so that a master that asks for the same run again cannot take one delta for another.
+    fn drop_run(&mut self) {
+        self.run = None;
+        let old = self.config.id.clone();
+        self.config.id.incarnation = old.incarnation.wrapping_add(1);
+        self.formerly = Some(old);
     }
 }
 

@@ -235,6 +235,7 @@ impl Run {
     /// What the next delta says besides its tallies.
     pub fn head(&self) -> DeltaHead {
         DeltaHead {
+            generation: self.orders.as_ref().map_or(0, |orders| orders.generation),
             users: self.users(),
             vitals: self.vitals,
             is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),

@@ -303,6 +303,7 @@ impl Crowd {
             run: self.run.as_ref().map_or(RunId(0), |run| run.id),
             epoch: 0,
             sequence: self.members[worker].sequence + 1,
+            generation: 1,
             tallies: Vec::new(),
             users: 1,
             vitals: Vitals { cpu: self.origin.elapsed(), throttled: Duration::ZERO, memory_bytes: 100 << 20 },
@@ -385,6 +386,7 @@ fn hello(worker: usize) -> Hello {
         script: "bench.lua".into(),
         fingerprint: String::new(),
         is_leaving: false,
+        formerly: None,
         standing: None,
     }
 }

@@ -1,0 +1,92 @@
+//! Users that ran twice: a worker that was out of reach went on by its plan while others had its users already.
+//!
+//! Owns what is shown of it. That load is real and counted; people must know of it, since it is more than they asked for.
+//!
+//! | a worker | is found out by | shown from |
+//! |---|---|---|
+//! | was given up and comes back with its run | its return | when it was given up |
+//! | was given up, and dropped the run's numbers before it came back | the name that it had | when it was given up, to the orphan timeout |
+//! | is heard, and does not hear: orders that took slots from it do not arrive | deltas of older orders | the orders |
+
+use std::time::{Duration, Instant};
+
+use super::super::message::WorkerId;
+use super::part::Part;
+use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
+use super::run::Run;
+use super::{Action, MasterConfig};
+use crate::stats::snapshot::OverlapView;
+
+impl Run {
+    /// A worker has come back that was given up at `from`, and has run its users until now.
+    pub fn show_return(&mut self, number: PeerNumber, from: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        let elapsed = self.elapsed(now);
+        let Some(part) = self.parts.get_mut(&number) else { return };
+        let (users, worker) = (part.users, peers.get(number).hello.worker.to_string());
+        // Orders that had not come to it when its last word came belong to the same story.
+        let from = part.overtaken.take().map_or(from, |overtaken| overtaken.at.min(from));
+        self.overlaps.retain(|overlap| overlap.worker != worker || overlap.to.is_some());
+        self.show(OverlapView { worker, from, to: Some(elapsed), users }, out);
+    }
+
+    /// A worker has come that bore another name until it dropped this run: as an orphan it had gone on until its patience ended.
+    pub fn show_dropped(&mut self, formerly: &WorkerId, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        let Some(number) = peers.number_of(formerly) else { return };
+        let elapsed = self.elapsed(now);
+        let has_others = self.assignment.owners().iter().any(|owner| *owner != number);
+        let Some(part) = self.parts.get(&number).filter(|part| part.has_run && has_others && !config.orphan.pauses) else { return };
+        let Some(from) = part.away_since else { return };
+        let worker = formerly.to_string();
+        if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.from == from) {
+            return; // Its first welcome did not come through, and it greets again.
+        }
+        let to = elapsed.min(from.saturating_add(config.orphan.timeout));
+        self.show(OverlapView { worker, from, to: Some(to), users: part.users }, out);
+    }
+
+    /// A delta tells which orders its worker follows.
+    pub fn on_followed(&mut self, number: PeerNumber, generation: u64, is_last: bool, now: Instant) {
+        let elapsed = self.elapsed(now);
+        let Some(part) = self.parts.get_mut(&number) else { return };
+        let is_over = |overtaken: &mut super::part::Overtaken| is_last || overtaken.generation <= generation;
+        let Some(overtaken) = part.overtaken.take_if(is_over) else { return };
+        let is_it = |shown: &&mut OverlapView| shown.to.is_none() && Some(&shown.worker) == overtaken.shown_as.as_ref();
+        if let Some(shown) = self.overlaps.iter_mut().find(is_it) {
+            shown.to = Some(elapsed);
+        }
+    }
+
+    /// Shows workers that speak, and have not followed for long what was ordered.
+    pub fn show_overtaken(&mut self, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        if config.orphan.pauses {
+            return; // They do not hear the master either, and begin no iteration.
+        }
+        let elapsed = self.elapsed(now);
+        let is_due = |part: &Part| {
+            part.is_here()
+                && part.overtaken.as_ref().is_some_and(|it| it.shown_as.is_none() && elapsed.saturating_sub(it.at) >= FOLLOWED_WITHIN)
+        };
+        let due: Vec<PeerNumber> = self.parts.iter().filter(|(_, part)| is_due(part)).map(|(&number, _)| number).collect();
+        for number in due {
+            let worker = peers.get(number).hello.worker.to_string();
+            let Some(overtaken) = self.parts.get_mut(&number).and_then(|part| part.overtaken.as_mut()) else { continue };
+            overtaken.shown_as = Some(worker.clone());
+            let (from, slots) = (overtaken.at, overtaken.slots.clone());
+            let users = self.users_in(&slots, now);
+            if users > 0 {
+                self.show(OverlapView { worker, from, to: None, users }, out);
+            }
+        }
+    }
+
+    fn show(&mut self, overlap: OverlapView, out: &mut Vec<Action>) {
+        let OverlapView { worker, from, to, users } = &overlap;
+        let to = to.map_or_else(|| "now on".to_owned(), |to| format!("to {to:.0?}"));
+        let text = format!("overlap: {worker}, from {from:.0?} {to}, {users} users ran beside those that had taken over");
+        out.push(Action::Log(log::Level::Warn, text));
+        self.overlaps.push(overlap);
+    }
+}
+
+/// Orders take less than that to a worker and, with its next delta, back: a second until that is due, and what silence may last.
+const FOLLOWED_WITHIN: Duration = SILENCE_LIMIT.saturating_add(Duration::from_secs(1));

@@ -1,0 +1,89 @@
+//! What people want of a run that is under way: other users, a pause, statistics from here on. Its start and its end are `master`'s.
+
+use std::time::Instant;
+
+use super::run::{Run, Stage};
+use super::{Action, Master, Retarget};
+use crate::cluster::record::Record;
+
+impl Master {
+    /// Somebody wants another number of users.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, String> {
+        let mut out = Vec::new();
+        self.refuse_while_awaited()?;
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            // A run that was taken over turned out to be at its end: that is told all the same.
+            self.unsaid.append(&mut out);
+            return Err("no run is under way".into());
+        };
+        run.retarget(retarget, &self.peers, self.origin, now, &mut out);
+        let profile = run.profile.clone();
+        self.keep(Record::Retargeted { profile }, &mut out);
+        Ok(out)
+    }
+
+    /// Somebody wants no iteration to begin until they say so. Users keep what they have, and the run's clock goes on: the seconds of a
+    /// pause stand in all rates, since the target had them, too.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_pause(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+        self.set_paused(true, now)
+    }
+
+    /// Somebody lets a paused run go on; one that is not paused goes on as it did.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_resume(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+        self.set_paused(false, now)
+    }
+
+    fn set_paused(&mut self, is_paused: bool, now: Instant) -> Result<Vec<Action>, String> {
+        let mut out = Vec::new();
+        self.refuse_while_awaited()?;
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            self.unsaid.append(&mut out);
+            return Err("no run is under way".into());
+        };
+        run.set_paused(is_paused, &self.peers, self.origin, now, &mut out);
+        Ok(out)
+    }
+
+    /// Orders cannot be given before the first worker of a journal's run has brought its clock; workers that were told none go on by the
+    /// plan, and must not lose their run to somebody's haste.
+    fn refuse_while_awaited(&self) -> Result<(), String> {
+        let is_awaited = self.run.as_ref().is_some_and(Run::is_awaited);
+        if is_awaited { Err(format!("the run is being taken over from the master before: {AWAITED}")) } else { Ok(()) }
+    }
+
+    /// Somebody clears the statistics.
+    pub fn on_reset(&mut self, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.run.as_ref().is_some_and(Run::is_awaited) {
+            if let Some(run) = &mut self.run {
+                run.wants_reset = true;
+            }
+        } else {
+            self.settle(now, &mut out);
+        }
+        if let Some(run) = &mut self.run {
+            run.reset(now);
+            let epoch = run.epoch;
+            // Before it has begun it has no clock, and nobody has orders.
+            if !run.is_over() && run.zero.is_some() {
+                run.order_all(&self.peers, self.origin, now, &mut out);
+            }
+            self.keep(Record::Reset { epoch }, &mut out);
+        }
+        out
+    }
+}
+
+/// What to do about a run of which nobody has come yet.
+const AWAITED: &str = "none of its workers has come back yet; try again in some seconds, or stop the run";
