@@ -14,8 +14,9 @@ mod run;
 mod tui;
 mod worker;
 
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -24,7 +25,8 @@ use crate::cli::Command;
 use crate::cluster::identity::{self, Identities};
 use crate::cluster::logs::LogFeed;
 use crate::config::{self, LogFormat, LogLevel, Settings};
-use crate::front::console::{ExitCode, Screen, log as console_log};
+use crate::front::console::{Colours, ExitCode, Screen, Tables, log as console_log};
+use crate::front::report::is_stdout;
 use crate::script::starter;
 use crate::target::Target;
 
@@ -32,20 +34,40 @@ use crate::target::Target;
 #[must_use]
 pub fn run(command: Command) -> u8 {
     let done = match command {
-        Command::Run(typed) => Start::new(&typed).and_then(|start| run::run_script(&start)),
-        Command::Control(control) => control::control(&control),
-        Command::Check(typed) => Start::new(&typed).and_then(|start| check::check_script(&start)),
-        Command::Master(typed) => Start::new(&typed).and_then(|start| master::run_master(&start)),
-        Command::Worker(typed) => Start::new(&typed).and_then(|start| worker::run_worker(&start)),
-        Command::Secret => Ok(print_secret()),
+        Command::Run(typed) => with_start(&typed, run::run_script),
+        Command::Control(control) => with_start(&control.layer, |start| control::control(start, &control)),
+        Command::Check(typed) => with_start(&typed, check::check_script),
+        Command::Master(typed) => with_start(&typed, master::run_master),
+        Command::Worker(typed) => with_start(&typed, worker::run_worker),
+        Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
         Command::New(path) => new_script(&path),
-        Command::Tui(typed) => Start::new(&typed).and_then(|start| tui::attach(&start)),
-        Command::Target(typed) => Start::new(&typed).and_then(|start| serve_target(&start)),
+        Command::Tui(typed) => with_start(&typed, tui::attach),
+        Command::Target(typed) => with_start(&typed, serve_target),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("lunamoth: {}", whole_text(&failure.reason));
+        // Without a stderr there is nobody left to tell.
+        let _gone = writeln!(std::io::stderr(), "lunamoth: {}", whole_text(&failure.reason));
         failure.code.code()
     })
+}
+
+/// Runs a command that has settings. A stdout that could not be written, which the screen has told, is bad use whatever the verdict.
+fn with_start(typed: &config::Layer, command: impl FnOnce(&Start) -> Result<u8, Failure>) -> Result<u8, Failure> {
+    let start = Start::new(typed)?;
+    let done = command(&start)?;
+    let is_told = start.screen.has_failed() && done != ExitCode::Bug.code();
+    Ok(if is_told { ExitCode::BadUse.code() } else { done })
+}
+
+/// Writes to stdout for commands that have no screen. A reader that went away has seen enough.
+fn say(text: &str) -> Result<u8, Failure> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::bad_use(anyhow::Error::new(why).context("cannot write to stdout")))
+        }
+        _ => Ok(0),
+    }
 }
 
 /// What every command begins with: the settings and the console.
@@ -59,7 +81,8 @@ struct Start {
 impl Start {
     fn new(typed: &config::Layer) -> Result<Self, Failure> {
         let (settings, warnings) = config::load(typed).map_err(Failure::bad_use)?;
-        let screen = Arc::new(Screen::new(settings.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())));
+        let tables = if settings.json.iter().chain(&settings.html).any(|path| is_stdout(path)) { Tables::Stderr } else { Tables::Stdout };
+        let screen = Arc::new(Screen::new(Colours::of(settings.no_color, |name| std::env::var_os(name)), tables));
         let logs = LogFeed::default();
         console_log::install(screen.clone(), settings.log == LogFormat::Json, level_filter(settings.log_level), logs.clone())
             .map_err(|why| Failure::bug(anyhow::anyhow!(why.to_string())))?;
@@ -78,21 +101,15 @@ impl Start {
     }
 }
 
-fn print_secret() -> u8 {
-    println!("{}", identity::Secret::random_text());
-    0
-}
-
 fn new_script(path: &Path) -> Result<u8, Failure> {
     let made = starter::create(path).map_err(Failure::bad_use)?;
     let script = made.script.display();
-    println!("wrote {script}, and for editors {} and {}/", made.settings.display(), made.annotations.display());
+    let mut text = format!("wrote {script}, and for editors {} and {}/\n", made.settings.display(), made.annotations.display());
     if made.settings_lack_annotations {
-        println!("`{}` was there already: add \".lunamoth\" to its \"workspace.library\"", made.settings.display());
+        text.push_str(&format!("`{}` was there already: add \".lunamoth\" to its \"workspace.library\"\n", made.settings.display()));
     }
-    println!("try it: lunamoth check {script}");
-    println!("run it: lunamoth run {script}");
-    Ok(0)
+    text.push_str(&format!("try it: lunamoth check {script}\nrun it: lunamoth run {script}\n"));
+    say(&text)
 }
 
 fn serve_target(start: &Start) -> Result<u8, Failure> {
@@ -107,10 +124,14 @@ fn serve_target(start: &Start) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C, SIGTERM, and the hang-up of a terminal: each asks the command to end. SIGQUIT is left to the system, as the way out that needs
+/// nothing of this program, and SIGPIPE is ignored: whoever writes sees the error.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// None where a hang-up is nobody's business (`nohup`), and after the first: a closing terminal tells its shell and its processes, and the
+    /// shell tells them again, which must not count as a second wish.
+    hangup: Option<Signal>,
     /// Ctrl-C in the terminal UI, which takes the key from the terminal.
     pressed: mpsc::Receiver<()>,
 }
@@ -118,7 +139,12 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(Failure::bug);
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())?, pressed: mpsc::channel(1).1 })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: hangups()?,
+            pressed: mpsc::channel(1).1,
+        })
     }
 
     /// Listens to the terminal UI as well.
@@ -127,13 +153,54 @@ impl Signals {
         self
     }
 
+    /// Tells of hang-ups, and does not take them for a wish to end.
+    fn without_hangup(mut self) -> Self {
+        if let Some(mut hangup) = self.hangup.take() {
+            drop(tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    log::warn!("the terminal is gone; the master goes on");
+                }
+            }));
+        }
+        self
+    }
+
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             Some(()) = self.pressed.recv() => {}
+            _ = hangup => {
+                // A second one is nothing that the process may die of: tokio's handler stays.
+                self.hangup = None;
+                log::warn!("the terminal is gone");
+            }
         }
     }
+}
+
+/// Hang-ups of the terminal; none where whoever started the process has them ignored.
+fn hangups() -> Result<Option<Signal>, Failure> {
+    if !HANGUP_IS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP)) { signal(SignalKind::hangup()).map(Some).map_err(Failure::bug) } else { Ok(None) }
+}
+
+/// What the process was born with: tokio's handler, once installed, hides it.
+static HANGUP_IS_IGNORED: OnceLock<bool> = OnceLock::new();
+
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only asks; the answer is written into memory of the right type, which all zeros are valid for.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

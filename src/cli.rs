@@ -7,6 +7,7 @@ mod flags;
 mod web;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -66,9 +67,14 @@ impl NoCommand {
     /// Prints it, help to stdout and errors to stderr, and gives the exit code.
     #[must_use]
     pub fn print(&self) -> u8 {
-        // Nobody is left to tell if the terminal is gone.
-        drop(self.0.print());
-        self.exit_code()
+        match self.0.print() {
+            // A reader that went away has seen enough.
+            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe && !self.0.use_stderr() => {
+                let _gone = writeln!(std::io::stderr(), "lunamoth: cannot write to stdout: {why}");
+                2
+            }
+            _ => self.exit_code(),
+        }
     }
 
     /// 0 for help and version, 2 for errors.

@@ -1,6 +1,5 @@
 //! `lunamoth swarm`, `stop`, `status`, `reset`: a master controlled from a shell.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -12,10 +11,9 @@ use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
 use crate::front::console::ExitCode;
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
 
-pub(super) fn control(control: &Control) -> Result<u8, Failure> {
-    let start = Start::new(&control.layer)?;
+pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
     let master = MasterClient::new(&options(&start.settings)).map_err(failed)?;
-    let shell = Shell { start: &start, master, is_json: control.is_json };
+    let shell = Shell { start, master, is_json: control.is_json };
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         tokio::select! {
@@ -87,7 +85,7 @@ impl Shell<'_> {
     /// Until somebody ends it, or the master is gone for good.
     async fn watch(&self) -> Result<ExitCode, Failure> {
         let screen = &self.start.screen;
-        let redraws = std::io::stdout().is_terminal() && !self.is_json;
+        let redraws = screen.redraws() && !self.is_json;
         let mut patience = Patience::new();
         loop {
             if let Some((snapshot, text)) = patience.bear(self.master.get::<SnapshotJson>("snapshot").await)? {

@@ -1,15 +1,24 @@
 //! The files that runs leave behind: `--csv`, `--json` and `--html`. Of a master's many runs the last one's stay.
+//!
+//! Written on a thread apart, so that a slow disk, or a pipe that nobody reads, holds up neither master nor workers.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Failure;
-use crate::config::Settings;
-use crate::front::report::{CsvFiles, HtmlFile, JsonFile};
+use crate::config::{Setting, Settings};
+use crate::front::report::{CsvFiles, HtmlFile, JsonFile, ReportError};
 use crate::plan::RunId;
 use crate::stats::snapshot::Snapshot;
 
 /// Writes the files of one run after the other.
 pub(super) struct RunFiles {
+    /// None while a thread writes, and where no file is wanted.
+    desk: Option<Desk>,
+}
+
+struct Desk {
     csv_base: Option<PathBuf>,
     json_path: Option<PathBuf>,
     html_path: Option<PathBuf>,
@@ -18,20 +27,65 @@ pub(super) struct RunFiles {
     html: Option<HtmlFile>,
     /// Whose history is in `csv`.
     run: Option<RunId>,
+    /// What was told of a row that could not be written; the later ones are tried, and say the same.
+    lost: Option<ReportError>,
 }
 
 impl RunFiles {
-    /// Creates the files that the settings name, so that a path that cannot be written is known before any load is made.
+    /// Looks at the places that the settings name, so that a path that cannot be written is known before any load is made.
     pub(super) fn create(settings: &Settings) -> Result<Self, Failure> {
-        let csv = settings.csv.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
-        let json = settings.json.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
-        let html = settings.html.as_deref().map(HtmlFile::create).transpose().map_err(Failure::bad_use)?;
         let (csv_base, json_path, html_path) = (settings.csv.clone(), settings.json.clone(), settings.html.clone());
-        Ok(Self { csv_base, json_path, html_path, csv, json, html, run: None })
+        if csv_base.is_none() && json_path.is_none() && html_path.is_none() {
+            return Ok(Self { desk: None });
+        }
+        let csv = csv_base.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
+        let json = json_path.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
+        let html = html_path.as_deref().map(HtmlFile::create).transpose().map_err(Failure::bad_use)?;
+        let desk = Desk { csv_base, json_path, html_path, csv, json, html, run: None, lost: None };
+        desk.ensure_apart()?;
+        Ok(Self { desk: Some(desk) })
     }
 
-    /// Adds to the history. A full disk ends the file, not the run.
-    pub(super) fn on_snapshot(&mut self, snapshot: &Snapshot) {
+    /// Writes what is current during a run. A full disk is told, and ends neither the run nor the file.
+    pub(super) async fn on_snapshot(&mut self, snapshot: Arc<Snapshot>) -> Result<(), Failure> {
+        self.apart(move |desk| desk.on_snapshot(&snapshot)).await.map(|_| ())
+    }
+
+    /// Writes what is written at the end of a run: all of it that can be, whatever becomes of the rest.
+    pub(super) async fn finish(&mut self, last: Arc<Snapshot>, is_complete: bool) -> Result<(), Failure> {
+        let written = self.apart(move |desk| desk.finish(&last, is_complete)).await?;
+        written.map_or(Ok(()), |written| written.map_err(Failure::bad_use))
+    }
+
+    async fn apart<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<Option<T>, Failure> {
+        let Some(mut desk) = self.desk.take() else { return Ok(None) };
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut desk);
+            (desk, done)
+        });
+        let (desk, done) = done.await.map_err(Failure::bug)?;
+        self.desk = Some(desk);
+        Ok(Some(done))
+    }
+}
+
+impl Desk {
+    /// Two reports in one place would leave one of them, and nobody knows which.
+    fn ensure_apart(&self) -> Result<(), Failure> {
+        let csv = self.csv.iter().flat_map(CsvFiles::keys).map(|key| (Setting::Csv, key));
+        let json = self.json.iter().map(|json| (Setting::Json, json.key()));
+        let html = self.html.iter().map(|html| (Setting::Html, html.key()));
+        let mut places = HashMap::new();
+        for (setting, key) in csv.chain(json).chain(html) {
+            if let Some(other) = places.insert(key.clone(), setting) {
+                let (one, two) = (other.flag(), setting.flag());
+                return Err(Failure::bad_use(anyhow::anyhow!("`{one}` and `{two}` both write `{}`: give them places apart", key.display())));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_snapshot(&mut self, snapshot: &Snapshot) {
         if snapshot.started_at.is_none() {
             return;
         }
@@ -43,27 +97,28 @@ impl RunFiles {
             self.csv = csv.and_then(|csv| csv.map_err(told).ok());
             self.json = json.and_then(|json| json.map_err(told).ok());
             self.html = html.and_then(|html| html.map_err(told).ok());
+            self.lost = None;
         }
         if let Some(csv) = &mut self.csv
             && let Err(why) = csv.on_snapshot(snapshot)
+            && self.lost.is_none()
         {
-            log::error!("{why}");
-            self.csv = None;
+            log::error!("{why}; the run goes on, and what comes later is tried again");
+            self.lost = Some(why);
         }
     }
 
-    /// Writes what is written at the end of a run.
-    pub(super) fn finish(&mut self, last: &Snapshot, is_complete: bool) -> Result<(), Failure> {
+    fn finish(&mut self, last: &Snapshot, is_complete: bool) -> Result<(), ReportError> {
         self.on_snapshot(last);
-        if let Some(mut csv) = self.csv.take() {
-            csv.finish(last).map_err(Failure::bad_use)?;
-        }
-        if let Some(json) = self.json.take() {
-            json.finish(last, is_complete).map_err(Failure::bad_use)?;
-        }
-        if let Some(html) = self.html.take() {
-            html.finish(last, is_complete).map_err(Failure::bad_use)?;
-        }
-        Ok(())
+        let lost = self.lost.take().map_or(Ok(()), Err);
+        let csv = self.csv.take().map_or(Ok(()), |mut csv| csv.finish(last));
+        let json = self.json.take().map_or(Ok(()), |json| json.finish(last, is_complete));
+        let html = self.html.take().map_or(Ok(()), |html| html.finish(last, is_complete));
+        // The last of them is answered for; the others are told here.
+        let failures: Vec<ReportError> = [lost, csv, json, html].into_iter().filter_map(Result::err).collect();
+        let mut failures = failures.into_iter();
+        let Some(answered) = failures.next_back() else { return Ok(()) };
+        failures.for_each(|why| log::error!("{why}"));
+        Err(answered)
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::files::RunFiles;
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
-use super::run::{KEYS, ending, on_signal};
+use super::run::{KEYS, ending, on_signal, with_files};
 use super::{Failure, Signals, Start, runtime, tui};
 use crate::cluster::handle::{MasterHandle, StartOrder};
 use crate::cluster::journal::Journal;
@@ -202,7 +202,8 @@ struct Office<'a> {
 
 impl Office<'_> {
     async fn serve(mut self, shell: &MasterShell, may_be_brought_a_run: bool) -> Result<Done, Failure> {
-        let mut signals = Signals::new()?.with_key(std::mem::replace(&mut self.pressed, mpsc::channel(1).1));
+        // A master outlives the terminal that it was started from.
+        let mut signals = Signals::new()?.without_hangup().with_key(std::mem::replace(&mut self.pressed, mpsc::channel(1).1));
         let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
         let starting = start_by_itself(self.settings, self.handle.clone(), may_be_brought_a_run);
         tokio::pin!(starting);
@@ -216,7 +217,7 @@ impl Office<'_> {
                     }
                     let ended = ends.borrow_and_update().clone();
                     if let Some(ended) = ended {
-                        self.report(&ended)?;
+                        self.report(&ended).await?;
                         if self.settings.autostart || self.interrupt != Interrupt::None {
                             return Ok(Done::Verdict(self.code));
                         }
@@ -224,7 +225,7 @@ impl Office<'_> {
                 }
                 Ok(()) = snapshots.changed() => {
                     let snapshot = snapshots.borrow_and_update().clone();
-                    self.files.on_snapshot(&snapshot);
+                    self.files.on_snapshot(snapshot).await?;
                 }
                 started = &mut starting, if is_starting => {
                     is_starting = false;
@@ -246,7 +247,7 @@ impl Office<'_> {
     }
 
     /// Tells people of a run that is over.
-    fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
+    async fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
         let Ended { end, last, .. } = ended;
         self.code = verdict(last, ending(end, self.interrupt), self.settings.exit_code_on_error);
         if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
@@ -262,10 +263,10 @@ impl Office<'_> {
         if let Some(failure) = &end.failure {
             log::error!(target: MAIN, "the run is not whole: {}", failure.text);
         }
-        match self.files.finish(last, end.is_complete) {
+        match self.files.finish(Arc::clone(last), end.is_complete).await {
             // Other runs may follow, and have files of their own.
             Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
-            written => written?,
+            written => self.code = with_files(self.code, written)?,
         }
         Ok(())
     }

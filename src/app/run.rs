@@ -13,7 +13,7 @@ use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::front::api::ApiServer;
-use crate::front::console::{Ending, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::console::{Ending, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
@@ -81,8 +81,19 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     if let Some(failure) = &outcome.end.failure {
         log::error!("the run is not whole: {}", failure.text);
     }
-    outcome.files.finish(&outcome.last, outcome.end.is_complete)?;
-    Ok(exit_code.code())
+    let written = runtime()?.block_on(outcome.files.finish(Arc::clone(&outcome.last), outcome.end.is_complete));
+    Ok(with_files(exit_code, written)?.code())
+}
+
+/// The exit code of a run whose files were written, or were not: what could not be written is told, and outweighs all but a bug of ours.
+pub(super) fn with_files(verdict: ExitCode, written: Result<(), Failure>) -> Result<ExitCode, Failure> {
+    match written {
+        Err(failure) if verdict == ExitCode::Bug => {
+            log::error!("{}", failure.reason);
+            Ok(verdict)
+        }
+        written => written.map(|()| verdict),
+    }
 }
 
 /// How a run went, for the verdict and the files.
@@ -123,7 +134,7 @@ async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, pressed: mpsc
     let last = snapshots.borrow().clone();
     // Both end with the last snapshot, which is published.
     drop(tokio::task::spawn_blocking(move || screen.join()).await);
-    let files = files.await.map_err(Failure::bug)?;
+    let files = files.await.map_err(Failure::bug)??;
     Ok(Outcome { last, end, interrupt, files })
 }
 
@@ -139,13 +150,14 @@ pub(super) async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> In
     }
 }
 
-/// Writes a row of the history for each second until the last one.
-async fn write_history(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunFiles) -> RunFiles {
+/// Keeps the files current until the last snapshot.
+async fn write_history(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunFiles) -> Result<RunFiles, Failure> {
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        files.on_snapshot(&snapshot);
-        if snapshot.state == RunState::Stopped || snapshots.changed().await.is_err() {
-            return files;
+        let is_last = snapshot.state == RunState::Stopped;
+        files.on_snapshot(snapshot).await?;
+        if is_last || snapshots.changed().await.is_err() {
+            return Ok(files);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::options;
@@ -50,27 +49,12 @@ pub(super) fn show(start: &Start, door: Door, local: LocalFeed, interrupts: mpsc
     let screen = Arc::clone(&start.screen);
     screen.cover();
     let theme = tui::theme_of_locale(!screen.is_coloured());
-    drop(tokio::spawn(on_hangup(door, signal(SignalKind::hangup()).map_err(Failure::bug)?, interrupts.clone())));
     let shown = tui::show(door, theme, interrupts, move || feed_of(&local, door, "the terminal"));
     match shown {
         Ok(thread) => Ok(Shown { thread, screen }),
         Err(why) => {
             screen.uncover();
             Err(Failure::bad_use(anyhow::Error::new(why).context("failed to take over the terminal; `--headless` does without")))
-        }
-    }
-}
-
-/// The terminal is gone, be it closed or its connection lost: what a local run has measured is still reported and written, and a master
-/// goes on without its screen.
-async fn on_hangup(door: Door, mut hangup: Signal, interrupts: mpsc::Sender<()>) {
-    while hangup.recv().await.is_some() {
-        if door == Door::Run {
-            log::warn!("the terminal is gone, and with it the run ends");
-            // A few that wait say the same as many.
-            let _waits_already = interrupts.try_send(());
-        } else {
-            log::warn!("the terminal is gone; the master goes on without a screen");
         }
     }
 }
@@ -117,10 +101,8 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     let thread = shown.inspect_err(|_| screen.uncover())?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(Failure::bug)?;
         tokio::select! {
             () = signals.next() => {}
-            _ = hangup.recv() => {}
             // The screen has been left, or has gone down with its thread.
             _ = left => {}
         }

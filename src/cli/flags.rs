@@ -188,13 +188,13 @@ pub(super) struct ReportFlags {
     /// How often the table is printed [default: 2s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     print_interval: Option<String>,
-    /// Write BASE_stats.csv, BASE_stats_history.csv, BASE_failures.csv and BASE_exceptions.csv
+    /// Write BASE_stats.csv, BASE_stats_history.csv, BASE_failures.csv and BASE_exceptions.csv, current to the second while the run lasts
     #[arg(long, value_name = "BASE")]
     csv: Option<String>,
-    /// Write everything that was measured, histograms included
+    /// Write everything that was measured, histograms included; `-` is stdout, and tables go to stderr then
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
-    /// Write a report for people: charts and tables in one HTML file
+    /// Write a report for people: charts and tables in one HTML file; `-` as for --json
     #[arg(long, value_name = "FILE")]
     html: Option<String>,
     /// The exit code when a request failed and the scenario states no threshold [default: 1]

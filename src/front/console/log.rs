@@ -141,6 +141,7 @@ pub fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::console::{Colours, Tables};
 
     fn moment() -> Zoned {
         "2018-01-02T08:05:14.662[UTC]".parse().unwrap()
@@ -193,7 +194,7 @@ mod tests {
     fn chatter_of_other_crates_is_left_out_until_somebody_asks_for_it() {
         let enabled = |own: LevelFilter, target: &str, level: Level| {
             let log = ScreenLog {
-                screen: Arc::new(Screen::new(true)),
+                screen: Arc::new(Screen::new(Colours::Never, Tables::Stdout)),
                 is_json: false,
                 level: own,
                 host: String::new(),

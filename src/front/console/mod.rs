@@ -15,6 +15,6 @@ mod verdict;
 pub use final_report::final_report;
 pub use printer::{Printer, PrinterOptions};
 pub use progress::progress;
-pub use screen::Screen;
+pub use screen::{Colours, Screen, Tables};
 pub use table::{TABLE_WIDTH, table};
 pub use verdict::{Ending, ExitCode, Interrupt, verdict};

@@ -156,6 +156,7 @@ const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::console::{Colours, Tables};
 
     #[test]
     fn tables_are_due_on_the_grid_of_the_interval_however_uneven_snapshots_come() {
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn following_ends_when_the_run_stops_and_when_its_sender_is_gone() {
         let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
-        let printer = Printer::new(Arc::new(Screen::new(true)), options);
+        let printer = Printer::new(Arc::new(Screen::new(Colours::Never, Tables::Stdout)), options);
         let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
         let thread = printer.follow(receiver).unwrap();
         sender.send_replace(Arc::new(Snapshot { state: RunState::Stopped, ..Snapshot::default() }));
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn following_runs_goes_on_when_one_stops() {
         let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
-        let printer = Printer::new(Arc::new(Screen::new(true)), options);
+        let printer = Printer::new(Arc::new(Screen::new(Colours::Never, Tables::Stdout)), options);
         let (sender, receiver) = watch::channel(Arc::new(Snapshot { state: RunState::Stopped, ..Snapshot::default() }));
         let thread = printer.follow_runs(receiver).unwrap();
         sender.send_replace(Arc::new(Snapshot { state: RunState::Running, ..Snapshot::default() }));

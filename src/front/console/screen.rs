@@ -1,7 +1,8 @@
 //! The screen: the one writer of stdout and stderr, so that the log, the tables and the progress line never tear each other.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal as _, Write};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::table::TABLE_WIDTH;
@@ -11,7 +12,46 @@ pub struct Screen {
     state: Mutex<State>,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
+    /// A terminal that cannot move its cursor.
+    is_dumb: bool,
     is_coloured: bool,
+}
+
+/// Where tables and reports go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// To stdout, as usual.
+    Stdout,
+    /// To stderr, since stdout belongs to a report for a program.
+    Stderr,
+}
+
+/// Whether text may be coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// Nowhere.
+    Never,
+    /// On a terminal that can.
+    OnTerminal,
+    /// Anywhere: somebody asked for it.
+    Always,
+}
+
+impl Colours {
+    /// What `--no-color`, `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR` and `TERM` say together, the first that speaks.
+    #[must_use]
+    pub fn of(no_color: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let is = |name: &str, holds: &dyn Fn(&OsStr) -> bool| variable(name).is_some_and(|value| !value.is_empty() && holds(&value));
+        if no_color || is("NO_COLOR", &|_| true) {
+            Self::Never
+        } else if is("CLICOLOR_FORCE", &|value| value != "0") {
+            Self::Always
+        } else if is("CLICOLOR", &|value| value == "0") || is("TERM", &|value| value == "dumb") {
+            Self::Never
+        } else {
+            Self::OnTerminal
+        }
+    }
 }
 
 struct State {
@@ -19,8 +59,10 @@ struct State {
     stderr: Box<dyn Write + Send>,
     /// What stands on the last line of the terminal; empty without.
     progress: String,
-    /// Nobody reads stdout any more.
+    /// Nobody reads stdout any more, or it cannot be written.
     stdout_is_gone: bool,
+    /// It could not be written, and that was no reader's wish.
+    has_failed: bool,
     /// What waits behind a terminal UI; none without one.
     behind: Option<Behind>,
 }
@@ -44,26 +86,27 @@ impl Behind {
 }
 
 impl Screen {
-    /// The process's own streams. Colours need a terminal at stdout and their permission.
+    /// The process's own streams.
     #[must_use]
-    pub fn new(no_color: bool) -> Self {
-        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
-        let (stdout_is_terminal, stderr_is_terminal) = (stdout.is_terminal(), stderr.is_terminal());
+    pub fn new(colours: Colours, tables: Tables) -> Self {
+        let stderr_is_terminal = io::stderr().is_terminal();
+        let (stdout, stdout_is_terminal): (Box<dyn Write + Send>, bool) = match tables {
+            Tables::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
+            Tables::Stderr => (Box::new(io::stderr()), stderr_is_terminal),
+        };
+        let stderr = Box::new(io::stderr());
+        let state = State { stdout, stderr, progress: String::new(), stdout_is_gone: false, has_failed: false, behind: None };
         Self {
-            state: Mutex::new(State {
-                stdout: Box::new(stdout),
-                stderr: Box::new(stderr),
-                progress: String::new(),
-                stdout_is_gone: false,
-                behind: None,
-            }),
+            state: Mutex::new(state),
             stdout_is_terminal,
             stderr_is_terminal,
-            is_coloured: stdout_is_terminal && !no_color,
+            is_dumb: std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
+            is_coloured: colours == Colours::Always || (stdout_is_terminal && colours == Colours::OnTerminal),
         }
     }
 
-    /// Writes a whole piece of text to stdout. Once the reader is gone, nothing more is written, quietly.
+    /// Writes a whole piece of text to stdout. Once the reader is gone, nothing more is written, quietly; any other failure is told once on
+    /// stderr, and remembered.
     pub fn print(&self, text: &str) {
         let mut state = self.lock();
         if state.stdout_is_gone {
@@ -75,10 +118,22 @@ impl Screen {
             return behind.keep(true, text.to_owned());
         }
         state.erase();
-        let written = state.stdout.write_all(text.as_bytes());
-        let is_written = written.is_ok() && state.stdout.flush().is_ok();
-        state.stdout_is_gone = !is_written;
+        if let Err(why) = state.stdout.write_all(text.as_bytes()).and_then(|()| state.stdout.flush()) {
+            state.stdout_is_gone = true;
+            // A terminal that hung up answers with an error of its own.
+            let is_readers_wish = why.kind() == io::ErrorKind::BrokenPipe || (self.stdout_is_terminal && why.raw_os_error() == Some(libc::EIO));
+            if !is_readers_wish {
+                state.write_stderr(&format!("lunamoth: cannot write to stdout: {why}; what follows is not shown\n"));
+                state.has_failed = true;
+            }
+        }
         state.draw();
+    }
+
+    /// Whether stdout could not be written, a reader that went away apart.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.lock().has_failed
     }
 
     /// Writes a whole line of the log to stderr.
@@ -95,10 +150,10 @@ impl Screen {
         state.draw();
     }
 
-    /// Puts `line` in the place of the progress line. An empty one takes it away. Does nothing without a terminal.
+    /// Puts `line` in the place of the progress line. An empty one takes it away. Does nothing without a terminal that can do that.
     pub fn progress(&self, line: String) {
         let mut state = self.lock();
-        if !self.stderr_is_terminal || state.progress == line || state.behind.is_some() {
+        if !self.stderr_is_terminal || self.is_dumb || state.progress == line || state.behind.is_some() {
             return;
         }
         state.erase();
@@ -133,6 +188,12 @@ impl Screen {
         self.stdout_is_terminal && self.stderr_is_terminal
     }
 
+    /// Whether a screenful may be drawn over the one before.
+    #[must_use]
+    pub const fn redraws(&self) -> bool {
+        self.stdout_is_terminal && !self.is_dumb
+    }
+
     /// Whether tables may be coloured.
     #[must_use]
     pub const fn is_coloured(&self) -> bool {
@@ -142,13 +203,13 @@ impl Screen {
     /// Columns for tables.
     #[must_use]
     pub fn table_width(&self) -> usize {
-        if self.stdout_is_terminal { columns(std::io::stdout()).unwrap_or(TABLE_WIDTH) } else { TABLE_WIDTH }
+        if self.stdout_is_terminal { columns(io::stdout()).or_else(|| columns(io::stderr())).unwrap_or(TABLE_WIDTH) } else { TABLE_WIDTH }
     }
 
     /// Columns for the progress line. One is left free: a full line would wrap on some terminals.
     #[must_use]
     pub fn progress_width(&self) -> usize {
-        columns(std::io::stderr()).unwrap_or(80).saturating_sub(1)
+        columns(io::stderr()).unwrap_or(80).saturating_sub(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,9 +285,22 @@ mod tests {
         }
     }
 
+    /// A disk that is full.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     fn screen(stdout: Box<dyn Write + Send>, paper: &Paper, stderr_is_terminal: bool) -> Screen {
-        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false, behind: None };
-        Screen { state: Mutex::new(state), stdout_is_terminal: false, stderr_is_terminal, is_coloured: false }
+        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false, has_failed: false, behind: None };
+        Screen { state: Mutex::new(state), stdout_is_terminal: false, stderr_is_terminal, is_dumb: false, is_coloured: false }
     }
 
     fn text(paper: &Paper) -> String {
@@ -264,6 +338,41 @@ mod tests {
         screen.print("b");
         screen.log("still here");
         assert_eq!((*tries.lock().unwrap(), text(&paper).as_str()), (1, "still here\n"));
+        assert!(!screen.has_failed());
+    }
+
+    #[test]
+    fn a_stdout_that_cannot_be_written_is_told_once_and_remembered() {
+        let paper = Paper::default();
+        let screen = screen(Box::new(Full), &paper, false);
+        screen.print("a");
+        screen.print("b");
+        assert_eq!(text(&paper).matches("cannot write to stdout").count(), 1, "{}", text(&paper));
+        assert!(screen.has_failed());
+    }
+
+    #[test]
+    fn colours_follow_the_variables_that_people_set() {
+        let of = |no_color, variables: &[(&str, &str)]| {
+            let variables: std::collections::HashMap<_, _> = variables.iter().copied().collect();
+            Colours::of(no_color, |name| variables.get(name).map(OsString::from))
+        };
+        assert_eq!(of(false, &[("TERM", "xterm"), ("NO_COLOR", "")]), Colours::OnTerminal);
+        assert_eq!(of(false, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), Colours::Never);
+        assert_eq!(of(true, &[("CLICOLOR_FORCE", "1")]), Colours::Never);
+        assert_eq!(of(false, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")]), Colours::Always);
+        assert_eq!(of(false, &[("CLICOLOR_FORCE", "0"), ("TERM", "dumb")]), Colours::Never);
+        assert_eq!(of(false, &[("CLICOLOR", "0")]), Colours::Never);
+    }
+
+    #[test]
+    fn a_dumb_terminal_has_no_progress_line() {
+        let paper = Paper::default();
+        let mut screen = screen(Box::new(paper.clone()), &paper, true);
+        screen.is_dumb = true;
+        screen.progress("10%".to_owned());
+        screen.print("table\n");
+        assert_eq!(text(&paper), "table\n");
     }
 
     #[test]

@@ -1,22 +1,21 @@
 //! The four CSV files of `--csv`, with the names and columns of Locust 2.47.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{PERCENTILES, ReportError, create_folder};
+use super::place::{Growing, Place};
+use super::{PERCENTILES, ReportError};
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, ErrorView, ExceptionView, Snapshot};
 
-/// The four files, open from before the run to its end.
+/// The four files, from before the run to its end.
 #[derive(Debug)]
 pub struct CsvFiles {
-    stats: OpenFile,
-    history: OpenFile,
-    failures: OpenFile,
-    exceptions: OpenFile,
+    stats: Place,
+    history: Growing,
+    failures: Place,
+    exceptions: Place,
     /// The second of the run's clock that was written last.
     written_second: Option<u64>,
     window: Window,
@@ -28,64 +27,82 @@ impl CsvFiles {
     /// # Errors
     /// One of them cannot be written.
     pub fn create(base: &Path) -> Result<Self, ReportError> {
-        create_folder(base)?;
-        let mut history = OpenFile::create(base, "_stats_history.csv")?;
+        // Four files have no room in one stream, and a folder gives them no name.
+        if base == Path::new("-") || base.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            let words = "it is the beginning of four files' names, such as `results/monday`";
+            return Err(ReportError { path: base.to_owned(), source: std::io::Error::new(std::io::ErrorKind::InvalidInput, words) });
+        }
+        let place = |ending| Place::new(&file_of(base, ending));
+        let (stats, failures, exceptions) = (place("_stats.csv")?, place("_failures.csv")?, place("_exceptions.csv")?);
+        let mut history = Growing::create(&file_of(base, "_stats_history.csv"))?;
         history.write(&history_header())?;
-        Ok(Self {
-            stats: OpenFile::create(base, "_stats.csv")?,
-            history,
-            failures: OpenFile::create(base, "_failures.csv")?,
-            exceptions: OpenFile::create(base, "_exceptions.csv")?,
-            written_second: None,
-            window: Window::default(),
-        })
+        // What an earlier run left must not be taken for this one's.
+        let none = Snapshot::default();
+        stats.replace(&stats_header())?;
+        failures.replace(&self::failures(&none))?;
+        exceptions.replace(&self::exceptions(&none))?;
+        Ok(Self { stats, history, failures, exceptions, written_second: None, window: Window::default() })
     }
 
-    /// Adds the row `Aggregated` to the history: one for each second of the run's clock, whatever the number of snapshots.
+    /// What reports have in common that would be written over each other.
+    #[must_use]
+    pub fn keys(&self) -> Vec<PathBuf> {
+        vec![self.stats.key(), self.history.key(), self.failures.key(), self.exceptions.key()]
+    }
+
+    /// Adds the row `Aggregated` to the history, one for each second of the run's clock, whatever the number of snapshots, and writes the
+    /// other three as they stand.
     ///
     /// # Errors
-    /// The disk is full or gone.
+    /// The disk is full or gone; the files stay as they were, and what comes after may be tried.
     pub fn on_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
-        // A snapshot that came a little early belongs to the second that it almost reached.
-        let second = (snapshot.elapsed + Duration::from_millis(500)).as_secs();
-        if snapshot.started_at.is_none() || self.written_second.is_some_and(|written| second <= written) {
+        if !self.add_row(snapshot)? {
             return Ok(());
         }
-        self.written_second = Some(second);
-        let current = self.window.advance(second, &snapshot.total.histogram);
-        self.history.write(&history_row(snapshot, &current))
+        for (place, text) in self.tables(snapshot) {
+            if place.is_file() {
+                place.replace(&text)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Writes the other three files.
+    /// Writes all that is left to be written.
     ///
     /// # Errors
     /// The disk is full or gone.
     pub fn finish(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
-        self.on_snapshot(snapshot)?;
-        self.stats.write(&stats(snapshot))?;
-        self.failures.write(&failures(snapshot))?;
-        self.exceptions.write(&exceptions(snapshot))
+        let row = self.add_row(snapshot).map(drop);
+        // Each is written, whatever became of the others.
+        self.tables(snapshot).into_iter().map(|(place, text)| place.finish(&text)).fold(row, Result::and)
+    }
+
+    /// Whether the snapshot was of a second that had no row.
+    fn add_row(&mut self, snapshot: &Snapshot) -> Result<bool, ReportError> {
+        // A snapshot that came a little early belongs to the second that it almost reached.
+        let second = (snapshot.elapsed + Duration::from_millis(500)).as_secs();
+        if snapshot.started_at.is_none() || self.written_second.is_some_and(|written| second <= written) {
+            return Ok(false);
+        }
+        self.written_second = Some(second);
+        let current = self.window.advance(second, &snapshot.total.histogram);
+        self.history.write(&history_row(snapshot, &current))?;
+        Ok(true)
+    }
+
+    fn tables(&mut self, snapshot: &Snapshot) -> [(&mut Place, String); 3] {
+        [
+            (&mut self.stats, stats(snapshot)),
+            (&mut self.failures, failures(snapshot)),
+            (&mut self.exceptions, exceptions(snapshot)),
+        ]
     }
 }
 
-#[derive(Debug)]
-struct OpenFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl OpenFile {
-    fn create(base: &Path, ending: &str) -> Result<Self, ReportError> {
-        let mut path = base.as_os_str().to_owned();
-        path.push(ending);
-        let path = PathBuf::from(path);
-        let file = File::create(&path).map_err(|source| ReportError { path: path.clone(), source })?;
-        Ok(Self { path, file })
-    }
-
-    fn write(&mut self, text: &str) -> Result<(), ReportError> {
-        self.file.write_all(text.as_bytes()).map_err(|source| ReportError { path: self.path.clone(), source })
-    }
+fn file_of(base: &Path, ending: &str) -> PathBuf {
+    let mut path = base.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
 }
 
 /// What was counted in the last 10 seconds, as the difference of two states of a histogram that only grows.
@@ -124,8 +141,7 @@ impl Window {
 
 const WINDOW_SECONDS: u64 = 10;
 
-/// The rows of `BASE_stats.csv`.
-pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
+fn stats_header() -> String {
     let mut columns = vec![
         "Type",
         "Name",
@@ -140,7 +156,12 @@ pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
         "Failures/s",
     ];
     columns.extend(PERCENTILES.iter().map(|(name, _)| *name));
-    let mut text = row(columns.into_iter().map(str::to_owned));
+    row(columns.into_iter().map(str::to_owned))
+}
+
+/// The rows of `BASE_stats.csv`.
+pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
+    let mut text = stats_header();
     let entries = snapshot.entries.iter().map(|entry| (entry, &*entry.name));
     for (entry, name) in entries.chain([(&snapshot.total, "Aggregated")]) {
         let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
@@ -404,6 +425,28 @@ mod tests {
         std::fs::write(folder.path().join("file"), "").unwrap();
         let error = CsvFiles::create(&folder.path().join("file/monday")).unwrap_err();
         assert!(error.to_string().starts_with("cannot write `"), "{error}");
+        for base in ["-", "results/"] {
+            assert!(CsvFiles::create(Path::new(base)).unwrap_err().to_string().contains("four files' names"), "{base}");
+        }
+    }
+
+    #[test]
+    fn the_files_are_current_during_the_run_and_forget_the_run_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("monday");
+        let rows = |ending: &str| parse(&std::fs::read_to_string(format!("{}{ending}", base.display())).unwrap()).len();
+        let endings = ["_stats.csv", "_stats_history.csv", "_failures.csv", "_exceptions.csv"];
+        let mut snapshot = busy_snapshot();
+        for _ in 0..2 {
+            let mut files = CsvFiles::create(&base).unwrap();
+            assert_eq!(endings.map(rows), [1, 1, 1, 1], "headers alone");
+            for second in [1, 2] {
+                snapshot.elapsed = Duration::from_secs(second);
+                files.on_snapshot(&snapshot).unwrap();
+                let expected = [snapshot.entries.len() + 2, 1 + second as usize, 1 + snapshot.errors.len(), 1 + snapshot.exceptions.len()];
+                assert_eq!(endings.map(rows), expected);
+            }
+        }
     }
 
     const STATS_HEADER: &str = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";

@@ -2,36 +2,42 @@
 //!
 //! Owns which numbers it holds and its file; how they are shown is the page's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::json;
 
 use super::ReportError;
-use super::draft::Draft;
+use super::place::Place;
 use super::json::unix_ms;
 use crate::front::page;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 use crate::stats::snapshot::{EntryView, Snapshot};
 
-/// The report's file: a draft beside it from before the run, the file itself only when it is whole.
+/// The report's place, known from before the run; a file only when it is whole.
 #[derive(Debug)]
-pub struct HtmlFile(Draft);
+pub struct HtmlFile(Place);
 
 impl HtmlFile {
-    /// Creates the draft, and the folder before it.
+    /// Looks at the place, and creates the folder before it.
     ///
     /// # Errors
-    /// The folder cannot be written, or the path is a folder.
+    /// It cannot be written: no permission, or a folder.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        Draft::create(path).map(Self)
+        Place::new(path).map(Self)
+    }
+
+    /// What two reports have in common that would be written over each other.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.0.key()
     }
 
     /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
     ///
     /// # Errors
-    /// The disk is full or gone. A file of an earlier run stays as it was.
-    pub fn finish(self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
+    /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
+    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
         self.0.finish(&render(snapshot, complete, SystemTime::now()))
     }
 }

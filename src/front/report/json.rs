@@ -2,36 +2,42 @@
 //!
 //! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::draft::Draft;
+use super::place::Place;
 use super::{PERCENTILES, ReportError};
 use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
 
 /// The version of the file's shape.
 pub const SCHEMA: u32 = 1;
 
-/// The report's file: a draft beside it from before the run, the file itself only when it is whole.
+/// The report's place, known from before the run; a file only when it is whole.
 #[derive(Debug)]
-pub struct JsonFile(Draft);
+pub struct JsonFile(Place);
 
 impl JsonFile {
-    /// Creates the draft, and the folder before it.
+    /// Looks at the place, and creates the folder before it.
     ///
     /// # Errors
-    /// The folder cannot be written, or the path is a folder.
+    /// It cannot be written: no permission, or a folder.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        Draft::create(path).map(Self)
+        Place::new(path).map(Self)
+    }
+
+    /// What two reports have in common that would be written over each other.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.0.key()
     }
 
     /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
     ///
     /// # Errors
-    /// The disk is full or gone. A file of an earlier run stays as it was.
-    pub fn finish(self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
+    /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
+    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
         self.0.finish(&format!("{:#}\n", render(snapshot, complete)))
     }
 }

@@ -1,17 +1,18 @@
 //! Files of a run: Locust's four CSV files, everything as JSON, and a page of HTML.
 //!
-//! All are opened before the run, so that a path that cannot be written is known at once.
+//! All are looked at before the run, so that a path that cannot be written is known at once. The CSV files are current while it lasts.
 
 pub(in crate::front) mod csv;
-mod draft;
 pub(in crate::front) mod html;
 mod json;
+mod place;
 
 use std::path::PathBuf;
 
 pub use csv::CsvFiles;
 pub use html::HtmlFile;
 pub use json::{JsonFile, SCHEMA};
+pub use place::is_stdout;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +40,9 @@ pub const PERCENTILES: [(&str, f64); 11] = [
 ];
 
 /// Creates the folder that a file shall stand in.
-fn create_folder(path: &std::path::Path) -> Result<(), ReportError> {
+fn create_folder(path: &std::path::Path) -> std::io::Result<()> {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|source| ReportError { path: path.to_owned(), source })
-        }
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
         _ => Ok(()),
     }
 }
