@@ -187,7 +187,11 @@ impl Signals {
 
 /// Hang-ups of the terminal; none where whoever started the process has them ignored.
 fn hangups() -> Result<Option<Signal>, Failure> {
-    if !HANGUP_IS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP)) { signal(SignalKind::hangup()).map(Some).map_err(Failure::bug) } else { Ok(None) }
+    if !HANGUP_IS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP)) {
+        signal(SignalKind::hangup()).map(Some).map_err(Failure::bug)
+    } else {
+        Ok(None)
+    }
 }
 
 /// What the process was born with: tokio's handler, once installed, hides it.

@@ -79,7 +79,10 @@ impl Desk {
         for (setting, key) in csv.chain(json).chain(html) {
             if let Some(other) = places.insert(key.clone(), setting) {
                 let (one, two) = (other.flag(), setting.flag());
-                return Err(Failure::bad_use(anyhow::anyhow!("`{one}` and `{two}` both write `{}`: give them places apart", key.display())));
+                return Err(Failure::bad_use(anyhow::anyhow!(
+                    "`{one}` and `{two}` both write `{}`: give them places apart",
+                    key.display()
+                )));
             }
         }
         Ok(())

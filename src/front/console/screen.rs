@@ -121,7 +121,8 @@ impl Screen {
         if let Err(why) = state.stdout.write_all(text.as_bytes()).and_then(|()| state.stdout.flush()) {
             state.stdout_is_gone = true;
             // A terminal that hung up answers with an error of its own.
-            let is_readers_wish = why.kind() == io::ErrorKind::BrokenPipe || (self.stdout_is_terminal && why.raw_os_error() == Some(libc::EIO));
+            let is_readers_wish =
+                why.kind() == io::ErrorKind::BrokenPipe || (self.stdout_is_terminal && why.raw_os_error() == Some(libc::EIO));
             if !is_readers_wish {
                 state.write_stderr(&format!("lunamoth: cannot write to stdout: {why}; what follows is not shown\n"));
                 state.has_failed = true;
@@ -299,7 +300,14 @@ mod tests {
     }
 
     fn screen(stdout: Box<dyn Write + Send>, paper: &Paper, stderr_is_terminal: bool) -> Screen {
-        let state = State { stdout, stderr: Box::new(paper.clone()), progress: String::new(), stdout_is_gone: false, has_failed: false, behind: None };
+        let state = State {
+            stdout,
+            stderr: Box::new(paper.clone()),
+            progress: String::new(),
+            stdout_is_gone: false,
+            has_failed: false,
+            behind: None,
+        };
         Screen { state: Mutex::new(state), stdout_is_terminal: false, stderr_is_terminal, is_dumb: false, is_coloured: false }
     }
 

@@ -91,11 +91,7 @@ impl CsvFiles {
     }
 
     fn tables(&mut self, snapshot: &Snapshot) -> [(&mut Place, String); 3] {
-        [
-            (&mut self.stats, stats(snapshot)),
-            (&mut self.failures, failures(snapshot)),
-            (&mut self.exceptions, exceptions(snapshot)),
-        ]
+        [(&mut self.stats, stats(snapshot)), (&mut self.failures, failures(snapshot)), (&mut self.exceptions, exceptions(snapshot))]
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::ReportError;
-use super::place::Place;
 use super::json::unix_ms;
+use super::place::Place;
 use crate::front::page;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 use crate::stats::snapshot::{EntryView, Snapshot};

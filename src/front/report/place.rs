@@ -485,7 +485,10 @@ mod tests {
         file.write_all(b"more\n").unwrap();
         assert_eq!(read(&path), "table\nreport\nmore\n");
         assert!(Place::new(Path::new("/dev/fd/987654")).is_err() && Place::new(Path::new("/dev/fd/-1")).is_err());
-        assert_eq!(["-", "/dev/stdout", "/dev/fd/1", "/dev/fd/2", "a"].map(|path| is_stdout(Path::new(path))), [true, true, true, false, false]);
+        assert_eq!(
+            ["-", "/dev/stdout", "/dev/fd/1", "/dev/fd/2", "a"].map(|path| is_stdout(Path::new(path))),
+            [true, true, true, false, false]
+        );
     }
 
     #[test]
@@ -507,7 +510,9 @@ mod tests {
         let slash = folder.path().join("results/");
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
-        for path in [folder.path(), &slash, &folder.path().join("socket"), &folder.path().join("file/run.json"), Path::new(""), Path::new("/")] {
+        for path in
+            [folder.path(), &slash, &folder.path().join("socket"), &folder.path().join("file/run.json"), Path::new(""), Path::new("/")]
+        {
             assert!(Place::new(path).is_err(), "{}", path.display());
         }
         assert_eq!(names(folder.path()), ["file", "socket"]);
