@@ -45,7 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["front"]),
     ("terminal_size", &["front"]),
     ("unicode_width", &["front"]),
-    ("libc", &["script", "load", "protocol", "app", "front/api/listen"]),
+    // Errors that the standard library has no word for, opening what may have no reader, and waiting for room in it.
+    ("libc", &["script", "load", "protocol", "app", "front/api/listen", "front/report/place", "front/console/screen"]),
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),
