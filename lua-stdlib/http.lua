@@ -123,14 +123,47 @@ local Headers = {
   end,
 }
 
+-- What results are called elsewhere.
+local ELSEWHERE = {
+  status_code = "status", statusCode = "status", code = "status", status_text = "status", text = "body", content = "body", data = "body",
+  response_body = "body", header = "headers", elapsed = "timings.total", duration = "timings.total", time = "timings.total",
+  response_time = "timings.total", reason = "error", err = "error", error_code = "error_kind", error_message = "error",
+  protocol = "proto", version = "proto", request = "url", redirects = "history", is_success = "ok", success = "ok",
+}
+local FIELDS = { "status", "ok", "error", "error_kind", "body", "headers", "url", "proto", "cookies", "timings", "history", "json", "must", "fail", "pass" }
+local ABSENT = { error = true, error_kind = true, _handle = true, _packed = true }
+
+local function unknown(key)
+  if type(key) ~= "string" or ABSENT[key] then return nil end
+  local near = ELSEWHERE[key] or engine.nearest(key, FIELDS)
+  local hint = near and (", did you mean `" .. near .. "`?") or (": it has " .. table.concat(FIELDS, ", "))
+  error("a result has no `" .. key .. "`" .. hint, 2) -- a tail call: level 2 is the script
+end
+
+local TIMINGS = { "blocked", "dns", "connect", "tls", "send", "wait", "receive", "total" }
+local is_timing = {}
+for i = 1, #TIMINGS do is_timing[TIMINGS[i]] = true end
+
+-- A part that did not take place is nil; one that is none raises.
+local Timings = {
+  __metatable = false,
+  __index = function(_, key)
+    if is_timing[key] or type(key) ~= "string" then return nil end
+    local near = engine.nearest(key, TIMINGS)
+    error("timings have no `" .. key .. "`" .. (near and (", did you mean `" .. near .. "`?") or (": they have " .. table.concat(TIMINGS, ", "))), 2)
+  end,
+}
+
 local function look(res, key)
   local method = methods[key]
   if method then return method end
-  if not parts[key] then return nil end
+  if not parts[key] then return unknown(key) end
   local value, more = detail(rawget(res, "_packed"), rawget(res, "_handle"), key)
   if key == "headers" then
     if next(more) then more_values[value] = more end
     setmetatable(value, Headers)
+  elseif key == "timings" then
+    setmetatable(value, Timings)
   end
   rawset(res, key, value)
   return value
@@ -144,14 +177,27 @@ local function must_be_result(value, name)
   end
 end
 
----The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises: nil and why.
+---@class HttpJsonOptions
+---@field big_integers? "number"|"string"  how integers beyond 2^53 arrive: rounded to a number (the default), or with all digits in a string
+
+---The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises for what the body is: nil and why.
 ---@param path string?
+---@param options HttpJsonOptions?
 ---@return any value
 ---@return string? why
-function methods:json(path)
+function methods:json(path, options)
   must_be_result(self, "json")
+  if type(path) == "table" and options == nil then path, options = nil, path end
   if path ~= nil and type(path) ~= "string" then error("res:json: the path must be a string, not a " .. type(path), 2) end
-  return native_json(self._packed, self._handle, rawget(self, "body"), path)
+  local big_as_strings = false
+  if options ~= nil then
+    if type(options) ~= "table" then error("res:json: the options must be a table, not a " .. type(options), 2) end
+    engine.check_keys(options, { "big_integers" }, "res:json", 2)
+    local choice = options.big_integers
+    if choice ~= nil and choice ~= "number" and choice ~= "string" then error('res:json: `big_integers` must be "number" or "string"', 2) end
+    big_as_strings = choice == "string"
+  end
+  return native_json(self._packed, self._handle, rawget(self, "body"), path, big_as_strings)
 end
 
 ---The result itself; raises if the request failed, and so ends the iteration.

@@ -12,6 +12,7 @@ local sort = table.sort
 
 local WHOLE_MAX = 2 ^ 53
 local LENGTH_MAX = 2 ^ 20
+local ALPHABET_MAX = 65536
 local LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 local function is_whole(value)
@@ -152,6 +153,7 @@ function random.string(length, alphabet)
   elseif alphabet == "" then
     error("random.string: the alphabet is empty", 2)
   end
+  if #alphabet > ALPHABET_MAX then error("random.string: the alphabet may have at most " .. ALPHABET_MAX .. " bytes", 2) end
   local text, why = native.text(length, alphabet)
   if not text then error(why, 2) end
   return text

@@ -341,6 +341,21 @@ local function known_tags(record)
   return #list == 0 and "its tasks have no tags" or "its tasks have the tags " .. table.concat(list, ", ")
 end
 
+local HOOKS = { "on_start", "on_stop" }
+
+---A hook that nobody calls would be a task that never runs.
+local function check_hooks(class, label)
+  for key, value in next, class do
+    if type(key) == "string" and type(value) == "function" and key ~= "on_start" and key ~= "on_stop" then
+      local near = engine.nearest(key, HOOKS)
+      if near or key:find("^on_") then
+        local hint = near and (", did you mean `" .. near .. "`?") or ": there are on_start and on_stop; a function of your own needs another name"
+        error("class `" .. label .. "` has no hook `" .. key .. "`" .. hint, 0)
+      end
+    end
+  end
+end
+
 local function method(class, name, label)
   local body = class[name]
   if body == nil then return nil end
@@ -359,6 +374,7 @@ local function describe_class(class, default_name, filter)
     if run then tasks[#tasks + 1] = { name = task.name, weight = task.weight, job = engine.add_job(run) } end
   end
   if #tasks == 0 then return nil end
+  check_hooks(class, name)
   local described = {
     name = name,
     weight = record.weight,

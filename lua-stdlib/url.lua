@@ -9,6 +9,12 @@ local native = ...
 local error, ipairs, pairs, tostring, type = error, ipairs, pairs, tostring, type
 local concat, sort = table.concat, table.sort
 
+local TEXT_MAX, URL_MAX = 16 * 1024 * 1024, 64 * 1024
+
+local function bound(name, text, longest, shown)
+  if #text > longest then error("url." .. name .. ": a text may have at most " .. shown .. ", this one has " .. #text .. " bytes", 3) end
+end
+
 local function text_of(value)
   local kind = type(value)
   if kind == "string" then return value end
@@ -22,7 +28,9 @@ function url.encode(text)
   if type(text) ~= "string" and type(text) ~= "number" then
     error("url.encode: a string or a number is needed, got " .. type(text), 2)
   end
-  return native.encode(tostring(text))
+  text = tostring(text)
+  bound("encode", text, TEXT_MAX, "16 MiB")
+  return native.encode(text)
 end
 
 ---Resolves `%XX`. A `+` stays a plus; `url.parse_query` takes it as a space.
@@ -32,6 +40,7 @@ function url.decode(text)
   if type(text) ~= "string" then
     error("url.decode: a string is needed, got " .. type(text), 2)
   end
+  bound("decode", text, TEXT_MAX, "16 MiB")
   return native.decode(text)
 end
 
@@ -53,6 +62,7 @@ function url.parse(text)
   if type(text) ~= "string" then
     error("url.parse: a string is needed, got " .. type(text), 2)
   end
+  bound("parse", text, URL_MAX, "64 KiB")
   return native.parse(text)
 end
 
@@ -65,6 +75,8 @@ function url.join(base, reference)
   if type(base) ~= "string" or type(reference) ~= "string" then
     error("url.join: two strings are needed, got " .. type(base) .. " and " .. type(reference), 2)
   end
+  bound("join", base, URL_MAX, "64 KiB")
+  bound("join", reference, URL_MAX, "64 KiB")
   return native.join(base, reference)
 end
 
@@ -91,6 +103,8 @@ function url.query(params)
       if not text then
         error("url.query: `" .. name .. "` is a " .. type(value) .. "; strings, numbers, booleans and lists of them can be sent", 2)
       end
+      bound("query", name, TEXT_MAX, "16 MiB")
+      bound("query", text, TEXT_MAX, "16 MiB")
       parts[#parts + 1] = native.encode(name) .. "=" .. native.encode(text)
     end
   end
@@ -104,6 +118,7 @@ function url.parse_query(text)
   if type(text) ~= "string" then
     error("url.parse_query: a string is needed, got " .. type(text), 2)
   end
+  bound("parse_query", text, TEXT_MAX, "16 MiB")
   local params = {}
   for pair in text:gsub("^%?", ""):gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")

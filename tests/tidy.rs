@@ -69,6 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["protocol"]),
     ("base64", &["protocol", "script", "front", "stats/histogram"]),
     ("regex", &["script"]),
+    ("memchr", &["script"]),
     ("rand_core", &["script"]),
     ("rand_pcg", &["script"]),
     ("sha2", &["script", "front/page"]),

@@ -17,26 +17,29 @@
 ---    engine.lock_library(name, table)  the same for a library; what it does not have raises as well, with the nearest right name.
 local native = ...
 
-local error, getmetatable, ipairs, next, pairs, rawset, select = error, getmetatable, ipairs, next, pairs, rawset, select
+local error, getmetatable, ipairs, next, pairs, select = error, getmetatable, ipairs, next, pairs, select
 local setmetatable, tonumber, tostring, type, load, xpcall =
   setmetatable, tonumber, tostring, type, load, xpcall
-local gsub, rep = string.gsub, string.rep
-local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
-local running, status, isyieldable = coroutine.running, coroutine.status, coroutine.isyieldable
-local collectgarbage = collectgarbage
+local yield, isyieldable = coroutine.yield, coroutine.isyieldable
+local collectgarbage, date = collectgarbage, os.date
 
 local TOKEN, FAILED, take = native.token, native.failed, native.take
 local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
-local LONGEST_REPEAT = 64 * 1024 * 1024
-local LONGEST_SEARCH = 1e8 -- steps
-local PATTERNS_KNOWN = 1000
+local LONGEST_SOURCE = 1024 * 1024
+local LONGEST_DATE = 256
+local LONGEST_NUMBER = 4096
 
-local engine = { operation = native.operation }
+local engine = { operation = native.operation, IN_CALLBACK = IN_CALLBACK }
 local is_loading = true
 
--- Tables that the script cannot change, and coroutines that the script itself made.
-local locked = setmetatable({}, { __mode = "k" })
-local own = setmetatable({}, { __mode = "k" })
+-- Functions that only say that they are none.
+local later = setmetatable({}, { __mode = "k" })
+
+function engine.is_loading() return is_loading end
+
+local strings = native.part("engine/strings.lua")(native)
+local tables, locked = native.part("engine/tables.lua")(native, engine)
+local coroutines = native.part("engine/coroutines.lua")(native, engine)
 
 function engine.lock(target, describe)
   local inner, old = {}, getmetatable(target)
@@ -95,48 +98,9 @@ end
 
 function engine.later(module, name, list)
   for _, key in ipairs(list) do
-    module[key] = function() error("this version does not have " .. name .. "." .. key, 2) end
+    local function say_so() error("this version does not have " .. name .. "." .. key, 2) end
+    module[key], later[say_so] = say_so, true
   end
-end
-
--- Coroutines of the script's own. An engine operation inside one passes through to the lane, and its answer back.
-
-local function pass(co, ok, first, ...)
-  if ok and first == TOKEN then
-    if not isyieldable() then return pass(co, resume(co, FAILED, IN_CALLBACK)) end
-    return pass(co, resume(co, yield(TOKEN, ...)))
-  end
-  return ok, first, ...
-end
-
-local coroutines = { isyieldable = isyieldable, running = running, status = status }
-
-function coroutines.create(body)
-  if type(body) ~= "function" then error("coroutine.create: a function is needed, not a " .. type(body), 2) end
-  local co = create(body)
-  own[co] = true
-  return co
-end
-
-function coroutines.resume(co, ...)
-  if not own[co] then return false, "cannot resume a coroutine that the script did not make" end
-  return pass(co, resume(co, ...))
-end
-
-local function unwrap(ok, ...)
-  if not ok then error((...), 0) end
-  return ...
-end
-
-function coroutines.wrap(body)
-  if type(body) ~= "function" then error("coroutine.wrap: a function is needed, not a " .. type(body), 2) end
-  local co = coroutines.create(body)
-  return function(...) return unwrap(pass(co, resume(co, ...))) end
-end
-
-function coroutines.yield(...)
-  if not own[running()] then error("attempt to yield from outside a coroutine", 2) end
-  return yield(...)
 end
 
 -- Libraries, reduced to what is harmless.
@@ -145,47 +109,6 @@ local function pick(library, names)
   local out = {}
   for name in names:gmatch("%S+") do out[name] = library[name] end
   return out
-end
-
-local strings = pick(string, "byte char find format gmatch gsub len lower match reverse sub upper")
-
--- A pattern backtracks, and LuaJIT's matcher cannot be interrupted. For each pattern the longest text on which it cannot take long, from the number of
--- its repetitions; on a longer one its steps are counted before it is let loose.
-local shortest_risk, patterns_known = {}, 0
-
-local function learn(pattern)
-  local _, repeats = gsub(pattern, "[*+-]", "")
-  local _, options = gsub(pattern, "%?", "")
-  local _, balanced = gsub(pattern, "%%b", "")
-  local longest = (LONGEST_SEARCH / 2 ^ options) ^ (1 / (repeats + balanced + 1))
-  if patterns_known >= PATTERNS_KNOWN then shortest_risk, patterns_known = {}, 0 end
-  shortest_risk[pattern], patterns_known = longest, patterns_known + 1
-  return longest
-end
-
-local function bound(name)
-  local original, is_affordable = string[name], native.is_affordable
-  strings[name] = function(text, pattern, third, fourth)
-    if type(text) == "string" and type(pattern) == "string" and #text > (shortest_risk[pattern] or learn(pattern)) then
-      local is_plain = name == "find" and fourth
-      local start = (name == "find" or name == "match") and type(third) == "number" and third or nil
-      if not is_plain and not is_affordable(text, pattern, name, start) then
-        error("string." .. name .. ": the pattern takes too long on a text of " .. #text .. " bytes: anchor it, use find(text, what, 1, true), or require \"regex\"", 2)
-      end
-    end
-    return original(text, pattern, third, fourth)
-  end
-end
-
-for _, name in ipairs { "find", "match", "gmatch", "gsub" } do bound(name) end
-
-function strings.rep(text, count, separator)
-  count = tonumber(count) or count
-  if type(count) == "number" and count > 0 then
-    local length = #tostring(text) + (separator and #tostring(separator) or 0)
-    if length * count > LONGEST_REPEAT then error("string.rep: the result would be longer than 64 MiB", 2) end
-  end
-  return rep(text, count, separator)
 end
 
 local maths = pick(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi pow rad sin sinh sqrt tan tanh")
@@ -199,18 +122,26 @@ environment._G = environment
 environment.bit = pick(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
 environment.coroutine = coroutines
 environment.math = maths
-environment.os = pick(os, "time date clock difftime")
+environment.os = pick(os, "time clock difftime")
 environment.string = strings
-environment.table = pick(table, "concat insert maxn move pack remove sort unpack")
+environment.table = tables
+environment.rawset = engine.rawset
 
-function environment.rawset(target, key, value)
-  if locked[target] then error("rawset: this table is read-only", 2) end
-  return rawset(target, key, value)
+function environment.os.date(pattern, time)
+  if type(pattern) == "string" and #pattern > LONGEST_DATE then error("os.date: a format may have at most " .. LONGEST_DATE .. " bytes", 2) end
+  return date(pattern, time)
 end
 
 function environment.collectgarbage(what)
   if what ~= "count" then error('collectgarbage: only "count" is possible in a script', 2) end
   return collectgarbage("count")
+end
+
+-- No number has so many digits, and LuaJIT would read them all.
+function environment.tonumber(value, base)
+  if type(value) == "string" and #value > LONGEST_NUMBER then return nil end
+  if base == nil then return tonumber(value) end
+  return tonumber(value, base)
 end
 
 function environment.print(...)
@@ -225,11 +156,12 @@ function environment.load(chunk, name, _, scope)
     for piece in chunk do
       if type(piece) ~= "string" or piece == "" then break end
       parts[#parts + 1], size = piece, size + #piece
-      if size > LONGEST_REPEAT then error("load: the text is too long", 2) end
+      if size > LONGEST_SOURCE then error("load: the text is longer than 1 MiB", 2) end
     end
     chunk = table.concat(parts)
   end
   if type(chunk) ~= "string" then error("load: text is needed, not a " .. type(chunk), 2) end
+  if #chunk > LONGEST_SOURCE then error("load: the text is longer than 1 MiB", 2) end
   return load(chunk, name or "=(load)", "t", scope or environment)
 end
 environment.loadstring = function(chunk, name) return environment.load(chunk, name) end
@@ -242,7 +174,9 @@ end
 
 function engine.lock_library(name, library)
   local names = {}
-  for key in next, library do names[#names + 1] = key end
+  for key, value in next, library do
+    if not later[value] then names[#names + 1] = key end
+  end
   table.sort(names)
   local _, inner = engine.lock(library, read_only(name))
   if getmetatable(inner) then return end
@@ -263,6 +197,8 @@ end
 
 function environment.require(name)
   if type(name) ~= "string" then error("require: a name is needed, not a " .. type(name), 2) end
+  -- Two ways to write one name, as `require "lib.h"` and `require "lib/h"`, are one module.
+  if name:find("^[%w_%-]+/[%w_%-/]+$") then name = name:gsub("/", ".") end
   if loaded[name] ~= nil then return loaded[name] end
   if pending[name] then error("require: `" .. name .. "` requires itself", 2) end
   local chunk, natives = native.library(name, environment)

@@ -6,7 +6,9 @@ local native, engine = ...
 
 local create, yield, resume, running = coroutine.create, coroutine.yield, coroutine.resume, coroutine.running
 local error, pcall, rawequal, setmetatable, tostring, type, xpcall = error, pcall, rawequal, setmetatable, tostring, type, xpcall
-local traceback, getinfo = debug.traceback, debug.getinfo
+local traceback, getinfo, sub = debug.traceback, debug.getinfo, string.sub
+
+local LONGEST_TEXT = 8192 -- bytes of an error
 
 local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
 
@@ -18,16 +20,17 @@ local trace, rethrown = "", nil
 ---An error's text, whatever value was raised.
 local function text_of(problem)
   local kind = type(problem)
-  if kind == "string" then return problem end
+  if kind == "string" then return #problem > LONGEST_TEXT and sub(problem, 1, LONGEST_TEXT) or problem end
   if kind == "userdata" then return native.error_text(problem) end
   local ok, text = pcall(tostring, problem)
   if kind == "table" and (not ok or type(text) ~= "string" or text:find("^table: ")) then return "(an error object that is a table)" end
-  return ok and tostring(text) or "(an error object without a text)"
+  return ok and sub(tostring(text), 1, LONGEST_TEXT) or "(an error object without a text)"
 end
 
 ---A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine. The function that was
 ---run is the nearest place that is left.
 local function placed(text, body)
+  text = native.with_hint(text) or text
   local message = text:match("^%[lunamoth [^%]]*%]:%d+: (.*)")
   if not message then return text end
   local place = getinfo(body, "S")
@@ -57,6 +60,7 @@ local function run(script, ...)
 end
 
 local function life(self)
+  engine.belongs_to(self)
   local job, iteration = yield()
   while true do
     if iteration then self.iteration = iteration end

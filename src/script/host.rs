@@ -62,7 +62,7 @@ impl Host {
             current: RefCell::default(),
             metrics: RefCell::default(),
         });
-        let watchdog = Rc::new(Watchdog::start(watchdog::LIMIT).map_err(LoadScriptError::Engine)?);
+        let watchdog = Rc::new(Watchdog::start(watchdog::limit()).map_err(LoadScriptError::Engine)?);
         let (vm, described) = Vm::open(&sources, Rc::clone(&context), &options.tags, watchdog)?;
         drop(vm);
         let mut reader = match Rc::try_unwrap(sources) {

@@ -3,9 +3,11 @@
 //! The matcher here follows Lua's (`lstrlib.c` of 5.1), counts its steps, and keeps no captures beyond what a back reference needs. It only answers
 //! whether the search is affordable; the search itself is LuaJIT's. The Lua side asks only where text and pattern make a long search possible.
 
+use mlua::{Lua, LuaString, Table};
+
 /// Which function searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Search {
+enum Search {
     /// `find` and `match`: until the first match; `^` is an anchor.
     First,
     /// `gmatch`: all matches; `^` is no anchor.
@@ -14,24 +16,108 @@ pub(super) enum Search {
     Replace,
 }
 
-/// Whether the search takes at most [`STEPS`]. A malformed pattern is affordable: LuaJIT finds its fault at once.
-pub(super) fn is_affordable(text: &[u8], pattern: &[u8], search: Search, start: usize) -> bool {
+/// What a search would cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// LuaJIT may be let loose.
+    Affordable,
+    /// More than [`STEPS`].
+    TooLong,
+    /// A result of more than [`LONGEST_RESULT`].
+    TooLarge,
+}
+
+/// What each match of a `gsub` puts in its place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Replacement {
+    bytes: usize,
+    /// How often it may repeat what was matched.
+    repeats: usize,
+}
+
+/// Judges a search before it is made. A malformed pattern is affordable: LuaJIT finds its fault at once.
+fn judge(text: &[u8], pattern: &[u8], search: Search, start: usize, replacement: Replacement) -> Verdict {
     let is_anchored = search != Search::Each && pattern.first() == Some(&b'^');
     let mut matcher = Matcher { text, pattern, left: STEPS, depth: 0, captures: Vec::new() };
+    let literal =
+        pattern.first().copied().filter(|byte| !b"^$*+?.([%-".contains(byte) && !matches!(pattern.get(1), Some(b'*' | b'?' | b'-')));
     let mut at = start.min(text.len());
+    let mut grown = text.len();
     loop {
+        if let (Some(literal), false) = (literal, is_anchored) {
+            // Where the first byte is not there, LuaJIT takes one step.
+            let skipped = memchr::memchr(literal, &text[at..]).unwrap_or(text.len() - at);
+            at += skipped;
+            matcher.left = matcher.left.saturating_sub(skipped as u64);
+        }
         matcher.captures.clear();
         match matcher.run(at, usize::from(is_anchored)) {
-            Err(Stop::TooLong) => return false,
-            Err(Stop::Malformed) => return true,
-            Ok(Some(_)) if search == Search::First => return true,
-            Ok(Some(end)) if end > at => at = end,
-            Ok(_) => at += 1,
+            Err(Stop::TooLong) => return Verdict::TooLong,
+            Err(Stop::Malformed) => return Verdict::Affordable,
+            Ok(Some(_)) if search == Search::First => return Verdict::Affordable,
+            Ok(Some(end)) => {
+                grown = grown.saturating_add(replacement.bytes).saturating_add(replacement.repeats.saturating_mul(end - at));
+                if grown > LONGEST_RESULT {
+                    return Verdict::TooLarge;
+                }
+                at = if end > at { end } else { at + 1 };
+            }
+            Ok(None) => at += 1,
         }
         if is_anchored || at > text.len() {
-            return true;
+            return Verdict::Affordable;
         }
     }
+}
+
+/// Gives `native` what `lua-stdlib/engine/strings.lua` is built on.
+pub(super) fn add_natives(lua: &Lua, native: &Table) -> mlua::Result<()> {
+    native.set("judge_pattern", lua.create_function(judge_call)?)?;
+    native.set("find_plain", lua.create_function(find_plain)?)
+}
+
+/// `native.judge_pattern(text, pattern, function, start, replacement)`: 0 where the search may be made, 1 where it takes too long, 2 where its result
+/// is too large.
+fn judge_call(
+    _: &Lua,
+    (text, pattern, function, start, with): (LuaString, LuaString, LuaString, f64, Option<LuaString>),
+) -> mlua::Result<u8> {
+    let search = match &*function.as_bytes() {
+        b"gmatch" => Search::Each,
+        b"gsub" => Search::Replace,
+        _ => Search::First,
+    };
+    let replacement = with.map_or_else(Replacement::default, |with| {
+        let with = with.as_bytes();
+        Replacement { bytes: with.len(), repeats: with.iter().filter(|byte| **byte == b'%').count() }
+    });
+    let text = text.as_bytes();
+    let start = offset_of(start, text.len());
+    Ok(match judge(&text, &pattern.as_bytes(), search, start, replacement) {
+        Verdict::Affordable => 0,
+        Verdict::TooLong => 1,
+        Verdict::TooLarge => 2,
+    })
+}
+
+/// `native.find_plain(text, what, start)`, in time that is proportional to the text, whatever it is searched for.
+fn find_plain(_: &Lua, (text, what, start): (LuaString, LuaString, f64)) -> mlua::Result<(Option<usize>, Option<usize>)> {
+    let (text, what) = (text.as_bytes(), what.as_bytes());
+    let start = offset_of(start, text.len());
+    let found = text.get(start..).and_then(|rest| memchr::memmem::find(rest, &what));
+    Ok((found.map(|at| start + at + 1), found.map(|at| start + at + what.len())))
+}
+
+/// As in Lua, counted from 1, and from the end where it is negative; beyond the text it is beyond its end.
+fn offset_of(start: f64, length: usize) -> usize {
+    let first = if start < 0.0 { length as f64 + start } else { start - 1.0 };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and beyond the text is the text's end"
+    )]
+    let first = first.max(0.0) as usize;
+    first
 }
 
 /// A search under way.
@@ -88,6 +174,7 @@ impl Matcher<'_> {
                 },
                 (b'%', Some(b'f')) => {
                     let end = self.class_end(p + 2)?;
+                    self.left = self.left.saturating_sub((end - p) as u64 / SET_ITEMS_A_STEP);
                     let before = if s == 0 { 0 } else { self.text[s - 1] };
                     let here = self.text.get(s).copied().unwrap_or(0);
                     if self.in_class(before, p + 2, end) || !self.in_class(here, p + 2, end) {
@@ -218,7 +305,9 @@ impl Matcher<'_> {
         }
     }
 
-    fn single(&self, s: usize, p: usize, end: usize) -> bool {
+    fn single(&mut self, s: usize, p: usize, end: usize) -> bool {
+        // A set is gone through item by item.
+        self.left = self.left.saturating_sub((end - p) as u64 / SET_ITEMS_A_STEP);
         self.text.get(s).is_some_and(|&byte| self.in_class(byte, p, end))
     }
 
@@ -276,17 +365,25 @@ fn is_in_named_class(byte: u8, class: u8) -> bool {
     is_in != class.is_ascii_uppercase()
 }
 
-/// Steps of one search: about a tenth of a second in LuaJIT. Fewer in a debug build, whose steps take ten times as long here.
-const STEPS: u64 = if cfg!(debug_assertions) { 4_000_000 } else { 20_000_000 };
+/// Steps of one search: some 50 ms in LuaJIT. Fewer in a debug build, whose steps take ten times as long here.
+const STEPS: u64 = if cfg!(debug_assertions) { 2_000_000 } else { 10_000_000 };
+
+/// Items of a set that are looked at in the time of a step.
+const SET_ITEMS_A_STEP: u64 = 8;
+
+/// Bytes of what a `gsub` may make.
+const LONGEST_RESULT: usize = 64 << 20;
 
 /// LuaJIT's own limit is of this order; each level takes some hundred bytes of the stack.
 const DEEPEST: u32 = 200;
 
 #[cfg(test)]
 mod tests {
-    use mlua::Lua;
-
     use super::*;
+
+    fn is_affordable(text: &[u8], pattern: &[u8], search: Search, start: usize) -> bool {
+        judge(text, pattern, search, start, Replacement::default()) == Verdict::Affordable
+    }
 
     fn end_of(text: &str, pattern: &str) -> Outcome {
         let mut matcher = Matcher { text: text.as_bytes(), pattern: pattern.as_bytes(), left: STEPS, depth: 0, captures: Vec::new() };
@@ -341,6 +438,49 @@ mod tests {
         assert!(is_affordable(page.as_bytes(), b"name=\"csrf\" value=\"(.-)\"", Search::First, 0));
         assert!(is_affordable(page.as_bytes(), b"<p>(.-)</p>", Search::Each, 0));
         assert!(is_affordable(page.as_bytes(), b"%s+", Search::Replace, 0));
+    }
+
+    #[test]
+    fn long_prefixes_and_sets_count_as_what_they_cost() {
+        let text = "a".repeat(300_000);
+        let prefix = format!("{}b", "a".repeat(10_000));
+        assert!(!is_affordable(text.as_bytes(), prefix.as_bytes(), Search::First, 0));
+        let set = format!("[{}]+b", "xyz0".repeat(3_000));
+        assert!(!is_affordable(text.as_bytes(), format!("[^{}]-b", "xyz0".repeat(3_000)).as_bytes(), Search::First, 0));
+        assert!(!is_affordable(text.as_bytes(), set.as_bytes(), Search::First, 0));
+        assert!(!is_affordable(text.as_bytes(), format!("%f[{}]b", "xyz0".repeat(3_000)).as_bytes(), Search::First, 0));
+    }
+
+    #[test]
+    fn a_replacement_that_grows_beyond_bounds_is_known_before_it_is_made() {
+        let text = "x".repeat(100_000);
+        let verdict =
+            |pattern: &str, bytes, repeats| judge(text.as_bytes(), pattern.as_bytes(), Search::Replace, 0, Replacement { bytes, repeats });
+        assert_eq!(verdict("x", 10_000, 0), Verdict::TooLarge);
+        assert_eq!(verdict("", 10_000, 0), Verdict::TooLarge);
+        assert_eq!(verdict("^x+", 2_000, 1_000), Verdict::TooLarge);
+        assert_eq!(verdict("x", 100, 1), Verdict::Affordable);
+        assert_eq!(verdict("y", 1_000_000, 1), Verdict::Affordable);
+    }
+
+    #[test]
+    fn a_plain_search_finds_what_luajit_finds() {
+        let lua = Lua::new();
+        let theirs: mlua::Function = lua.load("return function(t, w, s) return t:find(w, s, true) end").eval().unwrap();
+        let ours = lua.create_function(find_plain).unwrap();
+        for (text, what) in [("abcabc", "c"), ("abcabc", ""), ("", ""), ("", "x"), ("aXbX", "bX"), ("aaa", "aaaa"), ("a\0b", "\0b")] {
+            for start in [-10.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0, 6.0, 7.0] {
+                if start > text.len() as f64 + 1.0 {
+                    continue; // Nothing is found by either; LuaJIT says so before it looks.
+                }
+                let expected: (Option<usize>, Option<usize>) = theirs.call((text, what, start)).unwrap();
+                assert_eq!(
+                    ours.call::<(Option<usize>, Option<usize>)>((text, what, start)).unwrap(),
+                    expected,
+                    "{what} in {text} from {start}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct ScriptLane {
 impl ScriptLane {
     /// Opens the lane's first VM, so that whatever is wrong with the script shows before the first user.
     pub(super) fn open(lane: Rc<LaneState>, bundle: Arc<super::Bundle>) -> Result<Self, String> {
-        let watchdog = Rc::new(Watchdog::start(watchdog::LIMIT)?);
+        let watchdog = Rc::new(Watchdog::start(watchdog::limit())?);
         let lane = Self { lane, sources: Rc::new(Sources::Memory(bundle)), vms: RefCell::default(), watchdog };
         lane.open_vm()?;
         Ok(lane)

@@ -15,10 +15,10 @@ use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
 use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
-use super::pattern::{self, Search};
+use super::pattern;
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::Watchdog;
-use super::{stdlib, traceback, value};
+use super::{hints, numerals, stdlib, traceback, value};
 use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.
@@ -147,8 +147,13 @@ impl Vm {
                 return Resumed::Dropped;
             };
             self.context.current.replace(Some(Rc::clone(user)));
-            let _stretch = self.watchdog.enter(self.main_state);
-            self.crossing.resume(&self.lua, coroutine, answer)
+            let stretch = self.watchdog.enter(self.main_state);
+            let request = self.crossing.resume(&self.lua, coroutine, answer);
+            match stretch.runaway() {
+                // A script that caught the error and went on would run away again and again.
+                Some(why) if !matches!(request, Ok(Request::Raised { .. })) => Err(why),
+                _ => request,
+            }
         };
         self.context.current.replace(None);
         let after = self.lua.used_memory();
@@ -239,8 +244,14 @@ impl Sources {
             Self::Memory(bundle) => bundle.module(name),
         };
         found.ok_or_else(|| {
-            let near = bindings::nearest(name, bindings::LIBRARIES.iter().map(|library| library.0));
-            let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            let plain = name.strip_prefix("./").unwrap_or(name);
+            let plain = plain.strip_suffix(".lua").unwrap_or(plain);
+            let near = bindings::nearest(plain, bindings::LIBRARIES.iter().map(|library| library.0));
+            let hint = match near {
+                Some(near) => format!(", did you mean `{near}`?"),
+                None if plain != name => format!(", write `require \"{}\"` for a file beside the script", plain.replace('/', ".")),
+                None => String::new(),
+            };
             if stage == Stage::Loading {
                 format!("require: no library and no file of the script's folder is called `{name}`{hint}")
             } else {
@@ -319,7 +330,11 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("token", driver::token())?;
     native.set("failed", driver::failed())?;
     native.set("operation", driver::operations(lua)?)?;
-    native.set("is_affordable", lua.create_function(is_affordable)?)?;
+    pattern::add_natives(lua, &native)?;
+    native.set("with_hint", lua.create_function(|_, text: mlua::LuaString| Ok(hints::with_hint(&text.to_string_lossy())))?)?;
+    native.set("spells_whole_numbers", numerals::spells_whole_numbers())?;
+    native.set("part", lua.create_function(|lua, path: String| engine_chunk(lua, &path))?)?;
+    native.set("call", call_function(lua)?)?;
     native.set(
         "seconds",
         lua.create_function(|_, given: Value| {
@@ -349,29 +364,6 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     add_library(lua, &native, context)?;
     add_source(lua, &native, sources, context)?;
     Ok(native)
-}
-
-/// `native.is_affordable(text, pattern, function, start)`: see `pattern`.
-fn is_affordable(
-    _: &Lua,
-    (text, pattern, function, start): (mlua::LuaString, mlua::LuaString, mlua::LuaString, Option<f64>),
-) -> mlua::Result<bool> {
-    let search = match &*function.as_bytes() {
-        b"gmatch" => Search::Each,
-        b"gsub" => Search::Replace,
-        _ => Search::First,
-    };
-    let text = text.as_bytes();
-    let start = start.unwrap_or(1.0);
-    // As in Lua, counted from 1, and from the end where it is negative.
-    let first = if start < 0.0 { text.len() as f64 + start } else { start - 1.0 };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates, and beyond the text is the text's end"
-    )]
-    let first = first.max(0.0) as usize;
-    Ok(pattern::is_affordable(&text, &pattern.as_bytes(), search, first))
 }
 
 /// `native.library(name, environment)`: the chunk of a library and its natives; nothing where no library has the name, or nothing and why.
@@ -425,6 +417,19 @@ fn compile(lua: &Lua, file: &str, content: &[u8], environment: &Table) -> Result
 fn engine_chunk(lua: &Lua, path: &str) -> mlua::Result<Function> {
     let source = stdlib::source(path).ok_or_else(|| mlua::Error::runtime(format!("`{path}` is missing")))?;
     lua.load(&*source).set_name(format!("=[lunamoth {path}]")).into_function()
+}
+
+/// `native.call(function, ...)`: a call behind a C function, through which no coroutine yields.
+fn call_function(lua: &Lua) -> mlua::Result<Function> {
+    unsafe extern "C-unwind" fn call(state: *mut ffi::lua_State) -> std::ffi::c_int {
+        // SAFETY: the engine's Lua gives a function and its arguments; nothing here has a destructor that an error would skip.
+        unsafe {
+            ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
+            ffi::lua_gettop(state)
+        }
+    }
+    // SAFETY: as `call` says.
+    unsafe { lua.create_c_function(call) }
 }
 
 fn main_state(lua: &Lua) -> mlua::Result<*mut ffi::lua_State> {

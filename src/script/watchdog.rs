@@ -3,14 +3,16 @@
 //!
 //! | strike | what happens |
 //! |---|---|
-//! | first | the hook raises once, with file and line; the script may catch it |
+//! | first | the hook raises once, with file and line; the iteration ends by it, and where the script catches it, the user ends (`vm`) |
 //! | further | the hook stays and raises at every instruction until Lua is left, so that no `pcall` of the script survives it; the user's coroutine is dead |
 //!
-//! Count hooks fire in compiled code only because LuaJIT is built with `LUAJIT_ENABLE_CHECKHOOK`. A long C function cannot be interrupted:
-//! those have bounds of their own (`pattern`, `lua-stdlib/engine/sandbox.lua`).
+//! Whatever is raised names the place at which the strike hit, however far out it is seen. Count hooks fire in compiled code only because LuaJIT is built
+//! with `LUAJIT_ENABLE_CHECKHOOK`. A C function cannot be interrupted: LuaJIT's have bounds of their own (`pattern`, `lua-stdlib/engine`), and ours
+//! ask [`is_struck`] now and then.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
+use std::io::Write as _;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
@@ -49,6 +51,7 @@ impl Watchdog {
     #[inline]
     pub(super) fn enter(&self, state: *mut ffi::lua_State) -> Stretch<'_> {
         self.watch.state.store(state, Ordering::Relaxed);
+        debug_assert!(self.watch.strikes.load(Ordering::Relaxed) == 0, "the end of a stretch forgets its strikes");
         compiler_fence(Ordering::SeqCst);
         self.watch.stretch.store(self.watch.stretch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         Stretch { watch: &self.watch }
@@ -80,6 +83,19 @@ pub(super) struct Stretch<'a> {
     watch: &'a Watch,
 }
 
+impl Stretch<'_> {
+    /// Where the script ran for too long in this stretch, and that it did; nothing where it did not.
+    #[inline]
+    pub(super) fn runaway(&self) -> Option<String> {
+        if self.watch.strikes.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let place = PLACE.get();
+        let message = MESSAGE.to_string_lossy();
+        Some(if place.length == 0 { message.into_owned() } else { format!("{}: {message}", place.text()) })
+    }
+}
+
 impl Drop for Stretch<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -89,6 +105,8 @@ impl Drop for Stretch<'_> {
         // From here on the handler sets no hook. One that was set and has not fired must not hit the next stretch.
         if watch.strikes.load(Ordering::Relaxed) != 0 {
             watch.strikes.store(0, Ordering::Relaxed);
+            watch.is_pending.store(false, Ordering::Relaxed);
+            PLACE.set(Place::default());
             // SAFETY: the state was stored by `enter` and its VM outlives the stretch; we are on the VM's thread, outside of Lua.
             unsafe { ffi::lua_sethook(watch.state.load(Ordering::Relaxed), None, 0, 0) };
         }
@@ -106,6 +124,8 @@ struct Watch {
     condemned: AtomicU64,
     /// Strikes in this stretch. Written by the lane's thread only.
     strikes: AtomicU32,
+    /// A strike has come whose hook has not fired yet. Written by the lane's thread only.
+    is_pending: AtomicBool,
     /// Strikes in all stretches.
     strikes_ever: AtomicU32,
     /// The watchdog's thread shall end.
@@ -164,6 +184,41 @@ impl ThreadClock {
 thread_local! {
     /// The watch of this thread; read by the signal handler. A plain cell without a destructor, so that reading it allocates nothing.
     static THREAD_WATCH: Cell<*const Watch> = const { Cell::new(ptr::null()) };
+
+    /// Where the last strike of this stretch hit. Written by the hook, which unwinds: so it is plain memory, never borrowed.
+    static PLACE: Cell<Place> = const { Cell::new(Place { bytes: [0; PLACE_BYTES], length: 0 }) };
+}
+
+/// Whether this thread's script has run for too long and has not been told yet. A native that takes long asks now and then, and returns at once where it
+/// has: the error follows with the script's next instruction.
+#[inline]
+pub(super) fn is_struck() -> bool {
+    let watch = THREAD_WATCH.get();
+    // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
+    !watch.is_null() && unsafe { (*watch).is_pending.load(Ordering::Relaxed) }
+}
+
+/// A file and a line.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    bytes: [u8; PLACE_BYTES],
+    length: usize,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { bytes: [0; PLACE_BYTES], length: 0 }
+    }
+}
+
+impl Place {
+    fn is_ours(&self) -> bool {
+        self.bytes.starts_with(OURS)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(self.bytes.get(..self.length).unwrap_or_default()).into_owned()
+    }
 }
 
 fn signal() -> c_int {
@@ -196,6 +251,7 @@ extern "C" fn on_signal(_: c_int) {
     let stretch = watch.stretch.load(Ordering::Relaxed);
     if !stretch.is_multiple_of(2) && stretch == watch.condemned.load(Ordering::Relaxed) {
         watch.strikes.store(watch.strikes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        watch.is_pending.store(true, Ordering::Relaxed);
         watch.strikes_ever.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the stretch is odd and this is its thread, so the state is alive.
         unsafe { set_hook(watch.state.load(Ordering::Relaxed)) };
@@ -216,13 +272,21 @@ unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_De
         if watch.is_null() || (*watch).strikes.load(Ordering::Relaxed) < 2 {
             ffi::lua_sethook(state, None, 0, 0);
         }
+        if !watch.is_null() && (*watch).is_pending.swap(false, Ordering::Relaxed) {
+            let place = place_in(state);
+            // The strikes that follow find the engine at clearing up after the first.
+            if PLACE.get().length == 0 || !place.is_ours() {
+                PLACE.set(place);
+            }
+        }
         raise(state)
     }
 }
 
-/// Raises the watchdog's error with the place of the innermost Lua function.
-unsafe fn raise(state: *mut ffi::lua_State) {
-    // SAFETY: the caller's state is running; nothing here has a destructor that the unwinding would skip.
+/// The place of the script's innermost function that has one; of the engine's, where the script is in none.
+unsafe fn place_in(state: *mut ffi::lua_State) -> Place {
+    let mut place = Place::default();
+    // SAFETY: the caller's state is running; `lua_getinfo` fills the frame, whose text ends with a zero.
     unsafe {
         let mut frame: ffi::lua_Debug = std::mem::zeroed();
         for level in 0..DEEPEST {
@@ -230,25 +294,77 @@ unsafe fn raise(state: *mut ffi::lua_State) {
                 break;
             }
             ffi::lua_getinfo(state, c"Sl".as_ptr(), &raw mut frame);
-            if frame.currentline > 0 {
-                ffi::lua_pushfstring(state, c"%s:%d: %s".as_ptr(), frame.short_src.as_ptr(), frame.currentline, MESSAGE.as_ptr());
-                ffi::lua_error(state);
+            if frame.currentline <= 0 {
+                continue;
+            }
+            let file = CStr::from_ptr(frame.short_src.as_ptr()).to_bytes();
+            let is_ours = file.starts_with(OURS);
+            if is_ours && place.length > 0 {
+                continue;
+            }
+            place = Place::default();
+            let mut free = &mut place.bytes[..];
+            // A name that is too long for its place is cut: LuaJIT's own are shorter.
+            let _ = free.write_all(file).and_then(|()| write!(free, ":{}", frame.currentline));
+            let left = free.len();
+            place.length = PLACE_BYTES - left;
+            if !is_ours {
+                break;
             }
         }
-        ffi::lua_pushfstring(state, c"%s".as_ptr(), MESSAGE.as_ptr());
+    }
+    place
+}
+
+/// Raises the watchdog's error with the place of the strike.
+unsafe fn raise(state: *mut ffi::lua_State) {
+    let place = PLACE.get();
+    // SAFETY: the caller's state is running; nothing here has a destructor that the unwinding would skip.
+    unsafe {
+        if place.length > 0 {
+            ffi::lua_pushlstring(state, place.bytes.as_ptr().cast(), place.length);
+            ffi::lua_pushfstring(state, c"%s: %s".as_ptr(), ffi::lua_tostring(state, -1), MESSAGE.as_ptr());
+        } else {
+            ffi::lua_pushfstring(state, c"%s".as_ptr(), MESSAGE.as_ptr());
+        }
         ffi::lua_error(state);
     }
 }
 
+/// What the names of the engine's own chunks begin with.
+const OURS: &[u8] = b"[lunamoth";
+
 const MESSAGE: &CStr = c"the script ran for more than 1 s without yielding";
 
 /// How long a script may run without yielding.
-pub(super) const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// [`LIMIT`], or in a test what it has set for its thread.
+pub(super) fn limit() -> Duration {
+    #[cfg(test)]
+    return TEST_LIMIT.get();
+    #[cfg(not(test))]
+    return LIMIT;
+}
+
+#[cfg(test)]
+thread_local! {
+    static TEST_LIMIT: Cell<Duration> = const { Cell::new(LIMIT) };
+}
+
+/// For tests that wait for the watchdog.
+#[cfg(test)]
+pub(super) fn limit_in_tests(limit: Duration) {
+    TEST_LIMIT.set(limit);
+}
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Frames that are searched for the place of an error.
-const DEEPEST: c_int = 32;
+const DEEPEST: c_int = 64;
+
+/// Bytes of a place: LuaJIT's short names have at most 60, and a line ten digits.
+const PLACE_BYTES: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -301,8 +417,10 @@ mod tests {
     #[test]
     fn a_script_that_swallows_the_error_is_ended_by_the_second_strike() {
         let (error, strikes) = stopped("while true do pcall(function() while true do end end) end");
-        assert!(error.contains("without yielding"), "{error}");
+        assert!(error.contains("loop.lua:1: the script ran for more than 1 s without yielding"), "{error}");
         assert!(strikes >= 2, "{strikes}");
+        let (error, _) = stopped("local function f()\nwhile true do end\nend\nwhile true do\nlocal ok = pcall(f)\nend");
+        assert!(error.contains("loop.lua:2: the script ran"), "the place of the strike, not that of the last catch: {error}");
     }
 
     #[test]

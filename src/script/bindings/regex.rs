@@ -10,6 +10,7 @@ use mlua::{Lua, LuaString, MultiValue, Table, Value};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use crate::script::context::VmContext;
+use crate::script::watchdog;
 
 /// Registers what `lua-stdlib/regex.lua` is built on. Each native gives `false, why` for a pattern that cannot be compiled.
 ///
@@ -112,6 +113,9 @@ fn match_all(lua: &Lua, regex: &Regex, text: &[u8], _from: usize) -> mlua::Resul
     let list = lua.create_table()?;
     let is_flat = regex.captures_len() <= 2;
     for captures in regex.captures_iter(text) {
+        if watchdog::is_struck() {
+            return failure(lua, TOO_LONG);
+        }
         // A hole would make the list's length unsure, so a group that took no part is `false` here.
         let mut texts = groups(lua, &captures, &Value::Boolean(false));
         if is_flat {
@@ -128,11 +132,20 @@ fn match_all(lua: &Lua, regex: &Regex, text: &[u8], _from: usize) -> mlua::Resul
 fn replace(lua: &Lua, regex: &Regex, text: &[u8], with: &[u8], limit: usize) -> mlua::Result<MultiValue> {
     let mut replaced = Vec::with_capacity(text.len());
     let (mut copied, mut count) = (0, 0);
+    let references = with.iter().filter(|byte| **byte == b'$').count();
     for captures in regex.captures_iter(text) {
         if limit > 0 && count == limit {
             break;
         }
         let whole = captures.get_match();
+        // Known before it is made: one replacement can repeat one match as often as it likes.
+        let grown = with.len().saturating_add(references.saturating_mul(whole.len()));
+        if (replaced.len() + text.len() - copied).saturating_add(grown) > LONGEST_RESULT {
+            return failure(lua, &format!("the result would be longer than {} MiB", LONGEST_RESULT >> 20));
+        }
+        if watchdog::is_struck() {
+            return failure(lua, TOO_LONG);
+        }
         replaced.extend_from_slice(&text[copied..whole.start()]);
         captures.expand(with, &mut replaced);
         copied = whole.end();
@@ -154,6 +167,12 @@ fn groups<'a>(lua: &'a Lua, captures: &'a Captures<'_>, absent: &'a Value) -> im
 fn position(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
+
+/// The watchdog has struck; its own error follows with the script's next instruction.
+const TOO_LONG: &str = "it takes too long";
+
+/// Bytes that a replacement may make, outside of the VM's own memory.
+const LONGEST_RESULT: usize = 64 << 20;
 
 /// Bytes of one pattern.
 const PATTERN_BYTES_MAX: usize = 16 << 10;

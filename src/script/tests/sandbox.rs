@@ -1,8 +1,9 @@
 //! The sandbox: each way out is refused, and all that a script can reach stands in a list that a change has to edit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::testing::{Script, TestLane};
+use crate::load::VirtualUser;
 
 /// What the first iteration of a function with this body raised; nothing where it did not.
 fn raised(body: &str) -> Option<String> {
@@ -19,9 +20,9 @@ fn first_exception(lane: &TestLane) -> Option<String> {
 fn each_known_way_out_is_closed() {
     for (body, expected) in [
         ("os.execute('true')", "field 'execute' (a nil value)"),
-        ("os.getenv('HOME')", "field 'getenv' (a nil value)"),
+        ("os.getenv('HOME')", "field 'getenv' (a nil value): write `local env = require \"env\"`"),
         ("os.exit()", "field 'exit' (a nil value)"),
-        ("io.popen('true')", "global 'io' (a nil value)"),
+        ("io.popen('true')", "global 'io' (a nil value): a script reads and writes no files"),
         ("require 'ffi'", "no library and no file"),
         ("require 'jit.util'", "no library and no file"),
         ("require 'string.buffer'", "no library and no file"),
@@ -62,6 +63,10 @@ fn each_known_way_out_is_closed() {
         ("math.randomseed(1)", "seeded from the run's seed"),
         ("coroutine.yield(1)", "attempt to yield from outside a coroutine"),
         ("assert(coroutine.resume(coroutine.running()))", "that the script did not make"),
+        ("require './lib/h.lua'", "write `require \"lib.h\"`"),
+        ("local x = nothing.at.all", "nothing has given `nothing` a value"),
+        ("self:wiat()", "did you mean `wait`?"),
+        ("require('scenario').arrival()", "module `scenario` has no `arrival`: it has ramp, tasks, user"),
     ] {
         let said = raised(body).unwrap_or_else(|| panic!("{body} was allowed"));
         assert!(said.contains(expected), "{body}\n  said {said}");
@@ -85,6 +90,83 @@ fn a_class_cannot_be_changed_while_users_run() {
             .lane();
     lane.live(0, 1);
     assert_eq!(first_exception(&lane).unwrap(), "test.lua:1: cannot set `count` of class `U` while users run: keep it in `self`");
+}
+
+#[test]
+fn a_coroutine_belongs_to_the_user_that_made_it() {
+    let lane = Script::new(
+        r#"
+        local check = require "check"
+        local kept
+        local ids = coroutine.wrap(function() for id = 1, 100 do coroutine.yield(id) end end)
+        return function(self)
+          check.that("id " .. ids(), true)
+          if kept then
+            check.that(select(2, coroutine.resume(kept)), true)
+          else
+            kept = coroutine.create(function() coroutine.yield() end)
+            check.that("own " .. tostring(coroutine.resume(kept)), true)
+          end
+        end
+        "#,
+    )
+    .lane();
+    lane.live(0, 1);
+    lane.live(1, 1);
+    let names: Vec<_> = lane.tally().checks.keys().map(ToString::to_string).collect();
+    for expected in ["id 1", "id 2", "own true", "this coroutine belongs to another user: keep it in `self`, so that each user has its own"]
+    {
+        assert!(names.iter().any(|name| name == expected), "{expected}: {names:?}");
+    }
+}
+
+#[test]
+fn a_coroutine_that_is_in_the_middle_of_a_request_is_resumed_by_nobody_else() {
+    let lane = Script::new(
+        r#"
+        local check, time = require "check", require "time"
+        local shared = coroutine.wrap(function() while true do time.sleep(0.01) coroutine.yield("slept") end end)
+        return function(self)
+          local ok, what = pcall(shared)
+          check.that(self.index .. " " .. tostring(what), ok)
+        end
+        "#,
+    )
+    .lane();
+    crate::script::testing::block_on(async {
+        let ((mut first, _a), (mut second, _b)) = (lane.user(0), lane.user(1));
+        tokio::join!(first.iterate(), second.iterate());
+    });
+    let names: Vec<_> = lane.tally().checks.keys().map(ToString::to_string).collect();
+    assert!(names.contains(&"0 slept".to_owned()), "{names:?}");
+    assert!(names.contains(&"1 this coroutine is in the middle of another user's request: make one for each user".to_owned()), "{names:?}");
+}
+
+#[test]
+fn a_hook_that_nobody_calls_is_an_error_with_the_right_name() {
+    let refused = |body: &str| {
+        Script::new(&format!("local s = require 'scenario' local U = s.user {{ name = 'U' }} U:task('t', function() end) {body} return U"))
+            .refused()
+    };
+    for (body, expected) in [
+        ("function U:on_strat() end", "class `U` has no hook `on_strat`, did you mean `on_start`?"),
+        ("U.onStop = function() end", "class `U` has no hook `onStop`, did you mean `on_stop`?"),
+        ("function U:on_error() end", "class `U` has no hook `on_error`: there are on_start and on_stop"),
+    ] {
+        assert!(refused(body).contains(expected), "{body}: {}", refused(body));
+    }
+    let fine = "local s = require 'scenario' local U = s.user { name = 'U' } U:task('t', function(self) self:buy() end) function U:buy() end return U";
+    assert!(Script::new(fine).load().is_ok());
+}
+
+#[test]
+fn a_file_in_a_folder_is_required_with_a_dot_or_a_slash_and_is_one_module() {
+    let script = Script::new(
+        "local a, b = require 'lib/h', require 'lib.h' assert(a == b and a.n == 1)
+         return function() end",
+    )
+    .with_file("lib/h.lua", "return { n = 1 }");
+    script.lane();
 }
 
 #[test]
@@ -118,7 +200,9 @@ fn what_is_harmless_works() {
     );
 }
 
-/// Goal: nothing is reachable that nobody decided on. Method: the script itself walks all tables that it can reach, from its globals and from every
+/// Goal: nothing is reachable that nobody decided on, and each function has a bound of time and memory that somebody stated. Each line of the list that is a
+/// function says it behind a `|`, beginning with what the cost is proportional to: `constant`, `arguments`, `text`, `table`, `copy`, `steps`, `Lua` (written
+/// in Lua: the watchdog stops it) or `lane` (it yields). `bounds` tries them with their largest arguments. Method: the script itself walks all tables that it can reach, from its globals and from every
 /// library; run with `UPDATE_GOLDEN=1` to write the list anew, and read the difference.
 #[test]
 fn all_that_a_script_can_reach_stands_in_the_golden_list() {
@@ -144,13 +228,27 @@ fn all_that_a_script_can_reach_stands_in_the_golden_list() {
     let lane = Script::new(&source).lane();
     assert!(!lane.live(0, 1)[1].raised, "{:?}", first_exception(&lane));
     let reached: BTreeSet<String> = lane.tally().checks.keys().map(ToString::to_string).collect();
-    let list: String = reached.iter().map(|line| format!("{line}\n")).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/script/tests/sandbox_golden.txt");
+    let golden = std::fs::read_to_string(path).unwrap();
+    let costs: BTreeMap<&str, &str> = golden.lines().filter_map(|line| line.split_once(" | ")).collect();
+    let with_cost = |line: &String| match costs.get(&**line) {
+        Some(cost) => format!("{line} | {cost}\n"),
+        None if line.ends_with(" function") => format!("{line} | ?\n"),
+        None => format!("{line}\n"),
+    };
+    let list: String = reached.iter().map(with_cost).collect();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &list).unwrap();
     }
-    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    let golden = std::fs::read_to_string(path).unwrap();
     assert!(list == golden, "what scripts can reach has changed:\n{}", difference(&golden, &list));
+    for (function, cost) in golden.lines().filter_map(|line| line.split_once(" | ")) {
+        let begins = cost.split([':', ';', ',', ' ']).next().unwrap();
+        assert!(
+            ["constant", "arguments", "text", "table", "copy", "steps", "Lua", "lane"].contains(&begins),
+            "state what bounds the time and memory of {function}, as the list's test says: {cost}"
+        );
+    }
 }
 
 fn difference(old: &str, new: &str) -> String {

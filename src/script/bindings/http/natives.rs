@@ -203,12 +203,12 @@ fn history(lua: &Lua, packed: &Packed<'_>) -> mlua::Result<Table> {
 /// The body as JSON, or what stands at a path in it; nil and why otherwise.
 fn read_json(
     lua: &Lua,
-    (packed, handle, text, path): (LuaString, Option<AnyUserData>, Option<LuaString>, Option<LuaString>),
+    (packed, handle, text, path, big_as_strings): (LuaString, Option<AnyUserData>, Option<LuaString>, Option<LuaString>, bool),
 ) -> mlua::Result<Answer<Value>> {
     let path = path.map(|path| path.to_string_lossy());
     let path = path.as_deref();
     if let Some(text) = text {
-        return Ok(json::decode_path(lua, &text.as_bytes(), path).into());
+        return Ok(json::decode_path(lua, &text.as_bytes(), path, big_as_strings).into());
     }
     let bytes = packed.as_bytes();
     let Some(packed) = Packed::read(&bytes) else { return Ok(Answer::Mistake("this is no result".to_owned())) };
@@ -216,7 +216,7 @@ fn read_json(
         return Ok(Answer::Mistake("the body was thrown away, as `discard` says".to_owned()));
     }
     match handle {
-        Some(handle) => Ok(handle.borrow::<BodyHandle>()?.with(|bytes| json::decode_path(lua, bytes, path)).into()),
-        None => Ok(json::decode_path(lua, packed.body, path).into()),
+        Some(handle) => Ok(handle.borrow::<BodyHandle>()?.with(|bytes| json::decode_path(lua, bytes, path, big_as_strings)).into()),
+        None => Ok(json::decode_path(lua, packed.body, path, big_as_strings).into()),
     }
 }

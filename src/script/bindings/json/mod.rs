@@ -43,11 +43,13 @@ pub fn encode_to_vec(lua: &Lua, value: &Value) -> Result<Vec<u8>, String> {
 
 /// The value at `path` of a JSON text, or the whole of it. The text is judged to its end either way.
 ///
+/// With `big_as_strings`, integers beyond 2^53 arrive with all their digits, as strings.
+///
 /// A path is keys and 0-based positions with dots between: `items.0.id`; a dot within a key is written `\.`.
 ///
 /// # Errors
 /// What is wrong with the text, or that there is nothing at the path.
-pub fn decode_path(lua: &Lua, bytes: &[u8], path: Option<&str>) -> Result<Value, String> {
+pub fn decode_path(lua: &Lua, bytes: &[u8], path: Option<&str>, big_as_strings: bool) -> Result<Value, String> {
     list_mark(lua).map_err(|error| error.to_string())?;
     let picked = match path {
         Some(path) => Some(Reader::new(bytes)?.find(&steps_of(path))?.ok_or_else(|| format!("there is nothing at `{path}` in the JSON"))?),
@@ -56,7 +58,7 @@ pub fn decode_path(lua: &Lua, bytes: &[u8], path: Option<&str>) -> Result<Value,
     let bytes = picked.map_or(bytes, str::as_bytes);
     let mut read = Ok(());
     // SAFETY: `exec_raw` runs the closure protected; on a fault the half-built value is left behind on the stack and taken down with it.
-    let value = unsafe { lua.exec_raw::<Value>((), |state| read = push_document(state, bytes, false)) };
+    let value = unsafe { lua.exec_raw::<Value>((), |state| read = push_document(state, bytes, big_as_strings)) };
     read?;
     value.map_err(|error| error.to_string())
 }

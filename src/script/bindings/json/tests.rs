@@ -162,20 +162,20 @@ fn decoding_works_in_a_coroutine_and_under_a_memory_limit() {
 fn rust_picks_values_for_lua_by_path() {
     let lua = vm();
     let body = br#"{"items":[{"id":7,"a.b":"dot"}],"none":null,"empty":[]}"#;
-    assert_eq!(decode_path(&lua, body, Some("items.0.id")).unwrap().as_i64(), Some(7));
-    assert_eq!(decode_path(&lua, body, Some("items.0.a\\.b")).unwrap().to_string().unwrap(), "dot");
-    assert_eq!(decode_path(&lua, body, Some("none")).unwrap(), Value::NULL);
-    assert_eq!(decode_path(&lua, body, Some("items.1.id")).unwrap_err(), "there is nothing at `items.1.id` in the JSON");
-    assert!(decode_path(&lua, b"<html>", Some("a")).unwrap_err().starts_with("not valid JSON: line 1, column 1"));
-    let whole = decode_path(&lua, body, None).unwrap();
+    assert_eq!(decode_path(&lua, body, Some("items.0.id"), false).unwrap().as_i64(), Some(7));
+    assert_eq!(decode_path(&lua, body, Some("items.0.a\\.b"), false).unwrap().to_string().unwrap(), "dot");
+    assert_eq!(decode_path(&lua, body, Some("none"), false).unwrap(), Value::NULL);
+    assert_eq!(decode_path(&lua, body, Some("items.1.id"), false).unwrap_err(), "there is nothing at `items.1.id` in the JSON");
+    assert!(decode_path(&lua, b"<html>", Some("a"), false).unwrap_err().starts_with("not valid JSON: line 1, column 1"));
+    let whole = decode_path(&lua, body, None, false).unwrap();
     assert_eq!(encode_to_vec(&lua, &whole).unwrap(), br#"{"empty":[],"items":[{"a.b":"dot","id":7}],"none":null}"#);
-    assert!(decode_path(&lua, b"[[[", None).is_err());
+    assert!(decode_path(&lua, b"[[[", None, false).is_err());
 }
 
 #[test]
 fn paths_work_in_a_vm_that_never_required_json() {
     let lua = Lua::new();
-    let value = decode_path(&lua, b"{\"a\":[]}", None).unwrap();
+    let value = decode_path(&lua, b"{\"a\":[]}", None, false).unwrap();
     assert_eq!(encode_to_vec(&lua, &value).unwrap(), b"{\"a\":[]}");
     assert!(encode_to_vec(&lua, &Value::Number(f64::NAN)).unwrap_err().contains("NaN"));
 }
@@ -223,11 +223,11 @@ proptest! {
     #[test]
     fn what_is_decoded_and_encoded_again_means_the_same(value in json_values()) {
         let lua = Lua::new();
-        let decoded = decode_path(&lua, value.to_string().as_bytes(), None).unwrap();
+        let decoded = decode_path(&lua, value.to_string().as_bytes(), None, false).unwrap();
         let encoded = encode_to_vec(&lua, &decoded).unwrap();
         let back: serde_json::Value = serde_json::from_slice(&encoded).unwrap();
         prop_assert!(same(&value, &back), "{value} became {back}");
-        prop_assert_eq!(encode_to_vec(&lua, &decode_path(&lua, &encoded, None).unwrap()).unwrap(), encoded);
+        prop_assert_eq!(encode_to_vec(&lua, &decode_path(&lua, &encoded, None, false).unwrap()).unwrap(), encoded);
     }
 
     #[test]
@@ -240,7 +240,7 @@ proptest! {
     #[test]
     fn bytes_of_any_kind_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let lua = Lua::new();
-        let _ = decode_path(&lua, &bytes, None);
-        let _ = decode_path(&lua, &bytes, Some("a.0"));
+        let _ = decode_path(&lua, &bytes, None, false);
+        let _ = decode_path(&lua, &bytes, Some("a.0"), false);
     }
 }

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use mlua::ffi;
 
+use crate::script::watchdog;
+
 /// Writes one value.
 pub struct Writer {
     out: Vec<u8>,
@@ -16,12 +18,14 @@ pub struct Writer {
     open: Vec<*const c_void>,
     /// Where members are put in order.
     sorting: Vec<u8>,
+    /// Values since the watchdog was asked.
+    unasked: u32,
 }
 
 impl Writer {
     /// `indent` spaces a level; 0 writes all on one line.
     pub fn new(indent: usize) -> Self {
-        Self { out: Vec::new(), indent, open: Vec::new(), sorting: Vec::new() }
+        Self { out: Vec::new(), indent, open: Vec::new(), sorting: Vec::new(), unasked: 0 }
     }
 
     /// Writes the value at the top of the stack, and leaves it there.
@@ -42,6 +46,7 @@ impl Writer {
     /// # Safety
     /// As `write`.
     unsafe fn value(&mut self, state: *mut ffi::lua_State) -> Result<(), Fault> {
+        self.look_up()?;
         // SAFETY: reading the value at the top of a valid stack; none of these calls raises.
         unsafe {
             match ffi::lua_type(state, -1) {
@@ -154,6 +159,9 @@ impl Writer {
                 ffi::lua_pushvalue(state, -2);
                 let key: *const [u8] = string_at_top(state);
                 ffi::lua_pop(state, 1);
+                if !members.is_empty() {
+                    self.out.push(b',');
+                }
                 let from = self.out.len();
                 self.new_line(self.open.len());
                 self.string(&*key)?;
@@ -165,8 +173,21 @@ impl Writer {
                     break;
                 }
             }
-            members.sort_unstable_by_key(|member| &*member.key);
+            if !members.is_sorted_by_key(|member| &*member.key) {
+                members.sort_unstable_by_key(|member| &*member.key);
+                self.reorder(begin, &members)?;
+            }
         }
+        self.new_line(self.open.len().saturating_sub(1));
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// Puts the members that stand from `begin` on in their order.
+    fn reorder(&mut self, begin: usize, members: &[Member]) -> Result<(), Fault> {
+        // A level moves all that is in it, and levels lie in each other.
+        self.unasked = self.unasked.saturating_add(u32::try_from((self.out.len() - begin) / BYTES_A_VALUE).unwrap_or(u32::MAX));
+        self.look_up()?;
         self.sorting.clear();
         for (position, member) in members.iter().enumerate() {
             if position > 0 {
@@ -176,8 +197,21 @@ impl Writer {
         }
         self.out.truncate(begin);
         self.out.extend_from_slice(&self.sorting);
-        self.new_line(self.open.len().saturating_sub(1));
-        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// A graph of tables can stand for a text that is far larger than itself.
+    fn look_up(&mut self) -> Result<(), Fault> {
+        self.unasked += 1;
+        if self.out.len() > LONGEST {
+            return Err(Fault::new(format!("the text would be longer than {} MiB", LONGEST >> 20)));
+        }
+        if self.unasked >= ASK_EVERY {
+            self.unasked = 0;
+            if watchdog::is_struck() {
+                return Err(Fault::new("it takes too long".to_owned()));
+            }
+        }
         Ok(())
     }
 
@@ -246,6 +280,15 @@ impl Writer {
         self.out.extend_from_slice(&[b'\\', letter]);
     }
 }
+
+/// Bytes of a text, whatever its value shares.
+const LONGEST: usize = 64 << 20;
+
+/// Values between two looks at the watchdog.
+const ASK_EVERY: u32 = 4_096;
+
+/// So many bytes are moved in the time of writing a value.
+const BYTES_A_VALUE: usize = 256;
 
 /// One member that stands in `out`, comma excluded.
 struct Member {

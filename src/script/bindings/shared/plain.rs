@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mlua::{Lua, Table, Value};
 
 use crate::script::bindings::json;
+use crate::script::watchdog;
 
 /// What `require "shared"` can hold. Cloning is cheap; tables are shared and never change.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +33,14 @@ impl Plain {
     /// What cannot be copied.
     pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
         let mark = json::list_mark(lua).map_err(|error| error.to_string())?;
-        Self::copy(value, &mark, 0)
+        Self::copy(value, &mark, 0, &mut { BYTES_MAX })
     }
 
-    fn copy(value: &Value, mark: &Table, depth: usize) -> Result<Self, String> {
+    /// `left` are the bytes that the whole copy may still take: tables that share others would grow without end.
+    fn copy(value: &Value, mark: &Table, depth: usize, left: &mut usize) -> Result<Self, String> {
+        let text = if let Value::String(text) = value { text.as_bytes().len() } else { 0 };
+        let too_large = || format!("the value would take more than {} MiB; share its parts under keys of their own", BYTES_MAX >> 20);
+        *left = left.checked_sub(size_of::<Self>() + text).ok_or_else(too_large)?;
         Ok(match value {
             Value::Nil => Self::Nil,
             null if *null == Value::NULL => Self::Null,
@@ -47,10 +52,11 @@ impl Plain {
             Value::Table(_) if depth >= DEPTH_MAX => {
                 return Err(format!("a table is nested deeper than {DEPTH_MAX} levels, or contains itself"));
             }
+            Value::Table(_) if watchdog::is_struck() => return Err("it takes too long".to_owned()),
             Value::Table(table) => {
                 let mut members = Vec::new();
                 let copied = table.for_each(|key: Value, value: Value| {
-                    let copy = |value: &Value| Self::copy(value, mark, depth + 1).map_err(mlua::Error::RuntimeError);
+                    let mut copy = |value: &Value| Self::copy(value, mark, depth + 1, left).map_err(mlua::Error::RuntimeError);
                     members.push((copy(&key)?, copy(&value)?));
                     Ok(())
                 });
@@ -112,3 +118,6 @@ impl Plain {
 }
 
 const DEPTH_MAX: usize = 64;
+
+/// Of one value. Each `get` makes a copy of it.
+const BYTES_MAX: usize = 16 << 20;

@@ -69,7 +69,7 @@ fn values_are_copied_both_ways_between_vms() {
 fn null_and_empty_lists_stay_what_they_are() {
     let store = Arc::new(SharedStore::new());
     let (one, other) = (vm(&store, 1), vm(&store, 2));
-    let value = super::super::json::decode_path(&one, br#"{"list":[],"none":null}"#, None).unwrap();
+    let value = super::super::json::decode_path(&one, br#"{"list":[],"none":null}"#, None, false).unwrap();
     one.globals().set("value", value).unwrap();
     one.load("shared.set('doc', value)").exec().unwrap();
     let back: Value = other.load("return shared.get('doc')").eval().unwrap();

@@ -300,3 +300,47 @@ fn an_empty_name_is_none() {
     let tally = run(&server, r#"http.get("/json", { name = "" }) http.get("/json", { name = "", params = { a = 1 } })"#);
     assert_eq!(entries(&tally), ["GET /json 2 0"]);
 }
+
+#[test]
+fn what_a_result_does_not_have_raises_with_the_right_name() {
+    let server = Server::start();
+    for (body, expected) in [
+        ("return http.get('/a').status_code", "a result has no `status_code`, did you mean `status`?"),
+        ("return http.get('/a').text", "a result has no `text`, did you mean `body`?"),
+        ("return http.get('/a').elapsed", "a result has no `elapsed`, did you mean `timings.total`?"),
+        ("return http.get('/a').statsu", "a result has no `statsu`, did you mean `status`?"),
+        ("return http.get('/a').zebra", "a result has no `zebra`: it has status, ok"),
+        ("return http.get('/a').timings.conect", "timings have no `conect`, did you mean `connect`?"),
+        ("http.get('/a'):jsn()", "a result has no `jsn`, did you mean `json`?"),
+        ("http.get('/a'):json('a', { big = 1 })", "res:json has no `big`"),
+        ("http.get('/a'):json({ big_integers = 1 })", "res:json: `big_integers` must be \"number\" or \"string\""),
+    ] {
+        let said = raised(&server, body);
+        assert!(said.starts_with("test.lua:3: ") && said.contains(expected), "{body}: {said}");
+    }
+    run(
+        &server,
+        "local res = http.get('/a')
+         assert(res.error == nil and res.error_kind == nil and res[1] == nil and res.timings.tls == nil and res.timings.total > 0)
+         res.mine = 1 assert(res.mine == 1 and res.headers.nothing == nil)",
+    );
+}
+
+#[test]
+fn whole_numbers_of_an_answer_go_whole_into_a_url_and_larger_ones_as_texts_where_asked() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local ids
+        ids = json.decode('{"a":123456789012345,"b":9007199254740991,"c":12345678901234567890}')
+        assert(http.get("/x/" .. ids.a, { name = "n" }).body == "/x/123456789012345")
+        assert(http.get("/x/" .. ids.b, { name = "n" }).body == "/x/9007199254740991")
+        local sent = http.post("/echo", { name = "n", form = { id = ids.b }, params = { id = ids.a }, headers = { ["x-id"] = ids.b } }).body
+        assert(sent:find("id=9007199254740991") and sent:find("?id=123456789012345", 1, true) and sent:find("x%-id: 9007199254740991"), sent)
+        local big
+        big = http.get("/digits", { name = "n" })
+        assert(big:json("id", { big_integers = "string" }) == "12345678901234567890", big:json("id", { big_integers = "string" }))
+        assert(big:json({ big_integers = "string" }).id == "12345678901234567890" and type(big:json("id")) == "number")"#,
+    );
+    assert!(tally.exceptions.is_empty());
+}

@@ -78,6 +78,7 @@ fn answer(path: &str, head: &str, body: &[u8]) -> Option<(u16, String, Vec<u8>)>
         "/json" => {
             Some((200, "Content-Type: application/json\r\nX-Two: 1\r\nx-two: 2\r\n".into(), br#"{"items":[{"id":7}],"name":"n"}"#.to_vec()))
         }
+        "/digits" => plain(r#"{"id":12345678901234567890}"#),
         "/set" => Some((200, "set-cookie: a=b; Path=/\r\nset-cookie: c=d; Path=/\r\n".into(), Vec::new())),
         "/big" => Some((200, String::new(), vec![b'x'; 100_000])),
         "/echo" => plain(&format!("{head}{}", String::from_utf8_lossy(body))),
