@@ -568,12 +568,12 @@ mod tests {
             Record::Retargeted { profile: Arc::new(LoadProfile::plain(99, 1.0, None)) },
             worker("a", 1, 0),
             history(0),
-            Record::Reset { epoch: 1 },
+            Record::Reset { epoch: 1, at: Some(Duration::from_millis(12_345)) },
             worker("b", 2, 0),
             history(10),
         ])
         .unwrap();
-        assert_eq!((kept.epoch, kept.workers.len(), kept.history.len()), (1, 0, 1));
+        assert_eq!((kept.epoch, kept.counted_since, kept.workers.len(), kept.history.len()), (1, Some(Duration::from_millis(12_345)), 0, 1));
         assert_eq!(*kept.profile, LoadProfile::plain(99, 1.0, None));
         assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept));
     }

@@ -45,7 +45,7 @@ use super::worker::LinkId;
 use crate::plan::{Plan, RunId};
 use crate::stats::threshold::Threshold;
 use peers::{Arrival, PeerNumber, Peers, Presence};
-use run::{ADOPTION_TIME, Run, Stage};
+use run::{ADOPTION_TIME, Counted, Run, Stage};
 
 /// The master of a cluster.
 #[derive(Debug)]
@@ -170,9 +170,9 @@ impl Master {
     #[must_use]
     pub fn restored(config: MasterConfig, kept: KeptRun, now: Instant) -> Self {
         let mut master = Self::new(config, now);
-        let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, kept.epoch, now);
+        let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
-        run.kept_history = kept.history;
+        run.table.restore_history(&kept.history);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);
@@ -372,9 +372,9 @@ impl Master {
         let Some(run) = &mut self.run else { return };
         if std::mem::take(&mut run.wants_reset) {
             run.reset(now);
-            let epoch = run.epoch;
+            let (epoch, at) = (run.epoch, run.counted_since);
             run.order_all(&self.peers, self.origin, now, out);
-            self.keep(Record::Reset { epoch }, out);
+            self.keep(Record::Reset { epoch, at }, out);
         }
         let Some(run) = &mut self.run else { return };
         if run.wants_stop {

@@ -1,7 +1,7 @@
 //! What the journal keeps of a run, so that a master's death loses nothing: the shape only. Its bytes and its file are `journal`'s.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::message::WorkerId;
 use crate::plan::{LoadProfile, Plan};
@@ -27,6 +27,8 @@ pub enum Record {
     Reset {
         /// The new epoch.
         epoch: u32,
+        /// The run's clock at the reset, where it is known.
+        at: Option<Duration>,
     },
     /// All that a worker has counted, which left or was lost. Replaces what was kept of it before.
     Worker(Box<KeptWorker>),
@@ -67,6 +69,8 @@ pub struct KeptRun {
     pub profile: Arc<LoadProfile>,
     /// The statistics' epoch.
     pub epoch: u32,
+    /// The run's clock when it began, where that is known.
+    pub counted_since: Option<Duration>,
     /// Of this epoch; the last record of each worker.
     pub workers: Vec<KeptWorker>,
     /// Oldest first.
@@ -84,12 +88,13 @@ impl KeptRun {
             match (record, &mut kept) {
                 (Record::Run { plan, wall }, kept) => {
                     let profile = Arc::new(plan.profile.clone());
-                    *kept = Some(Self { plan, wall, profile, epoch: 0, workers: Vec::new(), history: Vec::new(), is_over: false });
+                    let counted_since = Some(Duration::ZERO);
+                    *kept = Some(Self { plan, wall, profile, epoch: 0, counted_since, workers: Vec::new(), history: Vec::new(), is_over: false });
                 }
                 (_, None) => {}
                 (Record::Retargeted { profile }, Some(kept)) => kept.profile = profile,
-                (Record::Reset { epoch }, Some(kept)) => {
-                    kept.epoch = epoch;
+                (Record::Reset { epoch, at }, Some(kept)) => {
+                    (kept.epoch, kept.counted_since) = (epoch, at);
                     kept.workers.retain(|worker| worker.epoch >= epoch);
                     kept.history.clear();
                 }
@@ -117,7 +122,7 @@ impl KeptRun {
     pub fn into_records(self) -> Vec<Record> {
         let mut records = vec![Record::Run { plan: self.plan, wall: self.wall }, Record::Retargeted { profile: self.profile }];
         if self.epoch > 0 {
-            records.push(Record::Reset { epoch: self.epoch });
+            records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
         }
         records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
         records.push(Record::History(self.history));

@@ -47,6 +47,8 @@ pub struct SnapshotJson {
     pub target_users: u64,
     /// Users that the plan is on its way to; zero where no load is made.
     pub goal_users: u64,
+    /// The run's clock when the numbers began to be counted: zero, or the last reset; null where nobody knows.
+    pub counted_since_s: Option<f64>,
     /// The median of the last 10 seconds; null without a request.
     pub current_p50_ms: Option<f64>,
     /// The 95th percentile of the last 10 seconds.
@@ -155,14 +157,14 @@ pub struct EntryJson {
     pub p99_ms: Option<f64>,
     #[serde(rename = "p99.9_ms")]
     pub p99_9_ms: Option<f64>,
+    /// Over the last 10 seconds; like the other rates null as long as no whole second is known.
+    pub current_requests_per_s: Option<f64>,
     /// Over the last 10 seconds.
-    pub current_requests_per_s: f64,
-    /// Over the last 10 seconds.
-    pub current_failures_per_s: f64,
-    /// Over the whole run.
-    pub requests_per_s: f64,
-    /// Over the whole run.
-    pub failures_per_s: f64,
+    pub current_failures_per_s: Option<f64>,
+    /// Over the time that is counted, since the start or the reset.
+    pub requests_per_s: Option<f64>,
+    /// Over the same time.
+    pub failures_per_s: Option<f64>,
     /// Of decoded bodies, on average.
     pub avg_body_bytes: f64,
     pub bytes_in: u64,
@@ -371,12 +373,15 @@ pub struct OverlapJson {
 pub struct PointJson {
     pub at_s: f64,
     pub length_s: f64,
-    pub users: u64,
-    pub requests: u64,
-    pub failures: u64,
-    pub p50_ms: f64,
-    pub p95_ms: f64,
-    pub p99_ms: f64,
+    /// How much of it somebody measured, which rates divide by. Of a point without any all numbers are null: nobody knows.
+    pub known_s: f64,
+    pub users: Option<u64>,
+    pub requests: Option<u64>,
+    pub failures: Option<u64>,
+    /// Null without a request, too.
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
     pub unsound: bool,
 }
 

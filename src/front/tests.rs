@@ -26,10 +26,10 @@ fn entry(method: &str, name: &str, failures: u64, values_us: &[(u64, u64)]) -> E
         min: Duration::from_micros(values_us[0].0),
         max: Duration::from_micros(values_us[values_us.len() - 1].0),
         histogram: histogram(values_us),
-        current_rps: requests as f64 / 10.0,
-        current_fail_per_sec: failures as f64 / 10.0,
-        total_rps: requests as f64 / 6.0,
-        total_fail_per_sec: failures as f64 / 6.0,
+        current_rps: Some(requests as f64 / 10.0),
+        current_fail_per_sec: Some(failures as f64 / 10.0),
+        total_rps: Some(requests as f64 / 6.0),
+        total_fail_per_sec: Some(failures as f64 / 6.0),
         body_bytes: requests * 100,
         ..EntryView::default()
     }
@@ -59,8 +59,10 @@ pub(super) fn busy_snapshot() -> Snapshot {
         users: 8,
         target_users: 10,
         total: entry("", "Total", 2, &[(420, 100), (15_000, 100), (1_234_000, 1)]),
-        current_p50: Duration::from_millis(15),
-        current_p95: Duration::from_millis(15),
+        counted_since: Some(Duration::ZERO),
+        covered: Some(Duration::from_secs(6)),
+        current_p50: Some(Duration::from_millis(15)),
+        current_p95: Some(Duration::from_millis(15)),
         entries: vec![
             entry("GET", "/cart", 0, &[(420, 100)]),
             entry("POST", &format!("/日本/{}end\x1b[2J", "long/".repeat(14)), 2, &[(15_000, 100), (1_234_000, 1)]),
@@ -104,7 +106,12 @@ pub(super) fn busy_snapshot() -> Snapshot {
             memory_bytes: 30 << 20,
             ..HealthView::default()
         },
-        history: vec![HistoryPoint { at: Duration::from_secs(5), users: 8, requests: 33, ..HistoryPoint::default() }],
+        history: vec![HistoryPoint {
+            at: Duration::from_secs(5),
+            length: Duration::from_secs(1),
+            seen: Some(Seen { known: Duration::from_secs(1), users: 8, requests: 33, ..Seen::default() }),
+            unsound: false,
+        }],
         warnings: vec!["names limit reached".to_owned()],
         ..Snapshot::default()
     }

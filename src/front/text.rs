@@ -26,6 +26,12 @@ fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A number with so many decimals, or a dash where nobody knows it.
+#[must_use]
+pub fn known(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
 /// Cuts text to `width` columns, out of its middle, where paths and names differ least. `text` must be escaped.
 #[must_use]
 pub fn shorten(text: &str, width: usize) -> Cow<'_, str> {

@@ -8,6 +8,7 @@
 pub mod entry_name;
 pub mod histogram;
 pub mod hop_counts;
+mod known;
 pub mod metric;
 pub mod names;
 pub mod origin;

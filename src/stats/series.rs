@@ -1,6 +1,7 @@
 //! The run over time: the last seconds in detail, and a bounded history of points.
 //!
-//! What comes late goes into the second in which it was measured. Sums of the whole run are the `table`'s.
+//! What comes late goes into the second in which it was measured. A second of which no tally came is unknown, and no rate counts it as
+//! time. Sums of the whole run are the `table`'s.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,43 +9,77 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::histogram::Histogram;
-use super::snapshot::HistoryPoint;
+use super::known::KnownSeconds;
+use super::snapshot::{HistoryPoint, Seen};
 use super::tally::Tally;
 
 /// The seconds of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
+    /// The run's clock when counting began; `None` where that is not known.
+    since: Option<Duration>,
+    /// Numbers of the seconds before this one may have come as sums alone.
+    summed_before: u64,
+    /// Current rates look no further back: another process counted what was before.
+    taken_over: u64,
     /// The seconds from `first_recent` on, without gaps.
     recent: VecDeque<Second>,
     /// The second of the front of `recent`.
     first_recent: u64,
+    /// Of which seconds a tally came.
+    known: KnownSeconds,
     /// The latest second of which a tally came.
     latest: Option<u64>,
-    /// All seconds before `first_recent`, each point `1 << thinning` seconds long; the last one may be incomplete.
+    /// What is before `first_recent`, without gaps; points of this process are `1 << thinning` seconds long, the last one perhaps less.
     points: Vec<HistoryPoint>,
     thinning: u32,
     /// Seconds that have become history and were not taken yet, in steps of [`STEP_SECONDS`]; the last one may be incomplete.
     settled: VecDeque<HistoryPoint>,
-    /// Rates look no further back: what was before was counted elsewhere, and no second of it is known in detail.
-    known_from: u64,
 }
 
 /// What the last seconds say, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Current {
-    /// Hops and failed hops per second, by the entry's number in the table.
-    pub entries: FxHashMap<u32, (f64, f64)>,
-    /// Hops per second.
-    pub rps: f64,
-    /// Failed hops per second.
-    pub fail_per_sec: f64,
+    /// By the entry's number in the table.
+    pub entries: FxHashMap<u32, Lately>,
+    /// All entries together.
+    pub total: Lately,
+    /// How much of the last 10 seconds is known; `None` where nothing is.
+    pub window: Option<Duration>,
+    /// See [`super::snapshot::Snapshot::covered`].
+    pub covered: Option<Duration>,
     /// All durations of the window, in microseconds.
     pub histogram: Histogram,
     /// The greatest lag.
     pub lag_max: Duration,
 }
 
+/// Hops of an entry in the last seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// In the window.
+    pub requests: u64,
+    /// Of these.
+    pub failures: u64,
+    /// Of seconds after the window, which are not whole yet.
+    pub later_requests: u64,
+    /// Of these.
+    pub later_failures: u64,
+}
+
 impl Series {
+    /// Of a run whose numbers are counted from `since` on; `None` where nobody knows when that was.
+    #[must_use]
+    pub fn new(since: Option<Duration>) -> Self {
+        Self { since, first_recent: since.unwrap_or_default().as_secs(), ..Self::default() }
+    }
+
+    /// The run's clock when counting began.
+    #[must_use]
+    pub const fn since(&self) -> Option<Duration> {
+        self.since
+    }
+
     /// Adds a tally to its second, which must lie within the first year. `number_of` is the table's number of each entry, in the tally's
     /// order; `durations` are those of all entries.
     pub fn add(&mut self, tally: &Tally, number_of: &[u32], durations: &Histogram) {
@@ -52,6 +87,7 @@ impl Series {
             return;
         }
         self.latest = self.latest.max(Some(tally.second));
+        let is_first = self.known.insert(tally.second);
         let (requests, failures, local) = tally.entries.values().fold((0_u64, 0_u64, 0_u64), |(requests, failures, local), counts| {
             let hops = &counts.hops;
             (requests.saturating_add(hops.requests), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
@@ -59,22 +95,15 @@ impl Series {
         let lag_max = tally.lag.spread.max;
         let is_unsound = local > 0 || lag_max > LAG_LIMIT;
         if tally.second < self.first_recent {
-            let step = 1 << self.thinning;
-            // The percentiles of a second that has left the window stay as they were; its sums stay right.
-            if let Some(point) = self.points.get_mut((tally.second / step) as usize) {
-                point.requests = point.requests.saturating_add(requests);
-                point.failures = point.failures.saturating_add(failures);
-                point.unsound |= is_unsound;
-                // A longer point has the users of its last second.
-                point.users = point.users.saturating_add(if step == 1 { tally.users } else { 0 });
-            }
-            return;
+            let known = if is_first { SECOND } else { Duration::ZERO };
+            return self.add_late(tally, Seen { known, requests, failures, ..Seen::default() }, is_unsound);
         }
         let second = self.second_mut(tally.second);
+        second.is_known = true;
         second.requests = second.requests.saturating_add(requests);
         second.failures = second.failures.saturating_add(failures);
         second.is_unsound |= is_unsound;
-        second.users = Some(second.users.unwrap_or(0).saturating_add(tally.users));
+        second.users = second.users.saturating_add(tally.users);
         second.lag_max = second.lag_max.max(lag_max);
         second.histogram.merge(durations);
         for (counts, number) in tally.entries.values().zip(number_of) {
@@ -85,24 +114,51 @@ impl Series {
         }
     }
 
-    /// Puts in front what another process has kept of the seconds before `now`, where this one takes over. Each point is dealt to its
-    /// seconds, so that sums stay what they were; where points overlap, the earlier one counts.
-    pub fn restore(&mut self, history: &[HistoryPoint], now: Duration) {
-        self.known_from = now.as_secs() + u64::from(now.subsec_nanos() > 0);
-        let mut next = 0;
+    /// Adds to a second that has left the window. Its percentiles stay as they were; its sums stay right.
+    fn add_late(&mut self, tally: &Tally, late: Seen, is_unsound: bool) {
+        let at = Duration::from_secs(tally.second);
+        let place = self.points.partition_point(|point| point.at <= at);
+        let Some(point) = place.checked_sub(1).and_then(|place| self.points.get_mut(place)) else { return };
+        if point.at + point.length <= at {
+            return;
+        }
+        point.unsound |= is_unsound;
+        // A longer point has the users of its last second.
+        let users = if point.length == SECOND || point.seen.is_none() { tally.users } else { 0 };
+        let seen = point.seen.get_or_insert_default();
+        seen.known = (seen.known + late.known).min(point.length);
+        seen.requests = seen.requests.saturating_add(late.requests);
+        seen.failures = seen.failures.saturating_add(late.failures);
+        seen.users = seen.users.saturating_add(users);
+    }
+
+    /// Puts in front what another process, or another table, has kept; nothing may have been added before. Where points overlap, the
+    /// earlier one counts.
+    pub fn restore(&mut self, history: &[HistoryPoint]) {
         for point in history {
-            let begin = point.at.as_secs().max(next);
-            let end = point.at.saturating_add(point.length).as_secs().min(LAST_SECOND);
-            for second in begin..end {
-                let share = |sum: u64| {
-                    let upto = |seconds: u64| (u128::from(sum) * u128::from(seconds) / u128::from(end - begin)) as u64;
-                    upto(second + 1 - begin) - upto(second - begin)
-                };
-                let (requests, failures) = (share(point.requests), share(point.failures));
-                let at = Duration::from_secs(second);
-                self.restore_second(HistoryPoint { at, length: Duration::from_secs(1), requests, failures, ..point.clone() });
+            let (begin, end) = (point.at.as_secs(), point.at.saturating_add(point.length).as_secs());
+            if begin < self.first_recent || end > LAST_SECOND {
+                continue;
             }
-            next = next.max(end);
+            while self.first_recent < begin {
+                self.remember(HistoryPoint { at: Duration::from_secs(self.first_recent), length: SECOND, ..HistoryPoint::default() });
+            }
+            if point.seen.as_ref().is_some_and(|seen| seen.known >= point.length) {
+                (begin..end).for_each(|second| _ = self.known.insert(second));
+            }
+            self.remember(point.clone());
+        }
+    }
+
+    /// Another process counted until `now`: current rates look no further back.
+    pub fn take_over(&mut self, now: Duration) {
+        self.taken_over = now.as_secs() + u64::from(now.subsec_nanos() > 0);
+    }
+
+    /// Sums came whose seconds are not known; they reach to the end of `second`.
+    pub fn note_sums(&mut self, second: u64) {
+        if second <= LAST_SECOND {
+            self.summed_before = self.summed_before.max(second + 1);
         }
     }
 
@@ -124,57 +180,72 @@ impl Series {
     /// The rates and percentiles of the last 10 seconds before `now`, or of all where the run is younger.
     ///
     /// The second that is under way is left out, as its tallies come at its end; so is the one before it as long as none of its
-    /// tallies has come, or, where it is known that `reported` seconds are whole, some tallies of it are on their way. Where `is_over`, nothing more comes, and the last, incomplete second
-    /// counts with its true length.
+    /// tallies has come, or, where it is known that `reported` seconds are whole, some tallies of it are on their way. Where `is_over`,
+    /// nothing more comes, and the last, incomplete second counts with its true length. Only known seconds count, and as time.
     #[must_use]
     pub fn current(&self, now: Duration, is_over: bool, reported: Option<u64>) -> Current {
-        let whole = now.as_secs();
-        let begun = whole + u64::from(now.subsec_nanos() > 0);
-        let end = if is_over || whole == 0 {
-            begun
-        } else {
-            let latest = self.latest.map_or(0, |latest| latest + 1).clamp(whole.saturating_sub(1).max(1), whole);
-            reported.map_or(latest, |reported| latest.min(reported.max(whole.saturating_sub(2)).max(1)))
-        };
-        let begin = end.saturating_sub(WINDOW_SECONDS).max(self.known_from);
-        let length = Duration::from_secs(end).min(now).saturating_sub(Duration::from_secs(begin)).as_secs_f64();
-        let mut current = Current::default();
-        if length == 0.0 {
-            return current;
-        }
-        let (mut requests, mut failures) = (0_u64, 0_u64);
-        let mut entries: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
-        for (_, second) in (self.first_recent..).zip(&self.recent).filter(|(number, _)| (begin..end).contains(number)) {
-            requests = second.requests.saturating_add(requests);
-            failures = second.failures.saturating_add(failures);
-            current.histogram.merge(&second.histogram);
-            current.lag_max = current.lag_max.max(second.lag_max);
+        let end = self.whole_before(now, is_over, reported);
+        let since = self.since.unwrap_or_default();
+        let first_whole = since.as_secs() + u64::from(since.subsec_nanos() > 0);
+        // A part of a second is measured only as well as the message that began it was fast: it serves where there is nothing else.
+        let first = if is_over && now.as_secs() <= first_whole { since.as_secs() } else { first_whole };
+        let begin = end.saturating_sub(WINDOW_SECONDS).max(first).max(self.taken_over);
+        let mut current = Current { covered: self.covered(now, end), ..Current::default() };
+        let mut window = Duration::ZERO;
+        for (number, second) in (self.first_recent..).zip(&self.recent).filter(|(_, second)| second.is_known) {
+            if (begin..end).contains(&number) {
+                window += overlap(number, since, now);
+                current.histogram.merge(&second.histogram);
+                current.lag_max = current.lag_max.max(second.lag_max);
+            }
+            let is_later = number >= end;
+            if !is_later && number < begin {
+                continue;
+            }
+            current.total.add(second.requests, second.failures, is_later);
             for (number, (requests, failures)) in &second.entries {
-                let entry = entries.entry(*number).or_default();
-                entry.0 = requests.saturating_add(entry.0);
-                entry.1 = failures.saturating_add(entry.1);
+                current.entries.entry(*number).or_default().add(*requests, *failures, is_later);
             }
         }
-        current.rps = requests as f64 / length;
-        current.fail_per_sec = failures as f64 / length;
-        current.entries = entries
-            .into_iter()
-            .map(|(number, (requests, failures))| (number, (requests as f64 / length, failures as f64 / length)))
-            .collect();
+        current.window = Some(window).filter(|window| !window.is_zero());
         current
+    }
+
+    /// The seconds before this one are whole.
+    fn whole_before(&self, now: Duration, is_over: bool, reported: Option<u64>) -> u64 {
+        let whole = now.as_secs();
+        if is_over {
+            return whole + u64::from(now.subsec_nanos() > 0);
+        }
+        let latest = self.latest.map_or(0, |latest| latest + 1).clamp(whole.saturating_sub(1), whole);
+        reported.map_or(latest, |reported| latest.min(reported.max(whole.saturating_sub(2))))
+    }
+
+    /// How much of the time before `end` the sums cover.
+    fn covered(&self, now: Duration, end: u64) -> Option<Duration> {
+        let since = self.since?;
+        let summed = Duration::from_secs(self.summed_before.min(end)).min(now).saturating_sub(since);
+        let first = self.summed_before.max(since.as_secs());
+        let known = Duration::from_secs(self.known.count(first..end));
+        // Of the first and the last second only a part may have been.
+        let missing = |second: u64| {
+            let is_counted = (first..end).contains(&second) && self.known.contains(second);
+            if is_counted { SECOND.saturating_sub(overlap(second, since, now)) } else { Duration::ZERO }
+        };
+        let (begun, last) = (since.as_secs(), now.as_secs());
+        let missing = missing(begun) + if last == begun { Duration::ZERO } else { missing(last) };
+        Some(summed + known.saturating_sub(missing)).filter(|covered| !covered.is_zero())
     }
 
     /// One point for each second before `now`, or for several once the run is long; oldest first.
     #[must_use]
     pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {
         let mut points = self.points.clone();
-        let mut users = points.last().map_or(0, |point| point.users);
         for (number, second) in (self.first_recent..).zip(&self.recent) {
             if Duration::from_secs(number) >= now && second.requests == 0 {
                 break;
             }
-            users = second.users.unwrap_or(users);
-            push(&mut points, second.point(number, users), self.thinning);
+            push(&mut points, second.point(number), self.thinning);
         }
         points
     }
@@ -200,8 +271,7 @@ impl Series {
     /// Moves the oldest detailed second into the history.
     fn retire(&mut self) {
         let Some(second) = self.recent.pop_front() else { return };
-        let users = second.users.unwrap_or_else(|| self.points.last().map_or(0, |point| point.users));
-        let point = second.point(self.first_recent, users);
+        let point = second.point(self.first_recent);
         match self.settled.back_mut() {
             Some(last) if last.at.as_secs() / STEP_SECONDS == point.at.as_secs() / STEP_SECONDS => last.append(&point),
             _ => self.settled.push_back(point.clone()),
@@ -212,10 +282,10 @@ impl Series {
         self.remember(point);
     }
 
-    /// Appends the point of the second `first_recent` to the history.
+    /// Appends a point that begins at the second `first_recent` to the history.
     fn remember(&mut self, point: HistoryPoint) {
+        self.first_recent += point.length.as_secs();
         push(&mut self.points, point, self.thinning);
-        self.first_recent += 1;
         if self.points.len() > POINTS {
             self.thinning += 1;
             let finer = std::mem::take(&mut self.points);
@@ -224,38 +294,25 @@ impl Series {
             }
         }
     }
+}
 
-    fn restore_second(&mut self, point: HistoryPoint) {
-        let number = point.at.as_secs();
-        if self.recent.is_empty() {
-            while self.first_recent < number {
-                let at = Duration::from_secs(self.first_recent);
-                self.remember(HistoryPoint { at, length: Duration::from_secs(1), ..HistoryPoint::default() });
-            }
-            if self.first_recent == number {
-                return self.remember(point);
-            }
-        }
-        if number >= self.first_recent {
-            let second = self.second_mut(number);
-            second.requests = second.requests.saturating_add(point.requests);
-            second.failures = second.failures.saturating_add(point.failures);
-            second.is_unsound |= point.unsound;
-        } else if let Some(sum) = self.points.get_mut((number >> self.thinning) as usize) {
-            let (length, users) = (sum.length, sum.users.max(point.users));
-            sum.append(&point);
-            (sum.length, sum.users) = (length, users);
-        }
+impl Lately {
+    fn add(&mut self, requests: u64, failures: u64, is_later: bool) {
+        let (sum, failed) =
+            if is_later { (&mut self.later_requests, &mut self.later_failures) } else { (&mut self.requests, &mut self.failures) };
+        *sum = sum.saturating_add(requests);
+        *failed = failed.saturating_add(failures);
     }
 }
 
 /// One second in detail.
 #[derive(Debug, Clone, Default)]
 struct Second {
+    /// A tally came.
+    is_known: bool,
     requests: u64,
     failures: u64,
-    /// `None` until a tally came.
-    users: Option<u64>,
+    users: u64,
     histogram: Histogram,
     /// The longest of its durations; exact.
     max: Duration,
@@ -266,21 +323,28 @@ struct Second {
 }
 
 impl Second {
-    fn point(&self, number: u64, users: u64) -> HistoryPoint {
+    fn point(&self, number: u64) -> HistoryPoint {
         // The upper end of the last bucket may lie above the exact maximum.
         let percentile = |quantile| Duration::from_micros(self.histogram.value_at(quantile)).min(self.max);
-        HistoryPoint {
-            at: Duration::from_secs(number),
-            length: Duration::from_secs(1),
-            users,
+        let seen = Seen {
+            known: SECOND,
+            users: self.users,
             requests: self.requests,
             failures: self.failures,
-            p50: percentile(0.5),
-            p95: percentile(0.95),
-            p99: percentile(0.99),
+            percentiles: (self.requests > 0).then(|| [0.5, 0.95, 0.99].map(percentile)),
+        };
+        HistoryPoint {
+            at: Duration::from_secs(number),
+            length: SECOND,
+            seen: self.is_known.then_some(seen),
             unsound: self.is_unsound,
         }
     }
+}
+
+/// How much of a second lies between two moments.
+fn overlap(second: u64, since: Duration, now: Duration) -> Duration {
+    Duration::from_secs(second + 1).min(now).saturating_sub(Duration::from_secs(second).max(since))
 }
 
 /// Appends a point, or adds it to the last one where both belong to the same `1 << thinning` seconds.
@@ -291,6 +355,8 @@ fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
         _ => points.push(point),
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
 /// delay to this extent.
@@ -337,13 +403,26 @@ mod tests {
         recorder.take(second)
     }
 
+    fn seen(point: &HistoryPoint) -> &Seen {
+        point.seen.as_ref().unwrap()
+    }
+
     fn counts(series: &Series, now: u64) -> Vec<u64> {
-        series.history(Duration::from_secs(now)).iter().map(|point| point.requests).collect()
+        series.history(Duration::from_secs(now)).iter().map(|point| point.seen.as_ref().map_or(0, |seen| seen.requests)).collect()
+    }
+
+    /// Hops per second of all entries.
+    fn rate(current: &Current) -> Option<f64> {
+        current.window.map(|window| current.total.requests as f64 / window.as_secs_f64())
+    }
+
+    fn mean(numbers: std::ops::Range<u32>) -> Option<f64> {
+        Some(f64::from(numbers.clone().sum::<u32>()) / numbers.len() as f64)
     }
 
     #[test]
     fn a_late_tally_goes_into_its_own_second() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         for second in [0, 1, 3] {
             add(&mut series, &tally(second, 10), &[0]);
         }
@@ -359,74 +438,89 @@ mod tests {
 
     #[test]
     fn current_rates_look_at_the_last_ten_whole_seconds() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         for second in 0..20 {
             add(&mut series, &tally(second, second), &[7]);
         }
-        let current = series.current(Duration::from_millis(20_300), false, None);
-        assert_eq!(current.rps, f64::from((10..20).sum::<u32>()) / 10.0);
-        assert_eq!(current.entries[&7].0, current.rps);
+        let at = |millis, reported| series.current(Duration::from_millis(millis), false, reported);
+        let current = at(20_300, None);
+        assert_eq!(rate(&current), mean(10..20));
+        assert_eq!(current.entries[&7].requests, current.total.requests);
         assert_eq!(current.histogram.count(), (10..20).sum::<u64>());
-        // The tallies of second 20 are on their way, but those of 21 must have come.
-        assert_eq!(series.current(Duration::from_millis(21_100), false, None).rps, current.rps);
-        assert_eq!(series.current(Duration::from_millis(22_100), false, None).rps, f64::from((11..20).sum::<u32>()) / 10.0);
-        assert_eq!(
-            series.current(Duration::from_millis(20_300), false, Some(19)).rps,
-            f64::from((9..19).sum::<u32>()) / 10.0,
-            "one worker is late"
-        );
-        assert_eq!(
-            series.current(Duration::from_millis(20_300), false, Some(3)).rps,
-            f64::from((8..18).sum::<u32>()) / 10.0,
-            "much too late"
-        );
-        assert_eq!(series.current(Duration::from_secs(60), false, None).rps, 0.0);
+        // The tallies of second 20 are on their way, and those that have not come are no time.
+        assert_eq!(rate(&at(21_100, None)), mean(10..20));
+        assert_eq!(rate(&at(22_100, None)), mean(11..20));
+        assert_eq!(rate(&at(20_300, Some(19))), mean(9..19), "one worker is late");
+        assert_eq!(rate(&at(20_300, Some(3))), mean(8..18), "much too late");
+        assert_eq!(rate(&at(60_000, None)), None, "nobody knows");
     }
 
     #[test]
-    fn young_runs_divide_by_their_age() {
-        let mut series = Series::default();
-        assert_eq!(series.current(Duration::ZERO, false, None).rps, 0.0);
+    fn young_runs_divide_by_what_is_known_of_them() {
+        let mut series = Series::new(Some(Duration::ZERO));
+        assert_eq!(rate(&series.current(Duration::ZERO, false, None)), None);
+        assert_eq!(rate(&series.current(Duration::from_millis(1_100), false, None)), None, "its first second is on its way");
         add(&mut series, &tally(0, 50), &[0]);
-        assert_eq!(series.current(Duration::from_millis(500), false, None).rps, 100.0);
-        assert_eq!(series.current(Duration::from_millis(1_100), false, None).rps, 50.0);
+        assert_eq!(rate(&series.current(Duration::from_millis(500), true, None)), Some(100.0));
+        assert_eq!(rate(&series.current(Duration::from_millis(1_100), false, None)), Some(50.0));
         add(&mut series, &tally(1, 30), &[0]);
-        assert_eq!(series.current(Duration::from_millis(2_000), false, None).rps, 40.0);
+        assert_eq!(rate(&series.current(Duration::from_millis(2_000), false, None)), Some(40.0));
     }
 
     #[test]
     fn the_last_part_of_a_second_counts_once_the_run_is_over() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         for second in 0..3 {
             add(&mut series, &tally(second, 10), &[0]);
         }
         add(&mut series, &tally(3, 5), &[0]);
-        assert_eq!(series.current(Duration::from_millis(3_500), false, None).rps, 10.0);
-        assert_eq!(series.current(Duration::from_millis(3_500), true, None).rps, 10.0);
-        assert_eq!(series.current(Duration::from_secs(4), true, None).rps, 35.0 / 4.0);
+        let current = series.current(Duration::from_millis(3_500), false, None);
+        assert_eq!((rate(&current), current.covered, current.total.later_requests), (Some(10.0), Some(Duration::from_secs(3)), 5));
+        let current = series.current(Duration::from_millis(3_500), true, None);
+        assert_eq!((rate(&current), current.covered, current.total.later_requests), (Some(10.0), Some(Duration::from_millis(3_500)), 0));
+        assert_eq!(rate(&series.current(Duration::from_secs(4), true, None)), Some(35.0 / 4.0));
+    }
+
+    #[test]
+    fn after_a_reset_rates_divide_by_the_time_since_it() {
+        let reset = Duration::from_millis(30_250);
+        let mut series = Series::new(Some(reset));
+        assert_eq!(series.current(Duration::from_millis(30_900), false, None).covered, None);
+        for second in 30..35 {
+            add(&mut series, &tally(second, if second == 30 { 15 } else { 20 }), &[0]);
+        }
+        let current = series.current(Duration::from_millis(33_100), false, Some(33));
+        assert_eq!((rate(&current), current.covered), (Some(20.0), Some(Duration::from_millis(2_750))));
+        let history = series.history(Duration::from_secs(35));
+        assert_eq!(history[0].at, Duration::from_secs(30), "what was before the reset is none of its history");
+        // Where there is no whole second, the part of one serves.
+        let mut series = Series::new(Some(reset));
+        add(&mut series, &tally(30, 10), &[0]);
+        let current = series.current(Duration::from_millis(30_750), true, None);
+        assert_eq!((rate(&current), current.covered), (Some(20.0), Some(Duration::from_millis(500))));
     }
 
     #[test]
     fn a_long_history_is_thinned_and_keeps_its_sums() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         let seconds = 3 * POINTS as u64;
         for second in 0..seconds {
             add(&mut series, &tally(second, 1 + second % 2), &[0]);
         }
         let history = series.history(Duration::from_secs(seconds));
         assert!(history.len() <= POINTS + KEPT_SECONDS);
-        assert_eq!(history.iter().map(|point| point.requests).sum::<u64>(), seconds * 3 / 2);
+        assert_eq!(history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.requests).sum::<u64>(), seconds * 3 / 2);
         assert_eq!(history.iter().map(|point| point.length.as_secs()).sum::<u64>(), seconds);
         assert!(history.windows(2).all(|pair| pair[0].at + pair[0].length == pair[1].at));
     }
 
     #[test]
     fn the_users_of_a_second_are_those_of_all_lanes_in_whatever_order_they_report() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         for (second, users) in [(0, 3), (1, 3), (0, 2), (2, 0), (1, 2), (2, 1)] {
             add(&mut series, &Tally { second, users, ..Tally::default() }, &[]);
         }
-        assert_eq!(series.history(Duration::from_secs(3)).iter().map(|point| point.users).collect::<Vec<_>>(), [5, 5, 1]);
+        assert_eq!(series.history(Duration::from_secs(3)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(), [5, 5, 1]);
         let mut merged = Tally { second: 4, users: 2, ..Tally::default() };
         merged.merge(Tally { second: 4, users: 1, ..Tally::default() });
         merged.merge(Tally { second: 3, users: 7, ..Tally::default() });
@@ -435,7 +529,7 @@ mod tests {
 
     #[test]
     fn lag_and_local_failures_and_throttling_make_a_second_unsound() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         let mut recorder = Recorder::new(Limits::default());
         let entry = recorder.entry("GET", "/");
         recorder.lag(LAG_LIMIT);
@@ -449,13 +543,13 @@ mod tests {
         series.note_throttled(3);
         add(&mut series, &Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
-        assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
+        assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
         assert_eq!(series.current(Duration::from_secs(5), true, None).lag_max, LAG_LIMIT + Duration::from_nanos(1));
     }
 
     #[test]
     fn steps_are_settled_once_they_have_left_the_window() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         let mut taken = Vec::new();
         for second in 0..100 {
             add(&mut series, &tally(second, 1 + second / 10), &[0]);
@@ -463,76 +557,92 @@ mod tests {
             taken.extend(series.take_settled());
         }
         // The last seconds may still change.
-        let steps: Vec<_> = taken.iter().map(|step| (step.at.as_secs(), step.length.as_secs(), step.requests, step.users)).collect();
+        let steps: Vec<_> = taken.iter().map(|step| (step.at.as_secs(), step.length.as_secs(), seen(step).requests, seen(step).users)).collect();
         assert_eq!(steps, (0..8).map(|step| (step * 10, 10, 10 * (1 + step), 3)).collect::<Vec<_>>());
-        assert_eq!(taken[0].p50, Duration::from_millis(1));
+        assert_eq!(seen(&taken[0]).percentiles, Some([Duration::from_millis(1); 3]));
     }
 
     #[test]
     fn steps_that_nobody_takes_are_bounded() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         add(&mut series, &tally(1_000_000, 1), &[0]);
         assert!(series.take_settled().len() <= SETTLED);
         assert_eq!(series.take_settled(), []);
     }
 
     #[test]
-    fn a_restored_history_stands_before_what_is_counted_from_there_on() {
+    fn a_restored_history_stands_before_what_is_counted_from_there_on_and_what_is_missing_is_unknown() {
         let step = |at: u64, requests| HistoryPoint {
             at: Duration::from_secs(at),
             length: Duration::from_secs(10),
-            users: 4,
-            requests,
-            failures: requests / 10,
-            p50: Duration::from_millis(3),
+            seen: Some(Seen { known: Duration::from_secs(10), users: 4, requests, ..Seen::default() }),
             unsound: at == 20,
-            ..HistoryPoint::default()
         };
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         // The step of 10 s is missing.
-        series.restore(&[step(0, 57), step(20, 100)], Duration::from_millis(33_500));
-        for second in 31..45 {
+        series.restore(&[step(0, 57), step(20, 100)]);
+        series.take_over(Duration::from_millis(33_500));
+        for second in 34..48 {
             add(&mut series, &tally(second, 20), &[0]);
         }
-        let history = series.history(Duration::from_secs(45));
-        assert_eq!(history.len(), 45);
+        let history = series.history(Duration::from_secs(48));
         assert!(history.windows(2).all(|pair| pair[0].at + pair[0].length == pair[1].at));
-        let sum = |range: std::ops::Range<usize>| history[range].iter().map(|point| point.requests).sum::<u64>();
-        assert_eq!([sum(0..10), sum(10..20), sum(20..30), sum(30..31), sum(31..45)], [57, 0, 100, 0, 280]);
-        assert_eq!((history[9].users, history[9].p50, history[29].failures), (4, Duration::from_millis(3), 1));
+        assert_eq!(history[0], step(0, 57));
+        assert!(history[1..11].iter().all(|point| point.seen.is_none()));
+        assert_eq!(history[11], step(20, 100));
+        assert!(history[12..16].iter().all(|point| point.seen.is_none()), "the death of the other master");
+        assert!(history[16..].iter().all(|point| seen(point).requests == 20));
         assert_eq!(series.unsound_seconds(), 10);
-        // What was restored is not settled again.
+        // What was restored is not settled again, and what nobody knows is settled as that.
         assert_eq!(series.take_settled(), []);
         add(&mut series, &tally(54, 20), &[0]);
-        assert_eq!(series.take_settled().iter().map(|step| step.at.as_secs()).collect::<Vec<_>>(), [30]);
+        let settled = series.take_settled();
+        assert_eq!(settled.iter().map(|step| (step.at.as_secs(), seen(step).known.as_secs())).collect::<Vec<_>>(), [(30, 6)]);
     }
 
     #[test]
     fn rates_do_not_look_back_before_the_takeover() {
-        let mut series = Series::default();
-        series.restore(&[], Duration::from_millis(40_200));
+        let mut series = Series::new(Some(Duration::ZERO));
+        series.take_over(Duration::from_millis(40_200));
+        series.note_sums(39);
         for second in 39..50 {
             add(&mut series, &tally(second, 20), &[0]);
         }
-        assert_eq!(series.current(Duration::from_millis(41_500), false, None).rps, 0.0);
-        assert_eq!(series.current(Duration::from_millis(43_500), false, None).rps, 20.0);
-        assert_eq!(series.current(Duration::from_millis(50_000), false, None).rps, 20.0);
+        assert_eq!(rate(&series.current(Duration::from_millis(41_500), false, Some(41))), None);
+        let current = series.current(Duration::from_millis(43_500), false, None);
+        assert_eq!((rate(&current), current.covered), (Some(20.0), Some(Duration::from_secs(43))));
+        assert_eq!(rate(&series.current(Duration::from_millis(50_000), false, None)), Some(20.0));
     }
 
     #[test]
-    fn a_history_that_comes_after_the_first_numbers_is_added_to_them() {
-        let mut series = Series::default();
-        for second in 0..30 {
-            add(&mut series, &tally(second, 1), &[0]);
-        }
-        let point = HistoryPoint { length: Duration::from_secs(30), requests: 60, ..HistoryPoint::default() };
-        series.restore(&[point], Duration::from_secs(30));
-        assert_eq!(counts(&series, 30), [3; 30]);
+    fn where_nobody_knows_since_when_there_is_no_mean() {
+        let mut series = Series::new(None);
+        add(&mut series, &tally(5, 20), &[0]);
+        let current = series.current(Duration::from_secs(6), false, None);
+        assert_eq!((rate(&current), current.covered), (Some(20.0), None));
+    }
+
+    #[test]
+    fn seconds_without_a_word_are_no_time_and_no_zero() {
+        let mut series = Series::new(Some(Duration::ZERO));
+        [0, 1, 5].iter().for_each(|&second| add(&mut series, &tally(second, 12), &[0]));
+        let current = series.current(Duration::from_secs(6), false, None);
+        assert_eq!((rate(&current), current.covered), (Some(12.0), Some(Duration::from_secs(3))));
+        let history = series.history(Duration::from_secs(6));
+        assert_eq!(history.iter().map(|point| point.seen.is_some()).collect::<Vec<_>>(), [true, true, false, false, false, true]);
+        // Late is not never.
+        add(&mut series, &tally(3, 4), &[0]);
+        assert_eq!(rate(&series.current(Duration::from_secs(6), false, None)), Some(10.0));
+        add(&mut series, &tally(60, 1), &[0]);
+        add(&mut series, &tally(2, 5), &[0]);
+        add(&mut series, &tally(2, 5), &[0]);
+        let late = seen(&series.history(Duration::from_secs(61))[2]).clone();
+        assert_eq!((late.requests, late.known, late.percentiles), (10, Duration::from_secs(1), None));
     }
 
     #[test]
     fn a_second_far_ahead_does_not_fill_memory() {
-        let mut series = Series::default();
+        let mut series = Series::new(Some(Duration::ZERO));
         add(&mut series, &tally(1_000_000, 1), &[0]);
         assert!(series.history(Duration::from_secs(1_000_001)).len() <= POINTS + KEPT_SECONDS);
         assert_eq!(counts(&series, 1_000_001).iter().sum::<u64>(), 1);

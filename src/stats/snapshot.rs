@@ -47,10 +47,15 @@ pub struct Snapshot {
     pub goal_users: u64,
     /// All entries together: the row `Total`.
     pub total: EntryView,
-    /// The median of the hops of the last 10 seconds; zero without any.
-    pub current_p50: Duration,
-    /// The 95th percentile of the hops of the last 10 seconds; zero without any.
-    pub current_p95: Duration,
+    /// The run's clock when the numbers began to be counted: zero, or the last reset; `None` where nobody knows.
+    pub counted_since: Option<Duration>,
+    /// The time that the sums cover, which mean rates divide by: since the start or the reset, without seconds of which nobody knows;
+    /// `None` where that is not known.
+    pub covered: Option<Duration>,
+    /// The median of the hops of the last 10 seconds; `None` without any.
+    pub current_p50: Option<Duration>,
+    /// The 95th percentile of the hops of the last 10 seconds; `None` without any.
+    pub current_p95: Option<Duration>,
     /// One row for each (method, name), sorted by (name, method).
     pub entries: Vec<EntryView>,
     /// One row for each (method, name, kind, message), most frequent first.
@@ -172,14 +177,14 @@ pub struct EntryView {
     pub histogram: Histogram,
     /// Durations outside the histogram's range.
     pub clamped: u64,
-    /// Hops per second over the last 10 seconds of the run's clock.
-    pub current_rps: f64,
+    /// Hops per second over the last 10 seconds of the run's clock; like the other rates `None` where no whole second is known yet.
+    pub current_rps: Option<f64>,
     /// Failed hops per second over the last 10 seconds.
-    pub current_fail_per_sec: f64,
-    /// Hops per second over the whole run.
-    pub total_rps: f64,
-    /// Failed hops per second over the whole run.
-    pub total_fail_per_sec: f64,
+    pub current_fail_per_sec: Option<f64>,
+    /// Hops per second over the time that is covered, see [`Snapshot::covered`].
+    pub total_rps: Option<f64>,
+    /// Failed hops per second over the same time.
+    pub total_fail_per_sec: Option<f64>,
     /// Bytes on the wire, headers included; of TLS, what it carries.
     pub bytes_out: u64,
     /// Bytes on the wire.
@@ -409,34 +414,55 @@ pub struct HealthView {
 pub struct HistoryPoint {
     /// The run's clock at the second's begin.
     pub at: Duration,
-    /// How much of the run the point stands for: one second, or a power of two of them.
+    /// How much of the run the point stands for: whole seconds.
     pub length: Duration,
+    /// What was measured in it; `None` where nobody knows, which is not the same as nothing.
+    pub seen: Option<Seen>,
+    /// Whether the second is sound: see [`HealthView::unsound_seconds`].
+    pub unsound: bool,
+}
+
+/// What was measured in a stretch of the history.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    /// How much of the stretch somebody measured: what rates divide by.
+    pub known: Duration,
     /// Users at its end.
     pub users: u64,
     /// Hops in it.
     pub requests: u64,
     /// Failed hops in it.
     pub failures: u64,
-    /// Percentiles of the hops in it; zero without any. Of several seconds in one point, the greatest.
-    pub p50: Duration,
-    /// See `p50`.
-    pub p95: Duration,
-    /// See `p50`.
-    pub p99: Duration,
-    /// Whether the second is sound: see [`HealthView::unsound_seconds`].
-    pub unsound: bool,
+    /// p50, p95 and p99 of the hops in it; `None` without any, or where they came too late. Of several seconds in one point, the greatest.
+    pub percentiles: Option<[Duration; 3]>,
 }
 
 impl HistoryPoint {
-    /// Lets the point stand for the seconds of `later` too.
+    /// Lets the point stand for all up to the end of `later` too.
     pub fn append(&mut self, later: &Self) {
-        self.length += later.length;
-        self.users = later.users;
-        self.requests = self.requests.saturating_add(later.requests);
-        self.failures = self.failures.saturating_add(later.failures);
-        self.p50 = self.p50.max(later.p50);
-        self.p95 = self.p95.max(later.p95);
-        self.p99 = self.p99.max(later.p99);
+        self.length = (later.at + later.length).saturating_sub(self.at);
         self.unsound |= later.unsound;
+        match (&mut self.seen, &later.seen) {
+            (_, None) => {}
+            (seen @ None, later) => seen.clone_from(later),
+            (Some(seen), Some(later)) => {
+                seen.known += later.known;
+                seen.users = later.users;
+                seen.requests = seen.requests.saturating_add(later.requests);
+                seen.failures = seen.failures.saturating_add(later.failures);
+                seen.percentiles = match (seen.percentiles, later.percentiles) {
+                    (Some(one), Some(other)) => Some(std::array::from_fn(|index| one[index].max(other[index]))),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// How many of `count` that is a second.
+    #[must_use]
+    pub fn per_second(&self, count: u64) -> f64 {
+        count as f64 / self.known.max(Duration::from_millis(1)).as_secs_f64()
     }
 }

@@ -13,7 +13,7 @@ use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded}
 use super::origin::Origin;
 use super::recorder::{Bounded, Limits};
 use super::sample::FailureKind;
-use super::series::{Current, Series};
+use super::series::{Current, Lately, Series};
 use super::snapshot::{
     CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, ThresholdView,
     TrendView,
@@ -52,6 +52,12 @@ impl Table {
     /// The empty table of a run.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::counted_since(limits, Some(Duration::ZERO))
+    }
+
+    /// The empty table of numbers that are counted from this moment of the run's clock on; `None` where nobody knows which it was.
+    #[must_use]
+    pub fn counted_since(limits: Limits, since: Option<Duration>) -> Self {
         Self {
             limits,
             entries: NameMap::default(),
@@ -69,7 +75,7 @@ impl Table {
             lag: Trend::shared(),
             events: EventCounts::default(),
             warnings: Vec::new(),
-            series: Series::default(),
+            series: Series::new(since),
         }
     }
 
@@ -79,9 +85,15 @@ impl Table {
         self.series.add(tally, &number_of, &self.fresh);
     }
 
-    /// Adds all that a worker has counted in the whole run. The seconds of it are not known, so that history and current rates stay as
-    /// they are.
+    /// Adds all that a worker has counted up to the end of the tally's second. The seconds of it are not known, so that history and
+    /// current rates stay as they are.
     pub fn merge_total(&mut self, tally: &Tally) {
+        self.series.note_sums(tally.second);
+        self.merge_sums(tally);
+    }
+
+    /// Adds what was counted at a time that nobody knows.
+    pub fn merge_undated(&mut self, tally: &Tally) {
         self.merge_sums(tally);
     }
 
@@ -100,9 +112,14 @@ impl Table {
         self.origins.get(message)
     }
 
-    /// Takes over at `now` of the run's clock: what was kept of the history comes first, and current rates look no further back than `now`.
-    pub fn restore_history(&mut self, history: &[HistoryPoint], now: Duration) {
-        self.series.restore(history, now);
+    /// What was kept of the history comes first. Nothing with a second may have been merged before.
+    pub fn restore_history(&mut self, history: &[HistoryPoint]) {
+        self.series.restore(history);
+    }
+
+    /// Takes over at `now` of the run's clock: current rates look no further back.
+    pub fn take_over(&mut self, now: Duration) {
+        self.series.take_over(now);
     }
 
     /// The steps of the history that are final since the last time; see [`Series::take_settled`].
@@ -135,8 +152,9 @@ impl Table {
         let is_over = context.state == RunState::Stopped;
         let current = self.series.current(elapsed, is_over, context.reported);
         let total = self.total();
-        let percentile = |quantile| Duration::from_micros(current.histogram.value_at(quantile)).min(total.durations.spread.max);
-        let counted = elapsed.saturating_sub(context.counted_since);
+        let has_any = current.histogram.count() > 0;
+        let percentile =
+            |quantile| has_any.then(|| Duration::from_micros(current.histogram.value_at(quantile)).min(total.durations.spread.max));
         let mut snapshot = Snapshot {
             run: context.run,
             scenario: context.scenario,
@@ -150,8 +168,10 @@ impl Table {
             goal_users: 0,
             current_p50: percentile(0.5),
             current_p95: percentile(0.95),
-            total: total.view("".into(), "Total".into(), counted, (current.rps, current.fail_per_sec)),
-            entries: self.entry_views(counted, &current),
+            counted_since: self.series.since(),
+            covered: current.covered,
+            total: total.view("".into(), "Total".into(), &current, current.total),
+            entries: self.entry_views(&current),
             errors: self.error_views(),
             exceptions: self.exception_views(),
             checks: self
@@ -308,14 +328,14 @@ impl Table {
         }
     }
 
-    fn entry_views(&self, elapsed: Duration, current: &Current) -> Vec<EntryView> {
+    fn entry_views(&self, current: &Current) -> Vec<EntryView> {
         let mut views: Vec<_> = self
             .entries
             .iter()
             .enumerate()
             .map(|(number, (name, entry))| {
-                let rates = current.entries.get(&(number as u32)).copied().unwrap_or_default();
-                entry.view(Arc::clone(&name.method), Arc::clone(&name.name), elapsed, rates)
+                let lately = current.entries.get(&(number as u32)).copied().unwrap_or_default();
+                entry.view(Arc::clone(&name.method), Arc::clone(&name.name), current, lately)
             })
             .collect();
         views.sort_unstable_by(|a, b| (&a.name, &a.method).cmp(&(&b.name, &b.method)));
@@ -379,8 +399,6 @@ pub struct SnapshotContext<'a> {
     pub state: RunState,
     /// The run's clock.
     pub elapsed: Duration,
-    /// The run's clock when the statistics were last cleared; rates of the whole run count from there.
-    pub counted_since: Duration,
     /// How many whole seconds of the run's clock have come from every worker that is there; `None` where nobody waits for anybody.
     pub reported: Option<u64>,
     /// See [`Snapshot::planned`].
@@ -421,11 +439,13 @@ impl Default for Entry {
 }
 
 impl Entry {
-    fn view(&self, method: Arc<str>, name: Arc<str>, elapsed: Duration, (current_rps, current_fail_per_sec): (f64, f64)) -> EntryView {
+    fn view(&self, method: Arc<str>, name: Arc<str>, current: &Current, lately: Lately) -> EntryView {
         let HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, phases } =
             &self.hops;
         let failures = self.hops.failures();
-        let per_second = |count: u64| if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() };
+        let rate = |count: u64, time: Option<Duration>| time.map(|time| count as f64 / time.as_secs_f64());
+        // What came of seconds that are not whole yet waits with them.
+        let mean = |count: u64, later: u64| rate(count.saturating_sub(later), current.covered);
         EntryView {
             method,
             name,
@@ -441,10 +461,10 @@ impl Entry {
             max: self.durations.spread.max,
             histogram: self.durations.histogram.clone(),
             clamped: self.durations.clamped,
-            current_rps,
-            current_fail_per_sec,
-            total_rps: per_second(*requests),
-            total_fail_per_sec: per_second(failures),
+            current_rps: rate(lately.requests, current.window),
+            current_fail_per_sec: rate(lately.failures, current.window),
+            total_rps: mean(*requests, lately.later_requests),
+            total_fail_per_sec: mean(failures, lately.later_failures),
             bytes_out: *bytes_out,
             bytes_in: *bytes_in,
             body_bytes: *body_bytes,
@@ -459,6 +479,9 @@ impl Entry {
 
 /// Warnings of a run at most.
 const WARNINGS: usize = 64;
+
+#[cfg(test)]
+mod course_tests;
 
 #[cfg(test)]
 mod tests {
@@ -523,7 +546,7 @@ mod tests {
         let entry = recorder.entry("GET", "/");
         recorder.record(entry, &Sample { duration: longest, ..Sample::default() }, None);
         let point = table_of([&recorder.take(0)]).snapshot(context(1)).history[0].clone();
-        assert_eq!([point.p50, point.p95, point.p99], [longest; 3]);
+        assert_eq!(point.seen.and_then(|seen| seen.percentiles), Some([longest; 3]));
     }
 
     proptest! {
@@ -567,7 +590,7 @@ mod tests {
         assert_eq!((total.requests, total.failures, total.unanswered), (4, 3, 3));
         assert_eq!((total.min, total.max), (Duration::from_micros(10), Duration::from_micros(999)));
         assert_eq!(total.histogram.count(), 4);
-        assert_eq!(total.total_rps, 2.0);
+        assert_eq!(total.total_rps, Some(2.0));
         assert_eq!(total.failures_by_kind, [(FailureKind::Timeout, 3)]);
         assert_eq!(snapshot.errors.len(), 2);
         assert_eq!([0, 1].map(|place| snapshot.errors[place].last_seen), [0, 1].map(Duration::from_secs));
@@ -583,7 +606,7 @@ mod tests {
         let snapshot = table.snapshot(context(8));
         assert_eq!((snapshot.total.requests, &snapshot.total.histogram), (4, &expected.total.histogram));
         assert_eq!((&snapshot.errors, &snapshot.checks), (&expected.errors, &expected.checks));
-        assert_eq!(snapshot.history.iter().map(|point| point.requests).collect::<Vec<_>>(), [2]);
+        assert_eq!(snapshot.history.iter().map(|point| point.seen.as_ref().map(|seen| seen.requests)).collect::<Vec<_>>(), [Some(2)]);
     }
 
     #[test]
@@ -591,8 +614,8 @@ mod tests {
         let table = table_of(&[tally_of(0, &[(1, 10), (1, 20)]), tally_of(1, &[(1, 10)])]);
         let over = SnapshotContext { state: RunState::Stopped, elapsed: Duration::from_millis(1_500), ..SnapshotContext::default() };
         let snapshot = table.snapshot(over);
-        assert_eq!((snapshot.total.current_rps, snapshot.total.total_rps), (2.0, 2.0));
-        assert_eq!(snapshot.entries[0].current_rps, 2.0);
+        assert_eq!((snapshot.total.current_rps, snapshot.total.total_rps), (Some(2.0), Some(2.0)));
+        assert_eq!(snapshot.entries[0].current_rps, Some(2.0));
     }
 
     #[test]

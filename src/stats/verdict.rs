@@ -20,7 +20,7 @@ impl Threshold {
 
     /// The metric's value in its unit; `None` without data.
     fn actual(&self, snapshot: &Snapshot) -> Option<f64> {
-        let per_second = |count: f64| (!snapshot.elapsed.is_zero()).then(|| count / snapshot.elapsed.as_secs_f64());
+        let per_second = |count: f64| snapshot.covered.map(|covered| count / covered.as_secs_f64());
         let counted = |count: f64| if self.aggregate == Aggregate::Rate { per_second(count) } else { Some(count) };
         match self.family {
             Family::Duration => self.durations(snapshot),
@@ -50,7 +50,7 @@ impl Threshold {
                 self.share(passes, passes + fails)
             }
             Family::Users => {
-                let mut users: Vec<u64> = snapshot.history.iter().map(|point| point.users).collect();
+                let mut users: Vec<u64> = snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.users).collect();
                 match snapshot.state {
                     // At the end nobody runs any more: what counts is who ran until then.
                     RunState::Stopping | RunState::Stopped => {
@@ -118,7 +118,7 @@ impl Threshold {
         let metric = snapshot.metrics.iter().find(|metric| *metric.name == *self.metric)?;
         match &metric.value {
             MetricValue::Counter(sum) if self.aggregate == Aggregate::Rate => {
-                (!snapshot.elapsed.is_zero()).then(|| sum / snapshot.elapsed.as_secs_f64())
+                snapshot.covered.map(|covered| sum / covered.as_secs_f64())
             }
             MetricValue::Counter(sum) => Some(*sum),
             MetricValue::Gauge { last, min, max } => Some(match self.aggregate {
@@ -193,7 +193,7 @@ mod tests {
 
     use super::super::recorder::{Limits, MetricKind, Recorder};
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
-    use super::super::snapshot::HistoryPoint;
+    use super::super::snapshot::{HistoryPoint, Seen};
     use super::super::table::{SnapshotContext, Table};
     use super::super::tally::Tally;
     use super::*;
@@ -229,6 +229,7 @@ mod tests {
         }
         let mut table = Table::new(Limits::default());
         table.merge(&Tally { users: 7, ..recorder.take(0) });
+        (1..10).for_each(|second| table.merge(&Tally { second, users: 7, ..Tally::default() }));
         table.snapshot(SnapshotContext { elapsed: Duration::from_secs(10), users: 5, ..SnapshotContext::default() })
     }
 
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn users_are_those_who_ran_until_the_end_began() {
         let mut snapshot = snapshot();
-        let point = |users| HistoryPoint { users, ..HistoryPoint::default() };
+        let point = |users| HistoryPoint { seen: Some(Seen { users, ..Seen::default() }), ..HistoryPoint::default() };
         snapshot.history = [4, 7, 6, 0, 0].map(point).into();
         (snapshot.users, snapshot.state) = (0, RunState::Stopped);
         for (condition, actual) in [("value == 6", "6"), ("min == 4", "4"), ("max == 7", "7")] {

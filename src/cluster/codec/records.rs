@@ -6,7 +6,7 @@ use super::CodecError;
 use super::messages::{put_epoch, take_epoch};
 use super::primitives::{Input, Output, Wire};
 use crate::cluster::record::{KeptWorker, Record};
-use crate::stats::snapshot::HistoryPoint;
+use crate::stats::snapshot::{HistoryPoint, Seen};
 
 impl Wire for Record {
     fn put(&self, out: &mut Output) {
@@ -20,9 +20,10 @@ impl Wire for Record {
                 out.byte(1);
                 profile.put(out);
             }
-            Self::Reset { epoch } => {
+            Self::Reset { epoch, at } => {
                 out.byte(2);
                 put_epoch(*epoch, out);
+                out.option(at.as_ref(), |out, at| out.duration(*at));
             }
             Self::Worker(worker) => {
                 out.byte(3);
@@ -44,7 +45,7 @@ impl Wire for Record {
         Ok(match input.byte()? {
             0 => Self::Run { plan: Wire::take(input)?, wall: input.time()? },
             1 => Self::Retargeted { profile: Wire::take(input)? },
-            2 => Self::Reset { epoch: take_epoch(input)? },
+            2 => Self::Reset { epoch: take_epoch(input)?, at: input.option(Input::duration)? },
             3 => Self::Worker(Box::new(Wire::take(input)?)),
             4 => Self::History(input.list(usize::MAX, "number of points")?),
             5 => Self::End,
@@ -79,12 +80,7 @@ impl Wire for HistoryPoint {
     fn put(&self, out: &mut Output) {
         out.second(self.at.as_secs());
         out.second(self.length.as_secs());
-        for count in [self.users, self.requests, self.failures] {
-            out.count(count);
-        }
-        for percentile in [self.p50, self.p95, self.p99] {
-            out.duration(percentile);
-        }
+        out.option(self.seen.as_ref(), |out, seen| seen.put(out));
         out.flag(self.unsound);
     }
 
@@ -92,13 +88,28 @@ impl Wire for HistoryPoint {
         Ok(Self {
             at: Duration::from_secs(input.second()?),
             length: Duration::from_secs(input.second()?),
+            seen: input.option(Seen::take)?,
+            unsound: input.flag()?,
+        })
+    }
+}
+
+impl Wire for Seen {
+    fn put(&self, out: &mut Output) {
+        out.second(self.known.as_secs());
+        for count in [self.users, self.requests, self.failures] {
+            out.count(count);
+        }
+        out.option(self.percentiles.as_ref(), |out, percentiles| percentiles.iter().for_each(|percentile| out.duration(*percentile)));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            known: Duration::from_secs(input.second()?),
             users: input.count()?,
             requests: input.count()?,
             failures: input.count()?,
-            p50: input.duration()?,
-            p95: input.duration()?,
-            p99: input.duration()?,
-            unsound: input.flag()?,
+            percentiles: input.option(|input| Ok([input.duration()?, input.duration()?, input.duration()?]))?,
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::stats::metric::{Gauge, Metric, MetricCounts};
 use crate::stats::names::{EntryName, ErrorName};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::{Answer as Answered, FailureKind, Phases, Sample};
-use crate::stats::snapshot::HistoryPoint;
+use crate::stats::snapshot::{HistoryPoint, Seen};
 use crate::stats::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
 
@@ -97,14 +97,15 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
 /// One record of each kind.
 pub fn records() -> Vec<(&'static str, Record)> {
     let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tally: full() };
-    let second =
-        HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), users: 8, requests: 700, ..Default::default() };
+    let seen = Seen { known: Duration::from_secs(9), users: 8, requests: 700, ..Default::default() };
+    let step = HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), seen: Some(seen), unsound: false };
+    let unknown = HistoryPoint { at: Duration::from_secs(40), length: Duration::from_secs(10), ..Default::default() };
     vec![
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
         ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
-        ("reset", Record::Reset { epoch: 2 }),
+        ("reset", Record::Reset { epoch: 2, at: Some(Duration::from_millis(12_345)) }),
         ("worker", Record::Worker(Box::new(kept))),
-        ("history", Record::History(vec![second])),
+        ("history", Record::History(vec![step, unknown])),
         ("end", Record::End),
         ("revised", Record::Revised { plan: plan().into() }),
     ]
@@ -364,22 +365,21 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
 
 /// Any point of a history.
 pub fn point() -> impl Strategy<Value = HistoryPoint> {
-    (0..31_000_000_u64, 1..100_u64, prop::array::uniform3(0..MOST), any::<[u64; 3]>(), any::<bool>()).prop_map(
-        |(at, length, [users, requests, failures], percentiles, unsound)| {
-            let [p50, p95, p99] = percentiles.map(Duration::from_nanos);
-            HistoryPoint {
-                at: Duration::from_secs(at),
-                length: Duration::from_secs(length),
-                users,
-                requests,
-                failures,
-                p50,
-                p95,
-                p99,
-                unsound,
-            }
+    let seen = (1..100_u64, prop::array::uniform3(0..MOST), prop::option::of(any::<[u64; 3]>())).prop_map(
+        |(known, [users, requests, failures], percentiles)| Seen {
+            known: Duration::from_secs(known),
+            users,
+            requests,
+            failures,
+            percentiles: percentiles.map(|nanos| nanos.map(Duration::from_nanos)),
         },
-    )
+    );
+    (0..31_000_000_u64, 1..100_u64, prop::option::of(seen), any::<bool>()).prop_map(|(at, length, seen, unsound)| HistoryPoint {
+        at: Duration::from_secs(at),
+        length: Duration::from_secs(length),
+        seen,
+        unsound,
+    })
 }
 
 fn entry() -> impl Strategy<Value = EntryCounts> {

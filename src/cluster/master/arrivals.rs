@@ -1,14 +1,14 @@
 //! How workers come: the hello, and what a worker that comes does in the run that is there, or that it brings.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::message::{Hello, Phase, RunStanding, ToWorker, Welcome};
 use super::super::record::Record;
 use super::super::worker::LinkId;
 use super::part::PartStage;
 use super::peers::{Arrival, PeerNumber, Presence};
-use super::run::{ADOPTION_TIME, Run, Stage};
+use super::run::{ADOPTION_TIME, Counted, Run, Stage};
 use super::{Action, Master, send};
 use crate::plan::RunId;
 
@@ -37,7 +37,8 @@ impl Master {
             if !run.is_adopting() && !run.is_over() {
                 run.order_all(&self.peers, self.origin, now, out);
             }
-            self.keep(Record::Reset { epoch }, out);
+            let at = run.counted_since;
+            self.keep(Record::Reset { epoch, at }, out);
         }
     }
 
@@ -94,14 +95,15 @@ impl Master {
             return;
         }
         let profile = standing.orders.as_ref().map_or_else(|| Arc::new(standing.plan.profile.clone()), |followed| followed.profile.clone());
-        let run = Run::adopted(standing.plan.clone(), standing.wall, profile, standing.epoch, now);
+        let counted = Counted { epoch: standing.epoch, since: (standing.epoch == 0).then_some(Duration::ZERO) };
+        let run = Run::adopted(standing.plan.clone(), standing.wall, profile, counted, now);
         let record = run.record();
         out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
         let (epoch, profile) = (run.epoch, run.profile.clone());
         self.run = Some(run);
         self.keep(record, out);
         if epoch > 0 {
-            self.keep(Record::Reset { epoch }, out);
+            self.keep(Record::Reset { epoch, at: None }, out);
         }
         if *profile != standing.plan.profile {
             self.keep(Record::Retargeted { profile }, out);

@@ -42,7 +42,7 @@ impl Run {
                 if tally.second > horizon {
                     // What was counted counts; when it was counted is not believed.
                     self.misdated += 1;
-                    self.table.merge_total(tally);
+                    self.table.merge_undated(tally);
                     self.table.note_raised(tally, number, None);
                     self.table.warn(&MISDATED.into());
                     continue;
@@ -119,8 +119,9 @@ impl Run {
     fn rebuild(&mut self, now: Instant) {
         let elapsed = self.elapsed(now);
         let history = self.table.history(elapsed);
-        self.table = Table::new(Limits { names: self.plan.names_limit });
-        self.table.restore_history(&history, elapsed);
+        self.table = self.empty_table();
+        self.table.restore_history(&history);
+        self.table.take_over(elapsed);
         for (&number, total) in self.parts.iter().filter_map(|(number, part)| Some((number, part.total.as_deref()?))) {
             self.table.merge_total(total);
             self.table.note_raised(total, number, None);
@@ -153,18 +154,28 @@ impl Run {
 
     /// The statistics begin anew.
     pub fn reset(&mut self, now: Instant) {
+        self.reset_since(Some(self.elapsed(now)), now);
+    }
+
+    /// The statistics have begun anew at this moment of the run's clock; `None` where nobody knows when that was.
+    pub fn reset_since(&mut self, since: Option<Duration>, now: Instant) {
         self.epoch += 1;
-        self.counted_since = self.elapsed(now);
-        self.table = Table::new(Limits { names: self.plan.names_limit });
+        self.counted_since = since;
+        let elapsed = self.elapsed(now);
+        self.table = self.empty_table();
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;
         for part in self.parts.values_mut() {
             part.total = part.total.take().map(|_| Box::default());
             if let Some(overtaken) = &mut part.overtaken {
-                (overtaken.at, overtaken.shown_as) = (self.counted_since, None);
+                (overtaken.at, overtaken.shown_as) = (elapsed, None);
             }
         }
+    }
+
+    fn empty_table(&self) -> Table {
+        Table::counted_since(Limits { names: self.plan.names_limit }, self.counted_since)
     }
 
     /// History that is final and that the journal has not got, in steps of ten seconds.

@@ -15,7 +15,7 @@ use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
-use crate::stats::snapshot::{HistoryPoint, HoleView, OverlapView};
+use crate::stats::snapshot::{HoleView, OverlapView};
 use crate::stats::table::Table;
 use crate::stats::threshold::Threshold;
 
@@ -55,18 +55,24 @@ pub(super) struct Run {
     pub revised: Option<Duration>,
     /// Why scripts that changed last cannot be taken over.
     pub unrevised: Option<String>,
-    /// The run's clock at the last reset of the statistics.
-    pub counted_since: Duration,
+    /// The run's clock when the statistics' epoch began, where that is known.
+    pub counted_since: Option<Duration>,
     /// Somebody has stopped it before any of its workers came back: they are told to when they do.
     pub wants_stop: bool,
     /// Somebody has cleared the statistics in that time. What workers bring then was counted before.
     pub wants_reset: bool,
-    /// What the journal has kept of the history, until the run's clock is known.
-    pub kept_history: Vec<HistoryPoint>,
     /// Since when nobody is there to make load.
     pub deserted: Option<Instant>,
     /// The run's clock when this master took it over from another one.
     pub taken_over: Option<Duration>,
+}
+
+/// The epoch of a run's statistics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Counted {
+    pub epoch: u32,
+    /// The run's clock when it began, where that is known.
+    pub since: Option<Duration>,
 }
 
 /// Where a run is on its way.
@@ -114,17 +120,16 @@ impl Run {
             misuse: None,
             revised: None,
             unrevised: None,
-            counted_since: Duration::ZERO,
+            counted_since: Some(Duration::ZERO),
             wants_stop: false,
             wants_reset: false,
-            kept_history: Vec::new(),
             deserted: None,
             taken_over: None,
         }
     }
 
     /// A run of another master's, as a worker or a journal tells it. A threshold that cannot be read is left out with a warning.
-    pub fn adopted(plan: Arc<Plan>, wall: SystemTime, profile: Arc<LoadProfile>, epoch: u32, now: Instant) -> Self {
+    pub fn adopted(plan: Arc<Plan>, wall: SystemTime, profile: Arc<LoadProfile>, counted: Counted, now: Instant) -> Self {
         let mut warnings = Vec::new();
         let mut thresholds = Vec::new();
         for threshold in &plan.thresholds {
@@ -137,7 +142,9 @@ impl Run {
         run.stage = Stage::Adopting { until: now + ADOPTION_TIME };
         run.shape = Shape::new(&profile);
         run.profile = profile;
-        run.epoch = epoch;
+        run.epoch = counted.epoch;
+        run.counted_since = counted.since;
+        run.table = Table::counted_since(Limits { names: run.plan.names_limit }, counted.since);
         for warning in warnings {
             run.table.warn(&warning.into());
         }
@@ -330,7 +337,7 @@ impl Run {
         if standing.epoch > self.epoch {
             // The master that was told to clear the statistics is gone; this worker has heard of it.
             self.epoch = standing.epoch - 1;
-            self.reset(now);
+            self.reset_since(None, now);
         }
         let mut users = 0;
         if let Some(followed) = &standing.orders {

@@ -266,8 +266,7 @@ impl Run {
             log::Level::Info,
             format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
         ));
-        let history = std::mem::take(&mut self.kept_history);
-        self.table.restore_history(&history, self.elapsed(now));
+        self.table.take_over(self.elapsed(now));
         self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };

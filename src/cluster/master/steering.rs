@@ -74,12 +74,12 @@ impl Master {
         }
         if let Some(run) = &mut self.run {
             run.reset(now);
-            let epoch = run.epoch;
+            let (epoch, at) = (run.epoch, run.counted_since);
             // Before it has begun it has no clock, and nobody has orders.
             if !run.is_over() && run.zero.is_some() {
                 run.order_all(&self.peers, self.origin, now, &mut out);
             }
-            self.keep(Record::Reset { epoch }, &mut out);
+            self.keep(Record::Reset { epoch, at }, &mut out);
         }
         out
     }

@@ -97,7 +97,6 @@ impl Run {
             host: self.plan.host.clone(),
             state: self.state(now),
             elapsed,
-            counted_since: self.counted_since,
             reported: here().filter(|part| part.stage == PartStage::Ordered).map(|part| part.covered).min(),
             planned: self.shape.end(),
             started_at: self.zero.map(|_| self.wall),

@@ -36,10 +36,11 @@ pub(super) struct Requests<'a> {
     user_count: u64,
     worker_count: usize,
     slave_count: usize,
-    total_rps: f64,
-    total_fail_per_sec: f64,
-    current_rps: f64,
-    current_fail_per_sec: f64,
+    /// Like the other rates null as long as no whole second is known.
+    total_rps: Option<f64>,
+    total_fail_per_sec: Option<f64>,
+    current_rps: Option<f64>,
+    current_fail_per_sec: Option<f64>,
     fail_ratio: f64,
     current_response_time_percentiles: CurrentPercentiles,
     current_response_time_percentile_50: Option<f64>,
@@ -67,8 +68,8 @@ pub(super) struct Requests<'a> {
 impl<'a> Requests<'a> {
     fn new(snapshot: &'a Snapshot, generation: Generation) -> Self {
         let total = &snapshot.total;
-        let p50 = (total.requests > 0 && !snapshot.current_p50.is_zero()).then(|| milliseconds(snapshot.current_p50));
-        let p95 = (total.requests > 0 && !snapshot.current_p95.is_zero()).then(|| milliseconds(snapshot.current_p95));
+        let p50 = snapshot.current_p50.map(milliseconds);
+        let p95 = snapshot.current_p95.map(milliseconds);
         let rows = snapshot.entries.iter().map(|entry| Row::new(entry, Some(&entry.method), &entry.name, generation));
         let last = match generation {
             Generation::First => Row::new(total, None, "Total", generation),
@@ -146,10 +147,10 @@ struct Row<'a> {
     #[serde(rename = "response_time_percentile_0.99")]
     p99: f64,
     avg_content_length: f64,
-    current_rps: f64,
-    current_fail_per_sec: f64,
-    total_rps: f64,
-    total_fail_per_sec: f64,
+    current_rps: Option<f64>,
+    current_fail_per_sec: Option<f64>,
+    total_rps: Option<f64>,
+    total_fail_per_sec: Option<f64>,
 }
 
 impl<'a> Row<'a> {

@@ -146,7 +146,9 @@ fn millis(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| milliseconds(seconds(value / 1e3)))
 }
 
-fn number_short(value: f64) -> String {
+/// A dash where nobody knows it.
+fn number_short(value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
     if value < 99.95 { number((value * 10.0).round() / 10.0) } else { format!("{value:.0}") }
 }
 

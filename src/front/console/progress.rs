@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::front::text::{clock, milliseconds, percent, shorten};
+use crate::front::text::{clock, known, milliseconds, percent, shorten};
 use crate::stats::snapshot::{RunState, Snapshot};
 
 /// The run as it is, rate and p95 of the last 10 seconds, in one line of at most `width` columns.
@@ -18,9 +18,9 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         state(snapshot.state).to_owned(),
         time(snapshot.elapsed, snapshot.planned, width >= BAR_FROM_WIDTH),
         users,
-        format!("{:.1} req/s", total.current_rps),
+        format!("{} req/s", known(total.current_rps, 1)),
         format!("{} failed ({}%)", total.failures, percent(total.failures, total.judged())),
-        format!("p95 {} ms", milliseconds(snapshot.current_p95)),
+        format!("p95 {} ms", snapshot.current_p95.map_or_else(|| "-".to_owned(), milliseconds)),
     ];
     if snapshot.health.unsound_seconds > 0 {
         parts.push(format!("{} s unsound", snapshot.health.unsound_seconds));
@@ -72,6 +72,6 @@ mod tests {
 
     #[test]
     fn a_run_without_an_end_has_no_bar() {
-        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @"ready  0:00  0 users  0.0 req/s  0 failed (0.00%)  p95 0.00 ms");
+        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @"ready  0:00  0 users  - req/s  0 failed (0.00%)  p95 - ms");
     }
 }

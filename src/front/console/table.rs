@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::front::text::{Align, escape, milliseconds, pad, percent, shorten};
+use crate::front::text::{Align, escape, known, milliseconds, pad, percent, shorten};
 use crate::stats::snapshot::{EntryView, RunState, Snapshot};
 
 /// The table's width where there is no terminal: names have 60 columns, as in 0.8.1.
@@ -46,7 +46,7 @@ pub fn table(snapshot: &Snapshot, width: usize) -> String {
         let (rps, fails_per_second) = rates(entry);
         let _infallible = writeln!(
             text,
-            " {} {:>7} {:>12} {:>7} {:>7} {:>7}  | {:>7} {:>7.2} {:>7} {:>7} {:>10.2}",
+            " {} {:>7} {:>12} {:>7} {:>7} {:>7}  | {:>7} {:>7} {:>7} {:>7} {:>10}",
             pad(&shorten(name, name_width), name_width, Align::Left),
             entry.requests,
             fails(entry),
@@ -54,24 +54,24 @@ pub fn table(snapshot: &Snapshot, width: usize) -> String {
             milliseconds(entry.min),
             milliseconds(entry.max),
             milliseconds(entry.percentile(0.5)),
-            rps,
+            known(rps, 2),
             milliseconds(entry.percentile(0.95)),
             milliseconds(entry.percentile(0.99)),
-            fails_per_second,
+            known(fails_per_second, 2),
         );
     }
     let total = &snapshot.total;
     let (rps, fails_per_second) = rates(total);
     let _infallible = writeln!(
         text,
-        "{rule}\n {} {:>7} {:>12} {:>42.2} {:>7} {:>7} {:>10.2}\n",
+        "{rule}\n {} {:>7} {:>12} {:>42} {:>7} {:>7} {:>10}\n",
         pad("Total", name_width, Align::Left),
         total.requests,
         fails(total),
-        rps,
+        known(rps, 2),
         milliseconds(total.percentile(0.95)),
         milliseconds(total.percentile(0.99)),
-        fails_per_second
+        known(fails_per_second, 2)
     );
     text
 }
@@ -95,7 +95,7 @@ mod tests {
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
         --------------------------------------------------------------------------------------------------------------------------------------------------------
-         Total                                                              0     0(0.00%)                                       0.00    0.00    0.00       0.00
+         Total                                                              0     0(0.00%)                                          -    0.00    0.00          -
         "##);
     }
 

@@ -1,14 +1,19 @@
 // The charts: uPlot with this page's colours, the run's clock below, and seconds that cannot be trusted shaded.
 
 const SERIES = {
-  throughput: [["Requests/s", "--accent", (point) => point.requests / (point.length_s || 1)], ["Failures/s", "--red", (point) => point.failures / (point.length_s || 1)]],
+  throughput: [["Requests/s", "--accent", (point) => perSecond(point, point.requests)], ["Failures/s", "--red", (point) => perSecond(point, point.failures)]],
   times: [
-    ["p50", "--accent", (point) => (point.requests ? point.p50_ms || null : null)],
-    ["p95", "--amber", (point) => (point.requests ? point.p95_ms || null : null)],
-    ["p99", "--violet", (point) => (point.requests ? point.p99_ms || null : null)],
+    ["p50", "--accent", (point) => point.p50_ms],
+    ["p95", "--amber", (point) => point.p95_ms],
+    ["p99", "--violet", (point) => point.p99_ms],
   ],
   users: [["Users", "--blue", (point) => point.users]],
 };
+
+/** A rate divides by the time that somebody measured; what nobody knows is a gap. */
+function perSecond(point, count) {
+  return count === null || !point.known_s ? null : count / point.known_s;
+}
 
 /** What a custom property comes to in the look of the moment. */
 function colour(name) {

@@ -103,30 +103,31 @@ class History {
   constructor(changed) {
     this.points = [];
     this.run = null;
-    this.requests = 0;
+    this.since = null;
     this.changed = changed;
   }
 
   take(snapshot) {
     const { recent, run } = snapshot;
     const last = this.points[this.points.length - 1];
-    const isAnother = run !== this.run || snapshot.total.requests < this.requests;
-    const hasGap = recent.length > 0 && (last ? recent[0].at_s > last.at_s + last.length_s + 0.5 : recent[0].at_s > 0.5);
+    const isAnother = run !== this.run || snapshot.counted_since_s !== this.since;
+    const hasGap = recent.length > 0 && (last ? recent[0].at_s > last.at_s + last.length_s + 0.5 : recent[0].at_s > (snapshot.counted_since_s || 0) + 0.5);
     const isCoarser = last && recent.length > 0 && recent[recent.length - 1].length_s !== last.length_s;
     this.run = run;
-    this.requests = snapshot.total.requests;
+    this.since = snapshot.counted_since_s;
     if (isAnother) this.points = [];
     if (recent.length) this.points = this.points.filter((point) => point.at_s < recent[0].at_s).concat(recent);
     if (isAnother || hasGap || isCoarser) this.load();
   }
 
   async load() {
-    const { run } = this;
+    const { run, since } = this;
     if (!run || this.isLoading) return;
     this.isLoading = true;
     try {
       const history = await ask("history");
-      if (history.run === this.run) {
+      // What was asked for before a reset is of no use after it.
+      if (history.run === this.run && since === this.since) {
         const end = history.points.length ? history.points[history.points.length - 1].at_s : -1;
         this.points = history.points.concat(this.points.filter((point) => point.at_s > end));
         this.changed();
@@ -523,8 +524,6 @@ class Live {
   async askReset() {
     if (await confirmed("Reset the statistics?", "All numbers of this run begin at zero again. A run that is under way goes on.", "Reset")) {
       await act("run/reset", "The statistics begin anew");
-      this.history.points = [];
-      this.history.load();
     }
   }
 

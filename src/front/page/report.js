@@ -20,7 +20,7 @@ class Report {
       ["Started", started ? format.moment(started) : NONE],
       ["Length", `${format.clock(snapshot.elapsed_s)}${snapshot.planned_s ? ` of ${format.clock(snapshot.planned_s)}` : ""}`],
       ["State", (STATES[snapshot.state] || [snapshot.state])[0]],
-      ["Users, most", format.count(Math.max(snapshot.users, ...report.history.map((point) => point.users), 0))],
+      ["Users, most", format.count(Math.max(snapshot.users, ...report.history.map((point) => point.users ?? 0), 0))],
       ["Requests", format.count(snapshot.total.requests)],
       ["Received", format.bytes(snapshot.total.bytes_in)],
       ["Sent", format.bytes(snapshot.total.bytes_out)],

@@ -162,7 +162,7 @@ pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
     for (entry, name) in entries.chain([(&snapshot.total, "Aggregated")]) {
         let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
         let times = times(entry);
-        let rates = [entry.total_rps, entry.total_fail_per_sec].map(|rate| format!("{rate:.6}"));
+        let rates = [entry.total_rps, entry.total_fail_per_sec].map(rate);
         let percentiles = PERCENTILES.iter().map(|(_, quantile)| percentile(entry, *quantile));
         text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles)));
     }
@@ -179,6 +179,11 @@ fn times(entry: &EntryView) -> [String; 5] {
         milliseconds(entry.max),
         format!("{content:.2}"),
     ]
+}
+
+/// Empty where nobody knows it.
+fn rate(rate: Option<f64>) -> String {
+    rate.map_or_else(String::new, |rate| format!("{rate:.6}"))
 }
 
 fn percentile(entry: &EntryView, quantile: f64) -> String {
@@ -211,8 +216,8 @@ fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
         snapshot.users.to_string(),
         String::new(),
         "Aggregated".to_owned(),
-        format!("{:.6}", total.current_rps),
-        format!("{:.6}", total.current_fail_per_sec),
+        rate(total.current_rps),
+        rate(total.current_fail_per_sec),
     ];
     let percentiles = PERCENTILES.iter().map(|(_, quantile)| {
         if current.iter().next().is_none() {
@@ -231,21 +236,20 @@ pub(in crate::front) fn full_history(snapshot: &Snapshot) -> String {
     let mut text = history_header();
     let (mut requests, mut failures) = (0_u64, 0_u64);
     for point in &snapshot.history {
-        requests += point.requests;
-        failures += point.failures;
-        let rate = |count: u64| format!("{:.6}", count as f64 / point.length.max(Duration::from_millis(1)).as_secs_f64());
+        let seen = point.seen.as_ref();
+        requests += seen.map_or(0, |seen| seen.requests);
+        failures += seen.map_or(0, |seen| seen.failures);
         let timestamp = snapshot.started_at.map_or(0, |start| unix_seconds(start + point.at + point.length));
-        let before = [timestamp.to_string(), point.users.to_string(), String::new(), "Aggregated".to_owned()];
-        let percentiles = PERCENTILES.iter().map(|(name, _)| match *name {
-            _ if point.requests == 0 => NOT_AVAILABLE.to_owned(),
-            "50%" => milliseconds(point.p50),
-            "95%" => milliseconds(point.p95),
-            "99%" => milliseconds(point.p99),
-            _ => NOT_AVAILABLE.to_owned(),
+        let users = seen.map_or_else(String::new, |seen| seen.users.to_string());
+        let before = [timestamp.to_string(), users, String::new(), "Aggregated".to_owned()];
+        let percentiles = PERCENTILES.iter().map(|(name, _)| {
+            let place = ["50%", "95%", "99%"].iter().position(|kept| kept == name);
+            let kept = place.and_then(|place| seen?.percentiles.map(|percentiles| milliseconds(percentiles[place])));
+            kept.unwrap_or_else(|| NOT_AVAILABLE.to_owned())
         });
         let counts = [requests.to_string(), failures.to_string()];
         let times = (0..5).map(|_| NOT_AVAILABLE.to_owned());
-        let rates = [rate(point.requests), rate(point.failures)];
+        let rates = [rate(seen.map(|seen| seen.per_second(seen.requests))), rate(seen.map(|seen| seen.per_second(seen.failures)))];
         text.push_str(&row(before.into_iter().chain(rates).chain(percentiles).chain(counts).chain(times)));
     }
     text
@@ -395,7 +399,7 @@ mod tests {
 
     #[test]
     fn an_entry_without_requests_has_no_percentiles() {
-        assert!(stats(&Snapshot::default()).ends_with(",0.000000,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\r\n"));
+        assert!(stats(&Snapshot::default()).ends_with(",,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\r\n"));
     }
 
     #[test]
@@ -451,11 +455,15 @@ mod tests {
     #[test]
     fn the_snapshots_own_history_has_the_columns_of_the_file() {
         let mut snapshot = busy_snapshot();
+        let unknown = crate::stats::snapshot::HistoryPoint { at: Duration::from_secs(7), length: Duration::from_secs(1), ..Default::default() };
         snapshot.history[0].length = Duration::from_secs(2);
-        snapshot.history[0].p95 = Duration::from_millis(15);
+        let seen = snapshot.history[0].seen.as_mut().unwrap();
+        (seen.known, seen.percentiles) = (Duration::from_secs(2), Some([0, 15, 15].map(Duration::from_millis)));
+        snapshot.history.push(unknown);
         let text = full_history(&snapshot);
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-        assert_eq!((rows.len(), rows[0].join(",")), (2, HISTORY_HEADER.to_owned()));
+        assert_eq!((rows.len(), rows[0].join(",")), (3, HISTORY_HEADER.to_owned()));
+        assert_eq!(rows[2][..7], ["1700000008", "", "", "Aggregated", "", "", "N/A"], "what nobody knows is empty");
         assert_eq!(rows[1][..7], ["1700000007", "8", "", "Aggregated", "16.500000", "0.000000", "0"]);
         let of = |name: &str| rows[1][rows[0].iter().position(|column| *column == name).unwrap()];
         assert_eq!((of("95%"), of("90%"), of("Total Request Count"), rows[1].len()), ("15", "N/A", "33", rows[0].len()));

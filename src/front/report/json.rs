@@ -76,8 +76,8 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
         "users": snapshot.users,
         "target_users": snapshot.target_users,
         "total": entry(&snapshot.total),
-        "current_p50_ms": milliseconds(snapshot.current_p50),
-        "current_p95_ms": milliseconds(snapshot.current_p95),
+        "current_p50_ms": snapshot.current_p50.map(milliseconds),
+        "current_p95_ms": snapshot.current_p95.map(milliseconds),
         "entries": snapshot.entries.iter().map(entry).collect::<Vec<Value>>(),
         "errors": errors(snapshot),
         "exceptions": exceptions,
@@ -207,16 +207,20 @@ fn health(health: &HealthView) -> Value {
     })
 }
 
+/// Numbers of a stretch that nobody has measured are null.
 fn point(point: &HistoryPoint) -> Value {
+    let seen = point.seen.as_ref();
+    let percentile = |index: usize| seen.and_then(|seen| seen.percentiles).map(|percentiles| milliseconds(percentiles[index]));
     json!({
         "at_s": point.at.as_secs_f64(),
         "length_s": point.length.as_secs_f64(),
-        "users": point.users,
-        "requests": point.requests,
-        "failures": point.failures,
-        "p50_ms": milliseconds(point.p50),
-        "p95_ms": milliseconds(point.p95),
-        "p99_ms": milliseconds(point.p99),
+        "known_s": seen.map_or(0.0, |seen| seen.known.as_secs_f64()),
+        "users": seen.map(|seen| seen.users),
+        "requests": seen.map(|seen| seen.requests),
+        "failures": seen.map(|seen| seen.failures),
+        "p50_ms": percentile(0),
+        "p95_ms": percentile(1),
+        "p99_ms": percentile(2),
         "unsound": point.unsound,
     })
 }

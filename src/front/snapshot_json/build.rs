@@ -12,8 +12,6 @@ use crate::stats::snapshot::{EntryView, HistoryPoint, MetricValue, MetricView, R
 
 impl From<&Snapshot> for SnapshotJson {
     fn from(snapshot: &Snapshot) -> Self {
-        let has_any = snapshot.total.requests > 0;
-        let current = |duration: Duration| (has_any && !duration.is_zero()).then(|| milliseconds(duration));
         let recent = &snapshot.history[snapshot.history.len().saturating_sub(RECENT_POINTS)..];
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -30,8 +28,9 @@ impl From<&Snapshot> for SnapshotJson {
             users: snapshot.users,
             target_users: snapshot.target_users,
             goal_users: snapshot.goal_users,
-            current_p50_ms: current(snapshot.current_p50),
-            current_p95_ms: current(snapshot.current_p95),
+            counted_since_s: snapshot.counted_since.map(|since| since.as_secs_f64()),
+            current_p50_ms: snapshot.current_p50.map(milliseconds),
+            current_p95_ms: snapshot.current_p95.map(milliseconds),
             total: (&snapshot.total).into(),
             entries: snapshot.entries.iter().map(EntryJson::from).collect(),
             errors: errors(snapshot),
@@ -204,15 +203,18 @@ impl From<&WorkerView> for WorkerJson {
 
 impl From<&HistoryPoint> for PointJson {
     fn from(point: &HistoryPoint) -> Self {
+        let seen = point.seen.as_ref();
+        let percentile = |index: usize| seen.and_then(|seen| seen.percentiles).map(|percentiles| milliseconds(percentiles[index]));
         Self {
             at_s: point.at.as_secs_f64(),
             length_s: point.length.as_secs_f64(),
-            users: point.users,
-            requests: point.requests,
-            failures: point.failures,
-            p50_ms: milliseconds(point.p50),
-            p95_ms: milliseconds(point.p95),
-            p99_ms: milliseconds(point.p99),
+            known_s: seen.map_or(0.0, |seen| seen.known.as_secs_f64()),
+            users: seen.map(|seen| seen.users),
+            requests: seen.map(|seen| seen.requests),
+            failures: seen.map(|seen| seen.failures),
+            p50_ms: percentile(0),
+            p95_ms: percentile(1),
+            p99_ms: percentile(2),
             unsound: point.unsound,
         }
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use self::columns::{Column, ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS, grouped, millis};
 pub use self::dialog::{Confirmed, Dialog, FormKind};
-pub use self::listing::Listing;
+pub use self::listing::{Listing, by_number};
 pub use self::log_text::{LOG_TEXT_AT, log_rows};
 use super::feed::{Ask, Event, LogEntry};
 use super::history::History;
@@ -293,7 +293,7 @@ impl Screen {
     fn on_snapshot(&mut self, snapshot: Arc<SnapshotJson>) -> Vec<Action> {
         let is_first = !self.has_snapshot;
         let is_other_run = snapshot.run != self.snapshot.run;
-        let has_gap = self.history.add(&snapshot.run, &snapshot.recent);
+        let has_gap = self.history.add(&snapshot.run, snapshot.counted_since_s, &snapshot.recent);
         self.snapshot = snapshot;
         self.has_snapshot = true;
         if is_other_run {

@@ -78,7 +78,7 @@ pub fn compare(truths: &[Truth], snapshot: &Snapshot) -> anyhow::Result<()> {
         }
     }
     all.compare(&snapshot.total).context("all entries together")?;
-    let history: u64 = snapshot.history.iter().map(|point| point.requests).sum();
+    let history: u64 = snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.requests).sum();
     ensure!(history == all.requests, "the history has {history} requests, {} were sent", all.requests);
     Ok(())
 }

@@ -55,13 +55,13 @@ pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
     Column::number("p99 ms", 7, 3, |e| optional(e.p99_ms), |a, b| by_number(a.p99_ms, b.p99_ms)),
     Column::number("p99.9", 7, 6, |e| optional(e.p99_9_ms), |a, b| by_number(a.p99_9_ms, b.p99_9_ms)),
     Column::number("max ms", 7, 4, |e| if e.requests == 0 { NONE.into() } else { millis(e.max_ms) }, |a, b| a.max_ms.total_cmp(&b.max_ms)),
-    Column::number("req/s", 8, 0, |e| rate(e.current_requests_per_s), |a, b| a.current_requests_per_s.total_cmp(&b.current_requests_per_s)),
+    Column::number("req/s", 8, 0, |e| rate(e.current_requests_per_s), |a, b| by_number(a.current_requests_per_s, b.current_requests_per_s)),
     Column::number(
         "fail/s",
         7,
         4,
         |e| rate(e.current_failures_per_s),
-        |a, b| a.current_failures_per_s.total_cmp(&b.current_failures_per_s),
+        |a, b| by_number(a.current_failures_per_s, b.current_failures_per_s),
     ),
     Column::number("Body avg", 10, 6, |e| bytes(e.avg_body_bytes.max(0.0) as u64), |a, b| a.avg_body_bytes.total_cmp(&b.avg_body_bytes)),
 ];
@@ -119,9 +119,10 @@ pub fn millis(ms: f64) -> String {
     milliseconds(Duration::from_secs_f64((ms.max(0.0) / 1e3).min(1e9)))
 }
 
-/// A rate with as many digits as it deserves.
+/// A rate with as many digits as it deserves; a dash where nobody knows it.
 #[must_use]
-pub fn rate(per_s: f64) -> String {
+pub fn rate(per_s: Option<f64>) -> String {
+    let Some(per_s) = per_s else { return NONE.to_owned() };
     if per_s >= 9_999.5 {
         grouped(per_s.round() as u64)
     } else if per_s >= 99.95 {

@@ -19,8 +19,8 @@ pub struct Band {
     pub colour: BandColour,
     /// Where there are none.
     pub signs: (&'static str, &'static str),
-    /// One for each column.
-    pub values: Vec<f64>,
+    /// One for each column; `None` where nobody knows.
+    pub values: Vec<Option<f64>>,
 }
 
 /// What a chart shows.
@@ -54,7 +54,7 @@ pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
         return;
     }
     let plot = Rect { x: area.x + SCALE_COLUMNS, y: area.y + 1, width: area.width - SCALE_COLUMNS, height: area.height - 2 };
-    let peak = chart.bands.iter().flat_map(|band| &band.values).fold(0.0_f64, |peak, value| peak.max(*value));
+    let peak = chart.bands.iter().flat_map(|band| &band.values).flatten().fold(0.0_f64, |peak, value| peak.max(*value));
     let top = round_up(peak);
     for row in 0..plot.height {
         pen.text(area, SCALE_COLUMNS - 1, 1 + row, theme.sign("│", "|"), theme.quiet());
@@ -66,7 +66,11 @@ pub fn chart(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>) {
     }
     let columns = chart.bands.first().map_or(0, |band| band.values.len()).min(usize::from(plot.width));
     for column in 0..columns {
-        let heights: Vec<f64> = chart.bands.iter().map(|band| band.values[column] / top * f64::from(plot.height)).collect();
+        let heights: Option<Vec<f64>> = chart.bands.iter().map(|band| Some(band.values[column]? / top * f64::from(plot.height))).collect();
+        let Some(heights) = heights else {
+            pen.dot(plot.x + column as u16, plot.bottom() - 1, "?", theme.quiet());
+            continue;
+        };
         for row in 0..plot.height {
             let (sign, style) = cell(pen, chart, &heights, f64::from(row));
             pen.dot(plot.x + column as u16, plot.bottom() - 1 - row, sign, style);

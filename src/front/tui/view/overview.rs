@@ -13,7 +13,7 @@ use crate::front::snapshot_json::StateJson;
 use crate::front::text::{Align, bytes, escape, number, wrap};
 use crate::front::tui::history::Bucket;
 use crate::front::tui::state::columns::{moment, optional, rate, share};
-use crate::front::tui::state::{Door, Screen, grouped, millis};
+use crate::front::tui::state::{Door, Screen, by_number, grouped, millis};
 
 /// The body of the overview.
 pub fn overview(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
@@ -74,7 +74,7 @@ fn busiest(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let rows = usize::from(area.height - 2);
     let lately = |index: &usize| entries[*index].current_requests_per_s;
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    let by_rate = |left: &usize, right: &usize| lately(right).total_cmp(&lately(left));
+    let by_rate = |left: &usize, right: &usize| by_number(lately(right), lately(left));
     if order.len() > rows {
         // Of a thousand entries only those that are shown are sorted.
         order.select_nth_unstable_by(rows - 1, |left, right| by_rate(left, right).then(left.cmp(right)));
@@ -149,16 +149,16 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     // The end of the axis, which a young run has not come to.
     let end_s = begin_s + bucket_s * f64::from(columns);
     let below = [moment(begin_s), span_words(screen, bucket_s), moment(end_s)];
-    let of = |value: fn(&Bucket) -> f64| buckets.iter().map(value).collect::<Vec<f64>>();
+    let of = |value: fn(&Bucket) -> f64| buckets.iter().map(|bucket| (bucket.covered_s > 0.0).then(|| value(bucket))).collect::<Vec<_>>();
     let area_of = |index: u16| Rect { x: area.x + index * (width + gap), width, ..area };
     let band = |name, latest, colour, signs, values| Band { name, latest, colour, signs, values };
-    let failures = band("failed", rate(last.failures), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
-    let requests = band("all", rate(last.requests), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
+    let failures = band("failed", rate(Some(last.failures)), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
+    let requests = band("all", rate(Some(last.requests)), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
     let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, below: below.clone() };
     chart(pen, area_of(0), &load);
-    let p50 = band("p50", millis(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
-    let p95 = band("p95", millis(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
-    let p99 = band("p99", millis(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
+    let p50 = band("p50", optional(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms.unwrap_or(0.0)));
+    let p95 = band("p95", optional(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms.unwrap_or(0.0)));
+    let p99 = band("p99", optional(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms.unwrap_or(0.0)));
     let latency =
         Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: time_scale, below: below.clone() };
     chart(pen, area_of(1), &latency);
