@@ -573,7 +573,10 @@ mod tests {
             history(10),
         ])
         .unwrap();
-        assert_eq!((kept.epoch, kept.counted_since, kept.workers.len(), kept.history.len()), (1, Some(Duration::from_millis(12_345)), 0, 1));
+        assert_eq!(
+            (kept.epoch, kept.counted_since, kept.workers.len(), kept.history.len()),
+            (1, Some(Duration::from_millis(12_345)), 0, 1)
+        );
         assert_eq!(*kept.profile, LoadProfile::plain(99, 1.0, None));
         assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept));
     }

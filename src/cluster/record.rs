@@ -89,7 +89,16 @@ impl KeptRun {
                 (Record::Run { plan, wall }, kept) => {
                     let profile = Arc::new(plan.profile.clone());
                     let counted_since = Some(Duration::ZERO);
-                    *kept = Some(Self { plan, wall, profile, epoch: 0, counted_since, workers: Vec::new(), history: Vec::new(), is_over: false });
+                    *kept = Some(Self {
+                        plan,
+                        wall,
+                        profile,
+                        epoch: 0,
+                        counted_since,
+                        workers: Vec::new(),
+                        history: Vec::new(),
+                        is_over: false,
+                    });
                 }
                 (_, None) => {}
                 (Record::Retargeted { profile }, Some(kept)) => kept.profile = profile,

@@ -333,12 +333,7 @@ impl Second {
             failures: self.failures,
             percentiles: (self.requests > 0).then(|| [0.5, 0.95, 0.99].map(percentile)),
         };
-        HistoryPoint {
-            at: Duration::from_secs(number),
-            length: SECOND,
-            seen: self.is_known.then_some(seen),
-            unsound: self.is_unsound,
-        }
+        HistoryPoint { at: Duration::from_secs(number), length: SECOND, seen: self.is_known.then_some(seen), unsound: self.is_unsound }
     }
 }
 
@@ -520,7 +515,10 @@ mod tests {
         for (second, users) in [(0, 3), (1, 3), (0, 2), (2, 0), (1, 2), (2, 1)] {
             add(&mut series, &Tally { second, users, ..Tally::default() }, &[]);
         }
-        assert_eq!(series.history(Duration::from_secs(3)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(), [5, 5, 1]);
+        assert_eq!(
+            series.history(Duration::from_secs(3)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(),
+            [5, 5, 1]
+        );
         let mut merged = Tally { second: 4, users: 2, ..Tally::default() };
         merged.merge(Tally { second: 4, users: 1, ..Tally::default() });
         merged.merge(Tally { second: 3, users: 7, ..Tally::default() });
@@ -543,7 +541,10 @@ mod tests {
         series.note_throttled(3);
         add(&mut series, &Tally { second: 4, users: 9, ..Tally::default() }, &[]);
         assert_eq!(series.unsound_seconds(), 3);
-        assert_eq!(series.history(Duration::from_secs(5)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(), [0, 0, 0, 8, 9]);
+        assert_eq!(
+            series.history(Duration::from_secs(5)).iter().map(|point| point.seen.as_ref().unwrap().users).collect::<Vec<_>>(),
+            [0, 0, 0, 8, 9]
+        );
         assert_eq!(series.current(Duration::from_secs(5), true, None).lag_max, LAG_LIMIT + Duration::from_nanos(1));
     }
 
@@ -557,7 +558,8 @@ mod tests {
             taken.extend(series.take_settled());
         }
         // The last seconds may still change.
-        let steps: Vec<_> = taken.iter().map(|step| (step.at.as_secs(), step.length.as_secs(), seen(step).requests, seen(step).users)).collect();
+        let steps: Vec<_> =
+            taken.iter().map(|step| (step.at.as_secs(), step.length.as_secs(), seen(step).requests, seen(step).users)).collect();
         assert_eq!(steps, (0..8).map(|step| (step * 10, 10, 10 * (1 + step), 3)).collect::<Vec<_>>());
         assert_eq!(seen(&taken[0]).percentiles, Some([Duration::from_millis(1); 3]));
     }

@@ -117,9 +117,7 @@ impl Threshold {
     fn own(&self, snapshot: &Snapshot) -> Option<f64> {
         let metric = snapshot.metrics.iter().find(|metric| *metric.name == *self.metric)?;
         match &metric.value {
-            MetricValue::Counter(sum) if self.aggregate == Aggregate::Rate => {
-                snapshot.covered.map(|covered| sum / covered.as_secs_f64())
-            }
+            MetricValue::Counter(sum) if self.aggregate == Aggregate::Rate => snapshot.covered.map(|covered| sum / covered.as_secs_f64()),
             MetricValue::Counter(sum) => Some(*sum),
             MetricValue::Gauge { last, min, max } => Some(match self.aggregate {
                 Aggregate::Min => *min,

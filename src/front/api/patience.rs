@@ -2,7 +2,8 @@
 //!
 //! | the connection | may last | until |
 //! |---|---|---|
-//! | waits for a request | `idle` | its first byte |
+//! | is new and has said nothing | `arrival` | its first byte |
+//! | waits for a further request | `idle` | its first byte |
 //! | receives a request's head | `arrival` | the service is called |
 //! | has a request under way | no bound here; the service has its own | the answer is handed over |
 //! | writes and the client does not read | `idle` | the next byte goes |
@@ -29,19 +30,22 @@ pub(super) struct PatientStream<S> {
     /// Set while a write waits.
     write_alarm: Option<Pin<Box<Sleep>>>,
     is_http2: Option<bool>,
+    /// Nothing has come yet.
+    is_new: bool,
 }
 
 impl<S> PatientStream<S> {
     pub fn new(stream: S, limits: Limits) -> Self {
         let now = Instant::now();
-        let progress = Progress { active: 0, head_since: None, last: now };
+        let progress = Progress { active: 0, head_since: Some(now), last: now };
         Self {
             stream,
             limits,
             progress: Arc::new(Mutex::new(progress)),
-            read_alarm: Box::pin(sleep_until(now + limits.idle)),
+            read_alarm: Box::pin(sleep_until(now + limits.arrival)),
             write_alarm: None,
             is_http2: None,
+            is_new: true,
         }
     }
 
@@ -56,6 +60,9 @@ impl<S> PatientStream<S> {
             *self.is_http2.get_or_insert(bytes.first() == Some(&b'P') && HTTP2_PREFACE.starts_with(&bytes[..bytes.len().min(4)]));
         let mut progress = lock(&self.progress);
         progress.last = Instant::now();
+        if self.is_new {
+            (self.is_new, progress.head_since) = (false, None);
+        }
         if !is_http2 && progress.active == 0 && progress.head_since.is_none() {
             progress.head_since = Some(progress.last);
         }

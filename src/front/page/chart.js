@@ -100,8 +100,12 @@ class Chart {
       this.plot = null;
       return;
     }
-    if (this.plot) this.plot.setData(this.data);
+    const zoom = this.zoom;
+    if (this.plot) this.plot.setData(this.data, !zoom);
     else this.plot = new uPlot(this.options(), this.data, this.plotPlace);
+    // What somebody looks at closely stays in sight when more comes; a double click shows all again.
+    if (zoom && zoom.min < this.data[0][this.data[0].length - 1]) this.plot.setScale("x", zoom);
+    else if (zoom) this.plot.setData(this.data);
     this.showLast(this.plot);
     const last = this.data[0].length - 1;
     const words = this.series.map(([name], index) => `${name} ${this.say(this.data[index + 1][last])}`);
@@ -142,8 +146,15 @@ class Chart {
       ],
       padding: [10, 14, 0, 0],
       // Without a pointer the legend tells the newest numbers.
-      hooks: { drawClear: [(plot) => this.shade(plot)], setLegend: [(plot) => plot.legend.idx === null && this.showLast(plot)] },
+      hooks: { setScale: [(plot, key) => key === "x" && this.noteZoom(plot)], drawClear: [(plot) => this.shade(plot)], setLegend: [(plot) => plot.legend.idx === null && this.showLast(plot)] },
     };
+  }
+
+  noteZoom(plot) {
+    const [times] = plot.data;
+    const { min, max } = plot.scales.x;
+    const isWhole = times.length < 2 || (min <= times[0] && max >= times[times.length - 1]);
+    this.zoom = isWhole || min === null ? null : { min, max };
   }
 
   ticks(values) {

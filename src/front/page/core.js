@@ -13,8 +13,13 @@ function h(selector, attributes, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...children.filter((child) => child !== null && child !== undefined).map((child) => (typeof child === "string" ? plain(child) : child)));
   return element;
+}
+
+/** Signs that turn the direction of what follows are spelled out: a name must not be able to look like another. */
+function plain(text) {
+  return String(text).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`);
 }
 
 function svg(tag, attributes, ...children) {
@@ -28,7 +33,7 @@ function svg(tag, attributes, ...children) {
 function setText(element, text) {
   if (element.shown !== text) {
     element.shown = text;
-    element.textContent = text;
+    element.textContent = plain(text);
   }
 }
 

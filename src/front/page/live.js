@@ -10,7 +10,7 @@ class Refused extends Error {
 
 /** Asks the API. Addresses are relative to the page, so that they hold behind any prefix. */
 async function ask(path, method, body) {
-  const options = { method: method || "GET", cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(125_000) };
+  const options = { method: method || "GET", cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(path === "snapshot" ? 5_000 : 125_000) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -53,13 +53,20 @@ async function act(path, done) {
   }
 }
 
+/** So old are numbers that are no longer those of now, and so long is nobody's answer to be called silence. */
+const [OLD_S, SILENT_S] = [3, 10];
+
 /** Snapshots: pushed by the event stream, fetched every two seconds where that does not come through. */
 class Feed {
-  constructor({ onSnapshot, onLog, onState }) {
-    Object.assign(this, { onSnapshot, onLog, onState });
+  constructor({ onSnapshot, onLog, onState, onAge }) {
+    Object.assign(this, { onSnapshot, onLog, onState, onAge });
     this.heard = 0;
+    /** When something new came: a cache on the way may repeat what is old. */
+    this.news = performance.now();
     this.listen();
     setInterval(() => this.look(), 2000);
+    setInterval(() => this.onAge((performance.now() - this.news) / 1000), 1000);
+    document.addEventListener("visibilitychange", () => this.look());
   }
 
   listen() {
@@ -78,6 +85,11 @@ class Feed {
 
   take(snapshot) {
     this.heard = performance.now();
+    if (!isActive(snapshot.state) || snapshot.elapsed_s !== this.elapsed) {
+      this.news = this.heard;
+      this.onAge(0);
+    }
+    this.elapsed = snapshot.elapsed_s;
     this.onState(true);
     this.onSnapshot(snapshot);
   }
@@ -85,7 +97,7 @@ class Feed {
   async look() {
     const silent = performance.now() - Math.max(this.heard, this.began);
     // A stream that is open and quiet is looked after, too: something between may have swallowed it.
-    if (this.isAsking || document.hidden || (this.isStreaming ? silent < 15000 : silent < 1900)) return;
+    if (this.isAsking || document.hidden || silent < (this.isStreaming ? 2900 : 1900)) return;
     this.isAsking = true;
     try {
       this.take(await ask("snapshot"));
@@ -513,6 +525,7 @@ class Live {
       onSnapshot: (snapshot) => this.take(snapshot),
       onLog: (line) => this.logs.take(line),
       onState: (isThere, why) => this.say(isThere, why),
+      onAge: (seconds) => this.grow(seconds),
     });
     document.addEventListener("visibilitychange", () => document.hidden || this.draw());
   }
@@ -528,14 +541,44 @@ class Live {
   }
 
   say(isThere, why) {
-    this.offline.hidden = isThere;
-    if (!isThere) {
+    this.away = isThere ? null : why || "";
+    this.showLink();
+  }
+
+  /** The numbers are so many seconds old. */
+  grow(seconds) {
+    this.age = seconds;
+    this.showLink();
+  }
+
+  /** Whether the numbers are those of now: numbers that stand still must not look alive. */
+  showLink() {
+    const age = Math.floor(this.age || 0);
+    const isSilent = age >= SILENT_S;
+    const isThere = this.away === null || this.away === undefined;
+    this.offline.hidden = isThere && !isSilent;
+    if (!this.offline.hidden) {
       this.main.hidden = false;
-      setText(this.offline.lastChild, `${why || ""} ${this.snapshot ? "What is shown is from before. " : ""}Trying again every two seconds.`.trim());
-      setText(this.badge, "No connection");
-      setClass(this.badge, "badge bad");
+      setText(this.offline.firstChild, isSilent ? `Nobody has answered for ${age} s` : "No connection");
+      setText(this.offline.lastChild, `${this.away || ""} ${this.snapshot ? "What is shown is from before. " : ""}Trying again every two seconds.`.trim());
     }
-    document.body.classList.toggle("offline", !isThere);
+    document.body.classList.toggle("offline", !this.offline.hidden);
+    this.showState();
+  }
+
+  showState() {
+    const { snapshot } = this;
+    const age = Math.floor(this.age || 0);
+    let [word, tone] = snapshot ? STATES[snapshot.state] || [snapshot.state, ""] : ["", ""];
+    const rate = snapshot && isActive(snapshot.state) ? `${format.rate(snapshot.total.current_requests_per_s)} req/s · ` : "";
+    let title = `${rate}${word}`;
+    if (age >= SILENT_S) [word, tone, title] = ["No answer", "bad", "No answer"];
+    else if (!this.offline.hidden) [word, tone, title] = ["No connection", "bad", "No connection"];
+    else if (snapshot && age >= OLD_S) [word, tone, title] = [`${word}, ${age} s ago`, "warn", `${word}, ${age} s ago`];
+    if (!word) return;
+    setText(this.badge, word);
+    setClass(this.badge, `badge ${tone}`);
+    if (document.title !== `${title} · Lunamoth`) document.title = `${title} · Lunamoth`;
   }
 
   take(snapshot) {
@@ -572,10 +615,8 @@ class Live {
   }
 
   showHead(snapshot) {
-    const [word, tone] = STATES[snapshot.state] || [snapshot.state, ""];
     const isRunning = isActive(snapshot.state);
-    setText(this.badge, word);
-    setClass(this.badge, `badge ${tone}`);
+    this.showState();
     setText(this.scenario, snapshot.scenario || "No run yet");
     setText(this.host, snapshot.host || "");
     this.host.title = snapshot.host || "";
@@ -589,8 +630,6 @@ class Live {
     this.progress.style.transform = `scaleX(${isRunning ? share : 0})`;
     this.bar.setAttribute("aria-valuenow", String(Math.round(share * 100)));
     setText(this.version, `Lunamoth ${snapshot.version}${snapshot.run ? ` · run ${snapshot.run}` : ""}`);
-    const title = isRunning ? `${format.rate(snapshot.total.current_requests_per_s)} req/s · ${word} · Lunamoth` : `${word} · Lunamoth`;
-    if (document.title !== title) document.title = title;
   }
 
   showHero(snapshot) {

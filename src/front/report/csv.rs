@@ -455,7 +455,8 @@ mod tests {
     #[test]
     fn the_snapshots_own_history_has_the_columns_of_the_file() {
         let mut snapshot = busy_snapshot();
-        let unknown = crate::stats::snapshot::HistoryPoint { at: Duration::from_secs(7), length: Duration::from_secs(1), ..Default::default() };
+        let unknown =
+            crate::stats::snapshot::HistoryPoint { at: Duration::from_secs(7), length: Duration::from_secs(1), ..Default::default() };
         snapshot.history[0].length = Duration::from_secs(2);
         let seen = snapshot.history[0].seen.as_mut().unwrap();
         (seen.known, seen.percentiles) = (Duration::from_secs(2), Some([0, 15, 15].map(Duration::from_millis)));

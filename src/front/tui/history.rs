@@ -137,7 +137,15 @@ mod tests {
     use super::*;
 
     fn point(at_s: f64, requests: u64) -> PointJson {
-        PointJson { at_s, length_s: 1.0, known_s: 1.0, requests: Some(requests), failures: Some(1), users: Some(requests), ..PointJson::default() }
+        PointJson {
+            at_s,
+            length_s: 1.0,
+            known_s: 1.0,
+            requests: Some(requests),
+            failures: Some(1),
+            users: Some(requests),
+            ..PointJson::default()
+        }
     }
 
     #[test]

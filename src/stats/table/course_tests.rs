@@ -116,7 +116,8 @@ impl Course {
     /// Workers bring all that they have counted; what was on its way is in that.
     fn die(&mut self, now: u64, has_journal: bool) {
         let kept_until = self.journal.last().map_or(0, |point| (point.at + point.length).as_secs());
-        let before: BTreeMap<u64, (u64, u64)> = std::mem::take(&mut self.model.kept).into_iter().chain(std::mem::take(&mut self.model.seconds)).collect();
+        let before: BTreeMap<u64, (u64, u64)> =
+            std::mem::take(&mut self.model.kept).into_iter().chain(std::mem::take(&mut self.model.seconds)).collect();
         self.table = Table::counted_since(Limits::default(), Some(self.model.since));
         self.mail.clear();
         if has_journal {
@@ -143,7 +144,13 @@ impl Course {
             (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * other.abs(),
             (one, other) => one == other,
         };
-        prop_assert!(near(snapshot.total.total_rps, self.model.mean(end)), "{:?} is not {:?}, at {}", snapshot.total.total_rps, self.model.mean(end), now);
+        prop_assert!(
+            near(snapshot.total.total_rps, self.model.mean(end)),
+            "{:?} is not {:?}, at {}",
+            snapshot.total.total_rps,
+            self.model.mean(end),
+            now
+        );
         let mut at = Duration::from_secs(self.model.since.as_secs());
         for point in &snapshot.history {
             prop_assert_eq!(point.at, at, "a hole or an overlap");

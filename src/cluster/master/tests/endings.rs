@@ -141,7 +141,16 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
 fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
     let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
     let profile = Arc::new(plan.profile.clone());
-    let run = KeptRun { profile, plan, wall: SystemTime::UNIX_EPOCH, epoch: 0, counted_since: Some(Duration::ZERO), workers, history: Vec::new(), is_over: false };
+    let run = KeptRun {
+        profile,
+        plan,
+        wall: SystemTime::UNIX_EPOCH,
+        epoch: 0,
+        counted_since: Some(Duration::ZERO),
+        workers,
+        history: Vec::new(),
+        is_over: false,
+    };
     let now = Instant::now();
     let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
     Stand { master, now, actions: Vec::new() }
