@@ -27,6 +27,7 @@ use crate::cluster::logs::LogFeed;
 use crate::config::{self, LogFormat, LogLevel, Settings};
 use crate::front::console::{Colours, ExitCode, Screen, Tables, log as console_log};
 use crate::front::report::is_stdout;
+use crate::load::vitals;
 use crate::script::starter;
 use crate::target::Target;
 
@@ -36,7 +37,7 @@ pub fn run(command: Command) -> u8 {
     let done = match command {
         Command::Run(typed) => with_start(&typed, run::run_script),
         Command::Control(control) => with_start(&control.layer, |start| control::control(start, &control)),
-        Command::Check(typed) => with_start(&typed, check::check_script),
+        Command::Check(typed, verbose) => with_start(&typed, |start| check::check_script(start, verbose)),
         Command::Master(typed) => with_start(&typed, master::run_master),
         Command::Worker(typed) => with_start(&typed, worker::run_worker),
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
@@ -110,6 +111,27 @@ fn new_script(path: &Path) -> Result<u8, Failure> {
     }
     text.push_str(&format!("try it: lunamoth check {script}\nrun it: lunamoth run {script}\n"));
     say(&text)
+}
+
+/// How many lanes a process has: one for each core that is allowed, where no other number is asked for.
+fn lanes(settings: &Settings) -> Result<usize, Failure> {
+    lanes_of(settings.lanes, vitals::allowed_cores())
+}
+
+fn lanes_of(asked: Option<usize>, cores: usize) -> Result<usize, Failure> {
+    match asked {
+        Some(lanes) if lanes > most_lanes(cores) => Err(Failure::bad_use(anyhow::anyhow!(
+            "--lanes {lanes}: a lane is a thread with VMs of its own that can keep a core busy, and {cores} of them are allowed here: give at most {}",
+            most_lanes(cores)
+        ))),
+        Some(lanes) => Ok(lanes),
+        None => Ok(cores),
+    }
+}
+
+/// More than some lanes a core only take turns; small machines may try what large ones do.
+fn most_lanes(cores: usize) -> usize {
+    (cores * 4).max(16)
 }
 
 fn serve_target(start: &Start) -> Result<u8, Failure> {
@@ -249,6 +271,15 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_lanes_than_a_machine_can_use_are_refused_with_what_is_possible() {
+        assert_eq!((most_lanes(1), most_lanes(2), most_lanes(4), most_lanes(64)), (16, 16, 16, 256));
+        let with = |lanes| lanes_of(lanes, 2).map_err(|failure| failure.reason.to_string());
+        assert_eq!(with(None).unwrap(), 2);
+        assert_eq!(with(Some(16)).unwrap(), 16);
+        assert!(with(Some(1_000)).unwrap_err().ends_with("give at most 16"));
+    }
 
     #[test]
     fn a_cause_is_said_once() {

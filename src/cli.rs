@@ -36,8 +36,8 @@ pub enum Command {
     Control(Control),
     /// Show the terminal UI of a master, over its API.
     Tui(Layer),
-    /// Run each task of a script once and show it in full.
-    Check(Layer),
+    /// Run each task of a script once and show it in full; with headers and bodies, where that is true.
+    Check(Layer, bool),
     /// Serve the demo target.
     Target(Layer),
     /// Write a script to start from, at this path.
@@ -184,7 +184,7 @@ impl TypedCommand {
                 flags.scenario.fill(&mut layer);
                 flags.http.fill(&mut layer);
                 flags.general.fill(&mut layer);
-                Command::Check(layer)
+                Command::Check(layer, flags.verbose)
             }
             Self::New(flags) => Command::New(flags.name),
             Self::Target(flags) => {
@@ -257,6 +257,9 @@ struct WorkerFlags {
 
 #[derive(Debug, Args)]
 struct CheckFlags {
+    /// Show the headers and bodies of each request and answer, with secrets masked
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     script: ScriptFlags,
     #[command(flatten)]
@@ -298,7 +301,7 @@ mod tests {
         match parse(line).unwrap() {
             Command::Tui(layer)
             | Command::Run(layer)
-            | Command::Check(layer)
+            | Command::Check(layer, _)
             | Command::Target(layer)
             | Command::Master(layer)
             | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,

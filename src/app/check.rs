@@ -3,47 +3,58 @@
 use super::plan::prepare;
 use super::run::load_script;
 use super::{Failure, Signals, Start, runtime};
-use crate::front::console::{ExitCode, check as check_view};
+use crate::front::console::ExitCode;
+use crate::front::console::check::{self as view, CheckedCheck, CheckedEvent, CheckedRequest, CheckedStep, Exposed};
+use crate::script::{Witnessed, WitnessedHop, WitnessedStep};
 
-pub(super) fn check_script(start: &Start) -> Result<u8, Failure> {
+pub(super) fn check_script(start: &Start, is_verbose: bool) -> Result<u8, Failure> {
     let host = load_script(start)?;
     let prepared = prepare(&start.settings, &host)?;
-    let steps = runtime()?.block_on(async {
+    let mut steps = Vec::new();
+    runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let tasks = tokio::task::LocalSet::new();
+        let tell = |step| {
+            let step = checked_step(step, is_verbose);
+            start.screen.print(&view::step(&step));
+            steps.push(step);
+        };
         tokio::select! {
-            steps = tasks.run_until(host.check(prepared.plan.clone())) => steps.map_err(|why| Failure::bad_use(anyhow::anyhow!(why))),
+            done = tasks.run_until(host.check(prepared.plan.clone(), tell)) => done.map_err(|why| Failure::bad_use(anyhow::anyhow!(why))),
             () = signals.next() => Err(Failure { code: ExitCode::Interrupted, reason: anyhow::anyhow!("the check was interrupted") }),
         }
     })?;
-    let steps: Vec<_> = steps.into_iter().map(checked_step).collect();
-    for step in &steps {
-        start.screen.print(&check_view::step(step));
-    }
-    start.screen.print(&check_view::summary(&steps));
-    Ok(check_view::exit_code(&steps))
+    start.screen.print(&view::summary(&steps));
+    Ok(view::exit_code(&steps))
 }
 
 /// From what the script room saw to what the console shows.
-fn checked_step(step: crate::script::WitnessedStep) -> check_view::CheckedStep {
-    check_view::CheckedStep {
-        name: step.name,
-        requests: step
-            .hops
-            .into_iter()
-            .map(|hop| check_view::CheckedRequest {
-                error: hop.sample.failure.map(|kind| (kind.name(), hop.message.unwrap_or_default())),
-                method: hop.method,
-                url: hop.url,
-                name: hop.name,
-                status: hop.sample.status,
-                version: hop.version.to_owned(),
-                body_bytes: hop.sample.body_bytes,
-                duration: hop.sample.duration,
-                phases: hop.sample.phases,
-            })
-            .collect(),
-        checks: step.checks.into_iter().map(|(name, passed)| check_view::CheckedCheck { name, passed }).collect(),
-        exception: step.exception,
+fn checked_step(step: WitnessedStep, is_verbose: bool) -> CheckedStep {
+    let events = step.events.into_iter().map(|event| match event {
+        Witnessed::Hop(hop) => CheckedEvent::Request(Box::new(checked_request(*hop, is_verbose))),
+        Witnessed::Check { name, passed } => CheckedEvent::Check(CheckedCheck { name, passed }),
+        Witnessed::Raised(text) => CheckedEvent::Raised(text),
+    });
+    CheckedStep { name: step.name, events: events.collect() }
+}
+
+fn checked_request(hop: WitnessedHop, is_verbose: bool) -> CheckedRequest {
+    let exposed = is_verbose.then(|| Exposed {
+        request_headers: String::from_utf8_lossy(&hop.request_headers).into_owned(),
+        request_body: String::from_utf8_lossy(&hop.request_body).into_owned(),
+        headers: hop.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value))).collect(),
+        body: String::from_utf8_lossy(&hop.body).into_owned(),
+    });
+    CheckedRequest {
+        error: hop.sample.failure.map(|kind| (kind.name(), hop.message.unwrap_or_default())),
+        method: hop.method,
+        url: hop.url,
+        name: hop.name,
+        status: hop.sample.status,
+        version: hop.version.to_owned(),
+        body_bytes: hop.sample.body_bytes,
+        duration: hop.sample.duration,
+        phases: hop.sample.phases,
+        exposed,
     }
 }

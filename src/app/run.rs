@@ -42,7 +42,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     log::info!("{}", prepared.profile_words);
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
-    let lanes = settings.lanes.unwrap_or_else(vitals::allowed_cores);
+    let lanes = super::lanes(settings)?;
     let has_ui = tui::is_wanted(settings, true)?;
     let printer =
         Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });

@@ -26,7 +26,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let identities = start.identities()?;
     let config = WorkerConfig {
         id: WorkerId { host: console_log::host_name(), incarnation: random_incarnation()? },
-        lanes: u32::try_from(settings.lanes.unwrap_or_else(vitals::allowed_cores)).unwrap_or(u32::MAX),
+        lanes: u32::try_from(super::lanes(settings)?).unwrap_or(u32::MAX),
         script,
         fingerprint,
         is_once: settings.once,

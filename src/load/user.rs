@@ -147,7 +147,9 @@ impl Pause {
             self.reset();
             return None;
         }
-        self.enabled.then(|| self.grow())
+        // A step that never yielded had the lane for itself: as long as it took, the others get nine times that.
+        let others = if step.yielded { Duration::ZERO } else { length.saturating_mul(OTHERS) };
+        self.enabled.then(|| self.grow().max(others))
     }
 
     fn grow(&mut self) -> Duration {
@@ -167,6 +169,9 @@ impl Pause {
 fn is_fruitless(step: &Step, length: Duration) -> bool {
     step.raised || if step.requests > 0 { step.answered == 0 } else { !step.yielded || length < SHORTEST_WORK }
 }
+
+/// Of a lane that one user holds without yielding, the others shall have nine tenths.
+pub const OTHERS: u32 = 9;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -304,6 +309,15 @@ mod tests {
         let iterations = vec![RAISED, DEAF, EMPTY, ANSWERED, RAISED, ANSWERED];
         let rests: Vec<String> = calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
         assert_eq!(rests, ["rest 100ms", "rest 200ms", "rest 400ms", "rest 100ms"]);
+    }
+
+    #[test]
+    fn an_iteration_that_held_the_lane_leaves_it_to_the_others_for_nine_times_as_long() {
+        let mut pause = Pause::new(true);
+        assert_eq!(pause.after(&EMPTY, Duration::from_millis(300)), Some(Duration::from_millis(2_700)));
+        assert_eq!(pause.after(&RAISED, Duration::from_millis(300)), Some(Duration::from_millis(200)), "it yielded");
+        let runaway = Step { raised: true, ..EMPTY };
+        assert_eq!(pause.after(&runaway, Duration::from_secs(1)), Some(Duration::from_secs(9)));
     }
 
     #[test]

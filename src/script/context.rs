@@ -48,6 +48,8 @@ pub struct LaneState {
     pub shared: Arc<super::bindings::shared::SharedStore>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::misuse`.
     pub misuse: RefCell<Option<String>>,
+    /// Whether it was said that a user held the lane.
+    pub told_of_holding: Cell<bool>,
     /// Sees all that users do, in `check`.
     pub witness: Option<Rc<super::witness::Witness>>,
     /// `require "http"`: what the lane's users share.

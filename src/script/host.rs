@@ -87,12 +87,12 @@ impl Host {
         &self.bundle
     }
 
-    /// Runs each task once, as one user of each class, and tells what was seen. Must be called inside a `LocalSet`.
+    /// Runs each task once, as one user of each class, and tells what was seen of each step when it is over. Must be called inside a `LocalSet`.
     ///
     /// # Errors
     /// The script cannot be set up in a lane.
-    pub async fn check(&self, plan: Arc<Plan>) -> Result<Vec<WitnessedStep>, String> {
-        witness::walk(self.workload(), plan, &self.description.classes).await
+    pub async fn check(&self, plan: Arc<Plan>, tell: impl FnMut(WitnessedStep)) -> Result<(), String> {
+        witness::walk(self.workload(), plan, &self.description.classes, tell).await
     }
 
     /// What lanes open to run the script.
@@ -127,6 +127,7 @@ impl ScriptWorkload {
     /// Opens a lane whose users are seen by `witness`.
     pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
         let state = LaneState {
+            told_of_holding: std::cell::Cell::default(),
             http: LaneHttp::new(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,

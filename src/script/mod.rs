@@ -37,4 +37,4 @@ pub use host::{Host, LoadOptions, ScriptWorkload};
 pub use scenario::ScenarioDescription;
 pub use session::{ScriptLane, ScriptUser};
 pub use watch::{FolderStamp, Watch};
-pub use witness::{WitnessedHop, WitnessedStep};
+pub use witness::{Witnessed, WitnessedHop, WitnessedStep};

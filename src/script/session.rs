@@ -13,6 +13,7 @@ use super::driver::{Answer, Request};
 use super::scenario::{ClassRuntime, Described};
 use super::vm::{Account, Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
+use crate::load::user::OTHERS;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
 
 /// The users of one lane.
@@ -185,6 +186,7 @@ impl ScriptUser {
                 Request::Mistake(text) => Answer::Mistake(text),
                 asked => {
                     step.yielded = true;
+                    self.make_room().await;
                     let Some(answer) = self.perform(asked, phase).await else {
                         self.interrupt(&mut step);
                         break;
@@ -194,6 +196,22 @@ impl ScriptUser {
             };
         }
         self.finish(step)
+    }
+
+    /// A user whose script held the lane for long leaves it to the others for nine times as long, before it does what it asks for.
+    async fn make_room(&self) {
+        let Some(held) = self.vm.held() else { return };
+        self.state.http.finish_samples();
+        if !self.state.lane.told_of_holding.replace(true) {
+            log::warn!(
+                target: "lunamoth::script",
+                "user {} held its lane for {} ms without yielding, while all its other users waited: it pauses, so that they get nine tenths of the time. Told once a lane.",
+                self.state.index,
+                held.as_millis()
+            );
+        }
+        self.state.lane.recorder.borrow_mut().backoff();
+        self.state.control.sleep_until(Instant::now() + held.saturating_mul(OTHERS)).await;
     }
 
     /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
 
@@ -34,6 +35,8 @@ pub(super) struct Vm {
     pub(super) classes: Vec<ClassRuntime>,
     /// Users that live here, by index.
     accounts: RefCell<BTreeMap<u64, Rc<Account>>>,
+    /// How long the last resume held the lane, where that was long.
+    held: Cell<Option<Duration>>,
     memory_limit: usize,
     /// Past so many bytes the collector is run in full.
     collect_at: Cell<usize>,
@@ -99,6 +102,7 @@ impl Vm {
             renew_user: opened.native.get("renew_user").map_err(engine_error)?,
             classes: described.runtimes.clone(),
             accounts: RefCell::default(),
+            held: Cell::default(),
             memory_limit,
             collect_at: Cell::new(memory_limit / 4 * 3),
             lua,
@@ -149,6 +153,7 @@ impl Vm {
             self.context.current.replace(Some(Rc::clone(user)));
             let stretch = self.watchdog.enter(self.main_state);
             let request = self.crossing.resume(&self.lua, coroutine, answer);
+            self.held.set(stretch.held());
             match stretch.runaway() {
                 // A script that caught the error and went on would run away again and again.
                 Some(why) if !matches!(request, Ok(Request::Raised { .. })) => Err(why),
@@ -172,6 +177,11 @@ impl Vm {
             Ok(request) => Resumed::Asks(request),
             Err(why) => Resumed::Dead(why),
         }
+    }
+
+    /// How long the last resume held the lane, where that was so long that the others noticed.
+    pub(super) fn held(&self) -> Option<Duration> {
+        self.held.get()
     }
 
     /// A script can raise LuaJIT's words by itself; what the user's step grew by tells the two apart.

@@ -1,4 +1,4 @@
-//! Stops a script that does not yield: one thread a lane looks every tenth of a second whether the lane has been in the same stretch of Lua for more
+//! Stops a script that does not yield: one thread a lane looks every twentieth of a second whether the lane has been in the same stretch of Lua for more
 //! than a second, and signals the lane's thread; the signal's handler sets a hook, and the hook raises an error in the script.
 //!
 //! | strike | what happens |
@@ -84,6 +84,17 @@ pub(super) struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
+    /// How long the lane has been held, where the watchdog saw this stretch twice: others wait meanwhile.
+    #[inline]
+    pub(super) fn held(&self) -> Option<Duration> {
+        let watch = self.watch;
+        if watch.long.load(Ordering::Relaxed) != watch.stretch.load(Ordering::Relaxed) {
+            return None;
+        }
+        let began = Duration::from_micros(watch.long_began_us.load(Ordering::Relaxed));
+        Some(watch.base.elapsed().saturating_sub(began))
+    }
+
     /// Where the script ran for too long in this stretch, and that it did; nothing where it did not.
     #[inline]
     pub(super) fn runaway(&self) -> Option<String> {
@@ -114,7 +125,7 @@ impl Drop for Stretch<'_> {
 }
 
 /// What the lane's thread, its signal handler, its hook and the watchdog's thread share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watch {
     /// Odd while the lane's thread is in Lua; grows at each entry and each exit.
     stretch: AtomicU64,
@@ -122,6 +133,10 @@ struct Watch {
     state: AtomicPtr<ffi::lua_State>,
     /// Written by the watchdog before it signals: the stretch that is meant, so that a late signal hits no later one.
     condemned: AtomicU64,
+    /// The last stretch that was seen at two looks, and when it was seen first, counted from `base`. Written by the watchdog.
+    long: AtomicU64,
+    long_began_us: AtomicU64,
+    base: Instant,
     /// Strikes in this stretch. Written by the lane's thread only.
     strikes: AtomicU32,
     /// A strike has come whose hook has not fired yet. Written by the lane's thread only.
@@ -130,6 +145,23 @@ struct Watch {
     strikes_ever: AtomicU32,
     /// The watchdog's thread shall end.
     is_closed: AtomicBool,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            stretch: AtomicU64::default(),
+            state: AtomicPtr::default(),
+            condemned: AtomicU64::default(),
+            long: AtomicU64::default(),
+            long_began_us: AtomicU64::default(),
+            base: Instant::now(),
+            strikes: AtomicU32::default(),
+            is_pending: AtomicBool::default(),
+            strikes_ever: AtomicU32::default(),
+            is_closed: AtomicBool::default(),
+        }
+    }
 }
 
 /// The watchdog's thread.
@@ -144,7 +176,14 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
         if stretch.is_multiple_of(2) || stretch != seen.0 {
             seen = (stretch, Instant::now());
             cpu_seen = clock.now();
-        } else if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {
+            continue;
+        }
+        if watch.long.load(Ordering::Relaxed) != stretch && clock.used_since(cpu_seen).is_none_or(|used| used >= seen.1.elapsed() / 2) {
+            let began = seen.1.saturating_duration_since(watch.base);
+            watch.long_began_us.store(u64::try_from(began.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            watch.long.store(stretch, Ordering::Relaxed);
+        }
+        if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {
             // The machine, not the script, keeps the stretch from its end: a throttled cgroup, a crowded core.
         } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
             watch.condemned.store(stretch, Ordering::Release);
@@ -358,7 +397,8 @@ pub(super) fn limit_in_tests(limit: Duration) {
     TEST_LIMIT.set(limit);
 }
 
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Two looks apart, a stretch holds its lane: far longer than any request's, and the others notice.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Frames that are searched for the place of an error.
 const DEEPEST: c_int = 64;
@@ -421,6 +461,24 @@ mod tests {
         assert!(strikes >= 2, "{strikes}");
         let (error, _) = stopped("local function f()\nwhile true do end\nend\nwhile true do\nlocal ok = pcall(f)\nend");
         assert!(error.contains("loop.lua:2: the script ran"), "the place of the strike, not that of the last catch: {error}");
+    }
+
+    #[test]
+    fn a_stretch_that_holds_its_lane_is_noticed_and_a_short_one_is_not() {
+        let lua = Lua::new();
+        let watchdog = Watchdog::start(Duration::from_secs(60)).unwrap();
+        let state = main_state(&lua);
+        let short = watchdog.enter(state);
+        assert_eq!(short.held(), None);
+        drop(short);
+        let long = watchdog.enter(state);
+        let began = Instant::now();
+        while long.held().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(30), "it was not noticed");
+        }
+        assert!(long.held().unwrap() <= began.elapsed() + LOOK_EVERY);
+        drop(long);
+        assert_eq!(watchdog.enter(state).held(), None);
     }
 
     #[test]

@@ -19,12 +19,24 @@ use crate::stats::sample::Sample;
 pub struct WitnessedStep {
     /// Such as `Shopper: browse`.
     pub name: String,
-    /// Its hops, in the order of their ends.
-    pub hops: Vec<WitnessedHop>,
-    /// Its checks and whether each held, in the order in which they were made.
-    pub checks: Vec<(String, bool)>,
-    /// What it raised, with the traceback.
-    pub exception: Option<String>,
+    /// What it did, in the order in which it was done.
+    pub events: Vec<Witnessed>,
+}
+
+/// One thing that a user did.
+#[derive(Debug)]
+pub enum Witnessed {
+    /// A hop has ended.
+    Hop(Box<WitnessedHop>),
+    /// A check was made.
+    Check {
+        /// As the script names it.
+        name: String,
+        /// Whether it held.
+        passed: bool,
+    },
+    /// The script raised this, with the traceback.
+    Raised(String),
 }
 
 /// One hop as it was seen.
@@ -44,6 +56,19 @@ pub struct WitnessedHop {
     pub sample: Sample,
     /// Why it failed, in words for people.
     pub message: Option<String>,
+    /// What the script had sent: the lines of its headers, those that the client adds by itself excluded.
+    pub request_headers: Vec<u8>,
+    /// The beginning of what was sent.
+    pub request_body: Vec<u8>,
+    /// The answer's headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The beginning of the answer's body, unpacked.
+    pub body: Vec<u8>,
+}
+
+/// The beginning of a body, as much as people read.
+pub fn beginning(body: &[u8]) -> Vec<u8> {
+    body.get(..SHOWN_BYTES).unwrap_or(body).to_vec()
 }
 
 /// Sees what the users of a lane do.
@@ -55,26 +80,30 @@ pub struct Witness {
 impl Witness {
     /// A hop has ended.
     pub fn hop(&self, hop: WitnessedHop) {
-        self.seen.borrow_mut().hops.push(hop);
+        self.seen.borrow_mut().events.push(Witnessed::Hop(Box::new(hop)));
     }
 
     /// The script has judged hop `id` anew.
     pub fn judgement(&self, id: u64, sample: &Sample, message: Option<&str>) {
-        if let Some(hop) = self.seen.borrow_mut().hops.iter_mut().find(|hop| hop.id == id) {
-            hop.sample.clone_from(sample);
-            hop.message = message.map(str::to_owned);
+        for event in &mut self.seen.borrow_mut().events {
+            if let Witnessed::Hop(hop) = event
+                && hop.id == id
+            {
+                hop.sample.clone_from(sample);
+                hop.message = message.map(str::to_owned);
+            }
         }
     }
 
     /// A check was made.
     pub fn check(&self, name: &str, passed: bool) {
-        self.seen.borrow_mut().checks.push((name.to_owned(), passed));
+        self.seen.borrow_mut().events.push(Witnessed::Check { name: name.to_owned(), passed });
     }
 
     /// The script raised.
     pub fn exception(&self, message: &str, traceback: &str) {
         let text = if traceback.is_empty() { message.to_owned() } else { format!("{message}\n{traceback}") };
-        self.seen.borrow_mut().exception = Some(text);
+        self.seen.borrow_mut().events.push(Witnessed::Raised(text));
     }
 
     fn take(&self, name: String) -> WitnessedStep {
@@ -82,45 +111,53 @@ impl Witness {
     }
 }
 
-/// Lives one user of each class through `on_start`, each of its tasks once, and `on_stop`. Must be called inside a `LocalSet`.
+/// Lives one user of each class through `on_start`, each of its tasks once, and `on_stop`; tells each step when it is over. Must be called inside a
+/// `LocalSet`.
 ///
 /// # Errors
 /// The script cannot be set up in a lane.
-pub(super) async fn walk(workload: ScriptWorkload, plan: Arc<Plan>, classes: &[ClassPlan]) -> Result<Vec<WitnessedStep>, String> {
+pub(super) async fn walk(
+    workload: ScriptWorkload,
+    plan: Arc<Plan>,
+    classes: &[ClassPlan],
+    mut tell: impl FnMut(WitnessedStep),
+) -> Result<(), String> {
     let witness = Rc::new(Witness::default());
     let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
     let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
     lane.begin(Instant::now());
-    let mut steps = Vec::new();
     for (number, class) in classes.iter().enumerate() {
         let control = Rc::new(UserControl::default());
         let mut user = lane.new_user(UserStart { index: number as u64, class: number, iterations_done: 0, control })?;
-        walk_user(&mut user, class, &witness, &mut steps).await;
+        walk_user(&mut user, class, &witness, &mut tell).await;
         if let Some(misuse) = lane.misuse() {
             return Err(misuse);
         }
     }
-    Ok(steps)
+    Ok(())
 }
 
-async fn walk_user(user: &mut ScriptUser, class: &ClassPlan, witness: &Witness, steps: &mut Vec<WitnessedStep>) {
+async fn walk_user(user: &mut ScriptUser, class: &ClassPlan, witness: &Witness, tell: &mut impl FnMut(WitnessedStep)) {
     let ClassPlan { name: class, tasks, .. } = class;
     let started = user.on_start().await;
     if user.has_on_start() {
-        steps.push(witness.take(format!("{class}: on_start")));
+        tell(witness.take(format!("{class}: on_start")));
     }
     if started.raised || started.ended {
         return;
     }
     for (position, task) in tasks.iter().enumerate() {
         let step = user.run_task(position).await;
-        steps.push(witness.take(format!("{class}: {}", task.name)));
+        tell(witness.take(format!("{class}: {}", task.name)));
         if step.ended {
             break;
         }
     }
     user.on_stop().await;
     if user.has_on_stop() {
-        steps.push(witness.take(format!("{class}: on_stop")));
+        tell(witness.take(format!("{class}: on_stop")));
     }
 }
+
+/// Bytes of a body that are shown.
+const SHOWN_BYTES: usize = 4 << 10;

@@ -6,6 +6,7 @@ pub mod check;
 mod final_report;
 mod grid;
 pub mod log;
+mod masking;
 mod printer;
 mod progress;
 mod screen;

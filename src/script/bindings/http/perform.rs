@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::super::super::witness::WitnessedHop;
+use super::super::super::witness::{WitnessedHop, beginning};
 use super::address::{Address, is_absolute, no_host};
 use super::detail::{self, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
@@ -290,6 +290,13 @@ impl Prepared {
             },
             sample: sample.clone(),
             message: message.map(str::to_owned),
+            request_headers: {
+                let block = self.block.as_deref().unwrap_or(&self.template.block);
+                self.block_with_cookies(user, block).unwrap_or_else(|| block.to_vec())
+            },
+            request_body: beginning(self.body.as_deref().unwrap_or_default()),
+            headers: exchange.headers.iter().map(|(name, value)| (name.into_owned(), value.to_vec())).collect(),
+            body: beginning(&exchange.body),
         });
     }
 
