@@ -50,6 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),
+    ("h2", &["protocol"]),
     ("hyper", &["protocol", "target", "front"]),
     ("hyper_util", &["protocol", "target", "front"]),
     ("http_body_util", &["protocol", "target", "front"]),

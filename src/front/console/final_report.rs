@@ -164,7 +164,10 @@ fn health(snapshot: &Snapshot) -> String {
     let notes = [
         (total.not_sent, "requests were not sent"),
         (total.unanswered, "requests were sent and not answered"),
-        (total.stale_retries, "requests were sent again on a new connection, since the server had closed the old one"),
+        (
+            total.stale_retries,
+            "requests were sent again, since the server had closed the connection or said that it had not processed them",
+        ),
         (total.clamped, "durations lay outside 1 us to 1 h"),
         (snapshot.iterations_interrupted, "iterations were interrupted: their users were to finish, and these had begun"),
         (snapshot.iterations_dropped, "iterations were due and could not begin"),

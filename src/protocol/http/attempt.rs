@@ -22,6 +22,8 @@ pub(super) struct Attempt {
     pub failure: Option<Failure>,
     /// The connection may carry the next request.
     pub is_reusable: bool,
+    /// The connection had room for the request (HTTP/2: its stream was opened); `None` where it has at once.
+    pub began_at: Option<Instant>,
     /// The last byte of the request was written (HTTP/2: handed over).
     pub sent_at: Option<Instant>,
     /// The first byte of the answer was read (HTTP/2: its head).
@@ -30,4 +32,19 @@ pub(super) struct Attempt {
     pub ended_at: Instant,
     /// A byte of the request was written.
     pub was_sent: bool,
+    /// What the server said of an HTTP/2 stream that it ended; `None` too where only the connection broke.
+    pub stream_end: Option<StreamEnd>,
+}
+
+/// How a server ends an HTTP/2 stream without a whole answer (RFC 9113, section 8.7: the first two were not processed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// `REFUSED_STREAM`: not processed, and the connection goes on.
+    Refused,
+    /// `GOAWAY`, and the stream lies above the last one that is processed; also a stream that never was opened, as its connection ended.
+    GoneAway,
+    /// `HTTP_1_1_REQUIRED`: the server will hear it over HTTP/1.1 only.
+    Http11Required,
+    /// Any other `RST_STREAM`: an answer of its kind, which another try does not mend.
+    Reset,
 }

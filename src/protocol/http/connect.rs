@@ -42,7 +42,7 @@ pub(super) async fn open(context: &Context, origin: &Rc<Origin>, deadline: Insta
         if let Some(proxy) = proxy {
             tunnel(&mut tcp, proxy, &peer).await?;
         }
-        tls::handshake(&context.tls, tcp, &origin.host, &peer).await
+        tls::handshake(context.tls_for(origin), tcp, &origin.host, &peer).await
     });
     let result = secured.await.unwrap_or_else(|_| Err(Failure::connect_timeout(&peer, context.connect_timeout)));
     timings.tls = Some(timings.tls.unwrap_or_default() + begin.elapsed());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, StreamEnd};
 use super::classify::{Failure, FailureKind};
 use super::connect;
 use super::context::Context;
@@ -40,11 +40,14 @@ impl Connections {
             fail(Failure::timeout(request.timeout), progress, begin, &mut exchange);
             return exchange;
         };
-        // One more try is all that a stale connection gets.
-        let mut is_retry = false;
+        let mut tries = Tries::default();
         loop {
+            if !tries.pause.is_zero() {
+                // Boxed: hardly a request waits here.
+                Box::pin(tokio::time::sleep(std::mem::take(&mut tries.pause))).await;
+            }
             let is_wary = self.context.is_wary.get() || !is_idempotent(request.method);
-            let idle = if is_retry { None } else { self.pool.take(&request.origin, is_wary) };
+            let idle = if tries.was_stale { None } else { self.pool.take(&request.origin, is_wary) };
             let (mut line, is_reused) = match idle {
                 Some(connection) => (Line::Http1(connection), true),
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
@@ -61,24 +64,27 @@ impl Connections {
                 Line::Http1(connection) => connection.exchange(request, progress, deadline).await,
                 Line::Http2(shared) => Box::pin(shared.exchange(request, progress, deadline)).await,
             };
-            if is_retry || !is_reused || !is_stale(&attempt) {
-                self.give_back(request, line, &attempt);
-                finish(progress, [begin, send_begin], attempt, &mut exchange);
-                return exchange;
-            }
             self.give_back(request, line, &attempt);
-            self.context.is_wary.set(true);
-            if !may_repeat(request, &attempt) {
-                let peer = request.origin.peer();
-                let message = format!("kept-alive connection closed by {peer} as the request was sent");
-                attempt.failure = Some(Failure::new(FailureKind::Stale, message));
-                finish(progress, [begin, send_begin], attempt, &mut exchange);
-                return exchange;
+            attempt.began_at.get_or_insert(send_begin);
+            match tries.next(request.method, &attempt, is_reused) {
+                Next::Again(pause) if attempt.ended_at + pause < deadline => {
+                    self.context.is_wary.set(self.context.is_wary.get() || tries.was_stale);
+                    progress.stale_retries.set(progress.stale_retries.get() + 1);
+                    progress.stale_unanswered.set(progress.stale_unanswered.get() + u32::from(attempt.was_sent));
+                    progress.was_sent.set(false);
+                    tries.pause = pause;
+                    continue;
+                }
+                Next::Stale => {
+                    self.context.is_wary.set(true);
+                    let peer = request.origin.peer();
+                    let message = format!("kept-alive connection closed by {peer} as the request was sent");
+                    attempt.failure = Some(Failure::new(FailureKind::Stale, message));
+                }
+                Next::Done | Next::Again(_) => {}
             }
-            is_retry = true;
-            progress.stale_retries.set(progress.stale_retries.get() + 1);
-            progress.stale_unanswered.set(progress.stale_unanswered.get() + u32::from(attempt.was_sent));
-            progress.was_sent.set(false);
+            finish(progress, begin, attempt, &mut exchange);
+            return exchange;
         }
     }
 
@@ -124,9 +130,12 @@ impl Connections {
 
     /// Keeps the connection where that is allowed.
     fn give_back(&self, request: &Request<'_>, line: Line, attempt: &Attempt) {
+        if attempt.stream_end == Some(StreamEnd::Http11Required) && is_unprocessed(attempt) {
+            self.context.on_http11_required(&request.origin);
+        }
         match line {
             Line::Http1(connection) if attempt.is_reusable => self.pool.put(&request.origin, connection),
-            Line::Http2(shared) if is_stale(attempt) => self.pool.forget(&shared),
+            Line::Http2(shared) if is_stale(attempt) || attempt.stream_end == Some(StreamEnd::GoneAway) => self.pool.forget(&shared),
             Line::Http1(_) | Line::Http2(_) => {}
         }
     }
@@ -138,10 +147,11 @@ enum Line {
     Http2(Shared),
 }
 
-/// Writes down what came of the last attempt. The times: of the ask, and when the attempt began to send.
-fn finish(progress: &Progress, [begin, send_begin]: [Instant; 2], attempt: Attempt, exchange: &mut Exchange) {
+/// Writes down what came of the last attempt.
+fn finish(progress: &Progress, begin: Instant, attempt: Attempt, exchange: &mut Exchange) {
     let end = attempt.ended_at;
     let timings = &mut exchange.timings;
+    let send_begin = attempt.began_at.unwrap_or(begin);
     timings.total = end - begin;
     timings.blocked = Some((send_begin - begin).saturating_sub(timings.set_up()));
     if attempt.was_sent {
@@ -161,13 +171,60 @@ fn finish(progress: &Progress, [begin, send_begin]: [Instant; 2], attempt: Attem
     copy_progress(progress, exchange);
 }
 
-/// A failure before any byte of an answer, on a connection that could not be told closed beforehand.
-fn is_stale(attempt: &Attempt) -> bool {
-    attempt.first_byte_at.is_none() && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Reset)
+/// How often a request was sent, and why not for the last time.
+#[derive(Debug, Default)]
+struct Tries {
+    /// A kept-alive connection had ended; one more try is all that this gets.
+    was_stale: bool,
+    /// Times that the server has said that it did not process the request.
+    unprocessed: u32,
+    /// Before the next time.
+    pause: Duration,
 }
 
-fn may_repeat(request: &Request<'_>, attempt: &Attempt) -> bool {
-    !attempt.was_sent || is_idempotent(request.method)
+/// What follows from an attempt.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It stands.
+    Done,
+    /// The connection had ended, and nobody knows whether the request was processed.
+    Stale,
+    /// It is sent again after a pause.
+    Again(Duration),
+}
+
+impl Tries {
+    /// RFC 9113, section 8.7: what a server says it has not processed is sent again, whatever the method. What a broken connection leaves
+    /// open is sent again only where that changes nothing.
+    fn next(&mut self, method: &str, attempt: &Attempt, is_reused: bool) -> Next {
+        if is_unprocessed(attempt) && self.unprocessed < UNPROCESSED_MAX {
+            self.unprocessed += 1;
+            // A new connection takes its time by itself; a full server is asked at once, and then less and less often.
+            let is_full = attempt.stream_end == Some(StreamEnd::Refused) && self.unprocessed > 1;
+            return Next::Again(if is_full { REFUSED_PAUSE * 2_u32.pow(self.unprocessed - 2) } else { Duration::ZERO });
+        }
+        if self.was_stale || !is_reused || !is_stale(attempt) {
+            return Next::Done;
+        }
+        if attempt.was_sent && !is_idempotent(method) {
+            return Next::Stale;
+        }
+        self.was_stale = true;
+        Next::Again(Duration::ZERO)
+    }
+}
+
+/// The server has said so.
+fn is_unprocessed(attempt: &Attempt) -> bool {
+    let says_so = matches!(attempt.stream_end, Some(StreamEnd::Refused | StreamEnd::GoneAway | StreamEnd::Http11Required));
+    says_so && attempt.first_byte_at.is_none()
+}
+
+/// A failure before any byte of an answer, on a connection that could not be told closed beforehand.
+fn is_stale(attempt: &Attempt) -> bool {
+    attempt.stream_end.is_none()
+        && attempt.first_byte_at.is_none()
+        && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Reset)
 }
 
 /// RFC 9110, section 9.2.2: repeating these changes nothing.
@@ -190,6 +247,12 @@ fn copy_progress(progress: &Progress, exchange: &mut Exchange) {
     exchange.stale_retries = progress.stale_retries.get();
     exchange.stale_unanswered = progress.stale_unanswered.get();
 }
+
+/// A request that a server says it has not processed is sent again so often, within its own time.
+const UNPROCESSED_MAX: u32 = 10;
+
+/// Before the second time that a refused request is sent again; twice as long before each further one.
+const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 
 /// As good as for ever, and still a time that a clock can show.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

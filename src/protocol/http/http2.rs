@@ -1,24 +1,23 @@
-//! HTTP/2 by hyper: one connection to an origin, shared by all exchanges of a user.
+//! HTTP/2 by the h2 crate: one connection to an origin, shared by all exchanges of a user.
 //!
-//! The connection's own work runs in a local task, which ends when the last sender is dropped.
+//! The connection's own work runs in a local task, which ends when the last sender is dropped. Here a stream is opened, the request sent
+//! and its answer read; whether a stream that ended without an answer is tried again is decided in `connections`.
 
 use std::cell::{Cell, RefCell};
-use std::error::Error;
-use std::future::Future;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use h2::client::{Builder, ResponseFuture, SendRequest};
+use h2::{Reason, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout_at;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, StreamEnd};
 use super::classify::{Failure, FailureKind};
 use super::decode::{Body, Encodings};
 use super::exchange::{Progress, Request, Version};
@@ -28,7 +27,7 @@ use super::stream::Stream;
 /// A connection that several exchanges share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Bytes>,
     wire: Rc<Wire>,
 }
 
@@ -36,19 +35,28 @@ impl Shared {
     /// Greets the server and sets the connection's own task to work.
     ///
     /// # Errors
-    /// `protocol` or `reset` when the greeting fails.
+    /// `reset` when the greeting cannot be written.
     pub(super) async fn open(stream: Stream, peer: &str) -> Result<Self, Failure> {
         let wire = Rc::new(Wire::default());
-        let io = TokioIo::new(Counted { stream, wire: Rc::clone(&wire), peer: peer.to_owned() });
-        let (sender, connection) = Builder::new(Local).handshake(io).await.map_err(|error| failure_of(&error, peer))?;
+        let counted = Counted { stream, wire: Rc::clone(&wire), peer: peer.to_owned() };
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            // The server's own limit comes with its first frame. Until then one stream is sure not to be refused.
+            .initial_max_send_streams(1)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEAD_LIMIT)
+            .max_send_buffer_size(SEND_BUFFER);
+        let (sender, connection) = builder.handshake(counted).await.map_err(|error| failure_of(&error, peer).0)?;
         // How it ended is told to each exchange that it cut; there is nobody else to tell.
         tokio::task::spawn_local(async move { drop(connection.await) });
         Ok(Self { sender, wire })
     }
 
-    /// The server has ended it, or it broke.
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// No further stream can be opened: the server has said so, or the connection broke.
+    pub(super) fn is_closed(&mut self) -> bool {
+        matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
     }
 
     /// Both are the same connection.
@@ -65,21 +73,26 @@ impl Shared {
             body: Body::new(request.body_limit, request.discard),
             failure: None,
             is_reusable: true,
+            began_at: None,
             sent_at: None,
             first_byte_at: None,
             ended_at: deadline,
             was_sent: false,
+            stream_end: None,
         };
         let before = (progress.bytes_out.get(), progress.bytes_in.get());
         let result = timeout_at(deadline.into(), self.run(request, progress, &mut attempt)).await;
         attempt.failure = result.unwrap_or_else(|_| Err(Failure::timeout(request.timeout))).err();
-        // hyper tells an exchange only that its connection is gone.
+        // h2 tells an exchange only that its connection is gone.
         if let (Some(failure), Some(cause)) = (&mut attempt.failure, self.wire.broken.borrow().as_ref())
             && failure.kind == FailureKind::Reset
+            && attempt.stream_end.is_none()
         {
             failure.clone_from(cause);
         }
         attempt.ended_at = Instant::now();
+        // A stream that the server never had room for has only waited.
+        attempt.began_at.get_or_insert(attempt.ended_at);
         // The wire's bytes cannot be told apart by stream: what nobody has claimed yet is this exchange's, so that sums are right.
         progress.bytes_out.set(before.0 + self.wire.bytes_out.take());
         progress.bytes_in.set(before.1 + self.wire.bytes_in.take());
@@ -89,41 +102,98 @@ impl Shared {
     async fn run(&mut self, request: &Request<'_>, progress: &Progress, attempt: &mut Attempt) -> Result<(), Failure> {
         let peer = request.origin.peer();
         let message = message_of(request)?;
-        self.sender.ready().await.map_err(|error| failure_of(&error, &peer))?;
-        let sending = self.sender.try_send_request(message);
-        // Handed over is as good as written, unless the connection gives it back: it is not known when its task writes.
-        let estimate = request.headers.len() + request.path.len() + request.body.map_or(0, <[u8]>::len);
-        progress.bytes_out.set(progress.bytes_out.get() + estimate as u64);
-        progress.was_sent.set(true);
-        attempt.was_sent = true;
-        attempt.sent_at = Some(Instant::now());
-        let answer = match sending.await {
-            Ok(answer) => answer,
-            Err(mut error) => {
-                if error.take_message().is_some() {
-                    attempt.was_sent = false;
-                    progress.was_sent.set(false);
-                }
-                return Err(failure_of(error.error(), &peer));
+        let body = request.body.filter(|body| !body.is_empty()).map(Bytes::copy_from_slice);
+        let written = self.wire.written.get();
+        let (response, sender) = match self.sender.send_request(message, body.is_none()) {
+            Ok(stream) => stream,
+            Err(error) if self.is_closed() => {
+                let (failure, end) = failure_of(&error, &peer);
+                // No stream was opened, whatever ended the connection.
+                attempt.stream_end = Some(end.unwrap_or(StreamEnd::GoneAway));
+                return Err(failure);
             }
+            Err(error) => return Err(Failure::protocol(format!("the request cannot be sent by HTTP/2: {error}"))),
         };
-        attempt.first_byte_at = Some(Instant::now());
-        attempt.status = answer.status().as_u16();
-        attempt.headers = Headers::from_map(answer.headers());
-        progress.status.set(attempt.status);
-        if request.decode && request.method != "HEAD" {
-            attempt.body.decode(Encodings::of(attempt.headers.all("content-encoding")));
-        }
-        let mut body = answer.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| failure_of(&error, &peer))?;
-            if let Some(data) = frame.data_ref() {
-                progress.bytes_in.set(progress.bytes_in.get() + data.len() as u64);
-                attempt.body.push(data)?;
+        // Ends when the server's limit leaves room for this stream. How a connection ended meanwhile is told by the answer.
+        let opened = poll_fn(|cx| self.sender.poll_ready(cx)).await;
+        attempt.began_at = Some(Instant::now());
+        attempt.was_sent = opened.is_ok() || self.wire.written.get() > written;
+        progress.was_sent.set(attempt.was_sent);
+        // An estimate while it is under way: it is not known when the connection's task writes.
+        let length = request.headers.len() + request.path.len() + body.as_ref().map_or(0, Bytes::len);
+        progress.bytes_out.set(progress.bytes_out.get() + length as u64);
+        let sent_at = Cell::new(None);
+        let result = {
+            let mut sending = pin!(send(sender, body));
+            let mut receiving = pin!(receive(response, request, progress, attempt));
+            poll_fn(|cx| {
+                if sent_at.get().is_none() && sending.as_mut().poll(cx).is_ready() {
+                    sent_at.set(Some(Instant::now()));
+                }
+                receiving.as_mut().poll(cx)
+            })
+            .await
+        };
+        attempt.sent_at = sent_at.get();
+        result.map_err(|broken| match broken {
+            Broken::ByUs(failure) => failure,
+            Broken::Stream(error) => {
+                let (failure, end) = failure_of(&error, &peer);
+                attempt.stream_end = end;
+                let is_refused = error.is_library() && error.is_reset();
+                if is_refused { words_of_bad_answer(attempt, &peer).unwrap_or(failure) } else { failure }
             }
-        }
-        attempt.body.finish()
+        })
     }
+}
+
+/// Hands the body over as the server's windows allow. It may end early: an answer can come before the request's end, and says itself
+/// whether that is a failure.
+async fn send(mut stream: SendStream<Bytes>, body: Option<Bytes>) {
+    let Some(mut rest) = body else { return };
+    while !rest.is_empty() {
+        stream.reserve_capacity(rest.len().min(SEND_STEP));
+        let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
+        let part = rest.split_to(room.min(rest.len()));
+        if !part.is_empty() && stream.send_data(part, rest.is_empty()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads the answer to its end.
+async fn receive(response: ResponseFuture, request: &Request<'_>, progress: &Progress, attempt: &mut Attempt) -> Result<(), Broken> {
+    let answer = response.await.map_err(Broken::Stream)?;
+    attempt.first_byte_at = Some(Instant::now());
+    attempt.status = answer.status().as_u16();
+    attempt.headers = Headers::from_map(answer.headers());
+    progress.status.set(attempt.status);
+    if request.decode && request.method != "HEAD" {
+        attempt.body.decode(Encodings::of(attempt.headers.all("content-encoding")));
+    }
+    let mut body = answer.into_body();
+    let mut since_rest = 0;
+    while let Some(data) = body.data().await {
+        let data = data.map_err(Broken::Stream)?;
+        progress.bytes_in.set(progress.bytes_in.get() + data.len() as u64);
+        // Fails only where the connection is gone, which the next read tells.
+        drop(body.flow_control().release_capacity(data.len()));
+        attempt.body.push(&data).map_err(Broken::ByUs)?;
+        since_rest += data.len();
+        if since_rest >= READ_PER_TURN {
+            since_rest = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+    attempt.body.finish().map_err(Broken::ByUs)
+}
+
+/// Why an answer is not whole.
+enum Broken {
+    /// What came is not acceptable.
+    ByUs(Failure),
+    /// The stream or its connection ended.
+    Stream(h2::Error),
 }
 
 /// What a connection and its exchanges tell each other.
@@ -133,6 +203,8 @@ struct Wire {
     bytes_in: Cell<u64>,
     /// Written, and claimed by no exchange yet.
     bytes_out: Cell<u64>,
+    /// Written at all.
+    written: Cell<u64>,
     /// Why the stream can no longer be read.
     broken: RefCell<Option<Failure>>,
 }
@@ -162,6 +234,7 @@ impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.wire.bytes_out.set(self.wire.bytes_out.get() + written as u64);
+        self.wire.written.set(self.wire.written.get() + written as u64);
         Poll::Ready(Ok(written))
     }
 
@@ -174,18 +247,8 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// hyper's tasks stay on the lane.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
-    }
-}
-
-/// The request as hyper wants it. Fields that speak of one HTTP/1.1 connection have no place in HTTP/2.
-fn message_of(request: &Request<'_>) -> Result<http::Request<Full<Bytes>>, Failure> {
+/// The request as h2 wants it. Fields that speak of one HTTP/1.1 connection have no place in HTTP/2.
+fn message_of(request: &Request<'_>) -> Result<http::Request<()>, Failure> {
     let refused = |error: http::Error| Failure::new(FailureKind::Protocol, format!("the request cannot be sent by HTTP/2: {error}"));
     let mut authority = request.origin.authority.clone();
     let mut builder = http::Request::builder().method(request.method).version(http::Version::HTTP_2);
@@ -199,30 +262,83 @@ fn message_of(request: &Request<'_>) -> Result<http::Request<Full<Bytes>>, Failu
             name => builder = builder.header(name, value),
         }
     }
-    if request.body.is_none_or(<[u8]>::is_empty) && matches!(request.method, "POST" | "PUT" | "PATCH") {
-        builder = builder.header("content-length", "0");
+    match request.body.map_or(0, <[u8]>::len) {
+        0 if !matches!(request.method, "POST" | "PUT" | "PATCH") => {}
+        length => builder = builder.header("content-length", length),
     }
-    let body = Full::new(Bytes::copy_from_slice(request.body.unwrap_or_default()));
-    builder.uri(format!("https://{authority}{}", request.path)).body(body).map_err(refused)
+    builder.uri(format!("https://{authority}{}", request.path)).body(()).map_err(refused)
 }
 
-fn failure_of(error: &hyper::Error, peer: &str) -> Failure {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>()
-            && (io.raw_os_error().is_some() || io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()))
-        {
-            return Failure::during_exchange(io, peer);
-        }
-        // The h2 crate's words begin so when it was we who found the fault.
-        let text = inner.to_string();
-        if text.contains("error detected") {
-            return Failure::protocol(format!("bad HTTP/2 from {peer}: {text}"));
-        }
-        if text.contains("error received") {
-            return Failure::new(FailureKind::Reset, format!("HTTP/2 {text} from {peer}"));
-        }
-        source = inner.source();
+/// An error of a stream or its connection in words, and what it says of the request.
+fn failure_of(error: &h2::Error, peer: &str) -> (Failure, Option<StreamEnd>) {
+    let Some(reason) = error.reason() else {
+        return (Failure::reset(peer), None);
+    };
+    let name = name_of(reason);
+    if !error.is_remote() {
+        return (Failure::protocol(format!("bad HTTP/2 from {peer}: {name}")), None);
     }
-    Failure::reset(peer)
+    if error.is_reset() {
+        let end = match reason {
+            Reason::REFUSED_STREAM => StreamEnd::Refused,
+            Reason::HTTP_1_1_REQUIRED => StreamEnd::Http11Required,
+            _ => StreamEnd::Reset,
+        };
+        return (Failure::new(FailureKind::Reset, format!("stream reset by {peer}: {name}")), Some(end));
+    }
+    // h2 tells a stream of a GOAWAY only if it lies above the last one that the server will process.
+    let end = if reason == Reason::HTTP_1_1_REQUIRED { StreamEnd::Http11Required } else { StreamEnd::GoneAway };
+    (Failure::new(FailureKind::Reset, format!("connection ended by {peer} before it looked at the request: GOAWAY {name}")), Some(end))
 }
+
+/// What h2 refused of an answer, where it can be told from what came of it.
+fn words_of_bad_answer(attempt: &Attempt, peer: &str) -> Option<Failure> {
+    let what = match (attempt.status, attempt.headers.get("content-length")) {
+        (0, _) => format!("the head of the answer is malformed or larger than {HEAD_LIMIT} bytes"),
+        (_, Some(length)) => format!("the body is not as long as its content-length of {} says", String::from_utf8_lossy(length)),
+        (_, None) => return None,
+    };
+    Some(Failure::protocol(format!("bad HTTP/2 from {peer}: {what}")))
+}
+
+/// As RFC 9113, section 7, calls it.
+fn name_of(reason: Reason) -> String {
+    let code = u32::from(reason);
+    match ERROR_CODES.get(code as usize) {
+        Some(name) => (*name).to_owned(),
+        None => format!("error code {code:#x}"),
+    }
+}
+
+const ERROR_CODES: [&str; 14] = [
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+];
+
+/// What a server may send before it is told that there is room for more: on one stream, and on all of a connection.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 5 << 20;
+
+/// Of an answer's head, as for HTTP/1.1.
+const HEAD_LIMIT: u32 = 64 << 10;
+
+/// Of one stream, beyond what the server's window takes.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// So much of a body is handed over at a time.
+const SEND_STEP: usize = 64 << 10;
+
+/// After so many bytes others have a turn, and the deadline is looked at.
+const READ_PER_TURN: usize = 256 << 10;

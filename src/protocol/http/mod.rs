@@ -1,6 +1,6 @@
 //! An HTTP client for a load generator: one hop in, one exchange with phase times, sizes and an outcome out.
 //!
-//! HTTP/1.1 is written by hand on `TcpStream` (it is the hot path); HTTP/2 is hyper's. Each user has its own [`Connections`];
+//! HTTP/1.1 is written by hand on `TcpStream` (it is the hot path); HTTP/2 is the h2 crate's. Each user has its own [`Connections`];
 //! users of one lane share a [`Context`] (TLS configuration, DNS cache). Redirects, cookies and names are decisions of the caller,
 //! with pure helpers here: [`redirect`], [`cookies`], [`multipart`], [`Target`].
 //!

@@ -64,7 +64,7 @@ impl Pool {
     /// The open HTTP/2 connection to `origin`, if there is one.
     pub(super) fn shared_with(&self, origin: &Rc<Origin>) -> Option<Shared> {
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|(_, connection)| !connection.is_closed());
+        shared.retain_mut(|(_, connection)| !connection.is_closed());
         shared.iter().find(|(known, _)| known == origin).map(|(_, connection)| connection.clone())
     }
 

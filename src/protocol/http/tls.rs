@@ -43,6 +43,13 @@ pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String
     Ok(Arc::new(config))
 }
 
+/// `config` for servers that want HTTP/1.1; sessions are shared.
+pub(super) fn without_http2(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::clone(config);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
 /// Shakes hands with `host` over `tcp`.
 pub(super) async fn handshake(config: &Arc<ClientConfig>, tcp: TcpStream, host: &str, peer: &str) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host.to_owned())

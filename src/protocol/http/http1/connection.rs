@@ -64,10 +64,12 @@ impl Connection {
             body: response.body,
             failure,
             is_reusable,
+            began_at: None,
             sent_at: flight.sent_at,
             first_byte_at: flight.first_byte_at,
             ended_at: flight.ended_at.unwrap_or_else(Instant::now),
             was_sent: progress.bytes_out.get() > flight.bytes_before,
+            stream_end: None,
         }
     }
 }

@@ -5,6 +5,8 @@
 mod differential;
 mod dns;
 mod http1;
+mod http2;
+mod http2_answers;
 mod phases;
 mod reuse;
 mod secure;
