@@ -138,7 +138,7 @@ fn serve_target(start: &Start) -> Result<u8, Failure> {
     let bind = start.settings.target_bind;
     let target = Target::start(bind).map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}; --bind names another address")))?;
     start.screen.print(&format!("the demo target listens on {}\n", target.url()));
-    runtime()?.block_on(async {
+    run_to_end(async {
         Signals::new()?.next().await;
         Ok(())
     })?;
@@ -229,8 +229,12 @@ fn is_ignored(signal: libc::c_int) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::bug)
+/// Does `work` on a runtime of its own. What that leaves behind is not waited for: a thread that is stuck must not keep the process.
+fn run_to_end<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::bug)?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 fn level_filter(level: LogLevel) -> log::LevelFilter {

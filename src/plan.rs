@@ -188,12 +188,20 @@ impl LoadProfile {
         let mut level = 0;
         let mut spawn_interval = None;
         for stage in &stages {
-            if let Some(interval) = stage.over.checked_div(stage.users.abs_diff(level)) {
+            if let Some(interval) = stage.over.checked_div(stage.users.saturating_sub(level)) {
                 spawn_interval = Some(spawn_interval.map_or(interval, |least: Duration| least.min(interval)));
             }
             level = stage.users;
         }
         Self { stages, end, spawn_interval: spawn_interval.unwrap_or(Duration::ZERO) }
+    }
+
+    /// How many users begin in a second; infinite where they all begin at once.
+    #[must_use]
+    pub fn spawn_rate(&self) -> f64 {
+        // Nanoseconds are what is left of the rate that a person wrote, such as 3: a millionth is nothing to anybody.
+        let rate = 1.0 / self.spawn_interval.as_secs_f64();
+        (rate * 1e6).round() / 1e6
     }
 
     /// The profile of a run whose users are re-targeted at `at` of its clock, when `level` of them are wanted: from there a plain ramp to

@@ -2,7 +2,7 @@
 
 use super::plan::prepare;
 use super::run::load_script;
-use super::{Failure, Signals, Start, runtime};
+use super::{Failure, Signals, Start, run_to_end};
 use crate::front::console::ExitCode;
 use crate::front::console::check::{self as view, CheckedCheck, CheckedEvent, CheckedRequest, CheckedStep, Exposed};
 use crate::script::{Witnessed, WitnessedHop, WitnessedStep};
@@ -11,7 +11,7 @@ pub(super) fn check_script(start: &Start, is_verbose: bool) -> Result<u8, Failur
     let host = load_script(start)?;
     let prepared = prepare(&start.settings, &host)?;
     let mut steps = Vec::new();
-    runtime()?.block_on(async {
+    run_to_end(async {
         let mut signals = Signals::new()?;
         let tasks = tokio::task::LocalSet::new();
         let tell = |step| {

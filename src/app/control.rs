@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Failure, Signals, Start, runtime};
+use super::{Failure, Signals, Start, run_to_end};
 use crate::cli::{Control, ControlAction};
 use crate::config::Settings;
 use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
@@ -14,7 +14,7 @@ use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
     let master = MasterClient::new(&options(&start.settings)).map_err(failed)?;
     let shell = Shell { start, master, is_json: control.is_json };
-    runtime()?.block_on(async {
+    run_to_end(async {
         let mut signals = Signals::new()?;
         tokio::select! {
             code = shell.carry_out(control.action) => code.map(ExitCode::code),

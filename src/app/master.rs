@@ -10,7 +10,7 @@ use super::files::RunFiles;
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
 use super::run::{KEYS, ending, on_signal, with_files};
-use super::{Failure, Signals, Start, runtime, tui};
+use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::{MasterHandle, StartOrder};
 use crate::cluster::journal::Journal;
 use crate::cluster::master::{FailureCause, MasterConfig};
@@ -43,7 +43,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let options =
         PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
-    let (done, followed) = runtime()?.block_on(async {
+    let (done, followed) = run_to_end(async {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });

@@ -79,10 +79,6 @@ impl Planner for FolderPlanner {
         self.try_plan(order).map_err(|failure| whole_text(&failure.reason))
     }
 
-    fn spawn_rate(&self, order: &StartOrder) -> f64 {
-        self.settings.spawn_rate_for(&load_order(order))
-    }
-
     fn scripts(&self) -> Vec<ScriptView> {
         let default = self.folder.default_script().ok();
         let view = |(place, name): (usize, String)| {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::files::RunFiles;
 use super::master::{MAIN, api_context};
 use super::plan::prepare;
-use super::{Failure, Signals, Start, runtime, tui};
+use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
@@ -48,7 +48,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
-    let mut outcome = runtime()?.block_on(async {
+    let mut outcome = run_to_end(async {
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
         let api = match settings.run_web_bind() {
             Some(address) => Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts)?).map_err(Failure::bad_use)?),
@@ -81,7 +81,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     if let Some(failure) = &outcome.end.failure {
         log::error!("the run is not whole: {}", failure.text);
     }
-    let written = runtime()?.block_on(outcome.files.finish(Arc::clone(&outcome.last), outcome.end.is_complete));
+    let written = run_to_end(outcome.files.finish(Arc::clone(&outcome.last), outcome.end.is_complete));
     Ok(with_files(exit_code, written)?.code())
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::options;
-use super::{Failure, Signals, Start, runtime};
+use super::{Failure, Signals, Start, run_to_end};
 use crate::cluster::handle::MasterHandle;
 use crate::config::{Settings, parse_duration};
 use crate::front::client::MasterClient;
@@ -99,7 +99,7 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     let (leave, left) = oneshot::channel::<()>();
     let shown = tui::show(door, theme, key, move || until(follow_master(master), end, leave)).map_err(Failure::bad_use);
     let thread = shown.inspect_err(|_| screen.uncover())?;
-    runtime()?.block_on(async {
+    run_to_end(async {
         let mut signals = Signals::new()?;
         tokio::select! {
             () = signals.next() => {}

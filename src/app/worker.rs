@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reload::{Compiled, WatchedFolder, identity};
-use super::{Failure, Signals, Start, runtime};
+use super::{Failure, Signals, Start, run_to_end};
 use crate::cluster::message::WorkerId;
 use crate::cluster::remote::RemoteDialer;
 use crate::cluster::serve_worker::{WorkerSetup, WorkerShell, Workshop};
@@ -35,7 +35,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     if vitals::raise_descriptor_limit().is_none() {
         log::debug!("the limit of descriptors is not known");
     }
-    runtime()?.block_on(async {
+    run_to_end(async {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
         log::info!(target: super::master::MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
         let kept = watched.compiled().iter().flatten().cloned().collect();

@@ -96,10 +96,6 @@ mod tests {
             Err("nothing starts here".into())
         }
 
-        fn spawn_rate(&self, _order: &StartOrder) -> f64 {
-            1.0
-        }
-
         fn scripts(&self) -> Vec<ScriptView> {
             let look = self.looks.fetch_add(1, Ordering::Relaxed);
             assert_ne!(look, 0, "the first look panics");

@@ -224,9 +224,6 @@ pub trait Planner: Send + Sync + 'static {
     /// For people: what is wrong with the order or the script.
     fn plan(&self, order: &StartOrder) -> Result<Planned, String>;
 
-    /// Users per second of a re-target: the order's own, or what the settings say. Answers at once.
-    fn spawn_rate(&self, order: &StartOrder) -> f64;
-
     /// The scripts that a start may name, the default one first. May take its time, too.
     fn scripts(&self) -> Vec<ScriptView>;
 }

@@ -99,10 +99,6 @@ impl Planner for Only {
         Ok(Planned { start: self.start.clone(), words: String::new() })
     }
 
-    fn spawn_rate(&self, order: &StartOrder) -> f64 {
-        order.spawn_rate.unwrap_or(1.0)
-    }
-
     fn scripts(&self) -> Vec<ScriptView> {
         let plan = &self.start.plan;
         vec![ScriptView {

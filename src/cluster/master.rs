@@ -320,6 +320,12 @@ impl Master {
         self.run.as_ref().map(|run| (Some(run.plan.script.clone()), run.plan.host.clone()))
     }
 
+    /// Users per second of the run that is under way: as it was started, or re-targeted last. Without a run it is infinite.
+    #[must_use]
+    pub fn spawn_rate(&self) -> f64 {
+        self.run.as_ref().map_or(f64::INFINITY, |run| run.profile.spawn_rate())
+    }
+
     /// Workers that are there and take users.
     #[must_use]
     pub fn worker_count(&self) -> usize {

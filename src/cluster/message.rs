@@ -270,6 +270,8 @@ pub struct Delta {
     pub is_last: bool,
     /// User tasks and lanes that panicked so far: bugs of ours.
     pub panics: u32,
+    /// Lanes that did not come to their end in time and were given up: their last numbers are missing.
+    pub lanes_lost: u32,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.
     pub misuse: Option<String>,
 }

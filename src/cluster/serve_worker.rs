@@ -198,7 +198,9 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         // What was said last is on its way: dropped outboxes are emptied before their links close.
         self.outboxes.clear();
         self.close_lanes();
-        while self.closings.join_next().await.is_some() {}
+        let closed = async { while self.closings.join_next().await.is_some() {} };
+        // A lane that was given up is not waited for.
+        let _ = tokio::time::timeout(LAST_CLOSE, closed).await;
         self.end.unwrap_or(WorkerEnd::NumbersLost)
     }
 
@@ -379,11 +381,11 @@ async fn next_line(lines: Option<&mut mpsc::Receiver<LogLine>>) -> Option<LogLin
     }
 }
 
-/// Joins the lanes' threads without keeping this one from its other tasks.
+/// Waits for the lanes' threads without keeping this one from its other tasks.
 async fn close<W: Workload>(engine: Engine<W>) {
-    let joined = tokio::task::spawn_blocking(move || engine.close());
-    if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
-        log::warn!(target: LOG_TARGET, "a lane did not end within {} s", CLOSE_TIMEOUT.as_secs());
+    let left = engine.close(CLOSE_TIMEOUT).await;
+    if left > 0 {
+        log::warn!(target: LOG_TARGET, "{left} lane{} did not end within {} s", if left == 1 { "" } else { "s" }, CLOSE_TIMEOUT.as_secs());
     }
 }
 
@@ -393,4 +395,6 @@ const TICK: Duration = Duration::from_millis(50);
 /// A dialer has deadlines of its own; this one is for a dialer that has not.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same once the worker itself ends: its process follows.
+const LAST_CLOSE: Duration = Duration::from_millis(100);
 const LOG_TARGET: &str = "lunamoth::worker";

@@ -108,15 +108,11 @@ impl Planner for TestPlanner {
             return Err("there is no script `absent`".into());
         }
         let run = RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
-        let profile = LoadProfile::plain(order.users.unwrap_or(4), self.spawn_rate(order), order.run_time);
+        let profile = LoadProfile::plain(order.users.unwrap_or(4), order.spawn_rate.unwrap_or(1e6), order.run_time);
         let script = order.script.clone().unwrap_or_else(|| "test.lua".into());
         let host = Some(order.host.clone().unwrap_or_else(|| "http://a".into()));
         let plan = Arc::new(Plan { run, script, host, ..Plan::for_tests(profile) });
         Ok(Planned { start: RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, words: "as ordered".into() })
-    }
-
-    fn spawn_rate(&self, order: &StartOrder) -> f64 {
-        order.spawn_rate.unwrap_or(1e6)
     }
 
     fn scripts(&self) -> Vec<ScriptView> {
@@ -269,7 +265,7 @@ async fn a_start_during_a_run_changes_its_users_and_nothing_else() {
     let run = cluster.handle().start(users(4), "").await.unwrap().run;
     cluster.until(|snapshot| snapshot.users == 4).await;
     let more = cluster.handle().start(users(9), "").await.unwrap();
-    assert_eq!((more.run, more.words.as_str()), (run, "users: 9 at 1000000 per second; the run goes on"));
+    assert_eq!((more.run, more.words.as_str()), (run, "users: 9 at 1000000 per second, as before; the run goes on"));
     cluster.until(|snapshot| snapshot.users == 9).await;
     let decline = |order| async { cluster.handle().start(order, "").await.unwrap_err().reason };
     let other_host = StartOrder { host: Some("http://b".into()), ..users(1) };

@@ -1,7 +1,7 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
 //! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
-//! numbers and keeps deltas, `delivery` brings them to a master, `clock` estimates the master's clock, `logbook` bounds what is
+//! numbers and keeps deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `clock` estimates the master's clock, `logbook` bounds what is
 //! logged, `orphan` is life without a master, `leaving` the way out.
 //!
 //! # The link
@@ -37,6 +37,8 @@
 //! | running | all live lanes have reported | send a `Delta`, if fewer than 4 are in flight | running |
 //! | running | an `Answer` acknowledges | forget; send what has waited | running |
 //! | running | the last lane's last report | send the last `Delta`, close the lanes | finished |
+//! | running | some live lanes have reported 1.5 s ago | send a `Delta` without the others | running |
+//! | running | a lane is not finished 0.6 s past the stop timeout, 0.4 s past a cut | give it up, as if it had sent its last report | running |
 //! | prepared, finished and acknowledged | `Prepare` of another run | close the lanes, forget; open the lanes | opening |
 //! | opening, prepared, running | `Prepare` of the same run | send `Prepared`, once it is | same |
 //! | prepared, running | `Prepare` of the same run, of a higher revision | renew the lanes' script; then send `Prepared`, or `Refused` | same |
@@ -50,13 +52,14 @@
 //! | in | event | actions |
 //! |---|---|---|
 //! | any | somebody ends the worker; the only run is over | send `Leaving`, stop the lanes |
-//! | leaving | somebody ends it again | cut the lanes, 2 s are left |
+//! | leaving | somebody ends it again | cut the lanes, 0.9 s are left |
 //! | leaving | lanes closed, last `Delta` sent | send `Goodbye` |
 //! | leaving | lanes closed, no link, nothing to hand in | exit |
 //! | leaving | `Farewell`; `Refuse`; the time is up | exit |
 
 mod clock;
 mod delivery;
+mod lanes;
 mod leaving;
 mod ledger;
 mod links;
@@ -73,9 +76,7 @@ use self::links::{Links, Speaker};
 use self::logbook::Logbook;
 use self::run::{Run, Stage};
 use super::message::{Answer, Hello, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
-use crate::load::lane::LaneReport;
 use crate::load::slots::Orders;
-use crate::load::vitals::Vitals;
 use crate::plan::{Plan, RunId};
 
 /// One worker.
@@ -285,24 +286,6 @@ impl Worker {
         self.settle(now, out)
     }
 
-    /// A lane has reported. `vitals` were read just now.
-    pub fn on_report(&mut self, report: LaneReport, vitals: Vitals, now: Instant) -> Vec<Action> {
-        let mut out = Vec::new();
-        let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Opening | Stage::Finished)) else {
-            return out;
-        };
-        let is_abandoned = matches!(run.stage(), Stage::Abandoned { .. });
-        let is_end = run.on_report(report, vitals);
-        self.hand_in(now, &mut out);
-        if is_end {
-            out.push(Action::CloseLanes);
-        }
-        if is_end && is_abandoned {
-            self.run = None;
-        }
-        self.settle(now, out)
-    }
-
     /// The program has logged something that the master shall see. Bounded: what is too much is dropped and counted.
     pub fn on_log(&mut self, line: LogLine) {
         self.log.add(line);
@@ -326,6 +309,7 @@ impl Worker {
             self.on_master_lost("the master is silent", &mut out);
         }
         self.mind_being_alone(now, &mut out);
+        self.mind_lanes(now, &mut out);
         if self.links.is_beat_due(now) {
             let sent = self.links.on_spoken(now);
             self.say(ToMaster::Beat { sent }, &mut out);

@@ -34,7 +34,7 @@ impl Settings {
         match scenario {
             Some(own) if order.users.is_none() && !by_settings => scenarios_own(own, order),
             scenario => {
-                let (users, rate) = (order.users.or(self.users).unwrap_or(1), self.spawn_rate_for(order));
+                let (users, rate) = (order.users.or(self.users).unwrap_or(1), order.spawn_rate.or(self.spawn_rate).unwrap_or(1.0));
                 let run_time = order.run_time.or(self.run_time);
                 let ending = run_time.map_or("until stopped".to_owned(), |time| format!("for {}", words_of(time)));
                 let why = match (order.users, scenario) {
@@ -50,12 +50,6 @@ impl Settings {
                 (LoadProfile::plain(users, rate, run_time), text)
             }
         }
-    }
-
-    /// The spawn rate of `order`: its own, else the settings', else 1 a second. A re-target of a run that goes on needs it alone.
-    #[must_use]
-    pub fn spawn_rate_for(&self, order: &LoadOrder) -> f64 {
-        order.spawn_rate.or(self.spawn_rate).unwrap_or(1.0)
     }
 }
 

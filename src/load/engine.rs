@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -132,13 +132,19 @@ impl<W: Workload> Engine<W> {
         self.unfinished == 0
     }
 
-    /// Waits for the lanes' threads.
-    pub fn close(self) {
-        // Without anybody who tells them, lanes end that have not been told to.
-        drop(self.foreman);
-        for thread in self.threads {
-            // A lane's panic was caught in the lane and reported.
-            let _ = thread.join();
+    /// Waits for the lanes' threads, at most for `patience`; how many have not ended by then. Those end as soon as what holds them lets them.
+    pub async fn close(self, patience: Duration) -> usize {
+        // Without anybody who tells them, lanes end that have not been told to; and nobody is left whom they could tell.
+        drop((self.foreman, self.reports));
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut threads = self.threads;
+        loop {
+            // A lane's panic was caught in the lane and reported; what has ended needs no join.
+            threads.retain(|thread| !thread.is_finished());
+            if threads.is_empty() || tokio::time::Instant::now() >= deadline {
+                return threads.len();
+            }
+            tokio::time::sleep(CLOSE_LOOK).await;
         }
     }
 }
@@ -215,11 +221,11 @@ async fn open_renewed<W: Workload>(
 
 /// Reports of one lane that may wait for the worker: more than it can miss in an ordinary stall.
 const REPORTS_A_LANE: usize = 8;
+/// How often closing looks whether the threads have ended.
+const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::load::slots::SlotSet;
     use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
@@ -323,7 +329,7 @@ mod tests {
             reports(&mut engine).await.iter().filter(|report| report.is_finished).map(|report| report.lane).collect();
         finished.sort_unstable();
         assert_eq!((finished, engine.is_finished()), (vec![0, 1], true));
-        engine.close();
+        assert_eq!(engine.close(Duration::from_secs(20)).await, 0);
     }
 
     #[tokio::test]
@@ -355,7 +361,7 @@ mod tests {
         }
         engine.stop();
         assert_eq!(reports(&mut engine).await.iter().filter(|report| report.is_finished).count(), 2);
-        engine.close();
+        assert_eq!(engine.close(Duration::from_secs(20)).await, 0);
     }
 
     #[tokio::test]
@@ -374,7 +380,7 @@ mod tests {
         }
         assert_eq!(said, [Some("renewed".to_owned()), None]);
         engine.cut();
-        engine.close();
+        assert_eq!(engine.close(Duration::from_secs(20)).await, 0);
     }
 
     #[tokio::test]
@@ -400,6 +406,6 @@ mod tests {
         assert_eq!((second.lane, second.panics, second.is_finished), (0, 0, false));
         engine.cut();
         assert!(reports(&mut engine).await.iter().all(|report| report.lane == 0));
-        engine.close();
+        assert_eq!(engine.close(Duration::from_secs(20)).await, 0);
     }
 }

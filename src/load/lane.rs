@@ -48,7 +48,7 @@ pub struct LaneReport {
     /// Users alive.
     pub users: u64,
     /// No user is alive in this lane and none will ever start again by the orders that it has, though nobody stopped the run and users
-    /// are wanted. So it is true of a lane whose slots have no user, and false before the first orders.
+    /// are wanted; that the run has a planned end ahead changes nothing. So it is true of a lane whose slots have no user, and false before the first orders.
     pub is_exhausted: bool,
     /// This is the last report.
     pub is_finished: bool,
@@ -330,7 +330,7 @@ impl<L: LaneWorkload> Running<L> {
             self.note_late_since(self.second + 1, elapsed);
         }
         while self.second < elapsed.as_secs() {
-            let report = self.report(false);
+            let report = self.report(false, elapsed);
             self.second += 1;
             self.send(report);
             // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
@@ -344,14 +344,13 @@ impl<L: LaneWorkload> Running<L> {
         self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(second)));
     }
 
-    fn report(&mut self, is_finished: bool) -> LaneReport {
-        let elapsed = Duration::from_secs(self.second);
+    fn report(&mut self, is_finished: bool, elapsed: Duration) -> LaneReport {
+        // Users that have ended by themselves start again only where the level falls below them and rises again.
         let is_exhausted = self.users.count() == 0
             && !self.is_stopping
             && self.level > 0
             && self.level == self.shape.users_at(elapsed)
-            && self.shape.end().is_none()
-            && self.shape.next_change(elapsed).is_none()
+            && !self.shape.rises_after(elapsed)
             && !self.tenure.awaits_users(self.level);
         let users = self.users.count() as u64;
         let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
@@ -386,7 +385,7 @@ impl<L: LaneWorkload> Running<L> {
     /// Waits for the users that were cut, then hands over the last tally.
     async fn finish(mut self) {
         self.users.settle().await;
-        let last = self.report(true);
+        let last = self.report(true, Duration::from_secs(self.second));
         self.unsent.push_back(last);
         for report in self.unsent {
             // The worker waits for this report; if it is gone, nobody is left to tell.

@@ -62,6 +62,13 @@ impl Shape {
         }
     }
 
+    /// Whether a user is still to start after `t`: the level rises again, before the planned end.
+    #[must_use]
+    pub fn rises_after(&self, t: Duration) -> bool {
+        let rising = self.lines.iter().filter(|line| line.to > line.from);
+        rising.filter_map(|line| line.next_change(t)).any(|at| self.end.is_none_or(|end| at < end))
+    }
+
     /// Whether the number of users is on its way at `t`: inside a line that is no hold.
     #[must_use]
     pub fn is_spawning(&self, t: Duration) -> bool {

@@ -348,6 +348,7 @@ impl Wire for Delta {
         out.flag(self.is_exhausted);
         out.flag(self.is_last);
         out.number(u64::from(self.panics));
+        out.number(u64::from(self.lanes_lost));
         out.option(self.misuse.as_ref(), |out, misuse| out.text(misuse, TEXT_BYTES));
     }
 
@@ -363,6 +364,7 @@ impl Wire for Delta {
             is_exhausted: input.flag()?,
             is_last: input.flag()?,
             panics: input.number_32("number of panics")?,
+            lanes_lost: input.number_32("number of lanes")?,
             misuse: input.option(|input| input.string(TEXT_BYTES, "text"))?,
         })
     }

@@ -124,6 +124,7 @@ pub fn delta() -> Delta {
         is_exhausted: false,
         is_last: true,
         panics: 1,
+        lanes_lost: 2,
         misuse: Some("no host".into()),
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Part {
     /// It said that no user of its will ever run again; of the orders that were in force then.
     pub is_exhausted: bool,
     pub panics: u32,
+    /// Lanes that the worker has given up.
+    pub lanes_lost: u32,
     pub lag: Duration,
     pub vitals: VitalsOverTime,
     /// The slots that it was last told are its own.
@@ -113,6 +115,7 @@ impl Part {
             users: 0,
             is_exhausted: false,
             panics: 0,
+            lanes_lost: 0,
             lag: Duration::ZERO,
             vitals: VitalsOverTime::default(),
             ordered: Arc::new(SlotSet::none()),
@@ -167,6 +170,7 @@ impl Part {
         self.users = delta.users;
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
+        self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
         self.lag = delta.tallies.iter().map(|tally| tally.lag.spread.max).max().unwrap_or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {

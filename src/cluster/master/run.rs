@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub wall: SystemTime,
     pub stage: Stage,
     pub phase: Phase,
+    /// When the run was cut.
+    pub cut_at: Option<Instant>,
     /// When somebody asked for the run, or its first worker brought it.
     pub asked: Instant,
     pub zero: Option<Instant>,
@@ -103,6 +105,7 @@ impl Run {
             wall,
             stage: Stage::Waiting,
             phase: Phase::Run,
+            cut_at: None,
             asked: now,
             zero: None,
             epoch: 0,
@@ -317,6 +320,9 @@ impl Run {
             return;
         }
         self.phase = phase;
+        if phase == Phase::Cut {
+            self.cut_at = Some(now);
+        }
         if !matches!(self.stage, Stage::Stopping { .. } | Stage::Over { .. }) {
             self.stage = Stage::Stopping { since: now };
         }

@@ -191,6 +191,9 @@ impl Run {
         // Reports that crossed the last orders know nothing of the users that these brought. In a run of one worker nobody brings any.
         let has_settled = self.parts.len() == 1 || now.saturating_duration_since(self.ordered) >= SILENCE_LIMIT;
         let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted) && has_settled;
+        if is_exhausted && self.phase == Phase::Run {
+            out.push(Action::Log(log::Level::Info, "every user has ended by itself, and none is still to start: the run ends".into()));
+        }
         if is_exhausted || self.panics() > 0 {
             self.end_users(Phase::Stop, peers, origin, now, out);
         }
@@ -213,7 +216,8 @@ impl Run {
         let waited = now.saturating_duration_since(since);
         let elapsed = self.elapsed(now);
         let unfinished = |part: &&Part| part.has_run && part.stage != PartStage::Finished;
-        let is_late = waited >= self.plan.stop_timeout + LAST_DELTA_GRACE;
+        let is_cut_late = self.cut_at.is_some_and(|at| now.saturating_duration_since(at) >= CUT_GRACE);
+        let is_late = is_cut_late || waited >= self.plan.stop_timeout + LAST_DELTA_GRACE;
         let waits_for_present = self.parts.values().filter(unfinished).any(Part::is_here) && !is_late;
         // One that is out of reach may still come back with its numbers; one that was killed never does.
         let may_come_back = |part: &Part| {
@@ -234,6 +238,8 @@ impl Run {
             Some(RunFailure::bad_use(misuse))
         } else if !missing.is_empty() {
             Some(RunFailure::lost(format!("the last numbers did not come in time from {}", missing.join(", "))))
+        } else if let Some(lanes) = self.lanes_lost(peers) {
+            Some(RunFailure::lost(lanes))
         } else if !self.parts.values().any(|part| part.stage == PartStage::Finished) && self.zero.is_some() {
             Some(RunFailure::lost("no worker is left to hand in its last numbers"))
         } else {
@@ -281,6 +287,17 @@ impl Run {
         }
     }
 
+    /// Which workers gave lanes up, in words for people.
+    fn lanes_lost(&self, peers: &Peers) -> Option<String> {
+        let of = |(&number, part): (&PeerNumber, &Part)| {
+            let (worker, lanes) = (&peers.get(number).hello.worker, part.lanes_lost);
+            format!("{lanes} lane{} of {worker}", if lanes == 1 { "" } else { "s" })
+        };
+        let lost: Vec<_> = self.parts.iter().filter(|(_, part)| part.lanes_lost > 0).map(of).collect();
+        let text = || format!("the last numbers are missing of {}, where a script held the processor and did not stop", lost.join(", "));
+        (!lost.is_empty()).then(text)
+    }
+
     pub fn panics(&self) -> u32 {
         self.parts.values().fold(0, |sum, part| sum.saturating_add(part.panics))
     }
@@ -304,5 +321,7 @@ const EARLY_ASK: Duration = Duration::from_secs(1);
 const LATE_ASK: Duration = Duration::from_secs(5);
 /// How long past the stop timeout the last delta may take.
 const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
+/// How long after a cut: whoever cuts a run does not wait any longer.
+const CUT_GRACE: Duration = Duration::from_millis(750);
 /// How long the end of a run waits for workers that are out of reach.
 const AWAY_GRACE: Duration = Duration::from_secs(15);

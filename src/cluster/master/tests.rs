@@ -164,6 +164,7 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         is_exhausted: false,
         is_last: false,
         panics: 0,
+        lanes_lost: 0,
         misuse: None,
     }
 }

@@ -237,13 +237,14 @@ impl Asking {
         let Some(users) = order.users else {
             return Err("a run is under way: say how many users it shall have, or stop it first".into());
         };
-        let spawn_rate = self.planner.spawn_rate(order);
-        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
-        let accepted = Accepted {
-            run: snapshot.run,
-            host: snapshot.host,
-            words: format!("users: {users} at {spawn_rate} per second{time}; the run goes on"),
+        let (spawn_rate, why) = match order.spawn_rate {
+            Some(rate) => (rate, ""),
+            None => (master.spawn_rate(), ", as before"),
         };
+        let pace = if spawn_rate.is_finite() { format!("{spawn_rate} per second{why}") } else { format!("once{why}") };
+        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
+        let accepted =
+            Accepted { run: snapshot.run, host: snapshot.host, words: format!("users: {users} at {pace}{time}; the run goes on") };
         Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
     }
 }

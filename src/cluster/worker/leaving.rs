@@ -78,4 +78,4 @@ impl Worker {
 /// How long a leaving worker tries to hand in its numbers once its users must have finished.
 const HAND_IN: Duration = Duration::from_secs(15);
 /// The same for one that was told twice.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_millis(900);

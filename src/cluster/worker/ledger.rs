@@ -48,6 +48,7 @@ pub(super) struct DeltaHead {
     pub vitals: Vitals,
     pub is_exhausted: bool,
     pub panics: u32,
+    pub lanes_lost: u32,
     pub misuse: Option<String>,
 }
 
@@ -127,9 +128,10 @@ impl Ledger {
                 total.add(tally);
             }
         }
-        let DeltaHead { generation, users, vitals, is_exhausted, panics, misuse } = head.clone();
+        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, misuse } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
-        let delta = Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, misuse });
+        let delta =
+            Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, lanes_lost, misuse });
         self.kept.push_back(Arc::clone(&delta));
         Some(delta)
     }

@@ -10,6 +10,7 @@ use super::Action;
 use super::ledger::{DeltaHead, Ledger};
 use crate::cluster::message::{Followed, Phase, RunOrders, RunStanding};
 use crate::load::lane::LaneReport;
+use crate::load::shape::Shape;
 use crate::load::slots::{Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::Plan;
@@ -30,6 +31,10 @@ pub(super) struct Run {
     ended_by: Option<Phase>,
     /// The lanes follow an empty set of slots instead of `orders`.
     is_paused: bool,
+    /// The end that the lanes were told and since when, as the clock has shown it.
+    end_seen: Option<(Phase, Instant)>,
+    /// Since when lanes have reported in the round that is not complete.
+    round_since: Option<Instant>,
     /// The last report of each lane, by lane.
     lanes: BTreeMap<usize, LaneStanding>,
     vitals: Vitals,
@@ -66,6 +71,8 @@ impl Run {
             zero: None,
             ended_by: None,
             is_paused: false,
+            end_seen: None,
+            round_since: None,
             lanes: BTreeMap::new(),
             vitals: Vitals::default(),
             misuse: None,
@@ -117,7 +124,8 @@ impl Run {
     }
 
     /// A lane has reported. True if that was the last report of all: the lanes may be closed.
-    pub fn on_report(&mut self, report: LaneReport, vitals: Vitals) -> bool {
+    pub fn on_report(&mut self, report: LaneReport, vitals: Vitals, now: Instant) -> bool {
+        self.round_since.get_or_insert(now);
         let standing = self.lanes.entry(report.lane).or_default();
         *standing = LaneStanding {
             has_reported: true,
@@ -125,6 +133,7 @@ impl Run {
             is_exhausted: report.is_exhausted,
             is_finished: report.is_finished,
             panics: report.panics,
+            is_lost: false,
         };
         self.vitals = vitals;
         if self.misuse.is_none() {
@@ -134,11 +143,53 @@ impl Run {
             self.ledger.gather(report.tally);
         }
         if self.lanes.values().all(|lane| lane.has_reported || lane.is_finished) {
-            self.ledger.on_round();
-            for lane in self.lanes.values_mut() {
-                lane.has_reported = false;
-            }
+            self.end_round();
         }
+        self.end_if_finished()
+    }
+
+    /// Time passes: does without lanes that do not answer. What they have counted comes later, or never. True if no lane is left to wait for.
+    pub fn mind_lanes(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
+        if self.round_since.is_some_and(|since| now.saturating_duration_since(since) >= ROUND) {
+            self.end_round();
+        }
+        if !matches!(self.stage, Stage::Running | Stage::Abandoned { is_open: true }) || !self.is_last_word_overdue(now) {
+            return false;
+        }
+        for (number, lane) in self.lanes.iter_mut().filter(|(_, lane)| !lane.is_finished) {
+            *lane = LaneStanding { is_finished: true, is_lost: true, panics: lane.panics, ..LaneStanding::default() };
+            let text = "does not come to its end, since a script holds its processor: it is given up, and its last numbers are missing";
+            out.push(Action::Log(log::Level::Error, format!("lane {number} {text}")));
+        }
+        self.end_if_finished()
+    }
+
+    /// Whether lanes that have not come to their end by `now` never may.
+    fn is_last_word_overdue(&mut self, now: Instant) -> bool {
+        let told = if let Stage::Abandoned { .. } = self.stage { Some(Phase::Cut) } else { self.ended_by };
+        if self.end_seen.map(|(phase, _)| phase) != told {
+            self.end_seen = told.map(|phase| (phase, now));
+        }
+        let told_due = self.end_seen.map(|(phase, since)| match phase {
+            Phase::Cut => since + CUT_GRACE,
+            Phase::Run | Phase::Stop => since + self.plan.stop_timeout + STOP_GRACE,
+        });
+        // The lanes know the planned end by themselves.
+        let planned = self.orders.as_ref().and_then(|orders| Shape::new(&orders.orders.profile).end());
+        let planned_due =
+            self.zero.zip(planned).and_then(|(zero, end)| zero.checked_add(end)?.checked_add(self.plan.stop_timeout + STOP_GRACE));
+        told_due.into_iter().chain(planned_due).min().is_some_and(|due| due <= now)
+    }
+
+    fn end_round(&mut self) {
+        self.round_since = None;
+        self.ledger.on_round();
+        for lane in self.lanes.values_mut() {
+            lane.has_reported = false;
+        }
+    }
+
+    fn end_if_finished(&mut self) -> bool {
         let is_end = self.lanes.values().all(|lane| lane.is_finished);
         if is_end {
             self.ledger.on_end();
@@ -240,6 +291,7 @@ impl Run {
             vitals: self.vitals,
             is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
+            lanes_lost: u32::try_from(self.lanes.values().filter(|lane| lane.is_lost).count()).unwrap_or(u32::MAX),
             misuse: self.misuse.clone(),
         }
     }
@@ -280,4 +332,13 @@ struct LaneStanding {
     is_exhausted: bool,
     is_finished: bool,
     panics: u32,
+    /// It was given up.
+    is_lost: bool,
 }
+
+/// How long the lanes of a round may be apart before those that have reported go on without the others.
+const ROUND: Duration = Duration::from_millis(1_500);
+/// How long past the stop timeout a lane may take for its last report.
+const STOP_GRACE: Duration = Duration::from_millis(600);
+/// The same for a cut.
+const CUT_GRACE: Duration = Duration::from_millis(400);

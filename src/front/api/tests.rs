@@ -323,10 +323,6 @@ impl Planner for OneScript {
         Err("the master is played".into())
     }
 
-    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
-        1.0
-    }
-
     fn scripts(&self) -> Vec<ScriptView> {
         let tasks = vec![TaskShare { name: "browse".into(), ratio: 1.0 }];
         let classes = vec![ClassShare { name: "Shopper".into(), ratio: 1.0, tasks }];

@@ -354,8 +354,8 @@ class RunForm {
     this.hostField.hidden = isRetarget;
     this.say("");
     setText(this.submit, isRetarget ? "Re-target" : "Start the run");
-    // A re-target without a run time leaves the run's end where it is.
-    this.run_time.placeholder = isRetarget ? "as before" : "script's own";
+    // A re-target without a run time leaves the run's end where it is, and one without a rate goes on at the rate that the run has.
+    this.run_time.placeholder = this.spawn_rate.placeholder = isRetarget ? "as before" : "script's own";
     if (isRetarget) this.scriptField.hidden = true;
     else this.loadScripts();
   }

@@ -363,6 +363,35 @@ fn a_lane_says_when_nobody_is_left_and_nobody_will_come() {
 }
 
 #[test]
+fn a_lane_whose_users_have_all_left_says_so_though_the_plan_has_an_end_or_a_way_down_ahead() {
+    for (stages, end) in
+        [(&[(2, 0)][..], Some(60_000)), (&[(2, 0), (2, 30_000), (0, 10_000)][..], Some(60_000)), (&[(2, 0), (2, 30_000), (1, 0)][..], None)]
+    {
+        in_paused_time(async {
+            let mut stand = stand(stages, end, Conduct::Leaves(Duration::from_millis(1_200)));
+            let [first, second] = [stand.reports.recv().await.unwrap(), stand.reports.recv().await.unwrap()];
+            assert_eq!((first.is_exhausted, second.is_exhausted), (false, true), "{stages:?}");
+            stand.end_at(2_500, Ending::Stop).await;
+            stand.reports().await;
+        });
+    }
+}
+
+#[test]
+fn a_lane_whose_users_have_all_left_waits_for_those_of_a_later_rise() {
+    in_paused_time(async {
+        let mut stand = stand(&[(2, 0), (2, 2_500), (1, 0), (2, 1_000)], Some(60_000), Conduct::Leaves(Duration::from_millis(100)));
+        let mut said = Vec::new();
+        for _ in 0..5 {
+            said.push(stand.reports.recv().await.unwrap().is_exhausted);
+        }
+        assert_eq!(said, [false, false, false, true, true]);
+        stand.end_at(5_500, Ending::Stop).await;
+        stand.reports().await;
+    });
+}
+
+#[test]
 fn a_lane_is_not_exhausted_while_users_are_still_to_come() {
     in_paused_time(async {
         let mut stand = stand(&[(1, 0), (1, 3_000), (2, 0)], None, Conduct::Leaves(Duration::from_millis(100)));

@@ -239,10 +239,6 @@ impl Planner for BenchPlanner {
         Ok(Planned { start, words: "the bench's own profile".into() })
     }
 
-    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
-        1e6
-    }
-
     fn scripts(&self) -> Vec<ScriptView> {
         Vec::new()
     }

@@ -127,10 +127,6 @@ impl Planner for NoScripts {
         Err("the bench starts nothing".into())
     }
 
-    fn spawn_rate(&self, _order: &StartOrder) -> f64 {
-        1.0
-    }
-
     fn scripts(&self) -> Vec<ScriptView> {
         Vec::new()
     }

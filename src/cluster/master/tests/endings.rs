@@ -314,3 +314,38 @@ fn a_pause_reaches_everybody_outlives_the_master_and_ends_with_a_word() {
     assert!(stand.orders().values().all(|orders| !orders.orders.is_paused));
     assert_ne!(stand.state(), RunState::Paused);
 }
+
+#[test]
+fn a_run_of_which_a_lane_was_given_up_is_not_whole_and_says_whose() {
+    let mut stand = Stand::running(2, 10);
+    stand.master.on_stop(stand.now);
+    let delta = Arc::new(Delta { is_last: true, lanes_lost: 1, ..delta(1, 5) });
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta });
+    stand.last_delta(2, 1);
+    let end = stand.end().unwrap();
+    let failure = end.failure.unwrap();
+    assert!(!end.is_complete && failure.cause == FailureCause::Lost, "{failure:?}");
+    assert!(failure.text.contains(&format!("1 lane of {}", id(1))), "{failure:?}");
+    assert_eq!(stand.requests(), 5, "what the others counted is there");
+}
+
+#[test]
+fn a_cut_waits_for_nobody_for_longer_than_a_second() {
+    let mut stand = Stand::running(2, 10);
+    stand.master.on_stop(stand.now);
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    stand.master.on_cut(stand.now);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_millis(700), &[1, 2]);
+    assert_eq!(stand.end(), None);
+    stand.live(Duration::from_millis(200), &[1, 2]);
+    assert!(stand.end().is_some_and(|end| !end.is_complete));
+}
+
+#[test]
+fn the_spawn_rate_is_that_of_the_start_and_then_of_the_last_re_target() {
+    let mut stand = Stand::running(1, 10);
+    assert_eq!(stand.master.spawn_rate(), 10.0);
+    stand.master.on_retarget(Retarget { users: 21, spawn_rate: 3.0, run_time: None }, stand.now).unwrap();
+    assert_eq!(stand.master.spawn_rate(), 3.0);
+}

@@ -1,5 +1,6 @@
 //! Rows of the worker's tables, one by one: explicit instants, no sleeps. `model` has the property tests.
 
+mod lanes;
 mod leaving;
 mod links;
 mod model;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
+use crate::load::lane::LaneReport;
 use crate::load::slots::SlotSet;
+use crate::load::vitals::Vitals;
 use crate::plan::LoadProfile;
 use crate::stats::names::EntryName;
 use crate::stats::tally::{EntryCounts, Tally};

@@ -83,7 +83,7 @@ pub(super) fn schema(purpose: Purpose) -> Value {
     let mut properties = json!({
         "users": { "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX, "description": "How many users. Without it a start runs \
             the script's own profile." },
-        "spawn_rate": { "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": SPAWN_RATE_MAX, "description": "Users that start per second." },
+        "spawn_rate": { "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": SPAWN_RATE_MAX, "description": "Users that start per second; without it the master's setting, or, in a re-target, the rate that the run has." },
         "run_time": {
             "oneOf": [
                 { "type": "string", "pattern": "^[0-9]*[1-9][0-9]*(s|m|h)?$", "maxLength": 6 },

@@ -80,10 +80,11 @@ pub enum FieldName {
 }
 
 impl FieldName {
-    /// The label, and what an empty field means.
+    /// The label, and what an empty field of such a form means.
     #[must_use]
-    pub const fn words(self) -> (&'static str, &'static str) {
+    pub const fn words(self, kind: FormKind) -> (&'static str, &'static str) {
         match self {
+            Self::SpawnRate if matches!(kind, FormKind::Retarget) => ("Users per second", "as before"),
             Self::Script => ("Script", "the default one"),
             Self::Host => ("Host", "the scenario's"),
             Self::Users => ("Users", "the scenario's load"),

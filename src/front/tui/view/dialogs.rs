@@ -120,7 +120,7 @@ fn field(pen: &mut Pen<'_>, inside: Rect, form: &Form, index: usize, step: u16) 
     let field = &form.fields[index];
     let y = index as u16 * step;
     let is_here = form.at == index;
-    let (label, when_empty) = field.name.words();
+    let (label, when_empty) = field.name.words(form.kind);
     pen.text(inside, 0, y, label, if is_here { theme.accent() } else { theme.plain() });
     let x = LABEL_COLUMNS;
     if is_here {
