@@ -336,9 +336,9 @@ fn a_cut_waits_for_nobody_for_longer_than_a_second() {
     stand.live(Duration::from_secs(1), &[1, 2]);
     stand.master.on_cut(stand.now);
     stand.last_delta(1, 1);
-    stand.live(Duration::from_millis(700), &[1, 2]);
+    stand.pass(Duration::from_millis(700));
     assert_eq!(stand.end(), None);
-    stand.live(Duration::from_millis(200), &[1, 2]);
+    stand.pass(Duration::from_millis(200));
     assert!(stand.end().is_some_and(|end| !end.is_complete));
 }
 
