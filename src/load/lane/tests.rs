@@ -380,7 +380,7 @@ fn a_lane_whose_users_have_all_left_says_so_though_the_plan_has_an_end_or_a_way_
 #[test]
 fn a_lane_whose_users_have_all_left_waits_for_those_of_a_later_rise() {
     in_paused_time(async {
-        let mut stand = stand(&[(2, 0), (2, 2_500), (1, 0), (2, 1_000)], Some(60_000), Conduct::Leaves(Duration::from_millis(100)));
+        let mut stand = stand(&[(2, 0), (2, 2_500), (1, 0), (1, 1_000), (2, 0)], Some(60_000), Conduct::Leaves(Duration::from_millis(100)));
         let mut said = Vec::new();
         for _ in 0..5 {
             said.push(stand.reports.recv().await.unwrap().is_exhausted);
