@@ -310,6 +310,7 @@ impl Crowd {
             is_exhausted: false,
             is_last: false,
             panics: 0,
+            lanes_lost: 0,
             misuse: None,
         }
     }
