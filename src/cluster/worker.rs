@@ -38,7 +38,7 @@
 //! | running | an `Answer` acknowledges | forget; send what has waited | running |
 //! | running | the last lane's last report | send the last `Delta`, close the lanes | finished |
 //! | running | some live lanes have reported 1.5 s ago | send a `Delta` without the others | running |
-//! | running | a lane is not finished 0.6 s past the stop timeout, 0.4 s past a cut | give it up, as if it had sent its last report | running |
+//! | running | a lane is not finished 0.5 s past the stop timeout, 0.4 s past a cut | give it up, as if it had sent its last report | running |
 //! | prepared, finished and acknowledged | `Prepare` of another run | close the lanes, forget; open the lanes | opening |
 //! | opening, prepared, running | `Prepare` of the same run | send `Prepared`, once it is | same |
 //! | prepared, running | `Prepare` of the same run, of a higher revision | renew the lanes' script; then send `Prepared`, or `Refused` | same |

@@ -91,7 +91,11 @@ impl LiveUsers {
         indices.into_iter().filter(|&index| self.cut(index)).count()
     }
 
+    /// Drops a user. One that has ended by itself and was not taken note of yet has not been dropped, and is left to [`LiveUsers::take_ended`].
     fn cut(&mut self, index: u64) -> bool {
+        if self.live.get(&index).is_none_or(|user| user.task.is_finished()) {
+            return false;
+        }
         let Some(user) = self.live.remove(&index) else { return false };
         user.task.abort();
         self.aborted.push(user.task);
@@ -277,6 +281,19 @@ mod tests {
             assert_eq!((users.cut_overdue(zero + two), users.count()), (vec![1], 1));
             assert_eq!((users.next_deadline(), users.contains(0)), (None, true), "a user that was never told to finish stays");
             assert_eq!(users.cut_all(), 1);
+        });
+    }
+
+    #[test]
+    fn a_user_that_has_ended_by_itself_is_not_dropped_by_a_cut_that_comes_before_anybody_took_note() {
+        with_tasks(async {
+            let mut users = LiveUsers::default();
+            users.spawn(0, Rc::default(), ready(Life { iterations: 3, was_told: false }));
+            spawn_deaf(&mut users, 1);
+            settle_tasks().await;
+            assert_eq!(users.cut_all(), 1);
+            assert_eq!(users.take_ended(), [Departure { index: 0, iterations: Some(3), drained: false, gave_way: false }]);
+            assert_eq!(users.count(), 0);
         });
     }
 

@@ -339,6 +339,6 @@ struct LaneStanding {
 /// How long the lanes of a round may be apart before those that have reported go on without the others.
 const ROUND: Duration = Duration::from_millis(1_500);
 /// How long past the stop timeout a lane may take for its last report.
-const STOP_GRACE: Duration = Duration::from_millis(600);
+const STOP_GRACE: Duration = Duration::from_millis(500);
 /// The same for a cut.
 const CUT_GRACE: Duration = Duration::from_millis(400);
