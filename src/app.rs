@@ -247,13 +247,13 @@ fn level_filter(level: LogLevel) -> log::LevelFilter {
     }
 }
 
-/// An error with its causes. Where an error's own text ends with its cause's, the cause is not said twice.
+/// An error with its causes. Where an error's own text holds its cause's, the cause is not said twice.
 fn whole_text(error: &anyhow::Error) -> String {
     error
         .chain()
         .skip(1)
         .map(ToString::to_string)
-        .fold(error.to_string(), |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") })
+        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 /// Why a command ended early.
@@ -290,6 +290,8 @@ mod tests {
         let read =
             crate::config::ConfigError::Read { path: "x.toml".into(), named_by: "--config", source: std::io::Error::other("no luck") };
         assert_eq!(whole_text(&read.into()), "cannot read `x.toml`, named by `--config`: no luck");
+        let inside = anyhow::Error::new(std::io::Error::other("no luck")).context("serve: no luck; choose another address");
+        assert_eq!(whole_text(&inside), "serve: no luck; choose another address");
         let other = anyhow::Error::new(std::io::Error::other("no luck")).context("start the target");
         assert_eq!(whole_text(&other), "start the target: no luck");
     }

@@ -4,6 +4,7 @@ mod cluster;
 mod control;
 mod examples;
 mod flags;
+mod foreign;
 mod web;
 
 use std::ffi::OsString;
@@ -52,24 +53,35 @@ impl Command {
     /// # Errors
     /// A text to print and an exit code: 0 where the text is the help that was asked for, 2 otherwise.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoCommand> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let typed: Vec<String> = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
         match CommandLine::try_parse_from(arguments) {
             Ok(line) => Ok(line.command.into_command()),
-            Err(error) => Err(NoCommand(error)),
+            Err(error) => Err(NoCommand { advice: foreign::advice(&error, &typed), error }),
         }
     }
 }
 
 /// Why there is nothing to run: help was asked for, or the command line is wrong.
 #[derive(Debug)]
-pub struct NoCommand(clap::Error);
+pub struct NoCommand {
+    error: clap::Error,
+    /// What is told in place of clap's words, where more is known.
+    advice: Option<String>,
+}
 
 impl NoCommand {
     /// Prints it, help to stdout and errors to stderr, and gives the exit code.
     #[must_use]
     pub fn print(&self) -> u8 {
-        match self.0.print() {
+        if let Some(advice) = &self.advice {
+            // Without a stderr there is nobody left to tell.
+            let _gone = writeln!(std::io::stderr(), "lunamoth: {advice}");
+            return self.exit_code();
+        }
+        match self.error.print() {
             // A reader that went away has seen enough.
-            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe && !self.0.use_stderr() => {
+            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe && !self.error.use_stderr() => {
                 let _gone = writeln!(std::io::stderr(), "lunamoth: cannot write to stdout: {why}");
                 2
             }
@@ -80,7 +92,7 @@ impl NoCommand {
     /// 0 for help and version, 2 for errors.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.0.use_stderr() { 2 } else { 0 }
+        if self.error.use_stderr() { 2 } else { 0 }
     }
 }
 
@@ -311,7 +323,7 @@ mod tests {
     }
 
     fn message(line: &str) -> String {
-        parse(line).unwrap_err().0.to_string()
+        parse(line).unwrap_err().error.to_string()
     }
 
     #[test]

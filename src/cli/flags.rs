@@ -32,10 +32,10 @@ pub(super) struct LoadFlags {
     /// How many users run [default: the scenario's load, else 1]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     users: Option<String>,
-    /// How many users start per second [default: 1]
+    /// How many users start per second: 5, 0.5, 30/m [default: 1]
     #[arg(short = 'r', long, value_name = "RATE", alias = "hatch-rate", allow_negative_numbers = true)]
     spawn_rate: Option<String>,
-    /// How long the run takes, ramp included: 20, 20s, 3m, 1h20m, 500ms [default: until stopped]
+    /// How long the run takes, ramp included: 20, 20s, 3m, 1h20m, 2d, 500ms [default: until stopped]
     #[arg(short = 't', long, value_name = "TIME", allow_negative_numbers = true)]
     run_time: Option<String>,
 }

@@ -23,8 +23,8 @@ impl Settings {
             Setting::SpawnRate => self.spawn_rate = Some(values::rate(text)?),
             Setting::RunTime => self.run_time = Some(values::positive_duration(text)?),
             Setting::Host => self.host = Some(values::host(text)?),
-            Setting::Tags => self.tags = values::list(texts),
-            Setting::ExcludeTags => self.exclude_tags = values::list(texts),
+            Setting::Tags => self.tags = values::tags(texts)?,
+            Setting::ExcludeTags => self.exclude_tags = values::tags(texts)?,
             Setting::Seed => self.seed = Some(values::whole(text, 0, u64::MAX)?),
             Setting::Set => {
                 for pair in texts {

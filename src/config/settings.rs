@@ -350,7 +350,7 @@ mod tests {
             (
                 Setting::RunTime,
                 "5x",
-                "`-t 5x`: `5x` is not a duration: there is no unit `x`, the units are h, m, s, ms, us; such as `-t 1h20m`",
+                "`-t 5x`: `5x` is not a duration: there is no unit `x`, the units are d, h, m, s, ms, us; such as `-t 1h20m`",
             ),
             (Setting::RunTime, "0", "`-t 0`: must be longer than zero; such as `-t 1h20m`"),
             (

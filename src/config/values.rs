@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Reads a duration: seconds as a bare number, or numbers with `h`, `m`, `s`, `ms`, `us`, largest first.
+/// Reads a duration: seconds as a bare number, or numbers with `d`, `h`, `m`, `s`, `ms`, `us`, largest first.
 ///
-/// `20`, `20s`, `3m`, `2h`, `1h20m`, `3h30m10s` (Locust's forms), and `500ms`, `1.5s`.
+/// `20`, `20s`, `3m`, `2h`, `1h20m`, `3h30m10s` (Locust's forms), and `500ms`, `1.5s`, `2d`, `5min`, `30sec`.
 ///
 /// # Errors
 /// What is wrong with the text, as a fragment for people.
@@ -18,15 +18,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut sum = 0.0;
     let mut largest_allowed = f64::INFINITY;
     while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(problem)?;
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let unit_end = rest[number_end..].find(|c: char| !c.is_alphabetic()).map_or(rest.len(), |at| number_end + at);
         let number: f64 = rest[..number_end].parse().map_err(|_| problem())?;
         let unit = &rest[number_end..unit_end];
-        let seconds = UNITS
-            .into_iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, seconds)| seconds)
-            .ok_or_else(|| format!("{}: there is no unit `{unit}`, the units are h, m, s, ms, us", problem()))?;
+        let seconds = UNITS.into_iter().find(|(names, _)| names.contains(&unit)).map(|(_, seconds)| seconds).ok_or_else(|| match unit {
+            "" => format!("{}: after a number stands one of the units d, h, m, s, ms, us, as in `1h20m`", problem()),
+            _ => format!("{}: there is no unit `{unit}`, the units are d, h, m, s, ms, us", problem()),
+        })?;
         if seconds >= largest_allowed {
             return Err(format!("{}: the units go from large to small, each once", problem()));
         }
@@ -38,7 +37,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The units of a duration in seconds.
-const UNITS: [(&str, f64); 5] = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)];
+const UNITS: [(&[&str], f64); 6] =
+    [(&["d"], 86_400.0), (&["h"], 3600.0), (&["m", "min"], 60.0), (&["s", "sec"], 1.0), (&["ms"], 1e-3), (&["us"], 1e-6)];
 
 fn seconds_checked(seconds: f64) -> Option<Duration> {
     // Rounded to whole nanoseconds, so that 1.1s is 1.1s and not 1.100000000000000088s. A century bounds later sums.
@@ -65,9 +65,17 @@ pub(super) fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
     }
 }
 
-/// A rate per second, above zero.
+/// A rate per second, above zero: `5`, `0.5`, `5/s`, `30/m`, `100/h`.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.trim().parse().map_err(|_| format!("`{text}` is not a number of users per second"))?;
+    let problem = || format!("`{text}` is not a number of users per second");
+    let (number, seconds) = match text.trim().rsplit_once('/') {
+        None => (text.trim(), 1.0),
+        Some((number, "s")) => (number.trim_end(), 1.0),
+        Some((number, "m")) => (number.trim_end(), 60.0),
+        Some((number, "h")) => (number.trim_end(), 3600.0),
+        Some(_) => return Err(problem()),
+    };
+    let rate: f64 = number.parse::<f64>().map_err(|_| problem())? / seconds;
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err(format!("`{text}` is not above zero")) }
 }
 
@@ -112,6 +120,12 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String
 /// Words between commas.
 pub(super) fn list(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Tags between commas. Nothing at all takes back what stands elsewhere; commas alone are a slip, which would run every task.
+pub(super) fn tags(texts: &[String]) -> Result<Vec<String>, String> {
+    let tags = list(texts);
+    if tags.is_empty() && texts.iter().any(|text| !text.trim().is_empty()) { Err("names no tag".to_owned()) } else { Ok(tags) }
 }
 
 /// `name=value`.
@@ -206,6 +220,10 @@ mod tests {
             ("500ms", 500),
             ("1.5s", 1_500),
             ("0.25", 250),
+            ("2d", 172_800_000),
+            ("1d12h", 129_600_000),
+            ("5min", 300_000),
+            ("1m30sec", 90_000),
             ("1s500ms", 1_500),
             ("0", 0),
         ];
@@ -219,8 +237,21 @@ mod tests {
         for text in ["", "5x", "abc", "-1", "nan", "inf", "1m1h", "1s1s", "1..5s", "s", "5 5", "1e400", "9999999999h", "1h20"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
-        assert_eq!(parse_duration("5x"), Err("`5x` is not a duration: there is no unit `x`, the units are h, m, s, ms, us".to_owned()));
+        assert_eq!(parse_duration("5x"), Err("`5x` is not a duration: there is no unit `x`, the units are d, h, m, s, ms, us".to_owned()));
+        for text in ["1h30", "1:30", "1_000"] {
+            assert!(parse_duration(text).unwrap_err().contains("one of the units d, h, m, s, ms, us"), "{text}");
+        }
         assert_eq!(parse_duration("1m2h"), Err("`1m2h` is not a duration: the units go from large to small, each once".to_owned()));
+    }
+
+    #[test]
+    fn rates_are_per_second_unless_they_say_otherwise() {
+        for (text, users) in [("5", 5.0), ("0.5", 0.5), ("1e3", 1000.0), ("5/s", 5.0), ("30/m", 0.5), ("3600 /h", 1.0)] {
+            assert_eq!(rate(text), Ok(users), "{text}");
+        }
+        for text in ["", "0", "-1", "nan", "inf", "5/x", "5/", "/s", "x", "0/m", "5 users"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -244,6 +275,13 @@ mod tests {
         for (text, problem) in cases {
             assert_eq!(host(text), Err(problem.to_owned()));
         }
+    }
+
+    #[test]
+    fn commas_alone_are_no_tags() {
+        assert_eq!(tags(&["a, b".to_owned(), String::new()]).map(|tags| tags.len()), Ok(2));
+        assert_eq!(tags(&[String::new()]), Ok(Vec::new()));
+        assert_eq!(tags(&[" ,,".to_owned()]), Err("names no tag".to_owned()));
     }
 
     #[test]
