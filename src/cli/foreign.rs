@@ -36,7 +36,8 @@ pub(super) fn advice(error: &clap::Error, typed: &[String]) -> Option<String> {
 
 fn of_flag(flag: &str, command: &str) -> Option<String> {
     let line = CommandLine::command();
-    let others: Vec<&str> = line.get_subcommands().filter(|other| other.get_name() != command && has(other, flag)).map(Command::get_name).collect();
+    let others: Vec<&str> =
+        line.get_subcommands().filter(|other| other.get_name() != command && has(other, flag)).map(Command::get_name).collect();
     // Theirs comes before ours elsewhere: `-c` is meant as another tool's more often than as one of another command's.
     let foreign = FLAGS.iter().find(|(names, _, _)| names.contains(&flag));
     if let Some((_, tool, ours)) = foreign
@@ -61,14 +62,17 @@ fn of_word(word: &str, command: &str, typed: &[String]) -> Option<String> {
     let line = CommandLine::command();
     let of_command = line.get_subcommands().find(|other| other.get_name() == command)?;
     if before == "-q" && word.parse::<f64>().is_ok() {
-        return Some(format!("`-q {word}` is a rate with hey and oha; here `-q` is quiet, and users pace themselves by the `wait` of their class"));
+        return Some(format!(
+            "`-q {word}` is a rate with hey and oha; here `-q` is quiet, and users pace themselves by the `wait` of their class"
+        ));
     }
     let is_switch = of_command.get_arguments().any(|argument| is_named(argument, before) && argument.is_require_equals_set());
     is_switch.then(|| format!("`{before}` is on when it stands alone; with a value it is written `{before}={word}`"))
 }
 
 fn takes_load(command: &str) -> bool {
-    matches!(command, "run" | "master" | "check" | "swarm") || !CommandLine::command().get_subcommands().any(|other| other.get_name() == command)
+    matches!(command, "run" | "master" | "check" | "swarm")
+        || !CommandLine::command().get_subcommands().any(|other| other.get_name() == command)
 }
 
 fn named(command: &str) -> String {
@@ -93,16 +97,36 @@ type Row = (&'static [&'static str], &'static str, &'static str);
 /// Their names, whose word it is, and ours.
 const FLAGS: &[Row] = &[
     (&["--vus"], "k6's", "`-u N`, the number of users"),
-    (&["--duration", "-d"], "k6's, wrk's and vegeta's", "`-t TIME`, the length of the run (`-t` is no number of threads: that is `--lanes N`)"),
+    (
+        &["--duration", "-d"],
+        "k6's, wrk's and vegeta's",
+        "`-t TIME`, the length of the run (`-t` is no number of threads: that is `--lanes N`)",
+    ),
     (&["-z"], "hey's and oha's", "`-t TIME`, the length of the run"),
     (&["--iterations", "-i", "-n", "--num-requests", "--requests"], "k6's, ab's, hey's and oha's", "a run by time, `-t TIME`"),
     (&["--stage", "--stages"], "k6's", "the scenario's `load = scenario.ramp { { users = 20, over = \"10s\" }, { hold = \"30s\" } }`"),
-    (&["--connections", "-c", "--concurrency", "--clients", "--num-clients", "--workers"], "wrk's, ab's, hey's, oha's and Locust's", "`-u N`, the number of users: each has connections of its own"),
-    (&["--threads", "--cpus", "-cpus", "--processes", "--worker-threads", "--thread-count"], "wrk's, hey's, oha's and Locust's", "`--lanes N`, the cores that make load"),
-    (&["--rate", "-R", "--rps", "--arrival-rate", "--query-per-second"], "wrk2's, k6's, oha's and vegeta's", "paced by the users' `wait`, such as `wait = wait.constant(1)`, times `-u N`"),
+    (
+        &["--connections", "-c", "--concurrency", "--clients", "--num-clients", "--workers"],
+        "wrk's, ab's, hey's, oha's and Locust's",
+        "`-u N`, the number of users: each has connections of its own",
+    ),
+    (
+        &["--threads", "--cpus", "-cpus", "--processes", "--worker-threads", "--thread-count"],
+        "wrk's, hey's, oha's and Locust's",
+        "`--lanes N`, the cores that make load",
+    ),
+    (
+        &["--rate", "-R", "--rps", "--arrival-rate", "--query-per-second"],
+        "wrk2's, k6's, oha's and vegeta's",
+        "paced by the users' `wait`, such as `wait = wait.constant(1)`, times `-u N`",
+    ),
     (&["--latency", "--latencies", "--print-latencies"], "wrk's", "always shown"),
     (&["--only-summary", "--no-summary"], "Locust's and k6's", "`-q`: the final report alone"),
-    (&["--summary-export", "--out", "-o", "--output", "--output-format", "--summary-mode", "--report", "--outdir"], "k6's, oha's and vegeta's", "`--json FILE` (`-` is stdout), `--csv BASE` or `--html FILE`"),
+    (
+        &["--summary-export", "--out", "-o", "--output", "--output-format", "--summary-mode", "--report", "--outdir"],
+        "k6's, oha's and vegeta's",
+        "`--json FILE` (`-` is stdout), `--csv BASE` or `--html FILE`",
+    ),
     (&["--results-folder", "-rf"], "Gatling's", "`--csv BASE`, `--json FILE` or `--html FILE`"),
     (&["--simulation"], "Gatling's", "the script's path, without a flag: `lunamoth run SCRIPT`"),
     (&["--locustfile"], "Locust's", "the script's path, without a flag, or `-f FILE`"),
@@ -115,18 +139,30 @@ const FLAGS: &[Row] = &[
     (&["--logfile", "--log-output"], "Locust's and k6's", "the shell's `2> FILE`: the log goes to stderr"),
     (&["--loglevel"], "Locust's", "`-L LEVEL`"),
     (&["--no-tui", "--no-web"], "oha's and Locust's", "`--headless`"),
-    (&["--method", "-m", "--body", "--header", "--data", "-b", "--content-type", "--user-agent", "--form", "--body-file", "-D"], "curl's, hey's, oha's and vegeta's", "the script's: `http.request(\"POST\", \"/orders\", { headers = ..., body = ... })`"),
+    (
+        &["--method", "-m", "--body", "--header", "--data", "-b", "--content-type", "--user-agent", "--form", "--body-file", "-D"],
+        "curl's, hey's, oha's and vegeta's",
+        "the script's: `http.request(\"POST\", \"/orders\", { headers = ..., body = ... })`",
+    ),
     (&["--url", "--target", "--targets"], "oha's, artillery's and vegeta's", "`-H URL` for the host, and paths in the script"),
     (&["--proxy", "-x", "-X"], "curl's, oha's and ab's", "`--proxy-from-env` with HTTP_PROXY and HTTPS_PROXY"),
     (&["--web-port", "--web-addr", "--address"], "Locust's and k6's", "`--web ADDRESS`, such as `--web :8089`"),
     (&["--web-auth", "--web-login"], "Locust's", "a token: LUNAMOTH_WEB_TOKEN or `--web-token-file FILE`"),
     (&["--tls-cert"], "Locust's", "`--web-cert FILE`"),
     (&["--tls-key"], "Locust's", "`--web-key FILE`"),
-    (&["--master", "--worker", "--slave", "--standalone"], "Locust's", "a command: `lunamoth master --scripts DIR`, `lunamoth worker --master HOST --scripts DIR`"),
+    (
+        &["--master", "--worker", "--slave", "--standalone"],
+        "Locust's",
+        "a command: `lunamoth master --scripts DIR`, `lunamoth worker --master HOST --scripts DIR`",
+    ),
     (&["--master-host", "--master-port"], "Locust's", "`lunamoth worker --master HOST:PORT`"),
     (&["--master-bind-host", "--master-bind-port"], "Locust's", "`lunamoth master --bind ADDRESS`"),
     (&["--reset-stats", "--no-reset-stats"], "Locust's", "`lunamoth reset` or the page: numbers are never reset by themselves"),
-    (&["--spawn-rate-per-second", "--ramp-up", "--rampup", "--ramp"], "other tools'", "`-r RATE`, users started per second, or the scenario's `load`"),
+    (
+        &["--spawn-rate-per-second", "--ramp-up", "--rampup", "--ramp"],
+        "other tools'",
+        "`-r RATE`, users started per second, or the scenario's `load`",
+    ),
     (&["--autoquit", "--autoquit-timeout"], "Locust's", "`run`, which ends with its load"),
     (&["--no-thresholds"], "k6's", "a scenario without `thresholds`"),
     (&["--http2", "-h2", "--http-version"], "oha's, hey's and vegeta's", "agreed on with the server: HTTP/2 wherever TLS offers it"),
@@ -175,14 +211,20 @@ mod tests {
 
     #[test]
     fn a_flag_at_the_wrong_command_names_the_right_ones() {
-        assert_eq!(told("worker -u 5"), "`-u` is no flag of `lunamoth worker`; it is one of `lunamoth run`, `lunamoth master` and `lunamoth swarm`");
+        assert_eq!(
+            told("worker -u 5"),
+            "`-u` is no flag of `lunamoth worker`; it is one of `lunamoth run`, `lunamoth master` and `lunamoth swarm`"
+        );
         assert_eq!(told("run a.lua --once"), "`--once` is no flag of `lunamoth run`; it is one of `lunamoth worker`");
         assert_eq!(told("-u 5").split(';').next(), Some("`-u` is no flag of `lunamoth` alone"));
     }
 
     #[test]
     fn words_too_many_say_what_they_were_taken_for() {
-        assert_eq!(told("run a.lua --headless true"), "`--headless` is on when it stands alone; with a value it is written `--headless=true`");
+        assert_eq!(
+            told("run a.lua --headless true"),
+            "`--headless` is on when it stands alone; with a value it is written `--headless=true`"
+        );
         assert!(told("run a.lua -q 10").contains("`-q` is quiet"));
         assert!(told("load.lua").contains("`lunamoth run load.lua`"));
         assert!(told("run a.lua --json").contains("`--json -`"));
