@@ -199,7 +199,7 @@ mod tests {
             ("run a.lua -n 1000", "`-t TIME`"),
             ("run a.lua --insecure", "`--insecure-tls`"),
             ("run a.lua --env A=b", "`--set NAME=VALUE`"),
-            ("check a.lua --verbose", "`-L debug`"),
+            ("run a.lua --verbose", "`-L debug`"),
             ("--locustfile a.lua --headless", "the script's path"),
             ("master --processes 4", "`--lanes N`"),
             ("run a.lua --master", "lunamoth master"),
