@@ -64,6 +64,9 @@ impl Connections {
                 Line::Http1(connection) => connection.exchange(request, progress, deadline).await,
                 Line::Http2(shared) => Box::pin(shared.exchange(request, progress, deadline)).await,
             };
+            if is_ended_by_us(request, &attempt) {
+                attempt.failure = None;
+            }
             self.give_back(request, line, &attempt);
             attempt.began_at.get_or_insert(send_begin);
             match tries.next(request.method, &attempt, is_reused) {
@@ -218,6 +221,14 @@ impl Tries {
 fn is_unprocessed(attempt: &Attempt) -> bool {
     let says_so = matches!(attempt.stream_end, Some(StreamEnd::Refused | StreamEnd::GoneAway | StreamEnd::Http11Required));
     says_so && attempt.first_byte_at.is_none()
+}
+
+/// An event stream that the request's time has ended: all that was asked for has come.
+fn is_ended_by_us(request: &Request<'_>, attempt: &Attempt) -> bool {
+    request.ends_streams
+        && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Timeout)
+        && attempt.status != 0
+        && attempt.headers.are_of_event_stream()
 }
 
 /// A failure before any byte of an answer, on a connection that could not be told closed beforehand.

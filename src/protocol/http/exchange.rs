@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub decode: bool,
     /// Count the body's bytes and throw them away.
     pub discard: bool,
+    /// An event stream that goes on is ended by the timeout, and that is its proper end.
+    pub ends_streams: bool,
 }
 
 /// How far an exchange has come, readable from outside while it is under way, so that a dropped one can be told apart.

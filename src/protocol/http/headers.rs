@@ -48,6 +48,12 @@ impl Headers {
         })
     }
 
+    /// Whether the body is an event stream, which has no end of its own.
+    pub(super) fn are_of_event_stream(&self) -> bool {
+        let media_type = self.get("content-type").and_then(|value| value.split(|&byte| byte == b';').next());
+        media_type.is_some_and(|media_type| media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+    }
+
     /// Whether there is a field `set-cookie`.
     #[must_use]
     pub fn sets_cookies(&self) -> bool {

@@ -23,6 +23,7 @@ use super::decode::{Body, Encodings};
 use super::exchange::{Progress, Request, Version};
 use super::headers::Headers;
 use super::stream::Stream;
+use super::turns::Turns;
 
 /// A connection that several exchanges share.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Shared {
     /// `reset` when the greeting cannot be written.
     pub(super) async fn open(stream: Stream, peer: &str) -> Result<Self, Failure> {
         let wire = Rc::new(Wire::default());
-        let counted = Counted { stream, wire: Rc::clone(&wire), peer: peer.to_owned() };
+        let counted = Counted { stream: Turns::new(stream), wire: Rc::clone(&wire), peer: peer.to_owned() };
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -212,7 +213,7 @@ struct Wire {
 /// Counts what goes through.
 #[derive(Debug)]
 struct Counted {
-    stream: Stream,
+    stream: Turns<Stream>,
     wire: Rc<Wire>,
     peer: String,
 }

@@ -26,6 +26,7 @@ mod proxy;
 pub mod redirect;
 mod stream;
 mod tls;
+mod turns;
 
 pub use classify::{Failure, FailureKind};
 pub use connections::Connections;

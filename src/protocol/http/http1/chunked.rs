@@ -31,7 +31,7 @@ pub(super) struct Chunked {
     state: State,
     /// Of the chunk: bytes to come.
     left: u64,
-    /// Bytes of extensions and trailers so far: they are thrown away, and bounded.
+    /// Bytes of this chunk's extensions, or of the trailers: they are thrown away, and bounded.
     aside: usize,
 }
 
@@ -84,7 +84,10 @@ impl Chunked {
             (State::Extension, b'\n') => return Err(Failure::protocol("bad end of a chunk size line")),
             (State::Extension, _) => self.aside(State::Extension)?,
             (State::SizeEnd, b'\n') if self.left == 0 => State::Trailer { line_bytes: 0 },
-            (State::SizeEnd, b'\n') => State::Data,
+            (State::SizeEnd, b'\n') => {
+                self.aside = 0;
+                State::Data
+            }
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size { digits: 0 },
             (State::Trailer { line_bytes }, b'\r') => State::TrailerEnd { is_last: line_bytes == 0 },
@@ -151,6 +154,12 @@ mod tests {
         ] {
             assert!(decode(input, 3).is_err(), "{}", String::from_utf8_lossy(input));
         }
+    }
+
+    #[test]
+    fn many_chunks_with_an_extension_each_are_no_endless_one() {
+        let input = [b"1   ;a=bcd\r\nx\r\n".repeat(20_000), b"0\r\n\r\n".to_vec()].concat();
+        assert_eq!(decode(&input, 1000).unwrap().0.len(), 20_000);
     }
 
     #[test]

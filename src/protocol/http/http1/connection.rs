@@ -20,11 +20,12 @@ use crate::protocol::http::attempt::Attempt;
 use crate::protocol::http::classify::{Failure, FailureKind};
 use crate::protocol::http::exchange::{Progress, Request};
 use crate::protocol::http::stream::Stream;
+use crate::protocol::http::turns::Turns;
 
 /// One HTTP/1.1 connection.
 #[derive(Debug)]
 pub(in crate::protocol::http) struct Connection {
-    stream: Stream,
+    stream: Turns<Stream>,
     timer: Timer,
     /// The target is reached through a plain proxy: its `proxy-authorization`, or an empty text.
     through_proxy: Option<Box<str>>,
@@ -33,16 +34,17 @@ pub(in crate::protocol::http) struct Connection {
 impl Connection {
     /// On a stream that is ready for a request.
     pub(in crate::protocol::http) fn new(stream: Stream, through_proxy: Option<Box<str>>) -> Self {
-        Self { stream, timer: Timer::default(), through_proxy }
+        Self { stream: Turns::new(stream), timer: Timer::default(), through_proxy }
     }
 
     /// Whether the connection can be used again after having been idle.
     pub(in crate::protocol::http) fn is_quiet(&mut self, is_wary: bool) -> bool {
-        self.stream.is_quiet(is_wary)
+        self.stream.get_mut().is_quiet(is_wary)
     }
 
     /// Sends the request and reads its answer, until `deadline`.
     pub(in crate::protocol::http) async fn exchange(&mut self, request: &Request<'_>, progress: &Progress, deadline: Instant) -> Attempt {
+        self.stream.begin();
         let mut flight = Flight {
             response: Response::new(request.method, request.body_limit, request.decode, request.discard),
             unsent: Vec::new(),
@@ -159,7 +161,7 @@ impl<'a> Flight<'a> {
     fn write_first(
         &mut self,
         cx: &mut Context<'_>,
-        stream: Pin<&mut Stream>,
+        stream: Pin<&mut Turns<Stream>>,
         output: &mut Vec<u8>,
         request: &Request<'a>,
         through_proxy: Option<&str>,
@@ -274,7 +276,7 @@ impl Timer {
     }
 }
 
-fn poll_write_both(stream: Pin<&mut Stream>, cx: &mut Context<'_>, head: &[u8], body: &[u8]) -> Poll<io::Result<usize>> {
+fn poll_write_both(stream: Pin<&mut Turns<Stream>>, cx: &mut Context<'_>, head: &[u8], body: &[u8]) -> Poll<io::Result<usize>> {
     if body.is_empty() {
         stream.poll_write(cx, head)
     } else if head.is_empty() {

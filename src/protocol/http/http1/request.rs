@@ -76,6 +76,7 @@ mod tests {
             body_limit: 1000,
             decode: true,
             discard: false,
+            ends_streams: false,
         }
     }
 

@@ -191,7 +191,11 @@ impl Response {
         fields: &mut [MaybeUninit<httparse::Header<'b>>],
     ) -> Result<Option<Result<usize, Failure>>, httparse::Error> {
         let mut head = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, input, fields)?;
+        // As curl reads them: a folded field, and one with a space before its colon, are read for what they say.
+        let parsed = httparse::ParserConfig::default()
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .parse_response_with_uninit_headers(&mut head, input, fields)?;
         let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
@@ -199,7 +203,9 @@ impl Response {
         let version = if head.version == Some(0) { Version::Http10 } else { Version::Http11 };
         let fields = &*head.headers;
         let start = fields.first().map_or(length, |field| field.name.as_ptr().addr() - input.as_ptr().addr());
-        Ok(Some(self.take_head(status, version, || Found::among(fields), &input[start..length]).map(|()| length)))
+        let unfolded = if fields.iter().any(|field| field.value.contains(&b'\n')) { Some(unfold(fields)) } else { None };
+        let block = unfolded.as_deref().unwrap_or(&input[start..length]);
+        Ok(Some(self.take_head(status, version, || Found::among(fields), block).map(|()| length)))
     }
 
     fn take_head(
@@ -287,8 +293,10 @@ impl Found {
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length_is(value)?,
             16 if name.eq_ignore_ascii_case(b"content-encoding") => self.has_encoding = true,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                self.has_transfer_encoding = true;
-                self.is_chunked = tokens(value).last().is_some_and(|token| token.eq_ignore_ascii_case(b"chunked"));
+                for token in tokens(value).filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case(b"identity")) {
+                    self.has_transfer_encoding = true;
+                    self.is_chunked = token.eq_ignore_ascii_case(b"chunked");
+                }
             }
             _ => {}
         }
@@ -296,7 +304,7 @@ impl Found {
     }
 
     fn length_is(&mut self, value: &[u8]) -> Result<(), Failure> {
-        for token in tokens(value) {
+        for token in value.split(|byte| matches!(byte, b',' | b'\n')).map(<[u8]>::trim_ascii) {
             let length = digits(token).ok_or_else(|| Failure::protocol("bad content-length"))?;
             if self.length.is_some_and(|other| other != length) {
                 return Err(Failure::protocol("conflicting content-length fields"));
@@ -320,6 +328,21 @@ fn digits(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         value.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// The fields as a block of one line each: RFC 9112, section 5.2, has a fold become spaces.
+fn unfold(fields: &[httparse::Header<'_>]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for field in fields {
+        block.extend_from_slice(field.name.as_bytes());
+        block.push(b':');
+        for line in field.value.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+            block.push(b' ');
+            block.extend_from_slice(line);
+        }
+        block.extend_from_slice(b"\r\n");
+    }
+    block
 }
 
 /// Whether an empty line ends at or after `from`.

@@ -10,6 +10,7 @@ mod http2_answers;
 mod phases;
 mod reuse;
 mod secure;
+mod wrong;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -117,6 +118,7 @@ fn get(origin: &Rc<Origin>) -> Request<'static> {
         body_limit: 1 << 20,
         decode: true,
         discard: false,
+        ends_streams: false,
     }
 }
 

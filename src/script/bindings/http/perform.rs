@@ -65,6 +65,8 @@ struct Prepared {
     timeout: Duration,
     redirects: u32,
     discard: bool,
+    /// The timeout is this request's or its client's own, not the run's.
+    has_own_timeout: bool,
     expect: Option<Rc<Expect>>,
 }
 
@@ -107,6 +109,7 @@ impl Prepared {
             timeout: settings.timeout.unwrap_or(user.shared().http.request_timeout),
             redirects: settings.redirects.unwrap_or(user.shared().http.redirects),
             discard: settings.discard.unwrap_or(false),
+            has_own_timeout: settings.timeout.is_some(),
             expect: settings.expect.clone(),
             template,
         }
@@ -118,6 +121,7 @@ impl Prepared {
         self.address.add_query(&query);
         self.cookies = cookies;
         self.uses_jar = settings.uses_jar.unwrap_or(self.uses_jar);
+        self.has_own_timeout |= settings.timeout.is_some();
         self.timeout = settings.timeout.unwrap_or(self.timeout);
         self.redirects = settings.redirects.unwrap_or(self.redirects);
         self.discard = settings.discard.unwrap_or(self.discard);
@@ -191,6 +195,7 @@ impl Prepared {
             body_limit: user.shared().http.body_limit,
             decode: true,
             discard: self.discard,
+            ends_streams: self.discard || self.has_own_timeout,
         };
         in_flight::exchange(user, &request, entry).await
     }
