@@ -33,7 +33,12 @@ fn judge(table: &[(&str, Comes)]) {
             Fails(wanted, words) => kind(&exchange) == Some(*wanted) && message(&exchange).contains(words),
         };
         if !holds {
-            wrong.push(format!("{answer:?}: wanted {comes:?}, got {} {:?} {:?}", exchange.status, exchange.failure, String::from_utf8_lossy(&body)));
+            wrong.push(format!(
+                "{answer:?}: wanted {comes:?}, got {} {:?} {:?}",
+                exchange.status,
+                exchange.failure,
+                String::from_utf8_lossy(&body)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -177,7 +182,8 @@ fn transfer_codings_rule_over_lengths() {
 
 #[test]
 fn a_folded_field_reads_as_one_line_with_spaces() {
-    let (exchange, _) = answered(b"HTTP/1.1 200 OK\r\nX-A:  one\r\n  two \r\n\tthree\r\nX-B : b\r\nset-cookie: c=d;\r\n Path=/\r\n\r\n".to_vec());
+    let (exchange, _) =
+        answered(b"HTTP/1.1 200 OK\r\nX-A:  one\r\n  two \r\n\tthree\r\nX-B : b\r\nset-cookie: c=d;\r\n Path=/\r\n\r\n".to_vec());
     assert_eq!(exchange.failure, None);
     assert_eq!(exchange.headers.get("x-a"), Some(&b"one two three"[..]));
     assert_eq!(exchange.headers.get("x-b"), Some(&b"b"[..]));
@@ -203,7 +209,11 @@ fn an_event_stream_is_ended_by_a_time_limit_of_its_own_and_has_not_failed() {
             let request = Request { timeout: Duration::from_millis(100), ends_streams, ..get(&server.origin()) };
             for _ in 0..2 {
                 let exchange = exchange(&user, &request).await;
-                assert_eq!((kind(&exchange), exchange.status, exchange.body.as_slice()), (wanted, 200, &b"data: 1\n\n"[..]), "{media_type}");
+                assert_eq!(
+                    (kind(&exchange), exchange.status, exchange.body.as_slice()),
+                    (wanted, 200, &b"data: 1\n\n"[..]),
+                    "{media_type}"
+                );
                 assert!(exchange.timings.total >= Duration::from_millis(100));
             }
             assert_eq!(server.connections(), 2, "an ended stream's connection is of no more use");
@@ -222,10 +232,18 @@ fn the_deadline_holds_while_the_target_always_has_bytes() {
     let zip = |count| (0..count).map(|_| "1f8b08000000000002ff03000000000000000000").map(unhex).collect::<Vec<_>>().concat();
     for (name, first, part) in [
         ("interim answers", Vec::new(), b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(5_000)),
-        ("other interim answers", Vec::new(), (0..5_000).flat_map(|number| format!("HTTP/1.1 103 Hints\nx: {number}\n\n").into_bytes()).collect()),
+        (
+            "other interim answers",
+            Vec::new(),
+            (0..5_000).flat_map(|number| format!("HTTP/1.1 103 Hints\nx: {number}\n\n").into_bytes()).collect(),
+        ),
         ("body", b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'z'; 1_000_000]),
         ("tiny chunks", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(), b"1\r\nx\r\n".repeat(100_000)),
-        ("chunk extensions", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(), b"1;abcdefghijklmnop\r\nx\r\n".repeat(50_000)),
+        (
+            "chunk extensions",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
+            b"1;abcdefghijklmnop\r\nx\r\n".repeat(50_000),
+        ),
         ("empty gzip members", b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n".to_vec(), zip(10_000)),
     ] {
         run(async {
