@@ -7,7 +7,8 @@
 local http = {}
 
 local native, engine = ...
-local call, must_run, HTTP = engine.call, engine.must_run, engine.operation.http
+local call, can_call, must_run = engine.call, engine.can_call, engine.must_run
+local HTTP, UNPACK = engine.operation.http, engine.operation.unpack
 local error, getmetatable, next, pairs, rawget, rawset, setmetatable, type =
   error, getmetatable, next, pairs, rawget, rawset, setmetatable, type
 local lower, upper = string.lower, string.upper
@@ -88,7 +89,7 @@ local detail, native_json, label, judge = native.detail, native.json, native.lab
 ---@field ok boolean          whether the request counts as a success
 ---@field error string?       why not
 ---@field error_kind string?  refused, unreachable, reset, stale, connect_timeout, timeout, dns, tls, protocol, too_large, too_many_redirects, status, expect, script or local
----@field body string?        decoded; nil with `discard`
+---@field body string?        unpacked, when the script looks first; nil with `discard`, and where it cannot be unpacked (`error` says why then)
 ---@field headers HttpHeaders
 ---@field cookies table<string, string>  those that the last answer sets
 ---@field url string          of the last hop
@@ -154,11 +155,25 @@ local Timings = {
   end,
 }
 
+---Unpacks the body of a result, while other users run where that takes long and is possible. Where it fails, the request has failed.
+local function open(res)
+  local handle, is_done = native.open(res._packed, rawget(res, "_handle"), not can_call())
+  if not handle then error(is_done, 3) end
+  rawset(res, "_handle", handle)
+  if not is_done then call(UNPACK, handle) end
+  local why, kind = native.opened(res._packed, handle)
+  if why and res.ok then res.ok, res.error, res.error_kind = false, why, kind end
+end
+
 local function look(res, key)
   local method = methods[key]
   if method then return method end
   if not parts[key] then return unknown(key) end
   local value, more = detail(rawget(res, "_packed"), rawget(res, "_handle"), key)
+  if value == false then
+    open(res)
+    value = detail(rawget(res, "_packed"), rawget(res, "_handle"), key)
+  end
   if key == "headers" then
     if next(more) then more_values[value] = more end
     setmetatable(value, Headers)
@@ -197,7 +212,12 @@ function methods:json(path, options)
     if choice ~= nil and choice ~= "number" and choice ~= "string" then error('res:json: `big_integers` must be "number" or "string"', 2) end
     big_as_strings = choice == "string"
   end
-  return native_json(self._packed, self._handle, rawget(self, "body"), path, big_as_strings)
+  local value, why = native_json(self._packed, rawget(self, "_handle"), rawget(self, "body"), path, big_as_strings)
+  if why == false then
+    open(self)
+    value, why = native_json(self._packed, rawget(self, "_handle"), nil, path, big_as_strings)
+  end
+  return value, why
 end
 
 ---The result itself; raises if the request failed, and so ends the iteration.

@@ -7,6 +7,7 @@
 ---
 ---    engine.call(operation, ...)       hands an operation to the lane and returns its answer. Call it from the public function itself, not
 ---                                      as a tail call: the caller's mistakes are raised at the line of the public function's caller.
+---    engine.can_call()                 whether `engine.call` is possible here.
 ---    engine.operation                  the codes: `http`, `flight`, ... (src/script/driver.rs)
 ---    engine.must_run(what, level)      raises while the script is loaded: `what` belongs into a task.
 ---    engine.check_keys(table, allowed, what, level)   raises on a key that is not in the list, with the nearest right one.
@@ -75,6 +76,9 @@ function engine.call(operation, first, second, third, fourth)
   if not isyieldable() then error(IN_CALLBACK, 3) end
   return finish(take(yield(TOKEN, operation, first, second, third, fourth)))
 end
+
+---Whether an operation could be handed to the lane here: not in a callback of a C function, nor while the script is loaded.
+function engine.can_call() return not is_loading and isyieldable() end
 
 function engine.nearest(name, list) return native.nearest(tostring(name), list) end
 

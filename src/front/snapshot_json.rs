@@ -165,8 +165,8 @@ pub struct EntryJson {
     pub requests_per_s: Option<f64>,
     /// Over the same time.
     pub failures_per_s: Option<f64>,
-    /// Of decoded bodies, on average.
-    pub avg_body_bytes: f64,
+    /// Of unpacked bodies, on average; `None` where no body's length is known.
+    pub avg_body_bytes: Option<f64>,
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
@@ -310,6 +310,7 @@ pub struct GeneratorJson {
     pub local_failures: u64,
     pub cpu_cores: f64,
     pub throttled_ms: f64,
+    pub unpacking_ms: f64,
     pub memory_bytes: u64,
 }
 

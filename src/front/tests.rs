@@ -31,6 +31,7 @@ fn entry(method: &str, name: &str, failures: u64, values_us: &[(u64, u64)]) -> E
         total_rps: Some(requests as f64 / 6.0),
         total_fail_per_sec: Some(failures as f64 / 6.0),
         body_bytes: requests * 100,
+        bodies: requests,
         ..EntryView::default()
     }
 }

@@ -31,6 +31,23 @@ pub fn allowed_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// How much memory this process may use: the machine's, or less where a cgroup says so. `None` where the kernel does not tell.
+#[must_use]
+pub fn allowed_memory() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_total(&text));
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok())
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    machine.into_iter().chain(group).min()
+}
+
+/// `MemTotal` of `/proc/meminfo`, which is in KiB.
+fn parse_total(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Raises the soft limit of open descriptors to the hard one; returns the limit in force, if the kernel tells it.
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {
@@ -98,6 +115,13 @@ mod tests {
         assert_eq!(parse_throttled("usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n"), Duration::from_micros(1500));
         assert_eq!(parse_throttled("nr_periods 1\nnr_throttled 0\nthrottled_time 2000\n"), Duration::from_micros(2));
         assert_eq!(parse_throttled(""), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_machines_memory_is_read_in_bytes() {
+        assert_eq!(parse_total("MemTotal:        8000 kB\nMemFree: 1 kB\n"), Some(8_192_000));
+        assert_eq!(parse_total("MemFree: 1 kB\n"), None);
+        assert!(allowed_memory().is_some_and(|bytes| bytes > 100_000_000));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
-use super::bindings::http::{Call, Reply};
+use super::bindings::http::{Call, ClosedBody, Reply};
 use super::{traceback, value};
 
 /// What a coroutine asks of the lane.
@@ -28,6 +28,8 @@ pub(super) enum Request {
     Wait,
     /// HTTP.
     Http(Call),
+    /// A packed body that the script looks at.
+    Unpack(ClosedBody),
     /// Waits for the flight of another user that fills this key of `shared`.
     Flight(String),
     /// The values are the caller's mistake: to be raised at the caller's line.
@@ -60,6 +62,10 @@ impl Request {
                 Ok(call) => Self::Http(call),
                 Err(mistake) => Self::Mistake(mistake),
             }),
+            Some(UNPACK) => Ok(match ClosedBody::from_lua(&values.pop_front().unwrap_or(Value::Nil)) {
+                Ok(body) => Self::Unpack(body),
+                Err(mistake) => Self::Mistake(mistake),
+            }),
             Some(FLIGHT) => Ok(Self::Flight(text_of(values.pop_front())?)),
             _ => Err("an engine function yielded an unknown operation".to_owned()),
         }
@@ -86,7 +92,7 @@ pub(super) enum Answer {
 
 /// The codes by the names that Lua has for them (`engine.operation`).
 pub(super) fn operations(lua: &Lua) -> mlua::Result<Table> {
-    lua.create_table_from([("done", DONE), ("raised", RAISED), ("sleep", SLEEP), ("wait", WAIT), ("http", HTTP), ("flight", FLIGHT)])
+    lua.create_table_from([("done", DONE), ("raised", RAISED), ("sleep", SLEEP), ("wait", WAIT), ("http", HTTP), ("flight", FLIGHT), ("unpack", UNPACK)])
 }
 
 /// The first value of what an engine function yields: an address of ours, which no script can make.
@@ -116,3 +122,4 @@ const SLEEP: i64 = 2;
 const WAIT: i64 = 3;
 pub(super) const HTTP: i64 = 4;
 const FLIGHT: i64 = 5;
+const UNPACK: i64 = 6;

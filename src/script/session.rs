@@ -223,6 +223,11 @@ impl ScriptUser {
                 let pause = self.think_time();
                 self.wait_for(sleep(pause), phase).await
             }
+            // Bounded by the body's limit, and by the user's end.
+            Request::Unpack(body) => {
+                http::unpack(&self.state, body).await;
+                Some(Answer::Nothing)
+            }
             // Bounded by the flight's own deadline.
             Request::Flight(key) => self.wait_for(shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key), phase).await,
             Request::Done | Request::Raised { .. } | Request::Mistake(_) => Some(Answer::Nothing),

@@ -18,12 +18,13 @@ pub(crate) struct Script {
     pub(crate) tags: TagFilter,
     pub(crate) seed: u64,
     pub(crate) host: Option<String>,
+    pub(crate) body_limit: u64,
 }
 
 impl Script {
     /// A script called `test.lua`.
     pub(crate) fn new(source: &str) -> Self {
-        let script = Self { folder: tempfile::tempdir().unwrap(), tags: TagFilter::default(), seed: 1, host: None };
+        let script = Self { folder: tempfile::tempdir().unwrap(), tags: TagFilter::default(), seed: 1, host: None, body_limit: 64 << 20 };
         script.with_file("test.lua", source)
     }
 
@@ -83,7 +84,7 @@ impl Script {
             names_limit: 2_000,
             raw_names: false,
             error_backoff: true,
-            http: HttpPlan { hosts: description.hosts.clone(), ..HttpPlan::default() },
+            http: HttpPlan { hosts: description.hosts.clone(), body_limit: self.body_limit, ..HttpPlan::default() },
         }
     }
 }

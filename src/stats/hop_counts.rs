@@ -23,8 +23,10 @@ pub struct HopCounts {
     pub bytes_out: u64,
     /// Bytes on the wire.
     pub bytes_in: u64,
-    /// Decoded bytes of all bodies.
+    /// Unpacked bytes of all bodies whose length is known.
     pub body_bytes: u64,
+    /// Hops whose body has an unknown length.
+    pub bodies_unknown: u64,
     /// The phases, in the order of [`PHASES`].
     pub phases: [Spread; PHASES.len()],
 }
@@ -46,7 +48,10 @@ impl HopCounts {
         self.stale_retries += u64::from(sample.stale_retries);
         self.bytes_out += sample.bytes_out;
         self.bytes_in += sample.bytes_in;
-        self.body_bytes += sample.body_bytes;
+        match sample.body_bytes {
+            Some(bytes) => self.body_bytes += bytes,
+            None => self.bodies_unknown += 1,
+        }
         for (spread, part) in self.phases.iter_mut().zip(parts) {
             if let Some(part) = part {
                 spread.add(*part);
@@ -69,6 +74,7 @@ impl HopCounts {
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.body_bytes = self.body_bytes.saturating_add(other.body_bytes);
+        self.bodies_unknown = self.bodies_unknown.saturating_add(other.bodies_unknown);
         for (sum, spread) in self.phases.iter_mut().zip(&other.phases) {
             sum.merge(spread);
         }

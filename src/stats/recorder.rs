@@ -169,6 +169,11 @@ impl Recorder {
         self.events.users_dropped += 1;
     }
 
+    /// Counts processor time that a body took to be unpacked or judged.
+    pub fn unpacking(&mut self, took: Duration) {
+        self.events.unpacking += took;
+    }
+
     /// Notes how late one of the lane's timers was.
     pub fn lag(&mut self, late: Duration) {
         self.lag.add(late);

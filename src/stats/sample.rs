@@ -17,8 +17,8 @@ pub struct Sample {
     pub bytes_out: u64,
     /// Bytes read from the wire, headers included.
     pub bytes_in: u64,
-    /// Bytes of the decoded body.
-    pub body_bytes: u64,
+    /// Bytes of the unpacked body; `None` where nobody unpacked it and it does not say itself.
+    pub body_bytes: Option<u64>,
     /// The status code; 0 without an answer.
     pub status: u16,
     /// How far the hop came.

@@ -189,8 +189,10 @@ pub struct EntryView {
     pub bytes_out: u64,
     /// Bytes on the wire.
     pub bytes_in: u64,
-    /// Decoded bytes of all bodies.
+    /// Unpacked bytes of all bodies whose length is known.
     pub body_bytes: u64,
+    /// How many those are: of a packed body that nobody unpacked the length is known only where it states it itself.
+    pub bodies: u64,
     /// Count, sum, min and max of each phase of this entry, in the order of [`Snapshot::phases`].
     pub phases: Vec<PhaseView>,
 }
@@ -208,6 +210,12 @@ impl EntryView {
     #[must_use]
     pub fn avg(&self) -> Duration {
         if self.requests == 0 { Duration::ZERO } else { self.duration_sum.div_f64(self.requests as f64) }
+    }
+
+    /// The mean length of the unpacked bodies, in bytes; `None` where no body's is known.
+    #[must_use]
+    pub fn mean_body_bytes(&self) -> Option<f64> {
+        (self.bodies > 0).then(|| self.body_bytes as f64 / self.bodies as f64)
     }
 
     /// The duration that `quantile` (0..=1) of the hops did not exceed; zero without requests. The highest one is exact.
@@ -405,6 +413,8 @@ pub struct HealthView {
     pub cpu_cores: f64,
     /// Time that the cgroup kept the process from running, over the whole run.
     pub throttled: Duration,
+    /// Processor time for unpacking bodies and for judging large ones, over the whole run: the generator's, and in no duration of a request.
+    pub unpacking: Duration,
     /// Resident memory.
     pub memory_bytes: u64,
 }

@@ -199,6 +199,7 @@ impl Table {
                 local_failures: total.hops.local(),
                 cpu_cores: context.generator.cpu_cores,
                 throttled: context.generator.throttled,
+                unpacking: self.events.unpacking,
                 memory_bytes: context.generator.memory_bytes,
             },
             history: self.series.history(elapsed),
@@ -440,7 +441,7 @@ impl Default for Entry {
 
 impl Entry {
     fn view(&self, method: Arc<str>, name: Arc<str>, current: &Current, lately: Lately) -> EntryView {
-        let HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, phases } =
+        let HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown, phases } =
             &self.hops;
         let failures = self.hops.failures();
         let rate = |count: u64, time: Option<Duration>| time.map(|time| count as f64 / time.as_secs_f64());
@@ -468,6 +469,7 @@ impl Entry {
             bytes_out: *bytes_out,
             bytes_in: *bytes_in,
             body_bytes: *body_bytes,
+            bodies: requests.saturating_sub(*bodies_unknown),
             phases: PHASES
                 .into_iter()
                 .zip(phases)

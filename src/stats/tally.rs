@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::hop_counts::HopCounts;
 use super::hop_counts::PHASES;
@@ -322,6 +323,8 @@ pub struct EventCounts {
     pub stop_failures: u64,
     /// Users that were dropped.
     pub users_dropped: u64,
+    /// Processor time for unpacking bodies and judging large ones.
+    pub unpacking: Duration,
 }
 
 impl EventCounts {
@@ -333,6 +336,7 @@ impl EventCounts {
         self.start_failures += other.start_failures;
         self.stop_failures += other.stop_failures;
         self.users_dropped += other.users_dropped;
+        self.unpacking = self.unpacking.saturating_add(other.unpacking);
     }
 }
 
@@ -352,7 +356,6 @@ mod tests {
     use crate::stats::sample::FailureKind;
     use crate::stats::trend::{NumberSpread, Trend};
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn durations(millis: &[u64]) -> TrendCounts<Spread> {
         let mut trend = Trend::<Spread>::default();

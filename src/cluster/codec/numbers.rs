@@ -145,7 +145,7 @@ fn take_pair(input: &mut Input<'_>) -> Result<(u32, u64), CodecError> {
 /// Requests, a mask of what is not zero, a mask of the phases; then what the masks say, in their order.
 impl Wire for HopCounts {
     fn put(&self, out: &mut Output) {
-        let rare = [self.not_sent, self.unanswered, self.stale_retries, self.bytes_out, self.bytes_in, self.body_bytes];
+        let rare = [self.not_sent, self.unanswered, self.stale_retries, self.bytes_out, self.bytes_in, self.body_bytes, self.bodies_unknown];
         let requests = self.requests.min(MOST);
         let is_uniform = matches!(self.statuses[..], [(_, count)] if count == requests);
         let mut mask = rare.iter().enumerate().fold(0, |mask, (place, count)| mask | u64::from(*count > 0) << place);
@@ -186,7 +186,7 @@ impl Wire for HopCounts {
                 *count = some_count(input)?;
             }
         }
-        let [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes] = rare;
+        let [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown] = rare;
         let by_kind = if mask & KINDS != 0 { take_kinds(input)? } else { [0; FailureKind::ALL.len()] };
         let statuses = match (mask & UNIFORM != 0, mask & STATUSES != 0) {
             (false, false) => Vec::new(),
@@ -204,6 +204,7 @@ impl Wire for HopCounts {
             bytes_out,
             bytes_in,
             body_bytes,
+            bodies_unknown,
             phases: [Spread::default(); PHASES.len()],
         };
         for (place, spread) in counts.phases.iter_mut().enumerate() {
@@ -315,7 +316,7 @@ fn wide_duration(nanos: u128) -> Result<Duration, CodecError> {
 }
 
 /// The counts of [`HopCounts`] that are mostly zero or may be.
-const RARE: usize = 6;
+const RARE: usize = 7;
 
 /// All hops were answered with one status, which follows.
 const UNIFORM: u64 = 1 << RARE;

@@ -169,7 +169,7 @@ pub fn busy(entries: u64, requests: u64) -> Tally {
                 phases,
                 bytes_out: 140,
                 bytes_in: 1_300,
-                body_bytes: 1_100,
+                body_bytes: Some(1_100),
                 status: 200,
                 answer: Answered::Answered,
                 ..Sample::default()
@@ -208,6 +208,7 @@ fn full() -> Tally {
         start_failures: 4,
         stop_failures: 7,
         users_dropped: 5,
+        unpacking: Duration::from_millis(6),
     };
     tally.warnings = vec!["take care".into()];
     tally
@@ -270,11 +271,20 @@ pub fn tally() -> impl Strategy<Value = Tally> {
         prop::collection::btree_set(text(), 0..3),
     );
     let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform3(sparse_trend()));
-    (names, trends, prop::array::uniform7(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
+    (names, trends, prop::array::uniform8(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
         |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
             let [since_due, iterations, lag] = lone;
-            let [iterations_raised, iterations_interrupted, iterations_dropped, backoffs, start_failures, stop_failures, users_dropped] =
-                events;
+            let [
+                iterations_raised,
+                iterations_interrupted,
+                iterations_dropped,
+                backoffs,
+                start_failures,
+                stop_failures,
+                users_dropped,
+                unpacking,
+            ] = events;
+            let unpacking = Duration::from_nanos(unpacking);
             let mut tally = Tally { second, users, phases, since_due, iterations, lag, ..Tally::default() };
             tally.events = EventCounts {
                 iterations_raised,
@@ -284,6 +294,7 @@ pub fn tally() -> impl Strategy<Value = Tally> {
                 start_failures,
                 stop_failures,
                 users_dropped,
+                unpacking,
             };
             tally.entries = entries.into_iter().map(|((method, name), counts)| (entry_name(&method, &name), counts)).collect();
             for ((method, name), kind, message, occurrences, first_second) in errors {
@@ -391,11 +402,11 @@ fn entry() -> impl Strategy<Value = EntryCounts> {
     ];
     let spreads = prop::array::uniform8(prop_oneof![Just(Spread::default()), spread()]);
     let requests = prop_oneof![Just(7), 0..MOST];
-    let rare = [few(), few(), few(), few(), few(), few()];
+    let rare = [few(), few(), few(), few(), few(), few(), few()];
     (requests, prop::array::uniform16(few()), statuses, rare, spreads, trend()).prop_map(
-        |(requests, by_kind, statuses, [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes], phases, durations)| {
+        |(requests, by_kind, statuses, [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown], phases, durations)| {
             let hops =
-                HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, phases };
+                HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown, phases };
             EntryCounts { hops, durations }
         },
     )

@@ -268,6 +268,7 @@ impl Wire for EventCounts {
         for count in iterations.into_iter().chain([self.backoffs, self.start_failures, self.stop_failures, self.users_dropped]) {
             out.count(count);
         }
+        out.duration(self.unpacking);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -279,6 +280,7 @@ impl Wire for EventCounts {
             start_failures: input.count()?,
             stop_failures: input.count()?,
             users_dropped: input.count()?,
+            unpacking: input.duration()?,
         })
     }
 }

@@ -167,6 +167,12 @@ fn generator(page: &mut Exposition, snapshot: &Snapshot) {
         "How long cgroups kept the generator from running.",
         throttled,
     );
+    page.single(
+        "lunamoth_generator_unpacking_seconds_total",
+        Kind::Counter,
+        "Processor time for unpacking bodies, which is in no duration of a request.",
+        health.unpacking.as_secs_f64(),
+    );
     page.single("lunamoth_generator_memory_bytes", Kind::Gauge, "Resident memory of the generator.", health.memory_bytes);
 }
 

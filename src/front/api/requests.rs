@@ -146,7 +146,7 @@ struct Row<'a> {
     p95: f64,
     #[serde(rename = "response_time_percentile_0.99")]
     p99: f64,
-    avg_content_length: f64,
+    avg_content_length: Option<f64>,
     current_rps: Option<f64>,
     current_fail_per_sec: Option<f64>,
     total_rps: Option<f64>,
@@ -170,7 +170,7 @@ impl<'a> Row<'a> {
             median_response_time: p50,
             p95,
             p99,
-            avg_content_length: if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 },
+            avg_content_length: entry.mean_body_bytes(),
             current_rps: entry.current_rps,
             current_fail_per_sec: entry.current_fail_per_sec,
             total_rps: entry.total_rps,
@@ -313,6 +313,7 @@ struct Health {
     local_failures: u64,
     cpu_cores: f64,
     throttled_ms: f64,
+    unpacking_ms: f64,
     memory_bytes: u64,
 }
 
@@ -325,6 +326,7 @@ impl Health {
             local_failures: health.local_failures,
             cpu_cores: health.cpu_cores,
             throttled_ms: milliseconds(health.throttled),
+            unpacking_ms: milliseconds(health.unpacking),
             memory_bytes: health.memory_bytes,
         }
     }

@@ -53,8 +53,8 @@ pub struct CheckedRequest {
     pub status: u16,
     /// Such as `HTTP/1.1`; empty without an answer.
     pub version: String,
-    /// Decoded bytes of the body.
-    pub body_bytes: u64,
+    /// Bytes of the unpacked body; `None` where nobody unpacked it.
+    pub body_bytes: Option<u64>,
     /// From the ask to the last byte.
     pub duration: Duration,
     /// Its parts.
@@ -141,7 +141,8 @@ fn request(request: &CheckedRequest) -> String {
     let answer = if request.status == 0 {
         "no answer".to_owned()
     } else {
-        format!("{} {}, {}", request.version, request.status, bytes(request.body_bytes))
+        let body = request.body_bytes.map_or_else(|| "a packed body".to_owned(), bytes);
+        format!("{} {}, {body}", request.version, request.status)
     };
     let mut text = format!("  {} {}  {answer}, {}\n", escape(&request.method), escape(&request.url), duration(request.duration));
     if request.name != request.url {
@@ -211,7 +212,7 @@ mod tests {
             name: "/products/:id".to_owned(),
             status: 200,
             version: "HTTP/1.1".to_owned(),
-            body_bytes: 1536,
+            body_bytes: Some(1536),
             duration: Duration::from_micros(1_250),
             phases: Phases {
                 connecting: Some(Duration::from_micros(200)),

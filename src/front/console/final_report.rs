@@ -187,6 +187,9 @@ fn health(snapshot: &Snapshot) -> String {
     if !health.throttled.is_zero() {
         text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));
     }
+    if health.unpacking >= NOTABLE_UNPACKING {
+        text.push_str(&format!(" unpacking bodies took {} of processor time here, which is in no duration\n", duration(health.unpacking)));
+    }
     for warning in &snapshot.warnings {
         text.push_str(&format!(" warning: {}\n", escape(warning)));
     }
@@ -227,6 +230,9 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
 fn paint(text: &str, style: Style, is_coloured: bool) -> String {
     if is_coloured { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
+
+/// Less is no news.
+const NOTABLE_UNPACKING: Duration = Duration::from_millis(100);
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();

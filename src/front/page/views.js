@@ -118,7 +118,7 @@ function entryColumns(open) {
     ms("Max", "max_ms", { tone: () => "dim" }),
     { name: "Now", unit: "req/s", kind: "num", key: (entry) => entry.current_requests_per_s, text: (entry) => format.rate(entry.current_requests_per_s) },
     { name: "Mean", unit: "req/s", kind: "num", key: (entry) => entry.requests_per_s, text: (entry) => format.rate(entry.requests_per_s) },
-    { name: "Body", unit: "mean", kind: "num", key: (entry) => entry.avg_body_bytes, text: (entry) => format.bytes(entry.avg_body_bytes), tone: () => "dim" },
+    { name: "Body", unit: "mean", kind: "num", key: (entry) => entry.avg_body_bytes, text: (entry) => entry.avg_body_bytes == null ? "" : format.bytes(entry.avg_body_bytes), tone: () => "dim" },
   ];
 }
 
@@ -337,6 +337,7 @@ class Workers {
     this.fact("Lag, p99 of the run", generator.lag.count ? format.timeText(generator.lag.p99_ms) : NONE);
     this.fact("Processor", `${format.number(generator.cpu_cores, 2)} cores`);
     this.fact("Throttled", format.timeText(generator.throttled_ms));
+    this.fact("Unpacking", format.timeText(generator.unpacking_ms));
     this.fact("Memory", format.bytes(generator.memory_bytes));
     this.fact("Requests it could not make", format.count(generator.local_failures));
     this.fact("Reports dropped as repeats", format.count(repeats));

@@ -169,15 +169,14 @@ pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
     text
 }
 
-/// Median, average, min and max in milliseconds, average content size in bytes.
+/// Median, average, min and max in milliseconds, average content size in bytes, which is empty where none is known.
 fn times(entry: &EntryView) -> [String; 5] {
-    let content = if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 };
     [
         milliseconds(entry.percentile(0.5)),
         milliseconds(entry.avg()),
         milliseconds(entry.min),
         milliseconds(entry.max),
-        format!("{content:.2}"),
+        entry.mean_body_bytes().map_or_else(String::new, |content| format!("{content:.2}")),
     ]
 }
 

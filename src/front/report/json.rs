@@ -150,6 +150,7 @@ fn entry(entry: &EntryView) -> Value {
         "bytes_out": entry.bytes_out,
         "bytes_in": entry.bytes_in,
         "body_bytes": entry.body_bytes,
+        "bodies": entry.bodies,
         "sum_ms": milliseconds(entry.duration_sum),
         "avg_ms": milliseconds(entry.avg()),
         "min_ms": milliseconds(entry.min),
@@ -203,6 +204,7 @@ fn health(health: &HealthView) -> Value {
         "local_failures": health.local_failures,
         "cpu_cores": health.cpu_cores,
         "throttled_ms": milliseconds(health.throttled),
+        "unpacking_ms": milliseconds(health.unpacking),
         "memory_bytes": health.memory_bytes,
     })
 }

@@ -89,7 +89,7 @@ impl From<&EntryView> for EntryJson {
             current_failures_per_s: entry.current_fail_per_sec,
             requests_per_s: entry.total_rps,
             failures_per_s: entry.total_fail_per_sec,
-            avg_body_bytes: if entry.requests == 0 { 0.0 } else { entry.body_bytes as f64 / entry.requests as f64 },
+            avg_body_bytes: entry.mean_body_bytes(),
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,
         }
@@ -286,6 +286,7 @@ fn generator(snapshot: &Snapshot) -> GeneratorJson {
         local_failures: health.local_failures,
         cpu_cores: health.cpu_cores,
         throttled_ms: milliseconds(health.throttled),
+        unpacking_ms: milliseconds(health.unpacking),
         memory_bytes: health.memory_bytes,
     }
 }

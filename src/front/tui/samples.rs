@@ -46,7 +46,7 @@ pub(super) fn entry(number: u64) -> EntryJson {
         current_failures_per_s: Some((number % 5) as f64 / 10.0),
         requests_per_s: Some(390.0 / (number + 1) as f64),
         failures_per_s: Some((number % 5) as f64 / 10.0),
-        avg_body_bytes: 2_345.0,
+        avg_body_bytes: Some(2_345.0),
         bytes_in: 12_345_678,
         bytes_out: 2_345_678,
     }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use super::body::Body;
 use super::classify::Failure;
-use super::decode::Body;
 use super::exchange::Version;
 use super::headers::Headers;
 

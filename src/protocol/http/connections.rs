@@ -170,7 +170,7 @@ fn finish(progress: &Progress, begin: Instant, attempt: Attempt, exchange: &mut 
     exchange.status = attempt.status;
     exchange.version = attempt.version;
     exchange.headers = attempt.headers;
-    (exchange.body, exchange.body_bytes) = attempt.body.into_parts();
+    exchange.body = attempt.body;
     copy_progress(progress, exchange);
 }
 

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::body::Body;
 use super::classify::Failure;
 use super::headers::Headers;
 use super::origin::Origin;
@@ -28,9 +29,9 @@ pub struct Request<'a> {
     pub asked: Option<Instant>,
     /// From the ask to the last byte.
     pub timeout: Duration,
-    /// Decoded bytes.
+    /// Bytes of the body, packed or unpacked.
     pub body_limit: u64,
-    /// Undo `content-encoding`.
+    /// The body is to be unpacked where somebody looks: undo `content-encoding`.
     pub decode: bool,
     /// Count the body's bytes and throw them away.
     pub discard: bool,
@@ -66,10 +67,8 @@ pub struct Exchange {
     pub version: Version,
     /// Of the answer.
     pub headers: Headers,
-    /// Decoded; empty if discarded. After a failure, what had arrived until then.
-    pub body: Vec<u8>,
-    /// Length of the decoded body, discarded or not.
-    pub body_bytes: u64,
+    /// As it came; without bytes if discarded. After a failure, what had arrived until then.
+    pub body: Body,
     /// The parts.
     pub timings: Timings,
     /// On the wire, headers included, all attempts.

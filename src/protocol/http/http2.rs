@@ -18,12 +18,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout_at;
 
 use super::attempt::{Attempt, StreamEnd};
+use super::body::Body;
 use super::classify::{Failure, FailureKind};
-use super::decode::{Body, Encodings};
 use super::exchange::{Progress, Request, Version};
 use super::headers::Headers;
 use super::stream::Stream;
 use super::turns::Turns;
+use super::unpack::Encodings;
 
 /// A connection that several exchanges share.
 #[derive(Debug, Clone)]
@@ -170,7 +171,7 @@ async fn receive(response: ResponseFuture, request: &Request<'_>, progress: &Pro
     attempt.headers = Headers::from_map(answer.headers());
     progress.status.set(attempt.status);
     if request.decode && request.method != "HEAD" {
-        attempt.body.decode(Encodings::of(attempt.headers.all("content-encoding")));
+        attempt.body.is_packed_by(Encodings::of(attempt.headers.all("content-encoding")));
     }
     let mut body = answer.into_body();
     let mut since_rest = 0;
@@ -186,7 +187,7 @@ async fn receive(response: ResponseFuture, request: &Request<'_>, progress: &Pro
             tokio::task::yield_now().await;
         }
     }
-    attempt.body.finish().map_err(Broken::ByUs)
+    Ok(())
 }
 
 /// Why an answer is not whole.

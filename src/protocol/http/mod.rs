@@ -8,17 +8,18 @@
 //! above TLS.
 
 mod attempt;
+mod body;
 mod classify;
 mod connect;
 mod connections;
 mod context;
 pub mod cookies;
-mod decode;
 mod dns;
 mod exchange;
 mod headers;
 mod http1;
 mod http2;
+mod memory;
 pub mod multipart;
 mod origin;
 mod pool;
@@ -27,13 +28,17 @@ pub mod redirect;
 mod stream;
 mod tls;
 mod turns;
+mod unpack;
 
+pub use body::{Body, Kept};
 pub use classify::{Failure, FailureKind};
 pub use connections::Connections;
 pub use context::{Context, Settings};
 pub use exchange::{Exchange, Progress, Request, Timings, Version};
 pub use headers::Headers;
+pub use memory::BodyMemory;
 pub use origin::{BadUrl, Origin, Target};
+pub use unpack::Unpacker;
 
 #[cfg(test)]
 mod tests;

@@ -109,7 +109,7 @@ fn sample(duration: Duration, has_failed: bool) -> Sample {
         },
         bytes_out: 163,
         bytes_in: 1_204,
-        body_bytes: 1_024,
+        body_bytes: Some(1_024),
         status: if has_failed { 503 } else { 200 },
         answer: Answer::Answered,
         failure: has_failed.then_some(FailureKind::Status),

@@ -307,6 +307,9 @@ fn notes(screen: &Screen) -> Vec<String> {
     if generator.throttled_ms > 0.0 {
         notes.push(format!("throttled for {} ms", millis(generator.throttled_ms)));
     }
+    if generator.unpacking_ms >= 1_000.0 {
+        notes.push(format!("unpacking took {} ms", millis(generator.unpacking_ms)));
+    }
     let iterations = &snapshot.iterations;
     for (count, words) in [
         (iterations.users_dropped, "users were dropped"),

@@ -206,7 +206,7 @@ impl<'a> Flight<'a> {
                     return Poll::Ready(self.on_close(request));
                 }
                 progress.bytes_in.set(progress.bytes_in.get() + bytes.len() as u64);
-                // Before the bytes are looked at: to decode them is our time, not the target's.
+                // Before the bytes are looked at: to read them is our time, not the target's.
                 let read_at = Instant::now();
                 self.first_byte_at.get_or_insert(read_at);
                 let is_done = self.response.feed(bytes);

@@ -7,10 +7,11 @@ use std::mem::MaybeUninit;
 use super::HEAD_LIMIT;
 use super::chunked::Chunked;
 use super::plain_head::PlainHead;
+use crate::protocol::http::body::Body;
 use crate::protocol::http::classify::Failure;
-use crate::protocol::http::decode::{Body, Encodings};
 use crate::protocol::http::exchange::Version;
 use crate::protocol::http::headers::Headers;
+use crate::protocol::http::unpack::Encodings;
 
 /// An answer under way.
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl Response {
         match self.state {
             State::UntilClose => {
                 self.state = State::Done;
-                self.body.finish().map_err(Some)
+                Ok(())
             }
             State::Done => Ok(()),
             State::Head => Err(None),
@@ -163,7 +164,6 @@ impl Response {
         if taken < input.len() {
             self.keeps_alive = false;
         }
-        self.body.finish()?;
         Ok(true)
     }
 
@@ -228,7 +228,7 @@ impl Response {
         self.keeps_alive = !found.closes && (version == Version::Http11 || found.keeps_alive);
         self.state = self.framing(&found);
         if found.has_encoding && self.decode && !matches!(self.state, State::Done) {
-            self.body.decode(Encodings::of(self.headers.all("content-encoding")));
+            self.body.is_packed_by(Encodings::of(self.headers.all("content-encoding")));
         }
         Ok(())
     }

@@ -121,7 +121,7 @@ fn ours(method: &str, pieces: &[&[u8]]) -> Result<Read, String> {
         response.on_close().map_err(|failure| failure.map_or("closed".to_owned(), |failure| failure.message))?;
     }
     let fields = response.headers.iter().map(|(name, value)| (name.into_owned(), value.to_vec())).collect();
-    Ok(Read { status: response.status, fields, body: response.body.into_parts().0 })
+    Ok(Read { status: response.status, fields, body: response.body.bytes().to_vec() })
 }
 
 /// hyper's client, over an in-memory pipe.

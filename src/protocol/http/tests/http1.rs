@@ -24,7 +24,7 @@ fn kept_alive_connections_are_used_again() {
         let user = user();
         for _ in 0..10 {
             let exchange = exchange(&user, &get(&server.origin())).await;
-            assert_eq!((exchange.status, exchange.body.as_slice(), exchange.failure), (200, &b"hello"[..], None));
+            assert_eq!((exchange.status, exchange.body.bytes(), exchange.failure), (200, &b"hello"[..], None));
             assert_eq!(exchange.headers.get("x"), Some(&b"y"[..]));
         }
         assert_eq!(server.connections(), 1);
@@ -56,13 +56,13 @@ fn phases_and_bytes_are_those_of_the_exchange() {
 #[test]
 fn a_body_without_a_length_ends_with_the_connection() {
     let exchange = answered(b"HTTP/1.1 200 OK\r\n\r\nall of it");
-    assert_eq!((exchange.body.as_slice(), exchange.failure), (&b"all of it"[..], None));
+    assert_eq!((exchange.body.bytes(), exchange.failure), (&b"all of it"[..], None));
 }
 
 #[test]
 fn a_chunked_body_is_put_together() {
     let exchange = answered(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nall\r\n3\r\n of\r\n0\r\nTrailer: z\r\n\r\n");
-    assert_eq!((exchange.body.as_slice(), exchange.failure), (&b"all of"[..], None));
+    assert_eq!((exchange.body.bytes(), exchange.failure), (&b"all of"[..], None));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_transfer_coding_rules_over_a_length_and_ends_the_connection() {
         let server = Server::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
         let user = user();
         for _ in 0..2 {
-            assert_eq!(exchange(&user, &get(&server.origin())).await.body, b"a");
+            assert_eq!(exchange(&user, &get(&server.origin())).await.body.bytes(), b"a");
         }
         assert_eq!(server.connections(), 2);
     });
@@ -91,7 +91,7 @@ fn answers_without_a_body_leave_the_connection_usable() {
             let user = user();
             for _ in 0..2 {
                 let exchange = exchange(&user, &Request { method, ..get(&server.origin()) }).await;
-                assert_eq!((exchange.failure, exchange.body.len()), (None, 0));
+                assert_eq!((exchange.failure, exchange.body.bytes().len()), (None, 0));
             }
             assert_eq!(server.connections(), 1, "{method} {}", String::from_utf8_lossy(answer));
         });
@@ -110,7 +110,7 @@ fn answers_that_end_their_connection_are_obeyed() {
             let user = user();
             for _ in 0..2 {
                 let exchange = exchange(&user, &get(&server.origin())).await;
-                assert_eq!((exchange.failure, exchange.body.as_slice()), (None, &b"a"[..]));
+                assert_eq!((exchange.failure, exchange.body.bytes()), (None, &b"a"[..]));
             }
             assert_eq!(server.connections(), 2, "{}", String::from_utf8_lossy(answer));
         });
@@ -122,7 +122,7 @@ fn informational_answers_are_passed_over() {
     let exchange = answered(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok",
     );
-    assert_eq!((exchange.status, exchange.body.as_slice(), exchange.headers.get("link")), (201, &b"ok"[..], None));
+    assert_eq!((exchange.status, exchange.body.bytes(), exchange.headers.get("link")), (201, &b"ok"[..], None));
 }
 
 #[test]
@@ -149,7 +149,6 @@ fn broken_answers_are_protocol_failures() {
         b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nhello",
-        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\nhello",
     ] {
         let exchange = answered(answer);
         assert_eq!(kind(&exchange), Some(FailureKind::Protocol), "{}: {exchange:?}", String::from_utf8_lossy(answer));
@@ -173,7 +172,7 @@ fn an_endless_body_is_too_large() {
         });
         let exchange = exchange(&user(), &Request { body_limit: 100_000, ..get(&server.origin()) }).await;
         assert_eq!((kind(&exchange), exchange.status), (Some(FailureKind::TooLarge), 200));
-        assert!(exchange.body.len() <= 100_000);
+        assert!(exchange.body.bytes().len() <= 100_000);
     });
 }
 
@@ -284,7 +283,7 @@ fn a_large_body_is_written_whole() {
             let exchange = exchange(&user, &Request { method: "POST", body: Some(&body), ..get(&server.origin()) }).await;
             let sum = head.bytes().map(u64::from).sum::<u64>() + 7 * length as u64;
             let whole = head.len() + length;
-            assert_eq!((String::from_utf8(exchange.body).unwrap(), exchange.bytes_out), (format!("{whole} {sum}"), whole as u64));
+            assert_eq!((String::from_utf8(exchange.body.bytes().to_vec()).unwrap(), exchange.bytes_out), (format!("{whole} {sum}"), whole as u64));
         }
         assert_eq!(server.connections(), 1);
     });
@@ -299,7 +298,7 @@ fn an_answer_before_the_end_of_the_request_is_read() {
         });
         let body = vec![7; 50_000_000];
         let exchange = exchange(&user(), &Request { method: "POST", body: Some(&body), ..get(&server.origin()) }).await;
-        assert_eq!((exchange.status, exchange.failure, exchange.body.as_slice()), (413, None, &b"big"[..]));
+        assert_eq!((exchange.status, exchange.failure, exchange.body.bytes()), (413, None, &b"big"[..]));
         assert!(exchange.bytes_out < 50_000_000);
     });
 }

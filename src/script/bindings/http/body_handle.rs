@@ -1,4 +1,4 @@
-//! Bodies that Lua holds without having copied them, and the account that keeps Lua's collector from lagging behind.
+//! Bodies that Lua holds without having copied them, packed or not, and the account that keeps Lua's collector from lagging behind.
 //!
 //! Lua's collector sees a handle of a few bytes and not the body behind it. So each new body drives the collector on by its own size.
 
@@ -7,32 +7,90 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua};
 
+use crate::protocol::http::{Failure, Kept, Unpacker};
+
 /// A body that the script has not looked at.
 pub(super) struct BodyHandle {
-    bytes: RefCell<Vec<u8>>,
+    pub(super) body: SharedBody,
     account: Rc<Account>,
+    /// As it stands in the account.
+    weight: Cell<usize>,
+}
+
+/// A body behind a handle; the lane has a share in it while it is being unpacked.
+pub(super) type SharedBody = Rc<RefCell<HeldBody>>;
+
+/// How a body is held.
+#[derive(Debug)]
+pub(super) enum HeldBody {
+    Plain(Kept),
+    /// As it came.
+    Packed(Unpacker),
+    /// Somebody is unpacking it, or Lua has a copy.
+    Away,
+    /// It cannot be unpacked.
+    Bad(Failure),
+}
+
+impl HeldBody {
+    /// Takes what is to be unpacked.
+    pub(super) fn take_packed(&mut self) -> Option<Unpacker> {
+        match std::mem::replace(self, Self::Away) {
+            Self::Packed(unpacker) => Some(unpacker),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// What came of unpacking it.
+    pub(super) fn put(&mut self, unpacked: Result<Kept, Failure>) {
+        *self = match unpacked {
+            Ok(plain) => Self::Plain(plain),
+            Err(failure) => Self::Bad(failure),
+        };
+    }
+
+    fn bytes_held(&self) -> usize {
+        match self {
+            Self::Plain(kept) => kept.bytes.capacity(),
+            Self::Packed(unpacker) => unpacker.held(),
+            Self::Away | Self::Bad(_) => 0,
+        }
+    }
 }
 
 impl BodyHandle {
     /// Hands a body over to Lua; may run a part of Lua's collector first.
-    pub(super) fn create(lua: &Lua, mut bytes: Vec<u8>) -> mlua::Result<AnyUserData> {
-        if bytes.capacity() > bytes.len() + bytes.len() / 4 {
-            bytes.shrink_to_fit();
+    pub(super) fn create(lua: &Lua, mut body: HeldBody) -> mlua::Result<AnyUserData> {
+        if let HeldBody::Plain(kept) = &mut body
+            && kept.bytes.capacity() > kept.bytes.len() + kept.bytes.len() / 4
+        {
+            kept.bytes.shrink_to_fit();
         }
         let account = account_of(lua)?;
-        account.add(lua, bytes.capacity())?;
-        lua.create_userdata(Self { bytes: RefCell::new(bytes), account })
+        let weight = body.bytes_held();
+        account.add(lua, weight)?;
+        lua.create_userdata(Self { body: Rc::new(RefCell::new(body)), account, weight: Cell::new(weight) })
     }
 
-    /// Looks at the bytes.
-    pub(super) fn with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
-        look(&self.bytes.borrow())
+    /// Sets the account right after the body has been unpacked.
+    pub(super) fn weigh(&self, lua: &Lua) -> mlua::Result<()> {
+        let weight = self.body.borrow().bytes_held();
+        if let Some(more) = weight.checked_sub(self.weight.get()) {
+            self.account.add(lua, more)?;
+        } else {
+            self.account.held.set(self.account.held.get() - (self.weight.get() - weight));
+        }
+        self.weight.set(weight);
+        Ok(())
     }
 
     /// Gives the bytes back, once Lua has a copy.
     pub(super) fn release(&self) {
-        let bytes = std::mem::take(&mut *self.bytes.borrow_mut());
-        self.account.held.set(self.account.held.get() - bytes.capacity());
+        self.body.replace(HeldBody::Away);
+        self.account.held.set(self.account.held.get() - self.weight.replace(0));
     }
 }
 
@@ -96,12 +154,16 @@ const CEILING: usize = 48 << 20;
 mod tests {
     use super::*;
 
+    fn plain() -> HeldBody {
+        HeldBody::Plain(Kept { bytes: vec![0; 100_000], lease: None })
+    }
+
     #[test]
     fn bodies_that_nobody_holds_do_not_pile_up() {
         let lua = Lua::new();
         let mut peak = 0;
         for _ in 0..4_000 {
-            BodyHandle::create(&lua, vec![0; 100_000]).unwrap();
+            BodyHandle::create(&lua, plain()).unwrap();
             peak = peak.max(account_of(&lua).unwrap().held.get());
         }
         assert!(peak <= CEILING, "{peak}");
@@ -112,7 +174,7 @@ mod tests {
         let lua = Lua::new();
         let held: mlua::Table = lua.create_table().unwrap();
         for place in 1..=700 {
-            held.raw_set(place, BodyHandle::create(&lua, vec![0; 100_000]).unwrap()).unwrap();
+            held.raw_set(place, BodyHandle::create(&lua, plain()).unwrap()).unwrap();
         }
         let account = account_of(&lua).unwrap();
         assert_eq!(account.held.get(), 70_000_000);

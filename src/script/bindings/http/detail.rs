@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::address::Address;
+use super::body_handle::HeldBody;
 use crate::protocol::http::{Exchange, Timings, Version};
 use crate::stats::sample::FailureKind;
 
@@ -19,8 +20,8 @@ pub struct Outcome {
     pub(super) failure: Option<(FailureKind, Cow<'static, str>)>,
     /// The rest, packed.
     pub(super) packed: Vec<u8>,
-    /// The body, where it is too large to be packed.
-    pub(super) large_body: Option<Vec<u8>>,
+    /// The body, where it is too large to be in `packed`.
+    pub(super) large_body: Option<Box<HeldBody>>,
 }
 
 impl Outcome {
@@ -76,12 +77,15 @@ pub(super) struct FollowedHop {
 }
 
 /// Packs `parts`, and takes the body out of the exchange where it is too large for that.
-pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
-    let large = (parts.exchange.body.len() > PACKED_BODY_MAX).then(|| std::mem::take(&mut parts.exchange.body));
+pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
+    let is_closed = parts.exchange.body.is_packed() && !parts.is_discarded;
+    let body = &mut parts.exchange.body;
+    let large = (body.bytes().len() > PACKED_BODY_MAX)
+        .then(|| Box::new(if is_closed { HeldBody::Packed(body.take_packed()) } else { HeldBody::Plain(body.take()) }));
     let exchange = &*parts.exchange;
     let origin = &parts.address.origin;
     let texts = parts.method.len() + origin.authority.len() + parts.address.path.len();
-    let mut buffer = Vec::with_capacity(FIXED_BYTES + texts + exchange.headers.as_bytes().len() + exchange.body.len());
+    let mut buffer = Vec::with_capacity(FIXED_BYTES + texts + exchange.headers.as_bytes().len() + exchange.body.bytes().len());
     let proto = match exchange.version {
         _ if exchange.status == 0 => PROTO,
         Version::Http10 => 0,
@@ -89,7 +93,8 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
         Version::Http2 => 2,
     };
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    buffer.push(proto | flag(parts.is_discarded, DISCARDED) | flag(parts.is_foreign, FOREIGN) | flag(origin.tls, TLS));
+    let flags = flag(parts.is_discarded, DISCARDED) | flag(parts.is_foreign, FOREIGN) | flag(origin.tls, TLS) | flag(is_closed, CLOSED);
+    buffer.push(proto | flags);
     buffer.extend_from_slice(&parts.id.to_le_bytes());
     let mut timings = [0; 8 * TIMINGS.len()];
     for (place, part) in timings.as_chunks_mut().0.iter_mut().zip(timings_of(&exchange.timings)) {
@@ -101,7 +106,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
     section(parts.address.path.as_bytes(), &mut buffer);
     pack_history(parts.history, &mut buffer);
     section(exchange.headers.as_bytes(), &mut buffer);
-    section(&exchange.body, &mut buffer);
+    section(exchange.body.bytes(), &mut buffer);
     (buffer, large)
 }
 
@@ -114,6 +119,8 @@ pub(super) struct Packed<'a> {
     pub(super) proto: Option<&'static str>,
     /// The body was thrown away.
     pub(super) is_discarded: bool,
+    /// The body is as it came, and has to be unpacked before it means anything.
+    pub(super) is_closed: bool,
     /// Lines of the answer's head.
     pub(super) headers: &'a [u8],
     /// Empty if it is a handle, or discarded.
@@ -145,6 +152,7 @@ impl<'a> Packed<'a> {
             proto,
             timings,
             is_discarded: flags & DISCARDED != 0,
+            is_closed: flags & CLOSED != 0,
             is_foreign: flags & FOREIGN != 0,
             is_tls: flags & TLS != 0,
             method: rest.text()?,
@@ -268,6 +276,7 @@ const PROTO: u8 = 0b11;
 const DISCARDED: u8 = 0b100;
 const FOREIGN: u8 = 0b1000;
 const TLS: u8 = 0b1_0000;
+const CLOSED: u8 = 0b10_0000;
 
 #[cfg(test)]
 mod tests {
@@ -277,7 +286,7 @@ mod tests {
     use crate::protocol::http::Origin;
 
     fn exchange() -> Exchange {
-        let mut exchange = Exchange { status: 200, version: Version::Http2, body: b"hello".to_vec(), ..Exchange::default() };
+        let mut exchange = Exchange { status: 200, version: Version::Http2, body: b"hello".to_vec().into(), ..Exchange::default() };
         exchange.timings = Timings { wait: Some(Duration::from_micros(1_500)), total: Duration::from_millis(2), ..Timings::default() };
         exchange
     }
@@ -287,7 +296,7 @@ mod tests {
         let mut exchange = exchange();
         let exchange = &mut exchange;
         let (packed, large) = pack(Parts { id: 7, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
-        assert_eq!(large, None);
+        assert!(large.is_none());
         packed
     }
 
@@ -318,11 +327,11 @@ mod tests {
     fn a_large_body_is_not_packed() {
         let address = Address { origin: Rc::new(Origin::parse("http://h").unwrap()), path: "/".into() };
         for (length, is_large) in [(PACKED_BODY_MAX, false), (PACKED_BODY_MAX + 1, true)] {
-            let mut exchange = Exchange { body: vec![b'x'; length], ..exchange() };
+            let mut exchange = Exchange { body: vec![b'x'; length].into(), ..exchange() };
             let exchange = &mut exchange;
             let (bytes, large) =
                 pack(Parts { id: 1, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
-            assert_eq!(large.map(|body| body.len()), is_large.then_some(length));
+            assert!(matches!(large.as_deref(), Some(HeldBody::Plain(kept)) if kept.bytes.len() == length) == is_large && large.is_some() == is_large);
             assert_eq!(Packed::read(&bytes).unwrap().body.len(), if is_large { 0 } else { length });
         }
     }

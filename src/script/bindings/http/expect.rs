@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::{Lua, Table, Value};
@@ -22,9 +23,38 @@ pub(super) struct Expect {
     max_time: Option<Duration>,
     /// `None` means that the header must be there, whatever it says.
     headers: Vec<WantedHeader>,
+    body: Arc<BodyRules>,
+}
+
+/// What a body must be like; it can be judged on another thread.
+#[derive(Debug, Default)]
+pub(super) struct BodyRules {
     /// What the body must match, and the words for it in the failure.
     patterns: Vec<(Regex, String)>,
     json: Vec<(String, serde_json::Value)>,
+}
+
+impl BodyRules {
+    /// Judges an unpacked body.
+    ///
+    /// # Errors
+    /// The first part that does not hold, as a text for people.
+    pub(super) fn judge(&self, body: &[u8]) -> Result<(), String> {
+        for (pattern, words) in &self.patterns {
+            if !pattern.is_match(body) {
+                return Err(format!("expected a body that {words}"));
+            }
+        }
+        for (path, wanted) in &self.json {
+            match json::lookup(body, path) {
+                Ok(Some(got)) if json::same(&got, wanted) => {}
+                Ok(Some(_)) => return Err(format!("expected json `{path}` to be {wanted}")),
+                Ok(None) => return Err(format!("expected json `{path}` to be {wanted}, got nothing there")),
+                Err(_) => return Err(format!("expected json `{path}` to be {wanted}, got no valid JSON")),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Expect {
@@ -35,7 +65,13 @@ impl Expect {
     pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
         let mut expect = Self::default();
         match value {
-            Value::Table(table) if table.raw_len() == 0 => expect.read_table(lua, table)?,
+            Value::Table(table) if table.raw_len() == 0 => {
+                let mut body = BodyRules::default();
+                expect.read_table(lua, table, &mut body)?;
+                // Lua's own order differs from run to run, and the first part that does not hold names the failure.
+                body.patterns.sort_by(|one, other| one.1.cmp(&other.1));
+                expect.body = Arc::new(body);
+            }
             other => expect.statuses = statuses("expect", other)?,
         }
         Ok(expect)
@@ -48,14 +84,32 @@ impl Expect {
 
     /// Whether it looks into the body.
     pub(super) fn needs_body(&self) -> bool {
-        !self.patterns.is_empty() || !self.json.is_empty()
+        !self.body.patterns.is_empty() || !self.body.json.is_empty()
     }
 
-    /// Judges a whole answer.
+    /// What the body must be like.
+    pub(super) fn body(&self) -> &Arc<BodyRules> {
+        &self.body
+    }
+
+    /// Judges a whole answer with an unpacked body, which has been judged already where there is a verdict.
     ///
     /// # Errors
     /// The first part that does not hold, as a text for people.
-    pub(super) fn judge(&self, exchange: &Exchange) -> Result<(), String> {
+    pub(super) fn judge(&self, exchange: &Exchange, verdict_on_body: Option<Result<(), String>>) -> Result<(), String> {
+        self.judge_head(exchange)?;
+        verdict_on_body.unwrap_or_else(|| self.body.judge(exchange.body.bytes()))?;
+        match self.max_time {
+            Some(limit) if exchange.timings.total > limit => Err(format!("expected at most {limit:?}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges status and headers.
+    ///
+    /// # Errors
+    /// The first part that does not hold, as a text for people.
+    pub(super) fn judge_head(&self, exchange: &Exchange) -> Result<(), String> {
         if self.states_status() && !self.statuses.iter().any(|rule| rule.holds(exchange.status)) {
             return Err(format!("expected status {}, got {}", spell(&self.statuses), exchange.status));
         }
@@ -67,26 +121,10 @@ impl Expect {
                 (Some(_), Some(wanted)) => return Err(format!("expected header `{name}` to be `{}`", String::from_utf8_lossy(wanted))),
             }
         }
-        for (pattern, words) in &self.patterns {
-            if !pattern.is_match(&exchange.body) {
-                return Err(format!("expected a body that {words}"));
-            }
-        }
-        for (path, wanted) in &self.json {
-            match json::lookup(&exchange.body, path) {
-                Ok(Some(got)) if json::same(&got, wanted) => {}
-                Ok(Some(_)) => return Err(format!("expected json `{path}` to be {wanted}")),
-                Ok(None) => return Err(format!("expected json `{path}` to be {wanted}, got nothing there")),
-                Err(_) => return Err(format!("expected json `{path}` to be {wanted}, got no valid JSON")),
-            }
-        }
-        match self.max_time {
-            Some(limit) if exchange.timings.total > limit => Err(format!("expected at most {limit:?}")),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    fn read_table(&mut self, lua: &Lua, table: &Table) -> Result<(), String> {
+    fn read_table(&mut self, lua: &Lua, table: &Table, body: &mut BodyRules) -> Result<(), String> {
         for pair in table.pairs::<Value, Value>() {
             let (key, value) = pair.map_err(|error| error.to_string())?;
             let key = text("expect", &key)?;
@@ -97,20 +135,18 @@ impl Expect {
                 "contains" => {
                     let part = scalar(&value).ok_or_else(|| wrong("expect.contains", "a string", &value))?;
                     let part = String::from_utf8(part).map_err(|_| "option `expect.contains` must be in UTF-8".to_owned())?;
-                    self.patterns.push((compiled(lua, &regex::escape(&part))?, format!("contains `{part}`")));
+                    body.patterns.push((compiled(lua, &regex::escape(&part))?, format!("contains `{part}`")));
                 }
                 "matches" => {
                     let pattern = text("expect.matches", &value)?;
                     let compiled =
                         compiled(lua, &pattern).map_err(|why| format!("option `expect.matches` is no regular expression: {why}"))?;
-                    self.patterns.push((compiled, format!("matches `{pattern}`")));
+                    body.patterns.push((compiled, format!("matches `{pattern}`")));
                 }
-                "json" => self.json = json_values(lua, &value)?,
+                "json" => body.json = json_values(lua, &value)?,
                 other => return Err(format!("unknown option `expect.{other}`{}", did_you_mean(other, &KNOWN))),
             }
         }
-        // Lua's own order differs from run to run, and the first part that does not hold names the failure.
-        self.patterns.sort_by(|one, other| one.1.cmp(&other.1));
         Ok(())
     }
 }
@@ -247,7 +283,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Exchange {
-        let mut exchange = Exchange { status, body: body.into(), ..Exchange::default() };
+        let mut exchange = Exchange { status, body: body.as_bytes().to_vec().into(), ..Exchange::default() };
         exchange.timings.total = Duration::from_millis(300);
         exchange
     }
@@ -262,8 +298,8 @@ mod tests {
             ("{ status = '404' }", 404, 405, "expected status 404, got 405"),
         ] {
             let expect = expect(code).unwrap();
-            assert_eq!(expect.judge(&answer(good, "")), Ok(()), "{code}");
-            assert_eq!(expect.judge(&answer(bad, "")), Err(words.to_owned()));
+            assert_eq!(expect.judge(&answer(good, ""), None), Ok(()), "{code}");
+            assert_eq!(expect.judge(&answer(bad, ""), None), Err(words.to_owned()));
         }
     }
 
@@ -275,7 +311,7 @@ mod tests {
             "{ matches = '\"id\":[0-9.]+' }",
             "{ json = { ['items.0.id'] = 7, name = 'a.b', ['items.0.ok'] = true } }",
         ] {
-            assert_eq!(expect(good).unwrap().judge(&answer(200, body)), Ok(()), "{good}");
+            assert_eq!(expect(good).unwrap().judge(&answer(200, body), None), Ok(()), "{good}");
         }
         for (bad, words) in [
             ("{ contains = 'a,b' }", "expected a body that contains `a,b`"),
@@ -283,10 +319,10 @@ mod tests {
             ("{ json = { ['items.0.id'] = 8 } }", "expected json `items.0.id` to be 8"),
             ("{ json = { ['items.1.id'] = 8 } }", "expected json `items.1.id` to be 8, got nothing there"),
         ] {
-            assert_eq!(expect(bad).unwrap().judge(&answer(200, body)), Err(words.to_owned()));
+            assert_eq!(expect(bad).unwrap().judge(&answer(200, body), None), Err(words.to_owned()));
         }
         assert_eq!(
-            expect("{ json = { a = 1 } }").unwrap().judge(&answer(200, "{")),
+            expect("{ json = { a = 1 } }").unwrap().judge(&answer(200, "{"), None),
             Err("expected json `a` to be 1, got no valid JSON".into())
         );
     }
@@ -294,9 +330,9 @@ mod tests {
     #[test]
     fn the_time_is_judged_last() {
         let slow = expect("{ max_time = '200ms', status = 200 }").unwrap();
-        assert_eq!(slow.judge(&answer(500, "")), Err("expected status 200, got 500".into()));
-        assert_eq!(slow.judge(&answer(200, "")), Err("expected at most 200ms".into()));
-        assert_eq!(expect("{ max_time = 0.3 }").unwrap().judge(&answer(200, "")), Ok(()));
+        assert_eq!(slow.judge(&answer(500, ""), None), Err("expected status 200, got 500".into()));
+        assert_eq!(slow.judge(&answer(200, ""), None), Err("expected at most 200ms".into()));
+        assert_eq!(expect("{ max_time = 0.3 }").unwrap().judge(&answer(200, ""), None), Ok(()));
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::address::{Address, Base, Origins};
+use super::aside::Aside;
 use super::template::{Settings, Template};
 use crate::plan::{HttpPlan, Plan};
-use crate::protocol::http::{Context, Settings as ClientSettings};
+use crate::load::vitals::allowed_memory;
+use crate::protocol::http::{BodyMemory, Context, Settings as ClientSettings};
 use crate::stats::entry_name::default_name;
 
 /// What the users of one lane share: the protocol's context, parsed origins.
@@ -35,7 +37,11 @@ impl LaneHttp {
             http: plan.http.clone(),
             raw_names: plan.raw_names,
             class_bases: RefCell::default(),
+            aside: Aside::default(),
         };
+        if let Some(memory) = allowed_memory() {
+            BodyMemory::of_process().limit_to(memory / 2);
+        }
         Ok(Self { shared: Rc::new(shared) })
     }
 }
@@ -55,6 +61,8 @@ pub(super) struct Shared {
     pub(super) http: HttpPlan,
     raw_names: bool,
     class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
+    /// Unpacks large bodies.
+    pub(super) aside: Aside,
 }
 
 impl Shared {

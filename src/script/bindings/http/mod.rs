@@ -1,8 +1,8 @@
 //! `require "http"`: from a Lua call to hops on the wire, and from an exchange to a sample and a result.
 //!
 //! The way of a call: `operation` takes the values that the coroutine yielded (with `options`, `body`, `headers`, `expect`), `perform` makes the hops for
-//! a `user` of a `lane` and decides what failed, `detail` packs the result, and `natives` reads its parts when the script looks. The Lua side is
-//! `lua-stdlib/http.lua`.
+//! a `user` of a `lane` and decides what failed, `detail` packs the result, and `natives` reads its parts when the script looks. A packed body
+//! is unpacked when somebody `look`s, in part by a thread that works `aside`. The Lua side is `lua-stdlib/http.lua`.
 
 use std::rc::Rc;
 
@@ -12,9 +12,11 @@ pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use natives::natives;
 pub use operation::{Call, Reply};
+pub use look::ClosedBody;
 pub use user::UserHttp;
 
 mod address;
+mod aside;
 mod body;
 mod body_handle;
 mod detail;
@@ -22,6 +24,7 @@ mod expect;
 mod headers;
 mod in_flight;
 mod lane;
+mod look;
 mod natives;
 mod operation;
 mod options;
@@ -37,4 +40,9 @@ mod values;
 /// Makes one call for `user` and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
 pub async fn perform(user: &Rc<UserState>, call: Call) -> Reply {
     perform::perform(&user.http, user.class_host.as_ref(), call).await
+}
+
+/// Unpacks a body that the script looks at, while others run. No sample becomes final by it.
+pub async fn unpack(user: &Rc<UserState>, body: ClosedBody) {
+    look::unpack_held(&user.http, &body).await;
 }

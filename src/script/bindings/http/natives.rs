@@ -4,16 +4,19 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, IntoLua, Lua, LuaString, MultiValue, Table, Value};
+use mlua::{AnyUserData, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value};
 
 use super::super::super::context::{UserState, VmContext};
 use super::super::json;
 use super::address::Address;
-use super::body_handle::BodyHandle;
+use super::body_handle::{BodyHandle, HeldBody};
 use super::detail::Packed;
+use super::look;
 use super::operation::{ClientHandle, METHODS};
+use super::sample::kind_of;
 use super::template::Template;
 use super::user::UserHttp;
+use crate::protocol::http::Unpacker;
 
 /// Registers the natives that `lua-stdlib/http.lua` is built on.
 ///
@@ -25,6 +28,8 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("client", lua.create_function(client)?)?;
     natives.raw_set("detail", lua.create_function(detail)?)?;
     natives.raw_set("json", lua.create_function(read_json)?)?;
+    natives.raw_set("open", with_user(lua, context, |lua, user, (packed, handle, is_all)| open(lua, user, &packed, handle, is_all))?)?;
+    natives.raw_set("opened", with_user(lua, context, |lua, user, (packed, handle)| opened(lua, user, &packed, &handle))?)?;
     natives
         .raw_set("label", lua.create_function(|_, packed: LuaString| Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label())))?)?;
     natives.raw_set("defaults", with_user(lua, context, |lua, user, options: Value| Ok(defaults(lua, user, &options)))?)?;
@@ -48,10 +53,10 @@ enum Answer<T> {
     Mistake(String),
 }
 
-impl<T: IntoLua> mlua::IntoLuaMulti for Answer<T> {
+impl<T: IntoLuaMulti> mlua::IntoLuaMulti for Answer<T> {
     fn into_lua_multi(self, lua: &Lua) -> mlua::Result<MultiValue> {
         match self {
-            Self::Good(value) => (value,).into_lua_multi(lua),
+            Self::Good(value) => value.into_lua_multi(lua),
             Self::Mistake(why) => (Value::Nil, why).into_lua_multi(lua),
         }
     }
@@ -70,7 +75,7 @@ impl<T> From<Result<T, String>> for Answer<T> {
 fn with_user<A, T, F>(lua: &Lua, context: &Rc<VmContext>, work: F) -> mlua::Result<mlua::Function>
 where
     A: mlua::FromLuaMulti,
-    T: IntoLua + 'static,
+    T: IntoLuaMulti + 'static,
     F: Fn(&Lua, &UserHttp, A) -> mlua::Result<Answer<T>> + 'static,
 {
     let context = Rc::clone(context);
@@ -127,6 +132,64 @@ fn cookie_url(user: &UserHttp, url: Option<String>) -> Result<url::Url, String> 
     address.parsed().ok_or_else(|| format!("bad URL `{}`", address.url()))
 }
 
+/// Begins to unpack the body of a result: its handle, and whether it is done; with `is_all` it is, however long that takes.
+fn open(
+    lua: &Lua,
+    user: &UserHttp,
+    packed: &LuaString,
+    handle: Option<AnyUserData>,
+    is_all: bool,
+) -> mlua::Result<Answer<(AnyUserData, bool)>> {
+    let handle = match handle {
+        Some(handle) => handle,
+        None => {
+            let bytes = packed.as_bytes();
+            let Some(packed) = Packed::read(&bytes) else { return Ok(Answer::Mistake("this is no result".to_owned())) };
+            let values: Vec<&[u8]> =
+                packed.fields().filter(|(name, _)| name == "content-encoding").map(|(_, value)| value).collect();
+            let unpacker = Unpacker::of(packed.body.to_vec(), values.into_iter(), user.shared().http.body_limit);
+            BodyHandle::create(lua, HeldBody::Packed(unpacker))?
+        }
+    };
+    let is_done = {
+        let held = handle.borrow::<BodyHandle>()?;
+        let packed = held.body.borrow_mut().take_packed();
+        match packed.map(|packed| look::unpack_at_once(user, packed, is_all)) {
+            Some(Ok(unpacked)) => {
+                held.body.borrow_mut().put(unpacked);
+                true
+            }
+            Some(Err(unfinished)) => {
+                held.body.replace(HeldBody::Packed(unfinished));
+                false
+            }
+            None => true,
+        }
+    };
+    Ok(Answer::Good((handle, is_done)))
+}
+
+/// A body has been unpacked: what its sample says follows. Why and of which kind it failed, where it could not be.
+fn opened(lua: &Lua, user: &UserHttp, packed: &LuaString, handle: &AnyUserData) -> mlua::Result<Answer<(Option<String>, Option<&'static str>)>> {
+    let held = handle.borrow::<BodyHandle>()?;
+    held.weigh(lua)?;
+    let Some(id) = Packed::read(&packed.as_bytes()).map(|packed| packed.id) else {
+        return Ok(Answer::Mistake("this is no result".to_owned()));
+    };
+    Ok(Answer::Good(match &*held.body.borrow() {
+        HeldBody::Plain(kept) => {
+            user.note_unpacked(id, Ok(kept.bytes.len() as u64));
+            (None, None)
+        }
+        HeldBody::Bad(failure) => {
+            let kind = kind_of(failure.kind);
+            user.note_unpacked(id, Err((kind, &failure.message)));
+            (Some(failure.message.clone()), Some(kind.name()))
+        }
+        HeldBody::Packed(_) | HeldBody::Away => (None, None),
+    }))
+}
+
 /// One part of a result, by its name: `body, headers, cookies, url, proto, timings, history`.
 fn detail(lua: &Lua, (packed, handle, part): (LuaString, Option<AnyUserData>, LuaString)) -> mlua::Result<MultiValue> {
     let bytes = packed.as_bytes();
@@ -148,9 +211,15 @@ fn body(lua: &Lua, packed: &Packed<'_>, handle: Option<AnyUserData>) -> mlua::Re
     if packed.is_discarded {
         return Ok(Value::Nil);
     }
-    let Some(handle) = handle else { return Ok(Value::String(lua.create_string(packed.body)?)) };
+    let Some(handle) = handle else {
+        return Ok(if packed.is_closed { CLOSED } else { Value::String(lua.create_string(packed.body)?) });
+    };
     let handle = handle.borrow::<BodyHandle>()?;
-    let text = handle.with(|bytes| lua.create_string(bytes))?;
+    let text = match &*handle.body.borrow() {
+        HeldBody::Plain(kept) => lua.create_string(&kept.bytes)?,
+        HeldBody::Packed(_) | HeldBody::Away => return Ok(CLOSED),
+        HeldBody::Bad(_) => return Ok(Value::Nil),
+    };
     handle.release();
     Ok(Value::String(text))
 }
@@ -204,19 +273,37 @@ fn history(lua: &Lua, packed: &Packed<'_>) -> mlua::Result<Table> {
 fn read_json(
     lua: &Lua,
     (packed, handle, text, path, big_as_strings): (LuaString, Option<AnyUserData>, Option<LuaString>, Option<LuaString>, bool),
-) -> mlua::Result<Answer<Value>> {
+) -> mlua::Result<MultiValue> {
+    let mistake = |why: &str| Answer::<Value>::Mistake(why.to_owned()).into_lua_multi(lua);
     let path = path.map(|path| path.to_string_lossy());
     let path = path.as_deref();
     if let Some(text) = text {
-        return Ok(json::decode_path(lua, &text.as_bytes(), path, big_as_strings).into());
+        return json_answer(lua, &text.as_bytes(), path, big_as_strings);
     }
     let bytes = packed.as_bytes();
-    let Some(packed) = Packed::read(&bytes) else { return Ok(Answer::Mistake("this is no result".to_owned())) };
+    let Some(packed) = Packed::read(&bytes) else { return mistake("this is no result") };
     if packed.is_discarded {
-        return Ok(Answer::Mistake("the body was thrown away, as `discard` says".to_owned()));
+        return mistake("the body was thrown away, as `discard` says");
     }
-    match handle {
-        Some(handle) => Ok(handle.borrow::<BodyHandle>()?.with(|bytes| json::decode_path(lua, bytes, path, big_as_strings)).into()),
-        None => Ok(json::decode_path(lua, packed.body, path, big_as_strings).into()),
+    let Some(handle) = handle else {
+        return if packed.is_closed { closed(lua) } else { json_answer(lua, packed.body, path, big_as_strings) };
+    };
+    let handle = handle.borrow::<BodyHandle>()?;
+    match &*handle.body.borrow() {
+        HeldBody::Plain(kept) => json_answer(lua, &kept.bytes, path, big_as_strings),
+        HeldBody::Packed(_) | HeldBody::Away => closed(lua),
+        HeldBody::Bad(failure) => Answer::<Value>::Mistake(failure.message.clone()).into_lua_multi(lua),
     }
 }
+
+fn json_answer(lua: &Lua, bytes: &[u8], path: Option<&str>, big_as_strings: bool) -> mlua::Result<MultiValue> {
+    Answer::from(json::decode_path(lua, bytes, path, big_as_strings)).into_lua_multi(lua)
+}
+
+/// Nil, and `CLOSED` in the place of a reason.
+fn closed(lua: &Lua) -> mlua::Result<MultiValue> {
+    (Value::Nil, CLOSED).into_lua_multi(lua)
+}
+
+/// Stands for a body that has to be unpacked first: no body and no reason is this.
+const CLOSED: Value = Value::Boolean(false);

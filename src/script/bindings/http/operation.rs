@@ -130,7 +130,7 @@ fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; 6]> {
     let packed = Value::String(lua.create_string(&outcome.packed)?);
     let (status, is_ok) = (Value::Integer(outcome.status.into()), Value::Boolean(outcome.failure.is_none()));
     let handle = match outcome.large_body {
-        Some(body) => Value::UserData(BodyHandle::create(lua, body)?),
+        Some(body) => Value::UserData(BodyHandle::create(lua, *body)?),
         None => Value::Nil,
     };
     Ok([status, is_ok, error, kind, packed, handle])

@@ -17,7 +17,7 @@ use super::options::Options;
 use super::sample::{kind_of, sample_of};
 use super::template::Template;
 use super::user::UserHttp;
-use super::{in_flight, status};
+use super::{in_flight, look, status};
 use crate::protocol::http::redirect::{self, NextHop};
 use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Request, Version};
 use crate::stats::recorder::EntryId;
@@ -174,7 +174,12 @@ impl Prepared {
                 }
                 next => {
                     let is_over_limit = next.is_some() && self.redirects > 0;
-                    return self.finish(user, entry, &mut exchange, &chain, is_over_limit);
+                    let verdict = match self.expect.as_ref().filter(|expect| look::takes_time(expect, &exchange)) {
+                        // Boxed: hardly a request has its body looked at here, and none shall carry the room for it.
+                        Some(expect) => Box::pin(look::judge_body(user, expect, &mut exchange)).await,
+                        None => None,
+                    };
+                    return self.finish(user, entry, &mut exchange, &chain, (is_over_limit, verdict));
                 }
             }
         }
@@ -259,8 +264,15 @@ impl Prepared {
     }
 
     /// Judges the last hop and keeps its sample pending.
-    fn finish(&self, user: &UserHttp, entry: EntryId, exchange: &mut Exchange, chain: &Chain, is_over_limit: bool) -> Outcome {
-        let failure = self.failure_of(exchange, is_over_limit);
+    fn finish(
+        &self,
+        user: &UserHttp,
+        entry: EntryId,
+        exchange: &mut Exchange,
+        chain: &Chain,
+        (is_over_limit, verdict): (bool, Option<Result<(), String>>),
+    ) -> Outcome {
+        let failure = self.failure_of(exchange, is_over_limit, verdict);
         let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());
@@ -305,7 +317,13 @@ impl Prepared {
         });
     }
 
-    fn failure_of(&self, exchange: &Exchange, is_over_limit: bool) -> Option<(FailureKind, Cow<'static, str>)> {
+    /// `verdict` is that on the body, where it has been judged already.
+    fn failure_of(
+        &self,
+        exchange: &Exchange,
+        is_over_limit: bool,
+        verdict: Option<Result<(), String>>,
+    ) -> Option<(FailureKind, Cow<'static, str>)> {
         if let Some(failure) = &exchange.failure {
             return Some((kind_of(failure.kind), Cow::Owned(failure.message.clone())));
         }
@@ -315,7 +333,7 @@ impl Prepared {
         if exchange.status >= 400 && !self.expect.as_ref().is_some_and(|expect| expect.states_status()) {
             return Some((FailureKind::Status, status::spell(exchange.status)));
         }
-        let why = self.expect.as_ref()?.judge(exchange).err()?;
+        let why = self.expect.as_ref()?.judge(exchange, verdict).err()?;
         Some((FailureKind::Expect, Cow::Owned(why)))
     }
 }

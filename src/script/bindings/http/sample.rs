@@ -20,7 +20,7 @@ pub(super) fn sample_of(exchange: &Exchange) -> Sample {
         },
         bytes_out: exchange.bytes_out,
         bytes_in: exchange.bytes_in,
-        body_bytes: exchange.body_bytes,
+        body_bytes: body_bytes(exchange),
         status: exchange.status,
         answer: match (exchange.status, exchange.was_sent) {
             (0, false) => Answer::NotSent,
@@ -31,6 +31,11 @@ pub(super) fn sample_of(exchange: &Exchange) -> Sample {
         stale_retries: exchange.stale_retries,
         stale_unanswered: exchange.stale_unanswered,
     }
+}
+
+/// The length of the unpacked body, as far as it is known: what there is of a packed one that was cut short tells nothing.
+fn body_bytes(exchange: &Exchange) -> Option<u64> {
+    if exchange.failure.is_some() && exchange.body.is_packed() { None } else { exchange.body.plain_length() }
 }
 
 /// The statistics' word for a failure of the client.

@@ -136,6 +136,30 @@ impl UserHttp {
         is_judgement
     }
 
+    /// Notes what came of unpacking a body whose sample may still be pending: its length, or why the request has failed. An earlier failure stays.
+    pub(super) fn note_unpacked(&self, id: u64, unpacked: Result<u64, (FailureKind, &str)>) {
+        let mut pending = self.pending.borrow_mut();
+        let Some(waiting) = pending.iter_mut().find(|waiting| waiting.id == id) else { return };
+        match unpacked {
+            Ok(length) => waiting.sample.body_bytes = Some(length),
+            Err((kind, message)) => {
+                waiting.sample.body_bytes = None;
+                if waiting.sample.failure.is_none() {
+                    waiting.sample.failure = Some(kind);
+                    waiting.message = Some(Cow::Owned(message.to_owned()));
+                }
+            }
+        }
+        if let Some(witness) = &self.lane.witness {
+            witness.judgement(id, &waiting.sample, waiting.message.as_deref());
+        }
+    }
+
+    /// Counts processor time that a body took to be unpacked or judged.
+    pub(super) fn count_unpacking(&self, took: std::time::Duration) {
+        self.lane.recorder.borrow_mut().unpacking(took);
+    }
+
     /// Lays `template` over the defaults that the user has.
     pub(super) fn add_defaults(&self, template: &Template) {
         let all = match &*self.defaults.borrow() {

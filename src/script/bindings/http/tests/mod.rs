@@ -8,6 +8,7 @@ use crate::script::testing::{Script, TestLane, block_on};
 use crate::stats::sample::FailureKind;
 use crate::stats::tally::Tally;
 
+mod looking;
 mod server;
 
 /// Runs `body` as the task of one user; fails with what it raised.
@@ -32,6 +33,7 @@ fn lane_of(server: &Server, body: &str) -> TestLane {
     let source = format!("local http, time, json = require 'http', require 'time', require 'json'\nreturn function()\n{body}\nend");
     let mut script = Script::new(&source);
     script.host = Some(server.base.clone());
+    script.body_limit = 2 << 20;
     script.lane()
 }
 

@@ -73,6 +73,9 @@ fn answer(path: &str, head: &str, body: &[u8]) -> Option<(u16, String, Vec<u8>)>
     if let Some(to) = path.strip_prefix("/redirect-to") {
         return Some((302, format!("location: {to}\r\n"), Vec::new()));
     }
+    if let Some(packed) = path.strip_prefix("/packed/") {
+        return Some(packed_answer(packed));
+    }
     match path.split('?').next().unwrap() {
         "/hang" => None,
         "/json" => {
@@ -84,4 +87,45 @@ fn answer(path: &str, head: &str, body: &[u8]) -> Option<(u16, String, Vec<u8>)>
         "/echo" => plain(&format!("{head}{}", String::from_utf8_lossy(body))),
         path => plain(path),
     }
+}
+
+/// `CODING/WHAT`: a packed body. `small` and `large` are JSON, `bomb` is 4 MiB of zeros.
+fn packed_answer(packed: &str) -> (u16, String, Vec<u8>) {
+    let (coding, what) = packed.split_once('/').unwrap();
+    let plain = match what {
+        "bomb" => vec![0; 4 << 20],
+        "large" | "cut" | "spoilt" => large_json().into_bytes(),
+        _ => br#"{"items":[{"id":7}],"name":"n"}"#.to_vec(),
+    };
+    let mut bytes = match coding {
+        "gzip" => {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(&plain).unwrap();
+            packer.finish().unwrap()
+        }
+        "zstd" => zstd::encode_all(&*plain, 1).unwrap(),
+        coding => {
+            let mut out = Vec::new();
+            let quick = brotli::enc::BrotliEncoderParams { quality: 1, ..Default::default() };
+            assert_eq!(coding, "br");
+            brotli::BrotliCompress(&mut &*plain, &mut out, &quick).unwrap();
+            out
+        }
+    };
+    match what {
+        "cut" => bytes.truncate(bytes.len() - 100),
+        "spoilt" => {
+            let checksum = bytes.len() - 8;
+            bytes[checksum] ^= 1;
+        }
+        "junk" => bytes.extend_from_slice(b"some junk"),
+        _ => {}
+    }
+    (200, format!("content-encoding: {coding}\r\n"), bytes)
+}
+
+/// Numbers that do not pack well.
+pub(super) fn large_json() -> String {
+    let numbers: Vec<String> = (0..60_000_u64).map(|number| (number * 2_654_435_761 % 4_294_967_291).to_string()).collect();
+    format!("{{\"name\":\"large\",\"list\":[{}]}}", numbers.join(","))
 }

@@ -1,0 +1,207 @@
+//! The body of an answer as it came: framing undone, counted, bounded, kept or thrown away. Unpacking is `unpack`'s, and only when somebody looks.
+
+use super::classify::Failure;
+use super::memory::{BodyMemory, Lease};
+use super::unpack::{Encodings, Unpacker, stated_length};
+
+/// The body of an answer as it came.
+#[derive(Debug, Default)]
+pub struct Body {
+    bytes: Vec<u8>,
+    /// Bytes that came, kept or not.
+    count: u64,
+    limit: u64,
+    discard: bool,
+    encodings: Encodings,
+    /// Of a body that is thrown away: its first bytes and its last, which may state its length.
+    ends: Option<Box<Ends>>,
+    /// Of a large one.
+    lease: Option<Lease>,
+}
+
+impl Body {
+    /// Nothing has come. No more than `limit` bytes may, packed or unpacked.
+    pub(super) fn new(limit: u64, discard: bool) -> Self {
+        Self { limit, discard, ..Self::default() }
+    }
+
+    /// Bytes to come are packed so.
+    pub(super) fn is_packed_by(&mut self, encodings: Encodings) {
+        if self.discard && !encodings.is_empty() {
+            self.ends = Some(Box::default());
+        }
+        self.encodings = encodings;
+    }
+
+    /// `length` bytes will come.
+    pub(super) fn expect(&mut self, length: u64) {
+        if !self.discard {
+            let reserve = length.min(self.limit).min(UNCOUNTED_BYTES as u64);
+            self.bytes.reserve_exact(usize::try_from(reserve).unwrap_or(0));
+        }
+    }
+
+    /// Takes bytes as they came.
+    ///
+    /// # Errors
+    /// `too_large` past the limit; `local` where all bodies together would take too much memory.
+    pub(super) fn push(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.count += data.len() as u64;
+        if self.count > self.limit {
+            return Err(Failure::too_large(self.limit));
+        }
+        if self.discard {
+            if let Some(ends) = &mut self.ends {
+                ends.note(data);
+            }
+            return Ok(());
+        }
+        make_room(&mut self.bytes, data.len(), self.limit, &mut self.lease)?;
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// The bytes as they came; none where they were to be thrown away.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the bytes have to be unpacked before they mean anything.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        !self.encodings.is_empty() && self.count > 0
+    }
+
+    /// The length of the unpacked body, where it is known without unpacking: that of a plain one, or what the last bytes of gzip or the first ones of zstd
+    /// state.
+    #[must_use]
+    pub fn plain_length(&self) -> Option<u64> {
+        if !self.is_packed() {
+            return Some(self.count);
+        }
+        match &self.ends {
+            Some(ends) => stated_length(&self.encodings, &ends.first, &ends.last, self.count),
+            None => stated_length(&self.encodings, &self.bytes, &self.bytes, self.count),
+        }
+    }
+
+    /// Takes the bytes away, to be unpacked.
+    #[must_use]
+    pub fn take_packed(&mut self) -> Unpacker {
+        let packed = Kept { bytes: std::mem::take(&mut self.bytes), lease: self.lease.take() };
+        Unpacker::new(packed, std::mem::take(&mut self.encodings), self.limit)
+    }
+
+    /// The body is this from here on.
+    pub fn put_plain(&mut self, plain: Kept) {
+        self.count = plain.bytes.len() as u64;
+        (self.bytes, self.lease) = (plain.bytes, plain.lease);
+        self.encodings = Encodings::default();
+    }
+
+    /// Takes the bytes away, packed or not.
+    #[must_use]
+    pub fn take(&mut self) -> Kept {
+        Kept { bytes: std::mem::take(&mut self.bytes), lease: self.lease.take() }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { count: bytes.len() as u64, limit: u64::MAX, bytes, ..Self::default() }
+    }
+}
+
+/// Bytes of a body, and their part of the memory.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Given back with the bytes.
+    pub lease: Option<Lease>,
+}
+
+/// What is known of a packed body that is thrown away.
+#[derive(Debug, Default)]
+struct Ends {
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl Ends {
+    fn note(&mut self, data: &[u8]) {
+        let room = END_BYTES.saturating_sub(self.first.len()).min(data.len());
+        self.first.extend_from_slice(&data[..room]);
+        self.last.extend_from_slice(&data[data.len().saturating_sub(END_BYTES)..]);
+        self.last.drain(..self.last.len().saturating_sub(END_BYTES));
+    }
+}
+
+/// Makes room for `more` bytes in `bytes`, half as much again as there is, so that a body is not copied for each piece; leases what is not small.
+pub(super) fn make_room(
+    bytes: &mut Vec<u8>,
+    more: usize,
+    limit: u64,
+    lease: &mut Option<Lease>,
+) -> Result<(), Failure> {
+    let needed = bytes.len() + more;
+    if needed <= bytes.capacity() {
+        return Ok(());
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let wanted = needed.max(bytes.capacity().saturating_add(bytes.capacity() / 2).min(limit));
+    if wanted > UNCOUNTED_BYTES {
+        lease.get_or_insert_with(|| Lease::new(BodyMemory::of_process())).resize(wanted as u64)?;
+    }
+    bytes.reserve_exact(wanted - bytes.len());
+    Ok(())
+}
+
+/// Bodies up to this size are not counted; 5,000 of them at a time are 320 MiB. A server that promises a larger one gets no larger buffer before it has
+/// sent so much.
+const UNCOUNTED_BYTES: usize = 64 * 1024;
+/// A zstd frame states its length within the first 18 bytes; gzip in its last 4.
+const END_BYTES: usize = 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::http::FailureKind;
+
+    #[test]
+    fn a_large_body_is_counted_and_given_back_with_its_bytes() {
+        let memory = BodyMemory::of_test(1 << 20);
+        let mut body = Body { lease: Some(Lease::new(memory)), ..Body::new(u64::MAX, false) };
+        body.push(&[1; UNCOUNTED_BYTES]).unwrap();
+        assert_eq!(memory.held(), 0);
+        body.push(&[1; 300_000]).unwrap();
+        assert!(memory.held() >= 300_000 + UNCOUNTED_BYTES as u64);
+        let failure = (0..10).find_map(|_| body.push(&[1; 300_000]).err()).expect("three megabytes do not fit into one");
+        assert_eq!(failure.kind, FailureKind::Local);
+        let kept = body.take();
+        drop(body);
+        assert!(memory.held() > 0);
+        drop(kept);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn past_its_limit_a_body_is_too_large_discarded_or_not() {
+        for discard in [false, true] {
+            let mut body = Body::new(10, discard);
+            body.push(b"0123456789").unwrap();
+            assert_eq!(body.push(b"x").unwrap_err(), Failure::too_large(10));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_what_is_thrown_away_are_known_from_any_split() {
+        let data: Vec<u8> = (0..100).collect();
+        for piece in 1..=100 {
+            let mut ends = Ends::default();
+            data.chunks(piece).for_each(|part| ends.note(part));
+            assert_eq!((&ends.first[..], &ends.last[..]), (&data[..END_BYTES], &data[100 - END_BYTES..]), "pieces of {piece}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Looking at bodies: packed ones are unpacked when somebody looks first, and what takes long is done aside, so that the lane's other users run on.
+//!
+//! The processor time of it is the generator's and is counted as such; it is in no duration.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mlua::{AnyUserData, Value};
+
+use super::aside::{Done, Work};
+use super::body_handle::{BodyHandle, SharedBody};
+use super::expect::{BodyRules, Expect};
+use super::user::UserHttp;
+use crate::protocol::http::{Exchange, Failure, FailureKind, Kept, Unpacker};
+
+/// A body that a script looks at and that takes a while to be unpacked.
+#[derive(Debug)]
+pub struct ClosedBody(SharedBody);
+
+impl ClosedBody {
+    /// From the handle that Lua yielded.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn from_lua(value: &Value) -> Result<Self, String> {
+        let handle = value.as_userdata().and_then(|handle| AnyUserData::borrow::<BodyHandle>(handle).ok());
+        handle.map(|handle| Self(SharedBody::clone(&handle.body))).ok_or_else(|| "this is no body".to_owned())
+    }
+}
+
+/// Whether the body must be unpacked first, or is so large that judging it would hold the lane.
+pub(super) fn takes_time(expect: &Expect, exchange: &Exchange) -> bool {
+    let body = &exchange.body;
+    expect.needs_body() && exchange.failure.is_none() && (body.is_packed() || body.bytes().len() > AT_ONCE_BYTES)
+}
+
+/// Unpacks the body of a whole answer, and judges it where it is large. `None` where that is left to the caller, or pointless.
+///
+/// A body that cannot be unpacked makes a failure of the exchange.
+pub(super) async fn judge_body(user: &UserHttp, expect: &Expect, exchange: &mut Exchange) -> Option<Result<(), String>> {
+    // Nobody has to look where the answer has failed without.
+    expect.judge_head(exchange).ok()?;
+    if exchange.body.is_packed() {
+        match unpack(user, exchange.body.take_packed()).await {
+            Ok(plain) => exchange.body.put_plain(plain),
+            Err(failure) => {
+                exchange.failure = Some(failure);
+                return None;
+            }
+        }
+    }
+    if exchange.body.bytes().len() <= AT_ONCE_BYTES {
+        return None;
+    }
+    let judging = Judging { rules: Arc::clone(expect.body()), body: exchange.body.take() };
+    match user.shared().aside.run(judging).await {
+        Ok(Done { product: (verdict, body), took }) => {
+            user.count_unpacking(took);
+            exchange.body.put_plain(body);
+            Some(verdict)
+        }
+        Err(why) => {
+            exchange.failure = Some(Failure::new(FailureKind::Local, why));
+            None
+        }
+    }
+}
+
+/// Unpacks the body behind a handle, aside.
+pub(super) async fn unpack_held(user: &UserHttp, body: &ClosedBody) {
+    let packed = body.0.borrow_mut().take_packed();
+    if let Some(packed) = packed {
+        let unpacked = unpack_aside(user, packed).await;
+        body.0.borrow_mut().put(unpacked);
+    }
+}
+
+/// Unpacks a little at once, or all of it if that is to be; what is not done then is given back.
+pub(super) fn unpack_at_once(user: &UserHttp, mut packed: Unpacker, is_all: bool) -> Result<Result<Kept, Failure>, Unpacker> {
+    let begin = Instant::now();
+    let unpacked = loop {
+        match packed.step() {
+            Ok(None) if !is_all && (packed.unpacked() >= AT_ONCE_BYTES || begin.elapsed() > AT_ONCE) => break Err(packed),
+            Ok(None) => {}
+            Ok(Some(plain)) => break Ok(Ok(plain)),
+            Err(failure) => break Ok(Err(failure)),
+        }
+    };
+    user.count_unpacking(begin.elapsed());
+    unpacked
+}
+
+async fn unpack(user: &UserHttp, packed: Unpacker) -> Result<Kept, Failure> {
+    match unpack_at_once(user, packed, false) {
+        Ok(unpacked) => unpacked,
+        Err(packed) => unpack_aside(user, packed).await,
+    }
+}
+
+async fn unpack_aside(user: &UserHttp, packed: Unpacker) -> Result<Kept, Failure> {
+    match user.shared().aside.run(packed).await {
+        Ok(Done { product, took }) => {
+            user.count_unpacking(took);
+            product
+        }
+        Err(why) => Err(Failure::new(FailureKind::Local, why)),
+    }
+}
+
+impl Work for Unpacker {
+    type Product = Result<Kept, Failure>;
+
+    fn step(&mut self) -> Option<Self::Product> {
+        Self::step(self).transpose()
+    }
+}
+
+/// A large body that is judged in one step: its rules take linear time.
+struct Judging {
+    rules: Arc<BodyRules>,
+    body: Kept,
+}
+
+impl Work for Judging {
+    type Product = (Result<(), String>, Kept);
+
+    fn step(&mut self) -> Option<Self::Product> {
+        Some((self.rules.judge(&self.body.bytes), std::mem::take(&mut self.body)))
+    }
+}
+
+/// What is unpacked or judged on the lane itself.
+const AT_ONCE_BYTES: usize = 64 * 1024;
+/// How long the lane itself unpacks: a body can be dear without becoming long.
+const AT_ONCE: Duration = Duration::from_micros(300);
