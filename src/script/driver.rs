@@ -92,7 +92,15 @@ pub(super) enum Answer {
 
 /// The codes by the names that Lua has for them (`engine.operation`).
 pub(super) fn operations(lua: &Lua) -> mlua::Result<Table> {
-    lua.create_table_from([("done", DONE), ("raised", RAISED), ("sleep", SLEEP), ("wait", WAIT), ("http", HTTP), ("flight", FLIGHT), ("unpack", UNPACK)])
+    lua.create_table_from([
+        ("done", DONE),
+        ("raised", RAISED),
+        ("sleep", SLEEP),
+        ("wait", WAIT),
+        ("http", HTTP),
+        ("flight", FLIGHT),
+        ("unpack", UNPACK),
+    ])
 }
 
 /// The first value of what an engine function yields: an address of ours, which no script can make.

@@ -441,8 +441,19 @@ impl Default for Entry {
 
 impl Entry {
     fn view(&self, method: Arc<str>, name: Arc<str>, current: &Current, lately: Lately) -> EntryView {
-        let HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown, phases } =
-            &self.hops;
+        let HopCounts {
+            requests,
+            by_kind,
+            statuses,
+            not_sent,
+            unanswered,
+            stale_retries,
+            bytes_out,
+            bytes_in,
+            body_bytes,
+            bodies_unknown,
+            phases,
+        } = &self.hops;
         let failures = self.hops.failures();
         let rate = |count: u64, time: Option<Duration>| time.map(|time| count as f64 / time.as_secs_f64());
         // What came of seconds that are not whole yet waits with them.

@@ -145,7 +145,8 @@ fn take_pair(input: &mut Input<'_>) -> Result<(u32, u64), CodecError> {
 /// Requests, a mask of what is not zero, a mask of the phases; then what the masks say, in their order.
 impl Wire for HopCounts {
     fn put(&self, out: &mut Output) {
-        let rare = [self.not_sent, self.unanswered, self.stale_retries, self.bytes_out, self.bytes_in, self.body_bytes, self.bodies_unknown];
+        let rare =
+            [self.not_sent, self.unanswered, self.stale_retries, self.bytes_out, self.bytes_in, self.body_bytes, self.bodies_unknown];
         let requests = self.requests.min(MOST);
         let is_uniform = matches!(self.statuses[..], [(_, count)] if count == requests);
         let mut mask = rare.iter().enumerate().fold(0, |mask, (place, count)| mask | u64::from(*count > 0) << place);

@@ -404,9 +404,27 @@ fn entry() -> impl Strategy<Value = EntryCounts> {
     let requests = prop_oneof![Just(7), 0..MOST];
     let rare = [few(), few(), few(), few(), few(), few(), few()];
     (requests, prop::array::uniform16(few()), statuses, rare, spreads, trend()).prop_map(
-        |(requests, by_kind, statuses, [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown], phases, durations)| {
-            let hops =
-                HopCounts { requests, by_kind, statuses, not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown, phases };
+        |(
+            requests,
+            by_kind,
+            statuses,
+            [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown],
+            phases,
+            durations,
+        )| {
+            let hops = HopCounts {
+                requests,
+                by_kind,
+                statuses,
+                not_sent,
+                unanswered,
+                stale_retries,
+                bytes_out,
+                bytes_in,
+                body_bytes,
+                bodies_unknown,
+                phases,
+            };
             EntryCounts { hops, durations }
         },
     )

@@ -139,12 +139,7 @@ impl Ends {
 }
 
 /// Makes room for `more` bytes in `bytes`, half as much again as there is, so that a body is not copied for each piece; leases what is not small.
-pub(super) fn make_room(
-    bytes: &mut Vec<u8>,
-    more: usize,
-    limit: u64,
-    lease: &mut Option<Lease>,
-) -> Result<(), Failure> {
+pub(super) fn make_room(bytes: &mut Vec<u8>, more: usize, limit: u64, lease: &mut Option<Lease>) -> Result<(), Failure> {
     let needed = bytes.len() + more;
     if needed <= bytes.capacity() {
         return Ok(());

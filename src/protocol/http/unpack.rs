@@ -399,7 +399,9 @@ mod tests {
 
     #[test]
     fn every_coding_gives_the_text_back() {
-        for (field, name) in [("gzip", "gzip"), ("X-GZIP", "gzip"), ("deflate", "deflate"), ("deflate", "raw"), ("br", "br"), ("zstd", "zstd")] {
+        for (field, name) in
+            [("gzip", "gzip"), ("X-GZIP", "gzip"), ("deflate", "deflate"), ("deflate", "raw"), ("br", "br"), ("zstd", "zstd")]
+        {
             for data in [text(), b"x".to_vec(), vec![0; 100_000]] {
                 assert!(unpack(field, &encode(name, &data)).unwrap() == data, "{name}");
             }

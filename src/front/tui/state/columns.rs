@@ -63,7 +63,13 @@ pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
         |e| rate(e.current_failures_per_s),
         |a, b| by_number(a.current_failures_per_s, b.current_failures_per_s),
     ),
-    Column::number("Body avg", 10, 6, |e| e.avg_body_bytes.map_or_else(String::new, |mean| bytes(mean.max(0.0) as u64)), |a, b| a.avg_body_bytes.partial_cmp(&b.avg_body_bytes).unwrap_or(Ordering::Equal)),
+    Column::number(
+        "Body avg",
+        10,
+        6,
+        |e| e.avg_body_bytes.map_or_else(String::new, |mean| bytes(mean.max(0.0) as u64)),
+        |a, b| a.avg_body_bytes.partial_cmp(&b.avg_body_bytes).unwrap_or(Ordering::Equal),
+    ),
 ];
 
 /// Columns of the failures.

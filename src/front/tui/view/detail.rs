@@ -54,7 +54,12 @@ fn numbers(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
             ("avg ", format!("{} ms", millis(row.avg_ms)), theme.strong()),
             ("min ", format!("{} ms", millis(row.min_ms)), theme.strong()),
             ("max ", format!("{} ms", millis(row.max_ms)), theme.strong()),
-            ("body ", row.avg_body_bytes.map_or_else(|| "of unknown length".to_owned(), |mean| format!("{} on average", bytes(mean.max(0.0) as u64))), theme.strong()),
+            (
+                "body ",
+                row.avg_body_bytes
+                    .map_or_else(|| "of unknown length".to_owned(), |mean| format!("{} on average", bytes(mean.max(0.0) as u64))),
+                theme.strong(),
+            ),
         ],
         &[
             ("in ", bytes(row.bytes_in), theme.plain()),

@@ -283,7 +283,10 @@ fn a_large_body_is_written_whole() {
             let exchange = exchange(&user, &Request { method: "POST", body: Some(&body), ..get(&server.origin()) }).await;
             let sum = head.bytes().map(u64::from).sum::<u64>() + 7 * length as u64;
             let whole = head.len() + length;
-            assert_eq!((String::from_utf8(exchange.body.bytes().to_vec()).unwrap(), exchange.bytes_out), (format!("{whole} {sum}"), whole as u64));
+            assert_eq!(
+                (String::from_utf8(exchange.body.bytes().to_vec()).unwrap(), exchange.bytes_out),
+                (format!("{whole} {sum}"), whole as u64)
+            );
         }
         assert_eq!(server.connections(), 1);
     });

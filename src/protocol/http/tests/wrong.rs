@@ -209,11 +209,7 @@ fn an_event_stream_is_ended_by_a_time_limit_of_its_own_and_has_not_failed() {
             let request = Request { timeout: Duration::from_millis(100), ends_streams, ..get(&server.origin()) };
             for _ in 0..2 {
                 let exchange = exchange(&user, &request).await;
-                assert_eq!(
-                    (kind(&exchange), exchange.status, exchange.body.bytes()),
-                    (wanted, 200, &b"data: 1\n\n"[..]),
-                    "{media_type}"
-                );
+                assert_eq!((kind(&exchange), exchange.status, exchange.body.bytes()), (wanted, 200, &b"data: 1\n\n"[..]), "{media_type}");
                 assert!(exchange.timings.total >= Duration::from_millis(100));
             }
             assert_eq!(server.connections(), 2, "an ended stream's connection is of no more use");

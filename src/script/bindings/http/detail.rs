@@ -331,7 +331,10 @@ mod tests {
             let exchange = &mut exchange;
             let (bytes, large) =
                 pack(Parts { id: 1, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
-            assert!(matches!(large.as_deref(), Some(HeldBody::Plain(kept)) if kept.bytes.len() == length) == is_large && large.is_some() == is_large);
+            assert!(
+                matches!(large.as_deref(), Some(HeldBody::Plain(kept)) if kept.bytes.len() == length) == is_large
+                    && large.is_some() == is_large
+            );
             assert_eq!(Packed::read(&bytes).unwrap().body.len(), if is_large { 0 } else { length });
         }
     }

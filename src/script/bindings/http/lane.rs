@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 use super::address::{Address, Base, Origins};
 use super::aside::Aside;
 use super::template::{Settings, Template};
-use crate::plan::{HttpPlan, Plan};
 use crate::load::vitals::allowed_memory;
+use crate::plan::{HttpPlan, Plan};
 use crate::protocol::http::{BodyMemory, Context, Settings as ClientSettings};
 use crate::stats::entry_name::default_name;
 

@@ -10,9 +10,9 @@ use super::super::context::UserState;
 
 pub use detail::Outcome;
 pub use lane::LaneHttp;
+pub use look::ClosedBody;
 pub use natives::natives;
 pub use operation::{Call, Reply};
-pub use look::ClosedBody;
 pub use user::UserHttp;
 
 mod address;

@@ -145,8 +145,7 @@ fn open(
         None => {
             let bytes = packed.as_bytes();
             let Some(packed) = Packed::read(&bytes) else { return Ok(Answer::Mistake("this is no result".to_owned())) };
-            let values: Vec<&[u8]> =
-                packed.fields().filter(|(name, _)| name == "content-encoding").map(|(_, value)| value).collect();
+            let values: Vec<&[u8]> = packed.fields().filter(|(name, _)| name == "content-encoding").map(|(_, value)| value).collect();
             let unpacker = Unpacker::of(packed.body.to_vec(), values.into_iter(), user.shared().http.body_limit);
             BodyHandle::create(lua, HeldBody::Packed(unpacker))?
         }
@@ -170,7 +169,12 @@ fn open(
 }
 
 /// A body has been unpacked: what its sample says follows. Why and of which kind it failed, where it could not be.
-fn opened(lua: &Lua, user: &UserHttp, packed: &LuaString, handle: &AnyUserData) -> mlua::Result<Answer<(Option<String>, Option<&'static str>)>> {
+fn opened(
+    lua: &Lua,
+    user: &UserHttp,
+    packed: &LuaString,
+    handle: &AnyUserData,
+) -> mlua::Result<Answer<(Option<String>, Option<&'static str>)>> {
     let held = handle.borrow::<BodyHandle>()?;
     held.weigh(lua)?;
     let Some(id) = Packed::read(&packed.as_bytes()).map(|packed| packed.id) else {

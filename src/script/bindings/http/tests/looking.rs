@@ -12,15 +12,12 @@ fn bodies(tally: &Tally) -> (u64, u64, bool) {
 #[test]
 fn a_packed_body_that_nobody_looks_at_is_not_unpacked() {
     let server = Server::start();
-    for (path, known, unknown) in [
-        ("gzip/large", large_json().len() as u64, 0),
-        ("gzip/bomb", 4 << 20, 0),
-        ("gzip/cut", 0, 1),
-        ("br/large", 0, 1),
-        ("br/bomb", 0, 1),
-    ] {
+    for (path, known, unknown) in
+        [("gzip/large", large_json().len() as u64, 0), ("gzip/bomb", 4 << 20, 0), ("gzip/cut", 0, 1), ("br/large", 0, 1), ("br/bomb", 0, 1)]
+    {
         for options in ["", ", discard = true"] {
-            let tally = run(&server, &format!("local r = http.get('/packed/{path}', {{ name = 'p'{options} }})\nassert(r.ok and r.status == 200)"));
+            let tally =
+                run(&server, &format!("local r = http.get('/packed/{path}', {{ name = 'p'{options} }})\nassert(r.ok and r.status == 200)"));
             assert_eq!(entries(&tally), ["GET p 1 0"]);
             assert_eq!(bodies(&tally), (known, unknown, false), "{path}{options}");
         }
@@ -45,7 +42,9 @@ fn every_way_of_looking_unpacks_it_once() {
         }
     }
     for path in ["gzip/small", "br/small", "zstd/small", "gzip/junk"] {
-        let code = format!("local r = http.get('/packed/{path}')\nassert(r:json('name') == 'n' and #r.body == 31 and r:json('items.0.id') == 7 and r.ok)");
+        let code = format!(
+            "local r = http.get('/packed/{path}')\nassert(r:json('name') == 'n' and #r.body == 31 and r:json('items.0.id') == 7 and r.ok)"
+        );
         run(&server, &code);
     }
 }
@@ -71,7 +70,11 @@ fn a_body_that_cannot_be_unpacked_fails_its_request_when_somebody_looks() {
         ("br/bomb", "too_large", "body larger than the limit of 2097152 bytes"),
         ("zstd/bomb", "too_large", "body larger than the limit of 2097152 bytes"),
     ] {
-        for look in ["assert(r.body == nil)", "local v, why = r:json('a') assert(v == nil and why == words)", "assert(r:json() == nil and r.body == nil)"] {
+        for look in [
+            "assert(r.body == nil)",
+            "local v, why = r:json('a') assert(v == nil and why == words)",
+            "assert(r:json() == nil and r.body == nil)",
+        ] {
             let code = format!(
                 "local r, words = http.get('/packed/{path}', {{ name = 'p' }}), '{words}'\n{look}\n\
                  assert(not r.ok and r.error == words and r.error_kind == '{kind}' and r.status == 200)"
