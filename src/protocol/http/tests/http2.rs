@@ -484,7 +484,7 @@ fn a_body_waits_for_the_window_that_the_server_opens() {
     run(async {
         for _ in 0..2 {
             let sent = exchange(&case.user, &Request { body: Some(&body), timeout: Duration::from_secs(5), ..case.post() }).await;
-            assert_eq!((summary(&sent), sent.body.as_slice()), ((200, None, "", 0), &b"100000"[..]));
+            assert_eq!((summary(&sent), sent.body.bytes()), ((200, None, "", 0), &b"100000"[..]));
         }
     });
 }
