@@ -163,10 +163,10 @@ fn request(request: &CheckedRequest) -> String {
 }
 
 /// What went out behind `>`, what came in behind `<`.
-fn exposed(exposed: &Exposed, body_bytes: u64) -> String {
+fn exposed(exposed: &Exposed, body_bytes: Option<u64>) -> String {
     let mut text = String::new();
     for (mark, block, body, whole) in
-        [('>', &exposed.request_headers, &exposed.request_body, None), ('<', &exposed.headers, &exposed.body, Some(body_bytes))]
+        [('>', &exposed.request_headers, &exposed.request_body, None), ('<', &exposed.headers, &exposed.body, body_bytes)]
     {
         for line in masking::headers(block) {
             text.push_str(&format!("      {mark} {}\n", escape(&line)));

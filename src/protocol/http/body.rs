@@ -1,5 +1,7 @@
 //! The body of an answer as it came: framing undone, counted, bounded, kept or thrown away. Unpacking is `unpack`'s, and only when somebody looks.
 
+use std::borrow::Cow;
+
 use super::classify::Failure;
 use super::memory::{BodyMemory, Lease};
 use super::unpack::{Encodings, Unpacker, stated_length};
@@ -65,6 +67,23 @@ impl Body {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The first bytes of the unpacked body, for people to see; what cannot be unpacked is left out.
+    #[must_use]
+    pub fn beginning(&self) -> Cow<'_, [u8]> {
+        if !self.is_packed() {
+            return Cow::Borrowed(&self.bytes);
+        }
+        let packed = Kept { bytes: self.bytes.clone(), lease: None };
+        let mut unpacker = Unpacker::new(packed, self.encodings, self.limit);
+        loop {
+            match unpacker.step() {
+                Ok(Some(plain)) => return Cow::Owned(plain.bytes),
+                Ok(None) if unpacker.output().len() < BEGINNING_BYTES => {}
+                Ok(None) | Err(_) => return Cow::Owned(unpacker.output().to_vec()),
+            }
+        }
     }
 
     /// Whether the bytes have to be unpacked before they mean anything.
@@ -156,13 +175,31 @@ pub(super) fn make_room(bytes: &mut Vec<u8>, more: usize, limit: u64, lease: &mu
 /// Bodies up to this size are not counted; 5,000 of them at a time are 320 MiB. A server that promises a larger one gets no larger buffer before it has
 /// sent so much.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
+/// More than people read.
+const BEGINNING_BYTES: usize = 16 * 1024;
 /// A zstd frame states its length within the first 18 bytes; gzip in its last 4.
 const END_BYTES: usize = 18;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::protocol::http::FailureKind;
+
+    #[test]
+    fn people_see_the_beginning_of_a_packed_body() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(&[b'x'; 1_000_000]).unwrap();
+        let packed = packer.finish().unwrap();
+        let mut body = Body::new(u64::MAX, false);
+        body.push(&packed).unwrap();
+        assert_eq!(body.beginning(), packed);
+        body.is_packed_by(Encodings::of(std::iter::once(&b"gzip"[..])));
+        let beginning = body.beginning();
+        assert!(beginning.len() >= BEGINNING_BYTES && beginning.len() < 100_000 && beginning.iter().all(|&byte| byte == b'x'));
+        assert!(body.is_packed() && body.bytes() == packed);
+    }
 
     #[test]
     fn a_large_body_is_counted_and_given_back_with_its_bytes() {

@@ -120,6 +120,11 @@ impl Unpacker {
         Self::new(Kept { bytes: packed, lease: None }, Encodings::of(encodings), limit)
     }
 
+    /// What has come out so far.
+    pub(super) fn output(&self) -> &[u8] {
+        &self.output.bytes
+    }
+
     /// Bytes that have come out so far.
     #[must_use]
     pub fn unpacked(&self) -> usize {

@@ -313,7 +313,7 @@ impl Prepared {
             },
             request_body: beginning(self.body.as_deref().unwrap_or_default()),
             headers: exchange.headers.iter().map(|(name, value)| (name.into_owned(), value.to_vec())).collect(),
-            body: beginning(&exchange.body),
+            body: beginning(&exchange.body.beginning()),
         });
     }
 
