@@ -53,6 +53,16 @@ local function whole(value, what, level)
   return value
 end
 
+-- What somebody may have meant by a key in a list of texts.
+local function list_hint(key)
+  if type(key) == "number" then return ": a gap stands before it" end
+  if key == "abort" or key == "over" or key == "after" then return ": this version judges thresholds over the whole run, at its end" end
+  local percent = type(key) == "string" and key:match("^p%(?([%d.]+)%)?$")
+  if percent then return ': write "p(' .. percent .. ') < 200ms"' end
+  local near = type(key) == "string" and engine.nearest(key, { "avg", "min", "max", "med", "count", "rate", "value" })
+  return near and (': write a text, such as "' .. near .. ' < 1"') or ": write texts alone, such as { \"first\", \"second\" }"
+end
+
 local function texts(value, what, level)
   local list = type(value) == "string" and { value } or value
   if type(list) ~= "table" then error(what .. " must be a list of texts, not a " .. type(value), level + 1) end
@@ -60,6 +70,11 @@ local function texts(value, what, level)
   for i, text in ipairs(list) do
     if type(text) ~= "string" or text == "" then error(what .. " must be a list of texts", level + 1) end
     out[i] = text
+  end
+  for key in pairs(list) do
+    if type(key) ~= "number" or key < 1 or key > #out or key % 1 ~= 0 then
+      error(what .. " is a list of texts, which has no `" .. tostring(key) .. "`" .. list_hint(key), level + 1)
+    end
   end
   return out
 end
@@ -201,7 +216,9 @@ local function thresholds_of(given)
   local out = {}
   for metric, conditions in pairs(given) do
     if type(metric) ~= "string" then error("scenario: thresholds are by metric: { http_req_duration = { \"p(95) < 200ms\" } }", 3) end
-    for _, condition in ipairs(texts(conditions, "scenario: thresholds of " .. metric, 3)) do
+    local list = texts(conditions, "scenario: thresholds of " .. metric, 3)
+    if #list == 0 then error("scenario: thresholds of " .. metric .. ": the list is empty; write it like { \"p(95) < 200ms\" }", 3) end
+    for _, condition in ipairs(list) do
       out[#out + 1] = { metric = metric, condition = condition }
     end
   end

@@ -29,6 +29,7 @@ use crate::front::console::{Colours, ExitCode, Screen, Tables, log as console_lo
 use crate::front::report::is_stdout;
 use crate::load::vitals;
 use crate::script::starter;
+use crate::stats::catalogue;
 use crate::target::Target;
 
 /// Runs `command`; the answer is the process's exit code.
@@ -41,6 +42,7 @@ pub fn run(command: Command) -> u8 {
         Command::Master(typed) => with_start(&typed, master::run_master),
         Command::Worker(typed) => with_start(&typed, worker::run_worker),
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
+        Command::Metrics => say(&catalogue::text()),
         Command::New(path) => new_script(&path),
         Command::Tui(typed) => with_start(&typed, tui::attach),
         Command::Target(typed) => with_start(&typed, serve_target),

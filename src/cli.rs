@@ -17,8 +17,8 @@ use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
 pub use self::control::{Control, ControlAction};
 use self::control::{ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
-    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, NEW_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES,
-    SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
+    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES,
+    STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
 };
 use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
 use self::web::WebFlags;
@@ -45,6 +45,8 @@ pub enum Command {
     New(PathBuf),
     /// Make a cluster's secret. It has no settings.
     Secret,
+    /// List the metrics of thresholds. It has no settings.
+    Metrics,
 }
 
 impl Command {
@@ -148,6 +150,9 @@ enum TypedCommand {
     /// Make a secret, by which master and workers know each other
     #[command(after_help = SECRET_EXAMPLES)]
     Secret,
+    /// List the metrics that thresholds may judge, with units, aggregates and selectors
+    #[command(after_help = METRICS_EXAMPLES)]
+    Metrics,
 }
 
 impl TypedCommand {
@@ -205,6 +210,7 @@ impl TypedCommand {
                 Command::Target(layer)
             }
             Self::Secret => Command::Secret,
+            Self::Metrics => Command::Metrics,
         }
     }
 }
@@ -318,7 +324,7 @@ mod tests {
             | Command::Master(layer)
             | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,
             Command::Control(control) => Settings::resolve(&control.layer, [], None).unwrap().0,
-            Command::New(_) | Command::Secret => panic!("`{line}` has no settings"),
+            Command::New(_) | Command::Secret | Command::Metrics => panic!("`{line}` has no settings"),
         }
     }
 

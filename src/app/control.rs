@@ -8,7 +8,7 @@ use super::{Failure, Signals, Start, run_to_end};
 use crate::cli::{Control, ControlAction};
 use crate::config::Settings;
 use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
-use crate::front::console::ExitCode;
+use crate::front::console::{self, Ending, Evidence, ExitCode};
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
 
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
@@ -168,20 +168,17 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
 
 /// As a run on this machine is judged, as far as a snapshot tells.
 fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
-    let has_raised = snapshot.iterations.steps_raised() > 0;
-    let has_tested_nothing = snapshot.total.requests == 0 && snapshot.iterations.users_dropped > 0;
-    let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;
-    if snapshot.total.requests == 0 && has_raised {
-        ExitCode::BadUse
-    } else if !snapshot.holes.is_empty() {
-        ExitCode::ClusterLost
-    } else if snapshot.thresholds.iter().any(|threshold| !threshold.passed) {
-        ExitCode::ThresholdsFailed
-    } else if snapshot.thresholds.is_empty() && has_failed {
-        ExitCode::RequestsFailed(exit_code_on_error)
-    } else {
-        ExitCode::Passed
-    }
+    let evidence = Evidence {
+        requests: snapshot.total.requests,
+        failures: snapshot.total.failures,
+        local: snapshot.generator.local_failures,
+        raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
+        iterations: snapshot.iterations.duration.count,
+        iterations_raised: snapshot.iterations.raised,
+        steps_raised: snapshot.iterations.steps_raised(),
+        thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
+    };
+    console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, exit_code_on_error)
 }
 
 fn failed(error: ClientError) -> Failure {
@@ -202,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_run_from_afar_is_judged_as_one_on_this_machine() {
-        let failing = SnapshotJson { total: EntryJson { failures: 1, ..EntryJson::default() }, ..SnapshotJson::default() };
+        let failing = SnapshotJson { total: EntryJson { requests: 2, failures: 1, ..EntryJson::default() }, ..SnapshotJson::default() };
         let stated = |passed| SnapshotJson { thresholds: vec![ThresholdJson { passed, ..ThresholdJson::default() }], ..failing.clone() };
-        assert_eq!(verdict(&SnapshotJson::default(), 1), ExitCode::Passed);
+        assert_eq!(verdict(&SnapshotJson::default(), 1), ExitCode::RequestsFailed(1));
         assert_eq!(verdict(&failing, 7), ExitCode::RequestsFailed(7));
         assert_eq!(verdict(&stated(true), 1), ExitCode::Passed);
         assert_eq!(verdict(&stated(false), 1), ExitCode::ThresholdsFailed);

@@ -21,7 +21,7 @@ use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
-use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::{Door, LocalFeed};
 use crate::script::{LoadOptions, ScriptFolder, short_fingerprint};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
@@ -249,7 +249,7 @@ impl Office<'_> {
     /// Tells people of a run that is over.
     async fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
         let Ended { end, last, .. } = ended;
-        self.code = verdict(last, ending(end, self.interrupt), self.settings.exit_code_on_error);
+        self.code = verdict(&Evidence::of(last), ending(end, self.interrupt), self.settings.exit_code_on_error);
         if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
             // Nothing worth a report happened; the reason is what a person needs.
             let reason = anyhow::anyhow!("{}", failure.text);

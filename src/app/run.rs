@@ -13,7 +13,7 @@ use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::front::api::ApiServer;
-use crate::front::console::{Ending, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
@@ -72,7 +72,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         }
         outcome
     })?;
-    let exit_code = verdict(&outcome.last, ending(&outcome.end, outcome.interrupt), settings.exit_code_on_error);
+    let exit_code = verdict(&Evidence::of(&outcome.last), ending(&outcome.end, outcome.interrupt), settings.exit_code_on_error);
     if let Some(failure) = outcome.end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
         // Nothing worth a report happened; the reason is what a person needs.
         return Err(Failure { code: exit_code, reason: anyhow::anyhow!("{}", failure.text) });

@@ -104,3 +104,10 @@ pub(super) const TUI_EXAMPLES: &str = "\
 Examples:
   lunamoth tui --url http://127.0.0.1:8089
   LUNAMOTH_WEB_TOKEN=... lunamoth tui --url https://load.example/locust --ca-file ca.pem";
+
+pub(super) const METRICS_EXAMPLES: &str = "\
+Examples:
+  lunamoth metrics
+  lunamoth metrics | less
+
+Exit codes: 0.";

@@ -146,6 +146,8 @@ pub struct EntryJson {
     pub name: String,
     pub requests: u64,
     pub failures: u64,
+    /// Requests that the end of the run, or of their user, cut off; they have no duration and are judged by nothing.
+    pub cut: u64,
     /// 0..=1.
     pub fail_ratio: f64,
     pub avg_ms: f64,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 
+use super::quantile::Quantile;
 use super::sparse::SparseCounts;
 
 /// Counts of durations in microseconds.
@@ -88,18 +89,20 @@ impl Histogram {
 
     /// The value below or at which `quantile` (0..=1) of the counted values lie, in microseconds; 0 without any.
     ///
-    /// As `HdrHistogram`, it answers with the highest value that is equivalent, and with the lowest one for a quantile of 0.
+    /// As `HdrHistogram`, it answers with the highest value that is equivalent, and with the lowest one for a quantile of 0. Unlike there,
+    /// which value that is follows from integers alone; see [`Quantile::rank`].
     #[must_use]
-    pub fn value_at(&self, quantile: f64) -> u64 {
+    pub fn value_at(&self, quantile: impl Into<Quantile>) -> u64 {
         let [value] = self.values_at([quantile]);
         value
     }
 
     /// The values at ascending quantiles, all found on one way through the counts; see [`Histogram::value_at`].
     #[must_use]
-    pub fn values_at<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+    pub fn values_at<const N: usize>(&self, quantiles: [impl Into<Quantile>; N]) -> [u64; N] {
+        let quantiles: [Quantile; N] = quantiles.map(Into::into);
         debug_assert!(quantiles.is_sorted(), "the way through the counts leads upwards");
-        let wanted = quantiles.map(|quantile| ((quantile.min(1.0) * self.total as f64).ceil() as u64).max(1));
+        let wanted = quantiles.map(|quantile| quantile.rank(self.total));
         let mut values = [0; N];
         let (mut seen, mut next) = (0_u64, 0);
         for (block, counts) in self.body.blocks().touched() {
@@ -117,7 +120,7 @@ impl Histogram {
                 seen = seen.saturating_add(*count);
                 while wanted.get(next).is_some_and(|wanted| seen >= *wanted) {
                     let index = (block * BLOCK + offset) as u32;
-                    values[next] = if quantiles[next] == 0.0 { lowest_of(index) } else { highest_of(index) };
+                    values[next] = if quantiles[next] == Quantile::LEAST { lowest_of(index) } else { highest_of(index) };
                     next += 1;
                 }
             }
@@ -317,16 +320,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quantiles_are_those_of_hdrhistogram_to_the_last_digit(values in values(), quantile in 0.0..=1.0_f64) {
-            let mut reference = standard();
-            for value in &values {
-                reference.record(*value).unwrap();
-            }
+        fn quantiles_are_those_of_a_sorted_list_to_the_width_of_hdrhistograms_ranges(values in values(), quantile in 0.0..=1.0_f64) {
+            let reference = standard();
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let listed = |quantile: f64| match sorted.get(Quantile::from(quantile).rank(sorted.len() as u64) as usize - 1) {
+                None => 0,
+                Some(value) if quantile == 0.0 => reference.lowest_equivalent(*value),
+                Some(value) => reference.highest_equivalent(*value),
+            };
             let histogram = of(&values);
-            for quantile in QUANTILES.into_iter().chain([quantile]) {
-                prop_assert_eq!(histogram.value_at(quantile), reference.value_at_quantile(quantile));
+            for quantile in QUANTILES.into_iter().chain([(quantile * 1e9).round() / 1e9]) {
+                prop_assert_eq!(histogram.value_at(quantile), listed(quantile));
             }
-            prop_assert_eq!(histogram.values_at(QUANTILES), QUANTILES.map(|quantile| reference.value_at_quantile(quantile)));
+            prop_assert_eq!(histogram.values_at(QUANTILES), QUANTILES.map(listed));
         }
 
         #[test]
@@ -354,6 +361,13 @@ mod tests {
             }
             prop_assert_eq!(read, reference);
         }
+    }
+
+    #[test]
+    fn p99_9_of_a_thousand_values_is_the_999th() {
+        let histogram = of(&(1..=1_000).collect::<Vec<_>>());
+        assert_eq!(histogram.value_at(0.999), 999);
+        assert_eq!(histogram.value_at(99.9 / 100.0), 999);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct HopCounts {
     /// Hops, failed ones included.
     pub requests: u64,
-    /// Failed hops by kind, in the order of [`FailureKind::ALL`]; `local` has its place here too.
+    /// Failed hops by kind, in the order of [`FailureKind::ALL`]; `local` and `cut` have their places here too.
     pub by_kind: [u64; FailureKind::ALL.len()],
     /// Answered hops by status code, ascending.
     pub statuses: Vec<(u16, u64)>,
@@ -32,7 +32,7 @@ pub struct HopCounts {
 }
 
 impl HopCounts {
-    /// Counts one hop, all but its duration. `parts` are [`parts_of`] its phases.
+    /// Counts one hop, all but its duration. `parts` are [`parts_of`] its phases, which one that was cut does not have.
     #[inline]
     pub fn add(&mut self, sample: &Sample, parts: &[Option<Duration>; PHASES.len()]) {
         self.requests += 1;
@@ -92,10 +92,18 @@ impl HopCounts {
         taken
     }
 
-    /// Failed hops, those of kind `local` not included.
+    /// Failed hops: neither those of kind `local`, nor those that were cut.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.by_kind.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)) - self.local()
+        let counted =
+            FailureKind::ALL.into_iter().zip(self.by_kind).filter(|(kind, _)| !matches!(kind, FailureKind::Local | FailureKind::Cut));
+        counted.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
+    }
+
+    /// Hops that the end of the run, or of their user, cut off.
+    #[must_use]
+    pub fn cut(&self) -> u64 {
+        self.by_kind[FailureKind::Cut as usize]
     }
 
     /// Hops that failed because the generator itself ran out of something.

@@ -5,6 +5,7 @@
 //! The way of a number: [`sample`] is counted by a [`recorder`], taken from it as a [`tally`], merged into the master's
 //! [`table`] and its [`series`], shown as a [`snapshot`], and judged by a [`threshold`].
 
+pub mod catalogue;
 pub mod entry_name;
 pub mod histogram;
 pub mod hop_counts;
@@ -12,6 +13,7 @@ mod known;
 pub mod metric;
 pub mod names;
 pub mod origin;
+pub mod quantile;
 pub mod recorder;
 pub mod sample;
 pub mod series;

@@ -86,11 +86,17 @@ impl Recorder {
     }
 
     /// Counts one finished hop. `message` says why it failed, where it did; `None` takes the kind's own words.
+    ///
+    /// One that was cut is counted as such alone: how long it would have taken is not known, and it has not failed.
     pub fn record(&mut self, entry: EntryId, sample: &Sample, message: Option<&str>) {
         let live = &mut self.entries[entry.0 as usize];
         if !live.is_changed {
             live.is_changed = true;
             self.changed.push(entry.0);
+        }
+        if sample.failure == Some(FailureKind::Cut) {
+            live.hops.add(sample, &Default::default());
+            return;
         }
         let parts = parts_of(&sample.phases);
         live.hops.add(sample, &parts);

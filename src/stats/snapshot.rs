@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 
 use super::histogram::Histogram;
+use super::quantile::Quantile;
 use super::sample::FailureKind;
 use crate::plan::RunId;
 
@@ -153,11 +154,13 @@ pub struct EntryView {
     pub method: Arc<str>,
     /// Such as `/cart`; `Total` for the total.
     pub name: Arc<str>,
-    /// Hops, failed ones included.
+    /// Hops, failed and cut ones included.
     pub requests: u64,
-    /// Failed hops, those of kind `local` not included.
+    /// Failed hops, those of kind `local` not included, nor those that were cut.
     pub failures: u64,
-    /// Failed hops by kind; kinds without any are left out.
+    /// Hops that the end of the run, or of their user, cut off. They have no duration and are judged by nothing.
+    pub cut: u64,
+    /// Failed hops by kind; kinds without any are left out, and so is `cut`.
     pub failures_by_kind: Vec<(FailureKind, u64)>,
     /// Answered hops by status code, ascending.
     pub statuses: Vec<(u16, u64)>,
@@ -203,13 +206,19 @@ impl Snapshot {
     pub const fn steps_raised(&self) -> u64 {
         self.iterations_raised + self.start_failures + self.stop_failures
     }
+
+    /// How often the script raised an error, in checks and wherever else.
+    #[must_use]
+    pub fn exceptions_raised(&self) -> u64 {
+        self.exceptions.iter().fold(0, |sum, exception| sum.saturating_add(exception.count))
+    }
 }
 
 impl EntryView {
-    /// The mean duration; zero without requests.
+    /// Hops that came to their own end, and so have a duration: all but those that were cut.
     #[must_use]
-    pub fn avg(&self) -> Duration {
-        if self.requests == 0 { Duration::ZERO } else { self.duration_sum.div_f64(self.requests as f64) }
+    pub const fn timed(&self) -> u64 {
+        self.requests.saturating_sub(self.cut)
     }
 
     /// The mean length of the unpacked bodies, in bytes; `None` where no body's is known.
@@ -218,23 +227,30 @@ impl EntryView {
         (self.bodies > 0).then(|| self.body_bytes as f64 / self.bodies as f64)
     }
 
-    /// The duration that `quantile` (0..=1) of the hops did not exceed; zero without requests. The highest one is exact.
+    /// The mean duration; zero where none is known.
     #[must_use]
-    pub fn percentile(&self, quantile: f64) -> Duration {
+    pub fn avg(&self) -> Duration {
+        if self.timed() == 0 { Duration::ZERO } else { self.duration_sum.div_f64(self.timed() as f64) }
+    }
+
+    /// The duration that `quantile` (0..=1) of the hops did not exceed; zero where no duration is known. The highest one is exact.
+    #[must_use]
+    pub fn percentile(&self, quantile: impl Into<Quantile>) -> Duration {
         let [percentile] = self.percentiles([quantile]);
         percentile
     }
 
     /// The durations at several ascending quantiles, for little more than one costs; see [`EntryView::percentile`].
     #[must_use]
-    pub fn percentiles<const N: usize>(&self, quantiles: [f64; N]) -> [Duration; N] {
-        if self.requests == 0 {
+    pub fn percentiles<const N: usize>(&self, quantiles: [impl Into<Quantile>; N]) -> [Duration; N] {
+        let quantiles: [Quantile; N] = quantiles.map(Into::into);
+        if self.timed() == 0 {
             return [Duration::ZERO; N];
         }
         // The histogram answers with the upper end of a bucket, which may lie above the exact maximum.
         let mut percentiles = self.histogram.values_at(quantiles).map(|value_us| Duration::from_micros(value_us).clamp(self.min, self.max));
         for (percentile, quantile) in percentiles.iter_mut().zip(quantiles) {
-            if quantile >= 1.0 {
+            if quantile == Quantile::GREATEST {
                 *percentile = self.max;
             }
         }
@@ -248,11 +264,22 @@ impl EntryView {
         if judged == 0 { 0.0 } else { self.failures as f64 / judged as f64 }
     }
 
-    /// Hops that say something of the target: all but those that failed as `local`.
+    /// Hops that say something of the target: all but those that were cut or failed as `local`.
     #[must_use]
     pub fn judged(&self) -> u64 {
-        let local = self.failures_by_kind.iter().find(|(kind, _)| *kind == FailureKind::Local).map_or(0, |(_, count)| *count);
-        self.requests.saturating_sub(local)
+        self.timed().saturating_sub(self.local())
+    }
+
+    /// The mean size of the decoded bodies of hops that came to their own end; zero without any.
+    #[must_use]
+    pub fn avg_body_bytes(&self) -> f64 {
+        if self.timed() == 0 { 0.0 } else { self.body_bytes as f64 / self.timed() as f64 }
+    }
+
+    /// Hops that failed for want of the generator's own resources.
+    #[must_use]
+    pub fn local(&self) -> u64 {
+        self.failures_by_kind.iter().find(|(kind, _)| *kind == FailureKind::Local).map_or(0, |(_, count)| *count)
     }
 }
 
@@ -340,10 +367,11 @@ pub struct TrendView {
 impl TrendView {
     /// The value that `quantile` (0..=1) of the values did not exceed, in the trend's own unit; zero without any. The highest is exact.
     #[must_use]
-    pub fn percentile(&self, quantile: f64) -> f64 {
+    pub fn percentile(&self, quantile: impl Into<Quantile>) -> f64 {
+        let quantile = quantile.into();
         match self.count {
             0 => 0.0,
-            _ if quantile >= 1.0 => self.max,
+            _ if quantile == Quantile::GREATEST => self.max,
             // Divided, 420 us are the float nearest to 0.00042. Not `clamp`: it panics on bounds that are not in order, and these come from a
             // script's values.
             _ => (self.histogram.value_at(quantile) as f64 / 1e6).min(self.max).max(self.min),

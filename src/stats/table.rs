@@ -463,7 +463,12 @@ impl Entry {
             name,
             requests: *requests,
             failures,
-            failures_by_kind: FailureKind::ALL.into_iter().zip(*by_kind).filter(|(_, count)| *count > 0).collect(),
+            cut: self.hops.cut(),
+            failures_by_kind: FailureKind::ALL
+                .into_iter()
+                .zip(*by_kind)
+                .filter(|(kind, count)| *count > 0 && *kind != FailureKind::Cut)
+                .collect(),
             statuses: statuses.clone(),
             not_sent: *not_sent,
             unanswered: *unanswered,

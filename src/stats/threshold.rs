@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::hop_counts::PHASES;
+use super::catalogue::METRICS;
 use super::metric::MetricKind;
+use super::quantile::Quantile;
 use crate::plan::ThresholdPlan;
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
@@ -30,6 +31,11 @@ impl Threshold {
         let (metric, selector) = parse_metric(&plan.metric).map_err(problem)?;
         let family = family_of(metric, own).map_err(problem)?;
         let selector = parse_selector(metric, family, selector).map_err(problem)?;
+        if let Some(word) = plan.condition.split_whitespace().find(|word| LATER.contains(word)) {
+            let reason =
+                format!("this version has no `{word}`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`");
+            return Err(problem(reason));
+        }
         let (condition, passes_without_data) = match plan.condition.trim().strip_suffix("or no data") {
             Some(condition) => (condition, true),
             None => (plan.condition.trim(), false),
@@ -60,7 +66,7 @@ pub struct ThresholdError {
 pub(super) enum Family {
     /// `http_req_duration`: durations by entry.
     Duration,
-    /// One of [`PHASES`]: sums by entry, a distribution for the whole run.
+    /// One of [`PHASES`](super::hop_counts::PHASES): sums by entry, a distribution for the whole run.
     Phase,
     /// A distribution of durations for the whole run.
     Times,
@@ -74,6 +80,8 @@ pub(super) enum Family {
     Count,
     /// `checks`: a share by check.
     Checks,
+    /// `exceptions`: a count, and a share of the iterations.
+    Exceptions,
     /// `users`.
     Users,
     /// Bytes on the wire by entry.
@@ -83,29 +91,31 @@ pub(super) enum Family {
 }
 
 impl Family {
-    fn aggregates(self) -> &'static [&'static str] {
+    pub(super) fn aggregates(self) -> &'static [&'static str] {
         match self {
             Self::Duration | Self::Phase | Self::Times | Self::Groups => &["count", "min", "max", "avg", "med", "p(N)"],
             Self::Own(MetricKind::Trend) => &["count", "min", "max", "avg", "med", "p(N)"],
-            Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Own(MetricKind::Rate) => &["count", "rate"],
+            Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate) => {
+                &["count", "rate"]
+            }
             Self::Users | Self::Own(MetricKind::Gauge) => &["value", "min", "max"],
             Self::Own(MetricKind::Counter) => &["count", "rate", "value"],
         }
     }
 
-    fn selectors(self) -> &'static [&'static str] {
+    pub(super) fn selectors(self) -> &'static [&'static str] {
         match self {
             Self::Duration | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => &["name", "method"],
             Self::Checks => &["check"],
             Self::Groups => &["group"],
-            Self::Times | Self::Count | Self::Users | Self::Own(_) => &[],
+            Self::Times | Self::Count | Self::Exceptions | Self::Users | Self::Own(_) => &[],
         }
     }
 
     /// The unit of an aggregate.
     pub(super) fn unit(self, aggregate: Aggregate) -> Unit {
         match (self, aggregate) {
-            (Self::Failed | Self::Checks | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
+            (Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
             (Self::Bytes, _) => Unit::Bytes,
             (_, Aggregate::Count | Aggregate::Rate) => Unit::Plain,
             (Self::Duration | Self::Phase | Self::Times | Self::Groups, _) => Unit::Time,
@@ -122,8 +132,8 @@ pub(super) enum Aggregate {
     Min,
     Max,
     Avg,
-    /// A quantile, 0..=1; the median too.
-    Percentile(f64),
+    /// The median too.
+    Percentile(Quantile),
     Value,
 }
 
@@ -164,23 +174,8 @@ pub(super) enum Unit {
     Plain,
 }
 
-/// Metrics with a name of their own; the phases come on top.
-const METRICS: [(&str, Family); 14] = [
-    ("http_req_duration", Family::Duration),
-    ("http_req_since_due", Family::Times),
-    ("http_reqs", Family::Requests),
-    ("http_req_failed", Family::Failed),
-    ("iterations", Family::Count),
-    ("iterations_interrupted", Family::Count),
-    ("dropped_iterations", Family::Count),
-    ("iteration_duration", Family::Times),
-    ("checks", Family::Checks),
-    ("group_duration", Family::Groups),
-    ("users", Family::Users),
-    ("data_sent", Family::Bytes),
-    ("data_received", Family::Bytes),
-    ("generator_lag", Family::Times),
-];
+/// Words of a later version's conditions.
+const LATER: [&str; 3] = ["over", "after", "abort"];
 
 /// The longer operators first, so that `<=` is not read as `<`.
 const OPERATORS: [(&str, Operator); 6] = [
@@ -220,18 +215,16 @@ fn parse_metric(text: &str) -> Result<(&str, Option<&str>), String> {
 }
 
 fn family_of(metric: &str, own: &[(String, MetricKind)]) -> Result<Family, String> {
-    if PHASES.contains(&metric) {
-        return Ok(Family::Phase);
-    }
-    let built_in = METRICS.iter().find(|(name, _)| *name == metric).map(|(_, family)| *family);
+    let built_in = METRICS.iter().find(|listed| listed.name == metric).map(|listed| listed.family);
     let of_script = || own.iter().find(|(name, _)| name == metric).map(|(_, kind)| Family::Own(*kind));
     built_in.or_else(of_script).ok_or_else(|| {
-        let names = METRICS.iter().map(|(name, _)| *name).chain(PHASES).chain(own.iter().map(|(name, _)| name.as_str()));
+        let names = METRICS.iter().map(|listed| listed.name).chain(own.iter().map(|(name, _)| name.as_str()));
         let suggestion = did_you_mean(metric, names);
         if suggestion.is_empty() && metric.contains('/') {
             let name = metric.split_once(' ').map_or(metric, |(_, name)| name);
             return format!("there is no metric `{metric}`; of one entry it is `http_req_duration{{name:{name}}}`");
         }
+        let suggestion = if suggestion.is_empty() { "; `lunamoth metrics` lists them".to_owned() } else { suggestion };
         format!("there is no metric `{metric}`{suggestion}")
     })
 }
@@ -243,25 +236,70 @@ fn parse_selector(metric: &str, family: Family, selector: Option<&str>) -> Resul
         return Err(format!("`{metric}` takes no selector"));
     }
     let mut pairs: Vec<(String, String)> = Vec::new();
-    for part in selector.split(',') {
+    for part in parts_of(selector)? {
         // A comma may stand in a name; only `word:` begins a further pair.
         let pair = part.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
         match (pair, pairs.last_mut()) {
-            (Some((key, value)), _) if known.contains(&key) => pairs.push((key.to_owned(), value.to_owned())),
+            (Some((key, value)), _) if known.contains(&key) => pairs.push((key.to_owned(), unquoted(value)?)),
             (Some((key, _)), _) if !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_') => {
                 let hint = did_you_mean(key, known.iter().copied());
-                return Err(format!("`{metric}` has no selector `{key}`{hint} (it takes {})", quoted(known)));
+                let takes = quoted(known);
+                return Err(format!(
+                    "`{metric}` has no selector `{key}`{hint} (it takes {takes}; a name with commas and colons stands in quotes)"
+                ));
             }
             (_, Some((_, value))) => {
                 value.push(',');
                 value.push_str(part);
             }
             // A check or a group may be given by its name alone.
-            (_, None) if known.len() == 1 => pairs.push((known[0].to_owned(), part.trim().to_owned())),
+            (_, None) if known.len() == 1 => pairs.push((known[0].to_owned(), unquoted(part.trim())?)),
             (_, None) => return Err(format!("`{part}` is no selector; write it as `{}:VALUE`", known[0])),
         }
     }
     Ok(pairs)
+}
+
+/// The parts of a selector, which commas separate. In a value that stands in quotes a comma is a letter like any other.
+fn parts_of(selector: &str) -> Result<Vec<&str>, String> {
+    let (mut parts, mut begin, mut is_quoted, mut is_escaped) = (Vec::new(), 0, false, false);
+    for (place, letter) in selector.char_indices() {
+        match letter {
+            _ if std::mem::take(&mut is_escaped) => {}
+            '\\' if is_quoted => is_escaped = true,
+            '"' if is_quoted => is_quoted = false,
+            // Quotes in the middle of a name are part of it.
+            '"' => {
+                let before = selector[begin..place].trim_end();
+                is_quoted = before.is_empty() || before.ends_with(':');
+            }
+            ',' if !is_quoted => {
+                parts.push(&selector[begin..place]);
+                begin = place + 1;
+            }
+            _ => {}
+        }
+    }
+    if is_quoted {
+        return Err(format!("`{selector}` has no closing quotes"));
+    }
+    parts.push(&selector[begin..]);
+    Ok(parts)
+}
+
+/// The value of a selector without its quotes, if it has any; in them a backslash stands before quotes and backslashes.
+fn unquoted(value: &str) -> Result<String, String> {
+    let Some(inner) = value.strip_prefix('"') else { return Ok(value.to_owned()) };
+    let (mut text, mut letters) = (String::new(), inner.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if letters.as_str().trim().is_empty() => return Ok(text),
+            '"' => return Err(format!("after the closing quotes of `{value}` stands `{}`", letters.as_str().trim())),
+            '\\' => text.extend(letters.next()),
+            letter => text.push(letter),
+        }
+    }
+    Err(format!("`{value}` has no closing quotes"))
 }
 
 fn parse_condition(metric: &str, family: Family, text: &str) -> Result<(Aggregate, Operator, f64), String> {
@@ -280,7 +318,8 @@ fn parse_aggregate(metric: &str, family: Family, text: &str) -> Result<Aggregate
     let percentile = text.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')'));
     let name = if percentile.is_some() { "p(N)" } else { text };
     if !known.contains(&name) {
-        let hint = did_you_mean(text, known.iter().copied());
+        let bare = text.strip_prefix('p').filter(|number| known.contains(&"p(N)") && Quantile::from_percent(number).is_some());
+        let hint = bare.map_or_else(|| did_you_mean(text, known.iter().copied()), |number| format!("; did you mean `p({number})`?"));
         return Err(format!("`{metric}` has no `{text}`{hint} (it has {})", quoted(known)));
     }
     Ok(match name {
@@ -289,20 +328,20 @@ fn parse_aggregate(metric: &str, family: Family, text: &str) -> Result<Aggregate
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
         "avg" => Aggregate::Avg,
-        "med" => Aggregate::Percentile(0.5),
+        "med" => Aggregate::Percentile(Quantile::MEDIAN),
         "value" => Aggregate::Value,
         _ => {
-            let percent = percentile.and_then(|text| text.trim().parse::<f64>().ok()).filter(|percent| (0.0..=100.0).contains(percent));
-            let percent = percent.ok_or_else(|| format!("`{text}` is no percentile; the number must lie between 0 and 100"))?;
-            Aggregate::Percentile(percent / 100.0)
+            let quantile = percentile.and_then(Quantile::from_percent).ok_or_else(|| {
+                format!("`{text}` is no percentile; the number must lie between 0 and 100, with seven digits after the point at most")
+            })?;
+            Aggregate::Percentile(quantile)
         }
     })
 }
 
 fn parse_number(text: &str, metric: &str, family: Family, aggregate: Aggregate) -> Result<f64, String> {
-    // Digits, a sign, a point or an exponent make the number; what follows is its unit.
-    let end = text.find(|letter: char| letter.is_alphabetic() || letter == '%').unwrap_or(text.len());
-    let (digits, unit) = (text[..end].trim(), text[end..].trim());
+    let (digits, unit) = text.split_at(end_of_number(text));
+    let (digits, unit) = (digits.trim(), unit.trim());
     let number = digits.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| format!("`{text}` is no number"))?;
     let of =
         |units: &[(&str, f64, f64)]| units.iter().find(|(name, ..)| *name == unit).map(|(_, factor, divisor)| number * factor / divisor);
@@ -319,6 +358,18 @@ fn parse_number(text: &str, metric: &str, family: Family, aggregate: Aggregate) 
         }
         Unit::Share => Err(format!("`{text}` is no share; write it like `1%` or `0.01`")),
         _ => Err(format!("`{text}` has a unit and needs none")),
+    }
+}
+
+/// Where a text's number ends and its unit begins: after digits, a sign, a point, and an exponent if digits follow its `e`.
+fn end_of_number(text: &str) -> usize {
+    let unit_from =
+        |from: usize| text[from..].find(|letter: char| letter.is_alphabetic() || letter == '%').map_or(text.len(), |place| from + place);
+    let end = unit_from(0);
+    let exponent = text[end..].strip_prefix(['e', 'E']).map(|rest| rest.trim_start_matches(['+', '-']));
+    match exponent {
+        Some(rest) if rest.starts_with(|letter: char| letter.is_ascii_digit()) => unit_from(end + 1),
+        _ => end,
     }
 }
 
@@ -367,26 +418,24 @@ mod tests {
     #[test]
     fn conditions_are_read_with_their_units() {
         for (metric, condition, aggregate, operator, limit) in [
-            ("http_req_duration", "p(95) < 200ms", Aggregate::Percentile(0.95), Operator::Less, 0.2),
-            ("http_req_duration", "med<=1.5s", Aggregate::Percentile(0.5), Operator::LessOrEqual, 1.5),
+            ("http_req_duration", "p(95) < 200ms", Aggregate::Percentile(0.95.into()), Operator::Less, 0.2),
+            ("http_req_duration", "med<=1.5s", Aggregate::Percentile(Quantile::MEDIAN), Operator::LessOrEqual, 1.5),
             ("http_req_waiting", "max >= 2m", Aggregate::Max, Operator::GreaterOrEqual, 120.0),
-            ("generator_lag", "p(99.9) != 100us", Aggregate::Percentile(0.999), Operator::NotEqual, 1e-4),
+            ("generator_lag", "p(99.9) != 100us", Aggregate::Percentile(0.999.into()), Operator::NotEqual, 1e-4),
             ("http_req_failed", "rate < 1%", Aggregate::Rate, Operator::Less, 0.01),
             ("checks", "rate > 0.99", Aggregate::Rate, Operator::Greater, 0.99),
             ("http_reqs", "count == 10", Aggregate::Count, Operator::Equal, 10.0),
+            ("http_reqs", "count > 1e2", Aggregate::Count, Operator::Greater, 100.0),
+            ("http_reqs", "rate >= 1.5E+1", Aggregate::Rate, Operator::GreaterOrEqual, 15.0),
+            ("http_req_duration", "avg < 2e-1s", Aggregate::Avg, Operator::Less, 0.2),
+            ("exceptions", "rate < 5%", Aggregate::Rate, Operator::Less, 0.05),
+            ("exceptions", "count == 0", Aggregate::Count, Operator::Equal, 0.0),
             ("data_received", "count < 10MB", Aggregate::Count, Operator::Less, 1e7),
             ("users", "value > 1000", Aggregate::Value, Operator::Greater, 1e3),
             ("basket_price", "avg < 30", Aggregate::Avg, Operator::Less, 30.0),
         ] {
             let read = parse(metric, condition).unwrap();
-            match (read.aggregate, aggregate) {
-                // A percent over 100 is not always the nearest float to the quantile as it is written here.
-                (Aggregate::Percentile(read), Aggregate::Percentile(quantile)) => {
-                    assert_eq!((read * 1e4).round(), (quantile * 1e4).round())
-                }
-                (read, aggregate) => assert_eq!(read, aggregate, "{condition}"),
-            }
-            assert_eq!((read.operator, read.limit), (operator, limit), "{condition}");
+            assert_eq!((read.aggregate, read.operator, read.limit), (aggregate, operator, limit), "{condition}");
         }
     }
 
@@ -395,6 +444,15 @@ mod tests {
         let read = parse("http_req_duration{name:/a,b?x:1,method:POST}", "avg < 1s or no data").unwrap();
         assert!(read.passes_without_data);
         assert_eq!(read.selector, [("name".to_owned(), "/a,b?x:1".to_owned()), ("method".to_owned(), "POST".to_owned())]);
+        let quoted = |selector: &str| parse(&format!("http_reqs{{{selector}}}"), "count > 1").map(|read| read.selector);
+        let named = |name: &str| Ok(vec![("name".to_owned(), name.to_owned())]);
+        assert_eq!(quoted(r#"name:"/a,b:{c}""#), named("/a,b:{c}"));
+        assert_eq!(quoted(r#" name : "a \"b\" \\ c,method:POST" "#), named(r#"a "b" \ c,method:POST"#));
+        assert_eq!(quoted(r#"name:say "hi, you""#), named(r#"say "hi, you""#));
+        assert_eq!(quoted(r#"name:"/a",method:"GET""#).unwrap().len(), 2);
+        assert_eq!(quoted(r#"name:"/a"#).unwrap_err(), r#"`name:"/a` has no closing quotes"#);
+        assert_eq!(quoted(r#"name:"/a" b"#).unwrap_err(), r#"after the closing quotes of `"/a" b` stands `b`"#);
+        assert_eq!(parse(r#"checks{"a:b, c"}"#, "rate > 99%").unwrap().selector, [("check".to_owned(), "a:b, c".to_owned())]);
         assert_eq!(parse("checks{has a price}", "rate > 99%").unwrap().selector, [("check".to_owned(), "has a price".to_owned())]);
     }
 
@@ -407,12 +465,32 @@ mod tests {
             (
                 "http_reqs{methd:GET}",
                 "count > 1",
-                "`http_reqs` has no selector `methd`; did you mean `method`? (it takes `name`, `method`)",
+                "`http_reqs` has no selector `methd`; did you mean `method`? (it takes `name`, `method`; a name with commas and colons stands in quotes)",
             ),
             ("users{name:x}", "value > 1", "`users` takes no selector"),
             ("http_reqs{name:x", "count > 1", "the selector has no closing `}`"),
             ("http_req_failed", "rte < 1%", "`http_req_failed` has no `rte`; did you mean `rate`? (it has `count`, `rate`)"),
-            ("http_req_duration", "p(101) < 1s", "`p(101)` is no percentile; the number must lie between 0 and 100"),
+            (
+                "http_req_duration",
+                "p(101) < 1s",
+                "`p(101)` is no percentile; the number must lie between 0 and 100, with seven digits after the point at most",
+            ),
+            (
+                "http_req_duration",
+                "p95 < 1s",
+                "`http_req_duration` has no `p95`; did you mean `p(95)`? (it has `count`, `min`, `max`, `avg`, `med`, `p(N)`)",
+            ),
+            (
+                "http_req_duration",
+                "p(99) < 300ms over 30s after 1m abort",
+                "this version has no `over`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`",
+            ),
+            (
+                "http_req_duration",
+                "p(99) < 300ms abort",
+                "this version has no `abort`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`",
+            ),
+            ("nonsense", "avg < 1s", "there is no metric `nonsense`; `lunamoth metrics` lists them"),
             ("http_req_duration", "avg < 200", "`http_req_duration` is a time and `200` has no unit; write `200ms` or `200s`"),
             ("http_req_duration", "avg < 1 day", "`day` is no unit of time; use us, ms, s, m or h"),
             ("http_req_duration", "avg < fast", "`fast` is no number"),

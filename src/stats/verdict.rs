@@ -2,6 +2,7 @@
 
 use super::histogram::Histogram;
 use super::hop_counts::PHASES;
+use super::metric::MetricKind;
 use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
 use super::threshold::{Aggregate, Family, Threshold, show};
 
@@ -31,13 +32,11 @@ impl Threshold {
                 _ => &snapshot.since_due,
             }),
             Family::Groups => self.groups(snapshot),
-            Family::Requests => counted(self.hops(snapshot, |entry| entry.requests)? as f64),
-            Family::Bytes if self.metric == "data_sent" => counted(self.hops(snapshot, |entry| entry.bytes_out)? as f64),
-            Family::Bytes => counted(self.hops(snapshot, |entry| entry.bytes_in)? as f64),
-            Family::Failed => {
-                let judged = self.hops(snapshot, EntryView::judged)?;
-                self.share(self.hops(snapshot, |entry| entry.failures)?, judged)
-            }
+            // Counters are watched from the start: no request is a count of zero, and no lack of data.
+            Family::Requests => counted(self.sum(snapshot, EntryView::timed) as f64),
+            Family::Bytes if self.metric == "data_sent" => counted(self.sum(snapshot, |entry| entry.bytes_out) as f64),
+            Family::Bytes => counted(self.sum(snapshot, |entry| entry.bytes_in) as f64),
+            Family::Failed => self.share(self.sum(snapshot, |entry| entry.failures), self.sum(snapshot, EntryView::judged)),
             Family::Count if self.metric == "iterations" => counted(snapshot.iterations.count as f64),
             Family::Count if self.metric == "iterations_interrupted" => counted(snapshot.iterations_interrupted as f64),
             Family::Count => counted(snapshot.iterations_dropped as f64),
@@ -49,6 +48,8 @@ impl Threshold {
                 }
                 self.share(passes, passes + fails)
             }
+            Family::Exceptions if self.aggregate == Aggregate::Count => Some(snapshot.exceptions_raised() as f64),
+            Family::Exceptions => self.share(snapshot.iterations_raised, snapshot.iterations.count),
             Family::Users => {
                 let mut users: Vec<u64> = snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.users).collect();
                 match snapshot.state {
@@ -72,11 +73,12 @@ impl Threshold {
     }
 
     fn durations(&self, snapshot: &Snapshot) -> Option<f64> {
-        let mut selected = self.entries(snapshot).filter(|entry| entry.requests > 0);
+        let mut selected = self.entries(snapshot).filter(|entry| entry.timed() > 0);
         let mut merged = selected.next()?.clone();
         for entry in selected {
             merged.histogram.merge(&entry.histogram);
             merged.requests += entry.requests;
+            merged.cut += entry.cut;
             merged.duration_sum += entry.duration_sum;
             merged.min = merged.min.min(entry.min);
             merged.max = merged.max.max(entry.max);
@@ -86,7 +88,7 @@ impl Threshold {
             Aggregate::Avg => merged.avg().as_secs_f64(),
             Aggregate::Min => merged.min.as_secs_f64(),
             Aggregate::Max => merged.max.as_secs_f64(),
-            _ => merged.requests as f64,
+            _ => merged.timed() as f64,
         })
     }
 
@@ -115,8 +117,11 @@ impl Threshold {
     }
 
     fn own(&self, snapshot: &Snapshot) -> Option<f64> {
-        let metric = snapshot.metrics.iter().find(|metric| *metric.name == *self.metric)?;
-        match &metric.value {
+        let metric = snapshot.metrics.iter().find(|metric| *metric.name == *self.metric);
+        // A counter that was declared and never raised stands at zero.
+        let zero = MetricValue::Counter(0.0);
+        let unraised = (self.family == Family::Own(MetricKind::Counter)).then_some(&zero);
+        match metric.map(|metric| &metric.value).or(unraised)? {
             MetricValue::Counter(sum) if self.aggregate == Aggregate::Rate => snapshot.covered.map(|covered| sum / covered.as_secs_f64()),
             MetricValue::Counter(sum) => Some(*sum),
             MetricValue::Gauge { last, min, max } => Some(match self.aggregate {
@@ -153,11 +158,9 @@ impl Threshold {
         }
     }
 
-    /// A sum over the selected entries; `None` where they have no hop at all.
-    fn hops(&self, snapshot: &Snapshot, of: impl Fn(&EntryView) -> u64) -> Option<u64> {
-        let mut selected = self.entries(snapshot).filter(|entry| entry.requests > 0).peekable();
-        selected.peek()?;
-        Some(selected.map(of).sum())
+    /// A sum over the selected entries.
+    fn sum(&self, snapshot: &Snapshot, of: impl Fn(&EntryView) -> u64) -> u64 {
+        self.entries(snapshot).map(of).sum()
     }
 
     fn entries<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a EntryView> {
@@ -189,7 +192,7 @@ fn merge_trends(mut merged: TrendView, part: &TrendView) -> TrendView {
 mod tests {
     use std::time::Duration;
 
-    use super::super::recorder::{Limits, MetricKind, Recorder};
+    use super::super::recorder::{Limits, Recorder};
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
     use super::super::snapshot::{HistoryPoint, Seen};
     use super::super::table::{SnapshotContext, Table};
@@ -295,6 +298,70 @@ mod tests {
         ] {
             assert_eq!(judged(&snapshot, metric, condition), (actual.to_owned(), passed), "{metric} {condition}");
         }
+    }
+
+    #[test]
+    fn counters_that_stand_at_zero_are_data() {
+        let snapshot = Snapshot { covered: Some(Duration::from_secs(1)), ..Snapshot::default() };
+        for metric in ["http_reqs", "http_reqs{name:/x}", "iterations", "dropped_iterations", "exceptions", "sold"] {
+            assert_eq!(judged(&snapshot, metric, "count == 0"), ("0".to_owned(), true), "{metric}");
+        }
+        assert_eq!(judged(&snapshot, "data_sent", "count == 0"), ("0B".to_owned(), true));
+        assert_eq!(judged(&snapshot, "http_reqs", "rate > 0"), ("0".to_owned(), false));
+    }
+
+    #[test]
+    fn requests_that_were_cut_are_no_thresholds_business() {
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/poll");
+        recorder.record(
+            entry,
+            &Sample { duration: Duration::from_millis(10), answer: Answer::Answered, status: 200, ..Sample::default() },
+            None,
+        );
+        let cut = Sample {
+            duration: Duration::from_secs(60),
+            answer: Answer::Unanswered,
+            failure: Some(FailureKind::Cut),
+            phases: Phases { sending: Some(Duration::from_secs(1)), ..Phases::default() },
+            ..Sample::default()
+        };
+        recorder.record(entry, &cut, None);
+        let mut table = Table::new(Limits::default());
+        table.merge(&recorder.take(0));
+        let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(1), ..SnapshotContext::default() });
+        let total = &snapshot.total;
+        assert_eq!((total.requests, total.cut, total.failures, total.unanswered, total.judged()), (2, 1, 0, 1, 1));
+        assert_eq!(
+            (total.avg(), total.max, total.percentile(1.0)),
+            (Duration::from_millis(10), Duration::from_millis(10), Duration::from_millis(10))
+        );
+        assert!(snapshot.errors.is_empty() && total.failures_by_kind.is_empty() && seen.all(|seen| seen.failures == 0));
+        for (metric, condition) in [
+            ("http_reqs", "count == 1"),
+            ("http_req_failed", "rate == 0%"),
+            ("http_req_duration", "max < 11ms"),
+            ("http_req_duration{name:/poll}", "count == 1"),
+            ("http_req_sending", "count == 0 or no data"),
+        ] {
+            assert!(judged(&snapshot, metric, condition).1, "{metric}: {condition}");
+        }
+    }
+
+    #[test]
+    fn p99_9_of_a_thousand_requests_is_the_999th_slowest_for_tables_and_thresholds_alike() {
+        let mut recorder = Recorder::new(Limits::default());
+        let entry = recorder.entry("GET", "/");
+        for number in 0..1_000 {
+            let duration = if number == 0 { Duration::from_secs(1) } else { Duration::from_micros(720) };
+            recorder.record(entry, &Sample { duration, answer: Answer::Answered, status: 200, ..Sample::default() }, None);
+        }
+        let mut table = Table::new(Limits::default());
+        table.merge(&recorder.take(0));
+        let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(1), ..SnapshotContext::default() });
+        assert_eq!(judged(&snapshot, "http_req_duration", "p(99.9) < 1ms"), ("720us".to_owned(), true));
+        assert_eq!(snapshot.total.percentile(0.999), Duration::from_micros(720));
+        assert_eq!(judged(&snapshot, "http_req_duration", "p(99.91) == 1s"), ("1.00s".to_owned(), true));
     }
 
     #[test]

@@ -304,6 +304,7 @@ class Entry:
         self.unanswered = row["unanswered"]
         self.stale_retries = row["stale_retries"]
         self.kinds = {kind: count for kind, count in row["failures_by_kind"].items() if count}
+        self.cut = row["cut"]
         self.answered = sum(row["statuses"].values())
 
     def millis(self, key):

@@ -67,7 +67,8 @@ fn requests(page: &mut Exposition, snapshot: &Snapshot) {
             page.sample(&[("method", &entry.method), ("name", &entry.name), ("kind", kind.name())], count);
         }
     }
-    let bytes: [Column<EntryView, u64>; 2] = [
+    let bytes: [Column<EntryView, u64>; 3] = [
+        ("lunamoth_cut_total", "Requests that the end of the run, or of their user, cut off.", |entry| entry.cut),
         ("lunamoth_sent_bytes_total", "Bytes on the wire to the target, headers included.", |entry| entry.bytes_out),
         ("lunamoth_received_bytes_total", "Bytes on the wire from the target, headers included.", |entry| entry.bytes_in),
     ];

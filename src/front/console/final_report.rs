@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::grid::Grid;
 use super::table::table;
-use super::verdict::ExitCode;
+use super::verdict::{Evidence, ExitCode};
 use crate::front::report::PERCENTILES;
 use crate::front::text::{Align, bytes, clock, duration, escape, milliseconds, number, percent};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
@@ -32,7 +32,7 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
 }
 
 fn percentiles(snapshot: &Snapshot) -> String {
-    if snapshot.total.requests == 0 {
+    if snapshot.total.timed() == 0 {
         return String::new();
     }
     let columns: Vec<(&'static str, Align)> = [("Name", Align::Left), ("# reqs", Align::Right)]
@@ -162,6 +162,7 @@ fn health(snapshot: &Snapshot) -> String {
         bytes(total.bytes_in)
     );
     let notes = [
+        (total.cut, "requests were cut off with their users: they are no failures, and no time of theirs is counted"),
         (total.not_sent, "requests were not sent"),
         (total.unanswered, "requests were sent and not answered"),
         (
@@ -171,7 +172,10 @@ fn health(snapshot: &Snapshot) -> String {
         (total.clamped, "durations lay outside 1 us to 1 h"),
         (snapshot.iterations_interrupted, "iterations were interrupted: their users were to finish, and these had begun"),
         (snapshot.iterations_dropped, "iterations were due and could not begin"),
-        (snapshot.backoffs, "pauses of users after failed iterations"),
+        (
+            snapshot.backoffs,
+            "pauses of users after iterations that raised or got no answer, so that nothing is flooded (--no-error-backoff)",
+        ),
         (snapshot.start_failures, "times an on_start raised"),
         (snapshot.stop_failures, "times an on_stop raised"),
         (snapshot.users_dropped, "users were dropped"),
@@ -199,32 +203,43 @@ fn health(snapshot: &Snapshot) -> String {
 
 fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> String {
     let total = &snapshot.total;
-    let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
-    let verdict = match exit_code {
-        ExitCode::Passed => "passed".to_owned(),
-        ExitCode::RequestsFailed(_) if total.failures == 0 && snapshot.steps_raised() > 0 => {
-            format!("FAILED: the script raised {} times", snapshot.steps_raised())
-        }
-        ExitCode::RequestsFailed(_) if total.failures == 0 && total.requests > 0 => {
-            "FAILED: no request could be made from this machine".to_owned()
-        }
-        ExitCode::RequestsFailed(_) if total.failures == 0 => "FAILED: users were dropped before any request".to_owned(),
-        ExitCode::RequestsFailed(_) => format!("FAILED: {} of {} requests failed", total.failures, total.requests),
-        ExitCode::ThresholdsFailed => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
-        ExitCode::Interrupted => "interrupted before any verdict".to_owned(),
-        ExitCode::ClusterLost => "INCOMPLETE: numbers of a worker are missing".to_owned(),
-        ExitCode::BadUse if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
-        ExitCode::BadUse => "FAILED: the scenario could not be set up".to_owned(),
-        ExitCode::Bug => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
-    };
+    let verdict = words(snapshot, exit_code);
+    let counted = [(total.requests, "request"), (total.cut, "cut"), (snapshot.exceptions_raised(), "exception")];
+    let parts = counted.into_iter().enumerate().filter(|(place, (count, _))| *place == 0 || *count > 0);
+    let parts: Vec<String> =
+        parts.map(|(_, (count, what))| format!("{count} {what}{}", if count == 1 || what == "cut" { "" } else { "s" })).collect();
     let style = if exit_code == ExitCode::Passed { GREEN } else { RED };
     format!(
-        "{} ({} requests in {}, exit code {})\n",
+        "{} ({} in {}, exit code {})\n",
         paint(&verdict, style, is_coloured),
-        total.requests,
+        parts.join(", "),
         clock(snapshot.elapsed),
         exit_code.code()
     )
+}
+
+/// What the exit code means for this run.
+fn words(snapshot: &Snapshot, exit_code: ExitCode) -> String {
+    let total = &snapshot.total;
+    let failed_thresholds = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).count();
+    let hollow = Evidence::of(snapshot).hollow();
+    match (exit_code, hollow) {
+        (ExitCode::Passed, _) => "passed".to_owned(),
+        (ExitCode::RequestsFailed(_), Some(why)) => format!("FAILED: {why}"),
+        (ExitCode::RequestsFailed(_), None) if total.failures == 0 && snapshot.steps_raised() > 0 => {
+            format!("FAILED: the script raised {} times", snapshot.steps_raised())
+        }
+        (ExitCode::RequestsFailed(_), None) if total.failures == 0 => {
+            format!("FAILED: checks raised {} times", snapshot.exceptions_raised())
+        }
+        (ExitCode::RequestsFailed(_), None) => format!("FAILED: {} of {} requests failed", total.failures, total.judged()),
+        (ExitCode::ThresholdsFailed, _) => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
+        (ExitCode::Interrupted, _) => "interrupted before any verdict".to_owned(),
+        (ExitCode::ClusterLost, _) => "INCOMPLETE: numbers of a worker are missing".to_owned(),
+        (ExitCode::BadUse, _) if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
+        (ExitCode::BadUse, _) => "FAILED: the scenario could not be set up".to_owned(),
+        (ExitCode::Bug, _) => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
+    }
 }
 
 fn paint(text: &str, style: Style, is_coloured: bool) -> String {
@@ -304,7 +319,7 @@ mod tests {
          1 s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
          warning: names limit reached
 
-        FAILED: 1 of 2 thresholds (201 requests in 0:06, exit code 99)
+        FAILED: 1 of 2 thresholds (201 requests, 3 exceptions in 0:06, exit code 99)
         "##);
     }
 

@@ -62,23 +62,83 @@ pub enum Interrupt {
     Cut,
 }
 
+/// What of a run's numbers an exit code follows from, wherever they were measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Requests, whatever became of them.
+    pub requests: u64,
+    /// Failed requests; none that was cut, and none that the generator itself could not make.
+    pub failures: u64,
+    /// Requests that failed for want of the generator's own resources.
+    pub local: u64,
+    /// Errors that the script raised, in checks and wherever else.
+    pub raised: u64,
+    /// Iterations that came to their end, those that raised included.
+    pub iterations: u64,
+    /// Iterations that raised.
+    pub iterations_raised: u64,
+    /// Steps that raised: iterations, `on_start`s and `on_stop`s.
+    pub steps_raised: u64,
+    /// Metrics of the thresholds as they were written, and whether each passed.
+    pub thresholds: Vec<(String, bool)>,
+}
+
+impl Evidence {
+    /// What a snapshot tells.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            requests: snapshot.total.requests,
+            failures: snapshot.total.failures,
+            local: snapshot.total.local(),
+            raised: snapshot.exceptions_raised().max(snapshot.steps_raised()),
+            iterations: snapshot.iterations.count,
+            iterations_raised: snapshot.iterations_raised,
+            steps_raised: snapshot.steps_raised(),
+            thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
+        }
+    }
+
+    /// What alone makes a run that thresholds judge a failed one, though all of them hold; `None` where nothing does.
+    ///
+    /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` or `http_reqs` has thought of it.
+    #[must_use]
+    pub fn hollow(&self) -> Option<&'static str> {
+        let states = |metric: &str| self.thresholds.iter().any(|(stated, _)| stated.split('{').next().map(str::trim) == Some(metric));
+        if states("exceptions") || states("http_reqs") {
+            None
+        } else if self.iterations > 0 && self.iterations_raised >= self.iterations {
+            Some("the script raised in every iteration")
+        } else if self.requests == 0 && self.steps_raised > 0 {
+            Some("the script raised, and made no request")
+        } else if self.requests == 0 {
+            Some("no request was made")
+        } else if self.local >= self.requests {
+            Some("no request could be made from this machine")
+        } else {
+            None
+        }
+    }
+
+    /// Whether the target was asked anything.
+    const fn has_asked(&self) -> bool {
+        self.requests > self.local
+    }
+}
+
 /// The exit code of a run.
 ///
-/// Where thresholds exist they alone judge the requests. An interrupted run has no verdict if it was cut, or if no request was made.
-/// A run that made no request because its script raised is bad use: it tells of the script, and nothing of the target. One whose
-/// script raised later has failed, as Locust has it, and so has one in which the generator could not make a single request: calling it
-/// passed would say that something was tested.
+/// Where thresholds exist they judge the run, unless it was [hollow](Evidence::hollow). An interrupted run has no verdict if it was cut, or if
+/// no request was made. A run without thresholds that made no request because its script raised is bad use: it tells of the script, and
+/// nothing of the target. One whose script raised later has failed, as Locust has it, be it in a check.
 #[must_use]
-pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
-    // Requests that failed for want of the generator's own resources have tested nothing.
-    let made_requests = snapshot.total.judged() > 0;
-    let has_raised = snapshot.steps_raised() > 0;
-    let is_script_bad = snapshot.total.requests == 0 && has_raised;
-    let has_tested_nothing = !made_requests && (snapshot.users_dropped > 0 || snapshot.total.requests > 0);
-    let has_failed = snapshot.total.failures > 0 || has_raised || has_tested_nothing;
+pub fn verdict(evidence: &Evidence, ending: Ending, exit_code_on_error: u8) -> ExitCode {
+    let has_thresholds = !evidence.thresholds.is_empty();
+    let is_script_bad = !has_thresholds && evidence.requests == 0 && evidence.steps_raised > 0;
+    let has_failed = evidence.failures > 0 || evidence.raised > 0;
     let has_no_verdict = match ending.interrupt {
         Interrupt::None => false,
-        Interrupt::Graceful => !made_requests,
+        Interrupt::Graceful => !evidence.has_asked(),
         Interrupt::Cut => true,
     };
     if ending.had_bug {
@@ -89,9 +149,9 @@ pub fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> E
         ExitCode::ClusterLost
     } else if has_no_verdict {
         ExitCode::Interrupted
-    } else if snapshot.thresholds.iter().any(|threshold| !threshold.passed) {
+    } else if evidence.thresholds.iter().any(|(_, passed)| !passed) {
         ExitCode::ThresholdsFailed
-    } else if snapshot.thresholds.is_empty() && has_failed {
+    } else if evidence.hollow().is_some() || (!has_thresholds && has_failed) {
         ExitCode::RequestsFailed(exit_code_on_error)
     } else {
         ExitCode::Passed
@@ -103,6 +163,10 @@ mod tests {
     use super::*;
     use crate::stats::sample::FailureKind;
     use crate::stats::snapshot::{EntryView, ThresholdView};
+
+    fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
+        super::verdict(&Evidence::of(snapshot), ending, exit_code_on_error)
+    }
 
     fn snapshot(requests: u64, failures: u64, thresholds: &[bool]) -> Snapshot {
         let threshold =
@@ -162,7 +226,6 @@ mod tests {
         assert_eq!(verdict(&raised_later, Ending::default(), 1).code(), 1);
         let dropped = Snapshot { users_dropped: 1, ..Snapshot::default() };
         assert_eq!(verdict(&dropped, Ending::default(), 1).code(), 1);
-        assert_eq!(verdict(&Snapshot::default(), Ending::default(), 1).code(), 0);
     }
 
     #[test]
@@ -173,5 +236,52 @@ mod tests {
             verdict(&snapshot, Ending::default(), 1).code()
         };
         assert_eq!((of_local(10, 9), of_local(10, 10)), (0, 1));
+    }
+
+    /// A run whose thresholds on these metrics all hold.
+    fn holding(metrics: &[&str], numbers: Snapshot) -> u8 {
+        let stated = metrics.iter().map(|metric| ThresholdView {
+            metric: (*metric).to_owned(),
+            condition: String::new(),
+            actual: String::new(),
+            passed: true,
+        });
+        verdict(&Snapshot { thresholds: stated.collect(), ..numbers }, Ending::default(), 1).code()
+    }
+
+    #[test]
+    fn a_run_that_made_no_request_does_not_pass_unless_a_threshold_has_thought_of_it() {
+        assert_eq!(holding(&[], Snapshot::default()), 1);
+        assert_eq!(holding(&["iteration_duration"], Snapshot::default()), 1);
+        assert_eq!(holding(&["iteration_duration", "http_reqs"], Snapshot::default()), 0);
+        assert_eq!(holding(&["http_reqs{name:/x}"], Snapshot::default()), 0);
+    }
+
+    #[test]
+    fn a_script_that_raised_in_every_iteration_does_not_pass_unless_a_threshold_has_thought_of_it() {
+        let of = |raised, count| {
+            let iterations = crate::stats::snapshot::TrendView { count, ..Default::default() };
+            Snapshot { iterations, iterations_raised: raised, ..snapshot(10, 0, &[]) }
+        };
+        assert_eq!(holding(&["http_req_duration"], of(5, 5)), 1);
+        assert_eq!(holding(&["http_req_duration"], of(4, 5)), 0);
+        assert_eq!(holding(&["exceptions"], of(5, 5)), 0);
+        assert_eq!(holding(&["http_req_duration"], Snapshot { iterations_interrupted: 5, ..of(0, 0) }), 0);
+        assert_eq!(holding(&["http_req_duration"], Snapshot { iterations_raised: 3, ..Snapshot::default() }), 1);
+    }
+
+    #[test]
+    fn a_check_that_raised_fails_a_run_without_thresholds() {
+        let exception = crate::stats::snapshot::ExceptionView { count: 1, ..Default::default() };
+        let raised = Snapshot { exceptions: vec![exception], ..snapshot(10, 0, &[]) };
+        assert_eq!(verdict(&raised, Ending::default(), 1).code(), 1);
+        assert_eq!(holding(&["http_req_failed"], raised), 0);
+    }
+
+    #[test]
+    fn requests_that_were_cut_fail_no_run() {
+        let mut cut = snapshot(3, 0, &[]);
+        cut.total.cut = 3;
+        assert_eq!(verdict(&cut, Ending::default(), 1).code(), 0);
     }
 }

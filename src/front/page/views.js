@@ -83,6 +83,9 @@ class Notices {
     if (generator.local_failures > 0) {
       notices.push(["warn", "Generator exhausted", `${format.plural(generator.local_failures, "request")} could not be made for want of descriptors, ports or buffers. They are not held against the target.`]);
     }
+    if (snapshot.total.cut > 0) {
+      notices.push(["info", "Cut off", `${format.plural(snapshot.total.cut, "request")} ended with their users. They are no failures, and no time of theirs is counted.`]);
+    }
     if (snapshot.complete === false) notices.push(["bad", "Incomplete", "The run ended before all numbers of its workers were in."]);
     for (const warning of snapshot.warnings) notices.push(["warn", "Note", warning]);
     // Most are of one second; that a silence grows by the second is no reason to read the list out again.
@@ -403,11 +406,11 @@ function entryDetail(detail, isWithPhases = true) {
   const facts = h("dl.facts", null, ...[
     ["Requests", format.count(detail.requests)],
     ["Failed", `${format.count(detail.failures)} (${format.percent(detail.fail_ratio)} %)`],
-    ["Mean", format.timeText(detail.requests ? detail.avg_ms : null)],
-    ["Max", format.timeText(detail.requests ? detail.max_ms : null)],
+    ["Mean", format.timeText(detail.requests > detail.cut ? detail.avg_ms : null)],
+    ["Max", format.timeText(detail.requests > detail.cut ? detail.max_ms : null)],
     ["Received", format.bytes(detail.bytes_in)],
     ["Sent", format.bytes(detail.bytes_out)],
-    ...[["Not sent", detail.not_sent], ["Unanswered", detail.unanswered], ["Sent again", detail.stale_retries]].filter(([, count]) => count).map(([name, count]) => [name, format.count(count)]),
+    ...[["Cut off", detail.cut], ["Not sent", detail.not_sent], ["Unanswered", detail.unanswered], ["Sent again", detail.stale_retries]].filter(([, count]) => count).map(([name, count]) => [name, format.count(count)]),
   ].map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
   const marks = detail.percentiles.filter(({ percent }) => [50, 95, 99].includes(percent)).map(({ percent, ms }) => [`p${percent}`, ms]);
   const rows = (label, heads, lines) => h("div.scroll", null, h("table.grid", null, h("caption.sr", null, label),

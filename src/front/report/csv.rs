@@ -186,7 +186,7 @@ fn rate(rate: Option<f64>) -> String {
 }
 
 fn percentile(entry: &EntryView, quantile: f64) -> String {
-    if entry.requests == 0 { NOT_AVAILABLE.to_owned() } else { milliseconds(entry.percentile(quantile)) }
+    if entry.timed() == 0 { NOT_AVAILABLE.to_owned() } else { milliseconds(entry.percentile(quantile)) }
 }
 
 /// Locust's word where there is no number.

@@ -137,6 +137,7 @@ fn entry(entry: &EntryView) -> Value {
         "name": &*entry.name,
         "requests": entry.requests,
         "failures": entry.failures,
+        "cut": entry.cut,
         "fail_ratio": entry.fail_ratio(),
         "failures_by_kind": by_kind,
         "statuses": statuses,
@@ -159,7 +160,7 @@ fn entry(entry: &EntryView) -> Value {
         "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
         "phases": phases,
     });
-    with_percentiles(object, "_ms", entry.requests, |quantile| milliseconds(entry.percentile(quantile)))
+    with_percentiles(object, "_ms", entry.timed(), |quantile| milliseconds(entry.percentile(quantile)))
 }
 
 /// A trend of times.

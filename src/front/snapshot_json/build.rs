@@ -70,12 +70,13 @@ impl From<&EntryView> for EntryJson {
     fn from(entry: &EntryView) -> Self {
         let percentiles = entry.percentiles([0.5, 0.9, 0.95, 0.99, 0.999]);
         let [p50_ms, p90_ms, p95_ms, p99_ms, p99_9_ms] =
-            percentiles.map(|percentile| (entry.requests > 0).then(|| milliseconds(percentile)));
+            percentiles.map(|percentile| (entry.timed() > 0).then(|| milliseconds(percentile)));
         Self {
             method: entry.method.to_string(),
             name: entry.name.to_string(),
             requests: entry.requests,
             failures: entry.failures,
+            cut: entry.cut,
             fail_ratio: entry.fail_ratio(),
             avg_ms: milliseconds(entry.avg()),
             min_ms: milliseconds(entry.min),

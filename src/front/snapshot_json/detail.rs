@@ -29,7 +29,7 @@ impl EntryDetailJson {
             phases: phases
                 .map_or_else(|| entry.phases.iter().map(TrendJson::from).collect(), |phases| phases.iter().map(TrendJson::from).collect()),
             distribution: distribution(&entry.histogram),
-            percentiles: if entry.requests == 0 { Vec::new() } else { PERCENTS.into_iter().map(percentile).collect() },
+            percentiles: if entry.timed() == 0 { Vec::new() } else { PERCENTS.into_iter().map(percentile).collect() },
         };
         Self { entry: entry.into(), more }
     }

@@ -52,6 +52,14 @@ fn a_whole_scenario_is_described() {
 fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
     let cases = [
         ("scenario.user { wieght = 2 }", "test.lua:4: scenario.user has no `wieght`, did you mean `weight`?"),
+        (
+            "scenario { users = { U }, thresholds = { http_req_duration = { 'p(99) < 100ms', abort = true } } }",
+            "has no `abort`: this version judges thresholds over the whole run, at its end",
+        ),
+        ("scenario { users = { U }, thresholds = { http_req_duration = { p95 = '200ms' } } }", "has no `p95`: write \"p(95) < 200ms\""),
+        ("scenario { users = { U }, thresholds = { http_req_duration = { agv = '200ms' } } }", "such as \"avg < 1\""),
+        ("scenario { users = { U }, thresholds = { http_req_duration = {} } }", "thresholds of http_req_duration: the list is empty"),
+        ("scenario.user { tags = { 'read', nil, 'write' } }", "scenario.user: tags is a list of texts, which has no `3`"),
         ("scenario.user { weight = 0 }", "test.lua:4: scenario.user: weight must be a positive whole number, not 0"),
         ("scenario.user { weight = 1.5 }", "not 1.5"),
         ("scenario.user { weight = '2' }", "not \"2\""),

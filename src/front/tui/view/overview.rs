@@ -312,6 +312,7 @@ fn notes(screen: &Screen) -> Vec<String> {
     }
     let iterations = &snapshot.iterations;
     for (count, words) in [
+        (snapshot.total.cut, "requests cut off with their users; they are no failures"),
         (iterations.users_dropped, "users were dropped"),
         (iterations.dropped, "iterations were due and could not begin"),
         (iterations.interrupted, "iterations interrupted, for their users were to finish"),

@@ -265,8 +265,9 @@ fn a_dropped_user_leaves_its_hops_counted() {
         drop(user);
     });
     let tally = lane.tally();
-    assert_eq!(entries(&tally), ["GET /a 1 0", "GET /hang 1 1", "GET /ok 1 0", "GET 127.0.0.1:1/ 1 1"]);
-    assert!(tally.errors.keys().any(|error| error.kind == FailureKind::Cut));
+    assert_eq!(entries(&tally), ["GET /a 1 0", "GET /hang 1 0", "GET /ok 1 0", "GET 127.0.0.1:1/ 1 1"]);
+    assert_eq!(tally.entries.values().map(|counts| counts.hops.cut()).sum::<u64>(), 1);
+    assert!(tally.errors.keys().all(|error| error.kind != FailureKind::Cut));
     let (mut reported, mut unanswered) = (0, 0);
     for counts in tally.entries.values() {
         reported += counts.hops.requests - counts.hops.not_sent;
