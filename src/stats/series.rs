@@ -331,7 +331,7 @@ impl Second {
             users: self.users,
             requests: self.requests,
             failures: self.failures,
-            percentiles: (self.requests > 0).then(|| [0.5, 0.95, 0.99].map(percentile)),
+            percentiles: (!self.histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(percentile)),
         };
         HistoryPoint { at: Duration::from_secs(number), length: SECOND, seen: self.is_known.then_some(seen), unsound: self.is_unsound }
     }
