@@ -336,6 +336,7 @@ mod tests {
             (total.avg(), total.max, total.percentile(1.0)),
             (Duration::from_millis(10), Duration::from_millis(10), Duration::from_millis(10))
         );
+        let mut seen = snapshot.history.iter().filter_map(|point| point.seen.as_ref());
         assert!(snapshot.errors.is_empty() && total.failures_by_kind.is_empty() && seen.all(|seen| seen.failures == 0));
         for (metric, condition) in [
             ("http_reqs", "count == 1"),
