@@ -13,7 +13,7 @@ local call, operation, int = engine.call, engine.operation, native.int
 ---@field users UserClass[]                    at least one class
 ---@field load LoadProfile?                    such as `scenario.ramp { ... }`; `-u -r -t` override it
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
----@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`
+---@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`: `["shop.test"] = "127.0.0.1"`, `["shop.test:8443"] = "127.0.0.1:9443"`, `["*.test"] = "::1"`
 ---@field tls { cert: string, key: string }?   PEM files of a client certificate and its key
 local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "hosts", "tls" }
 

@@ -98,6 +98,11 @@ function url.query(params)
   for _, name in ipairs(names) do
     local values = params[name]
     if type(values) ~= "table" then values = { values } end
+    local count = 0
+    for _ in pairs(values) do count = count + 1 end
+    if count ~= #values then
+      error("url.query: `" .. name .. "` is a table of names; strings, numbers, booleans and lists of them can be sent", 2)
+    end
     for _, value in ipairs(values) do
       local text = text_of(value)
       if not text then

@@ -5,6 +5,9 @@
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{AddrParseError, IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// One run, as data.
@@ -285,10 +288,54 @@ pub struct HttpPlan {
     pub dns_fresh: bool,
     /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
     pub proxy_from_env: bool,
-    /// Extra names and their addresses, as curl's `--resolve`; the scenario's `hosts`.
-    pub hosts: BTreeMap<String, std::net::IpAddr>,
+    /// Extra names and their addresses, as curl's `--resolve`; the scenario's `hosts`. A name may bear a port and begin with `*.`.
+    pub hosts: BTreeMap<String, HostAddress>,
     /// PEM text of a client certificate chain and its key; the scenario's `tls`.
     pub client_identity: Option<ClientIdentity>,
+}
+
+/// A base URL as people may see it: a user and password in it are left out.
+#[must_use]
+pub fn shown_host(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Where a name of `hosts` leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Another port than the URL's.
+    pub port: Option<u16>,
+}
+
+impl FromStr for HostAddress {
+    type Err = AddrParseError;
+
+    /// `127.0.0.1`, `::1`, `[::1]`, `127.0.0.1:9443` or `[::1]:9443`.
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        match bare.parse() {
+            Ok(ip) => Ok(Self { ip, port: None }),
+            Err(error) => {
+                text.parse::<SocketAddr>().map(|address| Self { ip: address.ip(), port: Some(address.port()) }).map_err(|_| error)
+            }
+        }
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port).fmt(formatter),
+            None => self.ip.fmt(formatter),
+        }
+    }
 }
 
 /// PEM text of a client certificate chain and its key.

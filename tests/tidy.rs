@@ -59,7 +59,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bytes", &["protocol", "target", "script", "cluster", "front"]),
     ("url", &["protocol", "target", "script", "config"]),
     ("percent_encoding", &["protocol", "script"]),
-    ("cookie_store", &["protocol"]),
     ("rustls", &["protocol", "cluster/identity", "cluster/transport", "front/api/tls", "main"]),
     ("tokio_rustls", &["protocol", "front/api/tls"]),
     ("rustls_native_certs", &["protocol"]),

@@ -11,6 +11,7 @@ use crate::cluster::master::RunStart;
 use crate::config::{LoadOrder, Settings};
 use crate::load::roster;
 use crate::load::shape::Shape;
+use crate::plan::shown_host;
 use crate::script::{LoadOptions, ScriptFolder};
 
 /// The planner of a cluster's master.
@@ -47,7 +48,7 @@ impl FolderPlanner {
         let base = self.settings.host.clone().or_else(|| host.description().host.clone());
         let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
         let classes = roster::shares(&plan.classes, Shape::new(&plan.profile).peak());
-        Ok(ScriptView { fingerprint: Some(plan.fingerprint), host: plan.host, classes, ..ScriptView::default() })
+        Ok(ScriptView { fingerprint: Some(plan.fingerprint), host: plan.host.as_deref().map(shown_host), classes, ..ScriptView::default() })
     }
 
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
@@ -57,7 +58,10 @@ impl FolderPlanner {
         for class in &host.description().left_out {
             log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
         }
-        let base = order.host.clone().or_else(|| settings.host.clone()).or_else(|| host.description().host.clone());
+        let own = settings.host.clone().or_else(|| host.description().host.clone());
+        // People are shown the host without its user and password; named as it is shown, it is the same.
+        let is_own = order.host.is_none() || order.host == own.as_deref().map(shown_host);
+        let base = if is_own { own } else { order.host.clone() };
         if let Some(builtin) = base.as_deref().filter(|base| base.starts_with("builtin:")) {
             return Err(Failure::bad_use(anyhow::anyhow!(
                 "`{builtin}` is for `lunamoth run` and `check`: it lives inside one process, where workers do not reach it. Start `lunamoth \

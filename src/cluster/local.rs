@@ -14,7 +14,7 @@ use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig};
 use crate::load::shape::Shape;
 use crate::load::{Workload, roster};
-use crate::plan::Plan;
+use crate::plan::{Plan, shown_host};
 
 /// A local run that is under way.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Planner for Only {
             name: plan.script.clone(),
             is_default: true,
             fingerprint: Some(plan.fingerprint.clone()),
-            host: plan.host.clone(),
+            host: plan.host.as_deref().map(shown_host),
             classes: roster::shares(&plan.classes, Shape::new(&plan.profile).peak()),
             error: None,
         }]

@@ -3,13 +3,13 @@
 //! The Lua side (`lua-stdlib/scenario.lua`) has checked keys and types at the script's own lines; this file turns its plain tables into values.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use mlua::{Table, Value};
 
 use super::value;
-use crate::plan::{ClassPlan, ClientIdentity, LoadProfile, ProfileEnd, Stage, ThresholdPlan};
+use crate::plan::{ClassPlan, ClientIdentity, HostAddress, LoadProfile, ProfileEnd, Stage, ThresholdPlan};
+use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
 
 /// A scenario, as the master needs it to make a plan.
@@ -32,7 +32,7 @@ pub struct ScenarioDescription {
     /// The script's own metrics.
     pub metrics: BTreeMap<String, MetricKind>,
     /// Names that need no look-up.
-    pub hosts: BTreeMap<String, IpAddr>,
+    pub hosts: BTreeMap<String, HostAddress>,
     /// The scenario's `tls`, read.
     pub client_identity: Option<ClientIdentity>,
     /// SHA-256 over the script and all that it read.
@@ -102,7 +102,7 @@ pub(super) struct Described {
     pub(super) runtimes: Vec<ClassRuntime>,
     pub(super) profile: Option<LoadProfile>,
     pub(super) thresholds: Vec<ThresholdPlan>,
-    pub(super) hosts: BTreeMap<String, IpAddr>,
+    pub(super) hosts: BTreeMap<String, HostAddress>,
     /// Classes without a task that the tags allow.
     pub(super) left_out: Vec<String>,
     /// Paths of certificate and key.
@@ -182,14 +182,17 @@ fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {
         .collect()
 }
 
-fn hosts(table: &Table) -> Result<BTreeMap<String, IpAddr>, String> {
+fn hosts(table: &Table) -> Result<BTreeMap<String, HostAddress>, String> {
     let given: Option<BTreeMap<String, String>> = table.get("hosts").map_err(|error| error.to_string())?;
     given
         .unwrap_or_default()
         .into_iter()
         .map(|(name, address)| {
-            let parsed = address.trim_matches(['[', ']']).parse();
-            parsed.map(|parsed| (name.clone(), parsed)).map_err(|_| format!("hosts: `{address}` (for `{name}`) is no IP address"))
+            let parsed =
+                address.trim().parse::<HostAddress>().map_err(|_| format!("hosts: `{address}` (for `{name}`) is no IP address"))?;
+            // Read here for its mistakes; the client of each lane reads it again.
+            HostRule::new(&name, parsed.ip, parsed.port).map_err(|why| format!("hosts: {why}"))?;
+            Ok((name, parsed))
         })
         .collect()
 }

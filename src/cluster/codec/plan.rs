@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan, ThresholdPlan,
+    ClassPlan, ClientIdentity, HostAddress, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan,
+    ThresholdPlan,
 };
 
 impl Wire for Plan {
@@ -230,26 +231,32 @@ impl Wire for HttpPlan {
     }
 }
 
-/// Its length, 4 or 16, and its bytes.
-impl Wire for IpAddr {
+/// Its length, 4 or 16 and 2 more with a port, and its bytes. A reader that knows no ports refuses those that have one.
+impl Wire for HostAddress {
     fn put(&self, out: &mut Output) {
-        match self {
-            Self::V4(address) => {
-                out.byte(4);
+        let with_port = if self.port.is_some() { 2 } else { 0 };
+        match self.ip {
+            IpAddr::V4(address) => {
+                out.byte(4 + with_port);
                 out.raw(&address.octets());
             }
-            Self::V6(address) => {
-                out.byte(16);
+            IpAddr::V6(address) => {
+                out.byte(16 + with_port);
                 out.raw(&address.octets());
             }
+        }
+        if let Some(port) = self.port {
+            out.raw(&port.to_be_bytes());
         }
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         let length = usize::from(input.byte()?);
-        let octets = input.raw(length)?;
-        let address = <[u8; 4]>::try_from(octets).map(Self::from).or_else(|_| <[u8; 16]>::try_from(octets).map(Self::from));
-        address.map_err(|_| CodecError::Invalid { what: "address" })
+        let octets = input.raw(length & !2)?;
+        let address = <[u8; 4]>::try_from(octets).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
+        let ip = address.map_err(|_| CodecError::Invalid { what: "address" })?;
+        let port = if length & 2 == 0 { None } else { Some(u16::from_be_bytes([input.byte()?, input.byte()?])) };
+        Ok(Self { ip, port })
     }
 }
 

@@ -14,7 +14,8 @@ use crate::cluster::record::{KeptWorker, Record};
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::{
-    ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan, ThresholdPlan,
+    ClassPlan, ClientIdentity, HostAddress, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan,
+    ThresholdPlan,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::hop_counts::HopCounts;
@@ -238,7 +239,10 @@ fn plan() -> Plan {
         error_backoff: true,
         http: HttpPlan {
             extra_roots: Some("PEM".into()),
-            hosts: BTreeMap::from([("a.test".into(), [127, 0, 0, 1].into()), ("b.test".into(), [0_u16, 0, 0, 0, 0, 0, 0, 1].into())]),
+            hosts: BTreeMap::from([
+                ("a.test".into(), "127.0.0.1".parse().expect("an address")),
+                ("b.test".into(), "::1".parse().expect("an address")),
+            ]),
             client_identity: Some(ClientIdentity { cert: "CERT".into(), key: "KEY".into() }),
             ..HttpPlan::default()
         },
@@ -334,12 +338,16 @@ pub fn slots() -> impl Strategy<Value = SlotSet> {
     prop_oneof![Just(SlotSet::all()), Just(SlotSet::none()), runs, dealt]
 }
 
+fn any_address() -> impl Strategy<Value = HostAddress> {
+    (any::<std::net::IpAddr>(), any::<Option<u16>>()).prop_map(|(ip, port)| HostAddress { ip, port })
+}
+
 /// Any plan.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
     let stages = prop::collection::vec((any::<u32>(), any::<u64>()), 0..9);
     let lists = (
         prop::collection::btree_map(text(), text(), 0..4),
-        prop::collection::btree_map(text(), any::<std::net::IpAddr>(), 0..4),
+        prop::collection::btree_map(text(), any_address(), 0..4),
         prop::collection::vec((text(), 1..u32::MAX, any::<Option<u32>>(), prop::collection::vec((text(), any::<u32>()), 0..3)), 1..4),
     );
     (stages, any::<Option<u64>>(), any::<[u64; 4]>(), any::<Option<String>>(), lists, any::<[bool; 4]>()).prop_map(

@@ -7,6 +7,7 @@ use super::part::PartStage;
 use super::peers::{Peer, PeerNumber, Presence};
 use super::run::{Run, Stage};
 use crate::load::roster;
+use crate::plan::shown_host;
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
 use crate::stats::table::{GeneratorReadings, SnapshotContext};
 
@@ -94,7 +95,7 @@ impl Run {
         let mut snapshot = self.table.snapshot(SnapshotContext {
             run: self.id(),
             scenario: self.plan.scenario.clone(),
-            host: self.plan.host.clone(),
+            host: self.plan.host.as_deref().map(shown_host),
             state: self.state(now),
             elapsed,
             reported: here().filter(|part| part.stage == PartStage::Ordered).map(|part| part.covered).min(),

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
 use crate::cluster::master::{Action, Master, Retarget};
-use crate::plan::RunId;
+use crate::plan::{RunId, shown_host};
 use crate::stats::snapshot::RunState;
 
 /// The starts that have not been answered.
@@ -135,7 +135,8 @@ impl Asking {
         }
         let Some((_, start)) = self.planning.take_if(|(number, _)| *number == outcome.number) else { return Vec::new() };
         let begun = outcome.planned.and_then(|planned| {
-            let accepted = Accepted { run: planned.start.plan.run, host: planned.start.plan.host.clone(), words: planned.words };
+            let accepted =
+                Accepted { run: planned.start.plan.run, host: planned.start.plan.host.as_deref().map(shown_host), words: planned.words };
             master.on_start(planned.start, now).map(|actions| (actions, accepted))
         });
         match begun {
@@ -227,9 +228,9 @@ impl Asking {
     fn retargeting(&self, order: &StartOrder, master: &Master, now: Instant) -> Result<(Retarget, Accepted), String> {
         let snapshot = master.snapshot(now);
         if let (Some(asked), running) = (&order.host, snapshot.host.as_deref().unwrap_or_default())
-            && asked.trim_end_matches('/') != running.trim_end_matches('/')
+            && shown_host(asked).trim_end_matches('/') != running.trim_end_matches('/')
         {
-            return Err(format!("a run against `{running}` is under way: stop it before one against `{asked}` begins"));
+            return Err(format!("a run against `{running}` is under way: stop it before one against `{}` begins", shown_host(asked)));
         }
         if let Some(asked) = order.script.as_deref().filter(|script| script.trim_end_matches(".lua") != snapshot.scenario) {
             return Err(format!("a run of `{}` is under way: stop it before one of `{asked}` begins", snapshot.scenario));

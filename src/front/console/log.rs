@@ -15,7 +15,8 @@ use crate::cluster::logs::{LogEntry, LogFeed, MASTER, RELAYED};
 use crate::cluster::message::LogLine;
 use crate::front::text::escape;
 
-/// Makes `log`'s macros write to `screen` and to `feed`. Of other crates, warnings are shown, and more only from `Debug` on.
+/// Makes `log`'s macros write to `screen` and to `feed`. Of other crates, warnings are shown, but for those that tell of connections;
+/// more only from `Debug` on.
 ///
 /// # Errors
 /// A logger is installed already.
@@ -73,7 +74,10 @@ struct ScreenLog {
 impl Log for ScreenLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_ours = ["lunamoth", "script"].iter().any(|own| metadata.target().starts_with(own));
-        metadata.level() <= self.level && (is_ours || metadata.level() <= Level::Warn || self.level >= LevelFilter::Debug)
+        // What goes wrong on a connection is a sample, with its kind and its words: the libraries below would say it again for each one.
+        let tells_of_connections = ["rustls", "h2", "hyper"].iter().any(|library| metadata.target().starts_with(library));
+        let is_shown = if tells_of_connections { false } else { is_ours || metadata.level() <= Level::Warn };
+        metadata.level() <= self.level && (is_shown || self.level >= LevelFilter::Debug)
     }
 
     fn log(&self, record: &Record<'_>) {

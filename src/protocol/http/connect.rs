@@ -55,7 +55,10 @@ pub(super) async fn open(context: &Context, origin: &Rc<Origin>, deadline: Insta
 async fn reach(context: &Context, origin: &Origin, deadline: Instant, timings: &mut Timings) -> Result<TcpStream, Failure> {
     let limit = context.connect_timeout;
     let mut begin = Instant::now();
-    let addresses = match context.names.known(&origin.host) {
+    let fixed = context.names.fixed(&origin.host, origin.port);
+    let port = fixed.map_or(origin.port, |(_, port)| port);
+    let known = fixed.map(|(address, _)| vec![address]).or_else(|| context.names.known(&origin.host));
+    let addresses = match known {
         Some(addresses) => addresses,
         None => {
             let found = timeout_at(deadline.into(), context.names.look_up(&origin.host)).await;
@@ -67,7 +70,7 @@ async fn reach(context: &Context, origin: &Origin, deadline: Instant, timings: &
             })?
         }
     };
-    let result = connect_to_any(&addresses, origin, begin, deadline, limit).await;
+    let result = connect_to_any(&addresses, port, origin, begin, deadline, limit).await;
     timings.connect = Some(timings.connect.unwrap_or_default() + begin.elapsed());
     result
 }
@@ -75,6 +78,7 @@ async fn reach(context: &Context, origin: &Origin, deadline: Instant, timings: &
 /// Tries one address after the other; a silent one gets its share of the time that is left. The first failure is the one reported.
 async fn connect_to_any(
     addresses: &[IpAddr],
+    port: u16,
     origin: &Origin,
     begin: Instant,
     deadline: Instant,
@@ -85,8 +89,8 @@ async fn connect_to_any(
     for (at, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let until = now + deadline.saturating_duration_since(now) / left;
-        let peer = if addresses.len() > 1 { SocketAddr::new(*address, origin.port).to_string() } else { origin.peer() };
-        match timeout_at(until.into(), connect(SocketAddr::new(*address, origin.port))).await {
+        let peer = if addresses.len() > 1 { SocketAddr::new(*address, port).to_string() } else { origin.peer() };
+        match timeout_at(until.into(), connect(SocketAddr::new(*address, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => {
                 let failure = Failure::connecting(&error, &peer);

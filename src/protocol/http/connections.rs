@@ -47,7 +47,7 @@ impl Connections {
                 Box::pin(tokio::time::sleep(std::mem::take(&mut tries.pause))).await;
             }
             let is_wary = self.context.is_wary.get() || !is_idempotent(request.method);
-            let idle = if tries.was_stale { None } else { self.pool.take(&request.origin, is_wary) };
+            let idle = if tries.was_stale || !request.keepalive { None } else { self.pool.take(&request.origin, is_wary) };
             let (mut line, is_reused) = match idle {
                 Some(connection) => (Line::Http1(connection), true),
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
@@ -109,7 +109,7 @@ impl Connections {
         let timed_out = |_| Failure::connect_timeout(&peer, self.context.connect_timeout);
         // Whether a connection can be shared is known only once it stands; until then the others wait for the first.
         let mut opening = None;
-        while origin.tls && self.context.spoken_by(origin) != Some(Version::Http11) {
+        while request.keepalive && origin.tls && self.context.spoken_by(origin) != Some(Version::Http11) {
             if let Some(shared) = self.pool.shared_with(origin) {
                 return Ok((Line::Http2(shared), true));
             }
@@ -126,7 +126,9 @@ impl Connections {
             return Ok((Line::Http1(Connection::new(opened.stream, opened.through_proxy)), false));
         }
         let shared = timeout_at(limit.into(), Shared::open(opened.stream, &peer)).await.map_err(timed_out)??;
-        self.pool.share(origin, shared.clone());
+        if request.keepalive {
+            self.pool.share(origin, shared.clone());
+        }
         drop(opening);
         Ok((Line::Http2(shared), false))
     }
@@ -137,7 +139,7 @@ impl Connections {
             self.context.on_http11_required(&request.origin);
         }
         match line {
-            Line::Http1(connection) if attempt.is_reusable => self.pool.put(&request.origin, connection),
+            Line::Http1(connection) if attempt.is_reusable && request.keepalive => self.pool.put(&request.origin, connection),
             Line::Http2(shared) if is_stale(attempt) || attempt.stream_end == Some(StreamEnd::GoneAway) => self.pool.forget(&shared),
             Line::Http1(_) | Line::Http2(_) => {}
         }

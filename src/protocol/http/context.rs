@@ -1,14 +1,13 @@
 //! What the users of one lane share: settings, TLS configuration, known names and proxies.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::dns::Names;
+use super::dns::{HostRule, Names};
 use super::exchange::Version;
 use super::origin::Origin;
 use super::proxy::Proxies;
@@ -28,7 +27,7 @@ pub struct Settings {
     /// Look each name up for each new connection.
     pub dns_fresh: bool,
     /// Names and their addresses that need no look-up.
-    pub hosts: Vec<(String, IpAddr)>,
+    pub hosts: Vec<HostRule>,
     /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
     pub proxy_from_env: bool,
 }

@@ -1,27 +1,66 @@
-//! A user's cookies, by the rules of RFC 6265. A user without cookies pays one pointer.
+//! A user's cookies, by the rules of RFC 6265 and with the bounds of browsers. A user without cookies pays one pointer.
+//!
+//! Names and values are bytes: they go back as they came, whatever their encoding. How dates are read is `cookie_date`'s.
 
-use cookie_store::{CookieStore, RawCookie};
-use url::Url;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
+
+use url::{Host, Url};
+
+use super::cookie_date::seconds_of;
 
 /// A user's cookie jar.
 #[derive(Debug, Default)]
 pub struct Jar {
     /// Made with the first cookie.
-    store: Option<Box<CookieStore>>,
+    store: Option<Box<Store>>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    /// In the order in which they were made.
+    cookies: Vec<Cookie>,
+    /// Counts uses, so that the one that was unused longest is known.
+    clock: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Cookie {
+    name: Box<[u8]>,
+    value: Box<[u8]>,
+    /// Lower case, without a dot in front.
+    domain: Box<str>,
+    /// Only that host, not those below it.
+    is_host_only: bool,
+    path: Box<str>,
+    is_secure: bool,
+    /// `None`: as long as the user lives.
+    expires: Option<SystemTime>,
+    last_used: Cell<u64>,
 }
 
 impl Jar {
     /// Takes over a `set-cookie` value of an answer from `url`. What cannot be parsed or is not `url`'s to set is left out, as in browsers.
-    pub fn store(&mut self, set_cookie: &[u8], url: &Url) {
-        let Ok(text) = std::str::from_utf8(set_cookie) else { return };
-        let Ok(cookie) = RawCookie::parse(text.to_owned()) else { return };
-        self.insert(&cookie, url);
+    pub fn store(&mut self, set_cookie: &[u8], url: &Url, now: SystemTime) {
+        if let Some(cookie) = Cookie::parse(set_cookie, url, now) {
+            self.insert(cookie, now);
+        }
     }
 
     /// Sets a cookie for all paths of the host of `url`, until the jar is cleared.
-    pub fn set(&mut self, name: &str, value: &str, url: &Url) {
-        let cookie = RawCookie::build((name.to_owned(), value.to_owned())).path("/").build();
-        self.insert(&cookie, url);
+    pub fn set(&mut self, name: &[u8], value: &[u8], url: &Url, now: SystemTime) {
+        let Some(host) = host_of(url) else { return };
+        let cookie = Cookie {
+            name: name.into(),
+            value: value.into(),
+            domain: host.into(),
+            is_host_only: true,
+            path: "/".into(),
+            is_secure: false,
+            expires: None,
+            last_used: Cell::new(0),
+        };
+        self.insert(cookie, now);
     }
 
     /// Forgets all cookies.
@@ -29,34 +68,40 @@ impl Jar {
         self.store = None;
     }
 
-    /// The value of the `cookie` field for a request to `url`; longer paths first.
+    /// The value of the `cookie` field for a request to `url`; longer paths first, then older cookies.
     #[must_use]
-    pub fn header_for(&self, url: &Url) -> Option<String> {
-        let mut value = String::new();
-        for (name, text) in self.all(url) {
-            if !value.is_empty() {
-                value.push_str("; ");
+    pub fn header_for(&self, url: &Url, now: SystemTime) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        for (name, value) in self.all(url, now) {
+            if !line.is_empty() {
+                line.extend_from_slice(b"; ");
             }
-            value.push_str(name);
-            value.push('=');
-            value.push_str(text);
+            line.extend_from_slice(name);
+            line.push(b'=');
+            line.extend_from_slice(value);
         }
-        (!value.is_empty()).then_some(value)
+        (!line.is_empty()).then_some(line)
     }
 
     /// The value of the cookie `name` that a request to `url` would bear.
     #[must_use]
-    pub fn get(&self, name: &str, url: &Url) -> Option<&str> {
-        self.all(url).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    pub fn get(&self, name: &[u8], url: &Url, now: SystemTime) -> Option<&[u8]> {
+        self.all(url, now).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Names and values that a request to `url` would bear; longer paths first.
+    /// Names and values that a request to `url` would bear; longer paths first, then older cookies.
     #[must_use]
-    pub fn all(&self, url: &Url) -> Vec<(&str, &str)> {
-        let Some(store) = &self.store else { return Vec::new() };
-        let mut cookies = store.matches(url);
-        cookies.sort_by_key(|cookie| (std::cmp::Reverse(cookie.path.len()), cookie.name().to_owned()));
-        cookies.iter().map(|cookie| cookie.name_value()).collect()
+    pub fn all(&self, url: &Url, now: SystemTime) -> Vec<(&[u8], &[u8])> {
+        let (Some(store), Some(host)) = (&self.store, host_of(url)) else { return Vec::new() };
+        let is_secure = url.scheme() == "https";
+        let mut cookies: Vec<&Cookie> =
+            store.cookies.iter().filter(|cookie| !cookie.is_over(now) && cookie.goes_to(&host, url.path(), is_secure)).collect();
+        // Stable: cookies of paths of one length keep the order in which they were made.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        for cookie in &cookies {
+            cookie.last_used.set(store.tick());
+        }
+        cookies.into_iter().map(|cookie| (&*cookie.name, &*cookie.value)).collect()
     }
 
     /// Whether no cookie was ever set.
@@ -65,25 +110,196 @@ impl Jar {
         self.store.is_none()
     }
 
-    fn insert(&mut self, cookie: &RawCookie<'_>, url: &Url) {
+    fn insert(&mut self, cookie: Cookie, now: SystemTime) {
         let store = self.store.get_or_insert_with(Box::default);
-        // Refused cookies (another domain, an expiry in the past without anything to delete) are no error of anybody here.
-        let _ = store.insert_raw(cookie, url);
-        // A hostile server shall not fill the memory; browsers have a limit of the kind.
-        if store.iter_any().count() > COOKIES_LIMIT {
-            let oldest = store.iter_any().next().map(|cookie| (domain_of(cookie), cookie.path.to_string(), cookie.name().to_owned()));
-            if let Some((domain, path, name)) = oldest {
-                store.remove(&domain, &path, &name);
+        let known = store.cookies.iter().position(|known| known.is_same(&cookie));
+        match known {
+            Some(at) if cookie.is_over(now) => drop(store.cookies.remove(at)),
+            // It keeps its place: a cookie is as old as it was first set (RFC 6265, section 5.3).
+            Some(at) => {
+                cookie.last_used.set(store.tick());
+                store.cookies[at] = cookie;
+            }
+            None if cookie.is_over(now) => {}
+            None => {
+                store.make_room(&cookie.domain, now);
+                cookie.last_used.set(store.tick());
+                store.cookies.push(cookie);
             }
         }
     }
 }
 
-fn domain_of(cookie: &cookie_store::Cookie<'_>) -> String {
-    String::from(&cookie.domain)
+impl Store {
+    fn tick(&self) -> u64 {
+        self.clock.set(self.clock.get() + 1);
+        self.clock.get()
+    }
+
+    /// Room for one more of `domain`: what is over goes first, then what was unused longest, of the domain or of all.
+    fn make_room(&mut self, domain: &str, now: SystemTime) {
+        if self.cookies.len() >= COOKIES_MAX || self.of_domain(domain) >= COOKIES_PER_DOMAIN_MAX {
+            self.cookies.retain(|cookie| !cookie.is_over(now));
+        }
+        if self.of_domain(domain) >= COOKIES_PER_DOMAIN_MAX {
+            self.remove_oldest(|cookie| &*cookie.domain == domain);
+        }
+        if self.cookies.len() >= COOKIES_MAX {
+            self.remove_oldest(|_| true);
+        }
+    }
+
+    fn of_domain(&self, domain: &str) -> usize {
+        self.cookies.iter().filter(|cookie| &*cookie.domain == domain).count()
+    }
+
+    fn remove_oldest(&mut self, is_meant: impl Fn(&Cookie) -> bool) {
+        let oldest =
+            self.cookies.iter().enumerate().filter(|(_, cookie)| is_meant(cookie)).min_by_key(|(_, cookie)| cookie.last_used.get());
+        if let Some((at, _)) = oldest {
+            self.cookies.remove(at);
+        }
+    }
 }
 
-const COOKIES_LIMIT: usize = 1000;
+impl Cookie {
+    /// RFC 6265, sections 5.2 and 5.3. `None` for what is to be ignored.
+    fn parse(text: &[u8], url: &Url, now: SystemTime) -> Option<Self> {
+        if text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return None;
+        }
+        let host = host_of(url)?;
+        let mut parts = text.split(|&byte| byte == b';');
+        let (name, value) = pair_of(parts.next()?);
+        let value = value?;
+        if name.is_empty() || name.len() + value.len() > COOKIE_BYTES_MAX {
+            return None;
+        }
+        let mut cookie = Self {
+            name: name.into(),
+            value: value.into(),
+            domain: host.as_str().into(),
+            is_host_only: true,
+            path: default_path(url).into(),
+            is_secure: false,
+            expires: None,
+            last_used: Cell::new(0),
+        };
+        let (mut max_age, mut expires) = (None, None);
+        for (name, value) in parts.map(pair_of) {
+            let value = value.unwrap_or_default();
+            if value.len() > ATTRIBUTE_BYTES_MAX {
+                continue;
+            }
+            // The last one of a name counts.
+            match name.to_ascii_lowercase().as_slice() {
+                b"expires" => expires = seconds_of(value).or(expires),
+                b"max-age" => max_age = seconds_from_now(value).or(max_age),
+                b"domain" => cookie.take_domain(value, &host, url)?,
+                b"path" if value.first() == Some(&b'/') => cookie.path = String::from_utf8_lossy(value).into(),
+                b"path" => cookie.path = default_path(url).into(),
+                b"secure" => cookie.is_secure = true,
+                _ => {}
+            }
+        }
+        cookie.expires = match (max_age, expires) {
+            (Some(seconds), _) => Some(seconds.and_then(|seconds| now.checked_add(seconds)).unwrap_or(SystemTime::UNIX_EPOCH)),
+            (None, Some(seconds)) => Some(at(seconds)),
+            (None, None) => None,
+        };
+        Some(cookie)
+    }
+
+    /// `None`: the cookie is not this host's to set.
+    fn take_domain(&mut self, value: &[u8], host: &str, url: &Url) -> Option<()> {
+        let domain = std::str::from_utf8(value).ok()?.to_ascii_lowercase();
+        let domain = domain.strip_prefix('.').unwrap_or(&domain);
+        if domain.is_empty() {
+            return Some(());
+        }
+        if domain == host {
+            // An address has nothing below it.
+            self.is_host_only = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
+            return Some(());
+        }
+        // A name without a dot is everybody's.
+        if !domain.contains('.') || !is_below(host, domain) || !matches!(url.host(), Some(Host::Domain(_))) {
+            return None;
+        }
+        self.is_host_only = false;
+        self.domain = domain.into();
+        Some(())
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.domain == other.domain && self.path == other.path && self.is_host_only == other.is_host_only
+    }
+
+    fn is_over(&self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    fn goes_to(&self, host: &str, path: &str, is_secure: bool) -> bool {
+        let is_its_host = &*self.domain == host || (!self.is_host_only && is_below(host, &self.domain));
+        let is_its_path =
+            path.strip_prefix(&*self.path).is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'));
+        is_its_host && is_its_path && (is_secure || !self.is_secure)
+    }
+}
+
+/// `a.b.test` is below `b.test`.
+fn is_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Name and value around the first equals sign, without the white space around them.
+fn pair_of(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|&byte| byte == b'=') {
+        Some(equals) => (text[..equals].trim_ascii(), Some(text[equals + 1..].trim_ascii())),
+        None => (text.trim_ascii(), None),
+    }
+}
+
+fn host_of(url: &Url) -> Option<String> {
+    url.host_str().map(str::to_owned)
+}
+
+/// The path up to its last slash (RFC 6265, section 5.1.4).
+fn default_path(url: &Url) -> &str {
+    let path = url.path();
+    match path.rfind('/') {
+        Some(1..) => &path[..path.rfind('/').unwrap_or(1)],
+        _ => "/",
+    }
+}
+
+/// `max-age`: `Some(None)` for one that is over, `None` for what is no number.
+fn seconds_from_now(value: &[u8]) -> Option<Option<Duration>> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    if digits.len() < value.len() || digits.iter().all(|&digit| digit == b'0') {
+        return Some(None);
+    }
+    // More digits than that are for ever; browsers stop at 400 days.
+    let seconds = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
+    Some(Some(Duration::from_secs(seconds.min(LIFE_MAX_SECONDS))))
+}
+
+fn at(seconds: i64) -> SystemTime {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) };
+    // A time that no clock of this machine can show is long over.
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Name and value together, as browsers have it.
+const COOKIE_BYTES_MAX: usize = 4_096;
+const ATTRIBUTE_BYTES_MAX: usize = 1_024;
+const COOKIES_PER_DOMAIN_MAX: usize = 50;
+const COOKIES_MAX: usize = 3_000;
+const LIFE_MAX_SECONDS: u64 = 400 * 24 * 3_600;
 
 #[cfg(test)]
 mod tests {
@@ -93,56 +309,139 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
+    fn now() -> SystemTime {
+        // 1 January 2026.
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    }
+
+    /// What goes to `there` after `here` has set `cookies`.
+    fn line(cookies: &[&[u8]], here: &str, there: &str) -> Option<String> {
+        let mut jar = Jar::default();
+        cookies.iter().for_each(|cookie| jar.store(cookie, &url(here), now()));
+        jar.header_for(&url(there), now()).map(|line| String::from_utf8_lossy(&line).into_owned())
+    }
+
     #[test]
     fn cookies_go_back_to_where_they_came_from() {
-        let mut jar = Jar::default();
-        jar.store(b"session=abc; Path=/; HttpOnly", &url("http://shop.test/login"));
-        jar.store(b"deep=1; Path=/cart", &url("http://shop.test/login"));
-        assert_eq!(jar.header_for(&url("http://shop.test/cart/1")).as_deref(), Some("deep=1; session=abc"));
-        assert_eq!(jar.header_for(&url("http://shop.test/")).as_deref(), Some("session=abc"));
-        assert_eq!(jar.header_for(&url("http://other.test/")), None);
-        assert_eq!(jar.get("session", &url("http://shop.test/")), Some("abc"));
+        let cookies: [&[u8]; 2] = [b"session=abc; Path=/; HttpOnly", b"deep=1; Path=/cart"];
+        for (there, expected) in [
+            ("http://shop.test/cart/1", Some("deep=1; session=abc")),
+            ("http://shop.test/cart", Some("deep=1; session=abc")),
+            ("http://shop.test/carts", Some("session=abc")),
+            ("http://shop.test/", Some("session=abc")),
+            ("http://other.test/", None),
+            ("http://a.shop.test/", None),
+        ] {
+            assert_eq!(line(&cookies, "http://shop.test/login", there).as_deref(), expected, "{there}");
+        }
     }
 
     #[test]
-    fn secure_expired_and_foreign_cookies_stay_away() {
-        let mut jar = Jar::default();
-        jar.store(b"s=1; Secure", &url("https://a.test/"));
-        jar.store(b"f=1; Domain=b.test", &url("https://a.test/"));
-        jar.store(b"gone=1; Max-Age=0", &url("https://a.test/"));
-        assert_eq!(jar.header_for(&url("http://a.test/")), None);
-        assert_eq!(jar.header_for(&url("https://a.test/")).as_deref(), Some("s=1"));
-        assert_eq!(jar.header_for(&url("https://b.test/")), None);
+    fn what_a_host_may_set_and_where_it_goes() {
+        for (cookie, here, there, expected) in [
+            ("s=1; Secure", "https://a.test/", "http://a.test/", None),
+            ("s=1; Secure", "https://a.test/", "https://a.test/", Some("s=1")),
+            ("f=1; Domain=b.test", "https://a.test/", "https://b.test/", None),
+            ("d=1; Domain=.shop.test", "http://www.shop.test/", "http://shop.test/", Some("d=1")),
+            ("d=1; Domain=SHOP.test", "http://www.shop.test/", "http://img.shop.test/", Some("d=1")),
+            ("d=1; Domain=shop.test", "http://shop.test/", "http://notshop.test/", None),
+            ("d=1; Domain=test", "http://shop.test/", "http://shop.test/", None),
+            ("d=1; Domain=localhost", "http://localhost/", "http://localhost/", Some("d=1")),
+            ("d=1; Domain=0.0.1", "http://127.0.0.1/", "http://127.0.0.1/", None),
+            ("d=1; Domain=127.0.0.1", "http://127.0.0.1:80/", "http://127.0.0.1:8080/", Some("d=1")),
+            ("d=1", "http://[::1]:1/", "http://[::1]:2/", Some("d=1")),
+            ("d=1; Domain=", "http://a.test/", "http://a.test/", Some("d=1")),
+            ("p=1", "http://a.test/x/y", "http://a.test/x/z", Some("p=1")),
+            ("p=1", "http://a.test/x/y", "http://a.test/", None),
+            ("p=1; Path=nonsense", "http://a.test/x/y", "http://a.test/x/", Some("p=1")),
+            ("p=1; path=/x; path=/", "http://a.test/x/y", "http://a.test/", Some("p=1")),
+            ("q=\"quoted; value\"", "http://a.test/", "http://a.test/", Some("q=\"quoted")),
+            ("  spaced  =  a b  ; x", "http://a.test/", "http://a.test/", Some("spaced=a b")),
+            ("e=a=b==", "http://a.test/", "http://a.test/", Some("e=a=b==")),
+            ("empty=", "http://a.test/", "http://a.test/", Some("empty=")),
+            ("nothing", "http://a.test/", "http://a.test/", None),
+            ("=noname", "http://a.test/", "http://a.test/", None),
+            ("c=a\u{1}b", "http://a.test/", "http://a.test/", None),
+        ] {
+            assert_eq!(line(&[cookie.as_bytes()], here, there).as_deref(), expected, "{cookie} from {here} to {there}");
+        }
     }
 
     #[test]
-    fn cookies_of_an_address_come_back() {
+    fn issue_15_bytes_go_back_as_they_came() {
         let mut jar = Jar::default();
-        jar.store(b"a=b", &url("http://127.0.0.1:8080/login"));
-        assert_eq!(jar.header_for(&url("http://127.0.0.1:8080/x")).as_deref(), Some("a=b"));
+        jar.store(b"l=caf\xe9; Path=/", &url("http://a.test/"), now());
+        jar.store("u=caf\u{e9}".as_bytes(), &url("http://a.test/"), now());
+        assert_eq!(jar.header_for(&url("http://a.test/"), now()), Some(b"l=caf\xe9; u=caf\xc3\xa9".to_vec()));
+    }
+
+    #[test]
+    fn issue_15_longer_paths_come_first_and_then_older_cookies() {
+        let cookies: [&[u8]; 5] = [b"z=1; Path=/", b"a=1; Path=/", b"m=1; Path=/x/y", b"b=1; Path=/x/y", b"z=2; Path=/"];
+        assert_eq!(line(&cookies, "http://a.test/x/y/", "http://a.test/x/y/").as_deref(), Some("m=1; b=1; z=2; a=1"));
+    }
+
+    #[test]
+    fn issue_15_a_cookie_ends_by_any_form_of_its_date() {
+        for date in [
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Thu, 01 Jan 1970 00:00:00 UTC",
+            "Thu, 1 Jan 1970 00:00:00 +0000",
+            "thu, 01 jan 1970 00:00:00 gmt",
+            "\"Thu, 01-Jan-1970 00:00:01 GMT\"",
+            "Thu, 01 January 1970 00:00:00 GMT",
+            "Wed, 31 Dec 2025 23:59:59 GMT",
+        ] {
+            let cookie = format!("sid=gone; path=/; expires={date}");
+            assert_eq!(line(&[b"sid=live; path=/", cookie.as_bytes()], "http://a.test/", "http://a.test/"), None, "{date}");
+        }
+        for stays in
+            ["expires=Wed, 01 Jan 2031 00:00:00 GMT", "expires=soon", "max-age=soon", "max-age=5; expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+        {
+            assert_eq!(line(&[format!("a=1; {stays}").as_bytes()], "http://a.test/", "http://a.test/").as_deref(), Some("a=1"), "{stays}");
+        }
+        for over in ["max-age=0", "max-age=-1", "Max-Age=0; expires=Wed, 01 Jan 2031 00:00:00 GMT"] {
+            assert_eq!(line(&[b"a=1", format!("a=1; {over}").as_bytes()], "http://a.test/", "http://a.test/"), None, "{over}");
+        }
+        let mut jar = Jar::default();
+        jar.store(b"a=1; max-age=10", &url("http://a.test/"), now());
+        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(9)).is_some());
+        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(10)).is_none());
     }
 
     #[test]
     fn a_cookie_is_replaced_deleted_and_cleared() {
         let mut jar = Jar::default();
         let here = url("http://a.test/x/y");
-        jar.set("a", "1", &here);
-        jar.set("a", "2", &here);
-        assert_eq!(jar.header_for(&here).as_deref(), Some("a=2"));
-        jar.store(b"a=; Path=/; Max-Age=0", &here);
-        assert_eq!(jar.header_for(&here), None);
-        jar.set("b", "1", &here);
+        jar.set(b"a", b"1", &here, now());
+        jar.set(b"a", b"2", &here, now());
+        assert_eq!(jar.get(b"a", &here, now()), Some(&b"2"[..]));
+        jar.store(b"a=; Path=/; Max-Age=0", &here, now());
+        assert_eq!(jar.header_for(&here, now()), None);
+        jar.set(b"b", b"1", &here, now());
         jar.clear();
         assert!(jar.is_empty());
     }
 
     #[test]
-    fn an_empty_jar_is_one_pointer_and_a_full_one_is_bounded() {
+    fn issue_15_a_jar_is_bounded_as_browsers_are() {
         assert_eq!(size_of::<Jar>(), size_of::<usize>());
         let mut jar = Jar::default();
-        for number in 0..COOKIES_LIMIT + 50 {
-            jar.set(&format!("c{number}"), "x", &url("http://a.test/"));
+        let here = url("http://a.test/");
+        for number in 0..60 {
+            jar.set(format!("c{number}").as_bytes(), b"x", &here, now());
+            // The first one is in use all the time, and stays.
+            assert!(jar.get(b"c0", &here, now()).is_some());
         }
-        assert_eq!(jar.all(&url("http://a.test/")).len(), COOKIES_LIMIT);
+        let names: Vec<_> = jar.all(&here, now()).into_iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        assert_eq!((names.len(), names[0].as_str(), names[49].as_str()), (50, "c0", "c59"));
+        for number in 0..4_000 {
+            jar.set(b"c", b"x", &url(&format!("http://h{number}.test/")), now());
+        }
+        assert_eq!(jar.store.as_ref().unwrap().cookies.len(), 3_000);
+        let large = [b"l=".as_slice(), &[b'x'; 4_095]].concat();
+        assert_eq!(line(&[&large], "http://b.test/", "http://b.test/").map(|line| line.len()), Some(4_097));
+        let larger = [b"l=".as_slice(), &[b'x'; 4_096]].concat();
+        assert_eq!(line(&[&larger], "http://b.test/", "http://b.test/"), None);
     }
 }

@@ -19,7 +19,7 @@ use super::classify::{Failure, FailureKind};
 /// The known names of a lane.
 #[derive(Debug)]
 pub(super) struct Names {
-    fixed: FxHashMap<String, Vec<IpAddr>>,
+    fixed: Vec<HostRule>,
     is_fresh: bool,
     cache: RefCell<FxHashMap<String, Rc<Entry>>>,
     resolver: OnceCell<TokioResolver>,
@@ -27,19 +27,19 @@ pub(super) struct Names {
 
 impl Names {
     /// `hosts` need no look-up; `is_fresh` asks for each connection.
-    pub(super) fn new(hosts: Vec<(String, IpAddr)>, is_fresh: bool) -> Self {
-        let mut fixed: FxHashMap<String, Vec<IpAddr>> = FxHashMap::default();
-        for (name, address) in hosts {
-            fixed.entry(name.to_ascii_lowercase()).or_default().push(address);
-        }
-        Self { fixed, is_fresh, cache: RefCell::default(), resolver: OnceCell::new() }
+    pub(super) fn new(mut hosts: Vec<HostRule>, is_fresh: bool) -> Self {
+        hosts.sort_by_key(|rule| std::cmp::Reverse(rule.weight()));
+        Self { fixed: hosts, is_fresh, cache: RefCell::default(), resolver: OnceCell::new() }
     }
 
-    /// Addresses that need no look-up: fixed names, literals, `localhost`.
+    /// Where the person has said that `host` and `port` lead: the rule that says most decides.
+    pub(super) fn fixed(&self, host: &str, port: u16) -> Option<(IpAddr, u16)> {
+        let rule = self.fixed.iter().find(|rule| rule.covers(host, port))?;
+        Some((rule.address, rule.to_port.unwrap_or(port)))
+    }
+
+    /// Addresses that need no look-up: literals, `localhost`.
     pub(super) fn known(&self, host: &str) -> Option<Vec<IpAddr>> {
-        if let Some(addresses) = self.fixed.get(host) {
-            return Some(addresses.clone());
-        }
         if let Ok(address) = host.parse() {
             return Some(vec![address]);
         }
@@ -111,6 +111,52 @@ impl Names {
     }
 }
 
+/// A name, or all below it, with or without a port, and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRule {
+    /// Lower case; without the `*.` of a wildcard.
+    name: String,
+    is_wildcard: bool,
+    port: Option<u16>,
+    address: IpAddr,
+    to_port: Option<u16>,
+}
+
+impl HostRule {
+    /// `name` is `shop.test`, `shop.test:8443`, `*.shop.test` or `*.shop.test:8443`; `to_port` is another port than the URL's.
+    ///
+    /// # Errors
+    /// A text for people.
+    pub fn new(name: &str, address: IpAddr, to_port: Option<u16>) -> Result<Self, String> {
+        let wrong = || format!("`{name}` is no name of a host: write `shop.test`, `shop.test:8443` or `*.shop.test`");
+        let lower = name.trim().to_ascii_lowercase();
+        let (host, port) = match lower.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port.parse().map_err(|_| wrong())?)),
+            _ => (lower.as_str(), None),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let (host, is_wildcard) = host.strip_prefix("*.").map_or((host, false), |host| (host, true));
+        if host.is_empty() || host.contains(['*', '/', ' ', '@']) {
+            return Err(wrong());
+        }
+        Ok(Self { name: host.to_owned(), is_wildcard, port, address, to_port })
+    }
+
+    fn covers(&self, host: &str, port: u16) -> bool {
+        let is_named = if self.is_wildcard {
+            host.strip_suffix(&*self.name).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        } else {
+            host == self.name
+        };
+        is_named && self.port.is_none_or(|own| own == port)
+    }
+
+    /// The rule that says most: a whole name before a wildcard, a longer one before a shorter, one with a port before one without.
+    fn weight(&self) -> (bool, usize, bool) {
+        (!self.is_wildcard, self.name.len(), self.port.is_some())
+    }
+}
+
 /// One name of the cache.
 #[derive(Debug)]
 struct Entry {
@@ -173,9 +219,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literals_localhost_and_fixed_names_need_no_look_up() {
-        let names = Names::new(vec![("Shop.test".into(), "10.0.0.1".parse().unwrap())], false);
-        assert_eq!(names.known("shop.test"), Some(vec!["10.0.0.1".parse().unwrap()]));
+    fn issue_15_fixed_names_may_have_ports_and_wildcards() {
+        let rule = |name: &str, address: &str, port| HostRule::new(name, address.parse().unwrap(), port).unwrap();
+        let rules = vec![
+            rule("*.test", "10.0.0.1", None),
+            rule("Shop.test", "10.0.0.2", None),
+            rule("shop.test:8443", "10.0.0.3", Some(9443)),
+            rule("*.shop.test", "10.0.0.4", Some(81)),
+            rule("[::1]:80", "10.0.0.5", None),
+        ];
+        let names = Names::new(rules, false);
+        for (host, port, expected) in [
+            ("shop.test", 80, Some(("10.0.0.2", 80))),
+            ("shop.test", 8443, Some(("10.0.0.3", 9443))),
+            ("a.shop.test", 80, Some(("10.0.0.4", 81))),
+            ("b.a.shop.test", 80, Some(("10.0.0.4", 81))),
+            ("other.test", 1, Some(("10.0.0.1", 1))),
+            ("test", 80, None),
+            ("shop.example", 80, None),
+            ("::1", 80, Some(("10.0.0.5", 80))),
+        ] {
+            let expected = expected.map(|(address, port)| (address.parse().unwrap(), port));
+            assert_eq!(names.fixed(host, port), expected, "{host}:{port}");
+        }
+        for bad in ["", "*.", "a*b", "http://a", "a:b", "a:99999"] {
+            assert!(HostRule::new(bad, "::1".parse().unwrap(), None).unwrap_err().contains("is no name of a host"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn literals_and_localhost_need_no_look_up() {
+        let names = Names::new(Vec::new(), false);
         assert_eq!(names.known("::1"), Some(vec!["::1".parse().unwrap()]));
         assert_eq!(names.known("127.0.0.2"), Some(vec!["127.0.0.2".parse().unwrap()]));
         assert_eq!(names.known("localhost").unwrap().len(), 2);

@@ -37,6 +37,8 @@ pub struct Request<'a> {
     pub discard: bool,
     /// An event stream that goes on is ended by the timeout, and that is its proper end.
     pub ends_streams: bool,
+    /// The connection may be one that was used before, and may be used again. Otherwise the request has one of its own, and says so.
+    pub keepalive: bool,
 }
 
 /// How far an exchange has come, readable from outside while it is under way, so that a dropped one can be told apart.

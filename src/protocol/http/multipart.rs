@@ -41,6 +41,17 @@ pub fn content_type(boundary: &str) -> String {
     format!("multipart/form-data; boundary={boundary}")
 }
 
+/// The boundary that a value of `content-type` names.
+#[must_use]
+pub fn boundary_of(content_type: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(content_type).ok()?;
+    text.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        (name.trim().eq_ignore_ascii_case("boundary") && !value.is_empty()).then(|| value.to_owned())
+    })
+}
+
 /// The HTML standard's escapes: a quote or a line end would leave the quotes.
 fn escape(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 /// Where a request goes: parsed once, shared by all requests to it.
@@ -48,10 +50,10 @@ impl Origin {
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
-            other => return Err(BadUrl::UnknownScheme { url: text.to_owned(), scheme: other.to_owned() }),
+            other => return Err(BadUrl::UnknownScheme { url: without_credentials(text), scheme: other.to_owned() }),
         };
         let Some(named) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err(BadUrl::NoHost { url: text.to_owned() });
+            return Err(BadUrl::NoHost { url: without_credentials(text) });
         };
         let port = url.port_or_known_default().unwrap_or(if tls { 443 } else { 80 });
         let authority = match url.port() {
@@ -70,6 +72,8 @@ pub struct Target {
     pub origin: Rc<Origin>,
     /// Path and query, beginning with `/`, encoded, without a fragment.
     pub path: String,
+    /// What a user and password in the URL become: the value of `authorization`. They are for this origin alone, and shown to nobody.
+    pub credentials: Option<Rc<str>>,
 }
 
 impl Target {
@@ -79,7 +83,7 @@ impl Target {
     /// See [`BadUrl`].
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let url = parse_url(text)?;
-        Ok(Self { origin: Rc::new(Origin::of(&url, text)?), path: path_of(&url) })
+        Ok(Self { origin: Rc::new(Origin::of(&url, text)?), path: path_of(&url), credentials: credentials_of(&url) })
     }
 
     /// Joins `reference` (a path, a query, another absolute URL) to `base` as a browser does.
@@ -88,7 +92,7 @@ impl Target {
     /// See [`BadUrl`].
     pub fn join(base: &Url, reference: &str) -> Result<Self, BadUrl> {
         let url = base.join(reference).map_err(|error| bad(reference, error))?;
-        Ok(Self { origin: Rc::new(Origin::of(&url, reference)?), path: path_of(&url) })
+        Ok(Self { origin: Rc::new(Origin::of(&url, reference)?), path: path_of(&url), credentials: credentials_of(&url) })
     }
 
     /// The whole URL again.
@@ -135,8 +139,8 @@ fn parse_url(text: &str) -> Result<Url, BadUrl> {
     if !text.contains("://") {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| matches!(*scheme, "http" | "https"));
         return Err(match scheme {
-            Some(_) => BadUrl::NoHost { url: text.to_owned() },
-            None => BadUrl::NoScheme { url: text.to_owned() },
+            Some(_) => BadUrl::NoHost { url: without_credentials(text) },
+            None => BadUrl::NoScheme { url: without_credentials(text) },
         });
     }
     Url::parse(text).map_err(|error| bad(text, error))
@@ -144,9 +148,29 @@ fn parse_url(text: &str) -> Result<Url, BadUrl> {
 
 fn bad(text: &str, error: url::ParseError) -> BadUrl {
     match error {
-        url::ParseError::RelativeUrlWithoutBase => BadUrl::NoScheme { url: text.to_owned() },
-        url::ParseError::EmptyHost => BadUrl::NoHost { url: text.to_owned() },
-        other => BadUrl::Malformed { url: text.to_owned(), reason: other.to_string() },
+        url::ParseError::RelativeUrlWithoutBase => BadUrl::NoScheme { url: without_credentials(text) },
+        url::ParseError::EmptyHost => BadUrl::NoHost { url: without_credentials(text) },
+        other => BadUrl::Malformed { url: without_credentials(text), reason: other.to_string() },
+    }
+}
+
+/// What the user and password in a URL become, as the value of `authorization` (RFC 7617).
+pub(super) fn credentials_of(url: &Url) -> Option<Rc<str>> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |part: &str| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
+    let pair = [decoded(url.username()), vec![b':'], decoded(url.password().unwrap_or_default())].concat();
+    Some(format!("Basic {}", STANDARD.encode(pair)).into())
+}
+
+/// `url` as it may be shown: what stands before an `@` in its authority is left out.
+fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
     }
 }
 
@@ -194,6 +218,24 @@ mod tests {
             ("http://a:99999/", "bad URL `http://a:99999/`: invalid port number"),
         ] {
             assert_eq!(Origin::parse(text).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn issue_15_a_user_and_password_are_credentials_and_never_shown() {
+        for (text, credentials) in [
+            ("http://bob:secret@a/x", Some("Basic Ym9iOnNlY3JldA==")),
+            ("http://u%40b:p%3a@a/x", Some("Basic dUBiOnA6")),
+            ("http://bob@a/x", Some("Basic Ym9iOg==")),
+            ("http://:secret@a/x", Some("Basic OnNlY3JldA==")),
+            ("http://a/x@y", None),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(target.credentials.as_deref(), credentials, "{text}");
+            assert!(!target.url().contains("secret") && !target.url().contains("bob"), "{text}");
+        }
+        for text in ["http://bob:secret@a:99999/", "ftp://bob:secret@a/", "bob:secret@a/", "http://bob:secret@"] {
+            assert!(!Target::parse(text).unwrap_err().to_string().contains("secret"), "{text}");
         }
     }
 

@@ -1,16 +1,15 @@
 //! Proxies as the environment names them: which requests go through which.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::net::IpAddr;
 
-use super::origin::Origin;
+use super::origin::{Origin, credentials_of};
 
 /// What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. Empty: every request goes straight to its target.
 #[derive(Debug, Default)]
 pub(super) struct Proxies {
     plain: Option<Proxy>,
     tls: Option<Proxy>,
-    except: Vec<String>,
+    except: Vec<Exception>,
 }
 
 impl Proxies {
@@ -28,22 +27,83 @@ impl Proxies {
             _ => Ok(None),
         };
         let except = read("no_proxy").map(|(_, value)| value).unwrap_or_default();
-        let except = except.split(',').map(|entry| entry.trim().trim_start_matches('.').to_ascii_lowercase());
-        Ok(Self { plain: proxy("http_proxy")?, tls: proxy("https_proxy")?, except: except.filter(|entry| !entry.is_empty()).collect() })
+        let except = except.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).map(Exception::parse).collect();
+        Ok(Self { plain: proxy("http_proxy")?, tls: proxy("https_proxy")?, except })
     }
 
     /// The proxy for requests to `origin`.
     pub(super) fn proxy_for(&self, origin: &Origin) -> Option<&Proxy> {
         let proxy = if origin.tls { self.tls.as_ref() } else { self.plain.as_ref() }?;
-        let is_excepted = self.except.iter().any(|entry| {
-            let (name, port) = match entry.rsplit_once(':') {
-                Some((name, port)) if !name.contains(':') => (name, port.parse().ok()),
-                _ => (entry.as_str(), None),
-            };
-            let is_named = entry == "*" || origin.host == name || origin.host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-            is_named && port.is_none_or(|port: u16| port == origin.port)
-        });
-        (!is_excepted).then_some(proxy)
+        let address = origin.host.parse().ok();
+        (!self.except.iter().any(|exception| exception.covers(origin, address))).then_some(proxy)
+    }
+}
+
+/// One entry of `NO_PROXY`: a name with those below it, an address, a block of addresses, or all; for one port or for all.
+#[derive(Debug)]
+struct Exception {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Debug)]
+enum Hosts {
+    All,
+    /// And those below it.
+    Named(String),
+    /// Addresses whose first `bits` are those of `address`.
+    Block {
+        address: IpAddr,
+        bits: u32,
+    },
+}
+
+impl Exception {
+    /// Reads `example.org`, `.example.org`, `*.example.org`, `10.0.0.0/8`, `::1`, `[::1]:8080`, `example.org:81` or `*`.
+    fn parse(entry: &str) -> Self {
+        let (host, port) = split_port(entry);
+        let hosts = match block_of(host) {
+            Some((address, bits)) => Hosts::Block { address, bits },
+            None if host == "*" => Hosts::All,
+            None => Hosts::Named(host.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase()),
+        };
+        Self { hosts, port }
+    }
+
+    fn covers(&self, origin: &Origin, host: Option<IpAddr>) -> bool {
+        let is_meant = match &self.hosts {
+            Hosts::All => true,
+            Hosts::Named(name) => {
+                !name.is_empty() && origin.host.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            Hosts::Block { address, bits } => host.is_some_and(|host| is_in(host, *address, *bits)),
+        };
+        is_meant && self.port.is_none_or(|port| port == origin.port)
+    }
+}
+
+/// A port stands behind the only colon, or behind brackets.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let bare = |host: &'_ str| -> bool { !host.contains(':') || host.ends_with(']') };
+    match entry.rsplit_once(':') {
+        Some((host, port)) if bare(host) && port.parse::<u16>().is_ok() => (host, port.parse().ok()),
+        _ => (entry, None),
+    }
+}
+
+fn block_of(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Some(all), |bits| bits.trim_end_matches(']').parse().ok())?;
+    (bits <= all).then_some((address, bits))
+}
+
+fn is_in(host: IpAddr, block: IpAddr, bits: u32) -> bool {
+    match (host.to_canonical(), block.to_canonical()) {
+        (IpAddr::V4(host), IpAddr::V4(block)) => (host.to_bits() ^ block.to_bits()).leading_zeros() >= bits.min(32),
+        (IpAddr::V6(host), IpAddr::V6(block)) => (host.to_bits() ^ block.to_bits()).leading_zeros() >= bits,
+        _ => false,
     }
 }
 
@@ -64,15 +124,7 @@ impl Proxy {
             return Err("a proxy that is itself reached by https is not supported".to_owned());
         }
         let url = url::Url::parse(&text).map_err(|error| error.to_string())?;
-        let decoded = |part: &str| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
-        let authorization = if url.username().is_empty() {
-            String::new()
-        } else {
-            let mut pair = decoded(url.username());
-            pair.push(b':');
-            pair.extend(decoded(url.password().unwrap_or_default()));
-            format!("Basic {}", STANDARD.encode(pair))
-        };
+        let authorization = credentials_of(&url).as_deref().unwrap_or_default().to_owned();
         // A URL without a port means 80 here too, as its scheme says.
         Ok(Self { origin, authorization })
     }
@@ -110,6 +162,37 @@ mod tests {
             ("http://other/", true),
         ] {
             assert_eq!(chosen(&proxies, url).is_some(), goes_through, "{url}");
+        }
+    }
+
+    #[test]
+    fn issue_15_exceptions_name_blocks_of_addresses() {
+        for (except, url, goes_through) in [
+            ("127.0.0.0/8", "http://127.9.9.9:8080/", false),
+            ("127.0.0.0/8", "http://128.0.0.1/", true),
+            ("127.0.0.0/8", "http://localhost/", true),
+            ("10.1.2.3/32", "http://10.1.2.3/", false),
+            ("10.1.2.3/32", "http://10.1.2.4/", true),
+            ("10.0.0.0/7", "http://11.255.0.1/", false),
+            ("0.0.0.0/0", "http://8.8.8.8/", false),
+            ("0.0.0.0/0", "http://[::1]/", true),
+            ("fd00::/8", "http://[fd12::1]/", false),
+            ("fd00::/8", "http://[fe80::1]/", true),
+            ("::1", "http://[::1]:81/", false),
+            ("[::1]:81", "http://[::1]:81/", false),
+            ("[::1]:81", "http://[::1]:82/", true),
+            ("10.0.0.1:81", "http://10.0.0.1:81/", false),
+            ("10.0.0.1:81", "http://10.0.0.1/", true),
+            ("10.0.0.0/33", "http://10.0.0.0/", true),
+            ("*", "http://any.test/", false),
+            ("a.test *.inner.test", "http://x.inner.test/", false),
+            ("a.test *.inner.test", "http://a.test/", false),
+            ("A.Test", "http://b.a.test/", false),
+            ("a.test:80", "https://a.test/", true),
+            (",, ,", "http://a.test/", true),
+        ] {
+            let proxies = proxies(&[("http_proxy", "p:1"), ("https_proxy", "p:1"), ("no_proxy", except)]).unwrap();
+            assert_eq!(chosen(&proxies, url).is_some(), goes_through, "{except}: {url}");
         }
     }
 

@@ -18,31 +18,49 @@ pub struct NextHop {
 /// The next request after an answer of `status` to `method`, if it is a redirect that can be followed.
 ///
 /// As the Fetch standard has it: 301 and 302 make a POST a GET, 303 makes all but GET and HEAD a GET, 307 and 308 change nothing. `None`
-/// for any other status, without a `location`, and for one that is no URL of `http` or `https`.
-#[must_use]
-pub fn next_hop(method: &str, status: u16, location: Option<&[u8]>, current: &Url) -> Option<NextHop> {
+/// for any other status and without a `location`.
+///
+/// # Errors
+/// What is wrong with a `location` that is no URL of `http` or `https`.
+pub fn next_hop(method: &str, status: u16, location: Option<&[u8]>, current: &Url) -> Result<Option<NextHop>, String> {
     let becomes_get = match status {
         301 | 302 => method == "POST",
         303 => !matches!(method, "GET" | "HEAD"),
         307 | 308 => false,
-        _ => return None,
+        _ => return Ok(None),
     };
+    let Some(location) = location else { return Ok(None) };
     // Raw UTF-8 in the field is common; `Url` encodes it as a browser does.
-    let location = String::from_utf8_lossy(location?);
-    let mut url = current.join(location.trim()).ok()?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return None;
+    let location = String::from_utf8_lossy(location);
+    let malformed = |why: &str| format!("a redirect to `{}`, which is no URL: {why}", shortened(location.trim()));
+    let mut url = current.join(location.trim()).map_err(|error| malformed(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("a redirect to a URL of `{}:`, which is not followed: `http` and `https` are", url.scheme()));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(malformed("empty host"));
     }
     if url.fragment().is_none() {
         url.set_fragment(current.fragment());
     }
-    Some(NextHop {
+    Ok(Some(NextHop {
         method: if becomes_get { "GET".to_owned() } else { method.to_owned() },
         keeps_body: !becomes_get,
         is_same_origin: url.origin() == current.origin(),
         url,
-    })
+    }))
 }
+
+/// Errors are counted by their text, so that it shall not be long.
+fn shortened(location: &str) -> String {
+    match location.char_indices().nth(LOCATION_MAX) {
+        Some((end, _)) => format!("{}...", &location[..end]),
+        None => location.to_owned(),
+    }
+}
+
+/// Characters of a `location` in an error.
+const LOCATION_MAX: usize = 80;
 
 /// Fields of the caller that must not follow to another origin.
 #[must_use]
@@ -61,7 +79,7 @@ mod tests {
     use super::*;
 
     fn next(method: &str, status: u16, location: &str, current: &str) -> Option<NextHop> {
-        next_hop(method, status, Some(location.as_bytes()), &Url::parse(current).unwrap())
+        next_hop(method, status, Some(location.as_bytes()), &Url::parse(current).unwrap()).unwrap()
     }
 
     #[test]
@@ -107,9 +125,21 @@ mod tests {
         for status in [200, 300, 304, 305, 404] {
             assert_eq!(next("GET", status, "/b", "http://a/"), None, "{status}");
         }
-        for location in ["mailto:a@b", "http://", "javascript:1", "http://a:99999/"] {
-            assert_eq!(next("GET", 302, location, "http://a/"), None, "{location}");
+        assert_eq!(next_hop("GET", 302, None, &Url::parse("http://a/").unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn issue_15_a_redirect_that_leads_nowhere_says_so() {
+        for (location, words) in [
+            ("ftp://a/x", "a redirect to a URL of `ftp:`, which is not followed: `http` and `https` are"),
+            ("mailto:a@b", "a redirect to a URL of `mailto:`, which is not followed: `http` and `https` are"),
+            ("javascript:1", "a redirect to a URL of `javascript:`, which is not followed: `http` and `https` are"),
+            ("http://", "a redirect to `http://`, which is no URL: empty host"),
+            ("http://a:99999/", "a redirect to `http://a:99999/`, which is no URL: invalid port number"),
+            ("http://[::1/", "a redirect to `http://[::1/`, which is no URL: invalid IPv6 address"),
+        ] {
+            let why = next_hop("GET", 302, Some(location.as_bytes()), &Url::parse("http://a/").unwrap()).unwrap_err();
+            assert_eq!(why, words);
         }
-        assert_eq!(next_hop("GET", 302, None, &Url::parse("http://a/").unwrap()), None);
     }
 }

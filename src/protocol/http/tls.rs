@@ -1,18 +1,22 @@
-//! TLS: trusted roots, client certificates, the handshake, and its errors in plain words.
+//! TLS: trusted roots, client certificates and the handshake. Its errors get their words in `tls_words`; a certificate that is trusted by itself
+//! is `tls_trust`'s.
 
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::classify::{Failure, FailureKind, kind_of};
 use super::context::Settings;
+use super::tls_trust::TrustNamed;
+use super::tls_words;
 
 /// The TLS configuration of a lane; sessions are resumed across its users.
 ///
@@ -26,7 +30,18 @@ pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String
     let builder = if settings.insecure_tls {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
     } else {
-        builder.with_root_certificates(roots(settings.extra_roots.as_deref())?)
+        let named = match &settings.extra_roots {
+            Some(pem) => certificates(pem, "the extra certificate authorities (--ca-file)")?,
+            None => Vec::new(),
+        };
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&named)?), provider)
+            .build()
+            .map_err(|error| format!("the certificate authorities cannot be used: {error}"))?;
+        if named.is_empty() {
+            builder.with_webpki_verifier(usual)
+        } else {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustNamed { usual, named }))
+        }
     };
     let mut config = match &settings.client_identity {
         None => builder.with_no_client_auth(),
@@ -60,24 +75,7 @@ pub(super) async fn handshake(config: &Arc<ClientConfig>, tcp: TcpStream, host: 
 
 /// A TLS error in plain words.
 pub(super) fn failure_of(error: &rustls::Error, peer: &str) -> Failure {
-    let text = match error {
-        rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!("the certificate of {peer} has expired"),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("the certificate of {peer} is not valid yet")
-            }
-            CertificateError::UnknownIssuer => format!("the certificate of {peer} comes from an unknown issuer"),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the certificate of {peer} is for another name")
-            }
-            CertificateError::Revoked => format!("the certificate of {peer} is revoked"),
-            other => format!("the certificate of {peer} is refused: {other}"),
-        },
-        rustls::Error::AlertReceived(alert) => format!("{peer} refused the TLS connection: {alert:?}"),
-        rustls::Error::InvalidMessage(_) => format!("{peer} does not speak TLS"),
-        other => format!("TLS with {peer} failed: {other}"),
-    };
-    Failure::new(FailureKind::Tls, text)
+    Failure::new(FailureKind::Tls, tls_words::spell(error, peer))
 }
 
 fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
@@ -91,19 +89,17 @@ fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
 }
 
 /// The system's roots, else built-in ones; `extra` besides.
-fn roots(extra: Option<&str>) -> Result<RootCertStore, String> {
+fn roots(extra: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     // Certificates that cannot be read are left out, as every other client does: some systems carry a few.
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    if let Some(pem) = extra {
-        for certificate in certificates(pem, "the extra certificate authorities (--ca-file)")? {
-            store
-                .add(certificate)
-                .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
-        }
+    for certificate in extra {
+        store
+            .add(certificate.clone())
+            .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
     }
     Ok(store)
 }

@@ -24,6 +24,9 @@ pub(super) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, through_proxy
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(request.headers);
+    if !request.keepalive {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
     if let Some(length) = content_length(request) {
         write_length(out, length);
     }
@@ -77,6 +80,7 @@ mod tests {
             decode: true,
             discard: false,
             ends_streams: false,
+            keepalive: true,
         }
     }
 

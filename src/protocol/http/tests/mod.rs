@@ -119,6 +119,7 @@ fn get(origin: &Rc<Origin>) -> Request<'static> {
         decode: true,
         discard: false,
         ends_streams: false,
+        keepalive: true,
     }
 }
 

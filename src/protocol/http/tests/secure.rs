@@ -112,7 +112,7 @@ async fn echo(request: http::Request<hyper::body::Incoming>) -> Result<http::Res
 }
 
 fn context_with(settings: Settings) -> Rc<Context> {
-    let host = |name: &str| (name.to_owned(), IpAddr::from([127, 0, 0, 1]));
+    let host = |name: &str| HostRule::new(name, IpAddr::from([127, 0, 0, 1]), None).unwrap();
     let hosts = vec![host("shop.test"), host("other.test")];
     Rc::new(Context::new(Settings { hosts, ..settings }).unwrap())
 }
@@ -226,6 +226,64 @@ fn bad_certificates_are_told_apart() {
             assert_eq!(super::message(&refused), message.replace("{}", &origin.peer()));
             let careless = Connections::new(context_with(Settings { insecure_tls: true, ..Settings::default() }));
             assert_eq!(exchange(&careless, &get(&origin)).await.status, 200);
+        }
+    });
+}
+
+#[test]
+fn issue_15_a_self_signed_certificate_given_as_an_authority_is_trusted_for_its_names_and_its_time() {
+    run(async {
+        for is_authority in [false, true] {
+            for (host, year, expected) in [
+                ("shop.test", 2999, None),
+                ("other.test", 2999, Some("the certificate of {} is for another name")),
+                ("shop.test", 2020, Some("the certificate of {} has expired")),
+            ] {
+                let key = KeyPair::generate().unwrap();
+                let mut params = CertificateParams::new(vec!["shop.test".to_owned()]).unwrap();
+                params.not_after = rcgen::date_time_ymd(year, 1, 1);
+                if is_authority {
+                    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+                }
+                let certificate = params.self_signed(&key).unwrap();
+                let settings = Settings { extra_roots: Some(certificate.pem()), ..Settings::default() };
+                let server = SecureServer::start((certificate, key), BOTH, None).await;
+                let origin = server.origin(host);
+                let answer = exchange(&Connections::new(context_with(settings)), &get(&origin)).await;
+                let expected = expected.map(|text| text.replace("{}", &origin.peer()));
+                assert_eq!(answer.failure.map(|failure| failure.message), expected, "{is_authority} {host} {year}");
+            }
+        }
+        // Another one of the same name is a stranger.
+        let make = || {
+            let key = KeyPair::generate().unwrap();
+            (CertificateParams::new(vec!["shop.test".to_owned()]).unwrap().self_signed(&key).unwrap(), key)
+        };
+        let server = SecureServer::start(make(), BOTH, None).await;
+        let settings = Settings { extra_roots: Some(make().0.pem()), ..Settings::default() };
+        assert_eq!(
+            kind(&exchange(&Connections::new(context_with(settings)), &get(&server.origin("shop.test"))).await),
+            Some(FailureKind::Tls)
+        );
+    });
+}
+
+#[test]
+fn issue_15_without_keepalive_each_request_has_a_connection_of_its_own() {
+    run(async {
+        let authority = Authority::new();
+        for alpn in [BOTH, &["http/1.1"]] {
+            let server = SecureServer::start(authority.certify("shop.test", |_| {}), alpn, None).await;
+            let user = Connections::new(context_with(trusting(&authority)));
+            let origin = server.origin("shop.test");
+            let alone = Request { keepalive: false, ..get(&origin) };
+            assert_eq!(exchange(&user, &get(&origin)).await.status, 200);
+            for _ in 0..3 {
+                assert_eq!(exchange(&user, &alone).await.status, 200);
+            }
+            // The one that is kept is still there.
+            assert_eq!(exchange(&user, &get(&origin)).await.status, 200);
+            assert_eq!(server.connections.get(), 4);
         }
     });
 }

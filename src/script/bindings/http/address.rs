@@ -15,6 +15,8 @@ pub(super) struct Base {
     pub(super) origin: Rc<Origin>,
     /// Empty, or begins with a slash and does not end with one.
     pub(super) prefix: Rc<str>,
+    /// The value of `authorization` that a user and password in the URL stand for.
+    pub(super) credentials: Option<Rc<str>>,
 }
 
 impl Base {
@@ -23,16 +25,16 @@ impl Base {
     /// # Errors
     /// A text that names the URL.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let target = Target::parse(url).map_err(|error| error.to_string())?;
+        let target = Target::parse(url.trim()).map_err(|error| error.to_string())?;
         let path = target.path.split('?').next().unwrap_or_default();
-        Ok(Self { prefix: path.trim_end_matches('/').into(), origin: target.origin })
+        Ok(Self { prefix: path.trim_end_matches('/').into(), origin: target.origin, credentials: target.credentials })
     }
 
     /// Takes a relative URL as it is where that is safe, and encodes it otherwise.
     fn join(&self, url: String) -> Result<Address, String> {
         let is_plain = url.starts_with('/');
         if is_plain && self.prefix.is_empty() && is_encoded(&url) {
-            return Ok(Address { origin: Rc::clone(&self.origin), path: url });
+            return Ok(Address { origin: Rc::clone(&self.origin), path: url, credentials: self.credentials.clone() });
         }
         let gap = if is_plain || url.starts_with('?') || url.is_empty() { "" } else { "/" };
         let whole = format!("{}://{}{}{gap}{url}", scheme(&self.origin), self.origin.authority, self.prefix);
@@ -41,7 +43,7 @@ impl Base {
         if *target.origin != *self.origin {
             return Err(format!("bad URL `{url}`: it leaves `{}`", self.origin.authority));
         }
-        Ok(Address { origin: Rc::clone(&self.origin), path: target.path })
+        Ok(Address { origin: Rc::clone(&self.origin), path: target.path, credentials: self.credentials.clone() })
     }
 }
 
@@ -52,6 +54,8 @@ pub(super) struct Address {
     pub(super) origin: Rc<Origin>,
     /// Path and query, encoded.
     pub(super) path: String,
+    /// The value of `authorization` that a user and password in the URL stand for.
+    pub(super) credentials: Option<Rc<str>>,
 }
 
 impl Address {
@@ -84,13 +88,20 @@ impl Origins {
     /// # Errors
     /// A text for the caller that names the URL.
     pub(super) fn resolve(&self, url: String, base: Option<&Base>) -> Result<Address, String> {
-        if let Some(scheme_end) = absolute(&url) {
-            return self.absolute(&url, scheme_end);
+        // As browsers do: white space around a URL is none of it.
+        let url = if url.starts_with(is_around) || url.ends_with(is_around) { url.trim_matches(is_around).to_owned() } else { url };
+        let Some(scheme_end) = absolute(&url) else {
+            return base.ok_or_else(|| no_host(&url)).and_then(|base| base.join(url));
+        };
+        let mut address = self.absolute(&url, scheme_end)?;
+        if let Some(base) = base
+            && address.credentials.is_none()
+            && base.credentials.is_some()
+            && base.origin == address.origin
+        {
+            address.credentials.clone_from(&base.credentials);
         }
-        match base {
-            Some(base) => base.join(url),
-            None => Err(no_host(&url)),
-        }
+        Ok(address)
     }
 
     fn absolute(&self, url: &str, scheme_end: usize) -> Result<Address, String> {
@@ -100,10 +111,10 @@ impl Origins {
             && is_encoded(path)
             && let Some(known) = self.0.borrow().get(origin)
         {
-            return Ok(Address { origin: Rc::clone(known), path: path.to_owned() });
+            return Ok(Address { origin: Rc::clone(known), path: path.to_owned(), credentials: None });
         }
         let target = Target::parse(url).map_err(|error| error.to_string())?;
-        Ok(Address { origin: self.shared(origin, target.origin), path: target.path })
+        Ok(Address { origin: self.shared(origin, target.origin), path: target.path, credentials: target.credentials })
     }
 
     fn shared(&self, text: &str, origin: Rc<Origin>) -> Rc<Origin> {
@@ -122,6 +133,10 @@ impl Origins {
     }
 }
 
+fn is_around(character: char) -> bool {
+    character <= ' '
+}
+
 /// Why a relative URL leads nowhere.
 pub(super) fn no_host(url: &str) -> String {
     format!("no host for `{url}`: give the scenario a `host`, run with --host, or write the whole URL")
@@ -129,7 +144,7 @@ pub(super) fn no_host(url: &str) -> String {
 
 /// Whether a URL needs no base.
 pub(super) fn is_absolute(url: &str) -> bool {
-    absolute(url).is_some()
+    absolute(url.trim_start_matches(is_around)).is_some()
 }
 
 /// `http` or `https`.
@@ -196,6 +211,10 @@ mod tests {
             ("/a/.hidden", "http://h", "http://h/a/.hidden"),
             ("//a", "http://h", "http://h//a"),
             ("/go?to=http://x/", "http://h", "http://h/go?to=http://x/"),
+            (" /a", "http://h", "http://h/a"),
+            ("/a\n", "http://h/b", "http://h/b/a"),
+            (" http://x/a ", "http://h", "http://x/a"),
+            ("\thttps://x", "http://h", "https://x/"),
         ] {
             assert_eq!(resolved(url, Some(base)).as_deref(), Ok(whole), "{url}");
         }
@@ -219,6 +238,23 @@ mod tests {
         assert!(resolved("ftp://a/", None).unwrap_err().contains("`ftp://a/`"));
         assert!(resolved("http://a:99999/", None).unwrap_err().contains("`http://a:99999/`"));
         assert!(resolved("http://", Some("http://h")).unwrap_err().contains("`http://`"));
+    }
+
+    #[test]
+    fn issue_15_credentials_of_the_host_go_to_its_origin_and_nowhere_else() {
+        let base = Base::parse("http://bob:secret@h:81/api").unwrap();
+        let of = |url: &str| Origins::default().resolve(url.to_owned(), Some(&base)).unwrap().credentials;
+        let bobs = Some(Rc::from("Basic Ym9iOnNlY3JldA=="));
+        for (url, credentials) in [
+            ("/a", bobs.clone()),
+            ("a b", bobs.clone()),
+            ("http://h:81/", bobs.clone()),
+            ("http://h/", None),
+            ("https://h:81/", None),
+            ("http://ann:x@h:81/", Some("Basic YW5uOng=".into())),
+        ] {
+            assert_eq!(of(url), credentials, "{url}");
+        }
     }
 
     #[test]

@@ -5,41 +5,69 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use mlua::{Lua, Table, Value};
 
 use super::super::json;
-use super::values::{encode_pairs, kind_of, pairs, scalar, text, wrong};
+use super::values::{encode_pairs, kind_of, list_of, mixed, pairs, scalar, text, wrong};
 use crate::protocol::http::multipart::{self, Part};
 
-/// Bytes to be sent.
+/// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Body {
-    /// As they go out.
-    pub(super) bytes: Vec<u8>,
-    /// What the option says of them; a header that the script spells out wins.
-    pub(super) content_type: Option<String>,
+pub(super) enum Body {
+    /// Bytes as they go out.
+    Whole {
+        /// As they go out.
+        bytes: Vec<u8>,
+        /// What the option says of them; a header that the script spells out wins.
+        content_type: Option<&'static str>,
+    },
+    /// Parts that become bytes once their boundary is known.
+    Parts(Vec<Part>),
+}
+
+impl Body {
+    /// The bytes, and the value of `content-type` that goes with them: `own` is what the script says itself, in whichever layer. A
+    /// `multipart` of its own gets the boundary that it does not name, since nobody could read the parts without.
+    pub(super) fn finish(self, own: Option<&[u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
+        let parts = match self {
+            Self::Whole { bytes, content_type } => {
+                return (bytes, content_type.filter(|_| own.is_none()).map(|content_type| content_type.as_bytes().to_vec()));
+            }
+            Self::Parts(parts) => parts,
+        };
+        let Some(own) = own else {
+            let boundary = boundary();
+            return (multipart::encode(&parts, &boundary), Some(multipart::content_type(&boundary).into_bytes()));
+        };
+        if let Some(boundary) = multipart::boundary_of(own) {
+            return (multipart::encode(&parts, &boundary), None);
+        }
+        let boundary = boundary();
+        let bytes = multipart::encode(&parts, &boundary);
+        if !own.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/")) {
+            return (bytes, None);
+        }
+        let own = own.trim_ascii_end().strip_suffix(b";").unwrap_or(own);
+        (bytes, Some([own, b"; boundary=", boundary.as_bytes()].concat()))
+    }
 }
 
 /// Reads the option `option`, one of `json`, `form`, `multipart` and `body`.
 pub(super) fn read(lua: &Lua, option: &str, value: &Value) -> Result<Body, String> {
     match (option, value) {
-        ("json", value) => Ok(Body {
+        ("json", value) => Ok(Body::Whole {
             bytes: json::encode_to_vec(lua, value).map_err(|why| format!("option `json`: {why}"))?,
-            content_type: Some("application/json".to_owned()),
+            content_type: Some("application/json"),
         }),
-        ("form", Value::Table(table)) => Ok(Body {
+        ("form", Value::Table(table)) => Ok(Body::Whole {
             bytes: encode_pairs(&pairs("form", table)?).into_bytes(),
-            content_type: Some("application/x-www-form-urlencoded".to_owned()),
+            content_type: Some("application/x-www-form-urlencoded"),
         }),
         ("form", other) => Err(wrong("form", "a table of names and values, or a list of { name, value }", other)),
-        ("multipart", Value::Table(table)) => {
-            let parts = parts(table)?;
-            let boundary = boundary();
-            Ok(Body { bytes: multipart::encode(&parts, &boundary), content_type: Some(multipart::content_type(&boundary)) })
-        }
+        ("multipart", Value::Table(table)) => Ok(Body::Parts(parts(table)?)),
         ("multipart", other) => Err(wrong("multipart", "a table of parts", other)),
         (_, value) => {
             let bytes = scalar(value).ok_or_else(|| {
                 format!("option `body` must be a string, not {}; tables are sent by `json`, `form` and `multipart`", kind_of(value))
             })?;
-            Ok(Body { bytes, content_type: None })
+            Ok(Body::Whole { bytes, content_type: None })
         }
     }
 }
@@ -53,8 +81,7 @@ fn boundary() -> String {
 fn parts(table: &Table) -> Result<Vec<Part>, String> {
     let mut found = Vec::new();
     if table.raw_len() > 0 {
-        for value in table.sequence_values::<Value>() {
-            let value = value.map_err(|error| error.to_string())?;
+        for value in list_of(table).ok_or_else(|| mixed("multipart"))? {
             let Value::Table(part_table) = &value else {
                 return Err(wrong("multipart", "a list of { name =, body =, filename =, content_type = }", &value));
             };
@@ -109,25 +136,47 @@ mod tests {
         read(&lua, option, &value)
     }
 
+    /// Bytes and content type as they go out beside `own`.
+    fn sent(option: &str, code: &str, own: Option<&str>) -> (String, Option<String>) {
+        let (bytes, content_type) = body(option, code).unwrap().finish(own.map(str::as_bytes));
+        (String::from_utf8(bytes).unwrap(), content_type.map(|value| String::from_utf8(value).unwrap()))
+    }
+
     #[test]
     fn each_option_gives_bytes_and_a_content_type() {
-        let json = body("json", "{ a = { 1, 2 } }").unwrap();
-        assert_eq!((json.bytes.as_slice(), json.content_type.as_deref()), (&br#"{"a":[1,2]}"#[..], Some("application/json")));
-        let form = body("form", "{ q = 'a b', p = 1 }").unwrap();
-        assert_eq!(form.bytes, b"p=1&q=a+b");
-        assert_eq!(body("body", "'\\0raw'").unwrap(), Body { bytes: b"\0raw".to_vec(), content_type: None });
+        assert_eq!(sent("json", "{ a = { 1, 2 } }", None), (r#"{"a":[1,2]}"#.into(), Some("application/json".into())));
+        assert_eq!(sent("json", "{}", Some("x/y")).1, None);
+        assert_eq!(sent("form", "{ q = 'a b', p = 1 }", None).0, "p=1&q=a+b");
+        assert_eq!(sent("body", "'\\0raw'", None), ("\0raw".into(), None));
         assert!(body("body", "{}").unwrap_err().contains("tables are sent by `json`"));
     }
 
     #[test]
     fn a_multipart_body_bears_names_files_and_types() {
-        let sent = body("multipart", "{ note = 'hi', file = { body = 'xyz', filename = 'a.txt', content_type = 'text/plain' } }").unwrap();
-        let text = String::from_utf8(sent.bytes).unwrap();
-        let boundary = sent.content_type.unwrap().split_once("boundary=").unwrap().1.trim_matches('"').to_owned();
+        let code = "{ note = 'hi', file = { body = 'xyz', filename = 'a.txt', content_type = 'text/plain' } }";
+        let (text, content_type) = sent("multipart", code, None);
+        let boundary = content_type.unwrap().split_once("boundary=").unwrap().1.trim_matches('"').to_owned();
         assert!(text.starts_with(&format!("--{boundary}\r\n")) && text.ends_with(&format!("--{boundary}--\r\n")), "{text}");
         assert!(text.contains("name=\"file\"; filename=\"a.txt\"\r\n"), "{text}");
         assert!(text.to_lowercase().contains("content-type: text/plain\r\n\r\nxyz\r\n"), "{text}");
         assert!(text.contains("name=\"note\"\r\n\r\nhi\r\n"), "{text}");
         assert!(body("multipart", "{ file = { content = 'x' } }").unwrap_err().starts_with("unknown option `multipart.file.content`"));
+        assert!(body("multipart", "{ { name = 'a', body = 'b' }, c = 'd' }").unwrap_err().contains("not both"));
+    }
+
+    #[test]
+    fn issue_15_a_multipart_beside_an_own_content_type_has_a_boundary() {
+        for own in ["multipart/form-data", "Multipart/Form-Data", "multipart/form-data; ", "multipart/related; type=\"a/b\""] {
+            let (text, content_type) = sent("multipart", "{ a = '1' }", Some(own));
+            let content_type = content_type.unwrap();
+            let (start, boundary) = content_type.split_once("; boundary=").unwrap();
+            assert_eq!(start.trim_end(), own.trim_end_matches([';', ' ']), "{own}");
+            assert!(text.starts_with(&format!("--{boundary}\r\n")), "{own}: {text}");
+        }
+        for own in ["multipart/form-data; boundary=mine", "multipart/form-data; charset=x; Boundary=\"mine\""] {
+            let (text, content_type) = sent("multipart", "{ a = '1' }", Some(own));
+            assert!(text.starts_with("--mine\r\n") && text.ends_with("--mine--\r\n") && content_type.is_none(), "{own}: {text}");
+        }
+        assert_eq!(sent("multipart", "{ a = '1' }", Some("application/x")).1, None);
     }
 }

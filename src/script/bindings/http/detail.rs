@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::body_handle::HeldBody;
+use super::lane::path_name;
 use crate::protocol::http::{Exchange, Timings, Version};
 use crate::stats::sample::FailureKind;
 
@@ -53,6 +54,8 @@ impl Outcome {
 pub(super) struct Parts<'a> {
     /// Of the last hop's pending sample.
     pub(super) id: u64,
+    /// Of the first hop's entry, where it is not the default one of `address`.
+    pub(super) name: Option<&'a str>,
     /// Of the last hop.
     pub(super) method: &'a str,
     /// Of the last hop.
@@ -84,7 +87,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
         .then(|| Box::new(if is_closed { HeldBody::Packed(body.take_packed()) } else { HeldBody::Plain(body.take()) }));
     let exchange = &*parts.exchange;
     let origin = &parts.address.origin;
-    let texts = parts.method.len() + origin.authority.len() + parts.address.path.len();
+    let texts = parts.name.map_or(0, str::len) + parts.method.len() + origin.authority.len() + parts.address.path.len();
     let mut buffer = Vec::with_capacity(FIXED_BYTES + texts + exchange.headers.as_bytes().len() + exchange.body.bytes().len());
     let proto = match exchange.version {
         _ if exchange.status == 0 => PROTO,
@@ -101,6 +104,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
         *place = part.map_or(ABSENT, nanos).to_le_bytes();
     }
     buffer.extend_from_slice(&timings);
+    section(parts.name.unwrap_or_default().as_bytes(), &mut buffer);
     section(parts.method.as_bytes(), &mut buffer);
     section(origin.authority.as_bytes(), &mut buffer);
     section(parts.address.path.as_bytes(), &mut buffer);
@@ -128,6 +132,7 @@ pub(super) struct Packed<'a> {
     timings: &'a [u8],
     is_foreign: bool,
     is_tls: bool,
+    name: &'a str,
     method: &'a str,
     authority: &'a str,
     path: &'a str,
@@ -155,6 +160,7 @@ impl<'a> Packed<'a> {
             is_closed: flags & CLOSED != 0,
             is_foreign: flags & FOREIGN != 0,
             is_tls: flags & TLS != 0,
+            name: rest.text()?,
             method: rest.text()?,
             authority: rest.text()?,
             path: rest.text()?,
@@ -169,13 +175,15 @@ impl<'a> Packed<'a> {
         format!("{}://{}{}", if self.is_tls { "https" } else { "http" }, self.authority, self.path)
     }
 
-    /// What was asked, as errors show it: `POST /login`, or with the whole URL if it went to another host than the scenario's.
-    pub(super) fn label(&self) -> String {
-        let Some((method, url, _, _)) = self.history().next() else {
-            return if self.is_foreign { format!("{} {}", self.method, self.url()) } else { format!("{} {}", self.method, self.path) };
-        };
-        let path = url.find("://").and_then(|at| url[at + 3..].find('/').map(|slash| &url[at + 3 + slash..])).unwrap_or(url);
-        format!("{method} {}", if self.is_foreign { url } else { path })
+    /// The entry of what was asked, as errors show it, `POST /login`: a thousand URLs of one entry are one error.
+    pub(super) fn label(&self, raw_names: bool) -> String {
+        let method = self.history().next().map_or(self.method, |(method, ..)| method);
+        if !self.name.is_empty() {
+            return format!("{method} {}", self.name);
+        }
+        // Behind a redirect there is always a name.
+        let host = if self.is_foreign { self.authority } else { "" };
+        format!("{method} {host}{}", path_name(self.path, raw_names))
     }
 
     /// The parts of the last hop by name, in seconds; those that did not take place are left out.
@@ -268,8 +276,8 @@ const TIMINGS: [&str; 8] = ["blocked", "dns", "connect", "tls", "send", "wait", 
 /// Larger bodies stay in Rust until the script looks at them.
 const PACKED_BODY_MAX: usize = 4_096;
 
-/// Flags, number, timings, and the lengths of six sections.
-const FIXED_BYTES: usize = 1 + 8 + 8 * TIMINGS.len() + 6 * 4;
+/// Flags, number, timings, and the lengths of seven sections.
+const FIXED_BYTES: usize = 1 + 8 + 8 * TIMINGS.len() + 7 * 4;
 
 const ABSENT: u64 = u64::MAX;
 const PROTO: u8 = 0b11;
@@ -292,10 +300,14 @@ mod tests {
     }
 
     fn packed(history: &[FollowedHop], is_foreign: bool) -> Vec<u8> {
-        let address = Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b?c".into() };
+        named(None, history, is_foreign)
+    }
+
+    fn named(name: Option<&str>, history: &[FollowedHop], is_foreign: bool) -> Vec<u8> {
+        let address = Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b/17?c".into(), credentials: None };
         let mut exchange = exchange();
         let exchange = &mut exchange;
-        let (packed, large) = pack(Parts { id: 7, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
+        let (packed, large) = pack(Parts { id: 7, name, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
         assert!(large.is_none());
         packed
     }
@@ -309,28 +321,29 @@ mod tests {
         let bytes = packed(&followed(), false);
         let packed = Packed::read(&bytes).unwrap();
         assert_eq!((packed.id, packed.proto, packed.body), (7, Some("HTTP/2"), &b"hello"[..]));
-        assert_eq!(packed.url(), "https://h:8443/b?c");
+        assert_eq!(packed.url(), "https://h:8443/b/17?c");
         assert_eq!(packed.timings().collect::<Vec<_>>(), [("wait", 0.0015), ("total", 0.002)]);
         assert_eq!(packed.history().collect::<Vec<_>>(), [("POST", "http://h/a", 303, 0.005)]);
     }
 
     #[test]
-    fn errors_name_what_was_asked_first() {
-        let label = |history: &[FollowedHop], is_foreign| Packed::read(&packed(history, is_foreign)).unwrap().label();
-        assert_eq!(label(&[], false), "GET /b?c");
-        assert_eq!(label(&followed(), false), "POST /a");
-        assert_eq!(label(&[], true), "GET https://h:8443/b?c");
-        assert_eq!(label(&followed(), true), "POST http://h/a");
+    fn issue_15_errors_name_the_entry_of_what_was_asked_first() {
+        let label = |name, history: &[FollowedHop], is_foreign, raw| Packed::read(&named(name, history, is_foreign)).unwrap().label(raw);
+        assert_eq!(label(None, &[], false, false), "GET /b/:id");
+        assert_eq!(label(None, &[], false, true), "GET /b/17");
+        assert_eq!(label(None, &[], true, false), "GET h:8443/b/:id");
+        assert_eq!(label(Some("/b/[id]"), &[], true, false), "GET /b/[id]");
+        assert_eq!(label(Some("start"), &followed(), false, false), "POST start");
     }
 
     #[test]
     fn a_large_body_is_not_packed() {
-        let address = Address { origin: Rc::new(Origin::parse("http://h").unwrap()), path: "/".into() };
+        let address = Address { origin: Rc::new(Origin::parse("http://h").unwrap()), path: "/".into(), credentials: None };
         for (length, is_large) in [(PACKED_BODY_MAX, false), (PACKED_BODY_MAX + 1, true)] {
             let mut exchange = Exchange { body: vec![b'x'; length].into(), ..exchange() };
             let exchange = &mut exchange;
             let (bytes, large) =
-                pack(Parts { id: 1, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
+                pack(Parts { id: 1, name: None, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
             assert!(
                 matches!(large.as_deref(), Some(HeldBody::Plain(kept)) if kept.bytes.len() == length) == is_large
                     && large.is_some() == is_large

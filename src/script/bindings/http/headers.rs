@@ -44,6 +44,11 @@ pub(super) fn speaks_of(fields: &[Field], name: &str) -> bool {
     fields.iter().any(|field| field.is(name))
 }
 
+/// What one of `fields` says of `name`: its value, empty where it leaves the header out; `None` where none speaks of it.
+pub(super) fn said_of<'a>(fields: &'a [Field], name: &str) -> Option<&'a [u8]> {
+    fields.iter().find(|field| field.is(name)).map(|field| field.value.as_deref().unwrap_or_default())
+}
+
 /// Whether `name` goes out with `fields`.
 pub(super) fn sends(fields: &[Field], name: &str) -> bool {
     fields.iter().any(|field| field.is(name) && field.value.is_some())

@@ -11,7 +11,7 @@ use super::aside::Aside;
 use super::template::{Settings, Template};
 use crate::load::vitals::allowed_memory;
 use crate::plan::{HttpPlan, Plan};
-use crate::protocol::http::{BodyMemory, Context, Settings as ClientSettings};
+use crate::protocol::http::{BodyMemory, Context, HostRule, Settings as ClientSettings};
 use crate::stats::entry_name::default_name;
 
 /// What the users of one lane share: the protocol's context, parsed origins.
@@ -27,7 +27,7 @@ impl LaneHttp {
     /// A text for people: a bad host, or the certificate at fault.
     pub fn new(plan: &Plan) -> Result<Self, String> {
         let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
-        let context = Context::new(client_settings(&plan.http))?;
+        let context = Context::new(client_settings(&plan.http)?)?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
         let shared = Shared {
             context: Rc::new(context),
@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub(super) origins: Origins,
     /// Limits.
     pub(super) http: HttpPlan,
-    raw_names: bool,
+    pub(super) raw_names: bool,
     class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
     /// Unpacks large bodies.
     pub(super) aside: Aside,
@@ -86,24 +86,24 @@ impl Shared {
 
     /// The default name of an entry.
     pub(super) fn name_of<'a>(&self, address: &'a Address) -> Cow<'a, str> {
-        let name = if self.raw_names {
-            let path = address.path.as_str();
-            Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())])
-        } else {
-            default_name(&address.path)
-        };
+        let name = path_name(&address.path, self.raw_names);
         if self.is_foreign(address) { Cow::Owned(format!("{}{name}", address.origin.authority)) } else { name }
     }
 }
 
-fn client_settings(plan: &HttpPlan) -> ClientSettings {
-    ClientSettings {
+/// The default name of an entry on the scenario's own host.
+pub(super) fn path_name(path: &str, raw_names: bool) -> Cow<'_, str> {
+    if raw_names { Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())]) } else { default_name(path) }
+}
+
+fn client_settings(plan: &HttpPlan) -> Result<ClientSettings, String> {
+    Ok(ClientSettings {
         connect_timeout: plan.connect_timeout,
         insecure_tls: plan.insecure_tls,
         extra_roots: plan.extra_roots.clone(),
         client_identity: plan.client_identity.as_ref().map(|identity| (identity.cert.clone(), identity.key.clone())),
         dns_fresh: plan.dns_fresh,
-        hosts: plan.hosts.iter().map(|(name, address)| (name.clone(), *address)).collect(),
+        hosts: plan.hosts.iter().map(|(name, to)| HostRule::new(name, to.ip, to.port)).collect::<Result<_, _>>()?,
         proxy_from_env: plan.proxy_from_env,
-    }
+    })
 }

@@ -3,6 +3,7 @@
 //! A caller's mistake comes back as nil and a text, which the Lua side raises at the caller's line.
 
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use mlua::{AnyUserData, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value};
 
@@ -30,12 +31,11 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("json", lua.create_function(read_json)?)?;
     natives.raw_set("open", with_user(lua, context, |lua, user, (packed, handle, is_all)| open(lua, user, &packed, handle, is_all))?)?;
     natives.raw_set("opened", with_user(lua, context, |lua, user, (packed, handle)| opened(lua, user, &packed, &handle))?)?;
-    natives
-        .raw_set("label", lua.create_function(|_, packed: LuaString| Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label())))?)?;
+    natives.raw_set("label", label(lua, context)?)?;
     natives.raw_set("defaults", with_user(lua, context, |lua, user, options: Value| Ok(defaults(lua, user, &options)))?)?;
     natives.raw_set("judge", with_user(lua, context, |_, user, (packed, reason)| Ok(judge(user, &packed, reason)))?)?;
-    natives.raw_set("cookie_get", with_user(lua, context, |_, user, (name, url)| cookie_get(user, &name, url))?)?;
-    natives.raw_set("cookie_all", with_user(lua, context, |_, user, url| cookie_all(user, url))?)?;
+    natives.raw_set("cookie_get", with_user(lua, context, |lua, user, (name, url): (LuaString, _)| cookie_get(lua, user, &name, url))?)?;
+    natives.raw_set("cookie_all", with_user(lua, context, |lua, user, url| cookie_all(lua, user, url))?)?;
     natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
     natives.raw_set(
         "cookie_clear",
@@ -88,6 +88,15 @@ where
     })
 }
 
+/// The entry that a result is of, for errors.
+fn label(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
+    let context = Rc::clone(context);
+    lua.create_function(move |_, packed: LuaString| {
+        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.http.shared().raw_names);
+        Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label(raw_names)))
+    })
+}
+
 fn client(lua: &Lua, options: Value) -> mlua::Result<Answer<AnyUserData>> {
     match Template::from_lua(lua, &options) {
         Ok(template) => Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?)),
@@ -106,22 +115,35 @@ fn judge(user: &UserHttp, packed: &LuaString, reason: Option<LuaString>) -> Answ
     Answer::Good(id.is_some_and(|id| user.judge(id, reason)))
 }
 
-fn cookie_get(user: &UserHttp, name: &LuaString, url: Option<String>) -> mlua::Result<Answer<Option<String>>> {
-    let name = name.to_string_lossy();
-    Ok(cookie_url(user, url).map(|url| user.jar().get(&name, &url).map(str::to_owned)).into())
+fn cookie_get(lua: &Lua, user: &UserHttp, name: &LuaString, url: Option<String>) -> mlua::Result<Answer<Option<LuaString>>> {
+    let url = match cookie_url(user, url) {
+        Ok(url) => url,
+        Err(why) => return Ok(Answer::Mistake(why)),
+    };
+    let value = user.jar().get(&name.as_bytes(), &url, SystemTime::now()).map(<[u8]>::to_vec);
+    Ok(Answer::Good(value.map(|value| lua.create_string(value)).transpose()?))
 }
 
-fn cookie_all(user: &UserHttp, url: Option<String>) -> mlua::Result<Answer<std::collections::BTreeMap<String, String>>> {
-    let all = |url| user.jar().all(&url).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Ok(cookie_url(user, url).map(all).into())
+/// Of several cookies of one name the one that a server reads: the first.
+fn cookie_all(lua: &Lua, user: &UserHttp, url: Option<String>) -> mlua::Result<Answer<Table>> {
+    let url = match cookie_url(user, url) {
+        Ok(url) => url,
+        Err(why) => return Ok(Answer::Mistake(why)),
+    };
+    let found = lua.create_table()?;
+    for (name, value) in user.jar().all(&url, SystemTime::now()).into_iter().rev() {
+        found.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
+    }
+    Ok(Answer::Good(found))
 }
 
 fn cookie_set(user: &UserHttp, name: &LuaString, value: &LuaString, url: Option<String>) -> mlua::Result<Answer<bool>> {
-    let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-    if name.is_empty() || name.contains(['=', ';', '\r', '\n']) || value.contains([';', '\r', '\n']) {
+    let (name, value) = (name.as_bytes(), value.as_bytes());
+    let is_bad = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n' | 0);
+    if name.is_empty() || name.contains(&b'=') || name.iter().any(is_bad) || value.iter().any(is_bad) {
         return Ok(Answer::Mistake("a cookie's name or value has a character that no cookie can have".to_owned()));
     }
-    Ok(cookie_url(user, url).map(|url| user.jar().set(&name, &value, &url)).map(|()| true).into())
+    Ok(cookie_url(user, url).map(|url| user.jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
 }
 
 /// Where a cookie belongs: an URL as requests take it, or the user's host.

@@ -148,7 +148,13 @@ fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Optio
         // Lua hands the name over by itself where it is the only option: the usual request needs no table.
         Value::String(name) => (Some(name.to_str().map_err(|_| "option `name` must be a string in UTF-8".to_owned())?.to_owned()), None),
         Value::Table(table) => (None, Some(Box::new(Options::of_request(lua, table)?))),
-        other => return Err(format!("options must be a table, not {}", kind_of(other))),
+        other => {
+            let is_text = matches!(other, Value::Boolean(false)) && matches!(&*method, "POST" | "PUT" | "PATCH");
+            let hint = if is_text { ", such as { body = \"...\" }, { json = ... } or { form = ... }" } else { "" };
+            // A text comes as `false`, since only our own slimming may hand a text over.
+            let given = if matches!(other, Value::Boolean(false)) { "a string" } else { kind_of(other) };
+            return Err(format!("options must be a table{hint}, not {given}"));
+        }
     };
     Ok(Wanted { method, url, name, options, client })
 }

@@ -127,6 +127,7 @@ impl Reading {
             "expect" => settings.expect = Some(Rc::new(Expect::from_lua(lua, value)?)),
             "compress" => self.implied.push(compress(flag("compress", value)?)),
             "discard" => settings.discard = Some(flag("discard", value)?),
+            "keepalive" => settings.keepalive = Some(flag("keepalive", value)?),
             _host => settings.host = Some(Base::parse(&text("host", value)?).map_err(|why| format!("option `host`: {why}"))?),
         }
         Ok(())
@@ -178,7 +179,7 @@ fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
 }
 
 /// What one request may say.
-const REQUEST_OPTIONS: [&str; 15] = [
+const REQUEST_OPTIONS: [&str; 16] = [
     "name",
     "headers",
     "params",
@@ -194,11 +195,12 @@ const REQUEST_OPTIONS: [&str; 15] = [
     "expect",
     "compress",
     "discard",
+    "keepalive",
 ];
 
 /// What `http.defaults` and `http.client` may say.
-const TEMPLATE_OPTIONS: [&str; 10] =
-    ["host", "headers", "auth", "timeout", "redirects", "cookies", "tags", "expect", "compress", "discard"];
+const TEMPLATE_OPTIONS: [&str; 11] =
+    ["host", "headers", "auth", "timeout", "redirects", "cookies", "tags", "expect", "compress", "discard", "keepalive"];
 
 #[cfg(test)]
 mod tests {

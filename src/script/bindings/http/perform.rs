@@ -11,7 +11,7 @@ use super::super::super::witness::{WitnessedHop, beginning};
 use super::address::{Address, is_absolute, no_host};
 use super::detail::{self, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
-use super::headers::{block_without, lay_over, speaks_of, write_block, write_line};
+use super::headers::{Field, block_without, lay_over, said_of, speaks_of, write_block, write_line};
 use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
 use super::options::Options;
 use super::sample::{kind_of, sample_of};
@@ -19,7 +19,7 @@ use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, look, status};
 use crate::protocol::http::redirect::{self, NextHop};
-use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Request, Version};
+use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Origin, Request, Version};
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
@@ -56,6 +56,8 @@ struct Prepared {
     has_host: bool,
     /// The request bears a header `cookie` of the script's own.
     has_cookie: bool,
+    /// What a user and password in a URL stand for, and the origin that may have it; `None` where the script speaks of `authorization` itself.
+    credentials: Option<(Rc<Origin>, Rc<str>)>,
     method: Cow<'static, str>,
     address: Address,
     name: Option<String>,
@@ -67,6 +69,7 @@ struct Prepared {
     discard: bool,
     /// The timeout is this request's or its client's own, not the run's.
     has_own_timeout: bool,
+    keepalive: bool,
     expect: Option<Rc<Expect>>,
 }
 
@@ -82,8 +85,15 @@ impl Prepared {
         let address = user.shared().origins.resolve(url, base)?;
         let mut prepared = Self::usual(user, template, method, address);
         prepared.name = name;
+        let speaks_for_itself = options.as_deref().is_some_and(|options| speaks_of(&options.fields, "authorization"));
         if let Some(options) = options {
             prepared.apply(*options);
+        }
+        if let Some(value) = prepared.address.credentials.take()
+            && !speaks_for_itself
+            && !speaks_of(&prepared.template.fields, "authorization")
+        {
+            prepared.credentials = Some((Rc::clone(&prepared.address.origin), value));
         }
         // A row without a name would tell nobody anything.
         prepared.name = prepared.name.filter(|name| !name.is_empty());
@@ -102,6 +112,7 @@ impl Prepared {
             block: None,
             has_host: template.has_host,
             has_cookie: speaks_of(&template.fields, "cookie"),
+            credentials: None,
             name: None,
             body: None,
             cookies: Vec::new(),
@@ -110,13 +121,14 @@ impl Prepared {
             redirects: settings.redirects.unwrap_or(user.shared().http.redirects),
             discard: settings.discard.unwrap_or(false),
             has_own_timeout: settings.timeout.is_some(),
+            keepalive: settings.keepalive.unwrap_or(true),
             expect: settings.expect.clone(),
             template,
         }
     }
 
     fn apply(&mut self, options: Options) {
-        let Options { name, query, body, cookies, fields, settings } = options;
+        let Options { name, query, body, cookies, mut fields, settings } = options;
         self.name = name;
         self.address.add_query(&query);
         self.cookies = cookies;
@@ -125,12 +137,20 @@ impl Prepared {
         self.timeout = settings.timeout.unwrap_or(self.timeout);
         self.redirects = settings.redirects.unwrap_or(self.redirects);
         self.discard = settings.discard.unwrap_or(self.discard);
+        self.keepalive = settings.keepalive.unwrap_or(self.keepalive);
         self.expect = settings.expect.or_else(|| self.expect.take());
-        let (bytes, content_type) = body.map_or((None, None), |body| (Some(body.bytes), body.content_type));
-        self.body = bytes;
         // What a script says of its content type, in whichever layer, wins over what follows from the option.
-        let content_type =
-            content_type.filter(|_| !speaks_of(&fields, "content-type") && !speaks_of(&self.template.fields, "content-type"));
+        let own = said_of(&fields, "content-type").or_else(|| said_of(&self.template.fields, "content-type")).map(<[u8]>::to_vec);
+        let (bytes, mut content_type) = body.map_or((None, None), |body| {
+            let (bytes, content_type) = body.finish(own.as_deref());
+            (Some(bytes), content_type)
+        });
+        self.body = bytes;
+        if own.is_some()
+            && let Some(completed) = content_type.take()
+        {
+            lay_over(&mut fields, &[Field::new("content-type", &completed)]);
+        }
         if fields.is_empty() && content_type.is_none() {
             return;
         }
@@ -145,7 +165,7 @@ impl Prepared {
             write_block(&all, &mut block);
         }
         if let Some(content_type) = content_type {
-            write_line("content-type", content_type.as_bytes(), &mut block);
+            write_line("content-type", &content_type, &mut block);
         }
         self.block = Some(block);
     }
@@ -163,9 +183,8 @@ impl Prepared {
             if self.uses_jar {
                 user.take_cookies(&self.address, &exchange.headers);
             }
-            let next = self.next_hop(user, &exchange);
-            match next {
-                Some((next, address)) if chain.followed.len() < self.redirects as usize => {
+            match self.next_hop(user, &exchange) {
+                Ok(Some((next, address))) if chain.followed.len() < self.redirects as usize => {
                     let sample = sample_of(&exchange);
                     user.record(entry, &sample, None);
                     self.show(user, &chain, &exchange, 0, &sample, None);
@@ -173,13 +192,19 @@ impl Prepared {
                     self.turn_to(next, address);
                 }
                 next => {
-                    let is_over_limit = next.is_some() && self.redirects > 0;
+                    // Where no redirect is followed, the redirect is the answer.
+                    let next = if self.redirects > 0 { next } else { Ok(None) };
+                    let astray = match next {
+                        Ok(None) => None,
+                        Ok(Some(_)) => Some((FailureKind::TooManyRedirects, format!("more than {} redirects", self.redirects))),
+                        Err(why) => Some((FailureKind::Protocol, why)),
+                    };
                     let verdict = match self.expect.as_ref().filter(|expect| look::takes_time(expect, &exchange)) {
                         // Boxed: hardly a request has its body looked at here, and none shall carry the room for it.
                         Some(expect) => Box::pin(look::judge_body(user, expect, &mut exchange)).await,
                         None => None,
                     };
-                    return self.finish(user, entry, &mut exchange, &chain, (is_over_limit, verdict));
+                    return self.finish(user, entry, &mut exchange, &chain, (astray, verdict));
                 }
             }
         }
@@ -187,12 +212,12 @@ impl Prepared {
 
     async fn hop(&self, user: &UserHttp, entry: EntryId, asked: Instant, timeout: Duration) -> Exchange {
         let block = self.block.as_deref().unwrap_or(&self.template.block);
-        let with_cookies = self.block_with_cookies(user, block);
+        let extended = self.block_with_more(user, block);
         let request = Request {
             method: &self.method,
             origin: Rc::clone(&self.address.origin),
             path: &self.address.path,
-            headers: with_cookies.as_deref().unwrap_or(block),
+            headers: extended.as_deref().unwrap_or(block),
             has_host: self.has_host,
             body: self.body.as_deref(),
             asked: Some(asked),
@@ -201,6 +226,7 @@ impl Prepared {
             decode: true,
             discard: self.discard,
             ends_streams: self.discard || self.has_own_timeout,
+            keepalive: self.keepalive,
         };
         in_flight::exchange(user, &request, entry).await
     }
@@ -212,13 +238,15 @@ impl Prepared {
         }
     }
 
-    /// The header block with the jar's and the request's own cookies, if there are any. A header that the script spells out wins over the jar.
-    fn block_with_cookies(&self, user: &UserHttp, block: &[u8]) -> Option<Vec<u8>> {
+    /// The header block with the jar's and the request's own cookies and the URL's credentials, if there are any. A header that the script spells
+    /// out wins over the jar.
+    fn block_with_more(&self, user: &UserHttp, block: &[u8]) -> Option<Vec<u8>> {
         let of_jar = if self.uses_jar && !self.has_cookie { user.cookie_line(&self.address) } else { None };
-        if of_jar.is_none() && self.cookies.is_empty() {
+        let credentials = self.credentials.as_ref().filter(|(origin, _)| *origin == self.address.origin);
+        if of_jar.is_none() && self.cookies.is_empty() && credentials.is_none() {
             return None;
         }
-        let mut line = of_jar.unwrap_or_default().into_bytes();
+        let mut line = of_jar.unwrap_or_default();
         for (name, value) in &self.cookies {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
@@ -227,20 +255,30 @@ impl Prepared {
             line.push(b'=');
             line.extend_from_slice(value);
         }
-        let mut whole = Vec::with_capacity(block.len() + line.len() + 12);
+        let mut whole = Vec::with_capacity(block.len() + line.len() + 64);
         whole.extend_from_slice(block);
-        write_line("cookie", &line, &mut whole);
+        if let Some((_, value)) = credentials {
+            write_line("authorization", value.as_bytes(), &mut whole);
+        }
+        if !line.is_empty() {
+            write_line("cookie", &line, &mut whole);
+        }
         Some(whole)
     }
 
     /// Where a whole answer leads on to.
-    fn next_hop(&self, user: &UserHttp, exchange: &Exchange) -> Option<(NextHop, Address)> {
+    ///
+    /// # Errors
+    /// What is wrong with the place that it names.
+    fn next_hop(&self, user: &UserHttp, exchange: &Exchange) -> Result<Option<(NextHop, Address)>, String> {
         if exchange.status / 100 != 3 || exchange.failure.is_some() {
-            return None;
+            return Ok(None);
         }
-        let next = redirect::next_hop(&self.method, exchange.status, exchange.headers.get("location"), &self.address.parsed()?)?;
-        let address = user.shared().origins.resolve(next.url.as_str().to_owned(), None).ok()?;
-        Some((next, address))
+        let Some(current) = self.address.parsed() else { return Ok(None) };
+        let next = redirect::next_hop(&self.method, exchange.status, exchange.headers.get("location"), &current)?;
+        let Some(next) = next else { return Ok(None) };
+        let address = user.shared().origins.resolve(next.url.as_str().to_owned(), None)?;
+        Ok(Some((next, address)))
     }
 
     /// Becomes the request of the next hop.
@@ -261,6 +299,10 @@ impl Prepared {
             self.method = Cow::Owned(next.method);
         }
         self.address = address;
+        // A redirect can bring a user and password of its own.
+        if let Some(value) = self.address.credentials.take() {
+            self.credentials = Some((Rc::clone(&self.address.origin), value));
+        }
     }
 
     /// Judges the last hop and keeps its sample pending.
@@ -270,9 +312,9 @@ impl Prepared {
         entry: EntryId,
         exchange: &mut Exchange,
         chain: &Chain,
-        (is_over_limit, verdict): (bool, Option<Result<(), String>>),
+        (astray, verdict): (Option<(FailureKind, String)>, Option<Result<(), String>>),
     ) -> Outcome {
-        let failure = self.failure_of(exchange, is_over_limit, verdict);
+        let failure = self.failure_of(exchange, astray, verdict);
         let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());
@@ -282,6 +324,7 @@ impl Prepared {
         let status = if exchange.failure.is_some() { 0 } else { exchange.status };
         let (packed, large_body) = detail::pack(Parts {
             id,
+            name: chain.name.as_deref().or(self.name.as_deref()),
             method: &self.method,
             address: &self.address,
             history: &chain.followed,
@@ -309,7 +352,7 @@ impl Prepared {
             message: message.map(str::to_owned),
             request_headers: {
                 let block = self.block.as_deref().unwrap_or(&self.template.block);
-                self.block_with_cookies(user, block).unwrap_or_else(|| block.to_vec())
+                self.block_with_more(user, block).unwrap_or_else(|| block.to_vec())
             },
             request_body: beginning(self.body.as_deref().unwrap_or_default()),
             headers: exchange.headers.iter().map(|(name, value)| (name.into_owned(), value.to_vec())).collect(),
@@ -321,14 +364,14 @@ impl Prepared {
     fn failure_of(
         &self,
         exchange: &Exchange,
-        is_over_limit: bool,
+        astray: Option<(FailureKind, String)>,
         verdict: Option<Result<(), String>>,
     ) -> Option<(FailureKind, Cow<'static, str>)> {
         if let Some(failure) = &exchange.failure {
             return Some((kind_of(failure.kind), Cow::Owned(failure.message.clone())));
         }
-        if is_over_limit {
-            return Some((FailureKind::TooManyRedirects, Cow::Owned(format!("more than {} redirects", self.redirects))));
+        if let Some((kind, why)) = astray {
+            return Some((kind, Cow::Owned(why)));
         }
         if exchange.status >= 400 && !self.expect.as_ref().is_some_and(|expect| expect.states_status()) {
             return Some((FailureKind::Status, status::spell(exchange.status)));

@@ -52,6 +52,8 @@ pub(super) struct Settings {
     pub(super) redirects: Option<u32>,
     /// Count the body's bytes and throw them away.
     pub(super) discard: Option<bool>,
+    /// Whether a connection may carry more than one request.
+    pub(super) keepalive: Option<bool>,
     /// Whether the user's jar sends and takes cookies.
     pub(super) uses_jar: Option<bool>,
     /// What the last answer must be like.
@@ -66,6 +68,7 @@ impl Settings {
             timeout: self.timeout.or(lower.timeout),
             redirects: self.redirects.or(lower.redirects),
             discard: self.discard.or(lower.discard),
+            keepalive: self.keepalive.or(lower.keepalive),
             uses_jar: self.uses_jar.or(lower.uses_jar),
             expect: self.expect.clone().or_else(|| lower.expect.clone()),
         }

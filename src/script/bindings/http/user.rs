@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use super::super::super::context::LaneState;
 use super::super::super::witness::WitnessedHop;
@@ -192,9 +193,9 @@ impl UserHttp {
     }
 
     /// The value of the header `cookie` for a hop to `address`.
-    pub(super) fn cookie_line(&self, address: &Address) -> Option<String> {
+    pub(super) fn cookie_line(&self, address: &Address) -> Option<Vec<u8>> {
         let jar = self.jar.borrow();
-        if jar.is_empty() { None } else { jar.header_for(&address.parsed()?) }
+        if jar.is_empty() { None } else { jar.header_for(&address.parsed()?, SystemTime::now()) }
     }
 
     /// Takes the cookies that an answer sets.
@@ -203,8 +204,8 @@ impl UserHttp {
             return;
         }
         if let Some(url) = address.parsed() {
-            let mut jar = self.jar.borrow_mut();
-            headers.all("set-cookie").for_each(|cookie| jar.store(cookie, &url));
+            let (mut jar, now) = (self.jar.borrow_mut(), SystemTime::now());
+            headers.all("set-cookie").for_each(|cookie| jar.store(cookie, &url, now));
         }
     }
 

@@ -46,8 +46,7 @@ pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> 
 pub(super) fn pairs(option: &str, table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut found = Vec::new();
     if table.raw_len() > 0 {
-        for pair in table.sequence_values::<Value>() {
-            let pair = pair.map_err(|error| error.to_string())?;
+        for pair in list_of(table).ok_or_else(|| mixed(option))? {
             let Value::Table(pair) = &pair else {
                 return Err(wrong(option, "a table of names and values, or a list of { name, value }", &pair));
             };
@@ -68,19 +67,37 @@ pub(super) fn pairs(option: &str, table: &Table) -> Result<Vec<(String, Vec<u8>)
 fn push_pair(option: &str, found: &mut Vec<(String, Vec<u8>)>, name: String, value: &Value) -> Result<(), String> {
     match value {
         Value::Table(list) => {
-            for value in list.sequence_values::<Value>() {
-                let value = value.map_err(|error| error.to_string())?;
-                let bytes = scalar(&value).ok_or_else(|| wrong(&format!("{option}.{name}"), "a list of strings and numbers", &value))?;
+            let nested =
+                || format!("option `{option}.{name}` must be a string, a number, a boolean or a list of them, not a table of names");
+            for value in list_of(list).ok_or_else(nested)? {
+                let bytes =
+                    plain(&value).ok_or_else(|| wrong(&format!("{option}.{name}"), "a list of strings, numbers and booleans", &value))?;
                 found.push((name.clone(), bytes));
             }
         }
-        Value::Boolean(flag) => found.push((name, flag.to_string().into_bytes())),
         other => {
-            let bytes = scalar(other).ok_or_else(|| wrong(&format!("{option}.{name}"), "a string, a number or a list of them", other))?;
+            let takes = "a string, a number, a boolean or a list of them";
+            let bytes = plain(other).ok_or_else(|| wrong(&format!("{option}.{name}"), takes, other))?;
             found.push((name, bytes));
         }
     }
     Ok(())
+}
+
+/// A value of a form or a query as text.
+fn plain(value: &Value) -> Option<Vec<u8>> {
+    if let Value::Boolean(flag) = value { Some(flag.to_string().into_bytes()) } else { scalar(value) }
+}
+
+/// The values of a table that is a list and nothing else; `None` where it has names, or holes.
+pub(super) fn list_of(table: &Table) -> Option<Vec<Value>> {
+    let list: Vec<Value> = table.sequence_values::<Value>().collect::<Result<_, _>>().ok()?;
+    (table.pairs::<Value, Value>().count() == list.len()).then_some(list)
+}
+
+/// The error for a list that has names too, or holes.
+pub(super) fn mixed(option: &str) -> String {
+    format!("option `{option}` must be a table of names or a list without holes, not both")
 }
 
 /// `name=value&…` as forms and queries have it.
@@ -139,6 +156,28 @@ mod tests {
         assert_eq!(encode_pairs(&pairs("params", &table).unwrap()), "a=1&a=2.5&b=x+y&c=true");
         let list: Table = lua.load("return { { 'z', 'ä' }, { 'a', '&' } }").call(()).unwrap();
         assert_eq!(encode_pairs(&pairs("params", &list).unwrap()), "z=%C3%A4&a=%26");
+    }
+
+    #[test]
+    fn issue_15_nothing_in_a_form_or_query_is_dropped() {
+        let lua = mlua::Lua::new();
+        let encoded = |code: &str| {
+            let table: Table = lua.load(format!("return {code}")).call(()).unwrap();
+            pairs("form", &table).map(|pairs| encode_pairs(&pairs))
+        };
+        assert_eq!(encoded("{ a = { true, false, 1, 'x' }, b = {} }").as_deref(), Ok("a=true&a=false&a=1&a=x"));
+        for (code, words) in [
+            ("{ a = 1, n = { b = 2 } }", "option `form.n` must be a string, a number, a boolean or a list of them, not a table of names"),
+            ("{ n = { 1, b = 2 } }", "option `form.n` must be a string"),
+            ("{ n = { 1, nil, 3 } }", "option `form.n` must be"),
+            ("{ n = { 1, {} } }", "option `form.n` must be a list of strings, numbers and booleans, not a table"),
+            ("{ n = print }", "option `form.n` must be a string, a number, a boolean or a list of them, not a function"),
+            ("{ { 'a', 1 }, b = 2 }", "option `form` must be a table of names or a list without holes, not both"),
+            ("{ 'a', 'b' }", "option `form` must be a table of names and values"),
+        ] {
+            let why = encoded(code).unwrap_err();
+            assert!(why.starts_with(words), "{code}: {why}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::stats::sample::FailureKind;
 use crate::stats::tally::Tally;
 
 mod looking;
+mod client;
 mod server;
 
 /// Runs `body` as the task of one user; fails with what it raised.
@@ -246,7 +247,15 @@ fn mistakes_are_raised_at_the_callers_line() {
         ("http.defaults { timeout = {} }", "http.defaults: option `timeout` must be a duration"),
         ("http.client { hots = '' }", "http.client: unknown option `hots`; did you mean `host`?"),
         ("http.get('/x', { discard = true, expect = { contains = 'a' } })", "which `discard` throws away"),
-        ("http.get('/status/503'):must()", "GET /status/503: 503 Service Unavailable"),
+        ("http.get('/status/503'):must()", "GET /status/:id: 503 Service Unavailable"),
+        (
+            "http.post('/x', 'name=joe')",
+            "options must be a table, such as { body = \"...\" }, { json = ... } or { form = ... }, not a string",
+        ),
+        (
+            "http.post('/x', { form = { n = { b = 2 } } })",
+            "option `form.n` must be a string, a number, a boolean or a list of them, not a table of names",
+        ),
     ] {
         let why = raised(&server, &format!("\n{code}"));
         assert!(why.starts_with("test.lua:4: ") && why.contains(words), "{code}: {why}");

@@ -70,6 +70,9 @@ fn answer(path: &str, head: &str, body: &[u8]) -> Option<(u16, String, Vec<u8>)>
     if let Some(status) = path.strip_prefix("/status/") {
         return Some((status.parse().unwrap(), String::new(), b"{}".to_vec()));
     }
+    if let Some(to) = path.strip_prefix("/redirect-to-url?") {
+        return Some((302, format!("location: {to}\r\n"), Vec::new()));
+    }
     if let Some(to) = path.strip_prefix("/redirect-to") {
         return Some((302, format!("location: {to}\r\n"), Vec::new()));
     }
