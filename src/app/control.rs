@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Failure, Signals, Start, run_to_end};
 use crate::cli::{Control, ControlAction};
@@ -87,8 +87,11 @@ impl Shell<'_> {
         let screen = &self.start.screen;
         let redraws = screen.redraws() && !self.is_json;
         let mut patience = Patience::new();
+        let mut heard = Instant::now();
         loop {
-            if let Some((snapshot, text)) = patience.bear(self.master.get::<SnapshotJson>("snapshot").await)? {
+            let answer = self.told_of_silence(self.master.get::<SnapshotJson>("snapshot"), heard).await;
+            if let Some((snapshot, text)) = patience.bear(answer)? {
+                heard = Instant::now();
                 screen.print(&if redraws {
                     let rows = client::rows().unwrap_or(ALL_ROWS).saturating_sub(1);
                     format!("\x1b[H\x1b[J{}", client::status(&snapshot, screen.table_width(), rows))
@@ -102,6 +105,22 @@ impl Shell<'_> {
         }
     }
 
+    /// Waits for an answer, and says each few seconds how old what stands on the screen has become.
+    async fn told_of_silence<T>(&self, answer: impl Future<Output = T>, heard: Instant) -> T {
+        tokio::pin!(answer);
+        loop {
+            let next = heard + next_word(heard.elapsed());
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = sleep_until(next) => {
+                    let age = heard.elapsed().as_secs();
+                    let said = if age < SILENT_S { format!("these numbers are {age} s old") } else { format!("nobody has answered for {age} s") };
+                    log::warn!("{said}");
+                }
+            }
+        }
+    }
+
     /// Whoever has seen enough of a run has not failed.
     fn interrupted(&self, action: ControlAction) -> u8 {
         self.start.screen.progress(String::new());
@@ -111,6 +130,12 @@ impl Shell<'_> {
         log::info!("no longer waiting; the run goes on as it was asked to");
         ExitCode::Interrupted.code()
     }
+}
+
+/// The age at which numbers are called old, or the silence is told of again.
+fn next_word(age: Duration) -> Duration {
+    let told = [OLD_S, SILENT_S].map(Duration::from_secs).into_iter().find(|told| age < *told);
+    told.unwrap_or_else(|| Duration::from_secs((age.as_secs() / SILENT_S + 1) * SILENT_S))
 }
 
 /// How long a master may be away while it is watched: it may be restarted, and its workers go on.
@@ -185,6 +210,8 @@ fn failed(error: ClientError) -> Failure {
     Failure { code: error.exit_code(), reason: error.into() }
 }
 
+const OLD_S: u64 = 3;
+const SILENT_S: u64 = 10;
 const INTERVAL: Duration = Duration::from_secs(1);
 const APPEARANCE: Duration = Duration::from_secs(10);
 const ABSENCE: Duration = Duration::from_secs(60);
@@ -196,6 +223,12 @@ const ALL_ROWS: usize = 100_000;
 mod tests {
     use super::*;
     use crate::front::snapshot_json::{EntryJson, HoleJson, ThresholdJson};
+
+    #[test]
+    fn a_silence_is_told_of_after_three_seconds_and_after_each_ten() {
+        let told = [0, 2_999, 3_000, 9_999, 10_000, 34_000].map(|millis| next_word(Duration::from_millis(millis)).as_secs());
+        assert_eq!(told, [3, 3, 10, 10, 20, 40]);
+    }
 
     #[test]
     fn a_run_from_afar_is_judged_as_one_on_this_machine() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Request, StatusCode, Uri, Version};
 use axum::response::{IntoResponse as _, Response};
 
 use super::reply::problem;
@@ -17,12 +17,33 @@ use crate::front::text;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub SocketAddr);
 
-/// The names under which a browser on this machine may change the run, besides this machine's own; `None` where any name may.
+/// The names under which a browser on this machine may see and change the run, besides this machine's own; `None` where any name may.
 ///
 /// Without a token a loopback address is kept by nothing but the browser's rule that a page reaches its own site alone, and a site chooses
 /// where its name leads (DNS rebinding). What the browser asks for is still in `Host`.
 #[derive(Debug, Clone)]
 pub(super) struct OwnNames(pub Option<Arc<[String]>>);
+
+impl OwnNames {
+    /// Why a request that asks for another name is refused, if it is: the page of another site could read what it is answered.
+    pub fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
+        strange_name(self.0.as_deref()?, headers, uri)
+    }
+}
+
+/// What is wrong with a request's own words about where it goes and where it ends: programs read such ones in more than one way.
+pub(super) fn flaw<B>(request: &Request<B>) -> Option<&'static str> {
+    let headers = request.headers();
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts == 0 {
+        return Some("the request says no Host");
+    }
+    if hosts > 1 {
+        return Some("the request says Host more than once");
+    }
+    let has_both = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+    has_both.then_some("the request says both Content-Length and Transfer-Encoding")
+}
 
 /// Somebody who may change the run. A handler that takes one has refused other sites' requests before it runs.
 #[derive(Debug)]
@@ -40,8 +61,7 @@ impl<S: Sync> FromRequestParts<S> for Asker {
         if parts.method == Method::HEAD {
             return Err(([(header::ALLOW, "GET,POST")], problem(StatusCode::METHOD_NOT_ALLOWED, "HEAD changes nothing")).into_response());
         }
-        let strange = || strange_name(parts.extensions.get::<OwnNames>()?.0.as_deref()?, &parts.headers, &parts.uri);
-        if let Some(reason) = foreign(&parts.method, &parts.headers, &parts.uri).or_else(strange) {
+        if let Some(reason) = foreign(&parts.method, &parts.headers, &parts.uri) {
             log::warn!("refused {} {} of {by}: {reason}", parts.method, text::escape(parts.uri.path()));
             return Err(problem(StatusCode::FORBIDDEN, &reason));
         }
@@ -110,7 +130,7 @@ fn strange_name(names: &[String], headers: &HeaderMap, uri: &Uri) -> Option<Stri
     }
     let host = text::escape(&host);
     Some(format!(
-        "the run is changed here under this machine's own names alone, such as localhost, and not under `{host}`: a page of another site could \
+        "the run is shown and changed here under this machine's own names alone, such as localhost, and not under `{host}`: a page of another site could \
          stand behind that. --web-host {host} takes it, and so does any name where a token is wanted (--web-token-file)"
     ))
 }

@@ -17,9 +17,14 @@ use super::token::{COOKIE_NAME, Gate, Judgement, SESSION};
 use super::{Limits, form};
 use crate::front::page as forms;
 
+/// Routes after health, which everybody may ask, by whatever name.
+pub(super) fn is_probe(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz")
+}
+
 /// Answers in the place of the routes: lets somebody in, or turns him away. `Err` gives the request back, which may go on.
 pub(super) async fn receive(gate: &Gate, request: Request<Body>, call: &Call<'_>) -> Result<Response, Request<Body>> {
-    if matches!(call.route, "/healthz" | "/readyz") {
+    if is_probe(call.route) {
         return Err(request);
     }
     if matches!(call.route, "/login" | "/logout") && request.uri().path().ends_with('/') {

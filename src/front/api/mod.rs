@@ -19,6 +19,7 @@ mod packing;
 mod page;
 mod path;
 mod patience;
+mod places;
 mod reply;
 mod requests;
 mod route;
@@ -82,7 +83,7 @@ impl std::fmt::Debug for Access {
 /// Bounds on what clients may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; a further one is told so and closed.
+    /// Connections at once, three quarters of them of one client; a further one may ask after health alone.
     pub connections: usize,
     /// Bytes of a request's body.
     pub body_bytes: usize,

@@ -28,11 +28,12 @@ use super::listen::listen;
 use super::login::{self, Call};
 use super::path::{Wanted, page_before_rewrite, wanted};
 use super::patience::PatientStream;
+use super::places::{Place, Places};
 use super::reply::problem;
 use super::routes::{Api, router};
 use super::tls::{self, Certificates};
 use super::token::Gate;
-use super::{ApiContext, ApiError};
+use super::{ApiContext, ApiError, Limits};
 
 /// The API, being served. Dropping it ends it at once.
 #[derive(Debug)]
@@ -104,12 +105,32 @@ struct Site {
 }
 
 impl Site {
-    async fn answer(&self, peer: Peer, is_secure: bool, request: Request<Incoming>) -> Response {
-        let mut response = self.route(peer, is_secure, request.map(Body::new)).await;
+    /// `is_doorstep`: there is no place for more than a question after health.
+    async fn answer(&self, peer: Peer, is_secure: bool, is_doorstep: bool, request: Request<Incoming>) -> Response {
+        // Where both a length and chunks were said, what follows may be another's (RFC 9112, section 6.3).
+        let is_last = is_doorstep || request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = if let Some(flaw) = asker::flaw(&request) {
+            close(problem(StatusCode::BAD_REQUEST, flaw))
+        } else if is_doorstep && !login::is_probe(&self.route_of(request.uri())) {
+            ([(header::RETRY_AFTER, "5")], problem(StatusCode::SERVICE_UNAVAILABLE, "too many connections")).into_response()
+        } else {
+            self.route(peer, is_secure, request.map(Body::new)).await
+        };
+        if is_last {
+            response = close(response);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
+    }
+
+    /// The route that a request's path leads to, whatever is there.
+    fn route_of(&self, uri: &Uri) -> String {
+        match wanted(uri.path(), &self.api.context.path_prefix) {
+            Wanted::Page(_) => "/".to_owned(),
+            Wanted::Route(route) => route,
+        }
     }
 
     async fn route(&self, peer: Peer, is_secure: bool, mut request: Request<Body>) -> Response {
@@ -131,6 +152,11 @@ impl Site {
         {
             return redirect(&page);
         }
+        if !login::is_probe(&route)
+            && let Some(reason) = self.own_names.refuse(request.headers(), request.uri())
+        {
+            return problem(StatusCode::FORBIDDEN, &reason);
+        }
         if let Some(gate) = &self.gate {
             let call = Call { peer, is_secure, route: &route, limits };
             match login::receive(gate, request, &call).await {
@@ -143,12 +169,17 @@ impl Site {
         };
         *request.uri_mut() = uri;
         request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(self.own_names.clone());
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     }
+}
+
+/// The connection ends with this answer. HTTP/2 has another way to say so, and none of its connections ends by one request.
+fn close(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// To where the page's relative links hold. The place is relative itself: nobody here knows what a proxy has taken away.
@@ -183,6 +214,7 @@ fn warn_of_openness(is_loopback: bool, has_token: bool, has_tls: bool) {
 /// Accepts until `stopped` turns true, then waits for the connections for a moment.
 async fn accept(listener: TcpListener, site: Site, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let places = Places::new(site.api.context.limits.connections);
     let mut turned_away: u64 = 0;
     loop {
         let accepted = tokio::select! {
@@ -194,15 +226,18 @@ async fn accept(listener: TcpListener, site: Site, mut stopped: watch::Receiver<
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= site.api.context.limits.connections => {
-                turned_away += 1;
-                if turned_away.is_power_of_two() {
-                    log::warn!("the web monitor has too many connections; turned away so far: {turned_away}");
-                }
-                turn_away(stream);
-            }
             Ok((stream, peer)) => {
-                connections.spawn(converse(stream, peer, site.clone(), stopped.clone()));
+                let place = places.take(peer.ip());
+                if place.as_ref().is_none_or(Place::is_doorstep) {
+                    turned_away += 1;
+                    if turned_away.is_power_of_two() {
+                        log::warn!("the web monitor has too many connections; without a place so far: {turned_away}");
+                    }
+                }
+                match place {
+                    Some(place) => drop(connections.spawn(converse(stream, peer, place, site.clone(), stopped.clone()))),
+                    None => turn_away(stream),
+                }
             }
             Err(error) => {
                 // Out of descriptors, mostly. The connection waits in the backlog until some other one ends.
@@ -229,32 +264,45 @@ fn on_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection, from its first byte to its last.
-async fn converse(stream: TcpStream, peer: SocketAddr, site: Site, stopped: watch::Receiver<bool>) {
+async fn converse(stream: TcpStream, peer: SocketAddr, place: Place, site: Site, stopped: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("no TCP_NODELAY on a connection of the web monitor: {error}");
     }
     let peer = Peer(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
-    let limits = site.api.context.limits;
+    let mut limits = site.api.context.limits;
+    if place.is_doorstep() {
+        limits = Limits { arrival: limits.arrival.min(DOORSTEP_TIME), idle: limits.idle.min(DOORSTEP_TIME), ..limits };
+    }
+    let is_doorstep = place.is_doorstep();
     match &site.certificates {
-        None => speak(PatientStream::new(stream, limits), peer, false, site, stopped).await,
+        None => speak(PatientStream::new(stream, limits), Caller { peer, is_secure: false, is_doorstep }, site, stopped).await,
         Some(certificates) => {
             if let Some(stream) = certificates.shake_hands(stream, limits.arrival).await {
-                speak(PatientStream::new(stream, limits), peer, true, site, stopped).await;
+                speak(PatientStream::new(stream, limits), Caller { peer, is_secure: true, is_doorstep }, site, stopped).await;
             }
         }
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    peer: Peer,
+    is_secure: bool,
+    is_doorstep: bool,
+}
+
 /// HTTP over one connection, whatever carries it.
-async fn speak<S>(stream: PatientStream<S>, peer: Peer, is_secure: bool, site: Site, mut stopped: watch::Receiver<bool>)
+async fn speak<S>(stream: PatientStream<S>, caller: Caller, site: Site, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Caller { peer, is_secure, is_doorstep } = caller;
     let watch = stream.watch();
     let service = service_fn(move |request| {
         let (under_way, site) = (watch.begin(), site.clone());
         async move {
-            let response = site.answer(peer, is_secure, request).await;
+            let response = site.answer(peer, is_secure, is_doorstep, request).await;
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
@@ -292,6 +340,9 @@ fn turn_away(stream: TcpStream) {
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
+
+/// How long a connection without a place may take to ask after health.
+const DOORSTEP_TIME: Duration = Duration::from_secs(2);
 
 /// How long accepting rests after an error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);

@@ -55,6 +55,10 @@ impl Swarm {
                 "run_time" => order.run_time = Some(run_time(value, rules.read_run_time).map_err(named)?),
                 "host" => order.host = Some(host(value, rules.hosts).map_err(named)?),
                 "script" => order.script = Some(value.to_owned()),
+                // Locust's own page sends both: the shape that means none, and a label that its own statistics do not show either.
+                "shape_class" if value.eq_ignore_ascii_case("default") => {}
+                "shape_class" => return Err(named("there are no shape classes; the profile of a script is its shape".to_owned())),
+                "profile" => {}
                 _ => return Err(unknown(name)),
             }
         }
@@ -189,8 +193,8 @@ pub(super) fn near(name: &str, known: &[&str]) -> String {
 }
 
 /// The parameters, of both generations.
-pub(super) const KNOWN: [&str; 8] =
-    ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "user_classes", "script"];
+pub(super) const KNOWN: [&str; 10] =
+    ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "user_classes", "script", "shape_class", "profile"];
 
 /// A whole number where it is one, as Locust has it.
 fn seconds(duration: Duration) -> Value {

@@ -4,7 +4,7 @@
 //! sessions outlive a restart of the master, and end for all at once with a new token.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +14,7 @@ use hkdf::Hkdf;
 use sha2_hkdf::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::asker;
+use super::{asker, places};
 
 /// The check of one token.
 pub(super) struct Gate {
@@ -149,10 +149,7 @@ struct Source {
 impl Source {
     /// The client, and the peer as a whole, which may be a proxy for many.
     fn of(headers: &HeaderMap, peer: IpAddr) -> [Self; 2] {
-        let peer = match peer {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-            peer => peer,
-        };
+        let peer = places::client(peer);
         let client = asker::forwarded_for(headers).and_then(|clients| clients.rsplit(',').next());
         let client = client.map_or_else(|| "-".to_owned(), |client| client.trim().chars().take(CLIENT_CHARACTERS).collect());
         [Self { peer, client: if client.is_empty() { "-".to_owned() } else { client } }, Self { peer, client: String::new() }]

@@ -75,7 +75,7 @@ class Feed {
     this.stream = new EventSource("api/v1/events");
     this.stream.addEventListener("snapshot", (event) => {
       this.isStreaming = true;
-      this.take(JSON.parse(event.data));
+      this.take(JSON.parse(event.data), true);
     });
     this.stream.addEventListener("log", (event) => this.onLog(JSON.parse(event.data)));
     this.stream.addEventListener("error", () => {
@@ -83,9 +83,10 @@ class Feed {
     });
   }
 
-  take(snapshot) {
+  take(snapshot, isPushed) {
     this.heard = performance.now();
-    if (!isActive(snapshot.state) || snapshot.elapsed_s !== this.elapsed) {
+    const isRepeated = isActive(snapshot.state) && snapshot.elapsed_s > 0 && snapshot.elapsed_s === this.elapsed;
+    if (isPushed || !isRepeated) {
       this.news = this.heard;
       this.onAge(0);
     }

@@ -120,6 +120,8 @@ pub struct Screen {
     pub snapshot: Arc<SnapshotJson>,
     /// Whether a view has ever come.
     pub has_snapshot: bool,
+    /// When the run was heard of last.
+    news_at: Duration,
     /// The run over time.
     pub history: History,
     /// What the charts span; none is the whole run.
@@ -170,6 +172,12 @@ pub struct Detail {
     pub entry: Option<Box<EntryDetailJson>>,
 }
 
+/// So old are numbers that are no longer those of now.
+pub const OLD: Duration = Duration::from_secs(3);
+
+/// So long is nobody's answer to be called silence.
+pub const SILENT: Duration = Duration::from_secs(10);
+
 impl Screen {
     /// A screen that knows nothing yet.
     #[must_use]
@@ -180,6 +188,7 @@ impl Screen {
             tab: Tab::Overview,
             snapshot: Arc::default(),
             has_snapshot: false,
+            news_at: Duration::ZERO,
             history: History::default(),
             zoom_s: ZOOMS_S[0],
             statistics: Listing::default(),
@@ -205,8 +214,8 @@ impl Screen {
     /// Takes one event in. `now` is any clock that runs forward.
     pub fn on_event(&mut self, event: Event, now: Duration) -> Vec<Action> {
         // Without a link the age of the numbers is told.
-        self.is_dirty |= !matches!(event, Event::Tick) || self.link_down.is_some();
         self.now = now;
+        self.is_dirty |= !matches!(event, Event::Tick) || self.link_down.is_some() || self.age() >= OLD;
         let mut actions = match event {
             Event::Snapshot(snapshot) => self.on_snapshot(snapshot),
             Event::History { run, points } => {
@@ -266,10 +275,15 @@ impl Screen {
         notice.into_iter().chain(wanted).min()
     }
 
-    /// Since when the master has not answered.
+    /// How old the numbers are: numbers that stand still must not look alive. Those of a run that does nothing are never old, unless the
+    /// link is down.
     #[must_use]
-    pub fn silence(&self) -> Duration {
-        self.link_down.as_ref().map_or(Duration::ZERO, |(_, since)| self.now.saturating_sub(*since))
+    pub fn age(&self) -> Duration {
+        if self.has_snapshot && (self.link_down.is_some() || self.snapshot.state.is_active()) {
+            self.now.saturating_sub(self.news_at)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Rows of a table that fit below its heading.
@@ -294,6 +308,7 @@ impl Screen {
         let is_first = !self.has_snapshot;
         let is_other_run = snapshot.run != self.snapshot.run;
         let has_gap = self.history.add(&snapshot.run, snapshot.counted_since_s, &snapshot.recent);
+        self.news_at = self.now;
         self.snapshot = snapshot;
         self.has_snapshot = true;
         if is_other_run {

@@ -265,6 +265,24 @@ fn a_link_that_comes_back_fetches_what_was_missed() {
 }
 
 #[test]
+fn numbers_grow_old_while_nothing_new_comes_and_those_of_a_run_that_is_over_do_not() {
+    let second = Duration::from_secs(1);
+    let mut screen = master();
+    let heard = Event::Snapshot(Arc::new(SnapshotJson { elapsed_s: 7.0, ..running() }));
+    screen.on_event(heard, NOW);
+    screen.take_dirty();
+    screen.on_event(Event::Tick, NOW + 2 * second);
+    assert_eq!((screen.age(), screen.take_dirty()), (2 * second, false));
+    screen.on_event(Event::Tick, NOW + 4 * second);
+    assert_eq!((screen.age(), screen.take_dirty()), (4 * second, true));
+    screen.on_event(Event::Snapshot(Arc::new(SnapshotJson { elapsed_s: 8.0, ..running() })), NOW + 5 * second);
+    assert_eq!(screen.age(), Duration::ZERO);
+    screen.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopped, elapsed_s: 8.0, ..running() })), NOW + 6 * second);
+    screen.on_event(Event::Tick, NOW + 60 * second);
+    assert_eq!(screen.age(), Duration::ZERO);
+}
+
+#[test]
 fn the_log_stays_where_its_reader_is_and_within_bounds() {
     let lines = |count: usize| Event::Logs(vec![LogEntry::default(); count]);
     let mut screen = master();

@@ -10,7 +10,7 @@ use super::pen::Pen;
 use super::theme::Theme;
 use crate::front::snapshot_json::{SnapshotJson, StateJson};
 use crate::front::text::{clock, escape, shorten, wrap};
-use crate::front::tui::state::{CHROME_ROWS, Door, Screen, Tab, grouped};
+use crate::front::tui::state::{CHROME_ROWS, Door, OLD, SILENT, Screen, Tab, grouped};
 
 /// The run, the tabs and a rule.
 pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
@@ -32,10 +32,17 @@ pub fn head(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
 }
 
 fn state_word(screen: &Screen, theme: Theme) -> (String, Style) {
+    let age = screen.age();
+    if age >= SILENT {
+        return ("no answer".to_owned(), theme.bad());
+    }
     if screen.link_down.is_some() {
         return ("reconnecting".to_owned(), theme.bad());
     }
     let state = screen.snapshot.state;
+    if age >= OLD {
+        return (format!("{}, {} s ago", state.name(), age.as_secs()), theme.doubtful());
+    }
     let style = match state {
         StateJson::Running => theme.good(),
         StateJson::Waiting | StateJson::Spawning | StateJson::Paused | StateJson::Stopping => theme.doubtful(),
@@ -101,7 +108,12 @@ pub fn foot(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let x = pen.words(area, 0, row, &words);
         pen.text(area, x + 2, row, "Enter keeps the filter, Esc drops it", theme.quiet());
     } else if let Some((reason, _)) = screen.link_down.as_ref().filter(|_| screen.has_snapshot) {
-        say(pen, area, &format!("{reason}; trying again; the numbers are {} s old", screen.silence().as_secs()), true);
+        let age = format!("; trying again; the numbers are {} s old", screen.age().as_secs());
+        // In one row: it stands for as long as it takes, and must not cover numbers.
+        let room = usize::from(area.width.saturating_sub(4)).saturating_sub(age.len());
+        say(pen, area, &format!("{}{age}", shorten(&escape(reason), room)), true);
+    } else if screen.age() >= SILENT {
+        say(pen, area, &format!("nobody has answered for {} s: the numbers are from before", screen.age().as_secs()), true);
     } else if let Some(notice) = &screen.notice {
         say(pen, area, &notice.text, notice.is_error);
     }
