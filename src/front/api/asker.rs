@@ -32,7 +32,7 @@ impl OwnNames {
 }
 
 /// What is wrong with a request's own words about where it goes and where it ends: programs read such ones in more than one way.
-pub(super) fn flaw<B>(request: &Request<B>) -> Option<&'static str> {
+pub(super) fn flaw<B>(request: &Request<B>, is_ambiguous: bool) -> Option<&'static str> {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
     if request.version() == Version::HTTP_11 && hosts == 0 {
@@ -41,8 +41,7 @@ pub(super) fn flaw<B>(request: &Request<B>) -> Option<&'static str> {
     if hosts > 1 {
         return Some("the request says Host more than once");
     }
-    let has_both = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
-    has_both.then_some("the request says both Content-Length and Transfer-Encoding")
+    is_ambiguous.then_some("the request says both Content-Length and Transfer-Encoding")
 }
 
 /// Somebody who may change the run. A handler that takes one has refused other sites' requests before it runs.

@@ -1,4 +1,5 @@
-//! How long a connection may take: a wrapper around its socket that fails where a client is too slow. Knows nothing of HTTP but its phases.
+//! How long a connection may take: a wrapper around its socket that fails where a client is too slow. Knows nothing of HTTP but its phases,
+//! and that a head which says two ends of its body is ambiguous: what stands on this socket hides one of the two from whoever comes later.
 //!
 //! | the connection | may last | until |
 //! |---|---|---|
@@ -32,12 +33,14 @@ pub(super) struct PatientStream<S> {
     is_http2: Option<bool>,
     /// Nothing has come yet.
     is_new: bool,
+    /// Of HTTP/1: what has come of the head that is on its way.
+    head: Vec<u8>,
 }
 
 impl<S> PatientStream<S> {
     pub fn new(stream: S, limits: Limits) -> Self {
         let now = Instant::now();
-        let progress = Progress { active: 0, head_since: Some(now), last: now };
+        let progress = Progress { active: 0, head_since: Some(now), last: now, is_ambiguous: false };
         Self {
             stream,
             limits,
@@ -46,6 +49,7 @@ impl<S> PatientStream<S> {
             write_alarm: None,
             is_http2: None,
             is_new: true,
+            head: Vec::new(),
         }
     }
 
@@ -63,9 +67,16 @@ impl<S> PatientStream<S> {
         if self.is_new {
             (self.is_new, progress.head_since) = (false, None);
         }
-        if !is_http2 && progress.active == 0 && progress.head_since.is_none() {
-            progress.head_since = Some(progress.last);
+        if is_http2 || progress.active > 0 {
+            return;
         }
+        if progress.head_since.is_none() {
+            progress.head_since = Some(progress.last);
+            self.head.clear();
+        }
+        let room = HEAD_SEEN.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        progress.is_ambiguous = says_two_ends(&self.head);
     }
 
     /// When the client has been waited for long enough; never while a request is under way.
@@ -151,17 +162,21 @@ impl Watch {
         let mut progress = lock(&self.0);
         progress.active += 1;
         progress.head_since = None;
-        UnderWay(Arc::clone(&self.0))
+        UnderWay { is_ambiguous: std::mem::take(&mut progress.is_ambiguous), progress: Arc::clone(&self.0) }
     }
 }
 
 /// One request that is under way.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Mutex<Progress>>);
+pub(super) struct UnderWay {
+    /// Its head says both a length of its body and that it comes in chunks.
+    pub is_ambiguous: bool,
+    progress: Arc<Mutex<Progress>>,
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut progress = lock(&self.0);
+        let mut progress = lock(&self.progress);
         progress.active -= 1;
         progress.last = Instant::now();
     }
@@ -175,6 +190,8 @@ struct Progress {
     head_since: Option<Instant>,
     /// When the last byte came or went, or the last request ended.
     last: Instant,
+    /// See [`UnderWay::is_ambiguous`]; of the head that is on its way.
+    is_ambiguous: bool,
 }
 
 fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
@@ -182,8 +199,42 @@ fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a head of HTTP/1 has both Content-Length and Transfer-Encoding; what comes after it is none of it.
+fn says_two_ends(head: &[u8]) -> bool {
+    let lines = head.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii_end).take_while(|line| !line.is_empty());
+    let names: Vec<&[u8]> = lines.filter_map(|line| line.split(|byte| *byte == b':').next()).collect();
+    let has = |name: &[u8]| names.iter().any(|other| other.trim_ascii().eq_ignore_ascii_case(name));
+    has(b"content-length") && has(b"transfer-encoding")
+}
+
 fn too_slow() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")
 }
 
+/// Bytes of a head that are looked at; a longer one is refused by its length.
+const HEAD_SEEN: usize = 32 << 10;
+
 const HTTP2_PREFACE: &[u8] = b"PRI ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_says_two_ends_of_its_body_is_seen_in_either_order_and_a_body_is_no_head() {
+        for head in [
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\nCONTENT-LENGTH:3\r\n\r\n",
+        ] {
+            assert!(says_two_ends(head.as_bytes()), "{head}");
+        }
+        for head in [
+            "POST / HTTP/1.1\r\ncontent-length: 40\r\n\r\ntransfer-encoding: chunked\r\n",
+            "content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\r\nx: content-length: transfer-encoding:\r\n\r\n",
+            "",
+        ] {
+            assert!(!says_two_ends(head.as_bytes()), "{head}");
+        }
+    }
+}

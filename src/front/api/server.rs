@@ -105,18 +105,17 @@ struct Site {
 }
 
 impl Site {
-    /// `is_doorstep`: there is no place for more than a question after health.
-    async fn answer(&self, peer: Peer, is_secure: bool, is_doorstep: bool, request: Request<Incoming>) -> Response {
-        // Where both a length and chunks were said, what follows may be another's (RFC 9112, section 6.3).
-        let is_last = is_doorstep || request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut response = if let Some(flaw) = asker::flaw(&request) {
+    /// `is_ambiguous`: the request says two ends of its body.
+    async fn answer(&self, caller: Caller, is_ambiguous: bool, request: Request<Incoming>) -> Response {
+        let Caller { peer, is_secure, is_doorstep } = caller;
+        let mut response = if let Some(flaw) = asker::flaw(&request, is_ambiguous) {
             close(problem(StatusCode::BAD_REQUEST, flaw))
         } else if is_doorstep && !login::is_probe(&self.route_of(request.uri())) {
             ([(header::RETRY_AFTER, "5")], problem(StatusCode::SERVICE_UNAVAILABLE, "too many connections")).into_response()
         } else {
             self.route(peer, is_secure, request.map(Body::new)).await
         };
-        if is_last {
+        if is_doorstep {
             response = close(response);
         }
         let headers = response.headers_mut();
@@ -297,12 +296,11 @@ async fn speak<S>(stream: PatientStream<S>, caller: Caller, site: Site, mut stop
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Caller { peer, is_secure, is_doorstep } = caller;
     let watch = stream.watch();
     let service = service_fn(move |request| {
         let (under_way, site) = (watch.begin(), site.clone());
         async move {
-            let response = site.answer(peer, is_secure, is_doorstep, request).await;
+            let response = site.answer(caller, under_way.is_ambiguous, request).await;
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
@@ -324,7 +322,7 @@ where
         }
     };
     if let Err(error) = result {
-        log::debug!("a connection of the web monitor from {} ended early: {error}", peer.0);
+        log::debug!("a connection of the web monitor from {} ended early: {error}", caller.peer.0);
     }
 }
 
