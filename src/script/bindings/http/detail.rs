@@ -307,7 +307,8 @@ mod tests {
         let address = Address { origin: Rc::new(Origin::parse("https://h:8443").unwrap()), path: "/b/17?c".into(), credentials: None };
         let mut exchange = exchange();
         let exchange = &mut exchange;
-        let (packed, large) = pack(Parts { id: 7, name, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
+        let (packed, large) =
+            pack(Parts { id: 7, name, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
         assert!(large.is_none());
         packed
     }
@@ -342,8 +343,16 @@ mod tests {
         for (length, is_large) in [(PACKED_BODY_MAX, false), (PACKED_BODY_MAX + 1, true)] {
             let mut exchange = Exchange { body: vec![b'x'; length].into(), ..exchange() };
             let exchange = &mut exchange;
-            let (bytes, large) =
-                pack(Parts { id: 1, name: None, method: "GET", address: &address, history: &[], exchange, is_discarded: false, is_foreign: false });
+            let (bytes, large) = pack(Parts {
+                id: 1,
+                name: None,
+                method: "GET",
+                address: &address,
+                history: &[],
+                exchange,
+                is_discarded: false,
+                is_foreign: false,
+            });
             assert!(
                 matches!(large.as_deref(), Some(HeldBody::Plain(kept)) if kept.bytes.len() == length) == is_large
                     && large.is_some() == is_large

@@ -35,7 +35,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("defaults", with_user(lua, context, |lua, user, options: Value| Ok(defaults(lua, user, &options)))?)?;
     natives.raw_set("judge", with_user(lua, context, |_, user, (packed, reason)| Ok(judge(user, &packed, reason)))?)?;
     natives.raw_set("cookie_get", with_user(lua, context, |lua, user, (name, url): (LuaString, _)| cookie_get(lua, user, &name, url))?)?;
-    natives.raw_set("cookie_all", with_user(lua, context, |lua, user, url| cookie_all(lua, user, url))?)?;
+    natives.raw_set("cookie_all", with_user(lua, context, cookie_all)?)?;
     natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
     natives.raw_set(
         "cookie_clear",

@@ -204,7 +204,8 @@ impl Prepared {
                         Some(expect) => Box::pin(look::judge_body(user, expect, &mut exchange)).await,
                         None => None,
                     };
-                    return self.finish(user, entry, &mut exchange, &chain, (astray, verdict));
+                    let failure = self.failure_of(&exchange, astray, verdict);
+                    return self.finish(user, entry, &mut exchange, &chain, failure);
                 }
             }
         }
@@ -305,16 +306,15 @@ impl Prepared {
         }
     }
 
-    /// Judges the last hop and keeps its sample pending.
+    /// Keeps the last hop's sample pending, judged as `failure`.
     fn finish(
         &self,
         user: &UserHttp,
         entry: EntryId,
         exchange: &mut Exchange,
         chain: &Chain,
-        (astray, verdict): (Option<(FailureKind, String)>, Option<Result<(), String>>),
+        failure: Option<(FailureKind, Cow<'static, str>)>,
     ) -> Outcome {
-        let failure = self.failure_of(exchange, astray, verdict);
         let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());

@@ -8,8 +8,8 @@ use crate::script::testing::{Script, TestLane, block_on};
 use crate::stats::sample::FailureKind;
 use crate::stats::tally::Tally;
 
-mod looking;
 mod client;
+mod looking;
 mod server;
 
 /// Runs `body` as the task of one user; fails with what it raised.
