@@ -201,7 +201,6 @@ impl ScriptUser {
     /// A user whose script held the lane for long leaves it to the others for nine times as long, before it does what it asks for.
     async fn make_room(&self) {
         let Some(held) = self.vm.held() else { return };
-        self.state.http.finish_samples();
         if !self.state.lane.told_of_holding.replace(true) {
             log::warn!(
                 target: "lunamoth::script",

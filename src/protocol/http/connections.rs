@@ -34,11 +34,11 @@ impl Connections {
     pub async fn exchange(&self, request: &Request<'_>, progress: &Progress) -> Exchange {
         let begin = request.asked.unwrap_or_else(Instant::now);
         let deadline = begin.checked_add(request.timeout).unwrap_or_else(|| begin + FAR);
-        let mut exchange = Exchange::default();
+        // The rest of an exchange is made when it is over: users in flight shall not carry the room for it.
+        let mut timings = Timings::default();
         progress.began.set(Some(begin));
         let Some(_permit) = self.pool.enter(deadline).await else {
-            fail(Failure::timeout(request.timeout), progress, begin, &mut exchange);
-            return exchange;
+            return failed(Failure::timeout(request.timeout), progress, begin, timings);
         };
         let mut tries = Tries::default();
         loop {
@@ -51,12 +51,9 @@ impl Connections {
             let (mut line, is_reused) = match idle {
                 Some(connection) => (Line::Http1(connection), true),
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
-                None => match Box::pin(self.open(request, deadline, &mut exchange.timings)).await {
+                None => match Box::pin(self.open(request, deadline, &mut timings)).await {
                     Ok(opened) => opened,
-                    Err(failure) => {
-                        fail(failure, progress, begin, &mut exchange);
-                        return exchange;
-                    }
+                    Err(failure) => return failed(failure, progress, begin, timings),
                 },
             };
             let send_begin = Instant::now();
@@ -86,6 +83,7 @@ impl Connections {
                 }
                 Next::Done | Next::Again(_) => {}
             }
+            let mut exchange = Exchange { timings, ..Exchange::default() };
             finish(progress, begin, attempt, &mut exchange);
             return exchange;
         }
@@ -245,13 +243,13 @@ fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
 }
 
-/// Writes down that no connection could be had.
-fn fail(failure: Failure, progress: &Progress, begin: Instant, exchange: &mut Exchange) {
-    let timings = &mut exchange.timings;
+/// No connection could be had.
+fn failed(failure: Failure, progress: &Progress, begin: Instant, mut timings: Timings) -> Exchange {
     timings.total = begin.elapsed();
     timings.blocked = Some(timings.total.saturating_sub(timings.set_up()));
-    exchange.failure = Some(failure);
-    copy_progress(progress, exchange);
+    let mut exchange = Exchange { timings, failure: Some(failure), ..Exchange::default() };
+    copy_progress(progress, &mut exchange);
+    exchange
 }
 
 fn copy_progress(progress: &Progress, exchange: &mut Exchange) {

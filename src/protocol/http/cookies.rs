@@ -83,21 +83,20 @@ impl Jar {
         (!line.is_empty()).then_some(line)
     }
 
-    /// The value of the cookie `name` that a request to `url` would bear.
+    /// The value of the cookie `name` that a request to `url` would bear. It counts as used.
     #[must_use]
     pub fn get(&self, name: &[u8], url: &Url, now: SystemTime) -> Option<&[u8]> {
-        self.all(url, now).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        let store = self.store.as_deref()?;
+        let cookie = store.going_to(url, now).into_iter().find(|cookie| *cookie.name == *name)?;
+        cookie.last_used.set(store.tick());
+        Some(&cookie.value)
     }
 
-    /// Names and values that a request to `url` would bear; longer paths first, then older cookies.
+    /// Names and values that a request to `url` would bear; longer paths first, then older cookies. All of them count as used.
     #[must_use]
     pub fn all(&self, url: &Url, now: SystemTime) -> Vec<(&[u8], &[u8])> {
-        let (Some(store), Some(host)) = (&self.store, host_of(url)) else { return Vec::new() };
-        let is_secure = url.scheme() == "https";
-        let mut cookies: Vec<&Cookie> =
-            store.cookies.iter().filter(|cookie| !cookie.is_over(now) && cookie.goes_to(&host, url.path(), is_secure)).collect();
-        // Stable: cookies of paths of one length keep the order in which they were made.
-        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let Some(store) = &self.store else { return Vec::new() };
+        let cookies = store.going_to(url, now);
         for cookie in &cookies {
             cookie.last_used.set(store.tick());
         }
@@ -131,6 +130,17 @@ impl Jar {
 }
 
 impl Store {
+    /// Cookies that a request to `url` would bear; longer paths first, then older ones.
+    fn going_to(&self, url: &Url, now: SystemTime) -> Vec<&Cookie> {
+        let Some(host) = host_of(url) else { return Vec::new() };
+        let is_secure = url.scheme() == "https";
+        let goes = |cookie: &&Cookie| !cookie.is_over(now) && cookie.goes_to(&host, url.path(), is_secure);
+        let mut cookies: Vec<&Cookie> = self.cookies.iter().filter(goes).collect();
+        // Stable: cookies of paths of one length keep the order in which they were made.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        cookies
+    }
+
     fn tick(&self) -> u64 {
         self.clock.set(self.clock.get() + 1);
         self.clock.get()
