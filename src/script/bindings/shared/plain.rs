@@ -60,8 +60,9 @@ impl Plain {
                     members.push((copy(&key)?, copy(&value)?));
                     Ok(())
                 });
+                // The watchdog may strike in here: what it says has a traceback of the engine's own below its line.
                 copied.map_err(|error| match error {
-                    mlua::Error::RuntimeError(why) => why,
+                    mlua::Error::RuntimeError(why) => why.lines().next().map_or_else(String::new, str::to_owned),
                     other => other.to_string(),
                 })?;
                 Self::Table(Arc::new(PlainTable { members, is_list: table.metatable().as_ref() == Some(mark) }))
