@@ -208,14 +208,12 @@ fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> 
     let parts = counted.into_iter().enumerate().filter(|(place, (count, _))| *place == 0 || *count > 0);
     let parts: Vec<String> =
         parts.map(|(_, (count, what))| format!("{count} {what}{}", if count == 1 || what == "cut" { "" } else { "s" })).collect();
+    // A run that somebody stopped, or whose users had all ended, tells of less than was planned.
+    let planned = snapshot.planned.filter(|planned| snapshot.elapsed + ABOUT < *planned);
+    let length = planned
+        .map_or_else(|| clock(snapshot.elapsed), |planned| format!("{} of {}, ended early", clock(snapshot.elapsed), clock(planned)));
     let style = if exit_code == ExitCode::Passed { GREEN } else { RED };
-    format!(
-        "{} ({} in {}, exit code {})\n",
-        paint(&verdict, style, is_coloured),
-        parts.join(", "),
-        clock(snapshot.elapsed),
-        exit_code.code()
-    )
+    format!("{} ({} in {}, exit code {})\n", paint(&verdict, style, is_coloured), parts.join(", "), length, exit_code.code())
 }
 
 /// What the exit code means for this run.
@@ -246,6 +244,8 @@ fn paint(text: &str, style: Style, is_coloured: bool) -> String {
     if is_coloured { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
+/// So much a run's end may be before the planned one: users that had ended need not wait for it.
+const ABOUT: Duration = Duration::from_secs(1);
 /// Less is no news.
 const NOTABLE_UNPACKING: Duration = Duration::from_millis(100);
 
@@ -258,6 +258,18 @@ mod tests {
     use crate::front::console::table::TABLE_WIDTH;
     use crate::front::tests::busy_snapshot;
     use crate::stats::snapshot::RunState;
+
+    #[test]
+    fn a_run_that_was_ended_early_says_so_in_its_verdict() {
+        let of = |elapsed, planned: Option<u64>| {
+            let planned = planned.map(Duration::from_secs);
+            let snapshot = Snapshot { state: RunState::Stopped, elapsed: Duration::from_secs(elapsed), planned, ..Snapshot::default() };
+            verdict_line(&snapshot, ExitCode::Passed, false)
+        };
+        assert_eq!(of(12, Some(60)), "passed (0 requests in 0:12 of 1:00, ended early, exit code 0)\n");
+        assert_eq!(of(60, Some(60)), "passed (0 requests in 1:00, exit code 0)\n");
+        assert_eq!(of(12, None), "passed (0 requests in 0:12, exit code 0)\n");
+    }
 
     #[test]
     fn the_report_of_a_busy_run_shows_everything_once() {
@@ -319,7 +331,7 @@ mod tests {
          1 s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
          warning: names limit reached
 
-        FAILED: 1 of 2 thresholds (201 requests, 3 exceptions in 0:06, exit code 99)
+        FAILED: 1 of 2 thresholds (201 requests, 3 exceptions in 0:06 of 1:00, ended early, exit code 99)
         "##);
     }
 
