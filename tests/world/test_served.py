@@ -94,7 +94,8 @@ class ServedIsReported(unittest.TestCase):
         time.sleep(0.1)
         running.signal(signal.SIGINT)
         done = running.wait()
-        total, _ = self.agree(done, {0})
+        # What is absent has failed; what was cut has not.
+        total, _ = self.agree(done, {1})
         # Some users are in the middle of the slow body when the stop comes: that is what the test is for.
         self.assertGreater(total.cut, 0, done.said())
 
@@ -161,10 +162,10 @@ class TheDemoTargetCounts(unittest.TestCase):
 
     def test_requests_in_flight_past_the_stop_timeout_are_counted_as_cut(self):
         done = self.load("/delay/5000", "-u", "10", "-r", "100", "-t", "1s", "--stop-timeout", "300ms").wait()
-        self.assertEqual(done.code, 1, done.said())
+        self.assertEqual(done.code, 0, done.said())
         self.assertLess(done.wall, 3.5, done.said())
         total = support.Report(self.report).total
-        self.assertEqual((total.requests, total.kinds, total.unanswered, total.not_sent), (10, {"cut": 10}, 10, 0))
+        self.assertEqual((total.requests, total.cut, total.failures, total.unanswered, total.not_sent), (10, 10, 0, 10, 0))
 
 
 if __name__ == "__main__":
