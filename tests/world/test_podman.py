@@ -200,7 +200,15 @@ class WalkThrough(unittest.TestCase):
         self.pods.podman("kill", "--signal", "KILL", self.master)
         # What a kubelet does: the container starts anew, with the same volume.
         self.pods.podman("wait", "--condition", "stopped", self.master, seconds=20)
-        self.pods.podman("start", self.master)
+        # podman ends the pod with its last container; until it has, a start is refused. A kubelet tries again, too.
+        for attempt in range(8):
+            try:
+                self.pods.podman("start", self.master)
+                break
+            except AssertionError:
+                if attempt == 7:
+                    raise
+                time.sleep(1)
         stats = self.await_that(lambda stats: self.users_of(stats) == [3, 3] and stats["state"] == "running", 40)
         self.await_log("adopted run ")
         time.sleep(2)
