@@ -152,9 +152,9 @@ impl Run {
         Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tally })))
     }
 
-    /// The statistics begin anew.
+    /// The statistics begin anew, with the second that is under way: lanes count by whole ones.
     pub fn reset(&mut self, now: Instant) {
-        self.reset_since(Some(self.elapsed(now)), now);
+        self.reset_since(Some(Duration::from_secs(self.elapsed(now).as_secs())), now);
     }
 
     /// The statistics have begun anew at this moment of the run's clock; `None` where nobody knows when that was.

@@ -78,6 +78,24 @@ fn a_reset_raises_the_epoch_and_numbers_from_before_are_dropped() {
     assert_eq!(stand.requests(), 2);
 }
 
+#[test]
+fn after_a_reset_in_the_middle_of_a_second_rates_divide_by_the_seconds_that_are_counted() {
+    let mut stand = Stand::running(1, 1);
+    stand.live(Duration::from_millis(5_500), &[1]);
+    let begin = stand.master.snapshot(stand.now).elapsed.as_secs();
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    // The lanes' tally of the second of the reset holds all of it.
+    let delta = Delta { epoch: 1, tallies: vec![tally(begin, 100), tally(begin + 1, 100)], ..delta(1, 0) };
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(delta) });
+    stand.live(Duration::from_millis(1_500), &[1]);
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!(snapshot.elapsed.as_secs(), begin + 2);
+    assert_eq!((snapshot.counted_since, snapshot.total.requests), (Some(Duration::from_secs(begin)), 200));
+    assert_eq!((snapshot.total.current_rps, snapshot.total.total_rps), (Some(100.0), Some(100.0)));
+    assert_eq!(snapshot.history.iter().map(|point| point.at.as_secs()).collect::<Vec<_>>(), [begin, begin + 1]);
+}
+
 /// The run of workers that a dead master has left, with the numbers of both, at a new master.
 fn adopted(mut stand: Stand) -> Stand {
     let mut halves = [SlotSet::none(), SlotSet::none()];
