@@ -286,7 +286,8 @@ local function slim(options)
     if key == "name" and type(value) == "string" and next(options, key) == nil then return value end
     if key == nil then return nil end
   elseif type(options) == "string" then
-    return false -- Only our own slimming may hand a string over.
+    -- Only our own slimming may hand a string over.
+    error('options must be a table, such as { body = "..." }, { json = ... } or { form = ... }, not a string', 3)
   end
   return options
 end

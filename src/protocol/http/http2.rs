@@ -40,7 +40,7 @@ impl Shared {
     /// `reset` when the greeting cannot be written.
     pub(super) async fn open(stream: Stream, peer: &str) -> Result<Self, Failure> {
         let wire = Rc::new(Wire::default());
-        let counted = Counted { stream: Turns::new(stream), wire: Rc::clone(&wire), peer: peer.to_owned() };
+        let counted = Counted { stream: Turns::new(stream), is_deaf: false, wire: Rc::clone(&wire), peer: peer.to_owned() };
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -215,6 +215,8 @@ struct Wire {
 #[derive(Debug)]
 struct Counted {
     stream: Turns<Stream>,
+    /// The server takes nothing any more; what it has said can still be read.
+    is_deaf: bool,
     wire: Rc<Wire>,
     peer: String,
 }
@@ -233,15 +235,37 @@ impl AsyncRead for Counted {
 }
 
 impl AsyncWrite for Counted {
+    /// A server that has closed may have said before what it has not looked at. h2 would give all streams up at the first failed write, with
+    /// that unread; so what can no longer be written is dropped, and reading on tells how the connection ended.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        if self.is_deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = match ready!(Pin::new(&mut self.stream).poll_write(cx, bytes)) {
+            Ok(written) => written,
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+                self.is_deaf = true;
+                self.wire.broken.replace(Some(Failure::during_exchange(&error, &self.peer)));
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        };
         self.wire.bytes_out.set(self.wire.bytes_out.get() + written as u64);
         self.wire.written.set(self.wire.written.get() + written as u64);
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
+            Err(error) if !self.is_deaf && !matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+                Poll::Ready(Err(error))
+            }
+            Err(_) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            Ok(()) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -344,3 +368,43 @@ const SEND_STEP: usize = 64 << 10;
 
 /// After so many bytes others have a turn, and the deadline is looked at.
 const READ_PER_TURN: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_said_before_it_closed_is_read_although_nothing_can_be_written() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            server.write_all(b"GOAWAY").unwrap();
+            // Closed with something unread: a reset, not an end.
+            (&client).write_all(b"unread").unwrap();
+            let mut byte = [0];
+            while server.peek(&mut byte).unwrap() == 0 {}
+            drop(server);
+            client.set_nonblocking(true).unwrap();
+            // The kernel knows of the reset once it wakes who waits for it.
+            let stream = tokio::net::TcpStream::from_std(client).unwrap();
+            stream.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await.unwrap();
+            let stream = Turns::new(Stream::Plain(stream));
+            let mut counted = Counted { stream, is_deaf: false, wire: Rc::default(), peer: "h:1".to_owned() };
+            for _ in 0..3 {
+                counted.write_all(b"more").await.unwrap();
+                counted.flush().await.unwrap();
+            }
+            assert!(counted.is_deaf);
+            let mut said = [0; 6];
+            counted.read_exact(&mut said).await.unwrap();
+            assert_eq!(&said, b"GOAWAY");
+            assert!(!matches!(counted.read(&mut said).await, Ok(1..)));
+        });
+    }
+}

@@ -104,6 +104,11 @@ pub(super) fn fields_of(value: &Value) -> Result<Vec<Field>, String> {
     }
     // Lua's own order differs from run to run.
     fields.sort_by(|one, other| one.name.cmp(&other.name));
+    for (place, field) in fields.iter().enumerate() {
+        if let Some(same) = fields[..place].iter().find(|before| before.is(&field.name)) {
+            return Err(format!("headers `{}` and `{}` are one header: give it once", same.name, field.name));
+        }
+    }
     Ok(fields)
 }
 
@@ -208,6 +213,10 @@ mod tests {
         assert_eq!(fields_of(&value(&lua, "{ ['a b'] = 'c' }")).unwrap_err(), "`a b` is no name of a header");
         assert!(fields_of(&value(&lua, "{ ['Content-Length'] = 1 }")).unwrap_err().contains("cannot be set"));
         assert!(fields_of(&value(&lua, "{ a = {} }")).unwrap_err().contains("not a table"));
+        assert_eq!(
+            fields_of(&value(&lua, "{ ['x-n'] = 1, ['X-N'] = 2 }")).unwrap_err(),
+            "headers `X-N` and `x-n` are one header: give it once"
+        );
     }
 
     #[test]

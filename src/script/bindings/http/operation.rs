@@ -148,13 +148,7 @@ fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Optio
         // Lua hands the name over by itself where it is the only option: the usual request needs no table.
         Value::String(name) => (Some(name.to_str().map_err(|_| "option `name` must be a string in UTF-8".to_owned())?.to_owned()), None),
         Value::Table(table) => (None, Some(Box::new(Options::of_request(lua, table)?))),
-        other => {
-            let is_text = matches!(other, Value::Boolean(false)) && matches!(&*method, "POST" | "PUT" | "PATCH");
-            let hint = if is_text { ", such as { body = \"...\" }, { json = ... } or { form = ... }" } else { "" };
-            // A text comes as `false`, since only our own slimming may hand a text over.
-            let given = if matches!(other, Value::Boolean(false)) { "a string" } else { kind_of(other) };
-            return Err(format!("options must be a table{hint}, not {given}"));
-        }
+        other => return Err(format!("options must be a table, not {}", kind_of(other))),
     };
     Ok(Wanted { method, url, name, options, client })
 }
@@ -216,7 +210,12 @@ fn batch_member(lua: &Lua, request: &Value, client: Option<Rc<Template>>) -> Res
     };
     if table.raw_len() > 0 {
         let part = |place: usize| table.raw_get::<Value>(place).map_err(|error| error.to_string());
-        return wanted(lua, &part(1)?, &part(2)?, &part(3)?, client);
+        let options = part(3)?;
+        // A name by itself is what our own slimming hands over, and nobody else.
+        if options.is_string() {
+            return Err("options must be a table, such as { body = \"...\" }, { json = ... } or { form = ... }, not a string".to_owned());
+        }
+        return wanted(lua, &part(1)?, &part(2)?, &options, client);
     }
     let options = lua.create_table().map_err(|error| error.to_string())?;
     let (mut method, mut url, mut has_options) = (get, Value::Nil, false);

@@ -245,6 +245,8 @@ fn mistakes_are_raised_at_the_callers_line() {
         ("http.post(7)", "the URL must be a string, not a number"),
         ("http.get('ftp://x/')", "`ftp://x/`"),
         ("http.request('a b', '/')", "is no method"),
+        ("http.batch { { 'POST', '/b', 'text' } }", "request 1: options must be a table, such as { body = \"...\" }"),
+        ("http.get('/x', false)", "options must be a table, not a boolean"),
         ("http.batch { '/a', { 'GET', '/b', { nam = 1 } } }", "request 2: unknown option `nam`; did you mean `name`?"),
         ("http.defaults { timeout = {} }", "http.defaults: option `timeout` must be a duration"),
         ("http.client { hots = '' }", "http.client: unknown option `hots`; did you mean `host`?"),
