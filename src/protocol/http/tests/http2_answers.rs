@@ -192,6 +192,27 @@ fn answers_that_break_a_rule_are_told_as_such_and_the_next_request_is_answered()
 }
 
 #[test]
+fn a_body_without_end_is_too_large_and_the_next_request_is_answered() {
+    let case = Case::new(|number, peer| {
+        peer.settings(&[]);
+        if number == 0 {
+            let Some(stream) = peer.request() else { return };
+            peer.head(stream, &[(":status", "200")], 0);
+            // Within the first window, so that nothing has to be waited for.
+            for _ in 0..3 {
+                peer.data(stream, &[b'x'; 16_000], 0);
+            }
+        }
+        peer.serve();
+    });
+    let (first, second) = run(async {
+        let first = exchange(&case.user, &Request { body_limit: 20_000, ..case.post() }).await;
+        (first, exchange(&case.user, &case.post()).await)
+    });
+    assert_eq!((kind(&first), kind(&second)), (Some(FailureKind::TooLarge), None));
+}
+
+#[test]
 fn what_never_comes_is_a_timeout_and_no_hang() {
     let floods: [(&str, Answer); 3] = [
         ("silence", |_, _| {}),

@@ -104,10 +104,11 @@ pub(super) fn fields_of(value: &Value) -> Result<Vec<Field>, String> {
     }
     // Lua's own order differs from run to run.
     fields.sort_by(|one, other| one.name.cmp(&other.name));
-    for (place, field) in fields.iter().enumerate() {
-        if let Some(same) = fields[..place].iter().find(|before| before.is(&field.name)) {
-            return Err(format!("headers `{}` and `{}` are one header: give it once", same.name, field.name));
-        }
+    // By sorting: a script may hand over any number of them.
+    let mut folded: Vec<(String, &str)> = fields.iter().map(|field| (field.name.to_ascii_lowercase(), &*field.name)).collect();
+    folded.sort();
+    if let Some([(_, one), (_, other)]) = folded.array_windows().find(|[one, other]| one.0 == other.0) {
+        return Err(format!("headers `{one}` and `{other}` are one header: give it once"));
     }
     Ok(fields)
 }
