@@ -395,8 +395,8 @@ impl Master {
     /// The run has begun: that is the first thing that its journal says.
     fn note_begin(&mut self, before: Stage, out: &mut Vec<Action>) {
         let Some(run) = self.run.as_ref().filter(|run| before == Stage::Waiting && run.stage == Stage::Live) else { return };
-        let record = run.record();
-        self.keep(record, out);
+        let records = run.records();
+        self.keep_all(records, out);
     }
 
     fn finish(&mut self, end: Option<RunEnd>, out: &mut Vec<Action>) {
@@ -412,6 +412,12 @@ impl Master {
 
     fn clock(&self, now: Instant) -> Duration {
         clock_at(self.origin, now)
+    }
+
+    fn keep_all(&mut self, records: Vec<Record>, out: &mut Vec<Action>) {
+        for record in records {
+            self.keep(record, out);
+        }
     }
 
     /// Has a record kept, where there is a journal; answers its number.

@@ -311,3 +311,27 @@ fn a_worker_that_is_heard_and_does_not_hear_is_shown_to_run_what_was_given_to_an
     let ended = life.end();
     ended.is_whole().has_overlap(0, 11.5, 22.5);
 }
+
+#[test]
+fn an_orphan_that_pauses_while_the_master_still_hears_it_does_not_end_the_run() {
+    let deaf = Event::Partition { worker: 0, up: false, down: true, lasts: seconds(12.0) };
+    let mut life = Life::new(Scenario { pauses: true, ..Scenario::plain(1, 10, seconds(40.0)) }.with(seconds(10.0), deaf));
+    life.until(21.0);
+    let paused = life.shown();
+    assert_eq!((paused.state, paused.users), (RunState::Running, 10), "its users wait, and will run again");
+    life.until(23.0);
+    assert_eq!(life.0.books.served(RunId(1)), paused.total.requests, "no request was made meanwhile");
+    life.until(38.0);
+    assert!(life.shown().total.requests > paused.total.requests);
+    life.end().is_whole();
+}
+
+#[test]
+fn a_reset_before_the_run_has_begun_voids_nothing_when_the_next_master_reads_the_journal() {
+    let scenario = three(40.0).with(seconds(8.0), Event::Leave { worker: 1 }).with(seconds(12.0), kill_master(1_500, false));
+    let mut life = Life::new(scenario);
+    life.until(1.1);
+    assert_eq!(life.shown().state, RunState::Waiting);
+    life.0.suffer(&Event::Reset);
+    life.end().is_whole().has_no_overlap();
+}

@@ -30,6 +30,8 @@ pub struct Lanes {
     /// Users that went by themselves and are still wanted: they do not come back.
     gone: BTreeSet<u64>,
     is_stopping: bool,
+    /// No request is made; users stay.
+    is_paused: bool,
     recorders: Vec<(Recorder, EntryId)>,
     second: u64,
     pub is_finished: bool,
@@ -65,6 +67,7 @@ impl Lanes {
             live: BTreeMap::new(),
             gone: BTreeSet::new(),
             is_stopping: false,
+            is_paused: false,
             second: 0,
             is_finished: false,
             unreported: 0,
@@ -112,6 +115,7 @@ impl Lanes {
         }
         self.shape = Shape::new(&orders.profile);
         self.has_orders = true;
+        self.is_paused = orders.is_paused;
     }
 
     pub fn stop(&mut self, now: Instant) {
@@ -151,6 +155,11 @@ impl Lanes {
             self.unreported = 0;
         }
         reports
+    }
+
+    /// Users live and begin no iteration.
+    pub const fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// Users that live and have not been told to finish.
@@ -212,6 +221,9 @@ impl Lanes {
         for (&index, user) in &mut self.live {
             let (recorder, entry) = &mut self.recorders[usize::try_from(index % lanes).unwrap()];
             let until = user.drained.unwrap_or(elapsed).min(elapsed);
+            if self.is_paused {
+                user.next_request = user.next_request.max(until + pace(index));
+            }
             while user.next_request <= until && user.requests < life {
                 user.next_request += pace(index);
                 user.requests += 1;

@@ -180,7 +180,7 @@ impl World {
     fn look_for_doubles(&mut self) {
         let mut owners = vec![usize::MAX; SLOTS_MODELLED as usize];
         let mut seen = BTreeSet::new();
-        for (seat, lanes) in self.running().filter(|(seat, _)| self.now >= self.seats[*seat].frozen_until) {
+        for (seat, lanes) in self.running().filter(|(seat, lanes)| self.now >= self.seats[*seat].frozen_until && !lanes.is_paused()) {
             for index in lanes.running() {
                 let owner = &mut owners[usize::try_from(index).unwrap()];
                 if *owner != usize::MAX {

@@ -97,17 +97,10 @@ impl Master {
         let profile = standing.orders.as_ref().map_or_else(|| Arc::new(standing.plan.profile.clone()), |followed| followed.profile.clone());
         let counted = Counted { epoch: standing.epoch, since: (standing.epoch == 0).then_some(Duration::ZERO) };
         let run = Run::adopted(standing.plan.clone(), standing.wall, profile, counted, now);
-        let record = run.record();
+        let records = run.records();
         out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
-        let (epoch, profile) = (run.epoch, run.profile.clone());
         self.run = Some(run);
-        self.keep(record, out);
-        if epoch > 0 {
-            self.keep(Record::Reset { epoch, at: None }, out);
-        }
-        if *profile != standing.plan.profile {
-            self.keep(Record::Retargeted { profile }, out);
-        }
+        self.keep_all(records, out);
     }
 
     /// A worker that takes part is there again, or on another link.

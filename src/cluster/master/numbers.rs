@@ -184,9 +184,16 @@ impl Run {
         (!points.is_empty()).then_some(Record::History(points))
     }
 
-    /// What a run needs to be taken over.
-    pub fn record(&self) -> Record {
-        Record::Run { plan: Arc::clone(&self.plan), wall: self.wall }
+    /// What a run needs to be taken over, as it stands when its journal begins: somebody may have cleared the statistics while it waited.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = vec![Record::Run { plan: Arc::clone(&self.plan), wall: self.wall }];
+        if self.epoch > 0 {
+            records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
+        }
+        if *self.profile != self.plan.profile {
+            records.push(Record::Retargeted { profile: Arc::clone(&self.profile) });
+        }
+        records
     }
 }
 

@@ -79,7 +79,10 @@ impl Master {
             if !run.is_over() && run.zero.is_some() {
                 run.order_all(&self.peers, self.origin, now, &mut out);
             }
-            self.keep(Record::Reset { epoch, at }, &mut out);
+            // A run that waits has no journal yet: what that begins with tells of the reset.
+            if self.run.as_ref().is_some_and(|run| run.stage != Stage::Waiting) {
+                self.keep(Record::Reset { epoch, at }, &mut out);
+            }
         }
         out
     }

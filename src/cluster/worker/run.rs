@@ -11,7 +11,7 @@ use super::ledger::{DeltaHead, Ledger};
 use crate::cluster::message::{Followed, Phase, RunOrders, RunStanding};
 use crate::load::lane::LaneReport;
 use crate::load::shape::Shape;
-use crate::load::slots::{Orders, SlotSet};
+use crate::load::slots::Orders;
 use crate::load::vitals::Vitals;
 use crate::plan::Plan;
 
@@ -29,7 +29,7 @@ pub(super) struct Run {
     zero: Option<Instant>,
     /// Stop or Cut, once the lanes were told so.
     ended_by: Option<Phase>,
-    /// The lanes follow an empty set of slots instead of `orders`.
+    /// The lanes follow `orders` as if the run were paused.
     is_paused: bool,
     /// The end that the lanes were told and since when, as the clock has shown it.
     end_seen: Option<(Phase, Instant)>,
@@ -243,8 +243,9 @@ impl Run {
             && let Some(orders) = &self.orders
         {
             self.is_paused = true;
-            let profile = Arc::clone(&orders.orders.profile);
-            out.push(Action::Follow(Orders { profile, slots: Arc::new(SlotSet::none()), handover: None, is_paused: false }));
+            // Its users stay: lanes without slots would report that no user of theirs will ever run again, which a master that hears and
+            // is not heard would take for the run's end.
+            out.push(Action::Follow(Orders { is_paused: true, ..orders.orders.clone() }));
         }
     }
 

@@ -195,7 +195,7 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::CloseLink(link) => format!("close {}", link.0),
                 Action::Open(plan) => format!("open {}", plan.run.0),
                 Action::Renew(plan) => format!("renew {} as {}", plan.run.0, plan.revision),
-                Action::Follow(orders) if orders.slots.is_empty() => "follow none".into(),
+                Action::Follow(orders) if orders.is_paused => format!("follow {} paused", orders.profile.stages[0].users),
                 Action::Follow(orders) => format!("follow {}", orders.profile.stages[0].users),
                 Action::Begin(_) => "begin".into(),
                 Action::Dial => "dial".into(),

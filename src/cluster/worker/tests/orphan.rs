@@ -44,13 +44,13 @@ fn an_orphan_whose_run_never_began_is_idle_after_the_timeout() {
 }
 
 #[test]
-fn an_orphan_that_pauses_follows_no_slots_until_the_master_speaks() {
+fn an_orphan_that_pauses_lets_no_iteration_begin_until_the_master_speaks() {
     let mut bench = Bench { rules: OrphanRules { pauses: true, ..OrphanRules::default() }, ..Bench::new(config(1)) };
     bench.tick();
     bench.link(1, None);
     bench.prepare(7);
     bench.orders(1, orders(1, Phase::Run));
-    assert_eq!(names(&bench.pass(3 * SECOND)), ["follow none", "1:beat", "dial"]);
+    assert_eq!(names(&bench.pass(3 * SECOND)), ["follow 1 paused", "1:beat", "dial"]);
     assert_eq!(names(&bench.pass(millis(50))), [""; 0]);
     assert_eq!(names(&bench.hear(1)), ["follow 1"]);
 }
@@ -65,7 +65,7 @@ fn an_orphan_that_pauses_follows_orders_again_that_come_again_on_a_new_link() {
     bench.pass(SECOND);
     bench.gone(1);
     assert_eq!(names(&bench.pass(millis(2_999))), ["dial"]);
-    assert_eq!(names(&bench.pass(millis(1))), ["follow none"]);
+    assert_eq!(names(&bench.pass(millis(1))), ["follow 1 paused"]);
     assert_eq!(names(&bench.link(2, None)), [""; 0]);
     assert_eq!(names(&bench.orders(2, orders(1, Phase::Run))), ["follow 1"]);
 }
