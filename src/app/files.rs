@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{Setting, Settings};
-use crate::front::report::{CsvFiles, HtmlFile, JsonFile, ReportError};
+use crate::front::report::{Closing, CsvFiles, HtmlFile, JsonFile, ReportError};
 use crate::plan::RunId;
 use crate::stats::snapshot::Snapshot;
 
@@ -52,8 +52,8 @@ impl RunFiles {
     }
 
     /// Writes what is written at the end of a run: all of it that can be, whatever becomes of the rest.
-    pub(super) async fn finish(&mut self, last: Arc<Snapshot>, is_complete: bool) -> Result<(), Failure> {
-        let written = self.apart(move |desk| desk.finish(&last, is_complete)).await?;
+    pub(super) async fn finish(&mut self, last: Arc<Snapshot>, closing: Closing) -> Result<(), Failure> {
+        let written = self.apart(move |desk| desk.finish(&last, &closing)).await?;
         written.map_or(Ok(()), |written| written.map_err(Failure::bad_use))
     }
 
@@ -111,12 +111,12 @@ impl Desk {
         }
     }
 
-    fn finish(&mut self, last: &Snapshot, is_complete: bool) -> Result<(), ReportError> {
+    fn finish(&mut self, last: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
         self.on_snapshot(last);
         let lost = self.lost.take().map_or(Ok(()), Err);
         let csv = self.csv.take().map_or(Ok(()), |mut csv| csv.finish(last));
-        let json = self.json.take().map_or(Ok(()), |json| json.finish(last, is_complete));
-        let html = self.html.take().map_or(Ok(()), |html| html.finish(last, is_complete));
+        let json = self.json.take().map_or(Ok(()), |json| json.finish(last, closing));
+        let html = self.html.take().map_or(Ok(()), |html| html.finish(last, closing));
         // The last of them is answered for; the others are told here.
         let failures: Vec<ReportError> = [lost, csv, json, html].into_iter().filter_map(Result::err).collect();
         let mut failures = failures.into_iter();

@@ -21,7 +21,7 @@ use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
-use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, verdict};
 use crate::front::tui::{Door, LocalFeed};
 use crate::script::{LoadOptions, ScriptFolder, short_fingerprint};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
@@ -263,7 +263,7 @@ impl Office<'_> {
         if let Some(failure) = &end.failure {
             log::error!(target: MAIN, "the run is not whole: {}", failure.text);
         }
-        match self.files.finish(Arc::clone(last), end.is_complete).await {
+        match self.files.finish(Arc::clone(last), closing(last, self.code, end.is_complete)).await {
             // Other runs may follow, and have files of their own.
             Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
             written => self.code = with_files(self.code, written)?,

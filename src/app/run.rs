@@ -13,7 +13,7 @@ use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::front::api::ApiServer;
-use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, verdict};
+use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
@@ -81,7 +81,8 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     if let Some(failure) = &outcome.end.failure {
         log::error!("the run is not whole: {}", failure.text);
     }
-    let written = run_to_end(outcome.files.finish(Arc::clone(&outcome.last), outcome.end.is_complete));
+    let closing = closing(&outcome.last, exit_code, outcome.end.is_complete);
+    let written = run_to_end(outcome.files.finish(Arc::clone(&outcome.last), closing));
     Ok(with_files(exit_code, written)?.code())
 }
 

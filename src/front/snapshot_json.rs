@@ -150,9 +150,10 @@ pub struct EntryJson {
     pub cut: u64,
     /// 0..=1.
     pub fail_ratio: f64,
-    pub avg_ms: f64,
-    pub min_ms: f64,
-    pub max_ms: f64,
+    /// Null, as the other times, where no request has come to its own end.
+    pub avg_ms: Option<f64>,
+    pub min_ms: Option<f64>,
+    pub max_ms: Option<f64>,
     pub p50_ms: Option<f64>,
     pub p90_ms: Option<f64>,
     pub p95_ms: Option<f64>,
@@ -226,9 +227,10 @@ pub struct CheckJson {
 pub struct TrendJson {
     pub name: String,
     pub count: u64,
-    pub avg_ms: f64,
-    pub min_ms: f64,
-    pub max_ms: f64,
+    /// Null, as the other times, without any value.
+    pub avg_ms: Option<f64>,
+    pub min_ms: Option<f64>,
+    pub max_ms: Option<f64>,
     pub p50_ms: Option<f64>,
     pub p90_ms: Option<f64>,
     pub p95_ms: Option<f64>,
@@ -244,8 +246,8 @@ pub struct MetricJson {
     pub name: String,
     /// `counter`, `gauge`, `rate` or `trend`.
     pub kind: String,
-    /// A counter's sum, a gauge's last value, a rate's share of true ones (0..=1), a trend's mean.
-    pub value: f64,
+    /// A counter's sum, a gauge's last value, a rate's share of true ones (0..=1), a trend's mean; null of a rate or trend without values.
+    pub value: Option<f64>,
     /// How many values a rate or a trend has.
     pub count: u64,
     /// A gauge's and a trend's.
@@ -400,7 +402,7 @@ mod tests {
         let read: SnapshotJson = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
         assert_eq!(read, sent);
         assert_eq!(read.total.requests, busy_snapshot().total.requests);
-        assert_eq!(read.entries[0].min_ms, 0.42);
+        assert_eq!(read.entries[0].min_ms, Some(0.42));
     }
 
     #[test]
@@ -408,7 +410,7 @@ mod tests {
         let metrics = vec![MetricView { name: "orders".into(), value: MetricValue::Counter(f64::INFINITY) }];
         let sent = SnapshotJson::from(&Snapshot { metrics, ..Snapshot::default() });
         let read: SnapshotJson = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
-        assert_eq!(read.metrics[0].value, f64::MAX);
+        assert_eq!(read.metrics[0].value, Some(f64::MAX));
     }
 
     #[test]

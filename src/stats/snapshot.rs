@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// The run's planned length, where it has one.
     pub planned: Option<Duration>,
+    /// The seed of every random decision in the run; `None` before the first one.
+    pub seed: Option<u64>,
     /// The master's wall clock at the run's start, Unix time.
     pub started_at: Option<std::time::SystemTime>,
     /// Users that run now.
@@ -174,10 +176,10 @@ pub struct EntryView {
     pub stale_retries: u64,
     /// The sum of all durations.
     pub duration_sum: Duration,
-    /// Exact.
-    pub min: Duration,
-    /// Exact.
-    pub max: Duration,
+    /// Exact; `None` where no duration is known, since nothing was asked or all of it was cut.
+    pub min: Option<Duration>,
+    /// Exact; see `min`.
+    pub max: Option<Duration>,
     /// Durations in microseconds.
     pub histogram: Histogram,
     /// Durations outside the histogram's range.
@@ -229,31 +231,29 @@ impl EntryView {
         (self.bodies > 0).then(|| self.body_bytes as f64 / self.bodies as f64)
     }
 
-    /// The mean duration; zero where none is known.
+    /// The mean duration; `None` where none is known.
     #[must_use]
-    pub fn avg(&self) -> Duration {
-        if self.timed() == 0 { Duration::ZERO } else { self.duration_sum.div_f64(self.timed() as f64) }
+    pub fn avg(&self) -> Option<Duration> {
+        (self.timed() > 0).then(|| self.duration_sum.div_f64(self.timed() as f64))
     }
 
-    /// The duration that `quantile` (0..=1) of the hops did not exceed; zero where no duration is known. The highest one is exact.
+    /// The duration that `quantile` (0..=1) of the hops did not exceed; `None` where no duration is known. The highest one is exact.
     #[must_use]
-    pub fn percentile(&self, quantile: impl Into<Quantile>) -> Duration {
+    pub fn percentile(&self, quantile: impl Into<Quantile>) -> Option<Duration> {
         let [percentile] = self.percentiles([quantile]);
         percentile
     }
 
     /// The durations at several ascending quantiles, for little more than one costs; see [`EntryView::percentile`].
     #[must_use]
-    pub fn percentiles<const N: usize>(&self, quantiles: [impl Into<Quantile>; N]) -> [Duration; N] {
+    pub fn percentiles<const N: usize>(&self, quantiles: [impl Into<Quantile>; N]) -> [Option<Duration>; N] {
         let quantiles: [Quantile; N] = quantiles.map(Into::into);
-        if self.timed() == 0 {
-            return [Duration::ZERO; N];
-        }
+        let (Some(min), Some(max)) = (self.min, self.max) else { return [None; N] };
         // The histogram answers with the upper end of a bucket, which may lie above the exact maximum.
-        let mut percentiles = self.histogram.values_at(quantiles).map(|value_us| Duration::from_micros(value_us).clamp(self.min, self.max));
+        let mut percentiles = self.histogram.values_at(quantiles).map(|value_us| Some(Duration::from_micros(value_us).clamp(min, max)));
         for (percentile, quantile) in percentiles.iter_mut().zip(quantiles) {
             if quantile == Quantile::GREATEST {
-                *percentile = self.max;
+                *percentile = Some(max);
             }
         }
         percentiles
@@ -358,26 +358,32 @@ pub struct TrendView {
     pub count: u64,
     /// Their sum, in seconds.
     pub sum: f64,
-    /// The least, in seconds; exact.
-    pub min: f64,
-    /// The greatest, in seconds; exact.
-    pub max: f64,
+    /// The least, in seconds; exact. `None` without any value.
+    pub min: Option<f64>,
+    /// The greatest, in seconds; exact. `None` without any value.
+    pub max: Option<f64>,
     /// The values in microseconds.
     pub histogram: Histogram,
 }
 
 impl TrendView {
-    /// The value that `quantile` (0..=1) of the values did not exceed, in the trend's own unit; zero without any. The highest is exact.
+    /// The mean, in the trend's own unit; `None` without any value.
     #[must_use]
-    pub fn percentile(&self, quantile: impl Into<Quantile>) -> f64 {
+    pub fn avg(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+
+    /// The value that `quantile` (0..=1) of the values did not exceed, in the trend's own unit; `None` without any. The highest is exact.
+    #[must_use]
+    pub fn percentile(&self, quantile: impl Into<Quantile>) -> Option<f64> {
         let quantile = quantile.into();
-        match self.count {
-            0 => 0.0,
-            _ if quantile == Quantile::GREATEST => self.max,
-            // Divided, 420 us are the float nearest to 0.00042. Not `clamp`: it panics on bounds that are not in order, and these come from a
-            // script's values.
-            _ => (self.histogram.value_at(quantile) as f64 / 1e6).min(self.max).max(self.min),
+        let (min, max) = (self.min?, self.max?);
+        if quantile == Quantile::GREATEST {
+            return Some(max);
         }
+        // Divided, 420 us are the float nearest to 0.00042. Not `clamp`: it panics on bounds that are not in order, and these come from a
+        // script's values.
+        Some((self.histogram.value_at(quantile) as f64 / 1e6).min(max).max(min))
     }
 }
 

@@ -162,6 +162,7 @@ impl Table {
             state: context.state,
             elapsed,
             planned: context.planned,
+            seed: None,
             started_at: context.started_at,
             users: context.users,
             target_users: context.target_users,
@@ -474,8 +475,8 @@ impl Entry {
             unanswered: *unanswered,
             stale_retries: *stale_retries,
             duration_sum: self.durations.spread.sum,
-            min: self.durations.spread.min,
-            max: self.durations.spread.max,
+            min: (self.durations.spread.count > 0).then_some(self.durations.spread.min),
+            max: (self.durations.spread.count > 0).then_some(self.durations.spread.max),
             histogram: self.durations.histogram.clone(),
             clamped: self.durations.clamped,
             current_rps: rate(lately.requests, current.window),
@@ -552,9 +553,9 @@ mod tests {
         }
         recorder.group("slow", Duration::from_secs(7_200));
         let snapshot = table_of([&recorder.take(0)]).snapshot(context(1));
-        assert_eq!(snapshot.total.percentile(1.0), Duration::from_secs(7_200));
-        assert_eq!((snapshot.total.percentile(0.0), snapshot.total.clamped), (Duration::from_nanos(1_499), 1));
-        assert_eq!(snapshot.groups[0].percentile(1.0), 7_200.0);
+        assert_eq!(snapshot.total.percentile(1.0), Some(Duration::from_secs(7_200)));
+        assert_eq!((snapshot.total.percentile(0.0), snapshot.total.clamped), (Some(Duration::from_nanos(1_499)), 1));
+        assert_eq!(snapshot.groups[0].percentile(1.0), Some(7_200.0));
     }
 
     #[test]
@@ -606,7 +607,7 @@ mod tests {
         let snapshot = table.snapshot(context(2));
         let total = &snapshot.total;
         assert_eq!((total.requests, total.failures, total.unanswered), (4, 3, 3));
-        assert_eq!((total.min, total.max), (Duration::from_micros(10), Duration::from_micros(999)));
+        assert_eq!((total.min, total.max), (Some(Duration::from_micros(10)), Some(Duration::from_micros(999))));
         assert_eq!(total.histogram.count(), 4);
         assert_eq!(total.total_rps, Some(2.0));
         assert_eq!(total.failures_by_kind, [(FailureKind::Timeout, 3)]);

@@ -63,7 +63,8 @@ impl Trend<Spread> {
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let Spread { count, sum, min, max } = self.spread;
-        TrendView { name, count, sum: sum.as_secs_f64(), min: min.as_secs_f64(), max: max.as_secs_f64(), histogram: self.histogram.clone() }
+        let exact = |value: Duration| (count > 0).then(|| value.as_secs_f64());
+        TrendView { name, count, sum: sum.as_secs_f64(), min: exact(min), max: exact(max), histogram: self.histogram.clone() }
     }
 }
 
@@ -81,7 +82,8 @@ impl Trend<NumberSpread> {
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let NumberSpread { count, sum, min, max } = self.spread;
-        TrendView { name, count, sum, min, max, histogram: self.histogram.clone() }
+        let exact = |value| (count > 0).then_some(value);
+        TrendView { name, count, sum, min: exact(min), max: exact(max), histogram: self.histogram.clone() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Verdicts: how a threshold stands in a snapshot. Pure; what a threshold may say is `threshold`'s.
 
+use std::time::Duration;
+
 use super::histogram::Histogram;
 use super::hop_counts::PHASES;
 use super::metric::MetricKind;
@@ -80,16 +82,17 @@ impl Threshold {
             merged.requests += entry.requests;
             merged.cut += entry.cut;
             merged.duration_sum += entry.duration_sum;
-            merged.min = merged.min.min(entry.min);
+            merged.min = merged.min.into_iter().chain(entry.min).min();
             merged.max = merged.max.max(entry.max);
         }
-        Some(match self.aggregate {
-            Aggregate::Percentile(quantile) => merged.percentile(quantile).as_secs_f64(),
-            Aggregate::Avg => merged.avg().as_secs_f64(),
-            Aggregate::Min => merged.min.as_secs_f64(),
-            Aggregate::Max => merged.max.as_secs_f64(),
-            _ => merged.timed() as f64,
-        })
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        match self.aggregate {
+            Aggregate::Percentile(quantile) => seconds(merged.percentile(quantile)),
+            Aggregate::Avg => seconds(merged.avg()),
+            Aggregate::Min => seconds(merged.min),
+            Aggregate::Max => seconds(merged.max),
+            _ => Some(merged.timed() as f64),
+        }
     }
 
     fn phase(&self, snapshot: &Snapshot) -> Option<f64> {
@@ -102,8 +105,8 @@ impl Threshold {
             let part = TrendView {
                 count: phase.count,
                 sum: phase.sum.as_secs_f64(),
-                min: phase.min.as_secs_f64(),
-                max: phase.max.as_secs_f64(),
+                min: Some(phase.min.as_secs_f64()),
+                max: Some(phase.max.as_secs_f64()),
                 ..TrendView::default()
             };
             merge_trends(merged, &part)
@@ -140,13 +143,13 @@ impl Threshold {
         if trend.count == 0 {
             return None;
         }
-        Some(match self.aggregate {
+        match self.aggregate {
             Aggregate::Percentile(quantile) => trend.percentile(quantile),
-            Aggregate::Avg => trend.sum / trend.count as f64,
+            Aggregate::Avg => trend.avg(),
             Aggregate::Min => trend.min,
             Aggregate::Max => trend.max,
-            _ => trend.count as f64,
-        })
+            _ => Some(trend.count as f64),
+        }
     }
 
     /// `part` of `whole`, or the part itself where the count is asked for; `None` of nothing.
@@ -180,8 +183,9 @@ fn merge_trends(mut merged: TrendView, part: &TrendView) -> TrendView {
     if merged.count == 0 {
         return part.clone();
     }
-    merged.min = merged.min.min(part.min);
-    merged.max = merged.max.max(part.max);
+    // `f64::min` leaves out what is no number, and a script's values may be that.
+    merged.min = merged.min.into_iter().chain(part.min).reduce(f64::min);
+    merged.max = merged.max.into_iter().chain(part.max).reduce(f64::max);
     merged.count += part.count;
     merged.sum += part.sum;
     Histogram::merge(&mut merged.histogram, &part.histogram);
@@ -190,8 +194,6 @@ fn merge_trends(mut merged: TrendView, part: &TrendView) -> TrendView {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::recorder::{Limits, Recorder};
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
     use super::super::snapshot::{HistoryPoint, Seen};
@@ -334,7 +336,7 @@ mod tests {
         assert_eq!((total.requests, total.cut, total.failures, total.unanswered, total.judged()), (2, 1, 0, 1, 1));
         assert_eq!(
             (total.avg(), total.max, total.percentile(1.0)),
-            (Duration::from_millis(10), Duration::from_millis(10), Duration::from_millis(10))
+            (Some(Duration::from_millis(10)), Some(Duration::from_millis(10)), Some(Duration::from_millis(10)))
         );
         let mut seen = snapshot.history.iter().filter_map(|point| point.seen.as_ref());
         assert!(snapshot.errors.is_empty() && total.failures_by_kind.is_empty() && seen.all(|seen| seen.failures == 0));
@@ -361,7 +363,7 @@ mod tests {
         table.merge(&recorder.take(0));
         let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(1), ..SnapshotContext::default() });
         assert_eq!(judged(&snapshot, "http_req_duration", "p(99.9) < 1ms"), ("720us".to_owned(), true));
-        assert_eq!(snapshot.total.percentile(0.999), Duration::from_micros(720));
+        assert_eq!(snapshot.total.percentile(0.999), Some(Duration::from_micros(720)));
         assert_eq!(judged(&snapshot, "http_req_duration", "p(99.91) == 1s"), ("1.00s".to_owned(), true));
     }
 

@@ -110,6 +110,7 @@ impl Run {
                 memory_bytes: here().map(|part| part.vitals.memory_bytes()).sum(),
             },
         });
+        snapshot.seed = Some(self.plan.seed);
         snapshot.script.clone_from(&self.plan.script);
         snapshot.fingerprint.clone_from(&self.plan.fingerprint);
         snapshot.revision = self.plan.revision;

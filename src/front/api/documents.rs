@@ -18,9 +18,10 @@ use super::requests::{Generation, requests};
 use super::v1;
 use crate::cluster::logs::{LogPage, MASTER};
 use crate::front::console::log::line_of;
+use crate::front::console::{Ending, Evidence, closing, verdict};
 use crate::front::exposition::MEDIA_TYPE;
-use crate::front::report::{csv, html};
-use crate::stats::snapshot::{ClassShare, Snapshot, WorkerState};
+use crate::front::report::{Closing, csv, html};
+use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
 /// One thing to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Document {
             Self::Exceptions => exceptions(snapshot),
             Self::ExceptionsCsv => csv::exceptions(snapshot),
             Self::WorkerCount => json!({ "worker_count": worker_count(snapshot) }).to_string(),
-            Self::Report => html::render(snapshot, snapshot.holes.is_empty(), SystemTime::now()),
+            Self::Report => html::render(snapshot, closing_so_far(snapshot).as_ref(), SystemTime::now()),
             Self::Metrics => metrics(snapshot),
             Self::Event => v1::event(snapshot, number)?,
             Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,
@@ -96,6 +97,16 @@ impl Document {
         }
     }
 }
+
+/// How a run that is over ended, as far as its numbers tell; `None` as long as it is under way.
+fn closing_so_far(snapshot: &Snapshot) -> Option<Closing> {
+    let ending = Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() };
+    let code = || verdict(&Evidence::of(snapshot), ending, EXIT_CODE_ON_ERROR);
+    (snapshot.state == RunState::Stopped).then(|| closing(snapshot, code(), snapshot.holes.is_empty()))
+}
+
+/// The default of `--exit-code-on-error`.
+const EXIT_CODE_ON_ERROR: u8 = 1;
 
 /// What a document was rendered from, and its text.
 type Rendered = (Arc<Snapshot>, Bytes);

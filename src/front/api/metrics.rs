@@ -135,12 +135,14 @@ fn script(page: &mut Exposition, snapshot: &Snapshot) {
     );
     for metric in &snapshot.metrics {
         let (kind, value) = match &metric.value {
-            MetricValue::Counter(sum) => ("counter", *sum),
-            MetricValue::Gauge { last, .. } => ("gauge", *last),
-            MetricValue::Rate { passes, total } => ("rate", ratio(*passes as f64, *total)),
-            MetricValue::Trend(trend) => ("trend", ratio(trend.sum, trend.count)),
+            MetricValue::Counter(sum) => ("counter", Some(*sum)),
+            MetricValue::Gauge { last, .. } => ("gauge", Some(*last)),
+            MetricValue::Rate { passes, total } => ("rate", (*total > 0).then(|| *passes as f64 / *total as f64)),
+            MetricValue::Trend(trend) => ("trend", trend.avg()),
         };
-        page.sample(&[("metric", &metric.name), ("kind", kind)], value);
+        if let Some(value) = value {
+            page.sample(&[("metric", &metric.name), ("kind", kind)], value);
+        }
     }
     let raised: u64 = snapshot.exceptions.iter().map(|exception| exception.count).sum();
     page.single("lunamoth_exceptions_total", Kind::Counter, "Errors that scripts raised.", raised);
@@ -214,10 +216,6 @@ type Column<Row, Number> = (&'static str, &'static str, fn(&Row) -> Number);
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
-}
-
-fn ratio(part: f64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part / whole as f64 }
 }
 
 /// Upper bounds in microseconds, and as they stand in the label `le`, in seconds.

@@ -155,7 +155,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(entry: &EntryView, method: Option<&'a str>, name: &'a str, generation: Generation) -> Self {
-        let [p50, p95, p99] = entry.percentiles([0.5, 0.95, 0.99]).map(milliseconds);
+        // Locust says zero where it knows no time, and its clients compute with it.
+        let time = |time: Option<Duration>| time.map_or(0.0, milliseconds);
+        let [p50, p95, p99] = entry.percentiles([0.5, 0.95, 0.99]).map(time);
         Self {
             method,
             name,
@@ -164,9 +166,9 @@ impl<'a> Row<'a> {
                 Generation::Second => entry.requests,
             },
             num_failures: entry.failures,
-            avg_response_time: milliseconds(entry.avg()),
-            min_response_time: milliseconds(entry.min),
-            max_response_time: milliseconds(entry.max),
+            avg_response_time: time(entry.avg()),
+            min_response_time: time(entry.min),
+            max_response_time: time(entry.max),
             median_response_time: p50,
             p95,
             p99,

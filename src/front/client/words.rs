@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::front::snapshot_json::{AcceptedJson, EntryJson, RunJson, SnapshotJson, StateJson};
-use crate::front::text::{Align, clock, escape, milliseconds, number, pad, percent, shorten};
+use crate::front::text::{Align, clock, escape, milliseconds, number, pad, shorten};
 
 /// What was done, on one line.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn line(snapshot: &SnapshotJson) -> String {
         total.requests,
         number_short(total.current_requests_per_s),
         total.failures,
-        percent(total.failures, total.requests),
+        fail_percent(total),
         millis(snapshot.current_p50_ms),
         millis(snapshot.current_p95_ms),
         present(snapshot),
@@ -84,7 +84,7 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
     rows.push(("workers", present(snapshot).to_string()));
     if total.requests > 0 {
         let rate = number_short(total.current_requests_per_s);
-        let failed = percent(total.failures, total.requests);
+        let failed = fail_percent(total);
         rows.push(("requests", format!("{} ({rate}/s), {} failed ({failed}%)", total.requests, total.failures)));
         let (p50, p95) = (millis(snapshot.current_p50_ms), millis(snapshot.current_p95_ms));
         rows.push(("last 10 s", format!("p50 {p50} ms, p95 {p95} ms")));
@@ -127,11 +127,16 @@ fn numbers(entry: &EntryJson) -> [String; 7] {
         entry.requests.to_string(),
         entry.failures.to_string(),
         number_short(entry.current_requests_per_s),
-        millis(Some(entry.avg_ms)),
+        millis(entry.avg_ms),
         millis(entry.p50_ms),
         millis(entry.p95_ms),
         millis(entry.p99_ms),
     ]
+}
+
+/// Of the requests that are judged, as the master counts them.
+fn fail_percent(entry: &EntryJson) -> String {
+    format!("{:.2}", entry.fail_ratio * 100.0)
 }
 
 fn state(state: StateJson) -> &'static str {

@@ -5,33 +5,34 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::grid::Grid;
-use super::table::table;
+use super::table::{table, time};
 use super::verdict::{Evidence, ExitCode};
-use crate::front::report::PERCENTILES;
-use crate::front::text::{Align, bytes, clock, duration, escape, milliseconds, number, percent};
+use crate::front::report::{Closing, PERCENTILES};
+use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 
-/// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, the
-/// generator's own part, the verdict. Tables without rows are left out.
+/// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, what is lost and what ran
+/// twice, the generator's own part, the verdict. Tables without rows are left out.
 #[must_use]
 pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
     [
         table(snapshot, width),
-        percentiles(snapshot),
-        errors(snapshot),
+        percentiles(snapshot, width),
+        errors(snapshot, width),
         exceptions(snapshot),
-        checks(snapshot),
-        groups(snapshot),
-        metrics(snapshot),
-        phases(snapshot),
+        checks(snapshot, width),
+        groups(snapshot, width),
+        metrics(snapshot, width),
+        phases(snapshot, width),
         thresholds(snapshot, is_coloured),
+        lost(snapshot, width),
         health(snapshot),
         verdict_line(snapshot, exit_code, is_coloured),
     ]
     .concat()
 }
 
-fn percentiles(snapshot: &Snapshot) -> String {
+fn percentiles(snapshot: &Snapshot, width: usize) -> String {
     if snapshot.total.timed() == 0 {
         return String::new();
     }
@@ -39,26 +40,27 @@ fn percentiles(snapshot: &Snapshot) -> String {
         .into_iter()
         .chain(PERCENTILES.iter().map(|(name, _)| (*name, Align::Right)))
         .collect();
-    let mut grid = Grid::new("Percentage of the requests completed within given times (ms)", &columns);
+    let mut grid = Grid::new("Percentage of the requests completed within given times (ms)", &columns)
+        .dispensing(&["66%", "80%", "98%", "75%", "99.99%", "90%"]);
     let row = |entry: &EntryView, name: String| -> Vec<String> {
-        let times = PERCENTILES.iter().map(|(_, quantile)| milliseconds(entry.percentile(*quantile)));
+        let times = PERCENTILES.iter().map(|(_, quantile)| time(entry.percentile(*quantile)));
         [name, entry.requests.to_string()].into_iter().chain(times).collect()
     };
     for entry in &snapshot.entries {
         grid.row(row(entry, format!("{} {}", entry.method, entry.name)));
     }
     grid.row(row(&snapshot.total, "Total".to_owned()));
-    grid.render()
+    grid.render(width)
 }
 
-fn errors(snapshot: &Snapshot) -> String {
+fn errors(snapshot: &Snapshot, width: usize) -> String {
     let columns = [("# occurrences", Align::Right), ("Kind", Align::Left), ("Name", Align::Left), ("Error", Align::Left)];
     let mut grid = Grid::new("Error report", &columns);
     for error in &snapshot.errors {
         let name = format!("{} {}", error.method, error.name);
         grid.row(vec![error.occurrences.to_string(), error.kind.name().to_owned(), name, error.message.to_string()]);
     }
-    grid.render()
+    grid.render(width)
 }
 
 fn exceptions(snapshot: &Snapshot) -> String {
@@ -71,30 +73,30 @@ fn exceptions(snapshot: &Snapshot) -> String {
     if text.is_empty() { text } else { format!("Exceptions of the script\n{text}\n") }
 }
 
-fn checks(snapshot: &Snapshot) -> String {
+fn checks(snapshot: &Snapshot, width: usize) -> String {
     let columns = [("Name", Align::Left), ("passes", Align::Right), ("fails", Align::Right), ("passed", Align::Right)];
     let mut grid = Grid::new("Checks", &columns);
     for check in &snapshot.checks {
         let share = percent(check.passes, check.passes + check.fails);
         grid.row(vec![check.name.to_string(), check.passes.to_string(), check.fails.to_string(), format!("{share}%")]);
     }
-    grid.render()
+    grid.render(width)
 }
 
-fn groups(snapshot: &Snapshot) -> String {
+fn groups(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Groups (ms)", &trend_columns("# times"));
     for group in &snapshot.groups {
         grid.row(trend_row(group));
     }
-    grid.render()
+    grid.render(width)
 }
 
-fn phases(snapshot: &Snapshot) -> String {
+fn phases(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Phases of all requests (ms)", &trend_columns("# times"));
     for phase in snapshot.phases.iter().chain([&snapshot.since_due, &snapshot.iterations]).filter(|phase| phase.count > 0) {
         grid.row(trend_row(phase));
     }
-    grid.render()
+    grid.render(width)
 }
 
 fn trend_columns(count: &'static str) -> [(&'static str, Align); 7] {
@@ -104,12 +106,11 @@ fn trend_columns(count: &'static str) -> [(&'static str, Align); 7] {
 
 /// A row of milliseconds.
 fn trend_row(trend: &TrendView) -> Vec<String> {
-    let seconds = |value: f64| milliseconds(Duration::from_secs_f64(value.max(0.0)));
-    let avg = if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 };
+    let seconds = |value: Option<f64>| time(value.map(|value| Duration::from_secs_f64(value.max(0.0))));
     vec![
         trend.name.to_string(),
         trend.count.to_string(),
-        seconds(avg),
+        seconds(trend.avg()),
         seconds(trend.min),
         seconds(trend.percentile(0.5)),
         seconds(trend.percentile(0.95)),
@@ -117,7 +118,7 @@ fn trend_row(trend: &TrendView) -> Vec<String> {
     ]
 }
 
-fn metrics(snapshot: &Snapshot) -> String {
+fn metrics(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Metrics of the script", &[("Name", Align::Left), ("Kind", Align::Left), ("Value", Align::Left)]);
     for metric in &snapshot.metrics {
         let (kind, value) = match &metric.value {
@@ -128,14 +129,14 @@ fn metrics(snapshot: &Snapshot) -> String {
         };
         grid.row(vec![metric.name.to_string(), kind.to_owned(), value]);
     }
-    grid.render()
+    grid.render(width)
 }
 
 /// A trend of the script's own has no unit that we know.
 fn plain_trend(trend: &TrendView) -> String {
-    let avg = if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 };
-    let parts = [("avg", avg), ("min", trend.min), ("med", trend.percentile(0.5)), ("p95", trend.percentile(0.95)), ("max", trend.max)];
-    let text: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    let parts =
+        [("avg", trend.avg()), ("min", trend.min), ("med", trend.percentile(0.5)), ("p95", trend.percentile(0.95)), ("max", trend.max)];
+    let text: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", value.map_or_else(|| "-".to_owned(), number))).collect();
     format!("{}  of {}", text.join("  "), trend.count)
 }
 
@@ -149,9 +150,27 @@ fn thresholds(snapshot: &Snapshot, is_coloured: bool) -> String {
     if text.is_empty() { text } else { format!("Thresholds\n{text}\n") }
 }
 
+/// Numbers that are lost, and load that ran twice.
+fn lost(snapshot: &Snapshot, width: usize) -> String {
+    let columns = [("Worker", Align::Left), ("from", Align::Right), ("to", Align::Right), ("What", Align::Left)];
+    let mut grid = Grid::new("Lost with workers, or twice", &columns);
+    for hole in &snapshot.holes {
+        let what = "its numbers of this time are missing".to_owned();
+        grid.row(vec![hole.worker.clone(), clock(hole.from), clock(hole.to), what]);
+    }
+    for overlap in &snapshot.overlaps {
+        let users = overlap.users;
+        let what = format!("its {users} user{} ran here and on other workers", if users == 1 { "" } else { "s" });
+        let to = overlap.to.map_or_else(|| "the end".to_owned(), clock);
+        grid.row(vec![overlap.worker.clone(), clock(overlap.from), to, what]);
+    }
+    grid.render(width)
+}
+
 fn health(snapshot: &Snapshot) -> String {
     let (health, total) = (&snapshot.health, &snapshot.total);
-    let lag = |seconds: f64| duration(Duration::from_secs_f64(seconds.max(0.0)));
+    let lag =
+        |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |seconds| duration(Duration::from_secs_f64(seconds.max(0.0))));
     let mut text = format!(
         "Generator: lag p99 {}, max {}; {:.2} cores, {} of memory; {} out, {} in\n",
         lag(health.lag.percentile(0.99)),
@@ -199,6 +218,12 @@ fn health(snapshot: &Snapshot) -> String {
     }
     text.push('\n');
     text
+}
+
+/// How the run ended, for its files.
+#[must_use]
+pub fn closing(snapshot: &Snapshot, exit_code: ExitCode, is_complete: bool) -> Closing {
+    Closing { is_complete, exit_code: exit_code.code(), has_passed: exit_code == ExitCode::Passed, words: words(snapshot, exit_code) }
 }
 
 fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> String {
@@ -280,7 +305,8 @@ mod tests {
          GET /cart                                                        100     0(0.00%)    0.42    0.42    0.42  |    0.42   16.67    0.42    0.42       0.00
          POST /日本/long/long/long/long…g/long/long/long/end\u{1b}[2J     101     2(1.98%)      27      15    1234  |      15   16.83      15      15       0.33
         --------------------------------------------------------------------------------------------------------------------------------------------------------
-         Total                                                            201     2(1.00%)                                      33.50      15      15       0.33
+         Total                                                            201     2(1.00%)      14    0.42    1234  |      15   33.50      15      15       0.33
+         Rates are those of the whole run.
 
         Percentage of the requests completed within given times (ms)
          Name                                                          # reqs   50%   66%   75%   80%   90%   95%   98%   99%  99.9%  99.99%  100%
@@ -341,9 +367,9 @@ mod tests {
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
         --------------------------------------------------------------------------------------------------------------------------------------------------------
-         Total                                                              0     0(0.00%)                                          -    0.00    0.00          -
+         Total                                                              0     0(0.00%)       -       -       -  |       -       -       -       -          -
 
-        Generator: lag p99 0, max 0; 0.00 cores, 0 B of memory; 0 B out, 0 B in
+        Generator: lag p99 unknown, max unknown; 0.00 cores, 0 B of memory; 0 B out, 0 B in
 
         interrupted before any verdict (0 requests in 0:00, exit code 130)
         "##);

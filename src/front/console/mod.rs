@@ -13,7 +13,7 @@ mod screen;
 mod table;
 mod verdict;
 
-pub use final_report::final_report;
+pub use final_report::{closing, final_report};
 pub use printer::{Printer, PrinterOptions};
 pub use progress::progress;
 pub use screen::{Colours, Screen, Tables};

@@ -5,7 +5,7 @@ class Report {
     theme.apply(document.documentElement.dataset.theme);
     const { snapshot } = report;
     snapshot.complete = report.complete;
-    const [word, tone] = this.verdict(snapshot);
+    const [word, tone] = this.verdict(report);
     const started = snapshot.started_at_unix_ms;
     const title = snapshot.scenario || "Load test";
     document.title = `${title} · Lunamoth report`;
@@ -20,6 +20,8 @@ class Report {
       ["Started", started ? format.moment(started) : NONE],
       ["Length", `${format.clock(snapshot.elapsed_s)}${snapshot.planned_s ? ` of ${format.clock(snapshot.planned_s)}` : ""}`],
       ["State", (STATES[snapshot.state] || [snapshot.state])[0]],
+      ...(report.verdict ? [["Exit code", String(report.verdict.exit_code)]] : []),
+      ...(report.seed ? [["Seed", report.seed]] : []),
       ["Users, most", format.count(Math.max(snapshot.users, ...report.history.map((point) => point.users ?? 0), 0))],
       ["Requests", format.count(snapshot.total.requests)],
       ["Received", format.bytes(snapshot.total.bytes_in)],
@@ -54,15 +56,10 @@ class Report {
     this.charts.update(report.history, snapshot.holes);
   }
 
-  /** Thresholds alone judge a run that has some. */
-  verdict(snapshot) {
-    const { thresholds, total } = snapshot;
-    const failed = thresholds.filter((threshold) => !threshold.passed).length;
-    if (isActive(snapshot.state)) return ["Still running", "info"];
-    if (failed) return [`Failed: ${failed} of ${format.plural(thresholds.length, "threshold")}`, "bad"];
-    if (thresholds.length) return [`Passed: ${format.plural(thresholds.length, "threshold")}`, "good"];
-    if (!total.requests) return ["No requests", "warn"];
-    return total.failures ? [`${format.percent(total.fail_ratio)} % failed`, "bad"] : ["No failures", "good"];
+  /** As the program itself says it at the run's end. */
+  verdict({ verdict, snapshot }) {
+    if (verdict) return [verdict.words, verdict.passed ? "good" : "bad"];
+    return isActive(snapshot.state) ? ["Still running", "info"] : ["No run yet", "plain"];
   }
 
   /** The total opened, each entry behind its name, made when it is opened. */

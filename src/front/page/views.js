@@ -369,7 +369,7 @@ class Metrics {
       columns: [
         { name: "Metric", kind: "grow", key: (metric) => metric.name, text: (metric) => metric.name },
         { name: "Kind", key: (metric) => metric.kind, text: (metric) => metric.kind, tone: () => "dim" },
-        { name: "Value", kind: "num", key: (metric) => metric.value, text: (metric) => (metric.kind === "rate" ? `${format.percent(metric.value)} %` : plain(metric.value)) },
+        { name: "Value", kind: "num", key: (metric) => metric.value, text: (metric) => (metric.kind === "rate" && metric.value !== null ? `${format.percent(metric.value)} %` : plain(metric.value)) },
         { name: "Count", kind: "num", key: (metric) => metric.count, text: (metric) => (metric.count ? format.count(metric.count) : NONE) },
         number("Min", "min"), number("p50", "p50"), number("p95", "p95"), number("p99", "p99"), number("Max", "max"),
       ],
@@ -406,8 +406,8 @@ function entryDetail(detail, isWithPhases = true) {
   const facts = h("dl.facts", null, ...[
     ["Requests", format.count(detail.requests)],
     ["Failed", `${format.count(detail.failures)} (${format.percent(detail.fail_ratio)} %)`],
-    ["Mean", format.timeText(detail.requests > detail.cut ? detail.avg_ms : null)],
-    ["Max", format.timeText(detail.requests > detail.cut ? detail.max_ms : null)],
+    ["Mean", format.timeText(detail.avg_ms)],
+    ["Max", format.timeText(detail.max_ms)],
     ["Received", format.bytes(detail.bytes_in)],
     ["Sent", format.bytes(detail.bytes_out)],
     ...[["Cut off", detail.cut], ["Not sent", detail.not_sent], ["Unanswered", detail.unanswered], ["Sent again", detail.stale_retries]].filter(([, count]) => count).map(([name, count]) => [name, format.count(count)]),

@@ -163,7 +163,7 @@ pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
         let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
         let times = times(entry);
         let rates = [entry.total_rps, entry.total_fail_per_sec].map(rate);
-        let percentiles = PERCENTILES.iter().map(|(_, quantile)| percentile(entry, *quantile));
+        let percentiles = PERCENTILES.iter().map(|(_, quantile)| time(entry.percentile(*quantile)));
         text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles)));
     }
     text
@@ -172,10 +172,10 @@ pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
 /// Median, average, min and max in milliseconds, average content size in bytes, which is empty where none is known.
 fn times(entry: &EntryView) -> [String; 5] {
     [
-        milliseconds(entry.percentile(0.5)),
-        milliseconds(entry.avg()),
-        milliseconds(entry.min),
-        milliseconds(entry.max),
+        time(entry.percentile(0.5)),
+        time(entry.avg()),
+        time(entry.min),
+        time(entry.max),
         entry.mean_body_bytes().map_or_else(String::new, |content| format!("{content:.2}")),
     ]
 }
@@ -185,8 +185,9 @@ fn rate(rate: Option<f64>) -> String {
     rate.map_or_else(String::new, |rate| format!("{rate:.6}"))
 }
 
-fn percentile(entry: &EntryView, quantile: f64) -> String {
-    if entry.timed() == 0 { NOT_AVAILABLE.to_owned() } else { milliseconds(entry.percentile(quantile)) }
+/// Of an entry of which nothing has come to its own end no duration is known.
+fn time(time: Option<Duration>) -> String {
+    time.map_or_else(|| NOT_AVAILABLE.to_owned(), milliseconds)
 }
 
 /// Locust's word where there is no number.
@@ -223,7 +224,8 @@ fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
             return NOT_AVAILABLE.to_owned();
         }
         // The upper end of the last bucket may lie above the exact maximum of the run.
-        milliseconds(Duration::from_micros(current.value_at(*quantile)).min(total.max))
+        let value = Duration::from_micros(current.value_at(*quantile));
+        milliseconds(total.max.map_or(value, |max| value.min(max)))
     });
     let counts = [total.requests.to_string(), total.failures.to_string()];
     row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)))
@@ -261,7 +263,7 @@ pub(in crate::front) fn distribution(snapshot: &Snapshot) -> String {
     let mut text = row(header.map(str::to_owned));
     for entry in snapshot.entries.iter().chain([&snapshot.total]) {
         let name = if entry.method.is_empty() { "Total".to_owned() } else { format!("{} {}", entry.method, entry.name) };
-        let percentiles = quantiles().map(|(_, quantile)| percentile(entry, *quantile));
+        let percentiles = quantiles().map(|(_, quantile)| time(entry.percentile(*quantile)));
         text.push_str(&row([cell(&name), entry.requests.to_string()].into_iter().chain(percentiles)));
     }
     text

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::ReportError;
 use super::json::unix_ms;
 use super::place::Place;
+use super::{Closing, ReportError};
 use crate::front::page;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 use crate::stats::snapshot::{EntryView, Snapshot};
@@ -33,17 +33,17 @@ impl HtmlFile {
         self.0.key()
     }
 
-    /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
+    /// Writes the report and puts it in its place.
     ///
     /// # Errors
     /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
-    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
-        self.0.finish(&render(snapshot, complete, SystemTime::now()))
+    pub fn finish(mut self, snapshot: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
+        self.0.finish(&render(snapshot, Some(closing), SystemTime::now()))
     }
 }
 
-/// The report as HTML. `made_at` is the wall clock's time of this moment.
-pub(in crate::front) fn render(snapshot: &Snapshot, complete: bool, made_at: SystemTime) -> String {
+/// The report as HTML; without `closing` the run is under way. `made_at` is the wall clock's time of this moment.
+pub(in crate::front) fn render(snapshot: &Snapshot, closing: Option<&Closing>, made_at: SystemTime) -> String {
     let total = EntryDetailJson::new(String::new(), &snapshot.total, Some(&*snapshot.phases));
     let details: Vec<EntryDetailJson> = std::iter::once(total)
         .chain(busiest(&snapshot.entries).into_iter().map(|entry| EntryDetailJson::new(String::new(), entry, None)))
@@ -52,7 +52,10 @@ pub(in crate::front) fn render(snapshot: &Snapshot, complete: bool, made_at: Sys
     // The history has them already.
     let shown = SnapshotJson { recent: Vec::new(), ..SnapshotJson::from(snapshot) };
     let report = json!({
-        "complete": complete,
+        "complete": closing.map_or(snapshot.holes.is_empty(), |closing| closing.is_complete),
+        "verdict": closing.map(|closing| json!({ "passed": closing.has_passed, "exit_code": closing.exit_code, "words": closing.words })),
+        // As a text: a number of JavaScript's holds no 64 bits.
+        "seed": snapshot.seed.map(|seed| seed.to_string()),
         "made_at_unix_ms": unix_ms(made_at),
         "snapshot": shown,
         "history": history,
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_report_holds_the_numbers_and_asks_nobody() {
-        let html = render(&busy_snapshot(), false, SystemTime::UNIX_EPOCH);
+        let html = render(&busy_snapshot(), Some(&Closing::default()), SystemTime::UNIX_EPOCH);
         let data = data(&html);
         assert_eq!((&data["complete"], &data["made_at_unix_ms"]), (&json!(false), &json!(0)));
         assert_eq!(data["snapshot"]["scenario"], json!("shop"));
@@ -97,7 +100,7 @@ mod tests {
     fn names_of_others_stay_text() {
         let mut snapshot = busy_snapshot();
         snapshot.scenario = "</script><img src=x onerror=alert(1)>".to_owned();
-        let html = render(&snapshot, true, SystemTime::UNIX_EPOCH);
+        let html = render(&snapshot, None, SystemTime::UNIX_EPOCH);
         assert!(!html.contains("<img"));
         assert_eq!(data(&html)["snapshot"]["scenario"], json!(snapshot.scenario));
     }
@@ -118,7 +121,7 @@ mod tests {
         let path = folder.path().join("results/monday.html");
         let file = HtmlFile::create(&path).unwrap();
         assert!(!path.exists());
-        file.finish(&busy_snapshot(), true).unwrap();
+        file.finish(&busy_snapshot(), &Closing::default()).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("</html>\n"));
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::place::Place;
-use super::{PERCENTILES, ReportError};
+use super::{Closing, PERCENTILES, ReportError};
+use crate::front::snapshot_json::SnapshotJson;
 use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
 
 /// The version of the file's shape.
@@ -33,16 +34,17 @@ impl JsonFile {
         self.0.key()
     }
 
-    /// Writes the report and puts it in its place. `complete` is false where numbers of a worker are missing.
+    /// Writes the report and puts it in its place.
     ///
     /// # Errors
     /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
-    pub fn finish(mut self, snapshot: &Snapshot, complete: bool) -> Result<(), ReportError> {
-        self.0.finish(&format!("{:#}\n", render(snapshot, complete)))
+    pub fn finish(mut self, snapshot: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
+        self.0.finish(&format!("{:#}\n", render(snapshot, closing)))
     }
 }
 
-fn render(snapshot: &Snapshot, complete: bool) -> Value {
+fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
+    let SnapshotJson { workers, holes, overlaps, .. } = SnapshotJson::from(snapshot);
     let exceptions: Vec<Value> = snapshot
         .exceptions
         .iter()
@@ -66,7 +68,9 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
     json!({
         "schema": SCHEMA,
         "program": concat!("lunamoth ", env!("CARGO_PKG_VERSION")),
-        "complete": complete,
+        "complete": closing.is_complete,
+        "verdict": { "passed": closing.has_passed, "exit_code": closing.exit_code, "words": closing.words },
+        "seed": snapshot.seed,
         "run": snapshot.run.to_string(),
         "scenario": snapshot.scenario,
         "host": snapshot.host,
@@ -98,6 +102,9 @@ fn render(snapshot: &Snapshot, complete: bool) -> Value {
             "users_dropped": snapshot.users_dropped,
         },
         "generator": health(&snapshot.health),
+        "workers": workers,
+        "holes": holes,
+        "overlaps": overlaps,
         "warnings": snapshot.warnings,
         "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
     })
@@ -128,7 +135,8 @@ fn entry(entry: &EntryView) -> Value {
         .map(|phase| {
             json!({
                 "name": phase.metric, "count": phase.count,
-                "sum_ms": milliseconds(phase.sum), "min_ms": milliseconds(phase.min), "max_ms": milliseconds(phase.max),
+                "sum_ms": milliseconds(phase.sum),
+                "min_ms": (phase.count > 0).then(|| milliseconds(phase.min)), "max_ms": (phase.count > 0).then(|| milliseconds(phase.max)),
             })
         })
         .collect();
@@ -153,14 +161,14 @@ fn entry(entry: &EntryView) -> Value {
         "body_bytes": entry.body_bytes,
         "bodies": entry.bodies,
         "sum_ms": milliseconds(entry.duration_sum),
-        "avg_ms": milliseconds(entry.avg()),
-        "min_ms": milliseconds(entry.min),
-        "max_ms": milliseconds(entry.max),
+        "avg_ms": entry.avg().map(milliseconds),
+        "min_ms": entry.min.map(milliseconds),
+        "max_ms": entry.max.map(milliseconds),
         "clamped": entry.clamped,
         "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
         "phases": phases,
     });
-    with_percentiles(object, "_ms", entry.timed(), |quantile| milliseconds(entry.percentile(quantile)))
+    with_percentiles(object, "_ms", |quantile| entry.percentile(quantile).map(milliseconds))
 }
 
 /// A trend of times.
@@ -169,11 +177,11 @@ fn time_trend(trend: &TrendView) -> Value {
         "name": &*trend.name,
         "count": trend.count,
         "sum_ms": trend.sum * 1e3,
-        "min_ms": trend.min * 1e3,
-        "max_ms": trend.max * 1e3,
+        "min_ms": trend.min.map(|seconds| seconds * 1e3),
+        "max_ms": trend.max.map(|seconds| seconds * 1e3),
         "histogram_us_v2_base64": trend.histogram.to_v2_base64(),
     });
-    with_percentiles(object, "_ms", trend.count, |quantile| trend.percentile(quantile) * 1e3)
+    with_percentiles(object, "_ms", |quantile| trend.percentile(quantile).map(|seconds| seconds * 1e3))
 }
 
 /// A metric of the script's own: its values have the unit that the script gave them; histograms hold millionths of it.
@@ -192,7 +200,7 @@ fn metric(name: &str, value: &MetricValue) -> Value {
                 "max": trend.max,
                 "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
             });
-            with_percentiles(object, "", trend.count, |quantile| trend.percentile(quantile))
+            with_percentiles(object, "", |quantile| trend.percentile(quantile))
         }
     }
 }
@@ -229,10 +237,9 @@ fn point(point: &HistoryPoint) -> Value {
 }
 
 /// `object` with `p50` to `p99.99` and the unit's ending added; null where nothing was counted. The 100th is the maximum.
-fn with_percentiles(mut object: Value, ending: &str, count: u64, value: impl Fn(f64) -> f64) -> Value {
+fn with_percentiles(mut object: Value, ending: &str, value: impl Fn(f64) -> Option<f64>) -> Value {
     for (name, quantile) in PERCENTILES.iter().filter(|(_, quantile)| *quantile < 1.0) {
-        let value = if count == 0 { Value::Null } else { json!(value(*quantile)) };
-        object[format!("p{}{ending}", name.trim_end_matches('%'))] = value;
+        object[format!("p{}{ending}", name.trim_end_matches('%'))] = json!(value(*quantile));
     }
     object
 }
@@ -259,7 +266,7 @@ mod tests {
         let names = || -> Vec<_> { std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
         let file = JsonFile::create(&path).unwrap();
         assert!(!path.exists());
-        file.finish(&busy_snapshot(), true).unwrap();
+        file.finish(&busy_snapshot(), &Closing { is_complete: true, ..Closing::default() }).unwrap();
         assert_eq!(names(), ["monday.json"]);
         drop(JsonFile::create(&path).unwrap());
         assert_eq!(names(), ["monday.json"]);
@@ -269,9 +276,13 @@ mod tests {
 
     #[test]
     fn numbers_bear_their_units_and_read_back() {
-        let report = render(&busy_snapshot(), false);
+        let words = "FAILED: 1 of 2 thresholds".to_owned();
+        let report = render(&busy_snapshot(), &Closing { is_complete: false, exit_code: 99, has_passed: false, words });
         let report: Value = serde_json::from_str(&report.to_string()).unwrap();
         assert_eq!(report["complete"], json!(false));
+        assert_eq!(report["verdict"], json!({ "passed": false, "exit_code": 99, "words": "FAILED: 1 of 2 thresholds" }));
+        assert_eq!(report["seed"], json!(42));
+        assert_eq!(report["workers"].as_array().unwrap().len(), busy_snapshot().workers.len());
         assert_eq!(report["run"], json!("0000000000000abc"));
         assert_eq!(report["started_at_unix_ms"].to_string(), "1700000000000");
         assert_eq!(report["total"]["p50_ms"].to_string(), "15.007");
@@ -285,14 +296,18 @@ mod tests {
     #[test]
     fn histograms_are_whole() {
         let snapshot = busy_snapshot();
-        let report = render(&snapshot, true);
+        let report = render(&snapshot, &Closing::default());
         assert_eq!(report["total"]["histogram_us_v2_base64"], json!(snapshot.total.histogram.to_v2_base64()));
         assert_eq!(report["entries"][0]["histogram_us_v2_base64"], json!(snapshot.entries[0].histogram.to_v2_base64()));
     }
 
     #[test]
-    fn an_empty_run_has_nulls_for_percentiles() {
-        assert_eq!(render(&Snapshot::default(), true)["total"]["p99.99_ms"], Value::Null);
+    fn what_nobody_measured_is_null() {
+        let report = render(&Snapshot::default(), &Closing::default());
+        for key in ["p50_ms", "p99.99_ms", "avg_ms", "min_ms", "max_ms", "requests_per_s"] {
+            assert_eq!(report["total"][key], Value::Null, "{key}");
+        }
+        assert_eq!(report["generator"]["lag"]["max_ms"], Value::Null);
     }
 
     #[test]

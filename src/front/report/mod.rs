@@ -24,6 +24,19 @@ pub struct ReportError {
     pub source: std::io::Error,
 }
 
+/// How a run ended, for those who read of it afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// False where numbers of a worker are missing.
+    pub is_complete: bool,
+    /// The exit code that the run's numbers and its end come to.
+    pub exit_code: u8,
+    /// Whether that is a passed run.
+    pub has_passed: bool,
+    /// The verdict in words, such as `FAILED: 1 of 2 thresholds`.
+    pub words: String,
+}
+
 /// The percentiles of the files and of the final table, by Locust's names.
 pub const PERCENTILES: [(&str, f64); 11] = [
     ("50%", 0.5),

@@ -68,9 +68,8 @@ impl From<RunState> for StateJson {
 
 impl From<&EntryView> for EntryJson {
     fn from(entry: &EntryView) -> Self {
-        let percentiles = entry.percentiles([0.5, 0.9, 0.95, 0.99, 0.999]);
         let [p50_ms, p90_ms, p95_ms, p99_ms, p99_9_ms] =
-            percentiles.map(|percentile| (entry.timed() > 0).then(|| milliseconds(percentile)));
+            entry.percentiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|percentile| percentile.map(milliseconds));
         Self {
             method: entry.method.to_string(),
             name: entry.name.to_string(),
@@ -78,9 +77,9 @@ impl From<&EntryView> for EntryJson {
             failures: entry.failures,
             cut: entry.cut,
             fail_ratio: entry.fail_ratio(),
-            avg_ms: milliseconds(entry.avg()),
-            min_ms: milliseconds(entry.min),
-            max_ms: milliseconds(entry.max),
+            avg_ms: entry.avg().map(milliseconds),
+            min_ms: entry.min.map(milliseconds),
+            max_ms: entry.max.map(milliseconds),
             p50_ms,
             p90_ms,
             p95_ms,
@@ -99,17 +98,17 @@ impl From<&EntryView> for EntryJson {
 
 impl From<&TrendView> for TrendJson {
     fn from(trend: &TrendView) -> Self {
-        let percentile = |quantile| (trend.count > 0).then(|| trend.percentile(quantile) * 1e3);
+        let ms = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
         Self {
             name: trend.name.to_string(),
             count: trend.count,
-            avg_ms: mean(trend) * 1e3,
-            min_ms: trend.min * 1e3,
-            max_ms: trend.max * 1e3,
-            p50_ms: percentile(0.5),
-            p90_ms: percentile(0.9),
-            p95_ms: percentile(0.95),
-            p99_ms: percentile(0.99),
+            avg_ms: ms(trend.avg()),
+            min_ms: ms(trend.min),
+            max_ms: ms(trend.max),
+            p50_ms: ms(trend.percentile(0.5)),
+            p90_ms: ms(trend.percentile(0.9)),
+            p95_ms: ms(trend.percentile(0.95)),
+            p99_ms: ms(trend.percentile(0.99)),
         }
     }
 }
@@ -118,29 +117,25 @@ impl From<&MetricView> for MetricJson {
     fn from(metric: &MetricView) -> Self {
         let name = metric.name.to_string();
         match &metric.value {
-            MetricValue::Counter(sum) => Self { name, kind: "counter".into(), value: finite(*sum), ..Self::default() },
+            MetricValue::Counter(sum) => Self { name, kind: "counter".into(), value: Some(finite(*sum)), ..Self::default() },
             MetricValue::Gauge { last, min, max } => {
-                Self { name, kind: "gauge".into(), value: *last, min: Some(*min), max: Some(*max), ..Self::default() }
+                Self { name, kind: "gauge".into(), value: Some(*last), min: Some(*min), max: Some(*max), ..Self::default() }
             }
             MetricValue::Rate { passes, total } => {
-                let value = if *total == 0 { 0.0 } else { *passes as f64 / *total as f64 };
+                let value = (*total > 0).then(|| *passes as f64 / *total as f64);
                 Self { name, kind: "rate".into(), value, count: *total, ..Self::default() }
             }
-            MetricValue::Trend(trend) => {
-                let percentile = |quantile| (trend.count > 0).then(|| trend.percentile(quantile));
-                let bound = |value| (trend.count > 0).then_some(value);
-                Self {
-                    name,
-                    kind: "trend".into(),
-                    value: finite(mean(trend)),
-                    count: trend.count,
-                    min: bound(trend.min),
-                    max: bound(trend.max),
-                    p50: percentile(0.5),
-                    p95: percentile(0.95),
-                    p99: percentile(0.99),
-                }
-            }
+            MetricValue::Trend(trend) => Self {
+                name,
+                kind: "trend".into(),
+                value: trend.avg().map(finite),
+                count: trend.count,
+                min: trend.min,
+                max: trend.max,
+                p50: trend.percentile(0.5),
+                p95: trend.percentile(0.95),
+                p99: trend.percentile(0.99),
+            },
         }
     }
 }
@@ -309,10 +304,6 @@ fn overlaps(snapshot: &Snapshot) -> Vec<OverlapJson> {
 }
 
 /// In the trend's own unit; zero without values.
-fn mean(trend: &TrendView) -> f64 {
-    if trend.count == 0 { 0.0 } else { trend.sum / trend.count as f64 }
-}
-
 /// JSON has no infinity, which sums of a script's numbers may reach.
 fn finite(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }

@@ -14,7 +14,7 @@ impl EntryDetailJson {
     /// The detail of an entry. `phases` are those of the whole run, for the total.
     #[must_use]
     pub fn new(run: String, entry: &EntryView, phases: Option<&[TrendView]>) -> Self {
-        let percentile = |percent: f64| PercentileJson { percent, ms: milliseconds(entry.percentile(percent / 100.0)) };
+        let percentile = |percent: f64| Some(PercentileJson { percent, ms: milliseconds(entry.percentile(percent / 100.0)?) });
         let more = EntryMoreJson {
             run,
             statuses: entry.statuses.iter().map(|(status, count)| StatusJson { status: *status, count: *count }).collect(),
@@ -29,7 +29,7 @@ impl EntryDetailJson {
             phases: phases
                 .map_or_else(|| entry.phases.iter().map(TrendJson::from).collect(), |phases| phases.iter().map(TrendJson::from).collect()),
             distribution: distribution(&entry.histogram),
-            percentiles: if entry.timed() == 0 { Vec::new() } else { PERCENTS.into_iter().map(percentile).collect() },
+            percentiles: PERCENTS.into_iter().filter_map(percentile).collect(),
         };
         Self { entry: entry.into(), more }
     }
@@ -47,13 +47,13 @@ impl<'de> Deserialize<'de> for EntryDetailJson {
 
 impl From<&PhaseView> for TrendJson {
     fn from(phase: &PhaseView) -> Self {
-        let mean = if phase.count == 0 { Duration::ZERO } else { phase.sum.div_f64(phase.count as f64) };
+        let known = |time: Duration| (phase.count > 0).then(|| milliseconds(time));
         Self {
             name: phase.metric.to_owned(),
             count: phase.count,
-            avg_ms: milliseconds(mean),
-            min_ms: milliseconds(phase.min),
-            max_ms: milliseconds(phase.max),
+            avg_ms: (phase.count > 0).then(|| milliseconds(phase.sum.div_f64(phase.count as f64))),
+            min_ms: known(phase.min),
+            max_ms: known(phase.max),
             ..Self::default()
         }
     }

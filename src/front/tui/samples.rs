@@ -35,9 +35,9 @@ pub(super) fn entry(number: u64) -> EntryJson {
         cut: 0,
         failures: number % 5,
         fail_ratio: (number % 5) as f64 / (40_000 / (number + 1)) as f64,
-        avg_ms: ms,
-        min_ms: ms / 4.0,
-        max_ms: ms * 12.0,
+        avg_ms: Some(ms),
+        min_ms: Some(ms / 4.0),
+        max_ms: Some(ms * 12.0),
         p50_ms: Some(ms * 0.9),
         p90_ms: Some(ms * 2.0),
         p95_ms: Some(ms * 3.0),
@@ -95,7 +95,13 @@ pub(super) fn points(count: u32) -> Vec<PointJson> {
 
 pub(super) fn detail() -> EntryDetailJson {
     let bins = (1..60).map(|step| BinJson { le_ms: 1.1_f64.powi(step), count: (60 - step as u64).pow(2) * (step as u64).pow(2) / 100 });
-    let phase = |name: &str, avg_ms| TrendJson { name: name.into(), count: 40_000, avg_ms, max_ms: avg_ms * 9.0, ..TrendJson::default() };
+    let phase = |name: &str, avg_ms| TrendJson {
+        name: name.into(),
+        count: 40_000,
+        avg_ms: Some(avg_ms),
+        max_ms: Some(avg_ms * 9.0),
+        ..TrendJson::default()
+    };
     let percentile = |percent: f64| PercentileJson { percent, ms: percent * percent / 50.0 };
     EntryDetailJson {
         entry: EntryJson { failures: 12, fail_ratio: 0.0003, ..entry(0) },

@@ -7,6 +7,7 @@ use super::pen::Pen;
 use super::theme::BandColour;
 use crate::front::snapshot_json::EntryDetailJson;
 use crate::front::text::{Align, bytes, escape, shorten, wrap};
+use crate::front::tui::state::columns::optional;
 use crate::front::tui::state::columns::{rate, share};
 use crate::front::tui::state::{Screen, grouped, millis};
 
@@ -51,9 +52,9 @@ fn numbers(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
             ("lately ", format!("{} req/s, {} fail/s", rate(row.current_requests_per_s), rate(row.current_failures_per_s)), theme.strong()),
         ],
         &[
-            ("avg ", format!("{} ms", millis(row.avg_ms)), theme.strong()),
-            ("min ", format!("{} ms", millis(row.min_ms)), theme.strong()),
-            ("max ", format!("{} ms", millis(row.max_ms)), theme.strong()),
+            ("avg ", format!("{} ms", optional(row.avg_ms)), theme.strong()),
+            ("min ", format!("{} ms", optional(row.min_ms)), theme.strong()),
+            ("max ", format!("{} ms", optional(row.max_ms)), theme.strong()),
             (
                 "body ",
                 row.avg_body_bytes
@@ -138,8 +139,8 @@ fn shape(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
             pen.dot(x, area.y + rows - 1 - row, sign, theme.band(BandColour::Low));
         }
     }
-    pen.text(area, 0, rows, &format!("{} ms", millis(entry.entry.min_ms)), theme.quiet());
-    pen.right(area, rows, &format!("{} ms, logarithmic", millis(entry.entry.max_ms)), theme.quiet());
+    pen.text(area, 0, rows, &format!("{} ms", optional(entry.entry.min_ms)), theme.quiet());
+    pen.right(area, rows, &format!("{} ms, logarithmic", optional(entry.entry.max_ms)), theme.quiet());
 }
 
 /// The answer is how many rows it took.
@@ -158,8 +159,8 @@ fn phases(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) -> u16 {
         let name = phase.name.trim_start_matches("http_req_").trim_end_matches("_handshaking").replace('_', " ");
         pen.cell(area, (0, y, 12), &name, Align::Left, theme.plain());
         pen.cell(area, (12, y, 9), &grouped(phase.count), Align::Right, theme.quiet());
-        pen.cell(area, (22, y, 8), &millis(phase.avg_ms), Align::Right, theme.strong());
-        pen.cell(area, (30, y, 8), &millis(phase.max_ms), Align::Right, theme.plain());
+        pen.cell(area, (22, y, 8), &optional(phase.avg_ms), Align::Right, theme.strong());
+        pen.cell(area, (30, y, 8), &optional(phase.max_ms), Align::Right, theme.plain());
     }
     phases.len() as u16 + 3
 }

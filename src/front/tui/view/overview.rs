@@ -241,7 +241,7 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let lag = format!(
         "lag p99 {}, max {}, lately {} ms",
         optional(generator.lag.p99_ms),
-        millis(generator.lag.max_ms),
+        optional(generator.lag.max_ms),
         millis(generator.lag_recent_max_ms)
     );
     pen.text(area, 0, 2, &lag, theme.quiet());
