@@ -201,6 +201,12 @@ fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
         iterations: snapshot.iterations.duration.count,
         iterations_raised: snapshot.iterations.raised,
         steps_raised: snapshot.iterations.steps_raised(),
+        broken_classes: snapshot
+            .classes
+            .iter()
+            .filter(|class| console::is_broken(class.iterations, class.raised, class.start_failures))
+            .map(|class| class.name.clone())
+            .collect(),
         thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
     };
     console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, exit_code_on_error)

@@ -116,7 +116,7 @@ impl Planner for TestPlanner {
     }
 
     fn scripts(&self) -> Vec<ScriptView> {
-        let classes = vec![ClassShare { name: "Planned".into(), ratio: 1.0, tasks: Vec::new() }];
+        let classes = vec![ClassShare { name: "Planned".into(), ratio: 1.0, ..ClassShare::default() }];
         vec![ScriptView { name: "test.lua".into(), is_default: true, classes, ..ScriptView::default() }]
     }
 }

@@ -46,6 +46,8 @@ fn texts(setting: Setting, value: &DeValue<'_>) -> Result<Vec<String>, String> {
             table.iter().map(|(name, value)| Ok(format!("{}={}", name.get_ref(), scalar(value.get_ref())?))).collect()
         }
         _ if setting == Setting::Set => Err("takes a table of names and values".to_owned()),
+        // `json = 5` would write a file called `5`, which nobody means.
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if setting.is_path() => Err("takes a path in quotes".to_owned()),
         value => Ok(vec![scalar(value)?]),
     }
 }

@@ -238,6 +238,27 @@ impl Setting {
         matches!(self, Self::Tags | Self::ExcludeTags | Self::AllowHost | Self::WebHost)
     }
 
+    /// Whether it names a file or a folder.
+    #[must_use]
+    pub const fn is_path(self) -> bool {
+        matches!(
+            self,
+            Self::Script
+                | Self::CaFile
+                | Self::Csv
+                | Self::Json
+                | Self::Html
+                | Self::Scripts
+                | Self::WebTokenFile
+                | Self::WebCert
+                | Self::WebKey
+                | Self::SecretFile
+                | Self::State
+                | Self::SshAuthorizedKeys
+                | Self::SshHostKey
+        )
+    }
+
     /// Whether it is on or off.
     #[must_use]
     pub const fn is_switch(self) -> bool {

@@ -389,6 +389,10 @@ mod tests {
                 "load.toml:3: `timeout = [1]`: takes one plain value, not this array; such as `timeout = \"30s\"`",
             ),
             (
+                message(&[], &[], Some("json = 5")),
+                "load.toml:1: `json = 5`: takes a path in quotes; such as `json = \"results/monday.json\"`",
+            ),
+            (
                 message(&[], &[], Some("set = 5")),
                 "load.toml:1: `set = 5`: takes a table of names and values; such as `set = { tenant = \"blue\" }`",
             ),

@@ -63,6 +63,8 @@ pub struct SnapshotJson {
     pub exceptions: Vec<ExceptionJson>,
     /// In the order of their first run.
     pub checks: Vec<CheckJson>,
+    /// The user classes, in the scenario's order.
+    pub classes: Vec<ClassJson>,
     /// The script's groups.
     pub groups: Vec<TrendJson>,
     /// The script's own metrics.
@@ -235,6 +237,23 @@ pub struct TrendJson {
     pub p90_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
+}
+
+/// A user class and what became of its iterations.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Class)]
+pub struct ClassJson {
+    /// Unique in the scenario.
+    pub name: String,
+    /// 0..=1: its part of the users.
+    pub ratio: f64,
+    /// Iterations that came to their end, those that raised included.
+    pub iterations: u64,
+    /// Iterations that raised.
+    pub raised: u64,
+    /// `on_start`s that raised.
+    pub start_failures: u64,
 }
 
 /// A metric of the script's own, in the unit that the script gave it.

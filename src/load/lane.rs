@@ -408,7 +408,7 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<
             let pauses = lane.plan.error_backoff;
             let life_control = control.clone();
             let life = async move {
-                let life = user::live(user, &life_control, &recorder, pauses).await;
+                let life = user::live(user, class, &life_control, &recorder, pauses).await;
                 Life { iterations: iterations_done + life.iterations, ..life }
             };
             users.spawn(index, control, life);

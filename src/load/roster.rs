@@ -5,6 +5,7 @@
 
 use crate::plan::ClassPlan;
 use crate::stats::snapshot::{ClassShare, TaskShare};
+use crate::stats::tally::ClassCounts;
 
 /// The classes of all users.
 #[derive(Debug, Clone)]
@@ -58,7 +59,12 @@ pub fn shares(classes: &[ClassPlan], users: u32) -> Vec<ClassShare> {
     let class_share = |class: &ClassPlan| {
         let all: f64 = class.tasks.iter().map(|task| f64::from(task.weight)).sum();
         let tasks = class.tasks.iter().map(|task| TaskShare { name: task.name.clone(), ratio: share(f64::from(task.weight), all) });
-        ClassShare { name: class.name.clone(), ratio: share(users_of(class), total), tasks: tasks.collect() }
+        ClassShare {
+            name: class.name.clone(),
+            ratio: share(users_of(class), total),
+            tasks: tasks.collect(),
+            counts: ClassCounts::default(),
+        }
     };
     classes.iter().map(class_share).collect()
 }

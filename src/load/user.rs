@@ -31,14 +31,14 @@ pub struct Life {
     pub was_told: bool,
 }
 
-/// Lives the whole life of `user`.
-pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> Life {
+/// Lives the whole life of `user`, one of user class `class`.
+pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> Life {
     let mut pause = Pause::new(pauses);
     control.pass().await;
     if control.is_at_its_end() {
         return Life { iterations: 0, was_told: true };
     }
-    if let Some(was_told) = start(&mut user, control, recorder, &mut pause).await {
+    if let Some(was_told) = start(&mut user, class, control, recorder, &mut pause).await {
         return Life { iterations: 0, was_told };
     }
     let mut life = Life { iterations: 0, was_told: true };
@@ -49,7 +49,7 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
             began = now();
             continue;
         }
-        let begun = Begun { recorder };
+        let begun = Begun { class, recorder };
         let step = user.iterate().await;
         let ended = now();
         let length = ended.saturating_duration_since(began);
@@ -88,12 +88,13 @@ pub async fn live<U: VirtualUser>(mut user: U, control: &UserControl, recorder: 
 
 /// An iteration that has begun. Dropped before it is finished, it was interrupted: by its own end in mid-way, or by the user's.
 struct Begun<'a> {
+    class: usize,
     recorder: &'a RefCell<Recorder>,
 }
 
 impl Begun<'_> {
     fn finish(self, length: Duration, raised: bool) {
-        self.recorder.borrow_mut().iteration(length, raised);
+        self.recorder.borrow_mut().iteration(self.class, length, raised);
         std::mem::forget(self);
     }
 }
@@ -105,7 +106,13 @@ impl Drop for Begun<'_> {
 }
 
 /// Runs `on_start` until it holds. If that never came: whether the user was told to end, or else ended itself.
-async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &RefCell<Recorder>, pause: &mut Pause) -> Option<bool> {
+async fn start<U: VirtualUser>(
+    user: &mut U,
+    class: usize,
+    control: &UserControl,
+    recorder: &RefCell<Recorder>,
+    pause: &mut Pause,
+) -> Option<bool> {
     loop {
         let step = user.on_start().await;
         if step.ended {
@@ -118,7 +125,7 @@ async fn start<U: VirtualUser>(user: &mut U, control: &UserControl, recorder: &R
             pause.reset();
             return None;
         }
-        recorder.borrow_mut().start_failure();
+        recorder.borrow_mut().start_failure(class);
         // Even with pauses switched off: an `on_start` that raises at once would spin.
         let idle = pause.grow();
         user.rest(idle);
@@ -248,7 +255,7 @@ mod tests {
                 turn: Cell::new(0),
                 stop: Step::default(),
             };
-            let life = live(user, &control, &recorder, true).await;
+            let life = live(user, 0, &control, &recorder, true).await;
             let tally = recorder.borrow_mut().take(0);
             (calls.take(), life, tally.iterations.spread.count, tally.events.iterations_interrupted)
         })
@@ -284,7 +291,7 @@ mod tests {
                 turn,
                 stop: RAISED,
             };
-            live(user, &control, &recorder, true).await;
+            live(user, 0, &control, &recorder, true).await;
             recorder.borrow_mut().take(0)
         });
         assert_eq!((tally.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));
@@ -293,8 +300,8 @@ mod tests {
     #[test]
     fn an_iteration_whose_user_is_dropped_in_it_was_interrupted() {
         let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
-        drop(Begun { recorder: &recorder });
-        Begun { recorder: &recorder }.finish(Duration::from_millis(1), false);
+        drop(Begun { class: 0, recorder: &recorder });
+        Begun { class: 0, recorder: &recorder }.finish(Duration::from_millis(1), false);
         let tally = recorder.borrow_mut().take(0);
         assert_eq!((tally.iterations.spread.count, tally.events.iterations_interrupted), (1, 1));
     }

@@ -17,7 +17,7 @@ use super::names::{
     clip,
 };
 use super::sample::{FailureKind, Sample};
-use super::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
+use super::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
 use super::trend::{Spread, Summary as _, Trend};
 
 /// Adds up what one lane measures.
@@ -38,6 +38,8 @@ pub struct Recorder {
     iterations: Trend<Spread>,
     lag: Trend<Spread>,
     events: EventCounts,
+    /// By the plan's order of classes, as long as the highest class of which something was counted.
+    classes: Vec<ClassCounts>,
     warnings: Vec<Arc<str>>,
     /// How many of `warnings` an earlier tally took along.
     warnings_taken: usize,
@@ -71,6 +73,7 @@ impl Recorder {
             iterations: Trend::default(),
             lag: Trend::default(),
             events: EventCounts::default(),
+            classes: Vec::new(),
             warnings: Vec::new(),
             warnings_taken: 0,
             warned: [false; Bounded::COUNT],
@@ -129,10 +132,20 @@ impl Recorder {
         self.warn_if(is_over, Bounded::Groups);
     }
 
-    /// Counts one finished iteration.
-    pub fn iteration(&mut self, duration: Duration, raised: bool) {
+    /// Counts one finished iteration of user class `class`.
+    pub fn iteration(&mut self, class: usize, duration: Duration, raised: bool) {
         self.iterations.add(duration);
         self.events.iterations_raised += u64::from(raised);
+        let counts = self.class(class);
+        counts.finished += 1;
+        counts.raised += u64::from(raised);
+    }
+
+    fn class(&mut self, class: usize) -> &mut ClassCounts {
+        if self.classes.len() <= class {
+            self.classes.resize(class + 1, ClassCounts::default());
+        }
+        &mut self.classes[class]
     }
 
     /// Counts one iteration that began and was ended before its own end, since its user was to finish or was dropped.
@@ -161,8 +174,9 @@ impl Recorder {
     }
 
     /// Counts one `on_start` that raised.
-    pub fn start_failure(&mut self) {
+    pub fn start_failure(&mut self, class: usize) {
         self.events.start_failures += 1;
+        self.class(class).start_failures += 1;
     }
 
     /// Counts one `on_stop` that raised.
@@ -249,6 +263,7 @@ impl Recorder {
         tally.iterations = self.iterations.take();
         tally.lag = self.lag.take();
         tally.events = std::mem::take(&mut self.events);
+        tally.classes = std::mem::take(&mut self.classes);
         tally.warnings = self.warnings[self.warnings_taken..].to_vec();
         self.warnings_taken = self.warnings.len();
         tally

@@ -15,6 +15,7 @@ pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
+use super::tally::ClassCounts;
 use crate::plan::RunId;
 
 /// One view of a run.
@@ -140,6 +141,8 @@ pub struct ClassShare {
     pub ratio: f64,
     /// Its tasks, in the script's order.
     pub tasks: Vec<TaskShare>,
+    /// What became of its iterations in the run.
+    pub counts: ClassCounts,
 }
 
 /// One task of a class and its share of the class's iterations.

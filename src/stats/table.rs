@@ -18,7 +18,7 @@ use super::snapshot::{
     CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, ThresholdView,
     TrendView,
 };
-use super::tally::{CheckCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
+use super::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
 use super::trend::{Spread, Summary as _, Trend};
 use crate::plan::RunId;
@@ -44,6 +44,8 @@ pub struct Table {
     iterations: Trend<Spread>,
     lag: Trend<Spread>,
     events: EventCounts,
+    /// In the plan's order.
+    classes: Vec<ClassCounts>,
     warnings: Vec<Arc<str>>,
     series: Series,
 }
@@ -74,6 +76,7 @@ impl Table {
             iterations: Trend::shared(),
             lag: Trend::shared(),
             events: EventCounts::default(),
+            classes: Vec::new(),
             warnings: Vec::new(),
             series: Series::new(since),
         }
@@ -125,6 +128,12 @@ impl Table {
     /// The steps of the history that are final since the last time; see [`Series::take_settled`].
     pub fn take_settled(&mut self) -> Vec<HistoryPoint> {
         self.series.take_settled()
+    }
+
+    /// What became of each class's iterations, in the plan's order; classes of which nothing was counted may be missing at the end.
+    #[must_use]
+    pub fn classes(&self) -> &[ClassCounts] {
+        &self.classes
     }
 
     /// The points of the history before `now`, oldest first.
@@ -241,6 +250,7 @@ impl Table {
         self.iterations.merge(&tally.iterations);
         self.lag.merge(&tally.lag);
         self.events.merge(tally.events);
+        ClassCounts::merge_all(&mut self.classes, &tally.classes);
         for warning in &tally.warnings {
             self.warn(warning);
         }
@@ -526,7 +536,7 @@ mod tests {
             recorder.record(entry, &Sample { duration, phases, answer, status, failure, ..Sample::default() }, None);
             recorder.check("is small", *micros < 1_000);
             recorder.group("all", duration);
-            recorder.iteration(duration, false);
+            recorder.iteration(0, duration, false);
             recorder.metric(cost, f64::from(*name));
         }
         recorder.take(second)

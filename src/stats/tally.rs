@@ -43,6 +43,8 @@ pub struct Tally {
     pub lag: TrendCounts<Spread>,
     /// What happens to users.
     pub events: EventCounts,
+    /// What became of the iterations of each user class, in the plan's order; classes of which nothing is counted may be missing at the end.
+    pub classes: Vec<ClassCounts>,
     /// What a reader of the numbers must know.
     pub warnings: Vec<Arc<str>>,
 }
@@ -78,6 +80,7 @@ impl Tally {
         self.iterations.merge(&other.iterations);
         self.lag.merge(&other.lag);
         self.events.merge(other.events);
+        ClassCounts::merge_all(&mut self.classes, &other.classes);
         for warning in &other.warnings {
             self.warn(Arc::clone(warning));
         }
@@ -96,6 +99,7 @@ impl Tally {
             iterations: std::mem::take(&mut self.iterations),
             lag: std::mem::take(&mut self.lag),
             events: std::mem::take(&mut self.events),
+            classes: std::mem::take(&mut self.classes),
             warnings: std::mem::take(&mut self.warnings),
             ..Self::default()
         };
@@ -120,7 +124,7 @@ impl Tally {
             + size::all(&self.metrics, size::metric);
         let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
-        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + 18 * size::NUMBER
+        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + (19 + 3 * self.classes.len()) * size::NUMBER
     }
 
     /// Whether nothing was counted.
@@ -302,6 +306,31 @@ impl CheckCounts {
     pub(super) fn merge(&mut self, other: Self) {
         self.passes += other.passes;
         self.fails += other.fails;
+    }
+}
+
+/// What became of one user class's iterations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClassCounts {
+    /// Iterations that came to their end, those that raised included.
+    pub finished: u64,
+    /// Iterations that raised.
+    pub raised: u64,
+    /// `on_start`s that raised.
+    pub start_failures: u64,
+}
+
+impl ClassCounts {
+    /// Adds the counts of each class.
+    pub(super) fn merge_all(sums: &mut Vec<Self>, others: &[Self]) {
+        if sums.len() < others.len() {
+            sums.resize(others.len(), Self::default());
+        }
+        for (sum, other) in sums.iter_mut().zip(others) {
+            sum.finished += other.finished;
+            sum.raised += other.raised;
+            sum.start_failures += other.start_failures;
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Trend<Spread> {
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let Spread { count, sum, min, max } = self.spread;
-        let exact = |value: Duration| (count > 0).then(|| value.as_secs_f64());
+        let exact = |value: Duration| (count > 0).then_some(value.as_secs_f64());
         TrendView { name, count, sum: sum.as_secs_f64(), min: exact(min), max: exact(max), histogram: self.histogram.clone() }
     }
 }

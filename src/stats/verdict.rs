@@ -223,7 +223,7 @@ mod tests {
             recorder.check("has a price", passed);
         }
         recorder.group("checkout", Duration::from_millis(30));
-        recorder.iteration(Duration::from_secs(1), false);
+        recorder.iteration(0, Duration::from_secs(1), false);
         for (name, kind, value) in
             [("price", MetricKind::Trend, 12.5), ("sold", MetricKind::Counter, 30.0), ("depth", MetricKind::Gauge, 4.0)]
         {

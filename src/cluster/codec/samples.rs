@@ -24,7 +24,7 @@ use crate::stats::names::{EntryName, ErrorName};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::{Answer as Answered, FailureKind, Phases, Sample};
 use crate::stats::snapshot::{HistoryPoint, Seen};
-use crate::stats::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
 
 /// How the file of golden bytes begins.
@@ -211,6 +211,7 @@ fn full() -> Tally {
         users_dropped: 5,
         unpacking: Duration::from_millis(6),
     };
+    tally.classes = vec![ClassCounts { finished: 9, raised: 1, start_failures: 4 }, ClassCounts::default()];
     tally.warnings = vec!["take care".into()];
     tally
 }
@@ -263,6 +264,15 @@ fn entry_name(method: &str, name: &str) -> EntryName {
 
 /// Any tally that a recorder could have made, and some that it could not.
 pub fn tally() -> impl Strategy<Value = Tally> {
+    let classes = prop::collection::vec((0..MOST, 0..MOST, 0..MOST), 0..4);
+    (tally_of_no_class(), classes).prop_map(|(mut tally, classes)| {
+        let counts = |(finished, raised, start_failures)| ClassCounts { finished, raised, start_failures };
+        tally.classes = classes.into_iter().map(counts).collect();
+        tally
+    })
+}
+
+fn tally_of_no_class() -> impl Strategy<Value = Tally> {
     let errors = prop::collection::vec(((text(), text()), 0..FailureKind::ALL.len(), text(), 1..MOST, 0..1_000_u64), 0..4);
     let names = (
         prop::collection::vec(((text(), text()), entry()), 0..6),

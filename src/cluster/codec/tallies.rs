@@ -10,7 +10,7 @@ use super::numbers::is_empty;
 use super::primitives::{Input, Output, Wire};
 use crate::stats::names::{EntryName, ErrorName, NAME_BYTES, NameMap, TRACEBACK_BYTES};
 use crate::stats::sample::FailureKind;
-use crate::stats::tally::{CheckCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::trend::{Spread, TrendCounts};
 
 /// Second, users, the mask, a mask of the phases; then each part.
@@ -33,6 +33,9 @@ impl Wire for Tally {
         }
         if parts & EVENTS != 0 {
             self.events.put(out);
+        }
+        if parts & CLASSES != 0 {
+            out.list(&self.classes, CLASSES_MAX);
         }
         if parts & WARNINGS != 0 {
             let warnings: Vec<_> = self.warnings.iter().map(|warning| Warning(Arc::clone(warning))).collect();
@@ -76,6 +79,9 @@ impl Wire for Tally {
         if has(EVENTS) {
             tally.events = EventCounts::take(input)?;
         }
+        if has(CLASSES) {
+            tally.classes = input.list(CLASSES_MAX, "number of classes")?;
+        }
         if has(WARNINGS) {
             tally.warnings = input.list::<Warning>(WARNINGS_MAX, "number of warnings")?.into_iter().map(|Warning(text)| text).collect();
         }
@@ -95,6 +101,7 @@ fn parts_of(tally: &Tally) -> u64 {
         (ITERATIONS, !is_empty(&tally.iterations)),
         (LAG, !is_empty(&tally.lag)),
         (EVENTS, tally.events != EventCounts::default()),
+        (CLASSES, !tally.classes.is_empty()),
         (WARNINGS, !tally.warnings.is_empty()),
     ]
     .into_iter()
@@ -285,6 +292,18 @@ impl Wire for EventCounts {
     }
 }
 
+impl Wire for ClassCounts {
+    fn put(&self, out: &mut Output) {
+        for count in [self.finished, self.raised, self.start_failures] {
+            out.count(count);
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { finished: input.count()?, raised: input.count()?, start_failures: input.count()? })
+    }
+}
+
 struct Warning(Arc<str>);
 
 impl Wire for Warning {
@@ -312,10 +331,13 @@ const EXCEPTIONS: u64 = 1 << 7;
 const SINCE_DUE: u64 = 1 << 8;
 const EVENTS: u64 = 1 << 9;
 const WARNINGS: u64 = 1 << 10;
-const ALL_PARTS: u64 = (1 << 11) - 1;
+const CLASSES: u64 = 1 << 11;
+const ALL_PARTS: u64 = (1 << 12) - 1;
 
 /// Warnings of one tally at most; further ones are left out, as the table would.
 const WARNINGS_MAX: usize = 64;
+/// As many as a plan may have.
+const CLASSES_MAX: usize = 100_000;
 
 /// A warning that names a name.
 const WARNING_BYTES: usize = 2 * NAME_BYTES;

@@ -116,6 +116,9 @@ impl Run {
         snapshot.revision = self.plan.revision;
         snapshot.goal_users = if is_making_load { u64::from(self.shape.target_at(elapsed)) } else { 0 };
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
+        for (class, counts) in snapshot.classes.iter_mut().zip(self.table.classes()) {
+            class.counts = *counts;
+        }
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
         snapshot.repeats = self.repeats;

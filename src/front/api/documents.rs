@@ -210,8 +210,8 @@ mod tests {
     fn tasks_are_told_as_parts_of_their_class_and_of_the_whole() {
         let tasks = [("browse", 0.75), ("buy", 0.25)].map(|(name, ratio)| TaskShare { name: name.into(), ratio });
         let classes = [
-            ClassShare { name: "Shopper".into(), ratio: 0.5, tasks: tasks.to_vec() },
-            ClassShare { name: "Admin".into(), ratio: 0.5, tasks: Vec::new() },
+            ClassShare { name: "Shopper".into(), ratio: 0.5, tasks: tasks.to_vec(), ..ClassShare::default() },
+            ClassShare { name: "Admin".into(), ratio: 0.5, ..ClassShare::default() },
         ];
         let told: Value = serde_json::from_str(&super::tasks(&classes)).unwrap();
         let shopper = |browse: f64, buy: f64| json!({ "ratio": 0.5, "tasks": { "browse": { "ratio": browse }, "buy": { "ratio": buy } } });

@@ -291,7 +291,7 @@ async fn tasks_are_the_default_scripts_until_there_is_a_run() {
     assert_eq!(stage.get("/api/v1/scripts").await.json()["scripts"][0]["is_default"], json!(true));
     let told = stage.get("/tasks").await.json();
     assert_eq!(told["total"], json!({ "Shopper": { "ratio": 1.0, "tasks": { "browse": { "ratio": 1.0 } } } }));
-    let classes = vec![ClassShare { name: "Other".into(), ratio: 1.0, tasks: Vec::new() }];
+    let classes = vec![ClassShare { name: "Other".into(), ratio: 1.0, ..ClassShare::default() }];
     stage.snapshots.send_replace(Arc::new(Snapshot { classes, ..Snapshot::default() }));
     assert_eq!(stage.get("/tasks").await.json()["per_class"], json!({ "Other": { "ratio": 1.0, "tasks": {} } }));
 }
@@ -326,7 +326,7 @@ impl Planner for OneScript {
 
     fn scripts(&self) -> Vec<ScriptView> {
         let tasks = vec![TaskShare { name: "browse".into(), ratio: 1.0 }];
-        let classes = vec![ClassShare { name: "Shopper".into(), ratio: 1.0, tasks }];
+        let classes = vec![ClassShare { name: "Shopper".into(), ratio: 1.0, tasks, ..ClassShare::default() }];
         let shop = ScriptView {
             name: "shop.lua".into(),
             is_default: true,

@@ -181,31 +181,47 @@ fn health(snapshot: &Snapshot) -> String {
         bytes(total.bytes_in)
     );
     let notes = [
-        (total.cut, "requests were cut off with their users: they are no failures, and no time of theirs is counted"),
-        (total.not_sent, "requests were not sent"),
-        (total.unanswered, "requests were sent and not answered"),
+        (total.cut, "request was", "requests were", "cut off with their users: they are no failures, and no time of theirs is counted"),
+        (total.not_sent, "request was", "requests were", "not sent"),
+        (total.unanswered, "request was", "requests were", "sent and not answered"),
         (
             total.stale_retries,
-            "requests were sent again, since the server had closed the connection or said that it had not processed them",
+            "request was",
+            "requests were",
+            "sent again, since the server had closed the connection or said that it had not processed them",
         ),
-        (total.clamped, "durations lay outside 1 us to 1 h"),
-        (snapshot.iterations_interrupted, "iterations were interrupted: their users were to finish, and these had begun"),
-        (snapshot.iterations_dropped, "iterations were due and could not begin"),
+        (total.clamped, "duration", "durations", "lay outside 1 us to 1 h"),
+        (
+            snapshot.iterations_interrupted,
+            "iteration was",
+            "iterations were",
+            "interrupted: their users were to finish, and these had begun",
+        ),
+        (snapshot.iterations_dropped, "iteration was", "iterations were", "due and could not begin"),
         (
             snapshot.backoffs,
-            "pauses of users after iterations that raised or got no answer, so that nothing is flooded (--no-error-backoff)",
+            "pause of a user",
+            "pauses of users",
+            "after iterations that raised or got no answer, so that nothing is flooded (--no-error-backoff)",
         ),
-        (snapshot.start_failures, "times an on_start raised"),
-        (snapshot.stop_failures, "times an on_stop raised"),
-        (snapshot.users_dropped, "users were dropped"),
-        (health.local_failures, "requests failed for want of descriptors, ports or buffers here, and are not held against the target"),
+        (snapshot.start_failures, "time", "times", "an on_start raised"),
+        (snapshot.stop_failures, "time", "times", "an on_stop raised"),
+        (snapshot.users_dropped, "user was", "users were", "dropped"),
+        (
+            health.local_failures,
+            "request",
+            "requests",
+            "failed for want of descriptors, ports or buffers here, and are not held against the target",
+        ),
         (
             health.unsound_seconds,
-            "s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone",
+            "second was",
+            "seconds were",
+            "unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone",
         ),
     ];
-    for (count, words) in notes.into_iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!(" {count} {words}\n"));
+    for (count, one, many, words) in notes.into_iter().filter(|(count, ..)| *count > 0) {
+        text.push_str(&format!(" {count} {} {words}\n", if count == 1 { one } else { many }));
     }
     if !health.throttled.is_zero() {
         text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));

@@ -79,6 +79,8 @@ pub struct Evidence {
     pub iterations_raised: u64,
     /// Steps that raised: iterations, `on_start`s and `on_stop`s.
     pub steps_raised: u64,
+    /// Names of the user classes of which no iteration ever came to a good end, though some began or tried to.
+    pub broken_classes: Vec<String>,
     /// Metrics of the thresholds as they were written, and whether each passed.
     pub thresholds: Vec<(String, bool)>,
 }
@@ -95,6 +97,12 @@ impl Evidence {
             iterations: snapshot.iterations.count,
             iterations_raised: snapshot.iterations_raised,
             steps_raised: snapshot.steps_raised(),
+            broken_classes: snapshot
+                .classes
+                .iter()
+                .filter(|class| is_broken(class.counts.finished, class.counts.raised, class.counts.start_failures))
+                .map(|class| class.name.clone())
+                .collect(),
             thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
         }
     }
@@ -103,18 +111,21 @@ impl Evidence {
     ///
     /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` or `http_reqs` has thought of it.
     #[must_use]
-    pub fn hollow(&self) -> Option<&'static str> {
+    pub fn hollow(&self) -> Option<String> {
         let states = |metric: &str| self.thresholds.iter().any(|(stated, _)| stated.split('{').next().map(str::trim) == Some(metric));
         if states("exceptions") || states("http_reqs") {
             None
         } else if self.iterations > 0 && self.iterations_raised >= self.iterations {
-            Some("the script raised in every iteration")
+            Some("the script raised in every iteration".to_owned())
         } else if self.requests == 0 && self.steps_raised > 0 {
-            Some("the script raised, and made no request")
+            Some("the script raised, and made no request".to_owned())
         } else if self.requests == 0 {
-            Some("no request was made")
+            Some("no request was made".to_owned())
         } else if self.local >= self.requests {
-            Some("no request could be made from this machine")
+            Some("no request could be made from this machine".to_owned())
+        } else if let [class, more @ ..] = &self.broken_classes[..] {
+            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            Some(format!("no iteration of {class}{others} came to its end without an error of the script"))
         } else {
             None
         }
@@ -124,6 +135,12 @@ impl Evidence {
     const fn has_asked(&self) -> bool {
         self.requests > self.local
     }
+}
+
+/// Whether no iteration of a class came to a good end.
+#[must_use]
+pub const fn is_broken(finished: u64, raised: u64, start_failures: u64) -> bool {
+    if finished == 0 { start_failures > 0 } else { raised >= finished }
 }
 
 /// The exit code of a run.
@@ -162,7 +179,8 @@ pub fn verdict(evidence: &Evidence, ending: Ending, exit_code_on_error: u8) -> E
 mod tests {
     use super::*;
     use crate::stats::sample::FailureKind;
-    use crate::stats::snapshot::{EntryView, ThresholdView};
+    use crate::stats::snapshot::{ClassShare, EntryView, ThresholdView};
+    use crate::stats::tally::ClassCounts;
 
     fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
         super::verdict(&Evidence::of(snapshot), ending, exit_code_on_error)
@@ -266,6 +284,15 @@ mod tests {
         assert_eq!(holding(&["http_req_duration"], of(5, 5)), 1);
         assert_eq!(holding(&["http_req_duration"], of(4, 5)), 0);
         assert_eq!(holding(&["exceptions"], of(5, 5)), 0);
+        let with = |finished, raised, start_failures| {
+            let counts = ClassCounts { finished, raised, start_failures };
+            let classes = vec![ClassShare::default(), ClassShare { name: "Buyer".into(), counts, ..ClassShare::default() }];
+            Snapshot { classes, ..of(raised, 90) }
+        };
+        for (class, code) in [(with(5, 5, 0), 1), (with(5, 4, 9), 0), (with(0, 0, 1), 1), (with(0, 0, 0), 0)] {
+            assert_eq!(holding(&["http_req_duration"], class.clone()), code, "{:?}", class.classes);
+            assert_eq!(holding(&["exceptions"], class), 0);
+        }
         assert_eq!(holding(&["http_req_duration"], Snapshot { iterations_interrupted: 5, ..of(0, 0) }), 0);
         assert_eq!(holding(&["http_req_duration"], Snapshot { iterations_raised: 3, ..Snapshot::default() }), 1);
     }

@@ -44,7 +44,7 @@ impl JsonFile {
 }
 
 fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
-    let SnapshotJson { workers, holes, overlaps, .. } = SnapshotJson::from(snapshot);
+    let SnapshotJson { classes, workers, holes, overlaps, .. } = SnapshotJson::from(snapshot);
     let exceptions: Vec<Value> = snapshot
         .exceptions
         .iter()
@@ -102,6 +102,7 @@ fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
             "users_dropped": snapshot.users_dropped,
         },
         "generator": health(&snapshot.health),
+        "classes": classes,
         "workers": workers,
         "holes": holes,
         "overlaps": overlaps,

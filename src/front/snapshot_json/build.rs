@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    CheckJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LogLineJson, LogsJson, MetricJson,
+    CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LogLineJson, LogsJson, MetricJson,
     OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
 };
 use crate::cluster::handle::ScriptView;
 use crate::cluster::logs::{LogEntry, LogPage};
-use crate::stats::snapshot::{EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
+use crate::stats::snapshot::{ClassShare, EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
+use crate::stats::tally::ClassCounts;
 
 impl From<&Snapshot> for SnapshotJson {
     fn from(snapshot: &Snapshot) -> Self {
@@ -36,6 +37,7 @@ impl From<&Snapshot> for SnapshotJson {
             errors: errors(snapshot),
             exceptions: exceptions(snapshot),
             checks: checks(snapshot),
+            classes: snapshot.classes.iter().map(ClassJson::from).collect(),
             groups: snapshot.groups.iter().map(TrendJson::from).collect(),
             metrics: snapshot.metrics.iter().map(MetricJson::from).collect(),
             phases: snapshot.phases.iter().map(TrendJson::from).collect(),
@@ -110,6 +112,13 @@ impl From<&TrendView> for TrendJson {
             p95_ms: ms(trend.percentile(0.95)),
             p99_ms: ms(trend.percentile(0.99)),
         }
+    }
+}
+
+impl From<&ClassShare> for ClassJson {
+    fn from(class: &ClassShare) -> Self {
+        let ClassCounts { finished, raised, start_failures } = class.counts;
+        Self { name: class.name.clone(), ratio: class.ratio, iterations: finished, raised, start_failures }
     }
 }
 

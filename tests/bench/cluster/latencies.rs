@@ -69,7 +69,7 @@ impl Latencies {
             }
         }
         for (_, duration, has_failed) in hops.iter().step_by(5) {
-            self.recorder.iteration(*duration * 5, *has_failed);
+            self.recorder.iteration(0, *duration * 5, *has_failed);
         }
         for _ in 0..100 {
             self.recorder.lag(Duration::from_nanos(self.random % 1_500_000));

@@ -45,8 +45,9 @@ impl Truth {
     fn compare(&self, view: &EntryView) -> anyhow::Result<()> {
         let shown = (view.requests, view.failures, view.duration_sum.as_nanos() as u64);
         ensure!(shown == (self.requests, self.failures, self.sum), "shown are (requests, failures, ns) {shown:?}, sent were {self:?}");
-        let shown = (view.min.as_nanos() as u64, view.max.as_nanos() as u64);
-        ensure!(shown == (self.min, self.max), "shown are (least, greatest) {shown:?}, sent were ({}, {})", self.min, self.max);
+        let nanos = |time: Option<Duration>| time.map(|time| time.as_nanos() as u64);
+        let shown = (nanos(view.min), nanos(view.max));
+        ensure!(shown == (Some(self.min), Some(self.max)), "shown are (least, greatest) {shown:?}, sent were ({}, {})", self.min, self.max);
         let histogram = self.histogram();
         ensure!(view.histogram == histogram, "the histograms differ");
         for quantile in [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.0] {
