@@ -436,7 +436,7 @@ async fn the_next_master_has_the_run_with_the_numbers_of_who_left_before() {
 #[tokio::test]
 async fn a_local_run_ends_by_its_plan_with_all_its_numbers() {
     let workload = Arc::new(Counted::default());
-    let plan = Arc::new(Plan::for_tests(LoadProfile::plain(3, 1e6, Some(Duration::from_millis(300)))));
+    let plan = Arc::new(Plan::for_tests(LoadProfile::plain(3, 1e6, Some(Duration::from_secs(2)))));
     let run = LocalRun::start(workload.clone(), RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, 2, LogFeed::default());
     let snapshots = run.handle.snapshots();
     let end = soon(run.end()).await;

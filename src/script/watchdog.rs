@@ -471,12 +471,18 @@ mod tests {
         let short = watchdog.enter(state);
         assert_eq!(short.held(), None);
         drop(short);
-        let long = watchdog.enter(state);
-        let began = Instant::now();
-        while long.held().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(30), "it was not noticed");
-        }
-        assert!(long.held().unwrap() <= began.elapsed() + LOOK_EVERY);
+        // On a crowded machine the lane may have too little of its core for it to be the script that holds it: some stretch has enough.
+        let begin = Instant::now();
+        let long = loop {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it was not noticed");
+            let long = watchdog.enter(state);
+            let began = Instant::now();
+            while long.held().is_none() && began.elapsed() < 10 * LOOK_EVERY {}
+            if let Some(held) = long.held() {
+                assert!(held <= began.elapsed() + LOOK_EVERY);
+                break long;
+            }
+        };
         drop(long);
         assert_eq!(watchdog.enter(state).held(), None);
     }

@@ -370,7 +370,7 @@ mod tests {
          FAILED  http_req_failed: rate < 1%  (actual: 1.5%)
 
         Generator: lag p99 80us, max 80us; 0.42 cores, 30.0 MiB of memory; 0 B out, 0 B in
-         1 s were unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
+         1 second was unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
          warning: names limit reached
 
         FAILED: 1 of 2 thresholds (201 requests, 3 exceptions in 0:06 of 1:00, ended early, exit code 99)

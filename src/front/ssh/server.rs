@@ -9,9 +9,10 @@ use std::time::Duration;
 use russh::server::{Config, run_stream};
 use russh::{MethodKind, MethodSet};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::doorstep::{Doorstep, Place};
 use super::keys::{HostKey, SshError};
 use super::visitor::Visitor;
 use crate::front::tui::LocalFeed;
@@ -106,14 +107,14 @@ fn config(host_key: HostKey) -> Config {
 }
 
 async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
-    let doorstep = Arc::new(Semaphore::new(STRANGERS));
+    let doorstep = Doorstep::new(STRANGERS);
     let mut tell = tokio::time::interval(TELL);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => match Arc::clone(&doorstep).try_acquire_owned() {
-                    Ok(place) => drop(tokio::spawn(serve(socket, peer, Arc::clone(&config), Arc::clone(&shared), place))),
-                    Err(_) => {
+                Ok((socket, peer)) => match doorstep.enter(Instant::now()) {
+                    Some(place) => drop(tokio::spawn(serve(socket, peer, Arc::clone(&config), Arc::clone(&shared), place))),
+                    None => {
                         shared.turned_away.fetch_add(1, Ordering::Relaxed);
                     }
                 },
@@ -133,7 +134,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared: Arc<Shared>, doorstep: OwnedSemaphorePermit) {
+async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared: Arc<Shared>, place: Place) {
     // Whatever the protocol waits for, a socket that is shut ends it.
     let Ok(socket) = socket.into_std() else { return };
     let Ok(handle) = socket.try_clone() else { return };
@@ -145,8 +146,9 @@ async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared:
             drop(session.await);
         }
     };
-    match accompany(connection, is_in, doorstep).await {
+    match accompany(connection, is_in, place).await {
         Stay::Over => {}
+        Stay::MadeRoom => log::info!("ssh: {peer} had not logged in yet, and made room for somebody else"),
         Stay::NoLogin => log::info!("ssh: {peer} has not logged in within {} s", LOGIN_TIME.as_secs()),
         Stay::TooLong => log::info!("ssh: {peer} has been here for {} h, and is sent away", VISIT_TIME.as_secs() / 3600),
     }
@@ -160,25 +162,28 @@ enum Stay {
     Over,
     /// Nobody has logged in in time.
     NoLogin,
+    /// Nobody had logged in yet, and others needed the place.
+    MadeRoom,
     /// The visit has lasted as long as one may.
     TooLong,
 }
 
 /// Waits for the connection's end or its limits. The place at the doorstep is free again once somebody has logged in.
-async fn accompany(connection: impl Future<Output = ()>, mut is_in: watch::Receiver<bool>, doorstep: OwnedSemaphorePermit) -> Stay {
+async fn accompany(connection: impl Future<Output = ()>, mut is_in: watch::Receiver<bool>, place: Place) -> Stay {
     tokio::pin!(connection);
     let in_time = timeout(LOGIN_TIME, async {
         tokio::select! {
-            () = &mut connection => false,
-            changed = is_in.wait_for(|is_in| *is_in) => changed.is_ok(),
+            () = &mut connection => Some(Stay::Over),
+            () = place.sent_away() => Some(Stay::MadeRoom),
+            changed = is_in.wait_for(|is_in| *is_in) => if changed.is_ok() { None } else { Some(Stay::Over) },
         }
     });
     match in_time.await {
-        Ok(true) => {}
-        Ok(false) => return Stay::Over,
+        Ok(None) => {}
+        Ok(Some(stay)) => return stay,
         Err(_) => return Stay::NoLogin,
     }
-    drop(doorstep);
+    drop(place);
     match timeout(VISIT_TIME, connection).await {
         Ok(()) => Stay::Over,
         Err(_) => Stay::TooLong,
@@ -209,11 +214,16 @@ mod tests {
     use super::*;
 
     /// A connection, its login, and a doorstep with one place, which it has.
-    fn at_the_door() -> (watch::Sender<bool>, watch::Receiver<bool>, Arc<Semaphore>, OwnedSemaphorePermit) {
+    fn at_the_door() -> (watch::Sender<bool>, watch::Receiver<bool>, Arc<Doorstep>, Place) {
         let (logged_in, is_in) = watch::channel(false);
-        let doorstep = Arc::new(Semaphore::new(1));
-        let place = Arc::clone(&doorstep).try_acquire_owned().unwrap();
+        let doorstep = Doorstep::new(1);
+        let place = doorstep.enter(Instant::now()).unwrap();
         (logged_in, is_in, doorstep, place)
+    }
+
+    /// Whether somebody who comes now, and is told to wait for nobody, finds a place.
+    fn is_free(doorstep: &Arc<Doorstep>, since: Instant) -> bool {
+        doorstep.enter(since).is_some()
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,9 +232,9 @@ mod tests {
         let begin = Instant::now();
         let stay = tokio::spawn(accompany(pending(), is_in, place));
         sleep(LOGIN_TIME - Duration::from_millis(1)).await;
-        assert_eq!(doorstep.available_permits(), 0);
+        assert!(!is_free(&doorstep, begin));
         assert_eq!((stay.await.unwrap(), begin.elapsed()), (Stay::NoLogin, LOGIN_TIME));
-        assert_eq!(doorstep.available_permits(), 1);
+        assert!(is_free(&doorstep, begin));
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,8 +245,18 @@ mod tests {
         sleep(Duration::from_secs(5)).await;
         logged_in.send_replace(true);
         sleep(Duration::from_millis(1)).await;
-        assert_eq!(doorstep.available_permits(), 1);
+        assert!(is_free(&doorstep, begin));
         assert_eq!((stay.await.unwrap(), begin.elapsed()), (Stay::TooLong, Duration::from_secs(5) + VISIT_TIME));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_does_not_keep_others_out() {
+        let (_logged_in, is_in, doorstep, place) = at_the_door();
+        let begin = Instant::now();
+        let stay = tokio::spawn(accompany(pending(), is_in, place));
+        sleep(Duration::from_secs(2)).await;
+        let _place = doorstep.enter(Instant::now()).unwrap();
+        assert_eq!((stay.await.unwrap(), begin.elapsed()), (Stay::MadeRoom, Duration::from_secs(2)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,10 @@ pub(super) struct Visitor {
     /// Columns and rows, once the client has a terminal.
     size: Option<(u16, u16)>,
     is_unicode: bool,
+    /// As the client's own `NO_COLOR` and terminal have it.
+    is_coloured: bool,
+    /// A terminal on which no screen can be drawn.
+    is_dumb: bool,
     inputs: Option<mpsc::Sender<Input>>,
     keys: KeyReader,
     last_key: watch::Sender<Instant>,
@@ -41,6 +45,8 @@ impl Visitor {
             channel: None,
             size: None,
             is_unicode: true,
+            is_coloured: true,
+            is_dumb: false,
             inputs: None,
             keys: KeyReader::default(),
             last_key: watch::Sender::new(Instant::now()),
@@ -102,13 +108,16 @@ impl Handler for Visitor {
             let value = value.to_ascii_lowercase();
             self.is_unicode = value.is_empty() || value.contains("utf-8") || value.contains("utf8");
         }
+        if name == "NO_COLOR" {
+            self.is_coloured = value.is_empty();
+        }
         session.channel_success(channel)
     }
 
     async fn pty_request(
         &mut self,
         channel: ChannelId,
-        _term: &str,
+        term: &str,
         columns: u32,
         rows: u32,
         _pixel_width: u32,
@@ -117,11 +126,15 @@ impl Handler for Visitor {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         self.size = Some(size(columns, rows));
+        self.is_dumb = term.is_empty() || term == "dumb";
         session.channel_success(channel)
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
         let Some(size) = self.size else { return self.refuse("a shell without a terminal", channel, session) };
+        if self.is_dumb {
+            return self.refuse("a screen, since its terminal is called dumb", channel, session);
+        }
         let (Some(own), Some(guest)) = (self.channel.take(), self.guest.clone()) else {
             return self.refuse("a second screen", channel, session);
         };
@@ -133,7 +146,7 @@ impl Handler for Visitor {
         self.last_key.send_replace(Instant::now());
         let viewing = Viewing {
             local: self.shared.local.clone(),
-            is_coloured: self.shared.is_coloured,
+            is_coloured: self.shared.is_coloured && self.is_coloured,
             is_unicode: self.is_unicode,
             guest,
             peer: self.peer,

@@ -10,6 +10,7 @@
 
 pub mod columns;
 pub mod dialog;
+pub mod help;
 mod keys;
 mod listing;
 mod log_text;

@@ -6,8 +6,8 @@ use super::super::input::Key;
 /// What is in front.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dialog {
-    /// The keys.
-    Help,
+    /// The keys, scrolled down by so many lines.
+    Help(usize),
     /// A question.
     Confirm(Confirmed),
     /// Fields to fill in.

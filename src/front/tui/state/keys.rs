@@ -22,7 +22,7 @@ impl Screen {
         match key {
             Key::Ctrl('c') => return self.on_interrupt(now),
             Key::Char('q') => return self.on_quit(),
-            Key::Char('?') => self.dialog = Some(Dialog::Help),
+            Key::Char('?') => self.dialog = Some(Dialog::Help(0)),
             Key::Char(digit @ '1'..='6') => self.turn_to(Tab::ALL[digit as usize - '1' as usize]),
             Key::Tab | Key::Right => self.turn_by(1),
             Key::BackTab | Key::Left => self.turn_by(Tab::ALL.len() - 1),

@@ -77,8 +77,21 @@ impl Screen {
                     })];
                 }
             }
-            // Any key closes the help.
-            Some(Dialog::Help) | None => {}
+            Some(Dialog::Help(top)) => {
+                let page = self.help().1 as isize;
+                let lines = match key {
+                    Key::Up | Key::Char('k') => -1,
+                    Key::Down | Key::Char('j') => 1,
+                    Key::PageUp | Key::Ctrl('b') => -page,
+                    Key::PageDown | Key::Ctrl('f') | Key::Char(' ') => page,
+                    Key::Home | Key::Char('g') => isize::MIN,
+                    Key::End | Key::Char('G') => isize::MAX,
+                    // Any other key closes the help.
+                    _ => return Vec::new(),
+                };
+                self.dialog = Some(Dialog::Help(self.scrolled_help(top, lines)));
+            }
+            None => {}
         }
         Vec::new()
     }

@@ -3,15 +3,16 @@
 use ratatui::layout::Rect;
 
 use super::pen::Pen;
-use crate::front::text::{Align, escape, wrap};
+use crate::front::text::{escape, wrap};
 use crate::front::tui::state::dialog::Form;
-use crate::front::tui::state::{Confirmed, Dialog, Door, FormKind, Screen};
+use crate::front::tui::state::help::{FRAME_ROWS, HELP_COLUMNS};
+use crate::front::tui::state::{Confirmed, Dialog, FormKind, Screen};
 
 /// Draws what is in front, if anything is.
 pub fn dialog(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     match &screen.dialog {
         None => {}
-        Some(Dialog::Help) => help(pen, area, screen),
+        Some(Dialog::Help(top)) => help(pen, area, screen, *top),
         Some(Dialog::Confirm(confirmed)) => confirm(pen, area, screen, *confirmed),
         Some(Dialog::Form(form)) => self::form(pen, area, form),
     }
@@ -22,42 +23,23 @@ fn middle(area: Rect, width: u16, height: u16) -> Rect {
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
-fn help(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
-    let quit = match screen.door {
-        Door::Run => "end the run, print its report",
-        Door::Master => "leave the screen; the master goes on",
-        Door::Attached { .. } => "leave the screen; the run goes on",
-    };
-    let interrupt = match screen.door {
-        Door::Run => "end the run; once more cuts it short",
-        Door::Master => "end the run and the master",
-        Door::Attached { .. } => "leave the screen; the run goes on",
-    };
-    let keys = [
-        ("1 ... 6, Tab", "turn to a tab"),
-        ("arrows, PgUp, PgDn, Home, End", "move"),
-        ("Enter", "one entry: distribution, phases, answers"),
-        ("Esc", "back"),
-        ("< > o", "sort by another column; the other way round"),
-        ("/", "filter a table"),
-        ("z", "charts: 5 min, 30 min, the whole run, 1 min"),
-        ("n", "start a run"),
-        ("+ - t", "a tenth more or fewer users; a number"),
-        ("p", "pause, resume"),
-        ("x", "stop the run"),
-        ("r", "reset the statistics"),
-        ("q", quit),
-        ("Ctrl-C", interrupt),
-    ];
-    let inside = pen.frame(middle(area, 78, keys.len() as u16 + 4), "Keys");
+fn help(pen: &mut Pen<'_>, area: Rect, screen: &Screen, top: usize) {
+    let (lines, room) = screen.help();
+    // The screen may have grown since it was scrolled.
+    let top = top.min(lines.len() - room);
+    let inside = pen.frame(middle(area, HELP_COLUMNS, room as u16 + FRAME_ROWS), "Keys");
     let theme = pen.theme;
-    let second = if inside.width < 70 { 16 } else { 32 };
-    for (y, (key, words)) in (0..).zip(keys) {
-        pen.cell(inside, (0, y, second - 1), key, Align::Left, theme.accent());
-        pen.text(inside, second, y, words, theme.plain());
+    for (y, line) in (0..).zip(&lines[top..top + room]) {
+        let x = pen.text(inside, 0, y, &line.key, theme.accent());
+        pen.text(inside, x, y, &line.words, theme.plain());
     }
-    let version = format!("lunamoth {}, run {}", screen.snapshot.version, if screen.has_run() { &screen.snapshot.run } else { "none" });
-    pen.text(inside, 0, keys.len() as u16 + 1, &version, theme.quiet());
+    let hint = match (top > 0, top + room < lines.len()) {
+        (false, false) => return,
+        (false, true) => " more below: Down, PgDn ",
+        (true, true) => " more above and below ",
+        (true, false) => " more above: Up, PgUp ",
+    };
+    pen.text(Rect { y: inside.y + room as u16, height: 1, ..inside }, 0, 0, hint, theme.accent());
 }
 
 fn confirm(pen: &mut Pen<'_>, area: Rect, screen: &Screen, confirmed: Confirmed) {
