@@ -94,6 +94,8 @@ class Wire(threading.Thread):
         self.tunnels = {}
         self.loss, self.delay, self.jitter = 0.0, 0.0, 0.0
         self.cut = set()
+        # Tunnels whose packets go nowhere, and tunnels that get none.
+        self.mute, self.deaf = set(), set()
         self.counts = collections.Counter()
         self.waiting, self.order = [], itertools.count()
         self.is_open = True
@@ -118,6 +120,12 @@ class Wire(threading.Thread):
         """From now on nothing comes from these machines or gets to them."""
         with self.lock:
             self.cut = {machine.tunnel for machine in machines}
+
+    def bars(self, machine, hears, speaks):
+        """From now on this machine hears the others or does not, and is heard by them or is not."""
+        with self.lock:
+            for barred, is_barred in ((self.deaf, not hears), (self.mute, not speaks)):
+                barred.add(machine.tunnel) if is_barred else barred.discard(machine.tunnel)
 
     def run(self):
         while self.is_open:
@@ -144,7 +152,7 @@ class Wire(threading.Thread):
             target = self.tunnels.get(packet[16:20]) if packet[0] >> 4 == 4 else None
             if target is None:
                 return
-            if {source, target} & self.cut:
+            if {source, target} & self.cut or source in self.mute or target in self.deaf:
                 self.counts["cut"] += 1
             elif self.random.random() < self.loss:
                 self.counts["lost"] += 1
@@ -154,7 +162,7 @@ class Wire(threading.Thread):
 
     def deliver(self, tunnel, packet):
         with self.lock:
-            if tunnel in self.cut:
+            if tunnel in self.cut or tunnel in self.deaf:
                 self.counts["cut"] += 1
                 return
             self.counts["carried"] += 1
