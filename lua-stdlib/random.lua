@@ -8,7 +8,8 @@ local random = {}
 local native = ...
 
 local error, ipairs, pairs, type = error, ipairs, pairs, type
-local sort = table.sort
+local concat, sort = table.concat, table.sort
+local sub, upper = string.sub, string.upper
 
 local WHOLE_MAX = 2 ^ 53
 local LENGTH_MAX = 2 ^ 20
@@ -157,6 +158,102 @@ function random.string(length, alphabet)
   local text, why = native.text(length, alphabet)
   if not text then error(why, 2) end
   return text
+end
+
+local function made_up(what)
+  local text, why = native.made_up(what)
+  if not text then error(why, 3) end
+  return text
+end
+
+---A first name: "Ada".
+---@return string
+function random.first_name()
+  local text = made_up("first_name")
+  return text
+end
+
+---A last name: "Lovelace".
+---@return string
+function random.last_name()
+  local text = made_up("last_name")
+  return text
+end
+
+---A first and a last name: "Ada Lovelace".
+---@return string
+function random.name()
+  local text = made_up("name")
+  return text
+end
+
+---An address of mail at a host that is kept for examples, so that nobody gets it: "ada.lovelace.0c3e81f2@example.org". Hardly two of a run are alike.
+---@return string
+function random.email()
+  local text = made_up("email")
+  return text
+end
+
+---A phone number that nobody has: "+1-206-555-0142".
+---@return string
+function random.phone()
+  local text = made_up("phone")
+  return text
+end
+
+---@class random.Address
+---@field street string    "17 Hopper Lane"
+---@field city string
+---@field postcode string  five digits
+---@field country string
+
+---A postal address; its parts do not belong together.
+---@return random.Address
+function random.address()
+  return { street = made_up("street"), city = made_up("city"), postcode = made_up("postcode"), country = made_up("country") }
+end
+
+---A word: "lantern".
+---@return string
+function random.word()
+  local text = made_up("word")
+  return text
+end
+
+local WORDS_MAX = 10000
+
+local function words(name, count, least)
+  if not is_whole(count) or count < least or count > WORDS_MAX then
+    error("random." .. name .. ": the number of words must be a whole number from " .. least .. " to " .. WORDS_MAX, 3)
+  end
+  local list = {}
+  for at = 1, count do
+    local word, why = native.made_up("word")
+    if not word then error(why, 3) end
+    list[at] = word
+  end
+  return concat(list, " ")
+end
+
+---So many words, with spaces between: `random.words(3)` gives "moss lantern tide".
+---@param count integer  at most 10000
+---@return string
+function random.words(count)
+  local text = words("words", count, 0)
+  return text
+end
+
+---Words with a capital letter and a full stop: "Moss lantern tide."
+---@param count? integer  words, from 1 to 10000; 4 to 12 if left out
+---@return string
+function random.sentence(count)
+  if count == nil then
+    local why
+    count, why = native.int(4, 12)
+    if not count then error(why, 2) end
+  end
+  local text = words("sentence", count, 1)
+  return upper(sub(text, 1, 1)) .. sub(text, 2) .. "."
 end
 
 return random

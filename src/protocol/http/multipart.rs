@@ -18,14 +18,14 @@ pub struct Part {
 pub fn encode(parts: &[Part], boundary: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| part.body.len() + 200).sum::<usize>() + boundary.len() + 8);
     for part in parts {
-        out.extend_from_slice(format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"", escape(&part.name)).as_bytes());
+        out.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escape(&part.name)).as_bytes());
         if let Some(filename) = &part.filename {
             out.extend_from_slice(format!("; filename=\"{}\"", escape(filename)).as_bytes());
         }
         let of_file = part.filename.as_ref().map(|_| "application/octet-stream");
         if let Some(content_type) = part.content_type.as_deref().or(of_file) {
             let content_type = content_type.replace(['\r', '\n'], " ");
-            out.extend_from_slice(format!("\r\ncontent-type: {content_type}").as_bytes());
+            out.extend_from_slice(format!("\r\nContent-Type: {content_type}").as_bytes());
         }
         out.extend_from_slice(b"\r\n\r\n");
         out.extend_from_slice(&part.body);
@@ -69,9 +69,9 @@ mod tests {
             Part { name: "t".into(), filename: Some("t.txt".into()), content_type: Some("text/plain".into()), body: b"hi".to_vec() },
         ];
         let expected = [
-            &b"--B\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n"[..],
-            b"--B\r\ncontent-disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\ncontent-type: application/octet-stream\r\n\r\n\x00\xff\r\n",
-            b"--B\r\ncontent-disposition: form-data; name=\"t\"; filename=\"t.txt\"\r\ncontent-type: text/plain\r\n\r\nhi\r\n",
+            &b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"[..],
+            b"--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00\xff\r\n",
+            b"--B\r\nContent-Disposition: form-data; name=\"t\"; filename=\"t.txt\"\r\nContent-Type: text/plain\r\n\r\nhi\r\n",
             b"--B--\r\n",
         ]
         .concat();
@@ -81,6 +81,6 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_quotes() {
         let part = Part { name: "a\"\r\nx: y".into(), ..Part::default() };
-        assert!(encode(&[part], "B").starts_with(b"--B\r\ncontent-disposition: form-data; name=\"a%22%0D%0Ax: y\"\r\n\r\n"));
+        assert!(encode(&[part], "B").starts_with(b"--B\r\nContent-Disposition: form-data; name=\"a%22%0D%0Ax: y\"\r\n\r\n"));
     }
 }

@@ -11,6 +11,8 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::script::context::{Stage, VmContext};
 
+mod people;
+
 /// Random numbers of one user, seeded from (run seed, index, iteration): nothing repeats, and a run can be repeated.
 #[derive(Debug, Clone)]
 pub struct Generator {
@@ -86,6 +88,11 @@ pub fn math_random(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Function>
     math_random_over(lua, CurrentUser(Rc::clone(context)))
 }
 
+/// Answers with the generator of the user that runs, for other libraries; or why there is none.
+pub(super) fn of_user<R>(context: &Rc<VmContext>, use_it: impl FnOnce(&mut Generator) -> R) -> Result<R, &'static str> {
+    CurrentUser(Rc::clone(context)).with(use_it)
+}
+
 /// Where the natives find their generator.
 trait Source: Clone + 'static {
     /// Answers with the generator, or why there is none.
@@ -126,6 +133,13 @@ fn natives_over<S: Source>(lua: &Lua, source: &S) -> mlua::Result<Table> {
         }
     })?;
     natives.raw_set("text", text)?;
+    let from = source.clone();
+    let person = lua.create_function(move |lua, what: String| match from.with(|random| people::made_up(random, &what)) {
+        Ok(Some(text)) => Ok((Some(lua.create_string(text)?), None)),
+        Ok(None) => Err(mlua::Error::runtime(format!("nothing is made up for `{what}`"))),
+        Err(why) => Ok((None, Some(why))),
+    })?;
+    natives.raw_set("made_up", person)?;
     Ok(natives)
 }
 

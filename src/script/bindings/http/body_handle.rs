@@ -102,6 +102,27 @@ impl Drop for BodyHandle {
 
 impl mlua::UserData for BodyHandle {}
 
+/// Bytes outside of Lua that something in Lua holds; they leave the account when this is dropped.
+pub(in crate::script::bindings) struct Outside {
+    account: Rc<Account>,
+    bytes: usize,
+}
+
+impl Outside {
+    /// Takes so many bytes into the account; may run a part of Lua's collector first.
+    pub(in crate::script::bindings) fn hold(lua: &Lua, bytes: usize) -> mlua::Result<Self> {
+        let account = account_of(lua)?;
+        account.add(lua, bytes)?;
+        Ok(Self { account, bytes })
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.account.held.set(self.account.held.get() - self.bytes);
+    }
+}
+
 /// What the handles of one VM hold.
 struct Account {
     /// Bytes of bodies.

@@ -18,7 +18,7 @@ pub use user::UserHttp;
 mod address;
 mod aside;
 mod body;
-mod body_handle;
+pub(super) mod body_handle;
 mod detail;
 mod expect;
 mod headers;
