@@ -11,16 +11,16 @@ mod plan;
 mod planner;
 mod reload;
 mod run;
+mod signals;
 mod tui;
 mod worker;
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
-
+use self::signals::Signals;
+pub use self::signals::end_early;
 use crate::cli::Command;
 use crate::cluster::identity::{self, Identities};
 use crate::cluster::logs::LogFeed;
@@ -39,6 +39,7 @@ pub fn run(command: Command) -> u8 {
         Command::Run(typed) => with_start(&typed, run::run_script),
         Command::Control(control) => with_start(&control.layer, |start| control::control(start, &control)),
         Command::Check(typed, verbose) => with_start(&typed, |start| check::check_script(start, verbose)),
+        Command::Fingerprint(typed) => with_start(&typed, check::print_fingerprint),
         Command::Master(typed) => with_start(&typed, master::run_master),
         Command::Worker(typed) => with_start(&typed, worker::run_worker),
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
@@ -146,89 +147,6 @@ fn serve_target(start: &Start) -> Result<u8, Failure> {
     })?;
     start.screen.print(&format!("served {} requests\n", target.count()));
     Ok(0)
-}
-
-/// Ctrl-C, SIGTERM, and the hang-up of a terminal: each asks the command to end. SIGQUIT is left to the system, as the way out that needs
-/// nothing of this program, and SIGPIPE is ignored: whoever writes sees the error.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// None where a hang-up is nobody's business (`nohup`), and after the first: a closing terminal tells its shell and its processes, and the
-    /// shell tells them again, which must not count as a second wish.
-    hangup: Option<Signal>,
-    /// Ctrl-C in the terminal UI, which takes the key from the terminal.
-    pressed: mpsc::Receiver<()>,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(Failure::bug);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: hangups()?,
-            pressed: mpsc::channel(1).1,
-        })
-    }
-
-    /// Listens to the terminal UI as well.
-    fn with_key(mut self, pressed: mpsc::Receiver<()>) -> Self {
-        self.pressed = pressed;
-        self
-    }
-
-    /// Tells of hang-ups, and does not take them for a wish to end.
-    fn without_hangup(mut self) -> Self {
-        if let Some(mut hangup) = self.hangup.take() {
-            drop(tokio::spawn(async move {
-                while hangup.recv().await.is_some() {
-                    log::warn!("the terminal is gone; the master goes on");
-                }
-            }));
-        }
-        self
-    }
-
-    async fn next(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            Some(()) = self.pressed.recv() => {}
-            _ = hangup => {
-                // A second one is nothing that the process may die of: tokio's handler stays.
-                self.hangup = None;
-                log::warn!("the terminal is gone");
-            }
-        }
-    }
-}
-
-/// Hang-ups of the terminal; none where whoever started the process has them ignored.
-fn hangups() -> Result<Option<Signal>, Failure> {
-    if !HANGUP_IS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP)) {
-        signal(SignalKind::hangup()).map(Some).map_err(Failure::bug)
-    } else {
-        Ok(None)
-    }
-}
-
-/// What the process was born with: tokio's handler, once installed, hides it.
-static HANGUP_IS_IGNORED: OnceLock<bool> = OnceLock::new();
-
-fn is_ignored(signal: libc::c_int) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: only asks; the answer is written into memory of the right type, which all zeros are valid for.
-    let action = unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init()
-    };
-    action.sa_sigaction == libc::SIG_IGN
 }
 
 /// Does `work` on a runtime of its own. What that leaves behind is not waited for: a thread that is stuck must not keep the process.

@@ -15,10 +15,10 @@ use clap::{Args, Parser, Subcommand};
 
 use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
 pub use self::control::{Control, ControlAction};
-use self::control::{ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
+use self::control::{ReportFlags as ReportOfFlags, ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
-    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES,
-    STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
+    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES,
+    SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
 };
 use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
 use self::web::WebFlags;
@@ -39,6 +39,8 @@ pub enum Command {
     Tui(Layer),
     /// Run each task of a script once and show it in full; with headers and bodies, where that is true.
     Check(Layer, bool),
+    /// Print the fingerprint of a script, with all that it requires, and make no request.
+    Fingerprint(Layer),
     /// Serve the demo target.
     Target(Layer),
     /// Write a script to start from, at this path.
@@ -135,6 +137,9 @@ enum TypedCommand {
     /// Clear the statistics of the run on a master; the load goes on
     #[command(after_help = RESET_EXAMPLES)]
     Reset(Box<ResetFlags>),
+    /// Print the report of the run on a master, or of the last one
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Box<ReportOfFlags>),
     /// Show the terminal UI of a master from afar; leaving it stops nothing
     #[command(after_help = TUI_EXAMPLES)]
     Tui(Box<TuiFlags>),
@@ -195,13 +200,14 @@ impl TypedCommand {
             Self::Stop(flags) => Command::Control(flags.into_control()),
             Self::Status(flags) => Command::Control(flags.into_control()),
             Self::Reset(flags) => Command::Control(flags.into_control()),
+            Self::Report(flags) => Command::Control(flags.into_control()),
             Self::Tui(flags) => Command::Tui(flags.into_layer()),
             Self::Check(flags) => {
                 flags.script.fill(&mut layer);
                 flags.scenario.fill(&mut layer);
                 flags.http.fill(&mut layer);
                 flags.general.fill(&mut layer);
-                Command::Check(layer, flags.verbose)
+                if flags.fingerprint { Command::Fingerprint(layer) } else { Command::Check(layer, flags.verbose) }
             }
             Self::New(flags) => Command::New(flags.name),
             Self::Target(flags) => {
@@ -278,6 +284,9 @@ struct CheckFlags {
     /// Show the headers and bodies of each request and answer, with secrets masked
     #[arg(short, long)]
     verbose: bool,
+    /// Make no request: print the fingerprint of the script and all that it requires, for `lunamoth swarm --scripts-fingerprint`
+    #[arg(long, conflicts_with = "verbose")]
+    fingerprint: bool,
     #[command(flatten)]
     script: ScriptFlags,
     #[command(flatten)]
@@ -320,6 +329,7 @@ mod tests {
             Command::Tui(layer)
             | Command::Run(layer)
             | Command::Check(layer, _)
+            | Command::Fingerprint(layer)
             | Command::Target(layer)
             | Command::Master(layer)
             | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,
@@ -390,8 +400,11 @@ mod tests {
             "master --scripts loads --script shop --bind 127.0.0.1:6000 --web localhost:80 --web-base-path locust/ --expect-workers 3 --autostart \
              --state kept --print-stats --no-adopt --on-term handover --reload live --allow-script-skew --orphan-timeout 5s --skew-timeout 6s \
              --stop-timeout 7s --orphan pause --allow-host http://a,http://b --allow-host http://c -u 4 -r 2 -t 1m -H http://h -T a -E b \
-             --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s",
+             --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s \
+             --expect-workers-timeout 11s --linger 12s --sole masters",
         );
+        assert_eq!((settings.expect_workers_timeout.as_secs(), settings.linger.as_secs()), (11, 12));
+        assert_eq!(settings.sole.as_ref().map(ToString::to_string).as_deref(), Some("masters:5557"));
         assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
         assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:6000");

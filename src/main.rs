@@ -9,6 +9,7 @@ use lunamoth::cli::Command;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    lunamoth::app::end_early();
     // Whoever builds TLS of its own names its provider; what asks a master takes the process's. It is installed once, so that this succeeds.
     drop(rustls::crypto::ring::default_provider().install_default());
     match Command::parse(std::env::args_os()) {

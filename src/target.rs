@@ -437,6 +437,10 @@ mod tests {
         let count = get(&target, "/count").json();
         assert_eq!(count, json!({ "total": 5, "paths": { "/": 1, "/products/:n": 2, "/status/:n": 1, "(other)": 1 } }));
         assert_eq!(target.count(), 5);
+        let probe = get(&target, "/healthz");
+        assert_eq!((probe.status, &*probe.body), (200, &b"ok\n"[..]));
+        let count = get(&target, "/count").json();
+        assert_eq!((&count["total"], &count["probes"], target.count()), (&json!(5), &json!(1), 5));
     }
 
     #[test]

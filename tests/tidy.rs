@@ -59,7 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bytes", &["protocol", "target", "script", "cluster", "front"]),
     ("url", &["protocol", "target", "script", "config"]),
     ("percent_encoding", &["protocol", "script"]),
-    ("rustls", &["protocol", "cluster/identity", "cluster/transport", "front/api/tls", "main"]),
+    ("rustls", &["protocol", "cluster/identity", "cluster/transport", "front/api/tls", "front/client", "main"]),
     ("tokio_rustls", &["protocol", "front/api/tls"]),
     ("rustls_native_certs", &["protocol"]),
     ("webpki_roots", &["protocol"]),

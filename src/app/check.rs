@@ -5,11 +5,12 @@ use super::run::load_script;
 use super::{Failure, Signals, Start, run_to_end};
 use crate::front::console::ExitCode;
 use crate::front::console::check::{self as view, CheckedCheck, CheckedEvent, CheckedRequest, CheckedStep, Exposed};
-use crate::script::{Witnessed, WitnessedHop, WitnessedStep};
+use crate::script::{Witnessed, WitnessedHop, WitnessedStep, short_fingerprint};
 
 pub(super) fn check_script(start: &Start, is_verbose: bool) -> Result<u8, Failure> {
     let host = load_script(start)?;
     let prepared = prepare(&start.settings, &host)?;
+    let fingerprint = short_fingerprint(&host.description().fingerprint).to_owned();
     let mut steps = Vec::new();
     run_to_end(async {
         let mut signals = Signals::new()?;
@@ -25,7 +26,15 @@ pub(super) fn check_script(start: &Start, is_verbose: bool) -> Result<u8, Failur
         }
     })?;
     start.screen.print(&view::summary(&steps));
+    start.screen.print(&format!("scripts fingerprint: {fingerprint}\n"));
     Ok(view::exit_code(&steps))
+}
+
+/// `--fingerprint`: what `swarm --scripts-fingerprint` takes, and nothing else.
+pub(super) fn print_fingerprint(start: &Start) -> Result<u8, Failure> {
+    let host = load_script(start)?;
+    start.screen.print(&format!("{}\n", short_fingerprint(&host.description().fingerprint)));
+    Ok(0)
 }
 
 /// From what the script room saw to what the console shows.

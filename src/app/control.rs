@@ -1,5 +1,6 @@
 //! `lunamoth swarm`, `stop`, `status`, `reset`: a master controlled from a shell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
@@ -10,10 +11,11 @@ use crate::config::Settings;
 use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
 use crate::front::console::{self, Ending, Evidence, ExitCode};
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
+use crate::protocol::http;
 
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
-    let master = MasterClient::new(&options(&start.settings)).map_err(failed)?;
-    let shell = Shell { start, master, is_json: control.is_json };
+    let master = MasterClient::new(&options(&start.settings)?).map_err(failed)?;
+    let shell = Shell { start, master, is_json: control.is_json, scripts_fingerprint: control.scripts_fingerprint.clone() };
     run_to_end(async {
         let mut signals = Signals::new()?;
         tokio::select! {
@@ -28,14 +30,20 @@ struct Shell<'a> {
     start: &'a Start,
     master: MasterClient,
     is_json: bool,
+    scripts_fingerprint: Option<String>,
 }
 
 impl Shell<'_> {
     async fn carry_out(&self, action: ControlAction) -> Result<ExitCode, Failure> {
         let (reply, waits) = match action {
-            ControlAction::Swarm { waits } => (self.master.swarm(&order(&self.start.settings)?).await, waits),
+            ControlAction::Swarm { waits } => (self.master.swarm(&self.order()?).await, waits),
             ControlAction::Stop { waits } => (self.master.act("stop").await, waits),
             ControlAction::Reset => (self.master.act("reset").await, false),
+            ControlAction::Report { is_html } => {
+                let text = self.master.report(is_html).await.map_err(failed)?;
+                self.start.screen.print(&text);
+                return Ok(ExitCode::Passed);
+            }
             ControlAction::Status { watches: true } => return self.watch().await,
             ControlAction::Status { watches: false } => {
                 let (snapshot, text) = self.snapshot().await?;
@@ -46,6 +54,10 @@ impl Shell<'_> {
         let (reply, text): (AcceptedJson, String) = reply.map_err(failed)?;
         self.start.screen.print(&if self.is_json { format!("{text}\n") } else { client::accepted(&reply) });
         if waits && !reply.run.is_empty() { self.wait(&reply.run).await } else { Ok(ExitCode::Passed) }
+    }
+
+    fn order(&self) -> Result<OrderJson, Failure> {
+        Ok(OrderJson { scripts_fingerprint: self.scripts_fingerprint.clone(), ..order(&self.start.settings)? })
     }
 
     async fn snapshot(&self) -> Result<(SnapshotJson, String), Failure> {
@@ -124,7 +136,7 @@ impl Shell<'_> {
     /// Whoever has seen enough of a run has not failed.
     fn interrupted(&self, action: ControlAction) -> u8 {
         self.start.screen.progress(String::new());
-        if matches!(action, ControlAction::Status { .. }) {
+        if matches!(action, ControlAction::Status { .. } | ControlAction::Report { .. }) {
             return ExitCode::Passed.code();
         }
         log::info!("no longer waiting; the run goes on as it was asked to");
@@ -167,14 +179,16 @@ impl Patience {
     }
 }
 
-pub(super) fn options(settings: &Settings) -> ClientOptions {
-    ClientOptions {
+pub(super) fn options(settings: &Settings) -> Result<ClientOptions, Failure> {
+    let trust =
+        http::Settings { insecure_tls: settings.insecure_tls, extra_roots: settings.extra_roots.clone(), ..http::Settings::default() };
+    let tls = http::tls_client(&trust).map_err(|why| Failure::bad_use(anyhow::anyhow!(why)))?;
+    Ok(ClientOptions {
         url: settings.master_url().to_owned(),
         token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
-        extra_roots: settings.extra_roots.clone(),
-        is_insecure: settings.insecure_tls,
+        tls: Some(Arc::unwrap_or_clone(tls)),
         uses_proxy: settings.proxy_from_env,
-    }
+    })
 }
 
 fn order(settings: &Settings) -> Result<OrderJson, Failure> {
@@ -188,6 +202,7 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
         run_time: settings.run_time.map(|time| format!("{}ms", time.as_millis())),
         host: settings.host.clone(),
         script: script.transpose()?,
+        scripts_fingerprint: None,
     })
 }
 

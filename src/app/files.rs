@@ -1,14 +1,15 @@
-//! The files that runs leave behind: `--csv`, `--json` and `--html`. Of a master's many runs the last one's stay.
+//! The files that runs leave behind: `--csv`, `--json` and `--html`, and the report in a master's state directory. Of a master's many runs the
+//! last one's stay.
 //!
 //! Written on a thread apart, so that a slow disk, or a pipe that nobody reads, holds up neither master nor workers.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{Setting, Settings};
-use crate::front::report::{Closing, CsvFiles, HtmlFile, JsonFile, ReportError};
+use crate::front::report::{Closing, CsvFiles, HtmlFile, JsonFile, KEPT_HTML, KEPT_JSON, KEPT_TEXT, ReportError};
 use crate::plan::RunId;
 use crate::stats::snapshot::Snapshot;
 
@@ -66,6 +67,35 @@ impl RunFiles {
         let (desk, done) = done.await.map_err(Failure::bug)?;
         self.desk = Some(desk);
         Ok(Some(done))
+    }
+}
+
+/// Leaves the report of a run that is over in `folder`, where the next master finds it. `text` is the report as people have it on a terminal.
+///
+/// # Errors
+/// The disk is full or gone; a file of an earlier run stays as it was then.
+pub(super) async fn keep_report(folder: PathBuf, last: Arc<Snapshot>, closing: Closing, text: String) -> Result<(), Failure> {
+    let writing = tokio::task::spawn_blocking(move || {
+        let text_path = folder.join(KEPT_TEXT);
+        let part = folder.join(format!("{KEPT_TEXT}.part"));
+        let text = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &text_path));
+        let text = text.map_err(|source| ReportError { path: text_path, source });
+        let json = JsonFile::create(&folder.join(KEPT_JSON)).and_then(|json| json.finish(&last, &closing));
+        let html = HtmlFile::create(&folder.join(KEPT_HTML)).and_then(|html| html.finish(&last, &closing));
+        text.and(json).and(html)
+    });
+    writing.await.map_err(Failure::bug)?.map_err(Failure::bad_use)
+}
+
+/// The report that a master before has left in `folder`, as people have it on a terminal; nothing where there is none.
+pub(super) fn kept_report(folder: &Path) -> Option<String> {
+    match std::fs::read_to_string(folder.join(KEPT_TEXT)) {
+        Ok(text) => Some(text),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
+        Err(why) => {
+            log::warn!("the report of the run before, in `{}`, cannot be read: {why}", folder.display());
+            None
+        }
     }
 }
 

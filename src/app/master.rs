@@ -1,27 +1,29 @@
 //! `lunamoth master`: plans runs, lets workers in, and tells people what comes of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::files::RunFiles;
+use super::files::{RunFiles, keep_report, kept_report};
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
 use super::run::{KEYS, ending, on_signal, with_files};
 use super::{Failure, Signals, Start, run_to_end, tui};
-use crate::cluster::handle::{MasterHandle, StartOrder};
-use crate::cluster::journal::Journal;
+use crate::cluster::handle::{MasterHandle, Planner, StartOrder};
+use crate::cluster::identity::Identities;
+use crate::cluster::journal::{Journal, JournalError};
 use crate::cluster::master::{FailureCause, MasterConfig};
 use crate::cluster::message::{OrphanRules, Scripts};
 use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
+use crate::cluster::sole::another_answers;
 use crate::cluster::transport::MasterEndpoint;
 use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
-use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, verdict};
+use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, TABLE_WIDTH, closing, final_report, verdict};
 use crate::front::tui::{Door, LocalFeed};
 use crate::script::{LoadOptions, ScriptFolder, short_fingerprint};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
@@ -34,6 +36,9 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let identities = start.identities()?;
     let files = RunFiles::create(settings)?;
     let (journal, kept) = open_journal(settings)?;
+    if let Some(report) = settings.state.as_deref().and_then(kept_report) {
+        start.screen.print(&format!("The last run that a master with this state directory has brought to its end:\n{report}"));
+    }
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
     let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
@@ -44,6 +49,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
     let printer = Printer::new(start.screen.clone(), options);
     let (done, followed) = run_to_end(async {
+        await_being_alone(settings, &identities).await?;
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
@@ -55,16 +61,19 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         log::info!(target: MAIN, "workers come in at UDP {address}");
         let followed = printer.follow_runs(shell.handle().snapshots()).map_err(Failure::bug)?;
         let (key, pressed) = mpsc::channel(KEYS);
-        let local = tui::local_feed(shell.handle().clone(), move || offered.script_names());
+        let named = Arc::clone(&offered);
+        let local = tui::local_feed(shell.handle().clone(), move || named.script_names());
         let _ssh = tui::serve_ssh(start, local.clone())?;
         let left = show_screen(start, local, key)?;
         let office = Office {
             settings,
+            planner: offered,
             printer,
             files,
             handle: shell.handle().clone(),
             interrupt: Interrupt::None,
             code: ExitCode::Passed,
+            lingers_until: None,
             pressed,
         };
         let done = office.serve(&shell, had_run).await;
@@ -90,6 +99,19 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         Done::Verdict(code) => code.code(),
         Done::HandedOver => ExitCode::Passed.code(),
     })
+}
+
+/// `--sole`: workers that come to one name shall come to one master.
+async fn await_being_alone(settings: &Settings, identities: &Identities) -> Result<(), Failure> {
+    let Some(name) = settings.sole.as_ref().map(ToString::to_string) else { return Ok(()) };
+    let mut is_told = false;
+    while another_answers(identities, &name).await.map_err(Failure::bad_use)? {
+        if !std::mem::replace(&mut is_told, true) {
+            log::warn!(target: MAIN, "another master answers at {name}: this one serves nobody until that is gone. Is one too many running?");
+        }
+        tokio::time::sleep(SOLE_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// The terminal UI of the master's own terminal, where it is wanted; what is answered ends when it is left.
@@ -156,6 +178,7 @@ pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<
         handle,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         path_prefix: settings.path_prefix.clone(),
+        kept_reports: settings.state.clone(),
         hosts,
         read_run_time: parse_duration,
         access: Access {
@@ -172,7 +195,16 @@ fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>
         log::info!(target: MAIN, "nothing is kept on disk, for want of --state DIR: what workers have handed in and left dies with this master");
         return Ok((None, None));
     };
-    let (journal, kept) = Journal::open(folder).map_err(Failure::bad_use)?;
+    let begin = Instant::now();
+    let (journal, kept) = loop {
+        match Journal::open(folder) {
+            // The master before leaves the run to this one, and may be about to end.
+            Err(JournalError::Locked { .. }) if settings.on_term == OnTerm::Handover && begin.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => break opened.map_err(Failure::bad_use)?,
+        }
+    };
     if journal.cut_off_bytes() > 0 {
         let path = journal.path().display();
         log::warn!(target: MAIN, "`{path}` had a broken end, and {} bytes of it were cut off", journal.cut_off_bytes());
@@ -190,12 +222,15 @@ enum Done {
 /// What a master does besides leading workers: it listens for signals, starts what shall start by itself, and reports each run.
 struct Office<'a> {
     settings: &'a Settings,
+    planner: Arc<dyn Planner>,
     printer: Printer,
     files: RunFiles,
     handle: MasterHandle,
     interrupt: Interrupt,
     /// The verdict on the last run.
     code: ExitCode,
+    /// The run that started by itself is over; until then who wants its report may still ask.
+    lingers_until: Option<Instant>,
     /// Ctrl-C in the terminal UI.
     pressed: mpsc::Receiver<()>,
 }
@@ -205,7 +240,7 @@ impl Office<'_> {
         // A master outlives the terminal that it was started from.
         let mut signals = Signals::new()?.without_hangup().with_key(std::mem::replace(&mut self.pressed, mpsc::channel(1).1));
         let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
-        let starting = start_by_itself(self.settings, self.handle.clone(), may_be_brought_a_run);
+        let starting = start_by_itself(self.settings, Arc::clone(&self.planner), self.handle.clone(), may_be_brought_a_run);
         tokio::pin!(starting);
         let mut is_starting = self.settings.autostart;
         loop {
@@ -218,9 +253,10 @@ impl Office<'_> {
                     let ended = ends.borrow_and_update().clone();
                     if let Some(ended) = ended {
                         self.report(&ended).await?;
-                        if self.settings.autostart || self.interrupt != Interrupt::None {
+                        if self.interrupt != Interrupt::None || (self.settings.autostart && self.settings.linger.is_zero()) {
                             return Ok(Done::Verdict(self.code));
                         }
+                        self.linger();
                     }
                 }
                 Ok(()) = snapshots.changed() => {
@@ -231,7 +267,11 @@ impl Office<'_> {
                     is_starting = false;
                     started?;
                 }
+                () = until(self.lingers_until) => return Ok(Done::Verdict(self.code)),
                 () = signals.next() => {
+                    if self.lingers_until.is_some() {
+                        return Ok(Done::Verdict(self.code));
+                    }
                     if self.settings.on_term == OnTerm::Handover && self.interrupt == Interrupt::None && is_under_way(&snapshots) {
                         return Ok(Done::HandedOver);
                     }
@@ -243,6 +283,14 @@ impl Office<'_> {
                     self.interrupt = on_signal(self.interrupt, &self.handle).await;
                 }
             }
+        }
+    }
+
+    fn linger(&mut self) {
+        if self.settings.autostart {
+            let (linger, code) = (self.settings.linger, self.code.code());
+            log::info!(target: MAIN, "the run is over, and its report can be fetched for {} s; the exit code will be {code}", linger.as_secs());
+            self.lingers_until = Some(Instant::now() + linger);
         }
     }
 
@@ -260,6 +308,12 @@ impl Office<'_> {
             return Ok(());
         }
         self.printer.report(last, self.code);
+        if let Some(folder) = self.settings.state.clone() {
+            let text = final_report(last, self.code, TABLE_WIDTH, false);
+            if let Err(failure) = keep_report(folder, Arc::clone(last), closing(last, self.code, end.is_complete), text).await {
+                log::error!(target: MAIN, "the report is not in the state directory: {}", failure.reason);
+            }
+        }
         if let Some(failure) = &end.failure {
             log::error!(target: MAIN, "the run is not whole: {}", failure.text);
         }
@@ -273,7 +327,12 @@ impl Office<'_> {
 }
 
 /// `--autostart`: the run of the settings, once the expected workers are ready; or the one that they bring from another master.
-async fn start_by_itself(settings: &Settings, master: MasterHandle, may_be_brought_a_run: bool) -> Result<(), Failure> {
+async fn start_by_itself(
+    settings: &Settings,
+    planner: Arc<dyn Planner>,
+    master: MasterHandle,
+    may_be_brought_a_run: bool,
+) -> Result<(), Failure> {
     let mut snapshots = master.snapshots();
     if may_be_brought_a_run {
         log::info!(target: MAIN, "waiting {} s for workers that bring a run of another master's", BRING_TIME.as_secs());
@@ -282,19 +341,61 @@ async fn start_by_itself(settings: &Settings, master: MasterHandle, may_be_broug
             return Ok(());
         }
     }
+    // Before anybody is waited for: workers with the same broken script would never come.
+    let planning = tokio::task::spawn_blocking(move || planner.plan(&StartOrder::default()));
+    planning.await.map_err(Failure::bug)?.map_err(|why| Failure::bad_use(anyhow::anyhow!("the run cannot start: {why}")))?;
     let expected = settings.expect_workers as usize;
     log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
     // A start itself waits for those whose scripts differ, and names them.
     let is_ready = |worker: &&WorkerView| matches!(worker.state, WorkerState::Ready | WorkerState::Differs);
     let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(is_ready).count();
+    let limit = settings.expect_workers_timeout;
     // The master's end is told by itself.
-    drop(snapshots.wait_for(|snapshot| ready(snapshot) >= expected).await);
+    let waited = tokio::time::timeout(limit, snapshots.wait_for(|snapshot| ready(snapshot) >= expected)).await.is_ok();
+    if !waited {
+        let reason = missing_workers(&snapshots.borrow(), expected, limit);
+        return Err(Failure { code: ExitCode::ClusterLost, reason: anyhow::anyhow!(reason) });
+    }
     master.start(StartOrder::default(), "--autostart").await.map(drop).map_err(Failure::bad_use)
+}
+
+/// Why a run did not start for which too few workers came, in words for people.
+fn missing_workers(snapshot: &Snapshot, expected: usize, limit: Duration) -> String {
+    let (ready, others): (Vec<_>, Vec<_>) = snapshot.workers.iter().partition(|worker| worker.state == WorkerState::Ready);
+    let count = ready.len();
+    let mut text = format!(
+        "{count} of {expected} expected workers {} ready within {} s (--expect-workers-timeout)",
+        if count == 1 { "was" } else { "were" },
+        limit.as_secs_f64()
+    );
+    for worker in others {
+        let why = worker.script_error.as_ref().map_or_else(String::new, |error| format!(", {error}"));
+        text.push_str(&format!("; {} is {}{why}", worker.host, worker.state.name()));
+    }
+    if snapshot.workers.is_empty() {
+        text.push_str("; none has come in at all: do they run, do they reach this master by UDP, and have they its secret?");
+    }
+    text
+}
+
+/// Never, where there is no such moment.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn is_under_way(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
     !matches!(snapshots.borrow().state, RunState::Ready | RunState::Stopped)
 }
+
+/// Between two looks for other masters.
+const SOLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the state directory of a master that ends is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the screen may take to give the terminal back.
 const SCREEN_END: Duration = Duration::from_secs(5);
@@ -304,3 +405,22 @@ const BRING_TIME: Duration = Duration::from_secs(10);
 
 /// The logger's name of lines about the process as such.
 pub(super) const MAIN: &str = "lunamoth::main";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_that_did_not_come_are_told_with_the_reason_of_those_who_could_not() {
+        let worker = |host: &str, state, error: Option<&str>| WorkerView {
+            host: host.to_owned(),
+            state,
+            script_error: error.map(str::to_owned),
+            ..WorkerView::default()
+        };
+        let workers = vec![worker("w1", WorkerState::Ready, None), worker("w2", WorkerState::Lost, Some("main.lua:1: no"))];
+        let text = missing_workers(&Snapshot { workers, ..Snapshot::default() }, 3, Duration::from_secs(300));
+        assert_eq!(text, "1 of 3 expected workers was ready within 300 s (--expect-workers-timeout); w2 is missing, main.lua:1: no");
+        assert!(missing_workers(&Snapshot::default(), 1, Duration::from_secs(5)).contains("none has come in at all"));
+    }
+}

@@ -89,7 +89,7 @@ pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
     if !tui::has_terminal() {
         return Err(Failure::bad_use(anyhow::anyhow!("there is no terminal to draw on; `lunamoth status` says the same in text")));
     }
-    let master = MasterClient::new(&options(&start.settings)).map_err(Failure::bad_use)?;
+    let master = MasterClient::new(&options(&start.settings)?).map_err(Failure::bad_use)?;
     let screen = Arc::clone(&start.screen);
     screen.cover();
     let (key, _pressed) = mpsc::channel(1);

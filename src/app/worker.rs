@@ -22,7 +22,12 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
     let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
-    let (script, fingerprint) = identity(watched.compiled()).map_err(|why| Failure::bad_use(anyhow::anyhow!("{why}")))?;
+    let compiled = identity(watched.compiled());
+    if let Err(why) = &compiled {
+        // A folder may be mended while its worker waits; one that ended would come again and again, and make no load in between.
+        log::error!("the scripts cannot be used, and this worker is not ready until they can: {why}");
+    }
+    let (script, fingerprint) = compiled.clone().unwrap_or_default();
     let identities = start.identities()?;
     let config = WorkerConfig {
         id: WorkerId { host: console_log::host_name(), incarnation: random_incarnation()? },
@@ -42,6 +47,9 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
         let workshop = Arc::new(FolderWorkshop { folder, kept: Mutex::new(kept) });
         let mut changes = watched.watch()?;
         let mut shell = WorkerShell::start(WorkerSetup { config, workshop: Arc::clone(&workshop), dialer, log_lines: console_log::tee() });
+        if compiled.is_err() {
+            shell.tell_scripts(compiled).await;
+        }
         let _health = match settings.health_bind() {
             Some(address) => Some(HealthServer::start(address, shell.readings()).await.map_err(Failure::bad_use)?),
             None => None,
@@ -77,6 +85,7 @@ fn on_change(workshop: &FolderWorkshop, compiled: Compiled) -> Result<(String, S
         Ok((script, fingerprint)) => {
             log::info!("the scripts have changed: the next run uses {script} as of {}", short_fingerprint(fingerprint))
         }
+        Err(why) if workshop.kept().is_empty() => log::error!("the scripts have changed and still cannot be used: {why}"),
         Err(why) => log::error!("the scripts have changed and cannot be used, those from before stay: {why}"),
     }
     if let Ok(Some(host)) = compiled {
@@ -133,9 +142,9 @@ impl FolderWorkshop {
     fn load(&self, plan: &Plan) -> Result<Host, OpenRefusal> {
         let options = LoadOptions { tags: plan.tags.clone(), env: plan.env.clone() };
         let host = self.folder.load(Some(&plan.script), &options).map_err(|why| {
-            // A file that is not there yet may be on its way.
+            // It compiled on the master: what lies here is something else, or is on its way. With nothing to compare it may be at fault itself.
             let is_missing = matches!(why, LoadScriptError::NoSuchScript { .. } | LoadScriptError::NoScripts { .. });
-            OpenRefusal { text: why.to_string(), differs: is_missing.then(String::new) }
+            OpenRefusal { text: why.to_string(), differs: (is_missing || !plan.fingerprint.is_empty()).then(String::new) }
         })?;
         let own = &host.description().fingerprint;
         if !plan.fingerprint.is_empty() && *own != plan.fingerprint {

@@ -35,9 +35,18 @@ pub(super) struct MasterOnlyFlags {
     /// How many ready workers --autostart waits for [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     expect_workers: Option<String>,
-    /// Start a run as soon as the expected workers are ready
+    /// How long --autostart waits for them; the exit code is 3 then [default: 5m]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    expect_workers_timeout: Option<String>,
+    /// Start a run as soon as the expected workers are ready, and end with its verdict
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     autostart: Option<String>,
+    /// How long --autostart still answers when its run is over, so that its report can be fetched; Ctrl-C ends that [default: 0s]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    linger: Option<String>,
+    /// Serve only while no other master answers at this name, which leads to all of them: two would share the workers
+    #[arg(long, value_name = "HOST:PORT")]
+    sole: Option<String>,
     /// Keep the journal of runs in this folder [default: nothing is kept on disk]
     #[arg(long, value_name = "DIR")]
     state: Option<String>,
@@ -84,7 +93,10 @@ impl MasterOnlyFlags {
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Bind, self.bind);
         add(layer, Setting::ExpectWorkers, self.expect_workers);
+        add(layer, Setting::ExpectWorkersTimeout, self.expect_workers_timeout);
         add(layer, Setting::Autostart, self.autostart);
+        add(layer, Setting::Linger, self.linger);
+        add(layer, Setting::Sole, self.sole);
         add(layer, Setting::State, self.state);
         add(layer, Setting::NoAdopt, self.no_adopt);
         add(layer, Setting::OnTerm, self.on_term);

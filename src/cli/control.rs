@@ -14,6 +14,8 @@ pub struct Control {
     pub action: ControlAction,
     /// Answer in JSON, a line for each answer.
     pub is_json: bool,
+    /// What a start says of the scripts that it wants.
+    pub scripts_fingerprint: Option<String>,
 }
 
 /// The commands that control a master.
@@ -36,6 +38,11 @@ pub enum ControlAction {
     },
     /// Clear the statistics.
     Reset,
+    /// Print the report of the run, or of the last one.
+    Report {
+        /// For people, in place of JSON.
+        is_html: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -48,9 +55,21 @@ pub(super) struct SwarmFlags {
     /// Which script of the master's folder runs [default: the master's choice]
     #[arg(short = 'f', long, value_name = "NAME", help_heading = "Scenario")]
     script: Option<String>,
+    /// Wait until master and workers have the scripts with this fingerprint, of which `lunamoth check` prints 12 digits
+    #[arg(long, value_name = "DIGITS", help_heading = "Scenario")]
+    scripts_fingerprint: Option<String>,
     /// Wait for the run's end; the exit code is its verdict
     #[arg(short = 'w', long)]
     wait: bool,
+    #[command(flatten)]
+    master: MasterFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportFlags {
+    /// A page for people in place of JSON
+    #[arg(long)]
+    html: bool,
     #[command(flatten)]
     master: MasterFlags,
 }
@@ -123,7 +142,14 @@ impl SwarmFlags {
         self.load.fill(&mut layer);
         add(&mut layer, Setting::Host, self.host);
         add(&mut layer, Setting::Script, self.script);
-        self.master.into_control(layer, ControlAction::Swarm { waits: self.wait })
+        let control = self.master.into_control(layer, ControlAction::Swarm { waits: self.wait });
+        Control { scripts_fingerprint: self.scripts_fingerprint, ..control }
+    }
+}
+
+impl ReportFlags {
+    pub(super) fn into_control(self) -> Control {
+        self.master.into_control(Layer::default(), ControlAction::Report { is_html: self.html })
     }
 }
 
@@ -159,6 +185,6 @@ impl MasterFlags {
         add(&mut layer, Setting::InsecureTls, self.insecure_tls);
         add(&mut layer, Setting::ProxyFromEnv, self.proxy_from_env);
         self.general.fill(&mut layer);
-        Control { layer, action, is_json: self.json }
+        Control { layer, action, is_json: self.json, scripts_fingerprint: None }
     }
 }

@@ -94,6 +94,16 @@ Examples:
 
 Exit codes: 0 the master has answered, 2 bad use, 3 it cannot be reached or does not let you in.";
 
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  lunamoth report > run.json                                 what --json of the master would write
+  lunamoth report --html > run.html                          what --html would
+  kubectl exec deployment/lunamoth-master -- /lunamoth report --html > run.html
+
+A master that has begun no run since its own start gives the report that its predecessor left in --state.
+
+Exit codes: 0 it is printed, 1 there is none, 2 bad use, 3 the master cannot be reached or does not let you in.";
+
 pub(super) const RESET_EXAMPLES: &str = "\
 Examples:
   lunamoth reset                                             such as after the ramp, so that the numbers are those of the full load

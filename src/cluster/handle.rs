@@ -180,6 +180,8 @@ pub struct StartOrder {
     pub host: Option<String>,
     /// The script's name in the master's folder.
     pub script: Option<String>,
+    /// The beginning of the fingerprint that the master's and all workers' scripts must have; it is waited for. Any is taken without.
+    pub scripts_fingerprint: Option<String>,
     /// What it may become.
     pub purpose: Purpose,
 }

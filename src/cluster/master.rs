@@ -266,13 +266,20 @@ impl Master {
         self.end_users(Phase::Cut, now)
     }
 
-    /// The master ends in order, and its run is over and reported: nobody shall bring it to the next master.
+    /// The master ends in order, and its run, if there was any, is over and reported: nobody shall bring it to the next master, and who came
+    /// for one run alone need not wait for it.
     pub fn on_close(&mut self) -> Vec<Action> {
         let mut out = Vec::new();
+        if self.run.as_ref().is_some_and(|run| !run.is_over()) {
+            return out;
+        }
         if let Some(run) = self.run.as_ref().filter(|run| run.is_over()) {
             for number in run.parts.keys() {
                 send(&self.peers, *number, ToWorker::Abandon(run.id()), &mut out);
             }
+        }
+        for (number, _) in self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Here) {
+            send(&self.peers, number, ToWorker::Farewell, &mut out);
         }
         out
     }
@@ -318,6 +325,18 @@ impl Master {
     #[must_use]
     pub fn script(&self) -> Option<(Option<String>, Option<String>)> {
         self.run.as_ref().map(|run| (Some(run.plan.script.clone()), run.plan.host.clone()))
+    }
+
+    /// The fingerprint of the scripts that it runs.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| &*run.plan.fingerprint)
+    }
+
+    /// How long a start waits for scripts to be where they shall be.
+    #[must_use]
+    pub const fn skew_timeout(&self) -> Duration {
+        self.config.skew_timeout
     }
 
     /// Users per second of the run that is under way: as it was started, or re-targeted last. Without a run it is infinite.

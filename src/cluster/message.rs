@@ -27,7 +27,7 @@ pub enum ToWorker {
     Answer(Answer),
     /// The run is none of this master's: drop its users at once, forget its numbers.
     Abandon(RunId),
-    /// The worker's goodbye is kept: it may go.
+    /// The worker's goodbye is kept: it may go. Without a goodbye: the master has ended, and none shall wait for a run of its.
     Farewell,
 }
 
@@ -127,6 +127,8 @@ pub struct Hello {
     pub script: String,
     /// The fingerprint of that script's bundle.
     pub fingerprint: String,
+    /// Why what lies in its folder does not compile, so that it has no script, or keeps one that lies there no more.
+    pub script_error: Option<String>,
     /// It has been told to end: it brings numbers, and takes no users.
     pub is_leaving: bool,
     /// Its name until it dropped the numbers of a run for which no master had come; `None` once a master has welcomed it since.

@@ -18,6 +18,7 @@ pub mod record;
 pub mod remote;
 pub mod serve_master;
 pub mod serve_worker;
+pub mod sole;
 pub mod transport;
 pub mod worker;
 

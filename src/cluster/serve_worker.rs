@@ -345,7 +345,8 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
     fn publish(&mut self, now: Instant) {
         let second = Some(now.saturating_duration_since(self.since).as_secs());
         let status = self.worker.status(now);
-        let has_turned = status.is_linked != self.publisher.borrow().status.is_linked;
+        let told = |status: &WorkerStatus| (status.is_linked, status.lacks_script);
+        let has_turned = told(&status) != told(&self.publisher.borrow().status);
         if has_turned || self.published != second {
             self.published = second;
             self.publisher.send_replace(WorkerReadings { status, vitals: Vitals::read() });

@@ -100,6 +100,8 @@ impl Workshop for Counted {
 #[derive(Debug, Default)]
 struct TestPlanner {
     runs: AtomicU64,
+    /// How many plans are of the scripts before; of those after them.
+    behind: AtomicU64,
 }
 
 impl Planner for TestPlanner {
@@ -111,7 +113,12 @@ impl Planner for TestPlanner {
         let profile = LoadProfile::plain(order.users.unwrap_or(4), order.spawn_rate.unwrap_or(1e6), order.run_time);
         let script = order.script.clone().unwrap_or_else(|| "test.lua".into());
         let host = Some(order.host.clone().unwrap_or_else(|| "http://a".into()));
-        let plan = Arc::new(Plan { run, script, host, ..Plan::for_tests(profile) });
+        let mut plan = Plan { run, script, host, ..Plan::for_tests(profile) };
+        if order.scripts_fingerprint.is_some() {
+            let is_behind = self.behind.fetch_add(1, Ordering::Relaxed) < 2;
+            plan.fingerprint = (if is_behind { "aaaaaaaaaaaa" } else { "bbbbbbbbbbbb" }).into();
+        }
+        let plan = Arc::new(plan);
         Ok(Planned { start: RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, words: "as ordered".into() })
     }
 
@@ -368,6 +375,23 @@ async fn what_cannot_be_started_is_declined_in_words() {
         let order = StartOrder { spawn_rate: Some(rate), ..users(1) };
         assert_eq!(decline(order).await.reason, "a start needs at least one user, and a spawn rate above zero");
     }
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn a_start_waits_for_the_scripts_that_it_names() {
+    let mut cluster = Cluster::of(1).await;
+    let asked = Instant::now();
+    let start = |fingerprint: &str| StartOrder { scripts_fingerprint: Some(fingerprint.into()), ..users(1) };
+    let run = cluster.handle().start(start("bbbbbbbb"), "a test").await.unwrap().run;
+    assert!(asked.elapsed() >= Duration::from_secs(2), "two plans were of the scripts before");
+    cluster.until(|snapshot| snapshot.users == 1).await;
+    let declined = cluster.handle().start(start("cccccccc"), "a test").await.unwrap_err();
+    assert!(declined.reason.starts_with("a run of the scripts as of bbbbbbbbbbbb is under way"), "{declined:?}");
+    cluster.handle().stop("a test").await.unwrap();
+    assert_eq!(cluster.end().await.run, run);
+    let declined = cluster.handle().start(start("cccccccc"), "a test").await.unwrap_err();
+    assert!(declined.reason.contains("it has test.lua as of bbbbbbbbbbbb"), "{declined:?}");
     cluster.close().await;
 }
 

@@ -177,6 +177,8 @@ pub struct WorkerStatus {
     pub is_linked: bool,
     /// Since when it is without a master, as a length.
     pub orphaned_for: Option<Duration>,
+    /// What lies in its folder does not compile, and never has since it began: it can run nothing.
+    pub lacks_script: bool,
     /// The run that it stands in.
     pub run: Option<RunId>,
     /// Users alive.
@@ -329,6 +331,7 @@ impl Worker {
         WorkerStatus {
             is_linked: alone_since.is_none(),
             orphaned_for: alone_since.map(|since| now.saturating_duration_since(since)),
+            lacks_script: self.script_error.as_ref().is_some_and(Option::is_some) && self.config.fingerprint.is_empty(),
             run: self.run.as_ref().map(|run| run.plan.run),
             users: self.run.as_ref().map_or(0, Run::users),
             unacknowledged: self.run.as_ref().map_or(0, |run| run.ledger.unacknowledged()),
@@ -354,7 +357,11 @@ impl Worker {
                 self.run = None;
                 self.exit(out);
             }
-            // A second Welcome on one link says nothing; a farewell answers a goodbye.
+            ToWorker::Farewell if self.config.is_once && self.run.is_none() && self.leaving.is_none() => {
+                out.push(Action::Log(log::Level::Info, "the master has ended without a run for this worker, which ends with it".into()));
+                self.exit(out);
+            }
+            // A second Welcome on one link says nothing; a farewell answers a goodbye, or tells those that wait for one run that none comes.
             ToWorker::Welcome(_) | ToWorker::Farewell | ToWorker::Refuse(_) => {}
         }
     }
@@ -470,6 +477,7 @@ impl Worker {
             lanes,
             script,
             fingerprint,
+            script_error: self.script_error.clone().flatten(),
             is_leaving: self.leaving.is_some(),
             formerly: self.formerly.clone(),
             standing: self.run.as_ref().and_then(|run| run.standing(now)),

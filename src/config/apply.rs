@@ -59,7 +59,10 @@ impl Settings {
             }
             Setting::WebHost => self.web_host = values::list(texts).iter().map(|name| values::host_name(name)).collect::<Result<_, _>>()?,
             Setting::ExpectWorkers => self.expect_workers = whole_u32(text, 1)?,
+            Setting::ExpectWorkersTimeout => self.expect_workers_timeout = values::positive_duration(text)?,
             Setting::Autostart => self.autostart = values::switch(text)?,
+            Setting::Sole => self.sole = Some(MasterAddress::parse(text)?),
+            Setting::Linger => self.linger = values::parse_duration(text)?,
             Setting::NoAdopt => self.no_adopt = values::switch(text)?,
             Setting::OnTerm => self.on_term = values::word(text, &OnTerm::WORDS)?,
             Setting::Reload => self.reload = values::word(text, &ReloadMode::WORDS)?,

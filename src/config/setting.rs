@@ -51,7 +51,10 @@ pub enum Setting {
     WebHost,
     SecretFile,
     ExpectWorkers,
+    ExpectWorkersTimeout,
     Autostart,
+    Linger,
+    Sole,
     State,
     NoAdopt,
     OnTerm,
@@ -73,7 +76,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 66] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -119,7 +122,10 @@ impl Setting {
         Self::WebHost,
         Self::SecretFile,
         Self::ExpectWorkers,
+        Self::ExpectWorkersTimeout,
         Self::Autostart,
+        Self::Linger,
+        Self::Sole,
         Self::State,
         Self::NoAdopt,
         Self::OnTerm,
@@ -187,7 +193,10 @@ impl Setting {
             Self::WebHost => ("web_host", "--web-host", "load.example,load.example:8443"),
             Self::SecretFile => ("secret_file", "--secret-file", "secret.txt"),
             Self::ExpectWorkers => ("expect_workers", "--expect-workers", "2"),
+            Self::ExpectWorkersTimeout => ("expect_workers_timeout", "--expect-workers-timeout", "5m"),
             Self::Autostart => ("autostart", "--autostart", "true"),
+            Self::Linger => ("linger", "--linger", "60s"),
+            Self::Sole => ("sole", "--sole", "lunamoth-cluster:5557"),
             Self::State => ("state", "--state", "state"),
             Self::NoAdopt => ("no_adopt", "--no-adopt", "true"),
             Self::OnTerm => ("on_term", "--on-term", "handover"),

@@ -117,8 +117,14 @@ pub struct Settings {
     pub previous_secret: Option<Secret>,
     /// How many ready workers `autostart` waits for.
     pub expect_workers: u32,
+    /// How long `autostart` waits for them.
+    pub expect_workers_timeout: Duration,
     /// Start a run as soon as the expected workers are ready.
     pub autostart: bool,
+    /// How long a master with `autostart` still answers once its run is over.
+    pub linger: Duration,
+    /// A name that leads to all masters: this one serves only while none answers there.
+    pub sole: Option<MasterAddress>,
     /// The folder of the master's journal; nothing is kept on disk without.
     pub state: Option<PathBuf>,
     /// A run that workers bring to a restarted master is stopped.
@@ -206,7 +212,10 @@ impl Default for Settings {
             secret: None,
             previous_secret: None,
             expect_workers: 1,
+            expect_workers_timeout: Duration::from_secs(300),
             autostart: false,
+            linger: Duration::ZERO,
+            sole: None,
             state: None,
             no_adopt: false,
             on_term: OnTerm::Stop,

@@ -107,6 +107,9 @@ fn reply(method: &Method, path: &str, readings: &WorkerReadings) -> Response<Ful
     }
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
+        "/readyz" if readings.status.lacks_script => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the scripts in this worker's folder cannot be used: its log says why\n".into())
+        }
         "/readyz" if readings.status.is_linked => text(StatusCode::OK, "ready\n".into()),
         "/readyz" => {
             let reason = readings.status.orphaned_for.map_or_else(
@@ -196,6 +199,10 @@ mod tests {
         let status = WorkerStatus { is_linked: true, ..WorkerStatus::default() };
         sender.send_replace(WorkerReadings { status, ..WorkerReadings::default() });
         assert!(ask(&server, "/readyz").await.starts_with("HTTP/1.1 200 "));
+        let status = WorkerStatus { is_linked: true, lacks_script: true, ..WorkerStatus::default() };
+        sender.send_replace(WorkerReadings { status, ..WorkerReadings::default() });
+        let reply = ask(&server, "/readyz").await;
+        assert!(reply.starts_with("HTTP/1.1 503 ") && reply.contains("its log says why"), "{reply}");
         let status = WorkerStatus { orphaned_for: Some(Duration::from_secs(7)), ..WorkerStatus::default() };
         sender.send_replace(WorkerReadings { status, ..WorkerReadings::default() });
         assert!(ask(&server, "/readyz").await.ends_with("without a master for 7 s\n"));

@@ -19,9 +19,10 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::state::{PRODUCTS, Session, Shop, is_known, price_cents};
+use super::state::{PROBED, PRODUCTS, Session, Shop, is_known, price_cents};
 
-/// Answers one request. Every request is counted when its head has arrived, except those to `/count`.
+/// Answers one request. Every request is counted when its head has arrived, except those to `/count`; those to `/healthz`, which probes
+/// ask, are counted apart.
 pub(super) async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
     let (head, body) = request.into_parts();
     if head.uri.path() != "/count" {
@@ -52,7 +53,7 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
         // The body is of no use to anything else, but whoever sends one shall not be cut off in the middle of it.
         _ => drop(read(body).await?),
     }
-    if path != "/count" && !is_known(path) {
+    if !matches!(path, "/count" | PROBED) && !is_known(path) {
         return Ok(problem(StatusCode::NOT_FOUND, &format!("nothing at `{path}`; `/` lists what is here")));
     }
     if first != "status" {
@@ -63,6 +64,7 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
         "products" if rest.is_none() => json_bytes(StatusCode::OK, shop.catalogue().list()),
         "products" => product(shop, last),
         "me" => with_session(shop, &head.headers, |session| json_value(StatusCode::OK, &json!({ "user": session.user })))?,
+        "healthz" => plain(StatusCode::OK, Answer::whole(Bytes::from_static(b"ok\n"))),
         "count" => json_value(StatusCode::OK, &shop.count_report()),
         "delay" => delay(last).await?,
         "status" => status(last)?,

@@ -12,10 +12,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+/// The path that probes ask.
+pub(super) const PROBED: &str = "/healthz";
+
 /// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Shop {
     served: [AtomicU64; PATH_CLASSES.len()],
+    /// Of `/healthz`, which are none of a load test's.
+    probes: AtomicU64,
     flaky: AtomicU64,
     orders: AtomicU64,
     sessions: Mutex<Sessions>,
@@ -26,6 +31,7 @@ impl Shop {
     pub(super) fn new() -> Self {
         Self {
             served: std::array::from_fn(|_| AtomicU64::new(0)),
+            probes: AtomicU64::new(0),
             flaky: AtomicU64::new(0),
             orders: AtomicU64::new(0),
             sessions: Mutex::new(Sessions::new(SESSIONS_MAX, SESSION_LIFE)),
@@ -35,6 +41,10 @@ impl Shop {
 
     /// Counts one request for `path`.
     pub(super) fn count(&self, path: &str) {
+        if path == PROBED {
+            self.probes.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         self.served[path_class(path)].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -43,7 +53,7 @@ impl Shop {
         self.served.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// The body of `/count`: the total, and each class of paths that was asked for at all.
+    /// The body of `/count`: the total, and each class of paths that was asked for at all; probes beside them, if there were any.
     pub(super) fn count_report(&self) -> Value {
         let paths: serde_json::Map<String, Value> = PATH_CLASSES
             .iter()
@@ -53,7 +63,11 @@ impl Shop {
             .map(|(class, count)| (class, json!(count)))
             .collect();
         let total: u64 = paths.values().filter_map(Value::as_u64).sum();
-        json!({ "total": total, "paths": paths })
+        let mut report = json!({ "total": total, "paths": paths });
+        if let probes @ 1.. = self.probes.load(Ordering::Relaxed) {
+            report["probes"] = json!(probes);
+        }
+        report
     }
 
     /// Whether this request for `/flaky` is the tenth, the twentieth, and so on.

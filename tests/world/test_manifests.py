@@ -25,10 +25,13 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 OVERLAYS = ["base", *sorted(f"overlays/{folder.name}" for folder in (DEPLOY / "overlays").iterdir())]
 PLAIN = ["config-cm", "scripts-cm", "secret", "target", "master-deployment", "service", "worker-deployment", "ingress"]
 CHART = DEPLOY / "helm/lunamoth"
-EVERYTHING = "ssh.enabled=true,ssh.authorizedKeys=ssh-ed25519 AAAA me,ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2"
+# What the chart makes itself only where it can ask a cluster.
+GIVEN = "secret.value=lunamoth-secret-" + 32 * "7e"
+EVERYTHING = "ssh.enabled=true,ssh.authorizedKeys=ssh-ed25519 AAAA me,ingress.enabled=true,networkPolicy.enabled=true,master.state.persistent=true,master.autostartWorkers=2,monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true,monitoring.dashboard.enabled=true"
 VARIANTS = [
     "master.pathPrefix=,ingress.enabled=true,ingress.host=load.example",
-    "master.onTerm=handover,workers.spread=false,workers.disruptionBudget=false,service.type=NodePort",
+    "job.enabled=true,job.linger=60s,settings.LUNAMOTH_USERS=20",
+    "master.onTerm=stop,workers.spread=false,workers.disruptionBudget=false,service.type=NodePort",
     "ingress.enabled=true,ingress.className=,service.annotations.a=b,imagePullSecrets[0].name=mine,scripts.env.SHOP=seven",
 ]
 VERSION = "1.36"
@@ -52,19 +55,31 @@ def objects(text):
     return [thing for thing in yaml.safe_load_all(text) if thing]
 
 
+def named(thing):
+    """As the API server makes it of `generateName`."""
+    thing["metadata"]["name"] = thing["metadata"].pop("generateName") + "x7"
+    return thing
+
+
 def plain():
     return objects("\n---\n".join((DEPLOY / f"{name}.yaml").read_text() for name in PLAIN))
+
+
+def chart(*more):
+    return output(tool("helm"), "template", "shop", CHART, "--set", GIVEN, *more)
 
 
 def bundles():
     """Each set of objects that is applied together, by name."""
     yield "plain", plain()
+    yield "plain and a run", plain() + [named(thing) for thing in objects((DEPLOY / "job.yaml").read_text())]
+    yield "plain and the nightly run", plain() + objects((DEPLOY / "examples/cronjob.yaml").read_text())
     for overlay in OVERLAYS:
         yield overlay, objects(output(tool("kubectl"), "kustomize", DEPLOY / overlay))
-    yield "chart", objects(output(tool("helm"), "template", "lunamoth", CHART))
+    yield "chart", objects(chart())
     for values in VARIANTS:
-        yield f"chart, {values}", objects(output(tool("helm"), "template", "shop", CHART, "--set", values))
-    yield "chart, everything", objects(output(tool("helm"), "template", "shop", CHART, "--set", EVERYTHING))
+        yield f"chart, {values}", objects(chart("--set", values))
+    yield "chart, everything", objects(chart("--set", EVERYTHING))
 
 
 class Bundle:
@@ -77,6 +92,8 @@ class Bundle:
         for thing in things:
             if thing["kind"] in ("Deployment", "Job"):
                 self.pods[f"{thing['kind']} {thing['metadata']['name']}"] = thing["spec"]["template"]
+            elif thing["kind"] == "CronJob":
+                self.pods[f"CronJob {thing['metadata']['name']}"] = thing["spec"]["jobTemplate"]["spec"]["template"]
 
     def of(self, kind):
         return [thing for thing in self.things if thing["kind"] == kind]
@@ -102,6 +119,16 @@ class Bundle:
         for kind in ("PodDisruptionBudget", "NetworkPolicy"):
             for thing in self.of(kind):
                 yield from self.faults_of_selecting(thing)
+        for monitor in self.of("ServiceMonitor"):
+            for service in self.of("Service"):
+                if monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items():
+                    break
+            else:
+                yield f"the monitor {monitor['metadata']['name']} finds no service"
+        for monitor in self.of("PodMonitor"):
+            ports = {port["name"] for pod in self.matching(monitor["spec"]["selector"]["matchLabels"]) for container in pod["spec"]["containers"] for port in container["ports"]}
+            if not {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= ports:
+                yield f"the monitor {monitor['metadata']['name']} finds no port"
         for scaler in self.of("HorizontalPodAutoscaler"):
             target = scaler["spec"]["scaleTargetRef"]
             if (target["kind"], target["name"]) not in self.by_name:
@@ -195,6 +222,7 @@ class Bundle:
                 yield f"the {kind} {name} is not there"
             else:
                 settings.update(thing.get("data") or {}, **(thing.get("stringData") or {}))
+        yield from self.faults_of_arguments(container["args"])
         if container["args"][0] in ("master", "worker"):
             if "LUNAMOTH_SECRET" not in settings:
                 yield "it has no secret"
@@ -203,6 +231,18 @@ class Bundle:
             unknown = self.unknown(settings)
             if unknown:
                 yield f"the program does not know {unknown}"
+
+    def faults_of_arguments(self, words):
+        command, text = words[0], support.run([support.program(), words[0], "--help"], deadline=20).stdout
+        for word in words[1:]:
+            if word.startswith("-") and not re.search(rf"(^|[ ,]){re.escape(word.split('=')[0])}\b", text, re.MULTILINE):
+                yield f"`lunamoth {command}` has no flag {word}"
+        for flag in ("--master", "--sole"):
+            for place, word in enumerate(words):
+                name = word.removeprefix(f"{flag}=") if word.startswith(f"{flag}=") else words[place + 1] if word == flag else None
+                if name and not any(port["protocol"] == "UDP" and f"{service['metadata']['name']}:{port['port']}" == name
+                                    for service in self.of("Service") for port in service["spec"]["ports"]):
+                    yield f"{flag} {name}: there is no such service"
 
     @staticmethod
     def unknown(settings):
@@ -216,6 +256,9 @@ class Manifests(unittest.TestCase):
     def test_every_object_is_valid_to_the_last_field(self):
         for name, things in bundles():
             for thing in things:
+                # No schema of these comes with Kubernetes; what they select is looked at with the rest.
+                if thing["apiVersion"].startswith("monitoring.coreos.com/"):
+                    continue
                 with self.subTest(bundle=name, kind=thing["kind"], name=thing["metadata"]["name"]):
                     kubernetes_validate.validate(thing, VERSION, strict=True)
 
@@ -237,7 +280,9 @@ class Manifests(unittest.TestCase):
             return pod(things, of)["containers"][0]
 
         for spoil in (
-            lambda things: things["Service", "lunamoth-master"]["spec"]["ports"][1].update(protocol="TCP"),
+            lambda things: things["Service", "lunamoth-cluster"]["spec"]["ports"][0].update(protocol="TCP"),
+            lambda things: container(things, "worker")["args"].append("--onec"),
+            lambda things: container(things, "worker")["args"].__setitem__(2, "lunamoth-worker:5557"),
             lambda things: things["Service", "lunamoth-master"]["spec"]["selector"].update({"app.kubernetes.io/component": "moth"}),
             lambda things: things["Ingress", "lunamoth"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"].update(name="cluster"),
             lambda things: things["Secret", "lunamoth-secret"]["stringData"].clear(),
@@ -274,12 +319,70 @@ class Manifests(unittest.TestCase):
         self.assertEqual(named, sorted(path.name for path in scripts.glob("*.lua")))
 
     def test_the_chart_passes_its_strict_check(self):
-        for values in ("workers.replicas=2", EVERYTHING):
+        for values in ("workers.replicas=2", GIVEN, f"{GIVEN},{EVERYTHING}", f"{GIVEN},job.enabled=true"):
             output(tool("helm"), "lint", "--strict", CHART, "--set", values)
 
+    def test_the_chart_renders_the_same_each_time_and_never_a_secret_of_its_own(self):
+        """As Argo CD does: without a cluster to look at."""
+        self.assertEqual(chart("--set", EVERYTHING), chart("--set", EVERYTHING))
+        done = subprocess.run([tool("helm"), "template", "shop", CHART], capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("secret.existing", done.stderr)
+        theirs = output(tool("helm"), "template", "shop", CHART, "--set", "secret.existing=theirs")
+        self.assertNotIn("Secret", {thing["kind"] for thing in objects(theirs)})
+        self.assertEqual(theirs.count("name: theirs\n"), 3)
+
+    def test_other_settings_replace_the_pods_and_other_scripts_do_not(self):
+        def pods(*more):
+            return {name: pod for name, pod in Bundle(objects(chart(*more))).pods.items() if not name.endswith("target")}
+
+        before = pods()
+        self.assertEqual(before, pods("--set", "scripts.files.more\\.lua=return {}"))
+        for change in ("settings.LUNAMOTH_NAMES=9", "host=http://other", "secret.value=another secret"):
+            for name, pod in pods("--set", change).items():
+                self.assertNotEqual(pod, before[name], change)
+
+    def test_the_values_of_the_chart_reach_the_pods(self):
+        values = {
+            "image": {"digest": f"sha256:{64 * '0'}"}, "imagePullSecrets": [{"name": "mine"}], "labels": {"team": "load"},
+            "annotations": {"note": "all"}, "service": {"ipFamilyPolicy": "PreferDualStack"},
+        }
+        for role in ("master", "workers"):
+            values[role] = {
+                "extraArgs": ["--log=json"], "extraEnv": [{"name": "A", "value": "b"}], "extraEnvFrom": [{"configMapRef": {"name": "more"}}],
+                "extraVolumes": [{"name": "ca", "secret": {"secretName": "ca"}}], "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}],
+                "initContainers": [{"name": "wait", "image": "busybox"}], "podLabels": {"a": "b"}, "podAnnotations": {"c": "d"},
+                "serviceAccountName": "load", "priorityClassName": "high", "nodeSelector": {"role": "load"}, "affinity": {"podAntiAffinity": {}},
+                "tolerations": [{"key": "load", "operator": "Exists"}],
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+            }
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(values, file)
+            file.flush()
+            things = objects(chart("--values", file.name))
+        for thing in things:
+            kubernetes_validate.validate(thing, VERSION, strict=True)
+            if thing["kind"] != "Pod":
+                self.assertEqual((thing["metadata"]["labels"]["team"], thing["metadata"]["annotations"]["note"]), ("load", "all"), thing)
+        for name in ("master", "worker"):
+            template = Bundle(things).pods[f"Deployment shop-lunamoth-{name}"]
+            pod, role = template["spec"], values["master"]
+            for key in ("initContainers", "serviceAccountName", "priorityClassName", "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints"):
+                self.assertEqual(pod[key], role[key], key)
+            container = pod["containers"][0]
+            self.assertEqual(container["image"], f"docker.io/library/lunamoth@sha256:{64 * '0'}")
+            self.assertEqual((container["args"][-1], container["env"], container["envFrom"][-1]), ("--log=json", role["extraEnv"], role["extraEnvFrom"][0]))
+            self.assertEqual((pod["volumes"][-1], container["volumeMounts"][-1]), (role["extraVolumes"][0], role["extraVolumeMounts"][0]))
+            self.assertEqual((pod["imagePullSecrets"], template["metadata"]["labels"]["a"], template["metadata"]["annotations"]["c"]), ([{"name": "mine"}], "b", "d"))
+
+    def test_images_bear_their_full_names(self):
+        for name, things in bundles():
+            for pod in Bundle(things).pods.values():
+                self.assertEqual({container["image"] for container in pod["spec"]["containers"]}, {"docker.io/library/lunamoth:0.1.0"}, name)
+
     def test_wrong_values_of_the_chart_are_refused(self):
-        for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc", "scripts.env.LUNAMOTH_HOST=x"):
-            done = subprocess.run([tool("helm"), "template", CHART, "--set", wrong], capture_output=True, text=True, timeout=60)
+        for wrong in ("wrokers.replicas=1", "workers.replicas=-1", "host=shop", "settings.LUNAMOTH_SECRET=abc", "scripts.env.LUNAMOTH_HOST=x", "secret.value=short", "image.digest=latest", "job.linger=long"):
+            done = subprocess.run([tool("helm"), "template", CHART, "--set", GIVEN, "--set", wrong], capture_output=True, text=True, timeout=60)
             self.assertNotEqual(done.returncode, 0, wrong)
             self.assertIn("schema", done.stderr, wrong)
 

@@ -23,6 +23,7 @@ import support
 from test_reload import Mounted
 
 DEPLOY = support.ROOT / "deploy"
+IMAGE = "docker.io/library/lunamoth:0.1.0"
 
 CONTAINERS_CONF = """
 [containers]
@@ -75,7 +76,9 @@ class Podman:
     def play(self, alias, things):
         path = self.folder / f"{alias}.yaml"
         path.write_text(yaml.safe_dump_all(things))
-        self.podman("kube", "play", "--network", f"pods:alias={alias}", path)
+        # The services of the master are two names of one pod.
+        names = [alias, "lunamoth-cluster"] if alias == "lunamoth-master" else [alias]
+        self.podman("kube", "play", "--network", "pods:" + ",".join(f"alias={name}" for name in names), path)
 
     def logs(self, container):
         done = subprocess.run(
@@ -116,7 +119,7 @@ class WalkThrough(unittest.TestCase):
         cls.addClassCleanup(cls.pods.close)
         binary = os.environ.get("LUNAMOTH_STATIC")
         cls.pods.run(DEPLOY / "build-image", *([binary] if binary else []), seconds=1800)
-        cls.image = json.loads(cls.pods.podman("image", "inspect", "lunamoth:0.1.0"))[0]
+        cls.image = json.loads(cls.pods.podman("image", "inspect", IMAGE))[0]
 
     def secret(self):
         (thing,) = manifest("secret")
@@ -184,6 +187,9 @@ class WalkThrough(unittest.TestCase):
         self.await_log(r"INFO/lunamoth.master: Sending hatch jobs to 2 ready clients\n")
         self.await_that(lambda stats: self.users_of(stats) == [2, 2])
         self.await_log(r" POST /login +4 +0\(0.00%\)")
+        # The image has no roots, no shell and nobody's home: each command of it asks all the same.
+        for words in (["status"], ["status", "--json"], ["report"], ["report", "--html"], ["swarm", "-u", "4"]):
+            self.pods.podman("exec", self.master, "/lunamoth", *words, "--url", "http://127.0.0.1:8089/locust")
         self.assertEqual(self.curl("/locust/stop"), '{"success": true, "message": "Test stopped"}')
         stats = self.await_that(lambda stats: stats["state"] == "stopped")
         self.assertEqual(stats["stats"][-1]["num_requests"], self.served())
@@ -219,6 +225,21 @@ class WalkThrough(unittest.TestCase):
         before = self.served()
         self.curl("/locust/swarm", "-X", "POST", "-F", "user_count=6", "-F", "spawn_rate=6")
         self.await_that(lambda stats: self.users_of(stats) == [3, 3])
+        # A drained node: SIGTERM, and another pod in its place.
+        self.pods.podman("pod", "stop", "--time", "60", "lunamoth-master-pod-0")
+        self.assertIn("the run is left to the next master", self.pods.logs(self.master))
+        self.pods.podman("pod", "rm", "--force", "lunamoth-master-pod-0")
+        self.pods.podman("volume", "rm", "--all", "--force", check=False)
+        self.pods.play("lunamoth-master", as_podman_takes_it(manifest("config-cm", "scripts-cm", "master-deployment")))
+        stats = self.await_that(lambda stats: self.users_of(stats) == [3, 3] and stats["state"] == "running", 40)
+        self.await_log("adopted run ")
+        self.curl("/locust/stop")
+        stats = self.await_that(lambda stats: stats["state"] == "stopped")
+        self.assertEqual((stats["stats"][-1]["num_requests"], stats["holes"]), (self.served() - before, []))
+
+        before = self.served()
+        self.curl("/locust/swarm", "-X", "POST", "-F", "user_count=6", "-F", "spawn_rate=6")
+        self.await_that(lambda stats: self.users_of(stats) == [3, 3])
         self.pods.podman("pod", "kill", "--signal", "KILL", pods[3])
         self.await_that(lambda stats: self.users_of(stats) == [6] and len(stats["holes"]) == 1)
         self.curl("/locust/stop")
@@ -226,6 +247,8 @@ class WalkThrough(unittest.TestCase):
         missing = self.served() - before - stats["stats"][-1]["num_requests"]
         # Three users with a second of thinking time: what they asked for in one interval.
         self.assertTrue(0 <= missing <= 20, missing)
+        for words in (["stop"], ["reset"], ["status"]):
+            self.pods.podman("exec", self.master, "/lunamoth", *words, "--url", "http://127.0.0.1:8089/locust")
 
     def test_a_running_test_takes_over_what_a_kubelet_swaps(self):
         """podman lays a ConfigMap out as plain files: here the folder is the test's own, laid out and swapped as a kubelet does."""
@@ -292,17 +315,36 @@ class WalkThrough(unittest.TestCase):
             Mounted(folder / "scripts").bring(mounted)
             folder.chmod(0o755)
             said = self.pods.podman(
-                "run", "--rm", "--network=none", "--read-only", "--volume", f"{folder}/scripts:/scripts:ro", "lunamoth:0.1.0",
+                "run", "--rm", "--network=none", "--read-only", "--volume", f"{folder}/scripts:/scripts:ro", IMAGE,
                 *("run", "/scripts/main.lua", "-H", "builtin:shop", "--headless", "-u", "1", "-t", "1s"),
             )
             self.assertRegex(said, r"GET /products +\d+ +0\(0.00%\)")
+
+    def test_a_worker_of_64_mib_lives(self):
+        """With a secret that has to be stretched, and a thousand users."""
+        self.secret()
+        self.pods.play("lunamoth-target", as_podman_takes_it(manifest("target")))
+        self.pods.play("lunamoth-master", as_podman_takes_it(manifest("config-cm", "scripts-cm", "master-deployment")))
+        self.master = "lunamoth-master-pod-0-master"
+
+        def small(things):
+            things[-1]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = "64Mi"
+            return things
+
+        self.workers(1, small)
+        self.await_log("Currently 1 clients ready to swarm")
+        self.curl("/locust/swarm", "-X", "POST", "-F", "user_count=1000", "-F", "spawn_rate=500")
+        self.await_that(lambda stats: self.users_of(stats) == [1000])
+        time.sleep(5)
+        stats = self.await_that(lambda stats: self.users_of(stats) == [1000])
+        self.assertEqual((stats["stats"][-1]["num_failures"], stats["holes"]), (0, []))
 
     def test_the_image_is_one_binary_that_is_a_number(self):
         config = self.image["Config"]
         self.assertEqual((config["User"], config["Entrypoint"]), ("65532:65532", ["/lunamoth"]))
         self.assertEqual(config["Labels"]["org.opencontainers.image.title"], "lunamoth")
         self.assertLess(self.image["Size"], 25 << 20)
-        self.assertIn("lunamoth", self.pods.podman("run", "--rm", "--network=none", "--read-only", "lunamoth:0.1.0", "--version"))
+        self.assertIn("lunamoth", self.pods.podman("run", "--rm", "--network=none", "--read-only", IMAGE, "--version"))
 
 
 if __name__ == "__main__":

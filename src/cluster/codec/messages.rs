@@ -154,6 +154,7 @@ impl Wire for Hello {
         out.number(u64::from(self.lanes));
         out.text(&self.script, TEXT_BYTES);
         out.text(&self.fingerprint, HOST_BYTES);
+        out.option(self.script_error.as_ref(), |out, error| out.text(error, TEXT_BYTES));
         out.flag(self.is_leaving);
         out.option(self.formerly.as_ref(), |out, worker| worker.put(out));
         out.option(self.standing.as_deref(), |out, standing| standing.put(out));
@@ -166,6 +167,7 @@ impl Wire for Hello {
             lanes: input.number_32("number of lanes")?,
             script: input.string(TEXT_BYTES, "name of a script")?,
             fingerprint: input.string(HOST_BYTES, "fingerprint")?,
+            script_error: input.option(|input| input.string(TEXT_BYTES, "error of a script"))?,
             is_leaving: input.flag()?,
             formerly: input.option(Wire::take)?,
             standing: input.option(|input| RunStanding::take(input).map(Box::new))?,

@@ -75,6 +75,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         lanes: 2,
         script: "main.lua".into(),
         fingerprint: "00ff".into(),
+        script_error: Some("no".into()),
         is_leaving: false,
         formerly: Some(WorkerId { host: "here".into(), incarnation: 6 }),
         standing: Some(Box::new(standing)),

@@ -134,8 +134,13 @@ impl Master {
     }
 
     pub(super) fn log_arrival(&self, number: PeerNumber, arrival: Arrival, out: &mut Vec<Action>) {
-        let id = &self.peers.get(number).hello.worker;
-        let count = self.peers.count_here();
+        let peer = self.peers.get(number);
+        let id = &peer.hello.worker;
+        if let Some(error) = peer.script_error.as_ref().filter(|_| peer.lacks_script()) {
+            let text = format!("Client '{id}' is here and not ready, for it has no script that it could run: {error}");
+            return out.push(Action::Log(log::Level::Error, text));
+        }
+        let count = self.peers.count_ready();
         let text = match arrival {
             Arrival::New => format!("Client '{id}' reported as ready. Currently {count} clients ready to swarm."),
             Arrival::Back => format!("Client '{id}' is back. Currently {count} clients ready to swarm."),

@@ -39,6 +39,13 @@ pub(super) struct Peer {
     pub script_error: Option<String>,
 }
 
+impl Peer {
+    /// What lies in its folder does not compile, and never has since it began.
+    pub fn lacks_script(&self) -> bool {
+        self.script_error.is_some() && self.hello.fingerprint.is_empty()
+    }
+}
+
 /// Whether a worker is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -63,13 +70,14 @@ pub(super) enum Arrival {
 
 impl Peers {
     /// A worker said hello. Answers its number, how it came, and the link that this one replaces.
-    pub fn arrive(&mut self, link: LinkId, hello: Hello, now: Instant) -> (PeerNumber, Arrival, Option<LinkId>) {
+    pub fn arrive(&mut self, link: LinkId, mut hello: Hello, now: Instant) -> (PeerNumber, Arrival, Option<LinkId>) {
         let presence = if hello.is_leaving { Presence::Leaving } else { Presence::Here };
+        let script_error = hello.script_error.take();
         if let Some(&number) = self.by_id.get(&hello.worker) {
             let peer = &mut self.peers[number as usize];
             let arrival = if peer.presence == Presence::Lost { Arrival::Back } else { Arrival::Relinked };
             let replaced = peer.link.replace(link).filter(|old| *old != link);
-            (peer.hello, peer.heard, peer.presence) = (hello, now, presence);
+            (peer.hello, peer.heard, peer.presence, peer.script_error) = (hello, now, presence, script_error);
             if let Some(old) = replaced {
                 self.by_link.remove(&old);
             }
@@ -88,7 +96,7 @@ impl Peers {
             round_trip: Duration::ZERO,
             address: None,
             sent: Duration::ZERO,
-            script_error: None,
+            script_error,
         });
         (number, Arrival::New, None)
     }
@@ -144,6 +152,7 @@ impl Peers {
             lanes: 0,
             script: String::new(),
             fingerprint: String::new(),
+            script_error: None,
             is_leaving: false,
             formerly: None,
             standing: None,
@@ -163,6 +172,11 @@ impl Peers {
     /// Workers that take users.
     pub fn count_here(&self) -> usize {
         self.peers.iter().filter(|peer| peer.presence == Presence::Here).count()
+    }
+
+    /// Those of them that have a script to run.
+    pub fn count_ready(&self) -> usize {
+        self.peers.iter().filter(|peer| peer.presence == Presence::Here && !peer.lacks_script()).count()
     }
 
     /// Forgets workers that are gone and that `keeps` does not name, so that a master of many short-lived workers stays small. Numbers

@@ -1,7 +1,7 @@
 //! The scripts that lie on the master and on its workers: who has which one, whose do not compile, and what people are told of it.
 
 use super::super::message::Scripts;
-use super::peers::{Peer, PeerNumber, Presence};
+use super::peers::{Arrival, Peer, PeerNumber, Presence};
 use super::{Action, Master};
 
 impl Master {
@@ -17,6 +17,7 @@ impl Master {
         let Scripts { script, fingerprint, error } = scripts;
         let is_other = (&peer.hello.script, &peer.hello.fingerprint) != (&script, &fingerprint);
         let had_error = peer.script_error.is_some();
+        let lacked_script = peer.lacks_script();
         (peer.hello.script, peer.hello.fingerprint) = (script, fingerprint);
         if peer.script_error == error {
             if is_other && error.is_none() {
@@ -25,7 +26,11 @@ impl Master {
             return;
         }
         peer.script_error = error;
+        if lacked_script && !peer.lacks_script() {
+            return self.log_arrival(number, Arrival::New, out);
+        }
         let (level, text) = match &peer.script_error {
+            Some(error) if peer.lacks_script() => (log::Level::Error, format!("{host} has no script that it could run: {error}")),
             Some(error) => {
                 (log::Level::Error, format!("{host} keeps the script that it has, for what its folder holds cannot be used: {error}"))
             }
@@ -49,7 +54,8 @@ impl Master {
         let behind = self.run.as_ref().map(|run| run.revision_warnings(&self.peers)).unwrap_or_default();
         let mut broken = self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Here).filter_map(|(_, peer)| {
             let error = peer.script_error.as_ref()?;
-            Some(format!("the scripts on {} cannot be used, and it keeps those that it has: {error}", peer.hello.worker.host))
+            let keeps = if peer.lacks_script() { "so that it makes no load" } else { "and it keeps those that it has" };
+            Some(format!("the scripts on {} cannot be used, {keeps}: {error}", peer.hello.worker.host))
         });
         let first = broken.next();
         let others = broken.count();

@@ -12,6 +12,7 @@ use crate::stats::tally::Tally;
 
 mod endings;
 mod revision;
+mod scriptless;
 
 /// A master, and the moment that it is.
 struct Stand {
@@ -145,6 +146,7 @@ fn hello(worker: u64, standing: Option<RunStanding>) -> Hello {
         lanes: 1,
         script: "main.lua".into(),
         fingerprint: "abc".into(),
+        script_error: None,
         is_leaving: false,
         formerly: None,
         standing: standing.map(Box::new),

@@ -45,7 +45,7 @@ impl Master {
             (Presence::Left, _) => WorkerState::Left,
             (_, Some(PartStage::Unable { differs: true, .. })) => WorkerState::Differs,
             (Presence::Leaving, _) => WorkerState::Stopping,
-            (Presence::Here, _) if is_over && self.differs(peer) => WorkerState::Differs,
+            (Presence::Here, _) if is_over && (self.differs(peer) || peer.lacks_script()) => WorkerState::Differs,
             (Presence::Here, _) if is_over => WorkerState::Ready,
             (Presence::Here, Some(PartStage::Asked { .. } | PartStage::Prepared)) => WorkerState::Preparing,
             (Presence::Here, Some(PartStage::Ordered)) if is_stopping => WorkerState::Stopping,

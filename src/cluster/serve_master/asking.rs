@@ -29,6 +29,8 @@ pub(super) struct Asking {
     waiting: VecDeque<Start>,
     /// Which start is being planned; its number tells it from those that were given up.
     planning: Option<(u64, Start)>,
+    /// A start that waits for other scripts to come into the master's folder, and when it is planned again.
+    delayed: Option<(Instant, Start)>,
     /// The running test shall take changed scripts over.
     wants_revision: bool,
     /// The planning of a revision that is under way.
@@ -47,6 +49,8 @@ struct Start {
     order: StartOrder,
     by: String,
     reply: Reply,
+    /// When it has waited long enough for other scripts.
+    until: Option<Instant>,
 }
 
 type Reply = oneshot::Sender<Result<Accepted, Declined>>;
@@ -54,14 +58,26 @@ type Reply = oneshot::Sender<Result<Accepted, Declined>>;
 impl Asking {
     pub(super) fn new(planner: Arc<dyn Planner>) -> (Self, mpsc::Receiver<PlanOutcome>) {
         let (outcomes, inbox) = mpsc::channel(OUTCOMES);
-        (Self { planner, waiting: VecDeque::new(), planning: None, wants_revision: false, revising: None, count: 0, outcomes }, inbox)
+        (
+            Self {
+                planner,
+                waiting: VecDeque::new(),
+                planning: None,
+                delayed: None,
+                wants_revision: false,
+                revising: None,
+                count: 0,
+                outcomes,
+            },
+            inbox,
+        )
     }
 
     pub(super) fn on_request(&mut self, request: Request, master: &mut Master, now: Instant) -> Vec<Action> {
         let Request { command, by, reply } = request;
         let (actions, words) = match command {
             Command::Start(order) => {
-                self.enqueue(Start { order, by, reply });
+                self.enqueue(Start { order, by, reply, until: None });
                 return Vec::new();
             }
             Command::Stop => {
@@ -106,7 +122,11 @@ impl Asking {
     pub(super) fn proceed(&mut self, master: &mut Master, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         self.revise_if_possible(master, now);
-        while self.planning.is_none()
+        if let Some((_, start)) = self.delayed.take_if(|(at, _)| now >= *at) {
+            self.waiting.push_front(start);
+        }
+        while self.delayed.is_none()
+            && self.planning.is_none()
             && let Some(start) = self.waiting.pop_front()
         {
             match master.state(now) {
@@ -134,7 +154,12 @@ impl Asking {
             return master.on_revise(outcome.planned.map(|planned| (*planned.start.plan).clone()), now);
         }
         let Some((_, start)) = self.planning.take_if(|(number, _)| *number == outcome.number) else { return Vec::new() };
-        let begun = outcome.planned.and_then(|planned| {
+        let planned = match outcome.planned {
+            Ok(planned) => self.wait_for_scripts(start, planned, master, now),
+            Err(reason) => Some((start, Err(reason))),
+        };
+        let Some((start, planned)) = planned else { return Vec::new() };
+        let begun = planned.and_then(|planned| {
             let accepted =
                 Accepted { run: planned.start.plan.run, host: planned.start.plan.host.as_deref().map(shown_host), words: planned.words };
             master.on_start(planned.start, now).map(|actions| (actions, accepted))
@@ -153,6 +178,33 @@ impl Asking {
         }
     }
 
+    /// The start and what came of its planning; nothing while the master's folder has other scripts than it asks for. Those of the workers
+    /// are compared with the master's once the run is there.
+    fn wait_for_scripts(
+        &mut self,
+        start: Start,
+        planned: Planned,
+        master: &Master,
+        now: Instant,
+    ) -> Option<(Start, Result<Planned, String>)> {
+        let own = &planned.start.plan.fingerprint;
+        let Some(wanted) = start.order.scripts_fingerprint.as_ref().filter(|wanted| !own.starts_with(wanted.as_str())) else {
+            return Some((start, Ok(planned)));
+        };
+        let until = start.until.unwrap_or(now + master.skew_timeout());
+        if now >= until {
+            let (script, own) = (&planned.start.plan.script, short(own));
+            let reason =
+                format!("the scripts on the master are not those of fingerprint {wanted}: it has {script} as of {own} (--skew-timeout)");
+            return Some((start, Err(reason)));
+        }
+        if start.until.is_none() {
+            note(&start.by, || format!("start, waiting for the scripts of fingerprint {wanted}; the master has {}", short(own)));
+        }
+        self.delayed = Some((now + REPLAN, Start { until: Some(until), ..start }));
+        None
+    }
+
     fn enqueue(&mut self, start: Start) {
         let StartOrder { users, spawn_rate, .. } = start.order;
         if users == Some(0) || spawn_rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
@@ -165,7 +217,8 @@ impl Asking {
     }
 
     fn give_up(&mut self, reason: &str) {
-        for start in self.planning.take().map(|(_, start)| start).into_iter().chain(self.waiting.drain(..)) {
+        let delayed = self.delayed.take().map(|(_, start)| start);
+        for start in self.planning.take().map(|(_, start)| start).into_iter().chain(delayed).chain(self.waiting.drain(..)) {
             answer(start.reply, Err(Declined { reason: reason.into() }));
         }
     }
@@ -235,6 +288,10 @@ impl Asking {
         if let Some(asked) = order.script.as_deref().filter(|script| script.trim_end_matches(".lua") != snapshot.scenario) {
             return Err(format!("a run of `{}` is under way: stop it before one of `{asked}` begins", snapshot.scenario));
         }
+        let running = master.fingerprint().unwrap_or_default();
+        if let Some(wanted) = order.scripts_fingerprint.as_ref().filter(|wanted| !running.starts_with(wanted.as_str())) {
+            return Err(format!("a run of the scripts as of {} is under way: stop it before one as of {wanted} begins", short(running)));
+        }
         let Some(users) = order.users else {
             return Err("a run is under way: say how many users it shall have, or stop it first".into());
         };
@@ -248,6 +305,11 @@ impl Asking {
             Accepted { run: snapshot.run, host: snapshot.host, words: format!("users: {users} at {pace}{time}; the run goes on") };
         Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
     }
+}
+
+/// As many digits of a fingerprint as people are shown.
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
 /// Why a start cannot become what it shall.
@@ -281,5 +343,7 @@ fn answer(reply: Reply, result: Result<Accepted, Declined>) {
 /// Starts that may wait for the end of a run.
 const WAITING: usize = 16;
 const OUTCOMES: usize = 8;
+/// Between two looks at scripts that are on their way.
+const REPLAN: Duration = Duration::from_secs(1);
 /// A script is evaluated within seconds, or stopped by its watchdog; this is for a folder that does not answer.
 const PLAN_TIMEOUT: Duration = Duration::from_secs(30);

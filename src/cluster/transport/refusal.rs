@@ -1,7 +1,8 @@
-//! Whom the master did not let in: counted by reason, and told in the log at most once a second.
+//! Whom the master did not let in: counted by reason, and told in the log once for each peer, then as a count each minute.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,20 +52,20 @@ impl RefusalCounts {
         }
     }
 
-    /// Counts one, and logs it unless something was logged a moment ago.
+    /// Counts one, and logs it unless the same was logged of this peer in the last minute.
     pub(super) fn count(&self, reason: Reason, remote: SocketAddr, detail: &str) {
         self.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
-        let held_back = self.log.lock().unwrap_or_else(PoisonError::into_inner).speak(Instant::now());
+        let held_back = self.log.lock().unwrap_or_else(PoisonError::into_inner).speak(reason, remote.ip(), Instant::now());
         match held_back {
             None => {}
             Some(0) => log::warn!("refused {remote}: {reason}{detail}"),
-            Some(more) => log::warn!("refused {remote}: {reason}{detail} ({more} more since the last such line)"),
+            Some(more) => log::warn!("still refused {remote}: {reason}{detail} ({more} times since the last such line)"),
         }
     }
 }
 
 /// Why a peer is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reason {
     WrongSecret,
     WrongVersion,
@@ -85,41 +86,75 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Says when a line may be written.
+/// Says when a line may be written. A worker with a wrong secret comes again each second.
 #[derive(Debug, Default)]
 struct Quiet {
-    spoken: Option<Instant>,
+    /// By reason and peer; those for whom there is no room are one peer together.
+    told: HashMap<(Reason, Option<IpAddr>), Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Instant,
     held_back: u64,
 }
 
 impl Quiet {
-    /// How many lines were held back since the last one, when this one may be written.
-    fn speak(&mut self, now: Instant) -> Option<u64> {
-        if self.spoken.is_some_and(|spoken| now.saturating_duration_since(spoken) < LOG_INTERVAL) {
-            self.held_back += 1;
+    /// How many lines were held back since the last one of its kind, when this one may be written.
+    fn speak(&mut self, reason: Reason, peer: IpAddr, now: Instant) -> Option<u64> {
+        let mut key = (reason, Some(peer));
+        if !self.told.contains_key(&key) && self.told.len() >= TOLD_MAX {
+            self.told.retain(|_, told| now.saturating_duration_since(told.at) < FORGOTTEN);
+            if self.told.len() >= TOLD_MAX {
+                key = (reason, None);
+            }
+        }
+        let Some(told) = self.told.get_mut(&key) else {
+            self.told.insert(key, Told { at: now, held_back: 0 });
+            return Some(0);
+        };
+        told.held_back += 1;
+        if now.saturating_duration_since(told.at) < LOG_INTERVAL {
             return None;
         }
-        self.spoken = Some(now);
-        Some(std::mem::take(&mut self.held_back))
+        told.at = now;
+        Some(std::mem::take(&mut told.held_back))
     }
 }
 
 const REASONS: usize = 5;
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// Peers that are told apart.
+const TOLD_MAX: usize = 256;
+/// One that has not come for so long is told of anew.
+const FORGOTTEN: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_one_line_a_second_that_tells_how_many_it_stands_for() {
+    fn a_peer_is_told_of_once_and_then_counted_each_minute() {
         let (mut quiet, start) = (Quiet::default(), Instant::now());
-        assert_eq!(quiet.speak(start), Some(0));
-        for millis in [0, 1, 999] {
-            assert_eq!(quiet.speak(start + Duration::from_millis(millis)), None);
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+        let mut speak = |peer, seconds| quiet.speak(Reason::WrongSecret, peer, start + Duration::from_secs(seconds));
+        assert_eq!((speak(one, 0), speak(other, 1)), (Some(0), Some(0)));
+        for second in 1..60 {
+            assert_eq!(speak(one, second), None);
         }
-        assert_eq!(quiet.speak(start + Duration::from_millis(1_000)), Some(3));
-        assert_eq!(quiet.speak(start + Duration::from_millis(2_000)), Some(0));
+        assert_eq!((speak(one, 60), speak(one, 61), speak(one, 120)), (Some(60), None, Some(2)));
+        assert_eq!(speak(other, 120), Some(1));
+        assert_eq!(quiet.speak(Reason::NotOurs, one, start), Some(0), "another reason is another line");
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_takes_bounded_room_and_is_one_line_a_minute() {
+        let (mut quiet, start) = (Quiet::default(), Instant::now());
+        let lines =
+            (0..10_000_u32).filter(|number| quiet.speak(Reason::NotOurs, IpAddr::from(number.to_be_bytes()), start).is_some()).count();
+        assert_eq!((lines, quiet.told.len()), (TOLD_MAX + 1, TOLD_MAX + 1));
+        assert_eq!(quiet.speak(Reason::NotOurs, "203.0.113.9".parse().unwrap(), start + LOG_INTERVAL), Some(10_000 - TOLD_MAX as u64));
+        assert_eq!(quiet.speak(Reason::NotOurs, "203.0.113.9".parse().unwrap(), start + FORGOTTEN), Some(0));
     }
 
     #[test]

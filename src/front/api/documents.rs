@@ -18,9 +18,9 @@ use super::requests::{Generation, requests};
 use super::v1;
 use crate::cluster::logs::{LogPage, MASTER};
 use crate::front::console::log::line_of;
-use crate::front::console::{Ending, Evidence, closing, verdict};
+use crate::front::console::{Ending, Evidence, ExitCode, closing, verdict};
 use crate::front::exposition::MEDIA_TYPE;
-use crate::front::report::{Closing, csv, html};
+use crate::front::report::{Closing, csv, html, json as report_json};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
 /// One thing to see.
@@ -46,6 +46,8 @@ pub(super) enum Document {
     WorkerCount,
     /// `/stats/report`.
     Report,
+    /// `/api/v1/report`.
+    JsonReport,
     /// `/metrics`.
     Metrics,
     /// An event of `/api/v1/events`, and `/api/v1/snapshot`.
@@ -79,6 +81,7 @@ impl Document {
             Self::ExceptionsCsv => csv::exceptions(snapshot),
             Self::WorkerCount => json!({ "worker_count": worker_count(snapshot) }).to_string(),
             Self::Report => html::render(snapshot, closing_so_far(snapshot).as_ref(), SystemTime::now()),
+            Self::JsonReport => format!("{:#}\n", report_json::render(snapshot, &closing_so_far(snapshot).unwrap_or_else(under_way))),
             Self::Metrics => metrics(snapshot),
             Self::Event => v1::event(snapshot, number)?,
             Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,
@@ -103,6 +106,11 @@ fn closing_so_far(snapshot: &Snapshot) -> Option<Closing> {
     let ending = Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() };
     let code = || verdict(&Evidence::of(snapshot), ending, EXIT_CODE_ON_ERROR);
     (snapshot.state == RunState::Stopped).then(|| closing(snapshot, code(), snapshot.holes.is_empty()))
+}
+
+/// Of a run that nothing can be said of so far.
+fn under_way() -> Closing {
+    Closing { is_complete: false, exit_code: ExitCode::Passed.code(), has_passed: false, words: "the run is under way".to_owned() }
 }
 
 /// The default of `--exit-code-on-error`.

@@ -55,6 +55,7 @@ impl Swarm {
                 "run_time" => order.run_time = Some(run_time(value, rules.read_run_time).map_err(named)?),
                 "host" => order.host = Some(host(value, rules.hosts).map_err(named)?),
                 "script" => order.script = Some(value.to_owned()),
+                "scripts_fingerprint" => order.scripts_fingerprint = Some(fingerprint(value).map_err(named)?),
                 // Locust's own page sends both: the shape that means none, and a label that its own statistics do not show either.
                 "shape_class" if value.eq_ignore_ascii_case("default") => {}
                 "shape_class" => return Err(named("there are no shape classes; the profile of a script is its shape".to_owned())),
@@ -146,6 +147,16 @@ fn run_time(text: &str, read: fn(&str) -> Result<Duration, String>) -> Result<Du
     if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
 }
 
+/// The beginning of a fingerprint, as long as logs show it at the least.
+pub(super) fn fingerprint(text: &str) -> Result<String, String> {
+    let is_one = (12..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_one {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("`{text}` is not 12 to 64 hexadecimal digits, as `lunamoth check` prints them"))
+    }
+}
+
 /// A base URL that may be put under load.
 pub(super) fn host(text: &str, allowed: Option<&[&str]>) -> Result<String, String> {
     let text = text.trim_end_matches('/');
@@ -193,8 +204,19 @@ pub(super) fn near(name: &str, known: &[&str]) -> String {
 }
 
 /// The parameters, of both generations.
-pub(super) const KNOWN: [&str; 10] =
-    ["user_count", "spawn_rate", "locust_count", "hatch_rate", "host", "run_time", "user_classes", "script", "shape_class", "profile"];
+pub(super) const KNOWN: [&str; 11] = [
+    "user_count",
+    "spawn_rate",
+    "locust_count",
+    "hatch_rate",
+    "host",
+    "run_time",
+    "user_classes",
+    "script",
+    "scripts_fingerprint",
+    "shape_class",
+    "profile",
+];
 
 /// A whole number where it is one, as Locust has it.
 fn seconds(duration: Duration) -> Value {

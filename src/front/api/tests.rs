@@ -57,6 +57,7 @@ impl Stage {
             }
         });
         let mut context = ApiContext {
+            kept_reports: None,
             handle,
             version: "9.9.9".to_owned(),
             path_prefix: "/locust".to_owned(),

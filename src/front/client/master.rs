@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, Method, Response, StatusCode, redirect};
+use reqwest::{Client, Method, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -27,10 +27,8 @@ pub struct ClientOptions {
     pub url: String,
     /// What it lets one in with.
     pub token: Option<String>,
-    /// PEM text of authorities that are trusted besides the usual ones.
-    pub extra_roots: Option<String>,
-    /// Any certificate is taken.
-    pub is_insecure: bool,
+    /// Whom it trusts; without it nobody, so that only plain HTTP is left.
+    pub tls: Option<rustls::ClientConfig>,
     /// The environment's proxies are used.
     pub uses_proxy: bool,
 }
@@ -50,17 +48,16 @@ impl MasterClient {
         let setup = |error: reqwest::Error| ClientError::Setup(format!("the connection to a master cannot be set up: {error}"));
         // A redirect would take the token along to wherever it leads; people are told instead.
         let mut http = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT);
-        http = http.tls_danger_accept_invalid_certs(options.is_insecure);
+        http = match &options.tls {
+            Some(tls) => http.tls_backend_preconfigured(tls.clone()),
+            None => http.tls_certs_only([]),
+        };
         if !options.uses_proxy {
             http = http.no_proxy();
         }
         if is_on_this_machine(&options.url) {
             // Packing costs the master more than the bytes that it saves.
             http = http.no_gzip();
-        }
-        if let Some(pem) = &options.extra_roots {
-            let roots = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|roots| !roots.is_empty());
-            http = http.tls_certs_merge(roots.ok_or_else(|| ClientError::Setup("no certificate in the file of --ca-file".to_owned()))?);
         }
         if let Some(token) = &options.token {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))
@@ -80,6 +77,14 @@ impl MasterClient {
         Ok((self.read(&text)?, text.trim().to_owned()))
     }
 
+    /// The report of the run, or of the last one.
+    ///
+    /// # Errors
+    /// There is none, or no such answer.
+    pub async fn report(&self, is_html: bool) -> Result<String, ClientError> {
+        self.ask(Method::GET, if is_html { "report?format=html" } else { "report" }, None, READ).await
+    }
+
     /// Starts a run. Where one is under way, it is re-targeted, unless the order is for another host or script. What keeps a first run from
     /// its start is told as the master tells it, and not that there is nothing to re-target.
     ///
@@ -87,7 +92,7 @@ impl MasterClient {
     /// The master has not done it.
     pub async fn swarm(&self, order: &OrderJson) -> Result<(AcceptedJson, String), ClientError> {
         let text = match self.ask(Method::POST, "run", Some(order), ACT).await {
-            Err(declined @ ClientError::Declined { .. }) if order.users.is_some() && order.host.is_none() && order.script.is_none() => {
+            Err(declined @ ClientError::Declined { .. }) if may_retarget(order) => {
                 if !self.get::<RunJson>("run").await?.0.state.is_active() {
                     return Err(declined);
                 }
@@ -211,6 +216,11 @@ impl MasterClient {
     fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, ClientError> {
         serde_json::from_str(text).map_err(|_| self.elsewhere("what answers is no master: is the path prefix right?".to_owned()))
     }
+}
+
+/// An order that may as well be for a run that is under way.
+fn may_retarget(order: &OrderJson) -> bool {
+    order.users.is_some() && order.host.is_none() && order.script.is_none() && order.scripts_fingerprint.is_none()
 }
 
 /// For name look-up, connect and TLS.

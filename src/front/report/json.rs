@@ -43,7 +43,7 @@ impl JsonFile {
     }
 }
 
-fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
+pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
     let SnapshotJson { classes, workers, holes, overlaps, .. } = SnapshotJson::from(snapshot);
     let exceptions: Vec<Value> = snapshot
         .exceptions

@@ -4,7 +4,7 @@
 
 pub(in crate::front) mod csv;
 pub(in crate::front) mod html;
-mod json;
+pub(in crate::front) mod json;
 mod place;
 
 use std::path::PathBuf;
@@ -51,6 +51,13 @@ pub const PERCENTILES: [(&str, f64); 11] = [
     ("99.99%", 0.9999),
     ("100%", 1.0),
 ];
+
+/// The names of a run's report in a master's state directory: for people, for programs, for a terminal.
+pub const KEPT_HTML: &str = "report.html";
+/// As of `--json`.
+pub const KEPT_JSON: &str = "report.json";
+/// As it is printed at the end of a run.
+pub const KEPT_TEXT: &str = "report.txt";
 
 /// Creates the folder that a file shall stand in.
 fn create_folder(path: &std::path::Path) -> std::io::Result<()> {

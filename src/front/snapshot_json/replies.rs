@@ -259,6 +259,9 @@ pub struct OrderJson {
     /// The script's name in the master's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    /// The beginning of the fingerprint that the scripts on the master and all workers must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scripts_fingerprint: Option<String>,
 }
 
 /// What was done.

@@ -42,6 +42,7 @@ pub use exchange::{Exchange, Progress, Request, Timings, Version};
 pub use headers::Headers;
 pub use memory::BodyMemory;
 pub use origin::{BadUrl, Origin, Target};
+pub use tls::configure as tls_client;
 pub use unpack::Unpacker;
 
 #[cfg(test)]

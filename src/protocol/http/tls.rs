@@ -18,11 +18,12 @@ use super::context::Settings;
 use super::tls_trust::TrustNamed;
 use super::tls_words;
 
-/// The TLS configuration of a lane; sessions are resumed across its users.
+/// The TLS configuration of a lane, whose sessions are resumed across its users; and of whatever else of this program speaks TLS as a
+/// client, so that all trust the same authorities: the system's, or built-in ones where it has none, as in an image `FROM scratch`.
 ///
 /// # Errors
 /// A text for people that names the setting at fault.
-pub(super) fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String> {
+pub fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -386,6 +386,7 @@ fn hello(worker: usize) -> Hello {
         lanes: 1,
         script: "bench.lua".into(),
         fingerprint: String::new(),
+        script_error: None,
         is_leaving: false,
         formerly: None,
         standing: None,

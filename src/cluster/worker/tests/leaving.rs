@@ -110,3 +110,27 @@ fn a_worker_of_one_run_leaves_when_its_numbers_are_acknowledged() {
     assert_eq!(names(&bench.acknowledge(1, 1)), ["1:goodbye"]);
     assert_eq!(names(&bench.message(1, ToWorker::Farewell)), ["exit Whole"]);
 }
+
+#[test]
+fn a_worker_of_one_run_ends_with_a_master_that_has_none_for_it_and_others_wait_for_the_next() {
+    let mut bench = Bench::linked(WorkerConfig { is_once: true, ..config(1) });
+    assert_eq!(names(&bench.message(1, ToWorker::Farewell)), ["exit Whole"]);
+    let mut bench = Bench::linked(config(1));
+    assert!(names(&bench.message(1, ToWorker::Farewell)).is_empty());
+    let mut bench = Bench::running_with(WorkerConfig { is_once: true, ..config(1) });
+    assert!(names(&bench.message(1, ToWorker::Farewell)).is_empty(), "its run is the next master's to end");
+}
+
+#[test]
+fn a_worker_without_a_script_says_why_in_its_first_words_and_is_not_ready() {
+    let mut bench = Bench::new(WorkerConfig { script: String::new(), fingerprint: String::new(), ..config(1) });
+    bench.worker.on_scripts(Err("main.lua:1: no".into()));
+    bench.tick();
+    assert_eq!(bench.hello(1).script_error.as_deref(), Some("main.lua:1: no"));
+    bench.welcome(1, None);
+    assert!(bench.worker.status(bench.now()).lacks_script);
+    bench.worker.on_scripts(Ok(("main.lua".into(), "f".into())));
+    assert!(!bench.worker.status(bench.now()).lacks_script);
+    bench.worker.on_scripts(Err("main.lua:1: no".into()));
+    assert!(!bench.worker.status(bench.now()).lacks_script, "it keeps the one that it has");
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::super::form::{Unreadable, collect};
 use super::super::reply::problem_of;
-use super::super::swarm::{Rules, host, near};
+use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
 use crate::cluster::handle::{Purpose, StartOrder};
 
@@ -68,6 +68,7 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
             "spawn_rate" => spawn_rate(&value).map(|rate| order.spawn_rate = Some(rate)),
             "run_time" => run_time(&value, rules.read_run_time).map(|time| order.run_time = Some(time)),
             "host" => text(&value).and_then(|text| host(text, rules.hosts)).map(|host| order.host = Some(host)),
+            "scripts_fingerprint" => text(&value).and_then(fingerprint).map(|print| order.scripts_fingerprint = Some(print)),
             _ => text(&value).map(|text| order.script = Some(text.to_owned())),
         };
         result.map_err(|detail| Fault::Field { name, detail })?;
@@ -96,6 +97,8 @@ pub(super) fn schema(purpose: Purpose) -> Value {
         "host": { "type": ["string", "null"], "pattern": "^https?://", "description": "The base URL. Through an address that others can reach, \
             only one that was allowed." },
         "script": { "type": ["string", "null"], "minLength": 1, "description": "The script's name in the master's folder." },
+        "scripts_fingerprint": { "type": ["string", "null"], "pattern": "^[0-9a-fA-F]{12,64}$", "description": "The beginning of the \
+            fingerprint that the scripts on the master and all workers must have; the start waits for it." },
     });
     let mut required = json!([]);
     if let (Purpose::Retarget, Some(properties)) = (purpose, properties.as_object_mut()) {
@@ -158,7 +161,7 @@ const fn kind(value: &Value) -> &'static str {
 }
 
 /// Those of a re-target first.
-const KNOWN: [&str; 5] = ["users", "spawn_rate", "run_time", "host", "script"];
+const KNOWN: [&str; 6] = ["users", "spawn_rate", "run_time", "host", "script", "scripts_fingerprint"];
 
 const SPAWN_RATE_MAX: f64 = 1e9;
 
@@ -178,7 +181,8 @@ mod tests {
 
     #[test]
     fn an_order_says_what_shall_start() {
-        let body = json!({ "users": 4.0, "spawn_rate": 0.5, "run_time": 1.5, "host": "http://shop.example/", "script": null });
+        let body = json!({ "users": 4.0, "spawn_rate": 0.5, "run_time": 1.5, "host": "http://shop.example/", "script": null,
+            "scripts_fingerprint": "0123456789AB" });
         let expected = StartOrder {
             users: Some(4),
             spawn_rate: Some(0.5),
@@ -186,6 +190,7 @@ mod tests {
             host: Some("http://shop.example".to_owned()),
             script: None,
             purpose: Purpose::NewRun,
+            scripts_fingerprint: Some("0123456789ab".to_owned()),
         };
         assert_eq!(order(body, Purpose::NewRun), Ok(expected));
         assert_eq!(order(json!({}), Purpose::NewRun).unwrap().users, None);
@@ -208,7 +213,16 @@ mod tests {
             (json!({ "script": {} }), "script", "an object is not a string"),
             (json!({ "script": "" }), "script", "is empty"),
             (json!({ "user": 4 }), "user", "there is no such parameter; did you mean users?"),
-            (json!({ "x": null }), "x", "there is no such parameter; the parameters are users, spawn_rate, run_time, host, script"),
+            (
+                json!({ "x": null }),
+                "x",
+                "there is no such parameter; the parameters are users, spawn_rate, run_time, host, script, scripts_fingerprint",
+            ),
+            (
+                json!({ "scripts_fingerprint": "abc" }),
+                "scripts_fingerprint",
+                "`abc` is not 12 to 64 hexadecimal digits, as `lunamoth check` prints them",
+            ),
         ] {
             assert_eq!(order(body, Purpose::NewRun), Err((field.to_owned(), detail.to_owned())));
         }

@@ -11,9 +11,10 @@ use serde_json::json;
 use super::super::documents::Document;
 use super::super::form::{self, Parameters};
 use super::super::openapi::V1;
-use super::super::reply::{self, JSON, problem, problem_of};
+use super::super::reply::{self, HTML, JSON, problem, problem_of};
 use super::super::route::{Operation, Route};
 use super::super::routes::Api;
+use crate::front::report::{KEPT_HTML, KEPT_JSON};
 use crate::front::snapshot_json::*;
 use crate::stats::snapshot::{RunState, Snapshot};
 
@@ -29,6 +30,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::at("/api/v1/snapshot")
             .get(snapshot, show("snapshot", "All that is known of the run.").json::<SnapshotJson>(200, "The newest snapshot.")),
+        Route::at("/api/v1/report").get(
+            report,
+            show("report_v1", "The report of the run, or of the last one: what --json and --html write.")
+                .query("format", "JSON without it.", json!({ "type": "string", "enum": ["json", "html"] }))
+                .value(200, "The report.", json!({ "type": "object" }))
+                .problem(400, "`format` is none of these.")
+                .problem(409, "There has been no run."),
+        ),
         Route::at("/api/v1/history").get(
             history,
             show("history", "The run second by second.")
@@ -57,6 +66,31 @@ pub(super) fn routes() -> Vec<Route> {
                 .json::<LogsJson>(200, "The lines."),
         ),
     ]
+}
+
+async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let query = match form::query(&uri) {
+        Ok(query) => query,
+        Err(unreadable) => return unreadable.into_response(),
+    };
+    let format = query.iter().find(|(name, _)| name == "format").map_or("json", |(_, value)| &**value);
+    let (document, kind, file) = match format {
+        "json" => (Document::JsonReport, JSON, KEPT_JSON),
+        "html" => (Document::Report, HTML, KEPT_HTML),
+        _ => return problem_of(StatusCode::BAD_REQUEST, Some("format"), "format: neither json nor html"),
+    };
+    if api.snapshot().started_at.is_some() {
+        return api.bytes(document).await.map_or_else(|answer| answer, |body| reply::text(kind, body));
+    }
+    let kept = match &api.context.kept_reports {
+        Some(folder) => tokio::fs::read(folder.join(file)).await,
+        None => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    match kept {
+        Ok(bytes) => reply::text(kind, bytes),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => problem(StatusCode::CONFLICT, "there has been no run to report of"),
+        Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the report that was kept cannot be read: {why}")),
+    }
 }
 
 /// Renders a document of this API, those that are nobody else's.
