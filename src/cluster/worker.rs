@@ -357,13 +357,18 @@ impl Worker {
                 self.run = None;
                 self.exit(out);
             }
-            ToWorker::Farewell if self.config.is_once && self.run.is_none() && self.leaving.is_none() => {
+            ToWorker::Farewell if self.config.is_once && self.leaving.is_none() && !self.has_begun() => {
                 out.push(Action::Log(log::Level::Info, "the master has ended without a run for this worker, which ends with it".into()));
-                self.exit(out);
+                self.leave(now, out);
             }
             // A second Welcome on one link says nothing; a farewell answers a goodbye, or tells those that wait for one run that none comes.
             ToWorker::Welcome(_) | ToWorker::Farewell | ToWorker::Refuse(_) => {}
         }
+    }
+
+    /// It makes load, or has made some.
+    fn has_begun(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| matches!(run.stage(), Stage::Running | Stage::Finished))
     }
 
     fn on_prepare(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {

@@ -416,6 +416,18 @@ class ScriptsConfigMap(unittest.TestCase):
         self.assertEqual(got, files)
         self.assertEqual((set(thing["binaryData"]), done.stderr), ({"escape.txt", "picture.bin"}, ""))
 
+    def test_a_program_that_is_there_tells_the_fingerprint(self):
+        (self.folder / "main.lua").write_text("return function() end\n")
+        env = {**os.environ, "LUNAMOTH": support.program()}
+        wanted = support.run([support.program(), "check", "--fingerprint", self.folder / "main.lua"], deadline=20).stdout.strip()
+        done = subprocess.run([DEPLOY / "scripts-configmap", self.folder], capture_output=True, text=True, timeout=60, env=env)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(f"--scripts-fingerprint {wanted}\n", done.stderr)
+        (self.folder / "main.lua").write_text("return function(\n")
+        done = subprocess.run([DEPLOY / "scripts-configmap", self.folder], capture_output=True, text=True, timeout=60, env=env)
+        self.assertEqual((done.returncode, list(objects(done.stdout)[0]["data"])), (0, ["main.lua"]))
+        self.assertIn("would not run", done.stderr)
+
     def test_what_does_not_fit_is_told_with_the_way_out(self):
         (self.folder / "main.lua").write_bytes(b"x" * 1000)
         (self.folder / "rows.csv").write_bytes(b"x" * (1024 * 1024))

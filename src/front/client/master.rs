@@ -92,11 +92,13 @@ impl MasterClient {
     /// The master has not done it.
     pub async fn swarm(&self, order: &OrderJson) -> Result<(AcceptedJson, String), ClientError> {
         let text = match self.ask(Method::POST, "run", Some(order), ACT).await {
-            Err(declined @ ClientError::Declined { .. }) if may_retarget(order) => {
-                if !self.get::<RunJson>("run").await?.0.state.is_active() {
+            Err(declined @ ClientError::Declined { .. }) if order.users.is_some() && order.scripts_fingerprint.is_none() => {
+                let running = self.get::<RunJson>("run").await?.0;
+                if !running.state.is_active() || !is_of(order, &running) {
                     return Err(declined);
                 }
-                self.ask(Method::PATCH, "run", Some(order), ACT).await?
+                let users = OrderJson { host: None, script: None, ..order.clone() };
+                self.ask(Method::PATCH, "run", Some(&users), ACT).await?
             }
             answer => answer?,
         };
@@ -218,9 +220,12 @@ impl MasterClient {
     }
 }
 
-/// An order that may as well be for a run that is under way.
-fn may_retarget(order: &OrderJson) -> bool {
-    order.users.is_some() && order.host.is_none() && order.script.is_none() && order.scripts_fingerprint.is_none()
+/// Whether the order names the host and the script of this run, as far as it names any: in a master's container both stand in the
+/// environment.
+fn is_of(order: &OrderJson, run: &RunJson) -> bool {
+    let same = |asked: &Option<String>, own: &str, plain: fn(&str) -> &str| asked.as_ref().is_none_or(|asked| plain(asked) == plain(own));
+    same(&order.host, run.host.as_deref().unwrap_or_default(), |host| host.trim_end_matches('/'))
+        && same(&order.script, &run.script, |script| script.trim_end_matches(".lua"))
 }
 
 /// For name look-up, connect and TLS.
@@ -341,6 +346,14 @@ mod tests {
         let order = OrderJson { users: Some(3), ..OrderJson::default() };
         assert_eq!(client(&url).swarm(&order).await.unwrap().0.message, "users: 3");
         assert_eq!(asked.await.unwrap()[2], "PATCH /api/v1/run HTTP/1.1");
+    }
+
+    #[test]
+    fn an_order_that_names_the_runs_own_host_and_script_is_of_that_run() {
+        let run = RunJson { host: Some("http://shop:8080".into()), script: "main.lua".into(), ..RunJson::default() };
+        let order = |host: &str, script: &str| OrderJson { host: Some(host.into()), script: Some(script.into()), ..OrderJson::default() };
+        assert!(is_of(&OrderJson::default(), &run) && is_of(&order("http://shop:8080/", "main"), &run));
+        assert!(!is_of(&order("http://other", "main"), &run) && !is_of(&order("http://shop:8080", "other.lua"), &run));
     }
 
     #[tokio::test]

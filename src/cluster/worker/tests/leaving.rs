@@ -114,7 +114,13 @@ fn a_worker_of_one_run_leaves_when_its_numbers_are_acknowledged() {
 #[test]
 fn a_worker_of_one_run_ends_with_a_master_that_has_none_for_it_and_others_wait_for_the_next() {
     let mut bench = Bench::linked(WorkerConfig { is_once: true, ..config(1) });
-    assert_eq!(names(&bench.message(1, ToWorker::Farewell)), ["exit Whole"]);
+    assert_eq!(names(&bench.message(1, ToWorker::Farewell)), ["1:goodbye"]);
+    assert_eq!(names(&bench.gone(1)), ["exit Whole"]);
+    let mut bench = Bench::linked(WorkerConfig { is_once: true, ..config(1) });
+    bench.prepare(7);
+    bench.message(1, ToWorker::Abandon(RUN));
+    bench.message(1, ToWorker::Farewell);
+    assert_eq!(names(&bench.gone(1)), ["exit Whole"]);
     let mut bench = Bench::linked(config(1));
     assert!(names(&bench.message(1, ToWorker::Farewell)).is_empty());
     let mut bench = Bench::running_with(WorkerConfig { is_once: true, ..config(1) });
