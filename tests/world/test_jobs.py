@@ -108,6 +108,48 @@ class Jobs(unittest.TestCase):
         self.assertIn("<html", self.ask("report", "--html").stdout)
         worker.end()
 
+    def test_a_second_master_waits_until_the_first_is_gone_and_takes_its_run_over(self):
+        self.scripts()
+        shared = ("--state", self.folder / "state", "--on-term", "handover")
+        first, worker = self.master(*shared), self.worker()
+        first.await_text("Currently 1 clients ready")
+        other = support.free_port(), support.free_port()
+        # Of another state, so that the lock of the state's folder does not keep it: the workers' name alone does.
+        alone = self.start(
+            "alone", "master", "--scripts", self.folder / "scripts", "-H", self.target.url, "--bind", f"127.0.0.1:{other[0]}",
+            "--web", f"127.0.0.1:{other[1]}", "--sole", f"127.0.0.1:{self.door}",
+        )
+        alone.await_text("another master answers")
+        with self.assertRaises(OSError):
+            support.fetch(f"http://127.0.0.1:{other[1]}/readyz")
+        cluster.Master(self.web).swarm(user_count=2, spawn_rate=2)
+        cluster.Master(self.web).await_stats(lambda stats: stats.requests > 5, of=first)
+        self.assertEqual(first.end(), 0, first.said())
+        second = self.master(*shared, name="second")
+        second.await_text("adopted run ")
+        cluster.Master(self.web).await_stats(lambda stats: stats.users_of() == [2], of=second)
+        # The one that waits hears the second.
+        self.assertTrue(alone.is_alive() and "Starting web monitor" not in alone.text(), alone.said())
+        self.ask("stop", "--wait")
+        stats = cluster.Master(self.web).stats()
+        self.assertEqual((stats.requests, stats.holes), (self.target.count(), []))
+        self.assertEqual(second.end(), 0, second.said())
+        alone.await_text("Starting web monitor")
+        worker.end()
+
+    def test_a_master_whose_pod_comes_before_the_other_one_is_gone_waits_for_its_state(self):
+        self.scripts()
+        shared = ("--state", self.folder / "state", "--on-term", "handover")
+        first = self.master(*shared)
+        first.await_text("workers come in")
+        addresses = ("--bind", f"127.0.0.1:{support.free_port()}", "--web", f"127.0.0.1:{support.free_port()}")
+        second = self.start("second", "master", "--scripts", self.folder / "scripts", *addresses, *shared)
+        time.sleep(1)
+        self.assertTrue(second.is_alive() and "Starting web monitor" not in second.text(), second.said())
+        self.assertEqual(first.end(), 0, first.said())
+        second.await_text("Starting web monitor")
+        self.assertEqual(second.end(), 0, second.said())
+
     def test_every_command_works_where_the_system_has_no_roots(self):
         """As in an image FROM scratch."""
         self.scripts()
