@@ -82,7 +82,7 @@ impl MasterClient {
     /// # Errors
     /// There is none, or no such answer.
     pub async fn report(&self, is_html: bool) -> Result<String, ClientError> {
-        self.ask(Method::GET, if is_html { "report?format=html" } else { "report" }, None, READ).await
+        self.ask(Method::GET, if is_html { "report.html" } else { "report" }, None, READ).await
     }
 
     /// Starts a run. Where one is under way, it is re-targeted, unless the order is for another host or script. What keeps a first run from

@@ -31,11 +31,15 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/api/v1/snapshot")
             .get(snapshot, show("snapshot", "All that is known of the run.").json::<SnapshotJson>(200, "The newest snapshot.")),
         Route::at("/api/v1/report").get(
-            report,
-            show("report_v1", "The report of the run, or of the last one: what --json and --html write.")
-                .query("format", "JSON without it.", json!({ "type": "string", "enum": ["json", "html"] }))
+            json_report,
+            show("json_report", "The report of the run, or of the last one: what --json writes.")
                 .value(200, "The report.", json!({ "type": "object" }))
-                .problem(400, "`format` is none of these.")
+                .problem(409, "There has been no run."),
+        ),
+        Route::at("/api/v1/report.html").get(
+            html_report,
+            show("html_report", "The report of the run, or of the last one, for people: what --html writes.")
+                .text(200, HTML, "The report.")
                 .problem(409, "There has been no run."),
         ),
         Route::at("/api/v1/history").get(
@@ -68,17 +72,16 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
-    let query = match form::query(&uri) {
-        Ok(query) => query,
-        Err(unreadable) => return unreadable.into_response(),
-    };
-    let format = query.iter().find(|(name, _)| name == "format").map_or("json", |(_, value)| &**value);
-    let (document, kind, file) = match format {
-        "json" => (Document::JsonReport, JSON, KEPT_JSON),
-        "html" => (Document::Report, HTML, KEPT_HTML),
-        _ => return problem_of(StatusCode::BAD_REQUEST, Some("format"), "format: neither json nor html"),
-    };
+async fn json_report(State(api): State<Arc<Api>>) -> Response {
+    report(&api, Document::JsonReport, JSON, KEPT_JSON).await
+}
+
+async fn html_report(State(api): State<Arc<Api>>) -> Response {
+    report(&api, Document::Report, HTML, KEPT_HTML).await
+}
+
+/// A report of the newest snapshot; before this master's first run the one that its predecessor has left.
+async fn report(api: &Api, document: Document, kind: &'static str, file: &str) -> Response {
     if api.snapshot().started_at.is_some() {
         return api.bytes(document).await.map_or_else(|answer| answer, |body| reply::text(kind, body));
     }
