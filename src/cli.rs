@@ -403,14 +403,14 @@ mod tests {
              --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s \
              --expect-workers-timeout 11s --linger 12s --sole masters",
         );
-        assert_eq!((settings.expect_workers_timeout.as_secs(), settings.linger.as_secs()), (11, 12));
+        assert_eq!((settings.self_start.expect_workers_timeout.as_secs(), settings.self_start.linger.as_secs()), (11, 12));
         assert_eq!(settings.sole.as_ref().map(ToString::to_string).as_deref(), Some("masters:5557"));
         assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
         assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:6000");
         assert_eq!((settings.web_bind().to_string().as_str(), settings.path_prefix.as_str()), ("127.0.0.1:80", "/locust"));
-        assert_eq!((settings.expect_workers, settings.exit_code_on_error), (3, 5));
-        assert!(settings.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
+        assert_eq!((settings.self_start.expect_workers, settings.exit_code_on_error), (3, 5));
+        assert!(settings.self_start.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
         assert_eq!((settings.on_term, settings.orphan, settings.reload), (OnTerm::Handover, OrphanMode::Pause, ReloadMode::Live));
         let times = [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.stop_timeout, settings.timeout];
         assert_eq!(times.map(|time| time.as_secs()), [3, 5, 6, 7, 9]);

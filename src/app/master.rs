@@ -35,10 +35,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let bind = settings.cluster_bind().map_err(Failure::bad_use)?;
     let identities = start.identities()?;
     let files = RunFiles::create(settings)?;
-    let (journal, kept) = open_journal(settings)?;
-    if let Some(report) = settings.state.as_deref().and_then(kept_report) {
-        start.screen.print(&format!("The last run that a master with this state directory has brought to its end:\n{report}"));
-    }
+    let (journal, kept) = open_journal(start)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
     let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
@@ -190,7 +187,9 @@ pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<
     })
 }
 
-fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {
+/// The journal and the run in it, and what else a master before has left in the state directory: the report of its last run, for people.
+fn open_journal(start: &Start) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {
+    let settings = &start.settings;
     let Some(folder) = &settings.state else {
         log::info!(target: MAIN, "nothing is kept on disk, for want of --state DIR: what workers have handed in and left dies with this master");
         return Ok((None, None));
@@ -208,6 +207,9 @@ fn open_journal(settings: &Settings) -> Result<(Option<Journal>, Option<KeptRun>
     if journal.cut_off_bytes() > 0 {
         let path = journal.path().display();
         log::warn!(target: MAIN, "`{path}` had a broken end, and {} bytes of it were cut off", journal.cut_off_bytes());
+    }
+    if let Some(report) = kept_report(folder) {
+        start.screen.print(&format!("The last run that a master with this state directory has brought to its end:\n{report}"));
     }
     Ok((Some(journal), kept))
 }
@@ -242,7 +244,7 @@ impl Office<'_> {
         let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
         let starting = start_by_itself(self.settings, Arc::clone(&self.planner), self.handle.clone(), may_be_brought_a_run);
         tokio::pin!(starting);
-        let mut is_starting = self.settings.autostart;
+        let mut is_starting = self.settings.self_start.autostart;
         loop {
             tokio::select! {
                 biased;
@@ -253,7 +255,7 @@ impl Office<'_> {
                     let ended = ends.borrow_and_update().clone();
                     if let Some(ended) = ended {
                         self.report(&ended).await?;
-                        if self.interrupt != Interrupt::None || (self.settings.autostart && self.settings.linger.is_zero()) {
+                        if self.interrupt != Interrupt::None || (self.settings.self_start.autostart && self.settings.self_start.linger.is_zero()) {
                             return Ok(Done::Verdict(self.code));
                         }
                         self.linger();
@@ -277,7 +279,7 @@ impl Office<'_> {
                     }
                     if !is_under_way(&snapshots) && self.interrupt == Interrupt::None {
                         // A start that was waited for has no verdict.
-                        let code = if self.settings.autostart { ExitCode::Interrupted } else { ExitCode::Passed };
+                        let code = if self.settings.self_start.autostart { ExitCode::Interrupted } else { ExitCode::Passed };
                         return Ok(Done::Verdict(code));
                     }
                     self.interrupt = on_signal(self.interrupt, &self.handle).await;
@@ -287,8 +289,8 @@ impl Office<'_> {
     }
 
     fn linger(&mut self) {
-        if self.settings.autostart {
-            let (linger, code) = (self.settings.linger, self.code.code());
+        if self.settings.self_start.autostart {
+            let (linger, code) = (self.settings.self_start.linger, self.code.code());
             log::info!(target: MAIN, "the run is over, and its report can be fetched for {} s; the exit code will be {code}", linger.as_secs());
             self.lingers_until = Some(Instant::now() + linger);
         }
@@ -301,7 +303,7 @@ impl Office<'_> {
         if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
             // Nothing worth a report happened; the reason is what a person needs.
             let reason = anyhow::anyhow!("{}", failure.text);
-            if self.settings.autostart {
+            if self.settings.self_start.autostart {
                 return Err(Failure { code: self.code, reason });
             }
             log::error!(target: MAIN, "the run came to nothing: {reason}");
@@ -319,7 +321,7 @@ impl Office<'_> {
         }
         match self.files.finish(Arc::clone(last), closing(last, self.code, end.is_complete)).await {
             // Other runs may follow, and have files of their own.
-            Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
+            Err(failure) if !self.settings.self_start.autostart => log::error!(target: MAIN, "{}", failure.reason),
             written => self.code = with_files(self.code, written)?,
         }
         Ok(())
@@ -344,12 +346,12 @@ async fn start_by_itself(
     // Before anybody is waited for: workers with the same broken script would never come.
     let planning = tokio::task::spawn_blocking(move || planner.plan(&StartOrder::default()));
     planning.await.map_err(Failure::bug)?.map_err(|why| Failure::bad_use(anyhow::anyhow!("the run cannot start: {why}")))?;
-    let expected = settings.expect_workers as usize;
+    let expected = settings.self_start.expect_workers as usize;
     log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
     // A start itself waits for those whose scripts differ, and names them.
     let is_ready = |worker: &&WorkerView| matches!(worker.state, WorkerState::Ready | WorkerState::Differs);
     let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(is_ready).count();
-    let limit = settings.expect_workers_timeout;
+    let limit = settings.self_start.expect_workers_timeout;
     // The master's end is told by itself.
     let waited = tokio::time::timeout(limit, snapshots.wait_for(|snapshot| ready(snapshot) >= expected)).await.is_ok();
     if !waited {

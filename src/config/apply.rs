@@ -58,11 +58,6 @@ impl Settings {
                 self.allow_host = values::list(texts).iter().map(|host| values::real_host(host)).collect::<Result<_, _>>()?
             }
             Setting::WebHost => self.web_host = values::list(texts).iter().map(|name| values::host_name(name)).collect::<Result<_, _>>()?,
-            Setting::ExpectWorkers => self.expect_workers = whole_u32(text, 1)?,
-            Setting::ExpectWorkersTimeout => self.expect_workers_timeout = values::positive_duration(text)?,
-            Setting::Autostart => self.autostart = values::switch(text)?,
-            Setting::Sole => self.sole = Some(MasterAddress::parse(text)?),
-            Setting::Linger => self.linger = values::parse_duration(text)?,
             Setting::NoAdopt => self.no_adopt = values::switch(text)?,
             Setting::OnTerm => self.on_term = values::word(text, &OnTerm::WORDS)?,
             Setting::Reload => self.reload = values::word(text, &ReloadMode::WORDS)?,
@@ -77,6 +72,20 @@ impl Settings {
             Setting::Tui => self.tui = values::switch(text)?,
             Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
+            _ => self.apply_start(setting, text)?,
+        }
+        Ok(())
+    }
+
+    /// Of those that concern a master's start.
+    fn apply_start(&mut self, setting: Setting, text: &str) -> Result<(), String> {
+        let start = &mut self.self_start;
+        match setting {
+            Setting::ExpectWorkers => start.expect_workers = whole_u32(text, 1)?,
+            Setting::ExpectWorkersTimeout => start.expect_workers_timeout = values::positive_duration(text)?,
+            Setting::Autostart => start.autostart = values::switch(text)?,
+            Setting::Linger => start.linger = values::parse_duration(text)?,
+            Setting::Sole => self.sole = Some(MasterAddress::parse(text)?),
             // The paths, and the file of settings itself.
             _ => {}
         }

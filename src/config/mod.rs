@@ -26,6 +26,6 @@ pub use load::load;
 pub use profile::LoadOrder;
 pub use secret::Secret;
 pub use setting::Setting;
-pub use settings::{DEFAULT_FILE, Settings};
+pub use settings::{DEFAULT_FILE, SelfStart, Settings};
 pub use values::parse_duration;
 pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};

@@ -115,14 +115,8 @@ pub struct Settings {
     pub secret: Option<Secret>,
     /// Accepted beside `secret`. Never given without it.
     pub previous_secret: Option<Secret>,
-    /// How many ready workers `autostart` waits for.
-    pub expect_workers: u32,
-    /// How long `autostart` waits for them.
-    pub expect_workers_timeout: Duration,
-    /// Start a run as soon as the expected workers are ready.
-    pub autostart: bool,
-    /// How long a master with `autostart` still answers once its run is over.
-    pub linger: Duration,
+    /// Whether a master starts a run by itself, and what it waits for.
+    pub self_start: SelfStart,
     /// A name that leads to all masters: this one serves only while none answers there.
     pub sole: Option<MasterAddress>,
     /// The folder of the master's journal; nothing is kept on disk without.
@@ -159,6 +153,25 @@ pub struct Settings {
     pub target_bind: SocketAddr,
     /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
     pub url: Option<String>,
+}
+
+/// A master that starts a run by itself, and ends with its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfStart {
+    /// It does so as soon as the expected workers are ready.
+    pub autostart: bool,
+    /// How many those are.
+    pub expect_workers: u32,
+    /// How long it waits for them.
+    pub expect_workers_timeout: Duration,
+    /// How long it still answers once its run is over.
+    pub linger: Duration,
+}
+
+impl Default for SelfStart {
+    fn default() -> Self {
+        Self { autostart: false, expect_workers: 1, expect_workers_timeout: Duration::from_secs(300), linger: Duration::ZERO }
+    }
 }
 
 impl Default for Settings {
@@ -211,10 +224,7 @@ impl Default for Settings {
             secret_file: None,
             secret: None,
             previous_secret: None,
-            expect_workers: 1,
-            expect_workers_timeout: Duration::from_secs(300),
-            autostart: false,
-            linger: Duration::ZERO,
+            self_start: SelfStart::default(),
             sole: None,
             state: None,
             no_adopt: false,
