@@ -15,8 +15,7 @@ use super::recorder::{Bounded, Limits};
 use super::sample::FailureKind;
 use super::series::{Current, Lately, Series};
 use super::snapshot::{
-    CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, ThresholdView,
-    TrendView,
+    CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, TrendView,
 };
 use super::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
@@ -130,7 +129,7 @@ impl Table {
         self.series.take_settled()
     }
 
-    /// What became of each class's iterations, in the plan's order; classes of which nothing was counted may be missing at the end.
+    /// What became of each class's iterations, in the plan's order; those of which nothing was counted may be missing at the end.
     #[must_use]
     pub fn classes(&self) -> &[ClassCounts] {
         &self.classes
@@ -171,11 +170,9 @@ impl Table {
             state: context.state,
             elapsed,
             planned: context.planned,
-            seed: None,
             started_at: context.started_at,
             users: context.users,
             target_users: context.target_users,
-            goal_users: 0,
             current_p50: percentile(0.5),
             current_p95: percentile(0.95),
             counted_since: self.series.since(),
@@ -201,7 +198,6 @@ impl Table {
             start_failures: self.events.start_failures,
             stop_failures: self.events.stop_failures,
             users_dropped: self.events.users_dropped,
-            thresholds: Vec::new(),
             health: HealthView {
                 lag: self.lag.view("generator_lag".into()),
                 lag_recent_max: current.lag_max,
@@ -214,17 +210,9 @@ impl Table {
             },
             history: self.series.history(elapsed),
             warnings: self.warnings.iter().map(ToString::to_string).collect(),
-            script: String::new(),
-            fingerprint: String::new(),
-            revision: 0,
-            classes: Vec::new(),
-            workers: Vec::new(),
-            holes: Vec::new(),
-            overlaps: Vec::new(),
-            repeats: 0,
+            ..Snapshot::default()
         };
-        let thresholds: Vec<ThresholdView> = context.thresholds.iter().map(|threshold| threshold.judge(&snapshot)).collect();
-        snapshot.thresholds = thresholds;
+        snapshot.thresholds = context.thresholds.iter().map(|threshold| threshold.judge(&snapshot)).collect();
         snapshot
     }
 
