@@ -1,12 +1,41 @@
 //! The cluster in simulated time: a master and workers as they are, everything around them simulated, from a seed.
 //!
-//! Each seed is one life of a cluster: links that stall, break and lose what is on its way, workers that come, leave, freeze and are killed,
-//! a master that is killed and comes back with or without its journal. The books of what was truly counted are kept beside it and the
-//! master's table is held against them at the end; other invariants are looked at all the time.
+//! Each seed is one life of a cluster: links that stall, break and lose what is on its way, or are slower than reports come; workers that come, leave,
+//! freeze, sleep and are killed, one or up to fifty, or are all replaced; a master that stands still, is killed and comes back with its journal, an older
+//! part of it or none, or has another one beside it for a while; a person who starts, pauses, re-targets, resets, revises and stops runs, one after
+//! the other, in the middle of all that. The books of what was truly counted are kept beside it.
 //!
-//! An ordinary test plays seeds 0 to 199 and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
+//! # What is promised, and looked at in every life
+//!
+//! | promise | the faults of `tamper` that show that it is looked at |
+//! |---|---|
+//! | served = reported: each request counts once, whoever came, went or came back | `CountsTwice`, `ForgetsTooEarly` |
+//! | sums, histograms, the least and the greatest are exact; the total is its parts | `BlursTheLeast` |
+//! | what comes late stands in the second in which it was counted | `DatesByArrival` |
+//! | rates divide by the time that they cover | `RatesOfHalfTheTime` |
+//! | a reset voids what was counted before, in every worker | `IgnoresReset` |
+//! | users are as many as wanted, and level within one | `IgnoresHandedSlots` |
+//! | the classes have their shares | `WeighsWrongly` |
+//! | the master knows how many users run | `MiscountsUsers` |
+//! | nobody runs twice while both owners hear the master; out of reach, an overlap is shown | `TakesEverySlot`, `HidesOverlaps` |
+//! | a churn moves the leaver's slots or the joiner's share, and at most one more of each worker | `Reshuffles` |
+//! | users move no faster than the spawn rate | `MovesAtOnce` |
+//! | an orphan goes on by its plan until its patience ends, and no longer; where orphans pause, it makes no load | `GivesUpEarly`, `NeverGivesUp`, `NeverPausesAlone` |
+//! | in a paused run nobody makes load, and everybody goes on afterwards | `IgnoresPause`, `NeverResumes` |
+//! | a run ends when somebody stops it, at its planned end, when no user is left, and for no other reason | `EndsTooEarly`, `NeverEndsByPlan`, `NeverExhausted` |
+//! | after its end nobody makes load, everybody is ready, and another run can be started | `IgnoresStop` |
+//! | a run that is called complete is; what is missing of one that was killed is a hole, and nothing else is | `FinishesAtOnce`, `HidesHoles`, `InventsHole` |
+//! | whoever is let go is in the journal, and so is whoever was found lost | `FarewellUnkept`, `ForgetsTheLost` |
+//! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
+//! | changed scripts come to all | `IgnoresRevisions` |
+//! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
+//!
+//! # How it is played
+//!
+//! An ordinary test plays the first seeds and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
 //! seed that is drawn from the date and printed, or from `LUNAMOTH_SIM_FROM`; with `LUNAMOTH_SIM_SEEDS=5000` just so many. `LUNAMOTH_SIM_SEED=123`
-//! plays one. Of failures the first is shrunk to the smallest course of faults that still fails, and told with all that happened.
+//! plays one, with `LUNAMOTH_SIM_DRAWING=1` as it was drawn at first. Of failures the first is shrunk to the smallest course of faults that still
+//! fails, and told with all that happened.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
 
@@ -26,6 +55,14 @@ mod lanes;
 mod link;
 #[path = "sim/machines.rs"]
 mod machines;
+#[path = "sim/network.rs"]
+mod network;
+#[path = "sim/operator.rs"]
+mod operator;
+#[path = "sim/promises.rs"]
+mod promises;
+#[path = "sim/richer.rs"]
+mod richer;
 #[path = "sim/scenario.rs"]
 mod scenario;
 #[path = "sim/shrink.rs"]
@@ -43,10 +80,10 @@ use std::time::{Duration, Instant, SystemTime};
 use course::{Failure, play};
 use scenario::Scenario;
 
-/// Seeds of an ordinary test: the first 200, and those beyond that have failed once. The drawing of a scenario must stay as it is, or they are not what they
-/// were.
+/// Seeds of an ordinary test, as they are drawn today and as they were drawn at first.
 const SEEDS: u64 = 200;
-const FAILED_ONCE: [u64; 25] = [
+/// Beyond those, seeds that failed as they were drawn at first. The drawing of a scenario must stay as it is, or they are not what they were.
+const FAILED_AT_FIRST: &[u64] = &[
     1361,
     1428,
     1593,
@@ -73,37 +110,47 @@ const FAILED_ONCE: [u64; 25] = [
     2026112800166,
     2026112800483,
 ];
+/// The same, as they are drawn today.
+const FAILED_ONCE: &[u64] = &[];
 
 #[test]
 fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_wanted() {
     if let Some(seed) = number_from("LUNAMOTH_SIM_SEED") {
-        return report(play(&Scenario::drawn(seed), None).err().into_iter().collect());
+        let scenario = if number_from("LUNAMOTH_SIM_DRAWING") == Some(1) { Scenario::drawn_at_first(seed) } else { Scenario::drawn(seed) };
+        return report(play(&scenario, None).err().into_iter().collect());
     }
     let (from, seeds, seconds) = ["FROM", "SEEDS", "SECONDS"].map(|name| number_from(&format!("LUNAMOTH_SIM_{name}"))).into();
     if seconds.is_none() && seeds.is_none() {
-        return report(play_all(|turn| (0..SEEDS).chain(FAILED_ONCE).nth(usize::try_from(turn).unwrap())).1);
+        let lives: Vec<Scenario> = ordinary_lives().collect();
+        return report(play_all(|turn| lives.get(usize::try_from(turn).unwrap()).cloned()).1);
     }
     let from = from.unwrap_or_else(|| if seconds.is_some() { seed_of_this_moment() } else { 0 });
     let begin = Instant::now();
     let is_on =
         |turn| seeds.is_none_or(|seeds| turn < seeds) && seconds.is_none_or(|seconds| begin.elapsed() < Duration::from_secs(seconds));
     println!("seeds from {from} on: LUNAMOTH_SIM_FROM={from} plays the same");
-    let (played, failures) = play_all(|turn| is_on(turn).then_some(from + turn));
+    let (played, failures) = play_all(|turn| is_on(turn).then(|| Scenario::drawn(from + turn)));
     println!("{played} lives in {:.0} s", begin.elapsed().as_secs_f64());
     assert!(played > 0, "no life was played");
     report(failures);
 }
 
-/// Plays the seeds that `seed_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,
+/// What an ordinary test plays.
+fn ordinary_lives() -> impl Iterator<Item = Scenario> {
+    let at_first = (0..SEEDS).chain(FAILED_AT_FIRST.iter().copied()).map(Scenario::drawn_at_first);
+    at_first.chain((0..SEEDS).chain(FAILED_ONCE.iter().copied()).map(Scenario::drawn))
+}
+
+/// Plays the lives that `life_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,
 /// and those that failed.
-fn play_all(seed_of: impl Fn(u64) -> Option<u64> + Sync) -> (u64, Vec<Box<Failure>>) {
+fn play_all(life_of: impl Fn(u64) -> Option<Scenario> + Sync) -> (u64, Vec<Box<Failure>>) {
     let (next, played) = (AtomicU64::new(0), AtomicU64::new(0));
     let play_some = || {
         let mut failures = Vec::new();
         while failures.len() < FAILURES_SHOWN
-            && let Some(seed) = seed_of(next.fetch_add(1, Ordering::Relaxed))
+            && let Some(life) = life_of(next.fetch_add(1, Ordering::Relaxed))
         {
-            failures.extend(play(&Scenario::drawn(seed), None).err());
+            failures.extend(play(&life, None).err());
             played.fetch_add(1, Ordering::Relaxed);
         }
         failures
@@ -143,7 +190,8 @@ fn verdict(mut failures: Vec<Box<Failure>>) -> Option<String> {
     let first = failures.first()?;
     let list: Vec<String> = failures.iter().map(|failure| format!("seed {}: {}", failure.scenario.seed, failure.what)).collect();
     let (trace, list, seed) = (first.trace.join("\n"), list.join("\n"), first.scenario.seed);
-    Some(format!("{trace}\n{:#?}\n{list}\nLUNAMOTH_SIM_SEED={seed} plays the first of them again", first.scenario))
+    let drawing = if first.scenario.is_of_first_drawing { "LUNAMOTH_SIM_DRAWING=1 " } else { "" };
+    Some(format!("{trace}\n{:#?}\n{list}\n{drawing}LUNAMOTH_SIM_SEED={seed} plays the first of them again", first.scenario))
 }
 
 /// Of more than so many in a thread there is no need.

@@ -148,6 +148,18 @@ impl<O: Copy + Ord> Assignment<O> {
         shares
     }
 
+    /// Each owner, ascending, and how many slots it has.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(O, u32)> {
+        let mut counts = vec![0; self.owners.len()];
+        for &seat in &self.seats {
+            if let Some(count) = counts.get_mut(seat as usize) {
+                *count += 1;
+            }
+        }
+        self.owners.iter().copied().zip(counts).collect()
+    }
+
     /// The slots that nobody owns.
     #[must_use]
     pub fn unowned(&self) -> SlotSet {

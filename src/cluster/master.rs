@@ -242,11 +242,12 @@ impl Master {
         if self.config.allows_skew && !start.plan.fingerprint.is_empty() {
             start.plan = Arc::new(Plan { fingerprint: String::new(), ..(*start.plan).clone() });
         }
+        let mut out = Vec::new();
+        self.end_former_run(&mut out);
         if self.goodbyes.is_empty() {
             self.peers.forget_gone();
         }
         self.claims.clear();
-        let mut out = Vec::new();
         let mut run = Run::new(start, now);
         let numbers: Vec<_> = self.peers.iter().map(|(number, _)| number).collect();
         for number in numbers {

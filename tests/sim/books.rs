@@ -8,7 +8,9 @@ use lunamoth::cluster::message::{Delta, WorkerId};
 use lunamoth::load::lane::LaneReport;
 use lunamoth::plan::RunId;
 use lunamoth::stats::histogram::Histogram;
-use lunamoth::stats::snapshot::Snapshot;
+use lunamoth::stats::snapshot::{EntryView, Snapshot};
+use lunamoth::stats::tally::EntryCounts;
+use lunamoth::stats::trend::{Spread, Summary};
 
 /// All accounts.
 #[derive(Default)]
@@ -26,6 +28,8 @@ pub struct Account {
     epoch_since: Option<u64>,
     /// What its lanes have reported in this epoch.
     reported: Count,
+    /// The same by second of the run's clock.
+    seconds: BTreeMap<u64, u64>,
     /// Lanes that have reported and not for the last time.
     open_lanes: BTreeSet<usize>,
     /// The name under which it numbers.
@@ -46,7 +50,28 @@ pub struct Account {
 #[derive(Default, Clone, PartialEq, Eq, Debug)]
 struct Count {
     requests: u64,
+    /// Sum, least and greatest.
+    spread: Spread,
     histogram: Histogram,
+}
+
+impl Count {
+    fn of(entry: &EntryView) -> Self {
+        let spread = Spread { count: entry.requests, sum: entry.duration_sum, min: entry.min, max: entry.max };
+        Self { requests: entry.requests, spread, histogram: entry.histogram.clone() }
+    }
+
+    fn add(&mut self, counts: &EntryCounts) {
+        self.requests += counts.hops.requests;
+        self.spread.merge(&counts.durations.spread);
+        self.histogram.merge_sparse(&counts.durations.counts);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.spread.merge(&other.spread);
+        self.histogram.merge(&other.histogram);
+    }
 }
 
 /// What the last master can know of workers that are gone.
@@ -84,18 +109,53 @@ impl Books {
         let mut sum = Count::default();
         for (seat, account) in self.of(run) {
             let name = entry_name(seat);
-            let entry = snapshot.entries.iter().find(|entry| *entry.name == *name);
-            let held = entry.map_or_else(Count::default, |entry| Count { requests: entry.requests, histogram: entry.histogram.clone() });
+            let held = held_of(snapshot, &name);
             if held.histogram.count() != held.requests {
                 return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
             }
             account.audit(&held, (epoch, reset), keeper, seat).map_err(|why| format!("{name}: {why}"))?;
             account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
-            sum.requests += held.requests;
-            sum.histogram.merge(&held.histogram);
+            sum.merge(&held);
         }
-        let total = Count { requests: snapshot.total.requests, histogram: snapshot.total.histogram.clone() };
-        if sum == total { Ok(()) } else { Err(format!("the total is {}, its parts make {}", total.requests, sum.requests)) }
+        let total = Count::of(&snapshot.total);
+        if sum != total {
+            return Err(format!("the total is {}, its parts make {}", total.requests, sum.requests));
+        }
+        self.audit_history(run, epoch, snapshot, keeper)
+    }
+
+    /// Whatever came late stands in the second in which it was counted. Of a master that has taken the run over, some seconds are not known.
+    fn audit_history(&self, run: RunId, epoch: u32, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
+        let is_whole = keeper.master == 1 && self.of(run).all(|(_, account)| account.excuse.is_none() && account.epoch == epoch);
+        let mut told = 0;
+        for point in &snapshot.history {
+            let seconds = point.at.as_secs()..(point.at + point.length).as_secs();
+            let counted: u64 =
+                self.of(run).flat_map(|(_, account)| account.seconds.range(seconds.clone())).map(|(_, requests)| requests).sum();
+            let Some(seen) = &point.seen else { continue };
+            told += seen.requests;
+            if seen.requests > counted || is_whole && seen.requests != counted {
+                return Err(format!("{counted} requests were counted in the seconds {seconds:?}, the history tells of {}", seen.requests));
+            }
+        }
+        let all: u64 = self.of(run).map(|(_, account)| account.reported.requests).sum();
+        if is_whole && told != all { Err(format!("the history tells of {told} requests, {all} were counted")) } else { Ok(()) }
+    }
+
+    /// All that was counted in a run whose workers all count for the same epoch, and dropped nothing.
+    pub fn served_in_one_epoch(&self, run: RunId) -> Option<u64> {
+        let epoch = self.of(run).map(|(_, account)| account.epoch).max()?;
+        let is_plain = |account: &Account| account.epoch == epoch && matches!(account.excuse, None | Some(LEFT | KILLED));
+        self.of(run).all(|(_, account)| is_plain(account)).then(|| self.served(run))
+    }
+
+    /// Holds the table of a run that ended amid faults against the books: whose numbers may still be on their way, they may be missing.
+    pub fn audit_amid_faults(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
+        let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
+        self.of(run).try_for_each(|(seat, account)| {
+            let name = entry_name(seat);
+            account.audit_prefix(&held_of(snapshot, &name), epoch, keeper, seat).map_err(|why| format!("{name}: {why}"))
+        })
     }
 
     /// A worker that ends as whole has handed everything in.
@@ -133,9 +193,20 @@ impl Account {
             self.open_lanes.insert(report.lane);
         }
         for counts in report.tally.entries.values() {
-            self.reported.requests += counts.hops.requests;
-            self.reported.histogram.merge_sparse(&counts.durations.counts);
+            self.reported.add(counts);
+            *self.seconds.entry(report.tally.second).or_default() += counts.hops.requests;
         }
+    }
+
+    /// The highest delta that this master has acknowledged.
+    pub fn acknowledged_by(&self, master: u32) -> Option<u64> {
+        self.acknowledged.filter(|(of, _)| *of == master).map(|(_, sequence)| sequence)
+    }
+
+    /// The last delta with numbers of this epoch, of one that has dropped nothing.
+    pub fn last_that_counts(&self) -> Option<u64> {
+        let counts = |delta: &Delta| delta.epoch == self.epoch && delta.tallies.iter().any(|tally| !tally.entries.is_empty());
+        self.sealed.values().rev().filter(|_| self.excuse.is_none()).find(|delta| counts(delta)).map(|delta| delta.sequence)
     }
 
     pub fn on_sealed(&mut self, delta: &Arc<Delta>) {
@@ -149,6 +220,7 @@ impl Account {
             if epoch > self.epoch {
                 (self.epoch, self.epoch_since) = (epoch, Some(generation));
                 self.reported = Count::default();
+                self.seconds.clear();
             }
         }
     }
@@ -161,7 +233,7 @@ impl Account {
     /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged. The epoch
     /// comes with the generation of the first orders that told anybody of it.
     fn audit(&self, held: &Count, (epoch, reset): (u32, Option<u64>), keeper: &Keeper, seat: usize) -> Result<(), String> {
-        let Some(excuse) = self.excuse else {
+        if self.excuse.is_none() {
             let was_told = reset.is_none_or(|reset| self.generation >= reset);
             if self.epoch < epoch && !was_told && self.open_lanes.is_empty() {
                 // It has finished without a word of the reset, and nothing of what it had counted before counts.
@@ -172,7 +244,12 @@ impl Account {
             }
             let same = *held == self.reported;
             return if same { Ok(()) } else { Err(format!("{} served, {} in the table", self.reported.requests, held.requests)) };
-        };
+        }
+        self.audit_prefix(held, epoch, keeper, seat)
+    }
+
+    /// What is held is what the first deltas say, up to one that is not before what must be there.
+    fn audit_prefix(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize) -> Result<(), String> {
         if self.has_begun_anew {
             // Two numberings in one account: only that nothing counts that was not served can be told.
             let is_served = held.requests <= self.reported.requests;
@@ -183,10 +260,7 @@ impl Account {
         let mut fits = least == 0 && *held == prefix;
         for delta in self.sealed.values() {
             if delta.epoch == epoch {
-                for counts in delta.tallies.iter().flat_map(|tally| tally.entries.values()) {
-                    prefix.requests += counts.hops.requests;
-                    prefix.histogram.merge_sparse(&counts.durations.counts);
-                }
+                delta.tallies.iter().flat_map(|tally| tally.entries.values()).for_each(|counts| prefix.add(counts));
             }
             fits |= delta.sequence >= least && *held == prefix;
         }
@@ -194,6 +268,7 @@ impl Account {
         if fits {
             return Ok(());
         }
+        let excuse = self.excuse.unwrap_or("amid faults");
         Err(format!("{excuse}; {sealed} sealed, delta {least} and all before it must be there, {} in the table", held.requests))
     }
 
@@ -220,6 +295,12 @@ impl Account {
             _ => keeper.restored.get(&seat).copied().unwrap_or(0),
         }
     }
+}
+
+/// What a snapshot says of a seat's entry.
+fn held_of(snapshot: &Snapshot, name: &str) -> Count {
+    let entry = snapshot.entries.iter().find(|entry| *entry.name == *name);
+    entry.map_or_else(Count::default, Count::of)
 }
 
 /// The name under which a seat's requests are counted.

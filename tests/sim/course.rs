@@ -1,16 +1,14 @@
 //! The course of one simulated life: a run is started, things happen, all is healed, the run is stopped, the books are audited; then a
 //! second run shows that everybody is well.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use lunamoth::cluster::master::RunStart;
-use lunamoth::plan::{LoadProfile, ProfileEnd, RunId};
+use lunamoth::plan::{LoadProfile, ProfileEnd};
 use lunamoth::stats::snapshot::WorkerState;
 
 use super::scenario::Scenario;
 use super::tamper::Tamper;
-use super::world::{World, plan_of, wall};
+use super::world::{World, plan_of};
 
 /// How a life went wrong.
 pub struct Failure {
@@ -37,6 +35,11 @@ pub fn play(scenario: &Scenario, tamper: Option<&dyn Fn() -> Tamper>) -> Result<
 impl World {
     pub fn live(&mut self) {
         self.live_until(self.scenario.healed());
+        let patience = Duration::from_secs(90) + self.scenario.orphan_timeout;
+        self.go_on(patience, |world| world.operator.wants_again.is_none());
+        if self.operator.wants_again.is_some() {
+            return self.fail("the run does not end".into());
+        }
         self.go_on(Duration::from_secs(40), |world| {
             world.has_started = world.has_started || world.start_if_ready();
             world.has_started
@@ -69,30 +72,11 @@ impl World {
         self.start_run()
     }
 
-    fn start_run(&mut self) -> bool {
-        let start = RunStart { plan: self.operator.plan.clone(), thresholds: Vec::new(), wall: wall(self.now) };
-        let now = self.instant();
-        let Some(master) = &mut self.master.machine else { return false };
-        match master.on_start(start, now) {
-            Ok(actions) => {
-                self.note(|| "the run is started".into());
-                let profile = &self.operator.plan.profile;
-                let target = profile.stages.last().map_or(0, |stage| stage.users);
-                let is_held = profile.end == ProfileEnd::Hold;
-                self.watch.target = is_held.then_some(target);
-                self.watch.disturb(self.now + Duration::from_secs(8));
-                self.do_master(actions);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
     fn bring_to_end(&mut self) {
         let quiet = self.scenario.stops_in_quiet;
         if quiet {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
-            self.go_on(QUIET, is_ended);
+            self.go_on(QUIET + self.slack(), is_ended);
             let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
             let is_level = self.operator.plan.profile.end == ProfileEnd::Hold;
             if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
@@ -100,28 +84,35 @@ impl World {
             }
         }
         let patience = Duration::from_secs(90) + self.scenario.orphan_timeout;
-        let mut next_press = self.now;
         self.go_on(patience, |world| {
-            // Whoever wants a run to end asks again, where a master that was killed may have forgotten it.
-            if world.now >= next_press && world.operator.ended.is_none() {
-                next_press = world.now + Duration::from_secs(3);
-                world.stop();
-            }
+            world.press_stop();
             world.is_over()
         });
         if !self.is_over() {
             return self.fail("the run does not end".into());
         }
-        self.go_on(LATE_NUMBERS, |_| false);
+        self.go_on(LATE_NUMBERS + self.slack(), |_| false);
         self.audit();
     }
 
     /// The run has ended, or never began, or nobody is left who knows of it.
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         let knows = self.master.machine.as_ref().and_then(|master| master.run()).is_some_and(|(id, _)| id == self.operator.plan.run);
         let is_forgotten = !knows && self.now > self.master.born + Duration::from_secs(20);
         self.operator.ended.as_ref().is_some_and(|(master, _)| *master == self.master.number)
             || is_forgotten && (!self.watch.has_begun || self.has_vanished() || self.operator.ended.is_some())
+    }
+
+    /// The run's end amid faults: nothing may be there that was not served, nor be missing that this master has acknowledged.
+    pub fn audit_amid_faults(&mut self) {
+        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
+        let run = self.operator.plan.run;
+        if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
+            return;
+        }
+        if let Err(why) = self.books.audit_amid_faults(run, &snapshot, &self.master.keeper) {
+            self.fail(format!("at the end of run {run}, {why}"));
+        }
     }
 
     fn audit(&mut self) {
@@ -130,7 +121,11 @@ impl World {
         if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
             return;
         }
-        let audit = self.books.audit(run, &snapshot, &self.master.keeper).and_then(|()| self.check_overlaps(&snapshot));
+        let audit = self
+            .check_rates_and_rest(&snapshot)
+            .and_then(|()| self.check_complete(&snapshot))
+            .and_then(|()| self.books.audit(run, &snapshot, &self.master.keeper))
+            .and_then(|()| self.check_overlaps(&snapshot));
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
         }
@@ -153,8 +148,7 @@ impl World {
             self.add_seat(self.now);
         }
         self.scenario.life = None;
-        let plan = plan_of(&self.scenario, RunId(2), LoadProfile::plain(13, 50.0, None));
-        (self.operator.plan, self.operator.asked_stop, self.operator.ended) = (Arc::new(plan), false, None);
+        self.operator.plan_next(plan_of(&self.scenario, self.operator.next_run(), LoadProfile::plain(13, 50.0, None)));
         self.watch.renew();
         let mut has_started = false;
         self.go_on(Duration::from_secs(45), |world| {
@@ -164,8 +158,8 @@ impl World {
         if !has_started {
             return self.fail("no second run can be started".into());
         }
-        self.watch.settle_by(self.now + Duration::from_secs(9));
-        self.go_on(Duration::from_secs(13), |_| false);
+        self.watch.settle_by(self.now + Duration::from_secs(9) + self.slack());
+        self.go_on(Duration::from_secs(13) + self.slack() * 2, |_| false);
         if self.violation.is_none() && self.watch.quiet_looks == 0 {
             return self.fail("the second run does not come to its level".into());
         }

@@ -99,7 +99,7 @@ fn partition(worker: usize, lasts: f64) -> Event {
 }
 
 const fn kill_master(back_after_millis: u64, loses_journal: bool) -> Event {
-    Event::KillMaster { back_after: Duration::from_millis(back_after_millis), loses_journal }
+    Event::KillMaster { back_after: Duration::from_millis(back_after_millis), loses_journal, forgets: 0 }
 }
 
 /// Thirty users on three workers.
@@ -334,4 +334,31 @@ fn a_reset_before_the_run_has_begun_voids_nothing_when_the_next_master_reads_the
     assert_eq!(life.shown().state, RunState::Waiting);
     life.0.suffer(&Event::Reset);
     life.end().is_whole().has_no_overlap();
+}
+
+#[test]
+fn a_worker_that_comes_back_after_its_run_was_stopped_has_time_to_hand_its_numbers_in() {
+    // It is away for longer than the last numbers are waited for, and back before it is given up.
+    let scenario = Scenario { stop_timeout: seconds(0.5), ..Scenario::plain(1, 30, seconds(40.0)) }.with(seconds(10.0), partition(0, 13.0));
+    let mut life = Life::new(scenario);
+    life.until(12.0);
+    life.0.stop();
+    life.until(30.0);
+    let (_, end) = life.0.operator.ended.clone().expect("it has ended");
+    assert!(end.is_complete && end.failure.is_none(), "{end:?}");
+    assert_eq!(life.shown().total.requests, life.0.books.served(RunId(1)));
+}
+
+#[test]
+fn a_worker_that_heard_too_late_of_the_end_of_its_run_takes_part_in_the_next_one() {
+    let scenario = Scenario { stop_timeout: seconds(3.0), ..Scenario::plain(2, 30, seconds(50.0)) }
+        .with(seconds(10.0), partition(0, 19.0))
+        .with(seconds(11.0), Event::Again { users: 20, spawn_rate: 50 });
+    let mut life = Life::new(scenario);
+    life.until(48.0);
+    let shown = life.shown();
+    let users: Vec<u64> = shown.workers.iter().map(|worker| worker.users).collect();
+    assert_eq!((shown.run, users), (RunId(2), vec![10, 10]));
+    life.0.live();
+    life.is_sound();
 }

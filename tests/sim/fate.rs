@@ -1,19 +1,18 @@
-//! What happens to the machines: they start, are killed, are cut off, stand still, and are told what to do by people.
+//! What happens to the machines: they start, are killed, are cut off, stand still. What people do is `operator`'s.
 
 use std::time::Duration;
 
-use lunamoth::cluster::master::{Master, Retarget};
+use lunamoth::cluster::master::Master;
 use lunamoth::cluster::record::KeptRun;
-use lunamoth::plan::Plan;
 
 use super::books::{KILLED, Keeper};
 use super::scenario::Event;
-use super::world::World;
+use super::world::{MasterSeat, Retiring, World};
 
 impl World {
     pub fn suffer(&mut self, event: &Event) {
         self.note(|| format!("EVENT {event:?}"));
-        self.watch.disturb(self.now + SETTLING);
+        self.watch.disturb(self.now + self.settling());
         match *event {
             Event::Join => self.add_seat(self.now),
             Event::Kill { worker, comes_back_after } => self.kill(worker, comes_back_after),
@@ -36,9 +35,30 @@ impl World {
                 let Some(seat) = self.one_alive(worker) else { return };
                 self.note(|| format!("worker {seat} stands still"));
                 self.watch.disturb(self.now + lasts + SETTLING);
-                self.seats[seat].frozen_until = self.now + lasts;
+                (self.seats[seat].frozen_until, self.seats[seat].sleeps) = (self.now + lasts, false);
             }
-            Event::KillMaster { back_after, loses_journal } => self.kill_master(back_after, loses_journal),
+            Event::Sleep { worker, lasts } => {
+                let Some(seat) = self.one_alive(worker) else { return };
+                self.note(|| format!("the machine of worker {seat} sleeps"));
+                self.watch.disturb(self.now + lasts + SETTLING);
+                (self.seats[seat].frozen_until, self.seats[seat].sleeps) = (self.now + lasts, true);
+            }
+            Event::KillMaster { back_after, loses_journal, forgets } => {
+                let kept = if loses_journal { 0 } else { self.master.journal.len().saturating_sub(forgets) };
+                self.kill_master(back_after, kept);
+            }
+            Event::FreezeMaster { lasts, sleeps } => {
+                self.watch.disturb(self.now + lasts + SETTLING);
+                (self.master.frozen_until, self.master.sleeps) = (self.now + lasts, sleeps);
+            }
+            Event::Surge { lasts } => self.surge(lasts),
+            Event::Roll => self.roll(),
+            Event::Pause => self.pause(),
+            Event::Resume => self.operator.wants_pause = false,
+            Event::Again { users, spawn_rate } => {
+                self.operator.wants_again = Some((users, spawn_rate));
+                self.stop();
+            }
             Event::Retarget { users, spawn_rate } => self.retarget(users, spawn_rate),
             Event::Reset => self.reset(),
             Event::Revise => self.revise(),
@@ -51,11 +71,13 @@ impl World {
         self.master.back_at = None;
         self.master.number += 1;
         self.master.born = self.now;
+        (self.master.frozen_until, self.master.sleeps, self.master.slept) = (Duration::ZERO, false, Duration::ZERO);
         let config = self.master_config();
         let kept = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|kept| self.scenario.has_journal && !kept.is_over);
         self.master.keeper = Keeper { master: self.master.number, restored: self.restored(kept.as_ref()) };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
-        let instant = self.instant();
+        let instant = self.master_instant();
+        let kept = kept.filter(|_| self.tamper.as_ref().is_none_or(super::tamper::Tamper::reads_journal));
         self.master.machine = Some(match kept {
             Some(kept) => Master::restored(config, kept, instant),
             None => Master::new(config, instant),
@@ -69,19 +91,45 @@ impl World {
         workers.filter_map(|worker| Some((seat_of(&worker.worker.host)?, worker.sequence))).collect()
     }
 
-    fn kill_master(&mut self, back_after: Duration, loses_journal: bool) {
+    /// The master is killed, and is back with the first `kept` records of its journal.
+    fn kill_master(&mut self, back_after: Duration, kept: usize) {
         if self.master.machine.take().is_none() {
             return;
         }
         self.master.back_at = Some(self.now + back_after);
         self.master.syncing.clear();
-        if loses_journal {
-            self.master.journal.clear();
-        }
+        self.master.journal.truncate(kept);
         self.watch.on_master_killed(self.now, back_after + SETTLING);
-        for link in self.links.values_mut().filter(|link| link.master_end.is_open) {
+        self.break_links_of(self.master.number);
+    }
+
+    fn break_links_of(&mut self, master: u32) {
+        for link in self.links.values_mut().filter(|link| link.master_end.is_open && link.master == master) {
             link.master_end.is_open = false;
             link.down.lose_suffix(&mut self.chance);
+        }
+    }
+
+    /// Another master starts, of which the first one knows nothing: whoever dials may come to either.
+    fn surge(&mut self, lasts: Duration) {
+        if self.master.machine.is_none() || self.retiring.is_some() {
+            return;
+        }
+        self.watch.disturb(self.now + lasts + self.settling());
+        let mut next = MasterSeat::empty();
+        next.number = self.master.number;
+        let former = std::mem::replace(&mut self.master, next);
+        self.retiring = Some(Retiring { until: self.now + lasts, seat: former });
+        self.watch.on_master_killed(self.now, lasts + SETTLING);
+        self.start_master();
+    }
+
+    /// The former of two masters goes, as if killed: its run is the other one's.
+    pub fn retire(&mut self) {
+        if let Some(Retiring { seat, .. }) = self.retiring.take() {
+            self.note(|| "the former master goes".into());
+            self.break_links_of(seat.number);
+            self.watch.on_master_killed(self.now, self.settling());
         }
     }
 
@@ -114,13 +162,20 @@ impl World {
         }
     }
 
+    fn roll(&mut self) {
+        let oldest = self.alive().position(|seat| !self.seats[seat].is_leaving);
+        if let Some(place) = oldest {
+            self.leave(place);
+        }
+    }
+
     fn leave(&mut self, worker: usize) {
         let Some(seat) = self.one_alive(worker).filter(|_| self.alive().filter(|seat| !self.seats[*seat].is_leaving).count() > 1) else {
             return;
         };
         self.note(|| format!("worker {seat} shall leave"));
         self.seats[seat].is_leaving = true;
-        let now = self.instant();
+        let now = self.instant_of(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_leave(now);
             self.do_worker(seat, actions);
@@ -137,58 +192,13 @@ impl World {
         // Each end learns of it at its own time: one at once, the other by what the first one's machine answers, or by silence.
         let worker_first = self.chance.percent(50);
         self.note(|| format!("link {id} of worker {seat} dies"));
-        let (now, LinkEnds { at_worker, at_master }) = (self.instant(), LinkEnds::of(worker_first));
-        let link = self.links.get_mut(&id).expect("it was there a moment ago");
-        if at_worker {
-            link.worker_end.is_open = false;
-            if let Some(worker) = &mut self.seats[seat].machine {
-                let actions = worker.on_link_gone(lunamoth::cluster::worker::LinkId(id), now);
-                self.do_worker(seat, actions);
-            }
+        let LinkEnds { at_worker, at_master } = LinkEnds::of(worker_first);
+        let link = &self.links[&id];
+        if at_worker && link.worker_end.is_open {
+            self.lose_link_at_worker(id);
         }
-        if at_master && let Some(link) = self.links.get_mut(&id) {
-            link.master_end.is_open = false;
-            if let Some(master) = &mut self.master.machine {
-                let actions = master.on_link_gone(lunamoth::cluster::worker::LinkId(id), now);
-                self.do_master(actions);
-            }
-        }
-    }
-
-    fn retarget(&mut self, users: u32, spawn_rate: u32) {
-        let now = self.instant();
-        let Some(master) = self.master.machine.as_mut().filter(|_| self.operator.ended.is_none()) else { return };
-        let retarget = Retarget { users, spawn_rate: f64::from(spawn_rate), run_time: None };
-        if let Ok(actions) = master.on_retarget(retarget, now) {
-            self.note(|| format!("re-targeted to {users}"));
-            self.watch.on_retargeted(users, self.now);
-            self.do_master(actions);
-        }
-    }
-
-    fn reset(&mut self) {
-        let now = self.instant();
-        let Some(master) = self.master.machine.as_mut().filter(|_| self.operator.ended.is_none()) else { return };
-        let actions = master.on_reset(now);
-        self.watch.last_reset = Some(self.now);
-        self.do_master(actions);
-    }
-
-    fn revise(&mut self) {
-        let now = self.instant();
-        let Some(master) = self.master.machine.as_mut().filter(|_| self.operator.ended.is_none()) else { return };
-        let before = master.snapshot(now).fingerprint;
-        let newer = Plan { fingerprint: format!("{before}+"), ..(*self.operator.plan).clone() };
-        let actions = master.on_revise(Ok(newer), now);
-        self.do_master(actions);
-    }
-
-    pub fn stop(&mut self) {
-        self.operator.asked_stop = true;
-        let now = self.instant();
-        if let Some(master) = &mut self.master.machine {
-            let actions = master.on_stop(now);
-            self.do_master(actions);
+        if at_master {
+            self.lose_link_at_master(id);
         }
     }
 
@@ -198,10 +208,18 @@ impl World {
             seat.down_blocked_until = seat.down_blocked_until.min(self.now);
             seat.frozen_until = seat.frozen_until.min(self.now);
         }
+        self.master.frozen_until = self.master.frozen_until.min(self.now);
+        self.operator.wants_pause = false;
+        self.retire();
         if self.master.back_at.is_some() {
             self.start_master();
         }
-        self.watch.settle_by(self.now + SETTLING);
+        self.watch.settle_by(self.now + self.settling());
+    }
+
+    /// After this long without any fault everything stands as it should.
+    pub fn settling(&self) -> Duration {
+        SETTLING + self.slack()
     }
 
     /// The seats of those that live or are about to.
@@ -227,5 +245,5 @@ impl LinkEnds {
     }
 }
 
-/// After this long without any fault everything stands as it should.
+/// See [`World::settling`], with a fast network and clocks that agree.
 const SETTLING: Duration = Duration::from_secs(14);

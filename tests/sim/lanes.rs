@@ -162,6 +162,11 @@ impl Lanes {
         self.is_paused
     }
 
+    /// Users that live.
+    pub fn users(&self) -> usize {
+        self.live.len()
+    }
+
     /// Users that live and have not been told to finish.
     pub fn running(&self) -> impl Iterator<Item = u64> + '_ {
         self.live.iter().filter(|(_, user)| user.drained.is_none()).map(|(&index, _)| index)

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lunamoth::cluster::master::{self, RunEnd};
-use lunamoth::cluster::message::{ToMaster, ToWorker};
+use lunamoth::cluster::message::{Phase, ToMaster, ToWorker};
 use lunamoth::cluster::worker::{self, DIALS, LinkId, WorkerEnd};
 use lunamoth::plan::Plan;
 
 use super::books::{ABANDONED, GAVE_UP, LEFT, entry_name};
 use super::lanes::Lanes;
 use super::link::{Link, Parcel};
+use super::tamper::Keeping;
 use super::world::{Dial, World};
 
 impl World {
@@ -25,7 +26,7 @@ impl World {
     }
 
     fn do_one_of_worker(&mut self, seat: usize, action: worker::Action) {
-        let instant = self.instant();
+        let instant = self.instant_of(seat);
         match action {
             worker::Action::Dial => self.dial(seat),
             worker::Action::Send(link, message) => self.send_up(seat, link, message),
@@ -65,6 +66,9 @@ impl World {
             worker::Action::Begin(_) => format!("worker {seat}: lanes begin"),
             other => format!("worker {seat}: lanes {other:?}"),
         });
+        if matches!(action, worker::Action::Stop | worker::Action::Cut) {
+            self.check_reason_to_stop(seat);
+        }
         let Some(lanes) = &mut self.seats[seat].lanes else {
             return self.fail(format!("worker {seat} tells lanes that it has not: {action:?}"));
         };
@@ -90,7 +94,7 @@ impl World {
 
     /// Dials succeed where the way is free and a master is there; a handshake that gets stuck is tried until it is given up.
     pub fn finish_dials(&mut self, seat: usize) {
-        let (now, instant) = (self.now, self.instant());
+        let (now, instant) = (self.now, self.instant_of(seat));
         let is_due = |dial: &Dial| dial.at <= now;
         while self.seats[seat].machine.is_some()
             && let Some(place) = self.seats[seat].dials.iter().position(is_due)
@@ -103,11 +107,14 @@ impl World {
                 continue;
             }
             self.seats[seat].dials.remove(place);
-            let has_master = self.master.machine.is_some();
+            let number = self.dialled_master();
+            // One that stands still does not even refuse.
+            let is_free = is_free && (self.master.machine.is_none() || self.is_master_awake(number));
+            let has_master = self.is_master_awake(number);
             let id = self.next_link;
             if is_free && !is_lost && has_master {
                 self.next_link += 1;
-                self.links.insert(id, Link::new(seat, self.master.number));
+                self.links.insert(id, Link::new(seat, number));
             }
             let Some(worker) = &mut self.seats[seat].machine else { return };
             let actions = match (is_free && !is_lost, has_master) {
@@ -117,6 +124,14 @@ impl World {
             };
             self.note(|| format!("worker {seat}: dial ends, free={is_free}, lost={is_lost}, master={has_master}, link {id}"));
             self.do_worker(seat, actions);
+        }
+    }
+
+    /// Where there are two, a dial comes to either.
+    fn dialled_master(&mut self) -> u32 {
+        match &self.retiring {
+            Some(retiring) if self.whim.percent(50) => retiring.seat.number,
+            _ => self.master.number,
         }
     }
 
@@ -142,7 +157,7 @@ impl World {
             return self.fail(format!("worker {seat} numbers run {} anew under the name that it had", plan.run));
         }
         self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat)));
-        let instant = self.instant();
+        let instant = self.instant_of(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_opened(plan.run, Ok(()), instant);
             self.do_worker(seat, actions);
@@ -177,7 +192,14 @@ impl World {
     /// Of what reaches a worker, what its account must know.
     pub fn book_down(&mut self, seat: usize, id: u64, message: &ToWorker) {
         match message {
-            ToWorker::Orders(orders) => self.books.account(orders.run, seat).on_orders(orders.generation, orders.epoch),
+            ToWorker::Orders(orders) => {
+                self.books.account(orders.run, seat).on_orders(orders.generation, orders.epoch);
+                if orders.phase != Phase::Run {
+                    self.seats[seat].told_to_end = Some(orders.run);
+                } else if let Some(master) = self.links.get(&id).map(|link| link.master) {
+                    self.check_moves(seat, master, orders);
+                }
+            }
             ToWorker::Answer(answer) => {
                 if let (Some((run, sequence)), Some(link)) = (answer.acknowledged, self.links.get(&id)) {
                     self.books.account(run, seat).on_answer(link.master, sequence);
@@ -189,6 +211,7 @@ impl World {
                 }
             }
             ToWorker::Abandon(run) => {
+                self.seats[seat].told_to_end = Some(*run);
                 self.books.account(*run, seat).excuse.get_or_insert(ABANDONED);
             }
             _ => {}
@@ -233,7 +256,9 @@ impl World {
                 master::Action::Keep(number, record) => {
                     let takes = self.chance.millis(5, 150);
                     let last = self.master.syncing.back().map_or(Duration::ZERO, |(at, ..)| *at);
-                    self.master.syncing.push_back(((self.now + takes).max(last), number, record));
+                    let keeping = self.tamper.as_ref().map_or(Keeping::Synced, |tamper| tamper.keep(&record));
+                    let at = if keeping == Keeping::Synced { (self.now + takes).max(last) } else { self.now };
+                    self.master.syncing.push_back((at, number, (keeping == Keeping::Synced).then_some(record)));
                 }
                 master::Action::Log(level, text) => self.note(|| format!("master {level}: {text}")),
                 master::Action::Relay(worker, line) => self.note(|| format!("{worker} {}: {}", line.level, line.text)),
@@ -243,8 +268,13 @@ impl World {
     }
 
     fn send_down(&mut self, id: u64, message: ToWorker) {
-        if let ToWorker::Orders(orders) = &message {
+        if let ToWorker::Orders(orders) = &message
+            && !self.is_former_speaking
+        {
             self.watch_orders(orders);
+        }
+        if let (ToWorker::Farewell, Some(seat)) = (&message, self.links.get(&id).map(|link| link.worker)) {
+            self.check_farewell(seat);
         }
         let at = self.now + self.delay();
         let number = self.master.number;
@@ -254,14 +284,19 @@ impl World {
     }
 
     fn on_finish(&mut self, end: RunEnd) {
-        self.note(|| format!("the run is over: {end:?}"));
         let number = self.master.number;
+        let run = self.master.machine.as_ref().and_then(|master| master.run()).map(|(id, _)| id);
+        self.note(|| format!("run {run:?} is over in master {number}: {end:?}"));
+        if self.is_former_speaking || run != Some(self.operator.plan.run) {
+            return; // Of two masters the other one is asked; and an older journal may tell of an older run.
+        }
         if let Some((master, _)) = &self.operator.ended
             && *master == number
         {
             return self.fail("a run ended twice".into());
         }
         self.watch.ended_at.get_or_insert(self.now);
+        self.note_end(&end);
         let why = self.premature(&end);
         self.operator.ended = Some((number, end));
         if let Some(why) = why {

@@ -1,4 +1,5 @@
-//! What happens in one simulated life of a cluster, drawn from a seed.
+//! What happens in one simulated life of a cluster: the events, and the first drawing of them from a seed. What has come to it since is
+//! `richer`'s.
 
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use super::chance::Chance;
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub seed: u64,
+    /// It was drawn as seeds were at first.
+    pub is_of_first_drawing: bool,
     /// Workers at the start.
     pub workers: usize,
     pub lanes: u32,
@@ -67,6 +70,31 @@ pub enum Event {
     KillMaster {
         back_after: Duration,
         loses_journal: bool,
+        /// So many of its last records were never written, or are torn.
+        forgets: usize,
+    },
+    /// The worker's machine sleeps, and its clock with it.
+    Sleep {
+        worker: usize,
+        lasts: Duration,
+    },
+    /// The master's process stands still; where its machine sleeps, its clock as well.
+    FreezeMaster {
+        lasts: Duration,
+        sleeps: bool,
+    },
+    /// A second master is there for so long before the first one goes, as where a Deployment surges.
+    Surge {
+        lasts: Duration,
+    },
+    /// The worker that has been there for longest is drained.
+    Roll,
+    Pause,
+    Resume,
+    /// The run is stopped, and another one started as soon as it is over.
+    Again {
+        users: u32,
+        spawn_rate: u32,
     },
     Retarget {
         users: u32,
@@ -80,8 +108,8 @@ pub enum Event {
 }
 
 impl Scenario {
-    /// The scenario of a seed.
-    pub fn drawn(seed: u64) -> Self {
+    /// The scenario of a seed as it was drawn at first: seeds that failed once are played as they were.
+    pub fn drawn_at_first(seed: u64) -> Self {
         let mut chance = Chance::new(seed, 1);
         let workers = usize::try_from(chance.between(1, 5)).unwrap();
         let users = u32::try_from(if chance.percent(10) { chance.between(1, 3) } else { chance.between(4, 70) }).unwrap();
@@ -100,6 +128,7 @@ impl Scenario {
         events.push((at, Event::Heal));
         Self {
             seed,
+            is_of_first_drawing: true,
             workers,
             lanes: u32::try_from(chance.between(1, 2)).unwrap(),
             profile: profile(users, at, &mut chance),
@@ -119,6 +148,7 @@ impl Scenario {
     pub fn plain(workers: usize, users: u32, end: Duration) -> Self {
         Self {
             seed: 7,
+            is_of_first_drawing: false,
             workers,
             lanes: 1,
             profile: LoadProfile::plain(users, f64::from(users) * 2.0, None),
@@ -159,7 +189,7 @@ impl Weather {
 }
 
 impl Event {
-    fn drawn(chance: &mut Chance) -> Self {
+    pub fn drawn(chance: &mut Chance) -> Self {
         let worker = usize::try_from(chance.below(60)).unwrap();
         match chance.below(20) {
             0 | 1 => Self::Join,
@@ -174,7 +204,7 @@ impl Event {
             12 => Self::Freeze { worker, lasts: chance.millis(300, 15_000) },
             13..=15 => {
                 let back_after = if chance.percent(70) { chance.millis(200, 5_000) } else { chance.millis(5_000, 25_000) };
-                Self::KillMaster { back_after, loses_journal: chance.percent(25) }
+                Self::KillMaster { back_after, loses_journal: chance.percent(25), forgets: 0 }
             }
             16 | 17 => {
                 let users = u32::try_from(chance.between(1, 90)).unwrap();
@@ -200,4 +230,4 @@ fn profile(users: u32, healed: Duration, chance: &mut Chance) -> LoadProfile {
 }
 
 /// Users a second: at a lower rate the most users that are drawn are still on their way when everything should have settled.
-const LEAST_RATE: u64 = 8;
+pub const LEAST_RATE: u64 = 8;

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lunamoth::cluster::message::{Answer, Delta, ToMaster, ToWorker};
-use lunamoth::load::slots::{Orders, SlotSet};
-use lunamoth::plan::Plan;
+use lunamoth::cluster::master::MasterConfig;
+use lunamoth::cluster::message::{Answer, Delta, Phase, RunOrders, ToMaster, ToWorker};
+use lunamoth::cluster::record::Record;
+use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
+use lunamoth::plan::{LoadProfile, Plan, ProfileEnd};
+use lunamoth::stats::snapshot::{HoleView, Snapshot};
 
+use super::books::host_name;
 use super::course::{Failure, play};
 use super::scenario::{Event, Scenario};
 use super::verdict;
 
-/// One fault, of the first worker.
+/// One fault, of the first worker or of the master.
 pub struct Tamper {
     fault: Fault,
     /// How far the master's numbering is ahead of the worker's.
     shift: i64,
+    /// The worker was told to stop.
+    is_stopped: bool,
 }
 
 /// What is wrong.
@@ -35,11 +41,66 @@ pub enum Fault {
     IgnoresReset,
     /// The master gives a run up in half the time that orphans go on.
     EndsTooEarly,
+    /// The worker dates what it counted by when it sends it.
+    DatesByArrival,
+    /// The worker stops as an orphan before its time.
+    GivesUpEarly,
+    /// The worker goes on as an orphan for ever.
+    NeverGivesUp,
+    /// The worker goes on as an orphan that shall pause.
+    NeverPausesAlone,
+    /// The worker makes load in a paused run.
+    IgnoresPause,
+    /// The worker does not hear that a paused run goes on.
+    NeverResumes,
+    /// The worker says that it has finished when it is told to stop.
+    FinishesAtOnce,
+    /// The worker does not hear that the run is over.
+    IgnoresStop,
+    /// The worker says never that its users have all ended.
+    NeverExhausted,
+    /// The worker has the first revision of the script for ever.
+    IgnoresRevisions,
+    /// Each churn gives all workers other slots.
+    Reshuffles,
+    /// Users move at once, whatever the spawn rate.
+    MovesAtOnce,
+    /// The master lets workers go before their numbers are kept.
+    FarewellUnkept,
+    /// The master does not keep what a lost worker has handed in.
+    ForgetsTheLost,
+    /// A new master does not read what its journal says.
+    IgnoresJournal,
+    /// A new master adopts runs that it shall not.
+    AdoptsAll,
+    /// The master does not know of the planned end.
+    NeverEndsByPlan,
+    /// People see no holes.
+    HidesHoles,
+    /// People see a hole where nothing is missing.
+    InventsHole,
+    /// People see no overlaps.
+    HidesOverlaps,
+    /// Rates divide by half the time.
+    RatesOfHalfTheTime,
+    /// The least duration is not exact.
+    BlursTheLeast,
+    /// The master shows fewer users than run.
+    MiscountsUsers,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is written, then that is told.
+    Synced,
+    /// It is told, and never written.
+    Told,
 }
 
 impl Fault {
     /// All of them, each with a word of what the checks say of it.
-    pub const ALL: [(Self, &str); 7] = [
+    pub const ALL: &[(Self, &str)] = &[
         (Self::CountsTwice, "in the table"),
         (Self::ForgetsTooEarly, "in the table"),
         (Self::TakesEverySlot, "run the same user"),
@@ -47,30 +108,123 @@ impl Fault {
         (Self::WeighsWrongly, "buyers of"),
         (Self::IgnoresReset, "counts for epoch"),
         (Self::EndsTooEarly, "ended by itself"),
+        (Self::DatesByArrival, "the history tells of"),
+        (Self::GivesUpEarly, "ends its users by itself"),
+        (Self::NeverGivesUp, "for longer than orphans go on"),
+        (Self::NeverPausesAlone, "that shall pause"),
+        (Self::IgnoresPause, "makes load in a paused run"),
+        (Self::NeverResumes, "is paused in a run that goes on"),
+        (Self::FinishesAtOnce, "is called complete"),
+        (Self::IgnoresStop, "makes load after the run's end"),
+        (Self::NeverExhausted, "no user is left"),
+        (Self::IgnoresRevisions, "older revision"),
+        (Self::Reshuffles, "slots and loses"),
+        (Self::MovesAtOnce, "faster than the spawn rate"),
+        (Self::FarewellUnkept, "may go, and delta"),
+        (Self::ForgetsTheLost, "is lost for long"),
+        (Self::IgnoresJournal, "must be there"),
+        (Self::AdoptsAll, "shall not be adopted"),
+        (Self::NeverEndsByPlan, "past its planned end"),
+        (Self::HidesHoles, "no hole is shown"),
+        (Self::InventsHole, "where nothing is missing"),
+        (Self::HidesOverlaps, "no overlap is shown"),
+        (Self::RatesOfHalfTheTime, "requests a second in"),
+        (Self::BlursTheLeast, "in the table"),
+        (Self::MiscountsUsers, "the master knows of"),
     ];
 
     /// A life in which the fault has its occasion, and nothing else goes wrong.
     fn occasion(self) -> Scenario {
         let at = Duration::from_secs(12);
+        let alone = |workers| Scenario::plain(workers, 40, Duration::from_secs(40));
+        let cut_off = |seconds| Event::Partition { worker: 0, up: true, down: true, lasts: Duration::from_secs(seconds) };
         match self {
-            Self::CountsTwice | Self::ForgetsTooEarly | Self::TakesEverySlot | Self::IgnoresHandedSlots | Self::WeighsWrongly => occasion(),
-            Self::IgnoresReset => Scenario::plain(3, 40, Duration::from_secs(30)).with(at, Event::Reset),
+            Self::IgnoresReset => alone(3).with(at, Event::Reset),
             Self::EndsTooEarly => {
                 let freeze = Event::Freeze { worker: 0, lasts: Duration::from_secs(14) };
-                Scenario { orphan_timeout: Duration::from_secs(20), ..Scenario::plain(1, 40, Duration::from_secs(40)) }.with(at, freeze)
+                Scenario { orphan_timeout: Duration::from_secs(20), ..alone(1) }.with(at, freeze)
             }
+            Self::DatesByArrival | Self::HidesOverlaps => alone(3).with(at, cut_off(14)),
+            Self::GivesUpEarly | Self::NeverGivesUp => {
+                Scenario { orphan_timeout: Duration::from_secs(12), ..alone(1) }.with(at, cut_off(18))
+            }
+            Self::NeverPausesAlone => Scenario { pauses: true, ..alone(1) }.with(at, cut_off(12)),
+            Self::IgnoresPause | Self::NeverResumes => alone(2).with(at, Event::Pause).with(at * 2, Event::Resume),
+            Self::FinishesAtOnce
+            | Self::IgnoresStop
+            | Self::MiscountsUsers
+            | Self::RatesOfHalfTheTime
+            | Self::BlursTheLeast
+            | Self::InventsHole => alone(1),
+            Self::NeverExhausted => Scenario { life: Some(9), ..alone(1) },
+            Self::IgnoresRevisions => alone(2).with(at, Event::Revise),
+            Self::FarewellUnkept => alone(3).with(at, Event::Leave { worker: 1 }),
+            Self::AdoptsAll | Self::IgnoresJournal => {
+                let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
+                let gone = Event::Kill { worker: 2, comes_back_after: None };
+                Scenario { adopts: self != Self::AdoptsAll, ..alone(3) }.with(at, gone).with(at + Duration::from_secs(6), kill)
+            }
+            Self::NeverEndsByPlan => {
+                let profile = LoadProfile::plain(40, 60.0, Some(Duration::from_secs(20)));
+                Scenario { profile, ..alone(2) }
+            }
+            _ => occasion(),
         }
     }
 }
 
 impl Tamper {
     pub const fn new(fault: Fault) -> Self {
-        Self { fault, shift: 0 }
+        Self { fault, shift: 0, is_stopped: false }
     }
 
-    /// How long the master waits for orphans, of how long it should.
-    pub fn patience(&self, orphan_timeout: Duration) -> Duration {
-        if self.fault == Fault::EndsTooEarly { orphan_timeout / 2 } else { orphan_timeout }
+    /// How a master behaves, of how it should.
+    pub fn config(&self, mut config: MasterConfig) -> MasterConfig {
+        match self.fault {
+            Fault::EndsTooEarly => config.orphan.timeout /= 2,
+            Fault::AdoptsAll => config.adopts = true,
+            _ => {}
+        }
+        config
+    }
+
+    /// The plan that a master starts, of the one that it should.
+    pub fn start(&self, plan: &Arc<Plan>) -> Arc<Plan> {
+        if self.fault != Fault::NeverEndsByPlan {
+            return Arc::clone(plan);
+        }
+        let profile = LoadProfile { end: ProfileEnd::Hold, ..plan.profile.clone() };
+        Arc::new(Plan { profile, ..Plan::clone(plan) })
+    }
+
+    pub fn keep(&self, record: &Record) -> Keeping {
+        let Record::Worker(worker) = record else { return Keeping::Synced };
+        match self.fault {
+            Fault::FarewellUnkept if worker.has_left => Keeping::Told,
+            Fault::ForgetsTheLost if !worker.has_left => Keeping::Told,
+            _ => Keeping::Synced,
+        }
+    }
+
+    pub fn reads_journal(&self) -> bool {
+        self.fault != Fault::IgnoresJournal
+    }
+
+    /// What people see, of what they should.
+    pub fn show(&self, mut snapshot: Snapshot) -> Snapshot {
+        match self.fault {
+            Fault::HidesHoles => snapshot.holes.clear(),
+            Fault::InventsHole => {
+                let (from, to) = (Duration::from_secs(3), Duration::from_secs(4));
+                snapshot.holes.push(HoleView { worker: format!("{}_1", host_name(0)), from, to });
+            }
+            Fault::HidesOverlaps => snapshot.overlaps.clear(),
+            Fault::RatesOfHalfTheTime => snapshot.total.total_rps = snapshot.total.total_rps.map(|rate| rate * 2.0),
+            Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min /= 2),
+            Fault::MiscountsUsers => snapshot.users = snapshot.users.saturating_sub(1),
+            _ => {}
+        }
+        snapshot
     }
 
     pub fn up(&mut self, seat: usize, message: ToMaster) -> Vec<ToMaster> {
@@ -78,10 +232,8 @@ impl Tamper {
         if seat != 0 {
             return vec![message];
         }
-        let numbered = |shift: i64| {
-            let sequence = delta.sequence.checked_add_signed(shift).unwrap();
-            ToMaster::Delta { sent: *sent, delta: Arc::new(Delta { sequence, ..Delta::clone(delta) }) }
-        };
+        let changed = |delta: Delta| ToMaster::Delta { sent: *sent, delta: Arc::new(delta) };
+        let numbered = |shift: i64| changed(Delta { sequence: delta.sequence.checked_add_signed(shift).unwrap(), ..Delta::clone(delta) });
         let is_fifth = delta.sequence == 5 && self.shift == 0;
         match self.fault {
             Fault::CountsTwice if is_fifth => {
@@ -92,39 +244,77 @@ impl Tamper {
                 self.shift = -1;
                 Vec::new()
             }
+            Fault::DatesByArrival => {
+                let mut dated = Delta::clone(delta);
+                let last = dated.tallies.iter().map(|tally| tally.second).max();
+                dated.tallies.iter_mut().for_each(|tally| tally.second = last.unwrap_or(tally.second));
+                vec![changed(dated)]
+            }
+            Fault::FinishesAtOnce if self.is_stopped => vec![changed(Delta { is_last: true, ..Delta::clone(delta) })],
+            Fault::NeverExhausted => vec![changed(Delta { is_exhausted: false, ..Delta::clone(delta) })],
             _ => vec![numbered(if delta.sequence > 5 { self.shift } else { 0 })],
         }
     }
 
     pub fn down(&mut self, seat: usize, message: ToWorker) -> ToWorker {
         match message {
-            ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) }) if seat == 0 && sequence > 4 => {
+            ToWorker::Orders(orders) => ToWorker::Orders(self.orders(seat, orders)),
+            message if seat != 0 => message,
+            ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) }) if sequence > 4 => {
                 let sequence = sequence.checked_add_signed(-self.shift).unwrap();
                 ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) })
             }
-            ToWorker::Orders(mut orders) if seat == 0 && self.fault == Fault::TakesEverySlot => {
-                orders.orders = Orders { slots: Arc::new(SlotSet::all()), ..orders.orders };
-                ToWorker::Orders(orders)
-            }
-            ToWorker::Orders(mut orders) if seat == 0 && self.fault == Fault::IgnoresHandedSlots => {
-                if let Some(handover) = &orders.orders.handover {
-                    let mut slots = SlotSet::clone(&orders.orders.slots);
-                    handover.moved.iter().for_each(|slot| slots.remove(slot));
-                    orders.orders.slots = Arc::new(slots);
+            ToWorker::Welcome(mut welcome) => {
+                let rules = &mut welcome.orphan;
+                match self.fault {
+                    // What it tells workers is as it should be.
+                    Fault::EndsTooEarly => rules.timeout *= 2,
+                    Fault::GivesUpEarly => rules.timeout /= 2,
+                    Fault::NeverGivesUp => rules.timeout *= 9,
+                    Fault::NeverPausesAlone => rules.pauses = false,
+                    _ => {}
                 }
-                ToWorker::Orders(orders)
+                ToWorker::Welcome(welcome)
             }
-            ToWorker::Orders(mut orders) if seat == 0 && self.fault == Fault::IgnoresReset => {
-                orders.epoch = 0;
-                ToWorker::Orders(orders)
-            }
-            ToWorker::Prepare(plan) if seat == 0 && self.fault == Fault::WeighsWrongly => {
+            ToWorker::Prepare(plan) if self.fault == Fault::WeighsWrongly => {
                 let mut plan = Plan::clone(&plan);
                 plan.classes.iter_mut().for_each(|class| class.weight = 1);
                 ToWorker::Prepare(Arc::new(plan))
             }
+            ToWorker::Prepare(plan) if self.fault == Fault::IgnoresRevisions => {
+                ToWorker::Prepare(Arc::new(Plan { revision: 0, ..Plan::clone(&plan) }))
+            }
             message => message,
         }
+    }
+
+    fn orders(&mut self, seat: usize, mut orders: RunOrders) -> RunOrders {
+        let slots = |slots: SlotSet| Arc::new(slots);
+        match self.fault {
+            Fault::Reshuffles => {
+                let mut turned = SlotSet::none();
+                let by = u32::try_from(orders.generation * 12_345 % u64::from(SLOTS)).unwrap();
+                orders.orders.slots.iter().for_each(|slot| turned.insert((slot + by) % SLOTS));
+                orders.orders.slots = slots(turned);
+            }
+            Fault::MovesAtOnce => orders.orders.handover = None,
+            _ if seat != 0 => {}
+            Fault::TakesEverySlot => orders.orders = Orders { slots: slots(SlotSet::all()), ..orders.orders },
+            Fault::IgnoresHandedSlots => {
+                if let Some(handover) = &orders.orders.handover {
+                    let mut kept = SlotSet::clone(&orders.orders.slots);
+                    handover.moved.iter().for_each(|slot| kept.remove(slot));
+                    orders.orders.slots = slots(kept);
+                }
+            }
+            Fault::IgnoresReset => orders.epoch = 0,
+            Fault::IgnoresPause => orders.orders.is_paused = false,
+            Fault::NeverResumes => orders.orders.is_paused |= orders.generation > 2,
+            Fault::IgnoresStop => orders.phase = Phase::Run,
+            Fault::FinishesAtOnce => self.is_stopped |= orders.phase != Phase::Run,
+            _ => {}
+        }
+        orders
     }
 }
 
@@ -145,7 +335,7 @@ fn without_a_fault_the_lives_that_the_faults_spoil_are_sound() {
 
 #[test]
 fn each_fault_of_a_machine_is_caught_for_what_it_is() {
-    for (fault, word) in Fault::ALL {
+    for &(fault, word) in Fault::ALL {
         let failure = tampered(fault);
         assert!(failure.what.contains(word), "{fault:?} is taken for something else: {}", failure.what);
         assert!(failure.trace.last().is_some_and(|line| line.contains(&failure.what)), "the account ends with what was wrong");

@@ -32,7 +32,13 @@ pub struct Watch {
     doubles: BTreeMap<(usize, usize), Duration>,
     prolonged: Vec<Prolonged>,
     in_touch_since: BTreeMap<usize, Duration>,
-    killed: BTreeSet<usize>,
+    killed: BTreeMap<usize, Duration>,
+    /// Since when the master shows a pause.
+    pub paused_since: Option<Duration>,
+    /// What the master showed when it called the run complete.
+    pub called_complete: Option<u64>,
+    /// Since when no user lives anywhere.
+    empty_since: Option<Duration>,
     /// Workers that were without a master for so long that they stopped by themselves.
     pub gave_up_waiting: BTreeSet<usize>,
     pub has_begun: bool,
@@ -59,8 +65,26 @@ impl Watch {
         self.disturbed_until = at;
     }
 
-    pub fn on_killed(&mut self, seat: usize, _now: Duration) {
-        self.killed.insert(seat);
+    pub fn on_killed(&mut self, seat: usize, now: Duration) {
+        self.killed.insert(seat, now);
+    }
+
+    pub fn killed(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        self.killed.iter().map(|(&seat, &at)| (seat, at))
+    }
+
+    pub const fn disturbed_until(&self) -> Duration {
+        self.disturbed_until
+    }
+
+    /// Since when the worker and the present master hear one another.
+    pub fn hears_since(&self, seat: usize) -> Option<Duration> {
+        self.in_touch_since.get(&seat).copied()
+    }
+
+    /// For how long no user has lived.
+    pub fn empty_for(&self, now: Duration) -> Duration {
+        self.empty_since.map_or(Duration::ZERO, |since| now - since)
     }
 
     pub fn on_master_killed(&mut self, now: Duration, lasts: Duration) {
@@ -97,6 +121,7 @@ impl Watch {
         self.prolonged.clear();
         self.doubles.clear();
         self.last_reset = None;
+        (self.called_complete, self.empty_since, self.paused_since) = (None, None, None);
     }
 }
 
@@ -110,6 +135,7 @@ impl World {
         self.look_for_doubles();
         if self.now.as_millis().is_multiple_of(1_000) {
             self.check_bounds();
+            self.check_promises();
             self.check_quiet();
         }
     }
@@ -124,7 +150,8 @@ impl World {
         let moments = orders.orders.handover.iter().flat_map(|handover| handover.moments().map(|(slot, at)| (slot, at - handover.at)));
         let peak = Shape::new(&orders.orders.profile).peak();
         let lasts = moments.take_while(|(slot, _)| *slot < peak).last().map_or(Duration::ZERO, |(_, lasts)| lasts);
-        self.watch.disturb(self.now + lasts + AFTER_ORDERS);
+        self.watch.disturb(self.now + lasts + AFTER_ORDERS + self.slack());
+        // A run may come after others, and whoever comes or goes may do so several times.
         let bound = 12 + 8 * (self.scenario.events.len() + self.seats.len());
         if self.watch.generations > bound {
             self.fail(format!("the master has given orders {bound} times"));
@@ -140,6 +167,7 @@ impl World {
             || self.scenario.life.is_some()
             || (!self.scenario.adopts && self.master.number > 1)
             || !self.watch.gave_up_waiting.is_empty()
+            || self.retiring.is_some()
             || nobody_runs
             // To the master a worker that stands still, or cannot be heard, is as dead as one that gave up.
             || self.now >= self.watch.heard + self.scenario.orphan_timeout;
@@ -152,7 +180,8 @@ impl World {
 
     fn note_touch(&mut self) {
         let now = self.now;
-        let is_settled = self.master.machine.is_some() && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER);
+        let is_settled =
+            self.master.machine.is_some() && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER + self.slack());
         for seat in 0..self.seats.len() {
             let place = &self.seats[seat];
             let is_linked = self
@@ -168,10 +197,12 @@ impl World {
         }
         let has_begun = self.running().any(|(_, lanes)| lanes.has_begun());
         self.watch.has_begun |= has_begun;
+        let has_users = self.running().any(|(_, lanes)| lanes.users() > 0);
+        self.watch.empty_since = if has_users { None } else { self.watch.empty_since.or(Some(now)) };
     }
 
     /// The lanes that make load for the run.
-    fn running(&self) -> impl Iterator<Item = (usize, &Lanes)> {
+    pub fn running(&self) -> impl Iterator<Item = (usize, &Lanes)> {
         let run = self.operator.plan.run;
         let lanes = self.seats.iter().enumerate().filter_map(|(seat, place)| Some((seat, place.lanes.as_ref()?)));
         lanes.filter(move |(_, lanes)| lanes.run() == run && !lanes.is_finished && !lanes.is_stopping())
@@ -189,23 +220,22 @@ impl World {
                 *owner = seat;
             }
         }
-        let now = self.now;
+        let (now, unseen) = (self.now, UNSEEN_DOUBLE + self.slack());
         let before = std::mem::take(&mut self.watch.doubles);
-        for (&pair, &from) in before.iter().filter(|(pair, from)| !seen.contains(pair) && now - **from > UNSEEN_DOUBLE) {
+        for (&pair, &from) in before.iter().filter(|(pair, from)| !seen.contains(pair) && now - **from > unseen) {
             self.watch.prolonged.push(Prolonged { pair, from });
         }
         for pair in seen {
             let from = before.get(&pair).copied().unwrap_or(now);
             self.watch.doubles.insert(pair, from);
-            let in_touch = |seat| self.watch.in_touch_since.get(&seat).is_some_and(|since| now - *since > UNSEEN_DOUBLE);
-            if now - from > UNSEEN_DOUBLE && in_touch(pair.0) && in_touch(pair.1) {
+            let in_touch = |seat| self.watch.in_touch_since.get(&seat).is_some_and(|since| now - *since > unseen);
+            if now - from > unseen && in_touch(pair.0) && in_touch(pair.1) {
                 return self.fail(format!("workers {pair:?} run the same user since {from:?}, and both hear the master"));
             }
         }
     }
 
     fn check_bounds(&mut self) {
-        let instant = self.instant();
         for (seat, actions) in std::mem::take(&mut self.watch.worker_actions) {
             if actions > ACTIONS_A_SECOND {
                 self.fail(format!("worker {seat} does not rest: {actions} actions in a second"));
@@ -216,7 +246,7 @@ impl World {
             self.fail(format!("the master does not rest: {actions} actions in a second"));
         }
         for seat in 0..self.seats.len() {
-            let Some(status) = self.seats[seat].machine.as_ref().map(|worker| worker.status(instant)) else { continue };
+            let Some(status) = self.seats[seat].machine.as_ref().map(|worker| worker.status(self.instant_of(seat))) else { continue };
             if status.unacknowledged > 5 {
                 self.fail(format!("worker {seat}: {} deltas in flight", status.unacknowledged));
             }
@@ -232,22 +262,24 @@ impl World {
 
     /// Where nothing has happened for a while, everybody has the right users.
     fn check_quiet(&mut self) {
-        if let Some(snapshot) = self.snapshot().filter(|snapshot| snapshot.target_users != self.watch.wanted.0) {
-            self.watch.wanted = (snapshot.target_users, self.now);
+        let wanted = self.master.machine.as_ref().map(|master| master.target_users(self.master_instant()));
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != self.watch.wanted.0) {
+            self.watch.wanted = (wanted, self.now);
         }
-        let is_quiet = self.now >= self.watch.disturbed_until && !self.operator.asked_stop && self.operator.ended.is_none();
+        let is_disturbed = self.now < self.watch.disturbed_until || self.retiring.is_some();
+        let is_quiet = !is_disturbed && !self.operator.asked_stop && self.operator.ended.is_none();
         let Some(master) = self.master.machine.as_ref().filter(|_| is_quiet && self.scenario.life.is_none()) else { return };
         let run = self.operator.plan.run;
-        let is_running = master.run().is_some_and(|(id, _)| id == run) && master.state(self.instant()) == RunState::Running;
+        let is_running = master.run().is_some_and(|(id, _)| id == run) && master.state(self.master_instant()) == RunState::Running;
         if !is_running {
             return;
         }
-        let snapshot = master.snapshot(self.instant());
         // Stages of the profile move users as well: who is to go may take the stop timeout, and then a second until it is told.
-        if self.now < self.watch.wanted.1 + self.scenario.stop_timeout + TOLD_WITHIN {
+        if self.now < self.watch.wanted.1 + self.scenario.stop_timeout + TOLD_WITHIN + self.slack() {
             return;
         }
-        if snapshot.planned.is_some_and(|end| snapshot.elapsed + CLOCKS_DIFFER > end) {
+        let Some(snapshot) = self.snapshot() else { return };
+        if snapshot.planned.is_some_and(|end| snapshot.elapsed + CLOCKS_DIFFER + self.slack() > end) {
             return;
         }
         if let Err(why) = self.count_users(&snapshot) {
@@ -263,6 +295,9 @@ impl World {
         let mut counts = BTreeMap::new();
         let mut users = BTreeSet::new();
         for (seat, lanes) in self.running() {
+            if lanes.is_paused() {
+                return Err(format!("worker {seat} is paused in a run that goes on"));
+            }
             let before = users.len();
             users.extend(lanes.running());
             counts.insert(seat, users.len() - before);
@@ -293,7 +328,7 @@ impl World {
 
     fn check_presence(&self, seat: usize, takes_part: bool, snapshot: &Snapshot) -> Result<(), String> {
         let place = &self.seats[seat];
-        let status = place.machine.as_ref().expect("one of those that live").status(self.instant());
+        let status = place.machine.as_ref().expect("one of those that live").status(self.instant_of(seat));
         if !status.is_linked {
             return Err(format!("worker {seat} is not linked"));
         }
@@ -312,7 +347,7 @@ impl World {
     pub fn check_overlaps(&self, snapshot: &Snapshot) -> Result<(), String> {
         for Prolonged { pair, from } in &self.watch.prolonged {
             let is_void = |at: Option<Duration>| at.is_some_and(|at| at >= *from);
-            let is_dead = |seat: usize| self.watch.killed.contains(&seat) || self.seats[seat].end.is_some();
+            let is_dead = |seat: usize| self.watch.killed.contains_key(&seat) || self.seats[seat].end.is_some();
             // By whatever name it had then.
             let shown = |seat: usize| snapshot.overlaps.iter().any(|it| it.worker.starts_with(&format!("{}_", host_name(seat))));
             let is_excused = is_void(self.watch.last_reset)

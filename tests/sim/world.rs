@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use lunamoth::cluster::master::{Master, MasterConfig, RunEnd};
-use lunamoth::cluster::message::{OrphanRules, ToMaster, ToWorker, WorkerId};
+use lunamoth::cluster::master::{Master, MasterConfig};
+use lunamoth::cluster::message::{OrphanRules, WorkerId};
 use lunamoth::cluster::record::Record;
-use lunamoth::cluster::worker::{LinkId, Worker, WorkerConfig, WorkerEnd};
+use lunamoth::cluster::worker::{Worker, WorkerConfig, WorkerEnd};
 use lunamoth::load::vitals::Vitals;
 use lunamoth::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, RunId, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
@@ -17,7 +17,9 @@ use lunamoth::stats::snapshot::Snapshot;
 use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
 use super::lanes::Lanes;
-use super::link::{Link, Parcel};
+use super::link::Link;
+use super::operator::Operator;
+use super::promises::Told;
 use super::scenario::{Event, Scenario};
 use super::tamper::Tamper;
 use super::watch::Watch;
@@ -29,7 +31,13 @@ pub struct World {
     /// The simulated clock.
     pub now: Duration,
     pub chance: Chance,
+    /// Of its own, so that what came later to the simulation changes no life that was drawn before.
+    pub whim: Chance,
     pub master: MasterSeat,
+    /// The former one, where two are there for a moment.
+    pub retiring: Option<Retiring>,
+    /// `master` is the former one just now, see [`World::as_master`].
+    pub is_former_speaking: bool,
     pub seats: Vec<Seat>,
     pub links: BTreeMap<u64, Link>,
     pub next_link: u64,
@@ -48,6 +56,12 @@ pub struct World {
     pub violation: Option<String>,
 }
 
+/// A master beside which another one has been started.
+pub struct Retiring {
+    pub until: Duration,
+    pub seat: MasterSeat,
+}
+
 /// The place of the master: its processes come and go, its journal stays.
 pub struct MasterSeat {
     pub machine: Option<Master>,
@@ -58,8 +72,14 @@ pub struct MasterSeat {
     /// What is synced.
     pub journal: Vec<Record>,
     /// On its way to the disk.
-    pub syncing: VecDeque<(Duration, u64, Record)>,
+    pub syncing: VecDeque<(Duration, u64, Option<Record>)>,
     pub keeper: Keeper,
+    /// Its process stands still.
+    pub frozen_until: Duration,
+    /// Its clock stands still meanwhile.
+    pub sleeps: bool,
+    /// How much its clock is behind.
+    pub slept: Duration,
     next_tick: Duration,
 }
 
@@ -79,6 +99,14 @@ pub struct Seat {
     pub up_blocked_until: Duration,
     pub down_blocked_until: Duration,
     pub frozen_until: Duration,
+    /// While it stands still its clock does, too.
+    pub sleeps: bool,
+    /// How much its clock is behind.
+    pub slept: Duration,
+    /// The last orders that came to it.
+    pub told: Option<Told>,
+    /// The run whose users it was told to end.
+    pub told_to_end: Option<RunId>,
     /// The run that it told of in its last hello.
     pub stands_in: Option<RunId>,
     pub is_leaving: bool,
@@ -92,14 +120,6 @@ pub struct Dial {
     pub gives_up: Duration,
 }
 
-/// The person who starts and stops runs.
-pub struct Operator {
-    pub plan: Arc<Plan>,
-    pub asked_stop: bool,
-    /// How the run ended, and in which master.
-    pub ended: Option<(u32, RunEnd)>,
-}
-
 impl World {
     pub fn new(scenario: Scenario, tamper: Option<Tamper>, traces: bool) -> Self {
         let plan = Arc::new(plan_of(&scenario, RunId(1), scenario.profile.clone()));
@@ -107,12 +127,15 @@ impl World {
             base: Instant::now(),
             now: Duration::ZERO,
             chance: Chance::new(scenario.seed, 2),
+            whim: Chance::new(scenario.seed, 4),
             master: MasterSeat::empty(),
+            retiring: None,
+            is_former_speaking: false,
             seats: Vec::new(),
             links: BTreeMap::new(),
             next_link: 1,
             books: Books::default(),
-            operator: Operator { plan, asked_stop: false, ended: None },
+            operator: Operator::of(plan),
             watch: Watch::default(),
             tamper,
             to_come: scenario.events.iter().cloned().collect(),
@@ -130,8 +153,52 @@ impl World {
         world
     }
 
-    pub fn instant(&self) -> Instant {
-        self.base + self.now
+    /// The clock of a worker's machine.
+    pub fn instant_of(&self, seat: usize) -> Instant {
+        self.base + self.now - self.seats[seat].slept
+    }
+
+    /// The clock of the master's machine.
+    pub fn master_instant(&self) -> Instant {
+        self.base + self.now - self.master.slept
+    }
+
+    /// What slow links and clocks that have slept add to whatever takes its time.
+    pub fn slack(&self) -> Duration {
+        let clocks = || self.seats.iter().map(|seat| seat.slept).chain([self.master.slept]);
+        let apart = clocks().max().unwrap_or_default() - clocks().min().unwrap_or_default();
+        apart + (Duration::from_millis(self.scenario.weather.delay.1).saturating_sub(FAST)) * 6
+    }
+
+    /// Does something with the master of this number, which may be the former one of two.
+    pub fn as_master<R>(&mut self, number: u32, act: impl FnOnce(&mut Self) -> R) -> R {
+        let is_former = self.retiring.as_ref().is_some_and(|retiring| retiring.seat.number == number) && !self.is_former_speaking;
+        if is_former {
+            self.swap_masters();
+        }
+        let answer = act(self);
+        if is_former {
+            self.swap_masters();
+        }
+        answer
+    }
+
+    fn swap_masters(&mut self) {
+        if let Some(retiring) = &mut self.retiring {
+            std::mem::swap(&mut self.master, &mut retiring.seat);
+            self.is_former_speaking ^= true;
+        }
+    }
+
+    /// Whether the master of this number is there and does not stand still.
+    pub fn is_master_awake(&self, number: u32) -> bool {
+        let is_it = |seat: &&MasterSeat| seat.number == number && seat.machine.is_some() && self.now >= seat.frozen_until;
+        [Some(&self.master), self.retiring.as_ref().map(|retiring| &retiring.seat)].into_iter().flatten().any(|seat| is_it(&seat))
+    }
+
+    /// The former master, and the present one.
+    pub fn masters(&self) -> impl Iterator<Item = u32> + use<> {
+        self.retiring.as_ref().map(|retiring| retiring.seat.number).into_iter().chain([self.master.number])
     }
 
     pub fn fail(&mut self, text: String) {
@@ -154,6 +221,15 @@ impl World {
     /// Time goes on by one step; everything that is due happens.
     pub fn step(&mut self) {
         self.now += STEP;
+        for seat in self.seats.iter_mut().filter(|seat| seat.sleeps && self.now <= seat.frozen_until) {
+            seat.slept += STEP;
+        }
+        if self.master.sleeps && self.now <= self.master.frozen_until {
+            self.master.slept += STEP;
+        }
+        if self.retiring.as_ref().is_some_and(|retiring| retiring.until <= self.now) {
+            self.retire();
+        }
         if self.master.back_at.is_some_and(|at| at <= self.now) {
             self.start_master();
         }
@@ -161,8 +237,11 @@ impl World {
             self.deliver(seat);
             self.step_seat(seat);
         }
-        self.step_master();
+        for number in self.masters() {
+            self.as_master(number, Self::step_master);
+        }
         self.age_links();
+        self.mind_operator();
         self.observe();
     }
 
@@ -180,6 +259,10 @@ impl World {
             up_blocked_until: Duration::ZERO,
             down_blocked_until: Duration::ZERO,
             frozen_until: Duration::ZERO,
+            sleeps: false,
+            slept: Duration::ZERO,
+            told: None,
+            told_to_end: None,
             stands_in: None,
             is_leaving: false,
             end: None,
@@ -195,81 +278,23 @@ impl World {
     }
 
     pub fn master_config(&self) -> MasterConfig {
-        let timeout = self.tamper.as_ref().map_or(self.scenario.orphan_timeout, |it| it.patience(self.scenario.orphan_timeout));
-        MasterConfig {
-            orphan: OrphanRules { timeout, pauses: self.scenario.pauses },
+        let config = MasterConfig {
+            orphan: OrphanRules { timeout: self.scenario.orphan_timeout, pauses: self.scenario.pauses },
             skew_timeout: Duration::from_secs(10),
             allows_skew: false,
             adopts: self.scenario.adopts,
             has_journal: self.scenario.has_journal,
-        }
+        };
+        self.tamper.as_ref().map_or_else(|| config.clone(), |tamper| tamper.config(config.clone()))
     }
 
     pub fn snapshot(&self) -> Option<Snapshot> {
-        self.master.machine.as_ref().map(|master| master.snapshot(self.instant()))
-    }
-
-    /// Hands over what has come for one worker, and from it.
-    fn deliver(&mut self, seat: usize) {
-        let links: Vec<u64> = self.links.iter().filter(|(_, link)| link.worker == seat).map(|(&id, _)| id).collect();
-        for id in links {
-            while self.violation.is_none() && self.seats[seat].comes_down(self.now) {
-                let Some(link) = self.links.get_mut(&id) else { break };
-                let Some(parcel) = link.down.take_due(self.now) else { break };
-                if link.worker_end.is_open {
-                    self.give_worker(seat, id, parcel);
-                }
-            }
-            while self.violation.is_none() && self.seats[seat].goes_up(self.now) {
-                let Some(link) = self.links.get_mut(&id) else { break };
-                let Some(parcel) = link.up.take_due(self.now) else { break };
-                if link.master_end.is_open {
-                    self.give_master(seat, id, parcel);
-                }
-            }
-        }
-    }
-
-    fn give_worker(&mut self, seat: usize, id: u64, parcel: Parcel<ToWorker>) {
-        let now = self.instant();
-        match parcel {
-            Parcel::Gone => self.lose_link_at_worker(id),
-            Parcel::Message(message) => {
-                let message = match &mut self.tamper {
-                    None => message,
-                    Some(tamper) => tamper.down(seat, message),
-                };
-                self.book_down(seat, id, &message);
-                self.note(|| format!("worker {seat} <- {id}: {}", brief_down(&message)));
-                let Some(worker) = &mut self.seats[seat].machine else { return };
-                let actions = worker.on_message(LinkId(id), message, now);
-                self.do_worker(seat, actions);
-            }
-        }
-    }
-
-    fn give_master(&mut self, seat: usize, id: u64, parcel: Parcel<ToMaster>) {
-        let now = self.instant();
-        match parcel {
-            Parcel::Gone => self.lose_link_at_master(id),
-            Parcel::Message(message) => {
-                let messages = match &mut self.tamper {
-                    None => vec![message],
-                    Some(tamper) => tamper.up(seat, message),
-                };
-                for message in messages {
-                    self.watch.on_heard(self.now);
-                    self.note(|| format!("master <- {id} ({seat}): {}", brief_up(&message)));
-                    let Some(master) = &mut self.master.machine else { return };
-                    let actions = master.on_message(LinkId(id), message, now);
-                    self.do_master(actions);
-                }
-            }
-        }
+        let snapshot = self.master.machine.as_ref().map(|master| master.snapshot(self.master_instant()))?;
+        Some(self.tamper.as_ref().map_or_else(|| snapshot.clone(), |tamper| tamper.show(snapshot.clone())))
     }
 
     fn step_seat(&mut self, seat: usize) {
-        let (now, instant) = (self.now, self.instant());
+        let (now, instant) = (self.now, self.instant_of(seat));
         let place = &mut self.seats[seat];
         if place.starts_at.is_some_and(|at| at <= now) {
             place.starts_at = None;
@@ -302,7 +327,7 @@ impl World {
     }
 
     fn turn_lanes(&mut self, seat: usize) {
-        let instant = self.instant();
+        let instant = self.instant_of(seat);
         let place = &mut self.seats[seat];
         let Some(lanes) = &mut place.lanes else { return };
         let run = lanes.run();
@@ -315,9 +340,12 @@ impl World {
     }
 
     fn step_master(&mut self) {
-        let (now, instant) = (self.now, self.instant());
+        let (now, instant) = (self.now, self.master_instant());
+        if now < self.master.frozen_until {
+            return;
+        }
         while let Some((_, number, record)) = self.master.syncing.pop_front_if(|(at, ..)| *at <= now) {
-            self.master.journal.push(record);
+            self.master.journal.extend(record);
             if let Some(master) = &mut self.master.machine {
                 let actions = master.on_kept(number);
                 self.do_master(actions);
@@ -331,63 +359,10 @@ impl World {
             self.do_master(actions);
         }
     }
-
-    /// Links of which one end is gone, or through which nothing comes, die at the other end as well.
-    fn age_links(&mut self) {
-        let ids: Vec<u64> = self.links.keys().copied().collect();
-        for id in ids {
-            let (now, number) = (self.now, self.master.number);
-            let link = self.links.get_mut(&id).expect("ids of links that stand");
-            let seat = &self.seats[link.worker];
-            let is_awake = now >= seat.frozen_until;
-            let up = is_awake && seat.machine.is_some() && now >= seat.up_blocked_until;
-            let master_lives = self.master.machine.is_some();
-            let down = master_lives && now >= seat.down_blocked_until;
-            let master_open = link.master_end.is_open && link.master == number;
-            let worker_open = link.worker_end.is_open;
-            // A machine that knows nothing of a link says so only to packets that reach it.
-            let told = down && (master_open || now >= seat.up_blocked_until);
-            let worker_learns = worker_open && is_awake && link.worker_end.learns(master_open, told, now, &mut self.chance);
-            let master_learns = master_open && link.master_end.learns(worker_open, up, now, &mut self.chance);
-            if worker_learns {
-                self.lose_link_at_worker(id);
-            }
-            if master_learns {
-                self.lose_link_at_master(id);
-            }
-            if self.links.get(&id).is_some_and(|link| !link.worker_end.is_open && !link.master_end.is_open) {
-                self.links.remove(&id);
-            }
-        }
-    }
-
-    fn lose_link_at_worker(&mut self, id: u64) {
-        let now = self.instant();
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.worker_end.is_open = false;
-        let seat = link.worker;
-        self.note(|| format!("worker {seat}: link {id} is gone"));
-        if let Some(worker) = &mut self.seats[seat].machine {
-            let actions = worker.on_link_gone(LinkId(id), now);
-            self.do_worker(seat, actions);
-        }
-    }
-
-    fn lose_link_at_master(&mut self, id: u64) {
-        let now = self.instant();
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.master_end.is_open = false;
-        let seat = link.worker;
-        self.note(|| format!("master: link {id} ({seat}) is gone"));
-        if let Some(master) = &mut self.master.machine {
-            let actions = master.on_link_gone(LinkId(id), now);
-            self.do_master(actions);
-        }
-    }
 }
 
 impl MasterSeat {
-    fn empty() -> Self {
+    pub fn empty() -> Self {
         Self {
             machine: None,
             number: 0,
@@ -396,6 +371,9 @@ impl MasterSeat {
             journal: Vec::new(),
             syncing: VecDeque::new(),
             keeper: Keeper { master: 0, restored: BTreeMap::new() },
+            frozen_until: Duration::ZERO,
+            sleeps: false,
+            slept: Duration::ZERO,
             next_tick: Duration::ZERO,
         }
     }
@@ -450,40 +428,10 @@ pub fn wall(now: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + now
 }
 
-fn brief_up(message: &ToMaster) -> String {
-    match message {
-        ToMaster::Hello(hello) => {
-            let standing = hello.standing.as_ref().map(|standing| {
-                let orders = standing.orders.as_ref().map(|orders| (orders.generation, orders.phase, orders.slots.len()));
-                (standing.plan.run, standing.epoch, orders, standing.acknowledged, standing.is_finished)
-            });
-            format!("Hello leaving={} standing={standing:?}", hello.is_leaving)
-        }
-        ToMaster::Delta { delta, .. } => {
-            let requests = delta.tallies.iter().flat_map(|tally| tally.entries.values()).map(|counts| counts.hops.requests).sum::<u64>();
-            let (run, sequence, epoch, users) = (delta.run, delta.sequence, delta.epoch, delta.users);
-            format!("Delta {run} #{sequence} epoch {epoch}: {requests} requests, {users} users, last={}", delta.is_last)
-        }
-        ToMaster::TotalPart { number, .. } => format!("TotalPart {number}"),
-        ToMaster::Prepared { run, .. } => format!("Prepared {run}"),
-        other => format!("{other:?}"),
-    }
-}
-
-fn brief_down(message: &ToWorker) -> String {
-    match message {
-        ToWorker::Prepare(plan) => format!("Prepare {}", plan.run),
-        ToWorker::Orders(orders) => {
-            let moved = orders.orders.handover.as_ref().map(|handover| (handover.at, handover.moved.len(), handover.interval));
-            let (run, generation, epoch, phase) = (orders.run, orders.generation, orders.epoch, orders.phase);
-            format!("Orders {run} g{generation} e{epoch} {phase:?}: {} slots, moved {moved:?}", orders.orders.slots.len())
-        }
-        other => format!("{other:?}"),
-    }
-}
-
 /// The simulated clock goes in these steps; nothing happens between two of them.
 pub const STEP: Duration = Duration::from_millis(10);
+/// Links that take no longer than that have no part in what takes seconds.
+const FAST: Duration = Duration::from_millis(400);
 /// From one tick of a machine to the next.
 const TICK: Duration = Duration::from_millis(50);
 /// How much of what happened a failure shows.

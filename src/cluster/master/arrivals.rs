@@ -63,10 +63,12 @@ impl Master {
                 }
             }
             standing => {
-                let foreign = standing.map(|standing| standing.plan.run);
-                run.ask(number, &self.peers, now, out);
-                if let Some(foreign) = foreign {
+                // First of all: while it is busy it can only refuse.
+                if let Some(foreign) = standing.map(|standing| standing.plan.run) {
                     self.abandon(number, foreign, out);
+                }
+                if let Some(run) = &mut self.run {
+                    run.ask(number, &self.peers, now, out);
                 }
             }
         }
@@ -78,6 +80,22 @@ impl Master {
         let id = peer.hello.worker.to_string();
         out.push(Action::Log(log::Level::Warn, format!("Client '{id}' brings run {run}, which is none of this master's; it drops it")));
         send(&self.peers, number, ToWorker::Abandon(run), out);
+    }
+
+    /// Another run is about to be asked for: whoever is still in the former one, since it heard too late of its end, drops what is left of that.
+    /// Its table was kept until now.
+    pub(super) fn end_former_run(&mut self, out: &mut Vec<Action>) {
+        let Some(run) = &self.run else { return };
+        for (&number, _) in run.parts.iter().filter(|(_, part)| part.stage != PartStage::Finished) {
+            let peer = self.peers.get_mut(number);
+            if peer.link.is_some() {
+                peer.was_abandoned = true;
+                let text =
+                    format!("Client '{}' is still in run {}, which is over; it drops what is left of it", peer.hello.worker, run.id());
+                out.push(Action::Log(log::Level::Info, text));
+                send(&self.peers, number, ToWorker::Abandon(run.id()), out);
+            }
+        }
     }
 
     /// The first worker that brings a run to a master without one.
@@ -111,6 +129,9 @@ impl Master {
             return run.ask(number, &self.peers, now, out);
         };
         let was_away = part.away_since.take();
+        if was_away.is_some() {
+            part.back = Some(now);
+        }
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             run.holes.remove(&number);

@@ -18,7 +18,9 @@ pub(super) struct Part {
     pub behind: Option<Behind>,
     /// The run's clock when the worker was given up; `None` as long as it is there.
     pub away_since: Option<Duration>,
-    /// The same, of a worker that came while the run was taken over.
+    /// When it came back last from having been given up.
+    pub back: Option<Instant>,
+    /// The run's clock when it was given up, of a worker that came while the run was taken over.
     pub claimed_since: Option<Duration>,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
@@ -106,6 +108,7 @@ impl Part {
             revision: 0,
             behind: None,
             away_since: None,
+            back: None,
             claimed_since: None,
             has_run: false,
             says_finished: false,

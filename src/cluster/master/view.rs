@@ -16,8 +16,8 @@ impl Master {
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let mut snapshot = self.run.as_ref().map_or_else(Snapshot::default, |run| run.snapshot(now));
-        let shares = self.run.as_ref().map(|run| run.assignment.shares()).unwrap_or_default();
-        let slots_of = |number| shares.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| shares[place].1.len());
+        let counts = self.run.as_ref().map(|run| run.assignment.counts()).unwrap_or_default();
+        let slots_of = |number| counts.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| counts[place].1);
         if let Some(run) = &self.run {
             let name = |&number: &PeerNumber| self.peers.get(number).hello.worker.to_string();
             for exception in &mut snapshot.exceptions {
@@ -28,6 +28,12 @@ impl Master {
         snapshot.workers = self.peers.iter().map(|(number, peer)| self.worker(number, peer, slots_of(number), now)).collect();
         snapshot.warnings.extend(self.script_warnings());
         snapshot
+    }
+
+    /// Users that the plan wants now; none where no load is made.
+    #[must_use]
+    pub fn target_users(&self, now: Instant) -> u64 {
+        self.run.as_ref().map_or(0, |run| run.target_users(now))
     }
 
     /// What the run is doing.
@@ -88,10 +94,17 @@ impl Run {
         }
     }
 
+    fn is_making_load(&self) -> bool {
+        self.zero.is_some() && matches!(self.stage, Stage::Live | Stage::Adopting { .. })
+    }
+
+    fn target_users(&self, now: Instant) -> u64 {
+        if self.is_making_load() { u64::from(self.shape.users_at(self.elapsed(now))) } else { 0 }
+    }
+
     fn snapshot(&self, now: Instant) -> Snapshot {
         let elapsed = self.elapsed(now);
         let here = || self.parts.values().filter(|part| part.is_here());
-        let is_making_load = self.zero.is_some() && matches!(self.stage, Stage::Live | Stage::Adopting { .. });
         let mut snapshot = self.table.snapshot(SnapshotContext {
             run: self.id(),
             scenario: self.plan.scenario.clone(),
@@ -102,7 +115,7 @@ impl Run {
             planned: self.shape.end(),
             started_at: self.zero.map(|_| self.wall),
             users: here().map(|part| part.users).sum(),
-            target_users: if is_making_load { u64::from(self.shape.users_at(elapsed)) } else { 0 },
+            target_users: self.target_users(now),
             thresholds: &self.thresholds,
             generator: GeneratorReadings {
                 cpu_cores: here().map(|part| part.vitals.cores()).sum(),
@@ -114,7 +127,7 @@ impl Run {
         snapshot.script.clone_from(&self.plan.script);
         snapshot.fingerprint.clone_from(&self.plan.fingerprint);
         snapshot.revision = self.plan.revision;
-        snapshot.goal_users = if is_making_load { u64::from(self.shape.target_at(elapsed)) } else { 0 };
+        snapshot.goal_users = if self.is_making_load() { u64::from(self.shape.target_at(elapsed)) } else { 0 };
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         for (class, counts) in snapshot.classes.iter_mut().zip(self.table.classes()) {
             class.counts = *counts;

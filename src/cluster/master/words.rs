@@ -50,6 +50,8 @@ impl Master {
             }
             ToMaster::Prepared { run: id, revision } => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
+                    // It has come round.
+                    self.peers.get_mut(number).was_abandoned = false;
                     let before = run.stage;
                     run.on_revision(number, revision, &self.peers, out);
                     run.on_prepared(number, &self.peers, self.origin, now, out);

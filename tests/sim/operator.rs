@@ -1,0 +1,168 @@
+//! The person who starts, steers and stops runs: asks again where a request is refused or forgotten, and wants no more than that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lunamoth::cluster::master::{Master, Retarget, RunEnd, RunStart};
+use lunamoth::plan::{LoadProfile, Plan, ProfileEnd, RunId};
+use lunamoth::stats::snapshot::RunState;
+
+use super::world::{World, plan_of, wall};
+
+/// What this person wants.
+pub struct Operator {
+    /// The run that was asked for last.
+    pub plan: Arc<Plan>,
+    pub asked_stop: bool,
+    /// How the run ended, and in which master.
+    pub ended: Option<(u32, RunEnd)>,
+    /// When the run was asked for.
+    pub started: Duration,
+    /// No iteration shall begin for now.
+    pub wants_pause: bool,
+    /// Once the run is over, another one with so many users at such a rate.
+    pub wants_again: Option<(u32, u32)>,
+    next_look: Duration,
+    next_press: Duration,
+}
+
+impl Operator {
+    pub const fn of(plan: Arc<Plan>) -> Self {
+        Self {
+            plan,
+            asked_stop: false,
+            ended: None,
+            started: Duration::ZERO,
+            wants_pause: false,
+            wants_again: None,
+            next_look: Duration::ZERO,
+            next_press: Duration::ZERO,
+        }
+    }
+
+    /// Another run shall be started.
+    pub fn plan_next(&mut self, plan: Plan) {
+        (self.plan, self.asked_stop, self.ended) = (Arc::new(plan), false, None);
+    }
+
+    pub fn next_run(&self) -> RunId {
+        RunId(self.plan.run.0 + 1)
+    }
+}
+
+impl World {
+    /// Looks twice a second whether what is wanted is so.
+    pub fn mind_operator(&mut self) {
+        if self.now < self.operator.next_look {
+            return;
+        }
+        self.operator.next_look = self.now + LOOK_INTERVAL;
+        if let Some((users, spawn_rate)) = self.operator.wants_again {
+            if self.is_over() {
+                self.operator.wants_again = None;
+                self.begin_anew(users, spawn_rate);
+            } else {
+                self.press_stop();
+            }
+        }
+        let instant = self.master_instant();
+        let is_paused = self.awake_master().is_some_and(|(master, _)| master.state(instant) == RunState::Paused);
+        if is_paused && !self.operator.wants_pause {
+            self.ask("resume", Master::on_resume);
+        }
+    }
+
+    /// Whoever wants a run to end asks again, where a master that was killed may have forgotten it.
+    pub fn press_stop(&mut self) {
+        if self.now >= self.operator.next_press && self.operator.ended.is_none() {
+            self.operator.next_press = self.now + Duration::from_secs(3);
+            self.stop();
+        }
+    }
+
+    pub fn stop(&mut self) {
+        self.operator.asked_stop = true;
+        self.ask("stop", |master, now| Ok(master.on_stop(now)));
+    }
+
+    pub fn pause(&mut self) {
+        if self.operator.ended.is_none() && self.ask("pause", Master::on_pause) {
+            self.operator.wants_pause = true;
+        }
+    }
+
+    pub fn retarget(&mut self, users: u32, spawn_rate: u32) {
+        let retarget = Retarget { users, spawn_rate: f64::from(spawn_rate), run_time: None };
+        if self.operator.ended.is_none() && self.ask("re-target", |master, now| master.on_retarget(retarget, now)) {
+            self.watch.on_retargeted(users, self.now);
+        }
+    }
+
+    pub fn reset(&mut self) {
+        if self.operator.ended.is_none() && self.ask("reset", |master, now| Ok(master.on_reset(now))) {
+            self.watch.last_reset = Some(self.now);
+        }
+    }
+
+    pub fn revise(&mut self) {
+        let instant = self.master_instant();
+        let Some((master, _)) = self.awake_master().filter(|_| self.operator.ended.is_none()) else { return };
+        let before = master.snapshot(instant).fingerprint;
+        let newer = Plan { fingerprint: format!("{before}+"), ..(*self.operator.plan).clone() };
+        self.ask("revise", |master, now| Ok(master.on_revise(Ok(newer), now)));
+    }
+
+    pub fn start_run(&mut self) -> bool {
+        let plan = self.operator.plan.clone();
+        let plan = self.tamper.as_ref().map_or_else(|| plan.clone(), |tamper| tamper.start(&plan));
+        let start = RunStart { plan, thresholds: Vec::new(), wall: wall(self.now) };
+        let is_started = self.ask("start", |master, now| master.on_start(start, now));
+        if is_started {
+            self.operator.started = self.now;
+            let profile = &self.operator.plan.profile;
+            let target = profile.stages.last().map_or(0, |stage| stage.users);
+            self.watch.target = (profile.end == ProfileEnd::Hold).then_some(target);
+            self.watch.disturb(self.now + Duration::from_secs(8) + self.slack());
+        }
+        is_started
+    }
+
+    /// The run is over: another one is planned, and started as soon as it can be.
+    fn begin_anew(&mut self, users: u32, spawn_rate: u32) {
+        self.audit_amid_faults();
+        let profile = LoadProfile::plain(users, f64::from(spawn_rate), None);
+        self.operator.plan_next(plan_of(&self.scenario, self.operator.next_run(), profile));
+        self.watch.renew();
+        self.has_started = false;
+    }
+
+    /// Asks the master for something. False if it is not there, or refuses.
+    fn ask(
+        &mut self,
+        what: &str,
+        request: impl FnOnce(&mut Master, Instant) -> Result<Vec<lunamoth::cluster::master::Action>, String>,
+    ) -> bool {
+        let instant = self.master_instant();
+        let is_awake = self.now >= self.master.frozen_until;
+        let Some(master) = self.master.machine.as_mut().filter(|_| is_awake) else { return false };
+        match request(master, instant) {
+            Ok(actions) => {
+                self.note(|| format!("somebody asks for: {what}"));
+                self.do_master(actions);
+                true
+            }
+            Err(why) => {
+                if what != "start" {
+                    self.note(|| format!("somebody asks for: {what}; refused: {why}"));
+                }
+                false
+            }
+        }
+    }
+
+    fn awake_master(&self) -> Option<(&Master, u32)> {
+        self.master.machine.as_ref().filter(|_| self.now >= self.master.frozen_until).map(|master| (master, self.master.number))
+    }
+}
+
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
