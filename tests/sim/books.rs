@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lunamoth::cluster::message::{Delta, WorkerId};
 use lunamoth::load::lane::LaneReport;
@@ -113,7 +114,7 @@ impl Books {
             if held.histogram.count() != held.requests {
                 return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
             }
-            account.audit(&held, (epoch, reset), keeper, seat).map_err(|why| format!("{name}: {why}"))?;
+            account.audit(&held, (epoch, reset), snapshot.counted_since, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
             account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
             sum.merge(&held);
         }
@@ -154,7 +155,9 @@ impl Books {
         let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
         self.of(run).try_for_each(|(seat, account)| {
             let name = entry_name(seat);
-            account.audit_prefix(&held_of(snapshot, &name), epoch, keeper, seat).map_err(|why| format!("{name}: {why}"))
+            account
+                .audit_prefix(&held_of(snapshot, &name), epoch, snapshot.counted_since, keeper, seat)
+                .map_err(|why| format!("{name}: {why}"))
         })
     }
 
@@ -232,7 +235,14 @@ impl Account {
 
     /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged. The epoch
     /// comes with the generation of the first orders that told anybody of it.
-    fn audit(&self, held: &Count, (epoch, reset): (u32, Option<u64>), keeper: &Keeper, seat: usize) -> Result<(), String> {
+    fn audit(
+        &self,
+        held: &Count,
+        (epoch, reset): (u32, Option<u64>),
+        since: Option<Duration>,
+        keeper: &Keeper,
+        seat: usize,
+    ) -> Result<(), String> {
         if self.excuse.is_none() {
             let was_told = reset.is_none_or(|reset| self.generation >= reset);
             if self.epoch < epoch && !was_told && self.open_lanes.is_empty() {
@@ -245,17 +255,20 @@ impl Account {
             let same = *held == self.reported;
             return if same { Ok(()) } else { Err(format!("{} served, {} in the table", self.reported.requests, held.requests)) };
         }
-        self.audit_prefix(held, epoch, keeper, seat)
+        self.audit_prefix(held, epoch, since, keeper, seat)
     }
 
-    /// What is held is what the first deltas say, up to one that is not before what must be there.
-    fn audit_prefix(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize) -> Result<(), String> {
+    /// What is held is what the first deltas say, up to one that is not before what must be there. Of one that died without a word of a reset
+    /// nothing must be there that was counted before that.
+    fn audit_prefix(&self, held: &Count, epoch: u32, since: Option<Duration>, keeper: &Keeper, seat: usize) -> Result<(), String> {
         if self.has_begun_anew {
             // Two numberings in one account: only that nothing counts that was not served can be told.
             let is_served = held.requests <= self.reported.requests;
             return if is_served { Ok(()) } else { Err(format!("{} served, {} in the table", self.reported.requests, held.requests)) };
         }
-        let least = self.floor(keeper, seat);
+        let floor = self.floor(keeper, seat);
+        let is_before = |delta: &Arc<Delta>| since.is_some_and(|since| delta.tallies.iter().all(|tally| tally.second < since.as_secs()));
+        let least = if self.sealed.range(..=floor).all(|(_, delta)| is_before(delta)) { 0 } else { floor };
         let mut prefix = Count::default();
         let mut fits = least == 0 && *held == prefix;
         for delta in self.sealed.values() {

@@ -362,3 +362,21 @@ fn a_worker_that_heard_too_late_of_the_end_of_its_run_takes_part_in_the_next_one
     life.0.live();
     life.is_sound();
 }
+
+#[test]
+fn a_worker_that_its_first_orders_never_reached_leaves_no_hole() {
+    let mut life = Life::new(Scenario { orphan_timeout: seconds(8.0), ..three(40.0) });
+    let is_ready = |world: &World, seat: usize| world.seats[seat].lanes.is_some();
+    life.0.go_on(seconds(5.0), |world| {
+        world.has_started = world.has_started || world.start_run();
+        (0..3).any(|seat| is_ready(world, seat))
+    });
+    let ready = (0..3).find(|&seat| is_ready(&life.0, seat)).expect("one is the first");
+    assert_eq!(life.shown().state, RunState::Waiting);
+    life.0.suffer(&partition(ready, 14.0));
+    life.until(12.0);
+    assert!(life.0.seats[ready].lanes.is_none(), "it has dropped the run that never began");
+    life.until(25.0);
+    assert_eq!(life.shown().users, 30);
+    life.end().is_whole().has_no_overlap();
+}

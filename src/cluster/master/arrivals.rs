@@ -68,6 +68,9 @@ impl Master {
                     self.abandon(number, foreign, out);
                 }
                 if let Some(run) = &mut self.run {
+                    if standing.is_none() {
+                        run.forget_unbegun(number);
+                    }
                     run.ask(number, &self.peers, now, out);
                 }
             }

@@ -382,6 +382,15 @@ impl Run {
         part.held
     }
 
+    /// A worker that was given up is back and knows nothing of the run. One that had begun it and dropped it would bear another name: its orders
+    /// never reached it, and nothing of it is missing.
+    pub fn forget_unbegun(&mut self, number: PeerNumber) {
+        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.unwrap_or(0) == 0) {
+            self.parts.remove(&number);
+            self.holes.remove(&number);
+        }
+    }
+
     /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
     pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
         let mut claims: Vec<_> = claims.iter().collect();
