@@ -143,6 +143,11 @@ impl Books {
         if is_whole && told != all { Err(format!("the history tells of {told} requests, {all} were counted")) } else { Ok(()) }
     }
 
+    /// What was counted in this second of the run's clock and later.
+    pub fn counted_from(&self, run: RunId, second: u64) -> u64 {
+        self.of(run).flat_map(|(_, account)| account.seconds.range(second..)).map(|(_, requests)| requests).sum()
+    }
+
     /// All that was counted in a run whose workers all count for the same epoch, and dropped nothing.
     pub fn served_in_one_epoch(&self, run: RunId) -> Option<u64> {
         let epoch = self.of(run).map(|(_, account)| account.epoch).max()?;

@@ -380,3 +380,22 @@ fn a_worker_that_its_first_orders_never_reached_leaves_no_hole() {
     assert_eq!(life.shown().users, 30);
     life.end().is_whole().has_no_overlap();
 }
+
+#[test]
+fn the_first_delta_of_a_worker_whose_link_broke_under_it_stands_in_its_second() {
+    let mut life = Life::new(three(30.0));
+    let is_first =
+        |message: &ToMaster| matches!(message, ToMaster::Delta { delta, .. } if delta.sequence == 1 && !delta.tallies.is_empty());
+    life.0.go_on(seconds(8.0), |world| {
+        world.has_started = world.has_started || world.start_run();
+        world.links.values().any(|link| link.up.carries(is_first))
+    });
+    let link = life.0.links.values_mut().find(|link| link.up.carries(is_first)).expect("a first delta is on its way");
+    let seat = link.worker;
+    link.up.lose_from(is_first);
+    life.0.cut(seat);
+    let ended = life.end();
+    ended.is_whole().has_no_overlap();
+    let dated: u64 = ended.snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.requests).sum();
+    assert_eq!(dated, ended.served, "requests in the history");
+}

@@ -151,7 +151,9 @@ impl Ledger {
         if self.sequence == 0 {
             return false;
         }
-        if let Some(held) = held.filter(|held| *held >= self.acknowledged) {
+        // Where nothing was ever acknowledged, all that there is is kept, each second by itself.
+        let held = held.unwrap_or(0);
+        if held >= self.acknowledged {
             self.on_acknowledged(held);
             return false;
         }
