@@ -395,7 +395,44 @@ fn the_first_delta_of_a_worker_whose_link_broke_under_it_stands_in_its_second() 
     link.up.lose_from(is_first);
     life.0.cut(seat);
     let ended = life.end();
-    ended.is_whole().has_no_overlap();
+    ended.is_whole();
     let dated: u64 = ended.snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.requests).sum();
     assert_eq!(dated, ended.served, "requests in the history");
+}
+
+#[test]
+fn a_drained_worker_whose_word_of_it_was_lost_gives_its_users_away_all_the_same() {
+    let mut life = Life::new(Scenario { weather: Weather { delay: (60, 100), stalls: 0 }, stop_timeout: seconds(3.0), ..three(40.0) });
+    let is_word = |message: &ToMaster| matches!(message, ToMaster::Leaving);
+    life.until(12.0);
+    life.0.suffer(&Event::Leave { worker: 1 });
+    let link = life.0.links.values_mut().find(|link| link.up.carries(is_word)).expect("it is on its way");
+    let seat = link.worker;
+    link.up.lose_from(is_word);
+    life.0.lose_link_at_worker(life.0.links.iter().find(|(_, link)| link.worker == seat).map(|(&id, _)| id).expect("it has one"));
+    life.until(36.0);
+    assert_eq!(life.shown().users, 30);
+    life.end().is_whole();
+}
+
+#[test]
+fn an_orphan_whose_patience_ends_while_it_greets_a_master_runs_the_users_that_it_gets() {
+    // From its hello to its welcome it takes two seconds; its patience ends in between, at one moment or another.
+    for late in 0..6 {
+        let lasts = 9.0 + 0.4 * f64::from(late);
+        let scenario = Scenario { weather: Weather { delay: (900, 1_000), stalls: 0 }, orphan_timeout: seconds(12.0), ..three(60.0) };
+        let mut life = Life::new(scenario.with(seconds(14.0), partition(0, lasts)));
+        life.until(56.0);
+        assert_eq!(life.shown().users, 30, "away for {lasts} s");
+        life.end().is_whole();
+    }
+}
+
+#[test]
+fn two_orphans_that_ran_the_same_users_are_shown_though_one_has_given_up() {
+    let scenario = Scenario { orphan_timeout: seconds(13.0), ..Scenario::plain(2, 20, seconds(55.0)) }
+        .with(seconds(14.0), Event::Freeze { worker: 1, lasts: seconds(13.8) })
+        .with(seconds(20.0), kill_master(22_000, false));
+    let ended = Life::new(scenario).end();
+    assert!(ended.is_whole().snapshot.overlaps.iter().any(|overlap| overlap.users > 0), "{:?}", ended.snapshot.overlaps);
 }

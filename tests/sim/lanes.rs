@@ -254,13 +254,7 @@ impl Lanes {
         let elapsed = Duration::from_secs(self.second);
         let level = self.shape.users_at(elapsed);
         let awaits = self.pending.keys().any(|&slot| !self.owned[slot as usize] && slot < level && mine(u64::from(slot)));
-        let is_exhausted = users == 0
-            && self.has_orders
-            && !self.is_stopping
-            && level > 0
-            && self.shape.end().is_none()
-            && self.shape.next_change(elapsed).is_none()
-            && !awaits;
+        let is_exhausted = users == 0 && self.has_orders && !self.is_stopping && level > 0 && !self.shape.rises_after(elapsed) && !awaits;
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
         LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, misuse: None }

@@ -41,7 +41,8 @@ impl World {
             let worker = place.machine.as_ref().filter(|_| self.now > place.frozen_until + LATE)?;
             let lanes = place.lanes.as_ref().filter(|lanes| lanes.has_begun() && !lanes.is_stopping() && !lanes.is_finished)?;
             let alone = worker.status(self.instant_of(seat)).orphaned_for?;
-            if alone > self.scenario.orphan_timeout + LATE {
+            // A master that is being greeted was told of the run: three seconds more.
+            if alone > self.scenario.orphan_timeout + GREETS + LATE {
                 return Some(format!("worker {seat} makes load as an orphan for longer than orphans go on: {alone:?}"));
             }
             let is_late = self.scenario.pauses && alone > PAUSES_AFTER + LATE && !lanes.is_paused();
@@ -214,6 +215,8 @@ impl World {
 
 /// A tick or a report late.
 const LATE: Duration = Duration::from_millis(1_500);
+/// How long a master is greeted.
+const GREETS: Duration = Duration::from_secs(3);
 /// The silence after which orphans pause that do.
 const PAUSES_AFTER: Duration = Duration::from_secs(3);
 /// An order has come to everybody who hears the master.

@@ -220,7 +220,7 @@ impl Tamper {
             }
             Fault::HidesOverlaps => snapshot.overlaps.clear(),
             Fault::RatesOfHalfTheTime => snapshot.total.total_rps = snapshot.total.total_rps.map(|rate| rate * 2.0),
-            Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min /= 2),
+            Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min = entry.min.map(|min| min / 2)),
             Fault::MiscountsUsers => snapshot.users = snapshot.users.saturating_sub(1),
             _ => {}
         }

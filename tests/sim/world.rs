@@ -210,7 +210,7 @@ impl World {
 
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         let at = self.now;
-        if let Some(trace) = &mut self.trace {
+        if let Some(trace) = self.trace.as_mut().filter(|_| self.violation.is_none()) {
             if trace.len() >= TRACED {
                 trace.pop_front();
             }

@@ -144,6 +144,10 @@ impl Master {
             }
         }
         let is_leaving = self.peers.get(number).presence == Presence::Leaving;
+        if is_leaving && run.stage == Stage::Live {
+            // What it said of that may have been lost with its last link.
+            run.part_with(number, &self.peers, self.origin, now, out);
+        }
         let Some(part) = run.parts.get(&number) else { return };
         let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
         match (run.stage, part_stage) {

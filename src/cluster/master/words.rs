@@ -7,6 +7,7 @@ use super::super::worker::LinkId;
 use super::numbers::Merged;
 use super::part::PartStage;
 use super::peers::{PeerNumber, Presence};
+use super::run::Stage;
 use super::{Action, Master, send};
 use crate::plan::RunId;
 
@@ -29,6 +30,9 @@ impl Master {
                 match merged {
                     Merged::Held(held) => self.answer(number, sent, Some((delta.run, held)), now, out),
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
+                }
+                if delta.is_last {
+                    self.on_last_delta(number, now, out);
                 }
                 self.after_numbers(now, out);
             }
@@ -76,6 +80,15 @@ impl Master {
         }
     }
 
+    /// A worker has finished. In a run that nobody has stopped, and that is not at its planned end, others take its users.
+    fn on_last_delta(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else { return };
+        let is_at_end = run.shape.end().is_some_and(|end| run.elapsed(now) + CLOCKS_APART >= end);
+        if !is_at_end && run.parts.get(&number).is_some_and(|part| part.stage == PartStage::Finished) {
+            run.part_with(number, &self.peers, self.origin, now, out);
+        }
+    }
+
     fn on_leaving(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
         let peer = self.peers.get_mut(number);
         peer.presence = Presence::Leaving;
@@ -102,9 +115,14 @@ impl Master {
             log::Level::Info,
             format!("Client '{worker}' left in order. Currently {} clients ready to swarm.", self.peers.count_here()),
         ));
-        if let Some(part) = self.run.as_mut().and_then(|run| run.parts.get_mut(&number)) {
-            part.stage = PartStage::Finished;
-            part.users = 0;
+        if let Some(run) = &mut self.run {
+            if run.stage == Stage::Live {
+                run.part_with(number, &self.peers, self.origin, now, out);
+            }
+            if let Some(part) = run.parts.get_mut(&number) {
+                part.stage = PartStage::Finished;
+                part.users = 0;
+            }
         }
         let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());
         match kept.and_then(|run| run.record_of(number, worker, true)) {
@@ -147,3 +165,6 @@ impl Master {
         send(&self.peers, number, ToWorker::Answer(Answer { echo, clock: self.clock(now), acknowledged }), out);
     }
 }
+
+/// A worker comes to the planned end by its own clock.
+const CLOCKS_APART: Duration = Duration::from_secs(5);

@@ -29,6 +29,9 @@ impl Worker {
             return;
         }
         let seconds = rules.timeout.as_secs();
+        if self.links.is_greeting() {
+            return; // A master was told of the run as it is, and may be giving it slots.
+        }
         match run.stage() {
             Stage::Running if !run.is_ending() => {
                 out.push(Action::Log(log::Level::Warn, format!("no master for {seconds} s: the users finish; the numbers are kept")));
@@ -38,8 +41,7 @@ impl Worker {
                 out.push(Action::CloseLanes);
                 self.run = None;
             }
-            // Not while a master is being greeted: it was told of the run.
-            Stage::Finished if alone_for >= rules.timeout.saturating_mul(2) && !self.links.is_greeting() => {
+            Stage::Finished if alone_for >= rules.timeout.saturating_mul(2) => {
                 let (run_id, requests) = (run.plan.run, run.ledger.unacknowledged_requests());
                 let is_lost = run.ledger.has_unacknowledged();
                 self.drop_run();
