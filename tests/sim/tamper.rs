@@ -146,7 +146,7 @@ impl Fault {
             }
             Self::DatesByArrival | Self::HidesOverlaps => alone(3).with(at, cut_off(14)),
             Self::GivesUpEarly | Self::NeverGivesUp => {
-                Scenario { orphan_timeout: Duration::from_secs(12), ..alone(1) }.with(at, cut_off(18))
+                Scenario { orphan_timeout: Duration::from_secs(12), ..alone(1) }.with(at, cut_off(21))
             }
             Self::NeverPausesAlone => Scenario { pauses: true, ..alone(1) }.with(at, cut_off(12)),
             Self::IgnoresPause | Self::NeverResumes => alone(2).with(at, Event::Pause).with(at * 2, Event::Resume),

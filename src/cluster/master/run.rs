@@ -403,14 +403,16 @@ impl Run {
         }
         self.phase = phase_of(&claims, peers);
         self.is_paused = newest.is_paused;
-        // Of workers that ran them by newer orders than others, and have stopped by themselves since.
-        let mut given_up = SlotSet::none();
+        // By newer orders than those that follow; of workers that have stopped by themselves as well, for until then they ran them.
+        let mut claimed = SlotSet::none();
         for (&number, followed) in claims {
-            if !self.parts.get(&number).is_some_and(|part| part.can_run() && takes_slots(number, part, peers)) {
-                followed.slots.iter().for_each(|slot| given_up.insert(slot));
-            } else {
-                let mut twice = self.assignment.adopt(number, &followed.slots);
-                followed.slots.iter().filter(|slot| given_up.contains(*slot)).for_each(|slot| twice.insert(slot));
+            if self.parts.get(&number).is_some_and(|part| takes_slots(number, part, peers)) {
+                let mut twice = SlotSet::none();
+                followed.slots.iter().filter(|slot| claimed.contains(*slot)).for_each(|slot| twice.insert(slot));
+                followed.slots.iter().for_each(|slot| claimed.insert(slot));
+                if self.parts.get(&number).is_some_and(Part::can_run) {
+                    self.assignment.adopt(number, &followed.slots);
+                }
                 let users = self.users_in(&twice, now);
                 if users > 0 {
                     let to = self.elapsed(now);
