@@ -5,7 +5,12 @@
 //! one stream of gzip behind [`BEGIN`]. A stream of events has no end but its connection's, so that gzip's last words never come.
 
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::header::ACCEPT_ENCODING;
+use axum::http::header::{CONTENT_ENCODING, VARY};
+use axum::response::Response;
+use bytes::Bytes;
+use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// What a stream of gzip begins with: deflate, no name, no time, no system.
@@ -26,6 +31,25 @@ pub(super) fn pack(text: &[u8]) -> Vec<u8> {
     }
 }
 
+/// An answer whose body is `body`, packed where who asks reads gzip.
+pub(super) fn answer(asked: &HeaderMap, body: Bytes, make: impl FnOnce(Bytes) -> Response) -> Response {
+    let packed = is_read_by(asked).then(|| {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        std::io::Write::write_all(&mut encoder, &body).and_then(|()| encoder.finish())
+    });
+    let mut response = match packed {
+        Some(Ok(packed)) => {
+            let mut response = make(packed.into());
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
+        // Memory takes all that is written to it; what it did not take goes as it is.
+        Some(Err(_)) | None => make(body),
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    response
+}
+
 /// Whether who sends these headers reads gzip.
 pub(super) fn is_read_by(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
@@ -44,7 +68,6 @@ const ROOM: usize = 256;
 mod tests {
     use std::io::Read as _;
 
-    use axum::http::HeaderValue;
     use flate2::read::GzDecoder;
 
     use super::*;
@@ -56,6 +79,21 @@ mod tests {
             text.extend_from_slice(&buffer[..length]);
         }
         text
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer_is_packed_for_those_alone_who_read_it() {
+        let long = Bytes::from("moth ".repeat(5_000));
+        let plain = |body: Bytes| Response::new(body.into());
+        for (coding, is_packed) in [("gzip, br", true), ("gzip;q=0", false), ("br", false)] {
+            let asked = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(coding))]);
+            let response = answer(&asked, long.clone(), plain);
+            let said = response.headers().get(CONTENT_ENCODING).map(|coding| coding.as_bytes().to_vec());
+            assert_eq!((said.as_deref(), &response.headers()[VARY] == "accept-encoding"), (is_packed.then_some(&b"gzip"[..]), true));
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(if is_packed { unpack(&body) } else { body.to_vec() }, long, "{coding}");
+            assert_eq!(body.len() < long.len() / 10, is_packed);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
 use super::documents::worker_count;
+use super::packing;
 use super::path::plain_prefix;
 use super::reply::{HTML, text};
 use crate::front::snapshot_json::StateJson;
@@ -45,13 +46,13 @@ pub(super) fn render(snapshot: &Snapshot, version: &str, has_login: bool, base: 
 }
 
 /// The page with what it may do.
-pub(super) fn answer(page: String) -> Response {
+pub(super) fn answer(asked: &HeaderMap, page: String) -> Response {
     let rules = [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::live_rules()))];
-    (rules, text(HTML, page)).into_response()
+    packing::answer(asked, page.into(), |page| (rules, text(HTML, page)).into_response())
 }
 
 /// The report with what it may do, in the look that is asked for.
-pub(super) fn report(report: Bytes, theme: Option<&str>, is_download: bool) -> Response {
+pub(super) fn report(asked: &HeaderMap, report: Bytes, theme: Option<&str>, is_download: bool) -> Response {
     let body = match theme {
         Some(theme) => {
             let start = page::PLAIN_START.trim_end_matches('>');
@@ -62,7 +63,7 @@ pub(super) fn report(report: Bytes, theme: Option<&str>, is_download: bool) -> R
         None => report,
     };
     let rules = format!("{}; frame-ancestors 'none'", page::report_rules());
-    let mut response = ([(header::CONTENT_SECURITY_POLICY, rules)], text(HTML, body)).into_response();
+    let mut response = packing::answer(asked, body, |body| ([(header::CONTENT_SECURITY_POLICY, rules)], text(HTML, body)).into_response());
     if is_download {
         let file = HeaderValue::from_static("attachment; filename=\"lunamoth-report.html\"");
         response.headers_mut().insert(header::CONTENT_DISPOSITION, file);

@@ -240,10 +240,10 @@ async fn description(State(api): State<Arc<Api>>) -> Response {
 
 async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let body = page::render(&api.snapshot(), &api.context.version, api.context.access.token.is_some(), page::base(&headers));
-    page::answer(body)
+    page::answer(&headers, body)
 }
 
-async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+async fn report(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Response {
     let query = match form::query(&uri) {
         Ok(query) => query,
         Err(unreadable) => return unreadable.into_response(),
@@ -255,7 +255,7 @@ async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Response {
         Some(_) => return problem_of(StatusCode::BAD_REQUEST, Some("theme"), "theme: neither dark nor light"),
     };
     match api.bytes(Document::Report).await {
-        Ok(report) => page::report(report, theme, !matches!(find("download"), None | Some("" | "0" | "false"))),
+        Ok(report) => page::report(&headers, report, theme, !matches!(find("download"), None | Some("" | "0" | "false"))),
         Err(response) => response,
     }
 }
