@@ -1,7 +1,6 @@
-"""One drawn life of a real cluster; `chaos` plays many. The seed is CI_SEED, or the day, so that each day sees another one."""
+"""One drawn life of a real cluster; `chaos` plays many. CHAOS_SEED names another one than the one that is always played here."""
 
 import os
-import time
 import unittest
 
 import courses
@@ -9,7 +8,7 @@ import courses
 
 class Chaos(unittest.TestCase):
     def test_a_drawn_life_loses_nothing_but_what_holes_name(self):
-        seed = int(os.environ.get("CI_SEED") or time.strftime("%Y%m%d"))
+        seed = int(os.environ.get("CHAOS_SEED", "100"))
         with courses.Life(seed) as life:
             print(f"life {seed}: {life.play()}")
 
