@@ -184,6 +184,8 @@ function scenario.tasks(options)
   return set
 end
 
+-- More stages than any run has use for.
+local MOST_STEPS = 1000
 local STAGE_KEYS = { "users", "over", "hold" }
 
 ---The number of users over time: `{ users = 20, over = "10s" }` goes there in a straight line, `{ hold = "30s" }` stays. The run ends
@@ -207,6 +209,54 @@ function scenario.ramp(stages)
   end
   local profile = {}
   profiles[profile] = out
+  return profile
+end
+
+---A staircase: at once `from` users, each `every` another `step`, until `to` of them have run for as long. Written short for a ramp.
+---@param options { from: integer, step: integer, every: number|string, to: integer }  `scenario.steps { from = 100, step = 100, every = "30s", to = 1000 }`
+---@return LoadProfile
+function scenario.steps(options)
+  if type(options) ~= "table" then error("scenario.steps: a table is needed: { from = 100, step = 100, every = \"30s\", to = 1000 }", 2) end
+  check_keys(options, { "from", "step", "every", "to" }, "scenario.steps", 2)
+  local from, step = whole(options.from, "scenario.steps: from", 2), whole(options.step, "scenario.steps: step", 2)
+  local to, every = whole(options.to, "scenario.steps: to", 2), seconds(options.every, "scenario.steps: every", 2)
+  if every == 0 then error("scenario.steps: every must be longer than 0 s", 2) end
+  local distance = to > from and to - from or from - to
+  if distance / step > MOST_STEPS then error("scenario.steps: more than " .. MOST_STEPS .. " steps: make `step` larger", 2) end
+  local out, level = {}, from
+  while true do
+    out[#out + 1] = { users = level, seconds = 0 }
+    out[#out + 1] = { users = level, seconds = every }
+    if level == to then break end
+    level = to > level and math.min(level + step, to) or math.max(level - step, to)
+  end
+  local profile = {}
+  profiles[profile] = out
+  return profile
+end
+
+---A spike: `base` users from the start, at `at` within `over` up to `peak`, there for `hold`, within `over` down again, and as long at the
+---base as before it. Written short for a ramp.
+---@param options { base: integer, peak: integer, at: number|string, over: number|string?, hold: number|string? }  `scenario.spike { base = 20, peak = 200, at = "1m", over = "5s", hold = "10s" }`
+---@return LoadProfile
+function scenario.spike(options)
+  if type(options) ~= "table" then error("scenario.spike: a table is needed: { base = 20, peak = 200, at = \"1m\", over = \"5s\", hold = \"10s\" }", 2) end
+  check_keys(options, { "base", "peak", "at", "over", "hold" }, "scenario.spike", 2)
+  local base = options.base == 0 and 0 or whole(options.base, "scenario.spike: base", 2)
+  local peak, at = whole(options.peak, "scenario.spike: peak", 2), seconds(options.at, "scenario.spike: at", 2)
+  local over = options.over == nil and 0 or seconds(options.over, "scenario.spike: over", 2)
+  local hold = options.hold == nil and 0 or seconds(options.hold, "scenario.spike: hold", 2)
+  if peak <= base then error("scenario.spike: the peak is not above the base", 2) end
+  if over + hold == 0 then error("scenario.spike: a peak has a length: say `over`, `hold` or both", 2) end
+  local profile = {}
+  profiles[profile] = {
+    { users = base, seconds = 0 },
+    { users = base, seconds = at },
+    { users = peak, seconds = over },
+    { users = peak, seconds = hold },
+    { users = base, seconds = over },
+    { users = base, seconds = at },
+  }
   return profile
 end
 
@@ -397,6 +447,7 @@ local function describe_class(class, default_name, filter)
     weight = record.weight,
     count = record.count,
     host = record.host,
+    wait_kind = record.wait and record.wait.kind or "between",
     wait_low = record.wait and record.wait.low or 0,
     wait_high = record.wait and record.wait.high or 0,
     on_start = method(class, "on_start", name),

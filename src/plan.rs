@@ -199,6 +199,16 @@ impl LoadProfile {
         Self { stages, end, spawn_interval: spawn_interval.unwrap_or(Duration::ZERO) }
     }
 
+    /// The same with every level multiplied by `factor`, in the same time. A level that is not zero keeps one user at least.
+    ///
+    /// `factor` must be positive and finite; the settings check that.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let level = |users: u32| if users == 0 { 0 } else { (f64::from(users) * factor).round().max(1.0) as u32 };
+        let stages = self.stages.iter().map(|stage| Stage { users: level(stage.users), over: stage.over }).collect();
+        Self::staged(stages, self.end)
+    }
+
     /// How many users begin in a second; infinite where they all begin at once.
     #[must_use]
     pub fn spawn_rate(&self) -> f64 {

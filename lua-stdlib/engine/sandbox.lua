@@ -12,6 +12,7 @@
 ---    engine.must_run(what, level)      raises while the script is loaded: `what` belongs into a task.
 ---    engine.check_keys(table, allowed, what, level)   raises on a key that is not in the list, with the nearest right one.
 ---    engine.seconds(value, what, level)               a duration as seconds.
+---    engine.per_second(value, what, level)            a rate as a number per second, above zero.
 ---    engine.nearest(name, list)        the nearest name of a list, or nil.
 ---    engine.later(module, name, list)  functions that say that this version does not have them.
 ---    engine.lock(table, describe)      makes a table read-only; `describe(key)` gives the error's text.
@@ -98,6 +99,12 @@ function engine.seconds(value, what, level)
   local seconds, why = native.seconds(value)
   if not seconds then error(what .. ": " .. why, (level or 1) + 1) end
   return seconds
+end
+
+function engine.per_second(value, what, level)
+  local rate, why = native.per_second(value)
+  if not rate then error(what .. ": " .. why, (level or 1) + 1) end
+  return rate
 end
 
 function engine.later(module, name, list)

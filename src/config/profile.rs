@@ -27,9 +27,18 @@ impl Settings {
     ///
     /// With users in the order it is a plain ramp, and what the order leaves out comes from the settings: `-r` and `-t`, else 1 a second
     /// until stopped. Without users it is what the settings say, else the scenario's own, else 1 user; then the order's time still ends
-    /// it, and the order's rate holds where a rate has a meaning, on a plain ramp.
+    /// it, and the order's rate holds where a rate has a meaning, on a plain ramp. The settings' scale multiplies whichever it is.
     #[must_use]
     pub fn profile_for(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+        let (profile, words) = self.unscaled_profile(order, scenario);
+        if self.scale == 1.0 {
+            (profile, words)
+        } else {
+            (profile.scaled(self.scale), format!("{words}; every level times {}", self.scale))
+        }
+    }
+
+    fn unscaled_profile(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
         let by_settings = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
         match scenario {
             Some(own) if order.users.is_none() && !by_settings => scenarios_own(own, order),
@@ -124,5 +133,20 @@ mod tests {
         assert_eq!(words, "users: as the scenario's load says, for 5s; the spawn rate is not used, since no number of users came with it");
         let (profile, words) = nothing.profile_for(&order(None, Some(3.0), None), None);
         assert_eq!((profile, words.as_str()), (LoadProfile::plain(1, 3.0, None), "users: 1 at 3 per second, until stopped"));
+    }
+
+    #[test]
+    fn the_scale_multiplies_every_level_and_keeps_times_and_at_least_one_user() {
+        let settings = Settings { scale: 1.5, ..Settings::default() };
+        let (profile, words) = settings.profile(Some(own()));
+        assert_eq!(
+            profile,
+            LoadProfile::staged(vec![Stage { users: 30, over: Duration::from_secs(10) }], ProfileEnd::StopAt(Duration::from_secs(60)))
+        );
+        assert_eq!(words, "users: as the scenario's load says; every level times 1.5");
+        let settings = Settings { scale: 0.01, users: Some(8), spawn_rate: Some(4.0), ..Settings::default() };
+        let (profile, words) = settings.profile(None);
+        assert_eq!((profile.stages[0].users, profile.stages[0].over), (1, Duration::from_secs(2)));
+        assert_eq!(words, "users: 8 at 4 per second, until stopped; every level times 0.01");
     }
 }

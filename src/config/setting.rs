@@ -11,6 +11,7 @@ pub enum Setting {
     Users,
     SpawnRate,
     RunTime,
+    Scale,
     Host,
     Tags,
     ExcludeTags,
@@ -76,12 +77,13 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 67] = [
         Self::Config,
         Self::Script,
         Self::Users,
         Self::SpawnRate,
         Self::RunTime,
+        Self::Scale,
         Self::Host,
         Self::Tags,
         Self::ExcludeTags,
@@ -153,6 +155,7 @@ impl Setting {
             Self::Users => ("users", "-u", "50"),
             Self::SpawnRate => ("spawn_rate", "-r", "5"),
             Self::RunTime => ("run_time", "-t", "1h20m"),
+            Self::Scale => ("scale", "--scale", "0.5"),
             Self::Host => ("host", "-H", "http://127.0.0.1:8080"),
             Self::Tags => ("tags", "-T", "read,write"),
             Self::ExcludeTags => ("exclude_tags", "-E", "slow,admin"),

@@ -29,6 +29,8 @@ pub struct Settings {
     pub spawn_rate: Option<f64>,
     /// From the start of the ramp to the stop.
     pub run_time: Option<Duration>,
+    /// Every level of the profile is multiplied by it. Positive and finite.
+    pub scale: f64,
     /// The base URL in place of the scenario's; without a slash at its end.
     pub host: Option<String>,
     /// Tasks run that bear one of these tags; all, where it is empty.
@@ -181,6 +183,7 @@ impl Default for Settings {
             users: None,
             spawn_rate: None,
             run_time: None,
+            scale: 1.0,
             host: None,
             tags: Vec::new(),
             exclude_tags: Vec::new(),

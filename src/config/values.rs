@@ -79,6 +79,14 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err(format!("`{text}` is not above zero")) }
 }
 
+/// What levels are multiplied by: `2`, `0.5`, `50%`.
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let (number, of) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent.trim_end(), 100.0));
+    let factor = number.parse::<f64>().map_err(|_| format!("`{text}` is not a number"))? / of;
+    if factor > 0.0 && factor <= 1e6 { Ok(factor) } else { Err(format!("`{text}` is not above zero and up to 1000000")) }
+}
+
 /// On or off.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {

@@ -76,21 +76,36 @@ pub(super) struct TaskRuntime {
 
 /// How long users of a class think.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct WaitRule {
-    low: Duration,
-    /// Not below `low`.
-    high: Duration,
+pub(super) enum WaitRule {
+    /// All times between the bounds are equally likely.
+    Between {
+        low: Duration,
+        /// Not below `low`.
+        high: Duration,
+    },
+    /// Exponentially distributed.
+    Poisson { mean: Duration },
+    /// What ends with a wait begins so far apart.
+    Pacing { interval: Duration },
 }
 
 impl WaitRule {
-    /// The pause for a random number from [0, 1).
-    pub(super) fn pause(self, unit: f64) -> Duration {
-        self.low + self.high.saturating_sub(self.low).mul_f64(unit)
+    /// The pause for a random number from [0, 1), where what ends here was to begin `since` ago.
+    pub(super) fn pause(self, unit: f64, since: Duration) -> Duration {
+        match self {
+            Self::Between { low, high } => low + high.saturating_sub(low).mul_f64(unit),
+            Self::Poisson { mean } => mean.mul_f64(-(1.0 - unit).ln()),
+            Self::Pacing { interval } => interval.saturating_sub(since),
+        }
     }
 
     /// Whether the rule needs a random number.
     pub(super) fn is_random(self) -> bool {
-        self.low < self.high
+        match self {
+            Self::Between { low, high } => low < high,
+            Self::Poisson { .. } => true,
+            Self::Pacing { .. } => false,
+        }
     }
 }
 
@@ -151,12 +166,22 @@ fn class_runtime(class: &Table) -> mlua::Result<ClassRuntime> {
     Ok(ClassRuntime {
         number: class.get("class")?,
         host: class.get::<Option<String>>("host")?.map(Into::into),
-        wait: WaitRule { low: duration(class, "wait_low")?, high: duration(class, "wait_high")? },
+        wait: wait_rule(class)?,
         on_start: class.get("on_start")?,
         on_stop: class.get("on_stop")?,
         tasks,
         total_weight,
     })
+}
+
+fn wait_rule(class: &Table) -> mlua::Result<WaitRule> {
+    let (kind, low, high) = (class.get::<String>("wait_kind")?, duration(class, "wait_low")?, duration(class, "wait_high")?);
+    match &*kind {
+        "between" => Ok(WaitRule::Between { low, high }),
+        "poisson" => Ok(WaitRule::Poisson { mean: low }),
+        "pacing" => Ok(WaitRule::Pacing { interval: low }),
+        other => Err(mlua::Error::runtime(format!("there is no wait rule of the kind `{other}`"))),
+    }
 }
 
 fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
@@ -205,7 +230,7 @@ mod tests {
         let tasks: Vec<_> =
             weights.iter().enumerate().map(|(i, &weight)| TaskRuntime { name: i.to_string(), weight, job: i as i64 }).collect();
         let total_weight = weights.iter().map(|&weight| i64::from(weight)).sum();
-        let wait = WaitRule { low: Duration::from_secs(1), high: Duration::from_secs(3) };
+        let wait = WaitRule::Between { low: Duration::from_secs(1), high: Duration::from_secs(3) };
         ClassRuntime { number: 1, host: None, wait, on_start: None, on_stop: None, tasks, total_weight }
     }
 
@@ -218,8 +243,25 @@ mod tests {
 
     #[test]
     fn a_pause_lies_between_its_bounds() {
-        let rule = WaitRule { low: Duration::from_secs(1), high: Duration::from_secs(3) };
-        assert_eq!(rule.pause(0.0), Duration::from_secs(1));
-        assert_eq!(rule.pause(0.5), Duration::from_secs(2));
+        let rule = WaitRule::Between { low: Duration::from_secs(1), high: Duration::from_secs(3) };
+        assert_eq!(rule.pause(0.0, Duration::from_secs(9)), Duration::from_secs(1));
+        assert_eq!(rule.pause(0.5, Duration::ZERO), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn pauses_around_a_mean_have_it_and_the_quantiles_of_an_exponential_distribution() {
+        let rule = WaitRule::Poisson { mean: Duration::from_secs(2) };
+        let pauses: Vec<f64> = (0..10_000).map(|n| rule.pause((f64::from(n) + 0.5) / 10_000.0, Duration::ZERO).as_secs_f64()).collect();
+        let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
+        assert!((mean - 2.0).abs() < 0.001, "{mean}");
+        assert!((pauses[5_000] - 2.0 * 2_f64.ln()).abs() < 0.001 && pauses[0] < 0.001, "{}", pauses[5_000]);
+        assert!(rule.is_random() && rule.pause(1.0 - f64::EPSILON / 2.0, Duration::ZERO) < Duration::from_secs(80));
+    }
+
+    #[test]
+    fn a_paced_user_pauses_for_what_is_left_of_its_interval() {
+        let rule = WaitRule::Pacing { interval: Duration::from_secs(10) };
+        let pause = |since| rule.pause(0.0, Duration::from_secs(since));
+        assert_eq!([pause(0), pause(4), pause(10), pause(25)], [10, 6, 0, 0].map(Duration::from_secs));
     }
 }

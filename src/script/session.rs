@@ -98,7 +98,7 @@ impl LaneWorkload for ScriptLane {
             class_host: vm.classes[start.class].host.clone(),
             is_stopping: Cell::new(false),
         });
-        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false })
+        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false, paced: None })
     }
 }
 
@@ -113,6 +113,8 @@ pub struct ScriptUser {
     iterations: u64,
     /// The coroutine is gone and has been counted.
     is_dead: bool,
+    /// When what comes to its next wait was to begin: an iteration, or what follows a wait in one. `None` before the first iteration.
+    paced: Option<Instant>,
 }
 
 impl ScriptUser {
@@ -287,6 +289,7 @@ impl VirtualUser for ScriptUser {
     }
 
     async fn iterate(&mut self) -> Step {
+        self.paced.get_or_insert_with(now);
         self.begin_iteration();
         let class = self.class();
         let drawn = if class.tasks.len() == 1 { 1 } else { self.state.random.borrow_mut().int(1, class.total_weight) };
@@ -302,7 +305,11 @@ impl VirtualUser for ScriptUser {
     fn think_time(&mut self) -> Duration {
         let rule = self.class().wait;
         let unit = if rule.is_random() { self.state.random.borrow_mut().unit() } else { 0.0 };
-        rule.pause(unit)
+        let now = now();
+        let pause = rule.pause(unit, now.saturating_duration_since(self.paced.unwrap_or(now)));
+        // From the moment that was meant, so that late timers do not add up.
+        self.paced = Some(now + pause);
+        pause
     }
 
     fn rest(&mut self, _pause: Duration) {
@@ -317,6 +324,11 @@ enum Phase {
     Starting,
     Iterating,
     Stopping,
+}
+
+/// The runtime's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 async fn sleep(pause: Duration) {

@@ -46,6 +46,33 @@ pub(super) fn duration(value: &Value) -> Result<Duration, String> {
         .ok_or_else(|| format!("a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not {}", shown(value)))
 }
 
+/// A rate above zero, per second: a number, or a text such as `200/s`, `30/m` or `100/h`; at most a thousand million.
+///
+/// # Errors
+/// A fragment that says what a rate is and what came instead.
+pub(super) fn per_second(value: &Value) -> Result<f64, String> {
+    let rate = match value {
+        Value::String(text) => text.to_str().ok().and_then(|text| parse_rate(&text)),
+        other => number(other),
+    };
+    // A comparison with NaN is false.
+    rate.filter(|rate| *rate > 0.0 && *rate <= GREATEST_RATE).ok_or_else(|| {
+        format!("a rate is a number per second above 0, or a string such as \"200/s\", \"30/m\" or \"100/h\", not {}", shown(value))
+    })
+}
+
+/// Per second, of a text such as `200/s`; a bare number is per second. `None` for anything else.
+fn parse_rate(text: &str) -> Option<f64> {
+    let (number, seconds) = match text.trim().split_once('/') {
+        None => (text.trim(), 1.0),
+        Some((number, unit)) => {
+            (number.trim(), ["s", "m", "min", "h"].contains(&unit.trim()).then(|| unit_seconds(unit.trim())).flatten()?)
+        }
+    };
+    let is_plain = number.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    number.parse::<f64>().ok().filter(|_| is_plain).map(|number| number / seconds)
+}
+
 /// A value as an error shows it.
 fn shown(value: &Value) -> String {
     match value {
@@ -90,6 +117,8 @@ fn unit_seconds(unit: &str) -> Option<f64> {
 
 /// Longer than any run; a duration beyond it is a mistake, such as a point in time.
 const LONGEST_SECONDS: f64 = 1e9;
+/// Per second; more than one a nanosecond is none.
+const GREATEST_RATE: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {

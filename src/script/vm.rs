@@ -355,6 +355,15 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
         })?,
     )?;
     native.set(
+        "per_second",
+        lua.create_function(|_, given: Value| {
+            Ok(match value::per_second(&given) {
+                Ok(rate) => (Some(rate), None),
+                Err(why) => (None, Some(why)),
+            })
+        })?,
+    )?;
+    native.set(
         "nearest",
         lua.create_function(|_, (name, list): (String, Vec<String>)| {
             Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned))

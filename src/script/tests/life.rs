@@ -348,3 +348,32 @@ fn a_lane_that_is_given_up_takes_its_vms_along_once_their_last_user_is_gone() {
     drop(user);
     assert!(vm.upgrade().is_none());
 }
+
+#[test]
+fn a_paced_users_iterations_begin_so_far_apart_however_long_they_take() {
+    let lane = Script::new(
+        r#"
+        local scenario, time, wait = require "scenario", require "time", require "wait"
+        local U = scenario.user { wait = wait.pacing("1s") }
+        U:task("t", function(self) time.sleep(self.iteration == 2 and 1.25 or 0.25) end)
+        return U
+        "#,
+    )
+    .lane();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let began: Vec<f64> = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let zero = tokio::time::Instant::now();
+        let (mut user, _control) = lane.user(0);
+        let mut began = Vec::new();
+        for _ in 0..4 {
+            began.push(zero.elapsed().as_secs_f64());
+            user.iterate().await;
+            let pause = user.think_time();
+            tokio::time::sleep(pause).await;
+        }
+        began
+    });
+    // The second took longer than the pace: the third follows at once, and paces the ones after it. Timers have ticks of a millisecond.
+    let wanted = [0.0, 1.0, 2.25, 3.25];
+    assert!(began.iter().zip(wanted).all(|(began, wanted)| (began - wanted).abs() < 0.003), "{began:?}");
+}

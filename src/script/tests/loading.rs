@@ -91,7 +91,21 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ),
         ("return scenario.ramp { { users = 2, hold = 3 } }", "stage 1 is either"),
         ("local x = scenario.arrivals { }", "test.lua:4: this version does not have scenario.arrivals"),
-        ("return wait.pacing(3)", "this version does not have wait.pacing"),
+        ("wait.pacing(0)", "test.lua:4: wait.pacing: iterations must begin more than 0 s apart"),
+        ("wait.pacing('soon')", "test.lua:4: wait.pacing: a duration is"),
+        ("wait.throughput('2/d')", "test.lua:4: wait.throughput: a rate is a number per second above 0"),
+        ("wait.throughput(-1)", "or a string such as \"200/s\", \"30/m\" or \"100/h\", not -1"),
+        ("wait.throughput(1 / 0)", "wait.throughput: a rate is"),
+        ("wait.poisson {}", "wait.poisson: a duration is"),
+        (
+            "scenario.steps { from = 1, step = 0, every = 1, to = 5 }",
+            "test.lua:4: scenario.steps: step must be a positive whole number, not 0",
+        ),
+        ("scenario.steps { from = 1, step = 1, every = 0, to = 5 }", "scenario.steps: every must be longer than 0 s"),
+        ("scenario.steps { from = 1, step = 1, evry = 1, to = 5 }", "has no `evry`, did you mean `every`?"),
+        ("scenario.steps { from = 1, step = 1, every = 1, to = 5000 }", "more than 1000 steps"),
+        ("scenario.spike { base = 5, peak = 5, at = 1, hold = 1 }", "test.lua:4: scenario.spike: the peak is not above the base"),
+        ("scenario.spike { base = 5, peak = 9, at = 1 }", "say `over`, `hold` or both"),
         ("wait.between(3, 1)", "the first bound is above the second"),
         ("require 'data'", "this version does not have the library `data`"),
         ("require 'chekc'", "did you mean `check`?"),
@@ -224,4 +238,27 @@ fn a_library_of_a_later_version_is_refused_at_the_callers_line() {
 fn a_file_that_raised_is_read_again_by_the_next_require() {
     let script = Script::new("pcall(require, 'a')\nreturn require 'a'").with_file("a.lua", "error('not yet')");
     assert!(script.refused().starts_with("a.lua:1: not yet"));
+}
+
+#[test]
+fn steps_and_spikes_are_ramps_written_short() {
+    let stages = |load: &str| -> Vec<(u32, f64)> {
+        let script = format!(
+            "local scenario = require 'scenario' local U = scenario.user {{}} U:task('t', function() end) \
+             return scenario {{ users = {{ U }}, load = {load} }}"
+        );
+        let lane = Script::new(&script).lane();
+        let profile = lane.host.description().profile.as_ref().unwrap();
+        profile.stages.iter().map(|stage| (stage.users, stage.over.as_secs_f64())).collect()
+    };
+    assert_eq!(
+        stages("scenario.steps { from = 10, step = 4, every = '30s', to = 17 }"),
+        [(10, 0.0), (10, 30.0), (14, 0.0), (14, 30.0), (17, 0.0), (17, 30.0)]
+    );
+    assert_eq!(stages("scenario.steps { from = 5, step = 4, every = 2, to = 1 }"), [(5, 0.0), (5, 2.0), (1, 0.0), (1, 2.0)]);
+    assert_eq!(stages("scenario.steps { from = 3, step = 1, every = 0.5, to = 3 }"), [(3, 0.0), (3, 0.5)]);
+    assert_eq!(
+        stages("scenario.spike { base = 0, peak = 9, at = '10s', over = 1.5, hold = '3s' }"),
+        [(0, 0.0), (0, 10.0), (9, 1.5), (9, 3.0), (0, 1.5), (0, 10.0)]
+    );
 }
