@@ -71,7 +71,7 @@ impl Settings {
             Setting::Once => self.once = values::switch(text)?,
             Setting::Url => self.url = Some(values::real_host(text)?),
             Setting::Tui => self.tui = values::switch(text)?,
-            Setting::Ssh => self.ssh = Some(BindAddress::parse(text)?),
+            Setting::Ssh => self.ssh.bind = Some(BindAddress::parse(text)?),
             Setting::TargetBind => self.target_bind = BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED),
             _ => self.apply_start(setting, text)?,
         }
@@ -107,8 +107,8 @@ impl Settings {
             Setting::WebKey => &mut self.web_key,
             Setting::SecretFile => &mut self.secret_file,
             Setting::State => &mut self.state,
-            Setting::SshAuthorizedKeys => &mut self.ssh_authorized_keys,
-            Setting::SshHostKey => &mut self.ssh_host_key,
+            Setting::SshAuthorizedKeys => &mut self.ssh.authorized_keys,
+            Setting::SshHostKey => &mut self.ssh.host_key,
             _ => return None,
         })
     }

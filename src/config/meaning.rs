@@ -90,7 +90,7 @@ impl Settings {
     /// Where a master serves its terminal UI over ssh; a port alone means all interfaces, since keys guard it.
     #[must_use]
     pub fn ssh_bind(&self) -> Option<SocketAddr> {
-        self.ssh.map(|ssh| ssh.or_interface(Ipv6Addr::UNSPECIFIED))
+        self.ssh.bind.map(|ssh| ssh.or_interface(Ipv6Addr::UNSPECIFIED))
     }
 
     /// Where a worker finds its master.

@@ -215,8 +215,15 @@ impl Setting {
             Self::Ssh => ("ssh", "--ssh", ":2222"),
             Self::SshAuthorizedKeys => ("ssh_authorized_keys", "--ssh-authorized-keys", "authorized_keys"),
             Self::SshHostKey => ("ssh_host_key", "--ssh-host-key", "ssh_host_key"),
-            Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
-            Self::Url => ("url", "--url", "http://127.0.0.1:8089/locust"),
+            Self::TargetBind | Self::Url => self.row_of_an_address(),
+        }
+    }
+
+    const fn row_of_an_address(self) -> (&'static str, &'static str, &'static str) {
+        if matches!(self, Self::TargetBind) {
+            ("target_bind", "--bind", "127.0.0.1:8080")
+        } else {
+            ("url", "--url", "http://127.0.0.1:8089/locust")
         }
     }
 

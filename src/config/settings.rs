@@ -145,12 +145,8 @@ pub struct Settings {
     pub once: bool,
     /// The terminal UI, even where it is not the default.
     pub tui: bool,
-    /// Where a master serves its terminal UI over ssh; nowhere without. [`Settings::ssh_bind`] says what it means.
-    pub ssh: Option<BindAddress>,
-    /// The file with the public keys that may come in over ssh.
-    pub ssh_authorized_keys: Option<PathBuf>,
-    /// The file with the private key by which ssh clients know this master.
-    pub ssh_host_key: Option<PathBuf>,
+    /// The terminal UI over ssh.
+    pub ssh: SshAccess,
     /// Where `lunamoth target` listens.
     pub target_bind: SocketAddr,
     /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
@@ -174,6 +170,17 @@ impl Default for SelfStart {
     fn default() -> Self {
         Self { autostart: false, expect_workers: 1, expect_workers_timeout: Duration::from_secs(300), linger: Duration::ZERO }
     }
+}
+
+/// The terminal UI of a master over ssh.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SshAccess {
+    /// Where a master serves its terminal UI over ssh; nowhere without. [`Settings::ssh_bind`] says what it means.
+    pub bind: Option<BindAddress>,
+    /// The file with the public keys that may come in over ssh.
+    pub authorized_keys: Option<PathBuf>,
+    /// The file with the private key by which ssh clients know this master.
+    pub host_key: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -241,9 +248,7 @@ impl Default for Settings {
             health: None,
             once: false,
             tui: false,
-            ssh: None,
-            ssh_authorized_keys: None,
-            ssh_host_key: None,
+            ssh: SshAccess::default(),
             target_bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             url: None,
         }
