@@ -95,7 +95,8 @@ class OnALossyNetwork(unittest.TestCase):
         # On such a wire another one may have been out of reach for a moment, too.
         (overlap,) = self.overlaps_of("cid", stats)
         self.assertEqual((0 < overlap["users"] <= 15, stats.holes), (True, []), overlap)
-        self.assertGreater(overlap["from"], 6)
+        # From the last that the master heard: on such a wire a word may be seconds old when the cut comes.
+        self.assertGreater(overlap["from"], 3)
         self.assertGreater(overlap["to"] - overlap["from"], 8)
 
         self.at(max(28, time.monotonic() - self.begun))

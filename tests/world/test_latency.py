@@ -20,6 +20,8 @@ import support
 
 USERS = 20
 SECONDS = 8
+# Another process on the machine can make times longer and never shorter. A program that adds time does so in each attempt.
+ATTEMPTS = 3
 
 SCRIPT = """
 local http = require "http"
@@ -70,9 +72,17 @@ class LatenciesAreTrue(unittest.TestCase):
         return json.loads(truth_file.read_text()), probe.durations, support.Report(report)
 
     def test_percentiles_and_maximum_are_those_of_the_server(self):
-        with tempfile.TemporaryDirectory() as folder:
-            truth, probed, report = self.measure(pathlib.Path(folder))
-        total = report.total
+        missed = []
+        for _ in range(ATTEMPTS):
+            with tempfile.TemporaryDirectory() as folder:
+                truth, probed, report = self.measure(pathlib.Path(folder))
+            missed.append(self.judge(truth, probed, report.total))
+            if not missed[-1]:
+                return
+        self.fail(f"above what is granted in each of {ATTEMPTS} attempts: {missed}")
+
+    def judge(self, truth, probed, total):
+        """What must hold in every attempt, and the percentiles that are above what is granted."""
         self.assertEqual((total.failures, total.unanswered), (0, 0))
         self.assertEqual(total.requests, len(truth["load"]), "the sets must be the same for ranks to be compared")
         self.assertGreater(total.requests, 1000)
@@ -80,16 +90,18 @@ class LatenciesAreTrue(unittest.TestCase):
         overheads = sorted(outside - inside for outside, inside in zip(probed, truth["probe"]))
         self.assertGreater(len(overheads), 50)
         self.assertGreaterEqual(overheads[0], 0)
-        true = sorted(truth["load"])
+        true, above = sorted(truth["load"]), []
         for key, quantile in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)):
-            with self.subTest(key):
-                wanted = support.at_quantile(true, quantile) * 1e3
-                # Hiccups are few, so they cannot move a percentile; the one longest request may have met the worst of them.
-                granted = (overheads[-1] if key == "max" else support.at_quantile(overheads, 0.9)) * 1e3
-                found = total.millis(key)
-                print(f"  {key}: true {wanted:.3f} ms, reported {found:.3f} ms, granted overhead {granted:.3f} ms", file=sys.stderr)
-                self.assertGreaterEqual(found, wanted * 0.999 - 0.001, "less than the server took cannot be true")
-                self.assertLessEqual(found, wanted * 1.01 + 0.3 + granted)
+            wanted = support.at_quantile(true, quantile) * 1e3
+            # Hiccups are few, so they cannot move a percentile; the one longest request may have met the worst of them.
+            granted = (overheads[-1] if key == "max" else support.at_quantile(overheads, 0.9)) * 1e3
+            found = total.millis(key)
+            line = f"{key}: true {wanted:.3f} ms, reported {found:.3f} ms, granted overhead {granted:.3f} ms"
+            print(f"  {line}", file=sys.stderr)
+            self.assertGreaterEqual(found, wanted * 0.999 - 0.001, f"less than the server took cannot be true: {line}")
+            if found > wanted * 1.01 + 0.3 + granted:
+                above.append(line)
+        return above
 
 
 def await_port(port):
