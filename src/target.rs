@@ -1,9 +1,10 @@
 //! The built-in demo target: a small shop over HTTP/1.1 and HTTP/2 (prior knowledge) to try scripts on.
 //!
-//! This file owns the server's life: its socket, its threads, its end. What each path answers is in `routes`, what the
+//! This file owns the server's life: its socket, its threads, its end. What each path answers is in `routes` and `flows`, what the
 //! shop remembers is in `state`. It names no other room, and it shares nothing with the lanes that make the load: it runs
 //! on threads of its own, each with a single-threaded runtime, so that a busy shop shows as slow answers and not as a late lane.
 
+mod flows;
 mod routes;
 mod state;
 

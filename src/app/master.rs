@@ -37,7 +37,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let files = RunFiles::create(settings)?;
     let (journal, kept) = open_journal(start)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
-    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
+    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.folders.data.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
     let hosts = planner.hosts(watched.compiled());

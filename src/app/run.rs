@@ -26,7 +26,8 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
     let Some(script) = &start.settings.script else {
         return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
     };
-    let options = LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone() };
+    let options =
+        LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone(), data: start.settings.folders.data.clone() };
     let host = Host::load(script, &options).map_err(Failure::bad_use)?;
     for class in &host.description().left_out {
         log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");

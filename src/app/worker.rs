@@ -1,6 +1,7 @@
 //! `lunamoth worker`: makes load for a master on another machine.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reload::{Compiled, WatchedFolder, identity};
@@ -20,7 +21,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let master = settings.master_address().map_err(Failure::bad_use)?.to_string();
     let folder = settings.scripts_folder().map_err(Failure::bad_use)?;
     let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
-    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone() };
+    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.folders.data.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
     let compiled = identity(watched.compiled());
     if let Err(why) = &compiled {
@@ -44,7 +45,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
         log::info!(target: super::master::MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
         let kept = watched.compiled().iter().flatten().cloned().collect();
-        let workshop = Arc::new(FolderWorkshop { folder, kept: Mutex::new(kept) });
+        let workshop = Arc::new(FolderWorkshop { folder, data: settings.folders.data.clone(), kept: Mutex::new(kept) });
         let mut changes = watched.watch()?;
         let mut shell = WorkerShell::start(WorkerSetup { config, workshop: Arc::clone(&workshop), dialer, log_lines: console_log::tee() });
         if compiled.is_err() {
@@ -103,6 +104,8 @@ fn random_incarnation() -> Result<u128, Failure> {
 /// Takes scripts from this machine's folder, and from memory what lay there before.
 struct FolderWorkshop {
     folder: ScriptFolder,
+    /// Of `--data`.
+    data: Option<PathBuf>,
     /// The scripts that compiled last, the newest first. The master may be behind: a kubelet brings a change to one machine after the other.
     kept: Mutex<VecDeque<Arc<Host>>>,
 }
@@ -140,7 +143,7 @@ impl FolderWorkshop {
     }
 
     fn load(&self, plan: &Plan) -> Result<Host, OpenRefusal> {
-        let options = LoadOptions { tags: plan.tags.clone(), env: plan.env.clone() };
+        let options = LoadOptions { tags: plan.tags.clone(), env: plan.env.clone(), data: self.data.clone() };
         let host = self.folder.load(Some(&plan.script), &options).map_err(|why| {
             // It compiled on the master: what lies here is something else, or is on its way. With nothing to compare it may be at fault itself.
             let is_missing = matches!(why, LoadScriptError::NoSuchScript { .. } | LoadScriptError::NoScripts { .. });

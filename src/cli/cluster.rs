@@ -10,6 +10,9 @@ pub(super) struct FolderFlags {
     /// The folder with the scripts
     #[arg(long, value_name = "DIR")]
     scripts: Option<String>,
+    /// The folder with the scripts' data files, where they do not lie beside them
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
     /// Which of them runs, where a start names none [default: main.lua, or the only one]
     #[arg(short = 'f', long, value_name = "NAME")]
     script: Option<String>,
@@ -21,6 +24,7 @@ pub(super) struct FolderFlags {
 impl FolderFlags {
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Scripts, self.scripts);
+        add(layer, Setting::Data, self.data);
         add(layer, Setting::Script, self.script);
         add(layer, Setting::SecretFile, self.secret_file);
     }

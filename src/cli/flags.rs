@@ -13,6 +13,9 @@ pub(super) struct ScriptFlags {
     /// The same, as Locust spells it
     #[arg(short = 'f', long = "script", value_name = "FILE", conflicts_with = "script")]
     script_flag: Option<String>,
+    /// The folder with the script's data files, where they do not lie beside it
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
 }
 
 impl ScriptFlags {
@@ -23,6 +26,7 @@ impl ScriptFlags {
 
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Script, self.script.or(self.script_flag));
+        add(layer, Setting::Data, self.data);
     }
 }
 

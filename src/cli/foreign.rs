@@ -140,7 +140,7 @@ const FLAGS: &[Row] = &[
     (&["--loglevel"], "Locust's", "`-L LEVEL`"),
     (&["--no-tui", "--no-web"], "oha's and Locust's", "`--headless`"),
     (
-        &["--method", "-m", "--body", "--header", "--data", "-b", "--content-type", "--user-agent", "--form", "--body-file", "-D"],
+        &["--method", "-m", "--body", "--header", "-b", "--content-type", "--user-agent", "--form", "--body-file", "-D"],
         "curl's, hey's, oha's and vegeta's",
         "the script's: `http.request(\"POST\", \"/orders\", { headers = ..., body = ... })`",
     ),

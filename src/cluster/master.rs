@@ -21,6 +21,8 @@
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
 mod arrivals;
+mod giving;
+mod leases;
 mod numbers;
 mod overlaps;
 mod part;
@@ -59,6 +61,8 @@ pub struct Master {
     claims: BTreeMap<PeerNumber, Followed>,
     /// Records on their way to the journal, after which a worker gets its farewell.
     goodbyes: BTreeMap<u64, PeerNumber>,
+    /// Rows that are given once their records are kept.
+    grants: BTreeMap<u64, (PeerNumber, ToWorker)>,
     records: u64,
     /// What a start would run that names no script.
     scripts: Scripts,
@@ -160,6 +164,7 @@ impl Master {
             run: None,
             claims: BTreeMap::new(),
             goodbyes: BTreeMap::new(),
+            grants: BTreeMap::new(),
             records: 0,
             scripts: Scripts::default(),
             unsaid: Vec::new(),
@@ -173,6 +178,7 @@ impl Master {
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
         run.table.restore_history(&kept.history);
+        run.leases.restore(&kept.leases);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);
@@ -290,6 +296,9 @@ impl Master {
         let mut out = Vec::new();
         if let Some(number) = self.goodbyes.remove(&record) {
             send(&self.peers, number, ToWorker::Farewell, &mut out);
+        }
+        if let Some((number, grant)) = self.grants.remove(&record) {
+            send(&self.peers, number, grant, &mut out);
         }
         out
     }
@@ -421,6 +430,7 @@ impl Master {
 
     fn finish(&mut self, end: Option<RunEnd>, out: &mut Vec<Action>) {
         let Some(end) = end else { return };
+        self.name_rows_of_lost();
         if let Some(run) = self.run.as_ref().filter(|run| run.zero.is_none()) {
             for number in run.parts.keys() {
                 send(&self.peers, *number, ToWorker::Abandon(run.id()), out);

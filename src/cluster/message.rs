@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::load::slots::{Orders, SlotSet};
+use crate::load::stock::{Ask, Grant, Leftover};
 use crate::load::vitals::Vitals;
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::tally::Tally;
@@ -29,6 +30,13 @@ pub enum ToWorker {
     Abandon(RunId),
     /// The worker's goodbye is kept: it may go. Without a goodbye: the master has ended, and none shall wait for a run of its.
     Farewell,
+    /// The answer to an `Ask`; once the journal has it, where there is one.
+    Grant {
+        /// Of which run.
+        run: RunId,
+        /// What the worker gets.
+        grant: Grant,
+    },
 }
 
 /// From a worker to the master.
@@ -85,6 +93,20 @@ pub enum ToMaster {
     Log(Vec<LogLine>),
     /// The worker's folder of scripts has changed, or has come to differ from what its `Hello` said.
     Scripts(Scripts),
+    /// The worker wants rows. Asked again each second until it is answered.
+    Ask {
+        /// Of which run.
+        run: RunId,
+        /// What it wants.
+        ask: Ask,
+    },
+    /// Rows that a worker was given and did not take; said before its goodbye.
+    Leftover {
+        /// Of which run.
+        run: RunId,
+        /// What is left.
+        leftover: Leftover,
+    },
 }
 
 /// The script that a process would run unless told otherwise, as its folder stands.

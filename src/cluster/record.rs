@@ -1,5 +1,6 @@
 //! What the journal keeps of a run, so that a master's death loses nothing: the shape only. Its bytes and its file are `journal`'s.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -36,11 +37,28 @@ pub enum Record {
     History(Vec<HistoryPoint>),
     /// The run is over, and its report is out of this process's hands.
     End,
+    /// Rows were given to a worker, or brought back.
+    Lease(KeptLease),
     /// The running test has taken changed scripts over.
     Revised {
         /// From here on; the profile in force stays.
         plan: Arc<Plan>,
     },
+}
+
+/// Rows that a worker was given, or brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLease {
+    /// Whose rows: the name of a file.
+    pub source: String,
+    /// Who has them, or had.
+    pub worker: WorkerId,
+    /// Of its question.
+    pub number: u64,
+    /// Never none.
+    pub rows: Range<u64>,
+    /// They are free again.
+    pub is_return: bool,
 }
 
 /// The numbers of one worker.
@@ -75,6 +93,8 @@ pub struct KeptRun {
     pub workers: Vec<KeptWorker>,
     /// Oldest first.
     pub history: Vec<HistoryPoint>,
+    /// In their order.
+    pub leases: Vec<KeptLease>,
     /// The run was brought to its end.
     pub is_over: bool,
 }
@@ -97,6 +117,7 @@ impl KeptRun {
                         counted_since,
                         workers: Vec::new(),
                         history: Vec::new(),
+                        leases: Vec::new(),
                         is_over: false,
                     });
                 }
@@ -121,6 +142,7 @@ impl KeptRun {
                 }
                 (Record::End, Some(kept)) => kept.is_over = true,
                 (Record::Revised { plan }, Some(kept)) => kept.plan = plan,
+                (Record::Lease(lease), Some(kept)) => kept.leases.push(lease),
             }
         }
         kept
@@ -134,6 +156,7 @@ impl KeptRun {
             records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
         }
         records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
+        records.extend(self.leases.into_iter().map(Record::Lease));
         records.push(Record::History(self.history));
         records.extend(self.is_over.then_some(Record::End));
         records

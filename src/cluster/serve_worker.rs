@@ -17,6 +17,7 @@ use super::worker::{Action, LinkId, OpenRefusal, Worker, WorkerConfig, WorkerEnd
 use crate::load::Workload;
 use crate::load::engine::Engine;
 use crate::load::lane::LaneReport;
+use crate::load::stock::Stock;
 use crate::load::vitals::Vitals;
 use crate::plan::{Plan, RunId};
 
@@ -131,6 +132,8 @@ struct Shell<S: Workshop, D> {
     outcomes: mpsc::Receiver<Outcome<S::Workload>>,
     outcome_sender: mpsc::Sender<Outcome<S::Workload>>,
     engine: Option<Engine<S::Workload>>,
+    /// What the lanes of the run that was opened last take rows from; it outlives them, for what is left is brought back.
+    stock: Option<(RunId, Arc<Stock>)>,
     /// Counts openings; the result of one that is no longer wanted is thrown away.
     opening: u64,
     closings: JoinSet<()>,
@@ -165,6 +168,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             outcomes,
             outcome_sender,
             engine: None,
+            stock: None,
             opening: 0,
             closings: JoinSet::new(),
             published: None,
@@ -181,6 +185,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 Some(event) = self.events.recv() => self.on_link(event),
                 Some(report) = next_report(self.engine.as_mut()) => self.worker.on_report(report, Vitals::read(), Instant::now()),
                 Some(outcome) = self.outcomes.recv() => self.on_outcome(outcome),
+                () = question(self.stock.as_ref()) => self.ask(),
                 Some(line) = next_line(self.log_lines.as_mut()) => {
                     self.worker.on_log(line);
                     Vec::new()
@@ -225,6 +230,10 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             Outcome::Opened { opening, run, opened } if opening == self.opening => {
                 let answer = match opened {
                     Ok(engine) => {
+                        self.stock = engine.workload().stock().map(|stock| (run, stock));
+                        if let Some((_, stock)) = &self.stock {
+                            stock.attend();
+                        }
                         self.engine = Some(engine);
                         Ok(())
                     }
@@ -254,7 +263,18 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         while let Some(action) = waiting.pop_front() {
             match action {
                 Action::Dial => self.dial(),
+                Action::Send(link, ToMaster::Goodbye) => {
+                    for leftover in self.leftovers() {
+                        waiting.extend(self.send(link, leftover));
+                    }
+                    waiting.extend(self.send(link, ToMaster::Goodbye));
+                }
                 Action::Send(link, message) => waiting.extend(self.send(link, message)),
+                Action::Grant(grant) => {
+                    if let Some((_, stock)) = &self.stock {
+                        stock.on_grant(grant, Instant::now());
+                    }
+                }
                 Action::CloseLink(link) => drop(self.outboxes.remove(&link)),
                 Action::Open(plan) => self.open(plan),
                 Action::Renew(plan) => self.renew(plan),
@@ -267,6 +287,18 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 Action::Exit(end) => self.end = Some(end),
             }
         }
+    }
+
+    /// Carries the lanes' questions for rows.
+    fn ask(&mut self) -> Vec<Action> {
+        let questions = self.stock.as_ref().map(|(_, stock)| stock.take_questions());
+        questions.into_iter().flatten().flat_map(|ask| self.worker.on_ask(ask, Instant::now())).collect()
+    }
+
+    /// Rows that nobody will take here any more, as they are brought back before the goodbye.
+    fn leftovers(&self) -> Vec<ToMaster> {
+        let Some((run, stock)) = &self.stock else { return Vec::new() };
+        stock.leftovers().into_iter().map(|leftover| ToMaster::Leftover { run: *run, leftover }).collect()
     }
 
     /// Puts a message to a link; a link that is full is closed, since the messages that follow build on this one.
@@ -372,6 +404,14 @@ async fn next_report<W: Workload>(engine: Option<&mut Engine<W>>) -> Option<Lane
     match engine {
         Some(engine) => engine.next_report().await,
         None => None,
+    }
+}
+
+/// Waits until the lanes want rows.
+async fn question(stock: Option<&(RunId, Arc<Stock>)>) {
+    match stock {
+        Some((_, stock)) => stock.question().await,
+        None => std::future::pending().await,
     }
 }
 

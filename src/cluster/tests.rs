@@ -20,6 +20,8 @@ use crate::load::{LaneContext, LaneWorkload, Step, UserStart, VirtualUser, Workl
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
+mod rows;
+
 /// Counts the iterations of all its users.
 #[derive(Debug, Default)]
 struct Counted {

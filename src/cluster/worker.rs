@@ -1,8 +1,8 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
 //! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
-//! numbers and keeps deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `clock` estimates the master's clock, `logbook` bounds what is
-//! logged, `orphan` is life without a master, `leaving` the way out.
+//! numbers and keeps deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `greeting` says who it is, `clock` estimates the master's clock, `logbook` bounds what is
+//! logged, `rows` asks for rows, `orphan` is life without a master, `leaving` the way out.
 //!
 //! # The link
 //!
@@ -59,12 +59,14 @@
 
 mod clock;
 mod delivery;
+mod greeting;
 mod lanes;
 mod leaving;
 mod ledger;
 mod links;
 mod logbook;
 mod orphan;
+mod rows;
 mod run;
 mod scripts;
 
@@ -74,9 +76,11 @@ use std::time::{Duration, Instant};
 use self::leaving::Leaving;
 use self::links::{Links, Speaker};
 use self::logbook::Logbook;
+use self::rows::Asks;
 use self::run::{Run, Stage};
-use super::message::{Answer, Hello, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
+use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
 use crate::load::slots::Orders;
+use crate::load::stock::Grant;
 use crate::plan::{Plan, RunId};
 
 /// One worker.
@@ -95,6 +99,8 @@ pub struct Worker {
     log: Logbook,
     /// Why what lies in its folder does not compile, once it has been looked at since the start.
     script_error: Option<Option<String>>,
+    /// Rows that its lanes want.
+    asks: Asks,
     /// How it ends, once that is settled.
     end: Option<WorkerEnd>,
     /// The shell has been told so: nothing happens any more.
@@ -144,6 +150,8 @@ pub enum Action {
     Stop,
     /// Tell the lanes to cut.
     Cut,
+    /// Give the lanes these rows.
+    Grant(Grant),
     /// Close the lanes.
     CloseLanes,
     /// Write this to the log.
@@ -203,6 +211,7 @@ impl Worker {
             leaving: None,
             log: Logbook::default(),
             script_error: None,
+            asks: Asks::default(),
             end: None,
             has_ended: false,
         }
@@ -316,6 +325,7 @@ impl Worker {
             let sent = self.links.on_spoken(now);
             self.say(ToMaster::Beat { sent }, &mut out);
         }
+        self.say_asks(now, &mut out);
         if self.links.alone_since().is_none()
             && let Some(lines) = self.log.take_if_due(now)
         {
@@ -357,6 +367,7 @@ impl Worker {
                 self.run = None;
                 self.exit(out);
             }
+            ToWorker::Grant { run, grant } => self.on_grant(run, grant, out),
             ToWorker::Farewell if self.config.is_once && self.leaving.is_none() && !self.has_begun() => {
                 out.push(Action::Log(log::Level::Info, "the master has ended without a run for this worker, which ends with it".into()));
                 self.leave(now, out);
@@ -463,6 +474,7 @@ impl Worker {
     }
 
     fn open(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+        self.asks = Asks::default();
         self.run = Some(Run::new(Arc::clone(&plan), self.config.keeps_total));
         out.push(Action::Open(plan));
     }
@@ -471,21 +483,6 @@ impl Worker {
     fn say(&self, message: ToMaster, out: &mut Vec<Action>) {
         if let Some(link) = self.links.master() {
             out.push(Action::Send(link, message));
-        }
-    }
-
-    fn hello(&self, now: Instant) -> Hello {
-        let WorkerConfig { id, lanes, script, fingerprint, .. } = self.config.clone();
-        Hello {
-            worker: id,
-            version: env!("CARGO_PKG_VERSION").into(),
-            lanes,
-            script,
-            fingerprint,
-            script_error: self.script_error.clone().flatten(),
-            is_leaving: self.leaving.is_some(),
-            formerly: self.formerly.clone(),
-            standing: self.run.as_ref().and_then(|run| run.standing(now)),
         }
     }
 }

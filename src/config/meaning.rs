@@ -106,7 +106,7 @@ impl Settings {
     /// # Errors
     /// Nobody said it.
     pub fn scripts_folder(&self) -> Result<&Path, ConfigError> {
-        self.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
+        self.folders.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Setting {
     Quiet,
     NoColor,
     Scripts,
+    /// The folder with files of rows.
+    Data,
     Master,
     Bind,
     Web,
@@ -77,7 +79,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -113,6 +115,7 @@ impl Setting {
         Self::Quiet,
         Self::NoColor,
         Self::Scripts,
+        Self::Data,
         Self::Master,
         Self::Bind,
         Self::Web,
@@ -184,7 +187,15 @@ impl Setting {
             Self::LogLevel => ("log_level", "--log-level", "debug"),
             Self::Quiet => ("quiet", "--quiet", "true"),
             Self::NoColor => ("no_color", "--no-color", "true"),
+            _ => self.row_of_cluster(),
+        }
+    }
+
+    /// The same for what only master, worker, people at a distance and the demo target have.
+    const fn row_of_cluster(self) -> (&'static str, &'static str, &'static str) {
+        match self {
             Self::Scripts => ("scripts", "--scripts", "scripts"),
+            Self::Data => ("data", "--data", "data"),
             Self::Master => ("master", "--master", "lunamoth-master:5557"),
             Self::Bind => ("bind", "--bind", ":5557"),
             Self::Web => ("web", "--web", ":8089"),
@@ -215,15 +226,9 @@ impl Setting {
             Self::Ssh => ("ssh", "--ssh", ":2222"),
             Self::SshAuthorizedKeys => ("ssh_authorized_keys", "--ssh-authorized-keys", "authorized_keys"),
             Self::SshHostKey => ("ssh_host_key", "--ssh-host-key", "ssh_host_key"),
-            Self::TargetBind | Self::Url => self.row_of_an_address(),
-        }
-    }
-
-    const fn row_of_an_address(self) -> (&'static str, &'static str, &'static str) {
-        if matches!(self, Self::TargetBind) {
-            ("target_bind", "--bind", "127.0.0.1:8080")
-        } else {
-            ("url", "--url", "http://127.0.0.1:8089/locust")
+            Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
+            Self::Url => ("url", "--url", "http://127.0.0.1:8089/locust"),
+            _ => panic!("`row` has the rows of a run"),
         }
     }
 

@@ -89,8 +89,8 @@ pub struct Settings {
     pub quiet: bool,
     /// No colours, even on a terminal.
     pub no_color: bool,
-    /// The folder with the scripts of master or worker.
-    pub scripts: Option<PathBuf>,
+    /// Where scripts and their files are.
+    pub folders: Folders,
     /// Where a worker finds its master; [`Settings::master_address`] insists on it.
     pub master: Option<MasterAddress>,
     /// Where a master listens for workers; [`Settings::cluster_bind`] says what it means.
@@ -151,6 +151,15 @@ pub struct Settings {
     pub target_bind: SocketAddr,
     /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
     pub url: Option<String>,
+}
+
+/// Where scripts and their files are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Folders {
+    /// The folder with the scripts of master or worker.
+    pub scripts: Option<PathBuf>,
+    /// The folder with files of rows that do not lie beside the script.
+    pub data: Option<PathBuf>,
 }
 
 /// A master that starts a run by itself, and ends with its verdict.
@@ -220,7 +229,7 @@ impl Default for Settings {
             log_level: LogLevel::Info,
             quiet: false,
             no_color: false,
-            scripts: None,
+            folders: Folders::default(),
             master: None,
             bind: BindAddress { interface: None, port: DEFAULT_MASTER_PORT },
             web: None,

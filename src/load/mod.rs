@@ -11,6 +11,7 @@ mod live_users;
 pub mod roster;
 pub mod shape;
 pub mod slots;
+pub mod stock;
 mod tenure;
 pub mod user;
 pub mod vitals;
@@ -34,6 +35,11 @@ pub trait Workload: Send + Sync + 'static {
     /// # Errors
     /// A text for people; the run cannot start.
     fn open_lane(&self, lane: LaneContext) -> Result<Self::Lane, String>;
+
+    /// The rows that its users take once in the whole cluster, where there are such: the worker brings what the master gives out.
+    fn stock(&self) -> Option<Arc<stock::Stock>> {
+        None
+    }
 }
 
 /// What a lane gives to its workload.

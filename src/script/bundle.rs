@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::data_file::DataFile;
 use super::error::LoadScriptError;
 use super::folder::FolderVersion;
 
@@ -20,6 +21,8 @@ pub type SourceFile = (String, Arc<[u8]>);
 pub struct Bundle {
     main: String,
     files: BTreeMap<String, Arc<[u8]>>,
+    /// Files of rows, which are large and in memory once.
+    data: BTreeMap<String, Arc<DataFile>>,
 }
 
 impl Bundle {
@@ -41,6 +44,11 @@ impl Bundle {
         self.files.get(name)
     }
 
+    /// A file of rows, by the name that the script has for it.
+    pub(super) fn data_file(&self, name: &str) -> Option<Arc<DataFile>> {
+        self.data.get(name).map(Arc::clone)
+    }
+
     /// SHA-256 over the script's name and the names and contents of all files, in alphabetical order, as hexadecimal digits.
     ///
     /// Two bundles have the same fingerprint exactly when they run the same: folder, symlinks, times and the order of reading are no part of it.
@@ -49,7 +57,8 @@ impl Bundle {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let contents = self.files.iter().flat_map(|(name, content)| [name.as_bytes(), content]);
-        for part in std::iter::once(self.main.as_bytes()).chain(contents) {
+        let data = self.data.iter().flat_map(|(name, file)| [name.as_bytes(), file.digest().as_slice()]);
+        for part in std::iter::once(self.main.as_bytes()).chain(contents).chain(data) {
             // Each part with its length, so that no two different sets of files run together into the same bytes.
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
@@ -75,6 +84,8 @@ pub fn short_fingerprint(fingerprint: &str) -> &str {
 pub(super) struct Reader {
     version: FolderVersion,
     bundle: Bundle,
+    /// The folder of `--data`.
+    data_folder: Option<PathBuf>,
 }
 
 impl Reader {
@@ -95,8 +106,40 @@ impl Reader {
     fn with_main(version: FolderVersion, main: String, path: &Path, real: &Path) -> Result<Self, LoadScriptError> {
         let content = read_bounded(path, real)?;
         must_be_text(path, &content)?;
-        let bundle = Bundle { main: main.clone(), files: BTreeMap::from([(main, content)]) };
-        Ok(Self { version, bundle })
+        let bundle = Bundle { main: main.clone(), files: BTreeMap::from([(main, content)]), data: BTreeMap::new() };
+        Ok(Self { version, bundle, data_folder: None })
+    }
+
+    /// Files of rows that are not beside the script are looked for in `folder`.
+    pub(super) fn with_data_folder(self, folder: Option<PathBuf>) -> Self {
+        Self { data_folder: folder, ..self }
+    }
+
+    /// Reads a file of rows that the script names: beside the script, then in the folder of `--data`.
+    ///
+    /// # Errors
+    /// The name is none, or there is no such file.
+    pub(super) fn data_file(&mut self, name: &str) -> Result<Arc<DataFile>, String> {
+        if let Some(file) = self.bundle.data.get(name) {
+            return Ok(Arc::clone(file));
+        }
+        let is_inside = |part: Component<'_>| matches!(part, Component::Normal(part) if !part.as_encoded_bytes().starts_with(b"."));
+        if name.is_empty() || !Path::new(name).components().all(is_inside) {
+            return Err(format!(
+                "`{name}` is no name of a file in the script's folder or in that of --data; one that begins with a dot is no part of it"
+            ));
+        }
+        let beside = self.version.find(name).map_err(|error| error.to_string())?;
+        let in_data = || self.data_folder.as_ref().map(|folder| folder.join(name)).filter(|path| path.is_file());
+        let Some(path) = beside.or_else(in_data) else {
+            return Err(match &self.data_folder {
+                Some(folder) => format!("there is no file `{name}` in `{}` nor in `{}`", self.version.folder().display(), folder.display()),
+                None => format!("there is no file `{name}` in `{}`; --data DIR names another folder", self.version.folder().display()),
+            });
+        };
+        let file = DataFile::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+        self.bundle.data.insert(name.to_owned(), Arc::clone(&file));
+        Ok(file)
     }
 
     /// A sibling file with the name of one of `libraries` would never be found by `require`: its first.
@@ -283,8 +326,11 @@ mod tests {
 
     #[test]
     fn the_fingerprint_tells_names_from_contents() {
-        let bundle =
-            |name: &str, content: &str| Bundle { main: "m.lua".into(), files: BTreeMap::from([(name.into(), content.as_bytes().into())]) };
+        let bundle = |name: &str, content: &str| Bundle {
+            main: "m.lua".into(),
+            files: BTreeMap::from([(name.into(), content.as_bytes().into())]),
+            data: BTreeMap::new(),
+        };
         assert_ne!(bundle("a", "bc").fingerprint(), bundle("ab", "c").fingerprint());
         assert_eq!(bundle("a", "b").fingerprint().len(), 64);
         assert_ne!(Bundle { main: "n.lua".into(), ..bundle("a", "b") }.fingerprint(), bundle("a", "b").fingerprint());

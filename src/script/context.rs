@@ -22,6 +22,8 @@ pub struct VmContext {
     pub env: RefCell<BTreeMap<String, String>>,
     /// The user whose coroutine runs now. Set by the driver before each resume, cleared after it.
     pub current: RefCell<Option<Rc<UserState>>>,
+    /// Where data files come from, while the script is loaded.
+    pub(super) files: RefCell<Option<Rc<super::vm::Sources>>>,
     /// Metrics declared at load, by name.
     pub metrics: RefCell<BTreeMap<String, crate::stats::recorder::MetricKind>>,
 }
@@ -46,6 +48,8 @@ pub struct LaneState {
     pub zero: Cell<Instant>,
     /// `require "shared"`: one store for the whole worker.
     pub shared: Arc<super::bindings::shared::SharedStore>,
+    /// `require "data"`: rows that users take once in the whole cluster.
+    pub stock: Arc<crate::load::stock::Stock>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::misuse`.
     pub misuse: RefCell<Option<String>>,
     /// Whether it was said that a user held the lane.

@@ -32,6 +32,10 @@ pub(super) enum Request {
     Unpack(ClosedBody),
     /// Waits for the flight of another user that fills this key of `shared`.
     Flight(String),
+    /// Waits for rows that the master gives out.
+    Rows,
+    /// The user's end, here and now.
+    End,
     /// The values are the caller's mistake: to be raised at the caller's line.
     Mistake(String),
 }
@@ -67,6 +71,8 @@ impl Request {
                 Err(mistake) => Self::Mistake(mistake),
             }),
             Some(FLIGHT) => Ok(Self::Flight(text_of(values.pop_front())?)),
+            Some(STOP) => Ok(Self::End),
+            Some(ROWS) => Ok(Self::Rows),
             _ => Err("an engine function yielded an unknown operation".to_owned()),
         }
     }
@@ -100,6 +106,8 @@ pub(super) fn operations(lua: &Lua) -> mlua::Result<Table> {
         ("http", HTTP),
         ("flight", FLIGHT),
         ("unpack", UNPACK),
+        ("stop", STOP),
+        ("rows", ROWS),
     ])
 }
 
@@ -131,3 +139,5 @@ const WAIT: i64 = 3;
 pub(super) const HTTP: i64 = 4;
 const FLIGHT: i64 = 5;
 const UNPACK: i64 = 6;
+const STOP: i64 = 7;
+const ROWS: i64 = 8;

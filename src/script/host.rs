@@ -19,6 +19,7 @@ use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use super::witness::{self, Witness, WitnessedStep};
+use crate::load::stock::Stock;
 use crate::load::{LaneContext, Workload};
 use crate::plan::{ClassPlan, ClientIdentity, Plan, TagFilter, TaskPlan};
 
@@ -36,6 +37,8 @@ pub struct LoadOptions {
     pub tags: TagFilter,
     /// Of `--set`: what `env()` answers before it looks at the environment.
     pub env: BTreeMap<String, String>,
+    /// Of `--data`: where files of rows are that do not lie beside the script.
+    pub data: Option<PathBuf>,
 }
 
 impl Host {
@@ -50,6 +53,7 @@ impl Host {
 
     /// Evaluates the script that `reader` has opened, and reads what it requires.
     pub(super) fn evaluate(reader: Reader, options: &LoadOptions) -> Result<Self, LoadScriptError> {
+        let reader = reader.with_data_folder(options.data.clone());
         let names: Vec<_> = bindings::LIBRARIES.iter().map(|library| library.0).chain(bindings::LATER.iter().copied()).collect();
         if let Some(path) = reader.shadowed(&names) {
             return Err(LoadScriptError::Shadowed { path });
@@ -60,6 +64,7 @@ impl Host {
             lane: None,
             env: RefCell::new(options.env.clone()),
             current: RefCell::default(),
+            files: RefCell::default(),
             metrics: RefCell::default(),
         });
         let watchdog = Rc::new(Watchdog::start(watchdog::limit()).map_err(LoadScriptError::Engine)?);
@@ -98,13 +103,13 @@ impl Host {
     /// What lanes open to run the script.
     #[must_use]
     pub fn workload(&self) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::default() }
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::default(), stock: Arc::default() }
     }
 
     /// What lanes take over from `before` in mid-run; what its users share stays theirs.
     #[must_use]
     pub fn renewal(&self, before: &ScriptWorkload) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::clone(&before.shared) }
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::clone(&before.shared), stock: Arc::clone(&before.stock) }
     }
 }
 
@@ -113,6 +118,7 @@ impl Host {
 pub struct ScriptWorkload {
     bundle: Arc<Bundle>,
     shared: Arc<SharedStore>,
+    stock: Arc<Stock>,
 }
 
 impl Workload for ScriptWorkload {
@@ -120,6 +126,10 @@ impl Workload for ScriptWorkload {
 
     fn open_lane(&self, lane: LaneContext) -> Result<ScriptLane, String> {
         self.open_witnessed(lane, None)
+    }
+
+    fn stock(&self) -> Option<Arc<Stock>> {
+        Some(Arc::clone(&self.stock))
     }
 }
 
@@ -133,6 +143,7 @@ impl ScriptWorkload {
             recorder: lane.recorder,
             zero: Cell::new(std::time::Instant::now()),
             shared: Arc::clone(&self.shared),
+            stock: Arc::clone(&self.stock),
             witness,
             misuse: RefCell::default(),
         };

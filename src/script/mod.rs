@@ -8,6 +8,7 @@ pub mod bindings;
 mod bundle;
 pub mod context;
 mod crossing;
+mod data_file;
 mod driver;
 mod error;
 mod folder;

@@ -48,6 +48,7 @@ impl ScriptLane {
             lane: Some(Rc::clone(&self.lane)),
             env: RefCell::new(plan.env.clone()),
             current: RefCell::default(),
+            files: RefCell::default(),
             metrics: RefCell::default(),
         });
         let (vm, described) = Vm::open(&self.sources, context, &plan.tags, Rc::clone(&self.watchdog)).map_err(|error| error.to_string())?;
@@ -231,6 +232,15 @@ impl ScriptUser {
             }
             // Bounded by the flight's own deadline.
             Request::Flight(key) => self.wait_for(shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key), phase).await,
+            // Asked again until there is an answer; an orphan's users wait for the next master.
+            Request::Rows => {
+                let stock = Arc::clone(&self.state.lane.stock);
+                self.wait_for(async move { stock.arrival().await }, phase).await
+            }
+            Request::End => {
+                self.state.is_stopping.set(true);
+                None
+            }
             Request::Done | Request::Raised { .. } | Request::Mistake(_) => Some(Answer::Nothing),
         }
     }

@@ -14,6 +14,7 @@ use super::bindings;
 use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
+use super::data_file::DataFile;
 use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
 use super::pattern;
@@ -83,12 +84,14 @@ impl Vm {
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL_SAFE | StdLib::DEBUG, LuaOptions::default()) };
         let main_state = main_state(&lua).map_err(engine_error)?;
         let crossing = Crossing::default();
+        context.files.replace(Some(Rc::clone(sources)));
         let opened = Opened::new(&lua, sources, &context, &crossing).map_err(engine_error)?;
         // On machines where LuaJIT brings its own allocator there is no limit; everything else works all the same.
         let memory_limit = if lua.set_memory_limit(MEMORY_LIMIT_BYTES).is_ok() { MEMORY_LIMIT_BYTES } else { usize::MAX };
         let stretch = watchdog.enter(main_state);
         let described = opened.evaluate(&lua, sources, tags);
         drop(stretch);
+        context.files.take();
         let described = described?;
         opened.seal.call::<()>(()).map_err(engine_error)?;
         context.stage.set(Stage::Running);
@@ -269,6 +272,16 @@ impl Sources {
                 format!("require: no library and no file that was read when the script was loaded is called `{name}`: require files at the top of the script{hint}")
             }
         })
+    }
+
+    /// A file of rows, by its path in the script's folder or that of `--data`.
+    pub(super) fn data_file(&self, name: &str) -> Result<Arc<DataFile>, String> {
+        match self {
+            Self::Disk(reader) => reader.borrow_mut().data_file(name),
+            Self::Memory(bundle) => bundle.data_file(name).ok_or_else(|| {
+                format!("`{name}` was not read when the script was loaded on the master's side: its top level must not depend on time, chance or place")
+            }),
+        }
     }
 
     fn scenario_name(&self) -> String {

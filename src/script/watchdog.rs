@@ -237,6 +237,38 @@ pub(super) fn is_struck() -> bool {
     !watch.is_null() && unsafe { (*watch).is_pending.load(Ordering::Relaxed) }
 }
 
+/// This thread is outside of Lua until the answer is dropped, though Lua called: for natives that may take long where no user waits, in a load.
+pub(super) fn away() -> Away {
+    Away { watch: pass_over(THREAD_WATCH.get(), 1) }
+}
+
+/// See [`away`].
+pub(super) struct Away {
+    watch: *const Watch,
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        pass_over(self.watch, 0);
+    }
+}
+
+/// Into Lua or out of it, where the thread's watch says the other of the two by `parity`; the watch, if so.
+fn pass_over(watch: *const Watch, parity: u64) -> *const Watch {
+    if watch.is_null() {
+        return watch;
+    }
+    // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes, and both ends of an absence lie in one call from Lua.
+    let stretch = unsafe { &(*watch).stretch };
+    let before = stretch.load(Ordering::Relaxed);
+    if before % 2 != parity {
+        return ptr::null();
+    }
+    stretch.store(before.wrapping_add(1), Ordering::Release);
+    compiler_fence(Ordering::SeqCst);
+    watch
+}
+
 /// A file and a line.
 #[derive(Debug, Clone, Copy)]
 struct Place {

@@ -19,6 +19,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::flows;
 use super::state::{PROBED, PRODUCTS, Session, Shop, is_known, price_cents};
 
 /// Answers one request. Every request is counted when its head has arrived, except those to `/count`; those to `/healthz`, which probes
@@ -35,7 +36,7 @@ pub(super) async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> Resul
 type Routed = Result<Response<Answer>, Refusal>;
 
 /// Boxed, because the good way shall not carry the room that the bad one needs.
-type Refusal = Box<Response<Answer>>;
+pub(super) type Refusal = Box<Response<Answer>>;
 
 async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
     let path = head.uri.path();
@@ -49,6 +50,18 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
             only(head, "POST, OPTIONS", &[Method::POST])?;
             read(body).await?;
             return with_session(shop, &head.headers, |session| checkout(shop, session));
+        }
+        ("signin", None) => {
+            let body = read(body).await?;
+            return flows::sign_in(shop, head, &body);
+        }
+        ("upload", None) => {
+            let body = read(body).await?;
+            return flows::upload(head, &body);
+        }
+        ("jobs", None) => {
+            read(body).await?;
+            return flows::begin_job(shop, head);
         }
         // The body is of no use to anything else, but whoever sends one shall not be cut off in the middle of it.
         _ => drop(read(body).await?),
@@ -65,6 +78,9 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
         "products" => product(shop, last),
         "me" => with_session(shop, &head.headers, |session| json_value(StatusCode::OK, &json!({ "user": session.user })))?,
         "healthz" => plain(StatusCode::OK, Answer::whole(Bytes::from_static(b"ok\n"))),
+        "account" => flows::account(shop, head)?,
+        "orders" => flows::orders(head)?,
+        "jobs" => flows::job(shop, last)?,
         "count" => json_value(StatusCode::OK, &shop.count_report()),
         "delay" => delay(last).await?,
         "status" => status(last)?,
@@ -78,7 +94,7 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
 }
 
 /// Refuses all methods but `methods`, and answers OPTIONS; both with the list.
-fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Refusal> {
+pub(super) fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Refusal> {
     if methods.contains(&head.method) {
         return Ok(());
     }
@@ -149,7 +165,7 @@ fn cart_value(ids: &[u64]) -> Value {
 }
 
 /// Runs `act` with the session that the request's bearer token or cookie names, or answers 401.
-fn with_session(shop: &Shop, headers: &HeaderMap, act: impl FnOnce(&mut Session) -> Response<Answer>) -> Routed {
+pub(super) fn with_session(shop: &Shop, headers: &HeaderMap, act: impl FnOnce(&mut Session) -> Response<Answer>) -> Routed {
     let mut sessions = shop.sessions();
     let session = bearer(headers).into_iter().chain(session_cookie(headers));
     for token in session {
@@ -257,7 +273,7 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 /// One field of a JSON object or a form, as text.
-fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
+pub(super) fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.starts_with("application/x-www-form-urlencoded") {
         return url::form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
@@ -270,12 +286,12 @@ fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
 }
 
 /// The number in a path, at most `limit`.
-fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Refusal> {
+pub(super) fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Refusal> {
     let number = text.parse().ok().filter(|number| *number <= limit);
     number.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, &format!("`{text}` is not a number from 0 to {limit} ({unit})")))
 }
 
-fn refusal(status: StatusCode, message: &str) -> Refusal {
+pub(super) fn refusal(status: StatusCode, message: &str) -> Refusal {
     Box::new(problem(status, message))
 }
 
@@ -283,7 +299,7 @@ fn problem(status: StatusCode, message: &str) -> Response<Answer> {
     json_value(status, &json!({ "error": message }))
 }
 
-fn json_value(status: StatusCode, value: &Value) -> Response<Answer> {
+pub(super) fn json_value(status: StatusCode, value: &Value) -> Response<Answer> {
     json_bytes(status, Bytes::from(value.to_string()))
 }
 
@@ -291,17 +307,17 @@ fn json_bytes(status: StatusCode, text: Bytes) -> Response<Answer> {
     typed(status, "application/json", Answer::whole(text))
 }
 
-fn typed(status: StatusCode, content_type: &'static str, body: Answer) -> Response<Answer> {
+pub(super) fn typed(status: StatusCode, content_type: &'static str, body: Answer) -> Response<Answer> {
     with_header(plain(status, body), CONTENT_TYPE, HeaderValue::from_static(content_type))
 }
 
-fn plain(status: StatusCode, body: Answer) -> Response<Answer> {
+pub(super) fn plain(status: StatusCode, body: Answer) -> Response<Answer> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
 }
 
-fn with_header(mut response: Response<Answer>, name: HeaderName, value: HeaderValue) -> Response<Answer> {
+pub(super) fn with_header(mut response: Response<Answer>, name: HeaderName, value: HeaderValue) -> Response<Answer> {
     response.headers_mut().insert(name, value);
     response
 }
@@ -318,11 +334,11 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self::Whole(None)
     }
 
-    fn whole(bytes: Bytes) -> Self {
+    pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes))
     }
 }
@@ -370,6 +386,7 @@ const HOME: &str = "<!doctype html>
 <li><a href=\"/about\">/about</a>, <a href=\"/search?q=lamp\">/search</a>: pages</li>
 <li><a href=\"/products\">/products</a>, <a href=\"/products/7\">/products/N</a>: JSON</li>
 <li>POST /login with user: a token and a cookie; then /me, /cart, POST /checkout</li>
+<li><a href=\"/signin\">/signin</a>: a form with a token, then <a href=\"/account\">/account</a>; <a href=\"/orders\">/orders?page=N</a>; POST /jobs, then /jobs/N; POST /upload</li>
 <li>/delay/MS, /status/CODE, /bytes/N, /flaky, /gzip, /chunked, /redirect/N, /echo</li>
 <li><a href=\"/count\">/count</a>: how many requests were served, without those to itself</li>
 </ul>

@@ -23,6 +23,10 @@ pub(super) struct Shop {
     probes: AtomicU64,
     flaky: AtomicU64,
     orders: AtomicU64,
+    form_tokens: AtomicU64,
+    /// Makes tokens of forms differ from one start of the shop to the next.
+    salt: RandomState,
+    began: Instant,
     sessions: Mutex<Sessions>,
     catalogue: Catalogue,
 }
@@ -34,6 +38,9 @@ impl Shop {
             probes: AtomicU64::new(0),
             flaky: AtomicU64::new(0),
             orders: AtomicU64::new(0),
+            form_tokens: AtomicU64::new(0),
+            salt: RandomState::new(),
+            began: Instant::now(),
             sessions: Mutex::new(Sessions::new(SESSIONS_MAX, SESSION_LIFE)),
             catalogue: Catalogue::new(),
         }
@@ -78,6 +85,17 @@ impl Shop {
     /// The number of the next order, from 1.
     pub(super) fn next_order(&self) -> u64 {
         self.orders.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A token for a form, unlike those before it.
+    pub(super) fn form_token(&self) -> String {
+        let number = self.form_tokens.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}{number:08x}", self.salt.hash_one(number))
+    }
+
+    /// Since the shop's start.
+    pub(super) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -222,7 +240,7 @@ fn path_class(path: &str) -> usize {
 }
 
 /// How requests are sorted in `/count`, and all the paths that there are. `:n` stands for one segment; the last class takes whatever is left.
-const PATH_CLASSES: [&str; 18] = [
+const PATH_CLASSES: [&str; 24] = [
     "/",
     "/about",
     "/search",
@@ -240,6 +258,12 @@ const PATH_CLASSES: [&str; 18] = [
     "/chunked",
     "/redirect/:n",
     "/echo",
+    "/signin",
+    "/account",
+    "/orders",
+    "/jobs",
+    "/jobs/:n",
+    "/upload",
     "(other)",
 ];
 

@@ -41,6 +41,11 @@ impl Wire for ToWorker {
                 run.put(out);
             }
             Self::Farewell => out.byte(6),
+            Self::Grant { run, grant } => {
+                out.byte(7);
+                run.put(out);
+                grant.put(out);
+            }
         }
     }
 
@@ -53,6 +58,7 @@ impl Wire for ToWorker {
             4 => Self::Answer(Wire::take(input)?),
             5 => Self::Abandon(Wire::take(input)?),
             6 => Self::Farewell,
+            7 => Self::Grant { run: Wire::take(input)?, grant: Wire::take(input)? },
             _ => return Err(KIND),
         })
     }
@@ -106,6 +112,16 @@ impl Wire for ToMaster {
                 out.byte(10);
                 scripts.put(out);
             }
+            Self::Ask { run, ask } => {
+                out.byte(11);
+                run.put(out);
+                ask.put(out);
+            }
+            Self::Leftover { run, leftover } => {
+                out.byte(12);
+                run.put(out);
+                leftover.put(out);
+            }
         }
     }
 
@@ -131,6 +147,8 @@ impl Wire for ToMaster {
             8 => Self::Goodbye,
             9 => Self::Log(input.list(LOG_LINES, "number of log lines")?),
             10 => Self::Scripts(Wire::take(input)?),
+            11 => Self::Ask { run: Wire::take(input)?, ask: Wire::take(input)? },
+            12 => Self::Leftover { run: Wire::take(input)?, leftover: Wire::take(input)? },
             _ => return Err(KIND),
         })
     }

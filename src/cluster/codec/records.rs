@@ -38,6 +38,10 @@ impl Wire for Record {
                 out.byte(6);
                 plan.put(out);
             }
+            Self::Lease(lease) => {
+                out.byte(7);
+                lease.put(out);
+            }
         }
     }
 
@@ -50,6 +54,7 @@ impl Wire for Record {
             4 => Self::History(input.list(usize::MAX, "number of points")?),
             5 => Self::End,
             6 => Self::Revised { plan: Wire::take(input)? },
+            7 => Self::Lease(Wire::take(input)?),
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })
     }

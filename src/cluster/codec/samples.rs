@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+use super::leases::samples::{self as leases, worker};
 use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
     WorkerId,
@@ -53,6 +54,7 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ),
         ("abandon", ToWorker::Abandon(RunId(u64::MAX))),
         ("farewell", ToWorker::Farewell),
+        ("grant", leases::grant()),
     ]
 }
 
@@ -93,6 +95,8 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         ("goodbye", ToMaster::Goodbye),
         ("log", ToMaster::Log(vec![line])),
         ("scripts", ToMaster::Scripts(Scripts { script: "main.lua".into(), fingerprint: "00ff".into(), error: Some("no".into()) })),
+        ("ask", leases::ask()),
+        ("leftover", leases::leftover()),
     ]
 }
 
@@ -110,6 +114,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("history", Record::History(vec![step, unknown])),
         ("end", Record::End),
         ("revised", Record::Revised { plan: plan().into() }),
+        ("lease", leases::lease()),
     ]
 }
 
@@ -249,10 +254,6 @@ fn plan() -> Plan {
             ..HttpPlan::default()
         },
     }
-}
-
-fn worker() -> WorkerId {
-    WorkerId { host: "box-1".into(), incarnation: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10 }
 }
 
 fn wall() -> SystemTime {

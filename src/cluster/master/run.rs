@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::leases::Leases;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::{Action, Retarget, RunStart, clock_at, send};
@@ -49,6 +50,8 @@ pub(super) struct Run {
     /// By worker; a hole is taken away when the worker comes back with the numbers.
     pub holes: BTreeMap<PeerNumber, HoleView>,
     pub overlaps: Vec<OverlapView>,
+    /// Rows that are given out once.
+    pub leases: Leases,
     pub repeats: u64,
     /// Tallies of seconds that cannot have been yet.
     pub misdated: u64,
@@ -118,6 +121,7 @@ impl Run {
             parts: BTreeMap::new(),
             holes: BTreeMap::new(),
             overlaps: Vec::new(),
+            leases: Leases::default(),
             repeats: 0,
             misdated: 0,
             misuse: None,

@@ -70,6 +70,8 @@ impl Master {
                     self.finish(Some(end), out);
                 }
             }
+            ToMaster::Ask { run, ask } => self.on_ask(number, run, &ask, now, out),
+            ToMaster::Leftover { run, leftover } => self.on_leftover(number, run, &leftover, out),
             ToMaster::Scripts(scripts) => self.on_scripts(number, scripts, out),
             ToMaster::Leaving => self.on_leaving(number, now, out),
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
@@ -142,6 +144,7 @@ impl Master {
             log::Level::Warn,
             format!("Client '{worker}' is lost: no word for {:.1} s. Currently {count} clients ready to swarm.", silence.as_secs_f64()),
         ));
+        self.tell_rows_of_lost(&worker, out);
         let Some(run) = &mut self.run else { return };
         run.on_lost(number, &self.peers, self.origin, now, out);
         if self.config.has_journal

@@ -30,6 +30,7 @@ macro_rules! libraries {
 libraries! {
     base64
     check
+    data
     env
     group
     hash
@@ -51,7 +52,7 @@ libraries! {
 }
 
 /// Libraries that have a place in the contract and none in this version.
-pub(super) const LATER: &[&str] = &["data", "grpc", "sse", "tcp", "udp", "ws"];
+pub(super) const LATER: &[&str] = &["grpc", "sse", "tcp", "udp", "ws"];
 
 /// The name of `known` that a person who wrote `name` most likely meant.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

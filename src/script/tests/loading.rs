@@ -107,7 +107,7 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("scenario.spike { base = 5, peak = 5, at = 1, hold = 1 }", "test.lua:4: scenario.spike: the peak is not above the base"),
         ("scenario.spike { base = 5, peak = 9, at = 1 }", "say `over`, `hold` or both"),
         ("wait.between(3, 1)", "the first bound is above the second"),
-        ("require 'data'", "this version does not have the library `data`"),
+        ("require 'grpc'", "this version does not have the library `grpc`"),
         ("require 'chekc'", "did you mean `check`?"),
         ("local V = scenario.user { name = 'V' } return V", "class `V` has no task"),
         ("function U:on_start() end U.on_start = 3 return U", "on_start must be a function, not a number"),

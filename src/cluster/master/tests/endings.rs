@@ -166,6 +166,7 @@ fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
         epoch: 0,
         counted_since: Some(Duration::ZERO),
         workers,
+        leases: Vec::new(),
         history: Vec::new(),
         is_over: false,
     };

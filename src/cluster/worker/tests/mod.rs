@@ -12,6 +12,7 @@ mod run;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::super::message::Hello;
 use super::*;
 use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
 use crate::load::lane::LaneReport;
@@ -201,6 +202,7 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::Dial => "dial".into(),
                 Action::Stop => "stop".into(),
                 Action::Cut => "cut".into(),
+                Action::Grant(grant) => format!("grant {} {:?}", grant.number, grant.given),
                 Action::CloseLanes => "close lanes".into(),
                 Action::Exit(end) => format!("exit {end:?}"),
             })
@@ -222,6 +224,8 @@ fn message_name(message: &ToMaster) -> String {
         ToMaster::Goodbye => "goodbye".into(),
         ToMaster::Scripts(scripts) => format!("scripts {} {:?}", scripts.fingerprint, scripts.error),
         ToMaster::Log(lines) => format!("log {}", lines.len()),
+        ToMaster::Ask { ask, .. } => format!("ask {} for {}", ask.number, ask.wanted),
+        ToMaster::Leftover { leftover, .. } => format!("leftover {:?}", leftover.rows),
     }
 }
 

@@ -72,6 +72,14 @@ pub fn lookup(bytes: &[u8], path: &str) -> Result<Option<serde_json::Value>, Str
     found.map(|text| serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))).transpose()
 }
 
+/// Judges a JSON text.
+///
+/// # Errors
+/// What is wrong with it, with line and column.
+pub fn judge(bytes: &[u8]) -> Result<(), String> {
+    Reader::new(bytes)?.read(&mut reader::Nowhere)
+}
+
 /// Whether two values mean the same: members in any order, and `1`, `1.0` and `1e0` are one number.
 #[must_use]
 pub fn same(one: &serde_json::Value, other: &serde_json::Value) -> bool {

@@ -1,0 +1,77 @@
+//! Workers that ask for rows, bring some back, or are lost with some in their hands.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::message::{ToWorker, WorkerId};
+use super::super::record::Record;
+use super::peers::{PeerNumber, Presence};
+use super::run::Stage;
+use super::{Action, Master, send};
+use crate::load::stock::{Ask, Leftover};
+use crate::plan::RunId;
+
+impl Master {
+    /// Answered once the journal has it, where there is one; not at all while it is open what other workers hold, for the worker asks again.
+    pub(super) fn on_ask(&mut self, number: PeerNumber, id: RunId, ask: &Ask, now: Instant, out: &mut Vec<Action>) {
+        let is_pending = |(of, message): &(PeerNumber, ToWorker)| {
+            *of == number && matches!(message, ToWorker::Grant { grant, .. } if grant.source == ask.source)
+        };
+        if self.grants.values().any(is_pending) {
+            return;
+        }
+        let peers = &self.peers;
+        let is_here = |worker: &WorkerId| {
+            peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
+        };
+        let Some(run) = self.run.as_mut().filter(|run| run.id() == id && matches!(run.stage, Stage::Live | Stage::Stopping { .. })) else {
+            return;
+        };
+        let worker = &peers.get(number).hello.worker;
+        let Some((grant, kept)) = run.leases.on_ask(worker, ask, is_here, now) else { return };
+        let message = ToWorker::Grant { run: id, grant };
+        match kept.filter(|_| self.config.has_journal) {
+            Some(kept) => {
+                let record = self.keep(Record::Lease(kept), out);
+                self.grants.insert(record, (number, message));
+            }
+            None => send(&self.peers, number, message, out),
+        }
+    }
+
+    pub(super) fn on_leftover(&mut self, number: PeerNumber, id: RunId, leftover: &Leftover, out: &mut Vec<Action>) {
+        let worker = &self.peers.get(number).hello.worker;
+        let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
+        if let Some(kept) = run.leases.on_leftover(worker, leftover) {
+            self.keep(Record::Lease(kept), out);
+        }
+    }
+
+    /// A worker is lost: which rows go with it, unless it comes back.
+    pub(super) fn tell_rows_of_lost(&self, worker: &WorkerId, out: &mut Vec<Action>) {
+        let Some(run) = self.run.as_ref().filter(|run| !run.is_over()) else { return };
+        for (source, holder, rows) in run.leases.held().filter(|(_, holder, _)| *holder == worker) {
+            out.push(Action::Log(log::Level::Warn, in_lost_hands(source, holder, rows)));
+        }
+    }
+
+    /// The run is over: which rows went with workers that are not there, for the report.
+    pub(super) fn name_rows_of_lost(&mut self) {
+        let peers = &self.peers;
+        let Some(run) = &mut self.run else { return };
+        let is_here = |worker: &WorkerId| {
+            peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
+        };
+        for (source, holder, rows) in run.leases.held().filter(|(_, holder, _)| !is_here(holder)) {
+            run.table.warn(&Arc::from(in_lost_hands(source, holder, rows)));
+        }
+    }
+}
+
+fn in_lost_hands(source: &str, worker: &WorkerId, rows: &Range<u64>) -> String {
+    let (from, to) = (rows.start + 1, rows.end);
+    format!(
+        "rows {from} to {to} of `{source}` were in the hands of client '{worker}', which is lost: those of them that it had not taken are taken by nobody"
+    )
+}

@@ -1,0 +1,307 @@
+//! Who was given which rows: each row once in the whole cluster. No I/O, no clock of its own.
+//!
+//! | event | rows of the source | answer |
+//! |---|---|---|
+//! | a question with a number that was answered | | the same answer |
+//! | the next question: the rows before are used up | some were brought back | those |
+//! | | some were never given out | the next of them |
+//! | | all are given out, a worker that is there may still hold some | later; over after ten seconds |
+//! | | all are given out | over |
+//! | a worker brings rows back | are free again | |
+//!
+//! Invariant: a row is in no two of `free`, the rows not given out yet, and the blocks of workers.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::super::message::WorkerId;
+use super::super::record::KeptLease;
+use crate::load::stock::{Ask, Given, Grant, Leftover};
+
+/// The rows of all sources of a run.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    sources: BTreeMap<String, Source>,
+    /// What was given out before this master is known to nobody.
+    pub is_unknown: bool,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    /// All rows from here on were never given out.
+    next: u64,
+    free: Vec<Range<u64>>,
+    /// The last block of each worker; those before it are used up.
+    blocks: BTreeMap<WorkerId, Block>,
+    /// Since when somebody waits for rows that others hold.
+    waiting_since: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Block {
+    number: u64,
+    /// Empty where the worker has used them up, or brought them back.
+    rows: Range<u64>,
+    /// As it was granted, for a question that comes again.
+    granted: Range<u64>,
+}
+
+impl Leases {
+    /// A worker asks. The answer, and what is to be kept of it before it is sent; nothing where the question is an old one.
+    pub fn on_ask(
+        &mut self,
+        worker: &WorkerId,
+        ask: &Ask,
+        is_here: impl Fn(&WorkerId) -> bool,
+        now: Instant,
+    ) -> Option<(Grant, Option<KeptLease>)> {
+        let answer = |given| Grant { source: ask.source.clone(), number: ask.number, given };
+        if self.is_unknown {
+            return Some((answer(Given::Unknown), None));
+        }
+        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&ask.source) {
+            return Some((answer(Given::Over), None));
+        }
+        let source = self.sources.entry(ask.source.clone()).or_default();
+        match source.blocks.get_mut(worker) {
+            Some(block) if ask.number < block.number => return None,
+            // What was brought back is no longer its own.
+            Some(block) if ask.number == block.number && block.rows.is_empty() => return None,
+            Some(block) if ask.number == block.number => return Some((answer(Given::Rows(block.granted.clone())), None)),
+            Some(block) => block.rows = block.granted.end..block.granted.end,
+            None => {}
+        }
+        if let Some(rows) = source.cut(ask.wanted, ask.limit) {
+            source.waiting_since = None;
+            source.blocks.insert(worker.clone(), Block { number: ask.number, rows: rows.clone(), granted: rows.clone() });
+            let kept =
+                KeptLease { source: ask.source.clone(), worker: worker.clone(), number: ask.number, rows: rows.clone(), is_return: false };
+            return Some((answer(Given::Rows(rows)), Some(kept)));
+        }
+        let is_held = source.blocks.iter().any(|(holder, block)| holder != worker && !block.rows.is_empty() && is_here(holder));
+        let since = *source.waiting_since.get_or_insert(now);
+        let is_over = !is_held || now.saturating_duration_since(since) >= PATIENCE;
+        Some((answer(if is_over { Given::Over } else { Given::Later }), None))
+    }
+
+    /// A worker that leaves brings rows back. What is to be kept of it.
+    pub fn on_leftover(&mut self, worker: &WorkerId, leftover: &Leftover) -> Option<KeptLease> {
+        let source = self.sources.get_mut(&leftover.source)?;
+        let block = source.blocks.get_mut(worker).filter(|block| block.number == leftover.number)?;
+        let is_part = block.rows.start <= leftover.rows.start && leftover.rows.end == block.rows.end && !leftover.rows.is_empty();
+        if !is_part {
+            return None;
+        }
+        block.rows = block.rows.end..block.rows.end;
+        source.free.push(leftover.rows.clone());
+        let Leftover { source, number, rows } = leftover.clone();
+        Some(KeptLease { source, worker: worker.clone(), number, rows, is_return: true })
+    }
+
+    /// What the journal says was given out and brought back, in its order.
+    pub fn restore(&mut self, kept: &[KeptLease]) {
+        for lease in kept {
+            let source = self.sources.entry(lease.source.clone()).or_default();
+            if lease.is_return {
+                source.free.push(lease.rows.clone());
+                if let Some(block) = source.blocks.get_mut(&lease.worker) {
+                    block.rows = block.rows.end..block.rows.end;
+                }
+                continue;
+            }
+            source.free = source.free.iter().flat_map(|free| without(free, &lease.rows)).collect();
+            source.next = source.next.max(lease.rows.end);
+            let block = Block { number: lease.number, rows: lease.rows.clone(), granted: lease.rows.clone() };
+            source.blocks.insert(lease.worker.clone(), block);
+        }
+    }
+
+    /// What workers have in their hands at most: the source, who, and which rows.
+    pub fn held(&self) -> impl Iterator<Item = (&str, &WorkerId, &Range<u64>)> {
+        let blocks = self
+            .sources
+            .iter()
+            .flat_map(|(name, source)| source.blocks.iter().map(move |(worker, block)| (name.as_str(), worker, &block.rows)));
+        blocks.filter(|(_, _, rows)| !rows.is_empty())
+    }
+}
+
+impl Source {
+    /// Takes a block of at most `wanted` rows, and of a sixty-fourth of all.
+    fn cut(&mut self, wanted: u64, limit: Option<u64>) -> Option<Range<u64>> {
+        let share = limit.map_or(u64::MAX, |limit| (limit / SHARES).max(1));
+        let length = wanted.clamp(1, share);
+        if let Some(mut free) = self.free.pop() {
+            let rows = free.start..free.end.min(free.start.saturating_add(length));
+            free.start = rows.end;
+            if !free.is_empty() {
+                self.free.push(free);
+            }
+            return Some(rows);
+        }
+        let end = self.next.saturating_add(length).min(limit.unwrap_or(u64::MAX));
+        let rows = self.next..end;
+        if rows.is_empty() {
+            return None;
+        }
+        self.next = end;
+        Some(rows)
+    }
+}
+
+/// What is left of `all` without `part`.
+fn without(all: &Range<u64>, part: &Range<u64>) -> Vec<Range<u64>> {
+    let before = all.start..all.end.min(part.start);
+    let behind = all.start.max(part.end)..all.end;
+    [before, behind].into_iter().filter(|left| !left.is_empty()).collect()
+}
+
+/// Of a file, no block is larger than this part: so much at most is in the hands of a worker that is lost.
+const SHARES: u64 = 64;
+
+/// How long those wait who found nothing, for what others may bring back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Files of one run.
+const SOURCES_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn worker(number: u8) -> WorkerId {
+        WorkerId { host: "w".into(), incarnation: u128::from(number) }
+    }
+
+    fn ask(number: u64, wanted: u64, limit: Option<u64>) -> Ask {
+        Ask { source: "a.csv".into(), number, wanted, limit }
+    }
+
+    fn rows_of(leases: &mut Leases, of: u8, number: u64) -> Given {
+        leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_| true, Instant::now()).unwrap().0.given
+    }
+
+    #[test]
+    fn blocks_follow_each_other_and_a_question_that_comes_again_gets_the_same() {
+        let mut leases = Leases::default();
+        assert_eq!(rows_of(&mut leases, 1, 1), Given::Rows(0..10));
+        assert_eq!(rows_of(&mut leases, 2, 1), Given::Rows(10..20));
+        assert_eq!(rows_of(&mut leases, 1, 1), Given::Rows(0..10));
+        assert_eq!(rows_of(&mut leases, 1, 2), Given::Rows(20..30));
+        assert!(leases.on_ask(&worker(1), &ask(1, 10, Some(640)), |_| true, Instant::now()).is_none());
+        let held: Vec<_> = leases.held().map(|(source, holder, rows)| (source, holder.incarnation, rows.clone())).collect();
+        assert_eq!(held, [("a.csv", 1, 20..30), ("a.csv", 2, 10..20)]);
+    }
+
+    #[test]
+    fn a_block_is_no_more_than_a_share_of_the_file() {
+        let mut leases = Leases::default();
+        let (grant, _) = leases.on_ask(&worker(1), &ask(1, 1_000_000, Some(30_000)), |_| true, Instant::now()).unwrap();
+        assert_eq!(grant.given, Given::Rows(0..468));
+        let (grant, _) = leases.on_ask(&worker(1), &ask(2, 1_000_000, None), |_| true, Instant::now()).unwrap();
+        assert_eq!(grant.given, Given::Rows(468..1_000_468));
+    }
+
+    #[test]
+    fn who_finds_nothing_waits_for_those_who_are_there_and_hold_rows() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        let mut given = |of: u8, number: u64, is_here: bool, now: Instant| {
+            leases.on_ask(&worker(of), &ask(number, 10, Some(2)), |_| is_here, now).unwrap().0.given
+        };
+        assert_eq!((given(1, 1, true, now), given(2, 1, true, now)), (Given::Rows(0..1), Given::Rows(1..2)));
+        assert_eq!(given(1, 2, true, now), Given::Later);
+        assert_eq!(given(1, 2, false, now), Given::Over, "the other is lost");
+        assert_eq!(given(1, 2, true, now + PATIENCE), Given::Over);
+        assert_eq!(given(2, 2, true, now), Given::Over, "nobody holds any");
+    }
+
+    #[test]
+    fn what_is_brought_back_is_given_to_the_next_and_once() {
+        let mut leases = Leases::default();
+        assert_eq!(rows_of(&mut leases, 1, 1), Given::Rows(0..10));
+        let leftover = Leftover { source: "a.csv".into(), number: 1, rows: 4..10 };
+        assert!(leases.on_leftover(&worker(2), &leftover).is_none(), "not its own");
+        assert!(leases.on_leftover(&worker(1), &leftover).is_some());
+        assert!(leases.on_leftover(&worker(1), &leftover).is_none(), "a second time");
+        assert_eq!(leases.held().count(), 0);
+        assert_eq!(rows_of(&mut leases, 2, 1), Given::Rows(4..10));
+        assert_eq!(rows_of(&mut leases, 2, 2), Given::Rows(10..20));
+    }
+
+    #[test]
+    fn without_a_memory_nothing_is_given_out() {
+        let mut leases = Leases { is_unknown: true, ..Leases::default() };
+        assert_eq!(rows_of(&mut leases, 1, 1), Given::Unknown);
+    }
+
+    /// Goal: whatever workers do, and however often the master is restarted from its journal, no row is given out twice, and each that was not given out is
+    /// still to be had. Method: any order of questions, repeated ones, returns and restarts; then one worker takes all that is left.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Ask { of: u8, wanted: u64, is_repeat: bool },
+        Return { of: u8, used: u64 },
+        Restart,
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_given_twice_and_none_is_forgotten(
+            events in prop::collection::vec(prop_oneof![
+                5 => (0_u8..4, 1_u64..40, any::<bool>()).prop_map(|(of, wanted, is_repeat)| Event::Ask { of, wanted, is_repeat }),
+                2 => (0_u8..4, 0_u64..12).prop_map(|(of, used)| Event::Return { of, used }),
+                1 => Just(Event::Restart),
+            ], 0..80),
+        ) {
+            const ROWS: u64 = 300;
+            let mut leases = Leases::default();
+            let mut journal: Vec<KeptLease> = Vec::new();
+            let mut taken = [0_u32; ROWS as usize];
+            // The number and the rows of each worker's last answer.
+            let mut hands: BTreeMap<u8, (u64, Range<u64>)> = BTreeMap::new();
+            let now = Instant::now();
+            for event in events {
+                match event {
+                    Event::Ask { of, wanted, is_repeat } => {
+                        let (number, rows) = hands.get(&of).cloned().unwrap_or((0, 0..0));
+                        let number = if is_repeat && number > 0 { number } else {
+                            rows.clone().for_each(|row| taken[row as usize] += 1);
+                            hands.insert(of, (number, 0..0));
+                            number + 1
+                        };
+                        let Some((grant, kept)) = leases.on_ask(&worker(of), &ask(number, wanted, Some(ROWS)), |_| true, now) else { continue };
+                        journal.extend(kept);
+                        if let Given::Rows(given) = grant.given && hands.get(&of).is_none_or(|hand| hand.0 < number) {
+                            hands.insert(of, (number, given));
+                        }
+                    }
+                    Event::Return { of, used } => {
+                        let Some((number, rows)) = hands.get(&of).cloned() else { continue };
+                        let from = rows.end.min(rows.start + used);
+                        (rows.start..from).for_each(|row| taken[row as usize] += 1);
+                        hands.insert(of, (number, 0..0));
+                        let leftover = Leftover { source: "a.csv".into(), number, rows: from..rows.end };
+                        journal.extend(leases.on_leftover(&worker(of), &leftover));
+                    }
+                    Event::Restart => {
+                        leases = Leases::default();
+                        leases.restore(&journal);
+                    }
+                }
+            }
+            for (_, rows) in hands.into_values() {
+                rows.for_each(|row| taken[row as usize] += 1);
+            }
+            for number in 1.. {
+                match leases.on_ask(&worker(9), &ask(number, 1_000, Some(ROWS)), |_| false, now).unwrap().0.given {
+                    Given::Rows(rows) => rows.for_each(|row| taken[row as usize] += 1),
+                    _ => break,
+                }
+            }
+            prop_assert!(taken.iter().all(|count| *count == 1), "{taken:?}");
+        }
+    }
+}
