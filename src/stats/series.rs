@@ -237,12 +237,14 @@ impl Series {
         Some(summed + known.saturating_sub(missing)).filter(|covered| !covered.is_zero())
     }
 
-    /// One point for each second before `now`, or for several once the run is long; oldest first.
+    /// One point for each second before `now`, or for several once the run is long; oldest first. Where something was counted later, for an
+    /// orphan may go on after a run's end, the points reach to that.
     #[must_use]
     pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {
         let mut points = self.points.clone();
-        for (number, second) in (self.first_recent..).zip(&self.recent) {
-            if Duration::from_secs(number) >= now && second.requests == 0 {
+        let counted = self.recent.iter().rposition(|second| second.requests > 0).map_or(0, |place| place + 1);
+        for (place, (number, second)) in (self.first_recent..).zip(&self.recent).enumerate() {
+            if Duration::from_secs(number) >= now && place >= counted {
                 break;
             }
             push(&mut points, second.point(number), self.thinning);
@@ -429,6 +431,15 @@ mod tests {
         add(&mut series, &tally(2, 3), &[0]);
         assert_eq!(counts(&series, 41)[..5], [10, 11, 7, 10, 0]);
         assert_eq!(counts(&series, 41).iter().sum::<u64>(), 39);
+    }
+
+    #[test]
+    fn what_an_orphan_served_after_the_end_stands_in_its_seconds_whatever_silence_was_before_it() {
+        let mut series = Series::new(Some(Duration::ZERO));
+        for (second, requests) in [(0, 5), (1, 0), (5, 7), (6, 0)] {
+            add(&mut series, &tally(second, requests), &[0]);
+        }
+        assert_eq!(counts(&series, 2), [5, 0, 0, 0, 0, 7]);
     }
 
     #[test]

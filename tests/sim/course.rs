@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use lunamoth::cluster::master::Master;
 use lunamoth::plan::{LoadProfile, ProfileEnd};
 use lunamoth::stats::snapshot::WorkerState;
 
@@ -76,7 +77,7 @@ impl World {
         let quiet = self.scenario.stops_in_quiet;
         if quiet {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
-            self.go_on(QUIET + self.slack(), is_ended);
+            self.go_on(QUIET.max(self.climb_left() + LEVEL_SEEN) + self.slack(), is_ended);
             let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
             let is_level = self.operator.plan.profile.end == ProfileEnd::Hold;
             if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
@@ -93,6 +94,19 @@ impl World {
         }
         self.go_on(LATE_NUMBERS + self.slack(), |_| false);
         self.audit();
+    }
+
+    /// How long the plan's stages last from here on: while they move users no number of them stands for long enough to be looked at.
+    fn climb_left(&self) -> Duration {
+        let elapsed = self
+            .master
+            .machine
+            .as_ref()
+            .and_then(Master::run)
+            .and_then(|(_, zero)| zero)
+            .map_or(Duration::ZERO, |zero| self.master_instant().saturating_duration_since(zero));
+        let stages: Duration = self.operator.plan.profile.stages.iter().map(|stage| stage.over).sum();
+        stages.saturating_sub(elapsed)
     }
 
     /// The run has ended, or never began, or nobody is left who knows of it.
@@ -188,5 +202,7 @@ impl World {
 
 /// From the last fault to the stop: time enough for quiet.
 const QUIET: Duration = Duration::from_secs(26);
+/// From the end of the last stage on: who is to go has gone and that is told, and all users have been counted.
+const LEVEL_SEEN: Duration = Duration::from_secs(10);
 /// Numbers that come after a run's end are in its table by then.
 const LATE_NUMBERS: Duration = Duration::from_secs(14);

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use lunamoth::cluster::message::ToMaster;
-use lunamoth::plan::RunId;
+use lunamoth::plan::{LoadProfile, ProfileEnd, RunId, Stage};
 use lunamoth::stats::snapshot::{HoleView, OverlapView, RunState, Snapshot, WorkerView};
 
 use super::books::host_name;
+use super::course::play;
 use super::scenario::{Event, Scenario, Weather};
+use super::tamper::{Fault, Tamper};
 use super::world::{World, wall};
 
 /// A life that is looked at on its way.
@@ -435,4 +437,31 @@ fn two_orphans_that_ran_the_same_users_are_shown_though_one_has_given_up() {
         .with(seconds(20.0), kill_master(22_000, false));
     let ended = Life::new(scenario).end();
     assert!(ended.is_whole().snapshot.overlaps.iter().any(|overlap| overlap.users > 0), "{:?}", ended.snapshot.overlaps);
+}
+
+#[test]
+fn what_a_worker_served_when_the_run_had_long_been_over_stands_in_its_seconds() {
+    let freeze = Event::Freeze { worker: 0, lasts: seconds(28.0) };
+    let scenario = Scenario { stops_in_quiet: false, ..three(50.0) }.with(seconds(10.0), freeze).with(seconds(10.0), partition(0, 32.0));
+    let mut life = Life::new(scenario.with(seconds(12.0), Event::Stop));
+    life.until(37.0);
+    assert_eq!(life.shown().state, RunState::Stopped);
+    let ended = life.end();
+    ended.is_whole();
+    let (history, end) = (&ended.snapshot.history, ended.snapshot.elapsed);
+    let late: Vec<u64> =
+        history.iter().filter(|point| point.at > end).map(|point| point.seen.as_ref().map_or(0, |seen| seen.requests)).collect();
+    assert!(late.first() == Some(&0) && late.last().is_some_and(|requests| *requests > 0), "after {end:?}: {late:?}");
+}
+
+#[test]
+fn users_are_counted_where_the_stages_of_a_plan_end_long_after_everything_is_healed() {
+    let stages = [(15, 9.0), (27, 9.0), (6, 9.0), (11, 9.0)].map(|(users, over)| Stage { users, over: seconds(over) });
+    let scenario = Scenario { profile: LoadProfile::staged(stages.to_vec(), ProfileEnd::Hold), ..three(4.0) };
+    let mut life = Life::new(scenario.clone());
+    life.0.live();
+    life.is_sound();
+    let miscounted = || Tamper::new(Fault::MiscountsUsers);
+    let failure = play(&scenario, Some(&miscounted)).err().expect("somebody looks");
+    assert!(failure.what.contains("11 users run, the master knows of 10"), "{}", failure.what);
 }
