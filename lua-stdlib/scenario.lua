@@ -184,6 +184,19 @@ function scenario.tasks(options)
   return set
 end
 
+local function profile_of(record)
+  local profile = {}
+  profiles[profile] = record
+  return profile
+end
+
+local function joined(first, second)
+  local out = {}
+  for _, member in ipairs(first) do out[#out + 1] = member end
+  for _, member in ipairs(second) do out[#out + 1] = member end
+  return out
+end
+
 -- More stages than any run has use for.
 local MOST_STEPS = 1000
 local STAGE_KEYS = { "users", "over", "hold" }
@@ -207,60 +220,136 @@ function scenario.ramp(stages)
     if stage.hold ~= nil then length = stage.hold end
     out[position] = { users = level, seconds = length == nil and 0 or seconds(length, what, 2) }
   end
-  local profile = {}
-  profiles[profile] = out
+  return profile_of { kind = "ramp", stages = out }
+end
+
+-- A rate as a number per second. Zero is one here.
+local function rate_of(value, what, level)
+  if value == 0 or (type(value) == "string" and value:match("^%s*0+%.?0*%s*/?%s*[smh]?%s*$")) then return 0 end
+  local rate = engine.per_second(value, what, level + 1) -- no tail call: the levels count on this frame
+  return rate
+end
+
+-- What an open profile has besides its stages, checked.
+local function open_profile(options, stages, what, level)
+  local spacing = options.spacing == nil and "even" or options.spacing
+  if spacing ~= "even" and spacing ~= "poisson" then error(what .. ': spacing is "even" or "poisson", not ' .. tostring(spacing), level + 1) end
+  local length, greatest = 0, 0
+  for _, stage in ipairs(stages) do
+    length = length + stage.seconds
+    greatest = math.max(greatest, stage.rate)
+  end
+  if greatest == 0 then error(what .. ": no iteration would ever be due, since every rate is 0", level + 1) end
+  if length == 0 then error(what .. ': the run would have no length: add a stage such as { hold = "5m" }', level + 1) end
+  return profile_of {
+    kind = "arrivals",
+    stages = stages,
+    is_poisson = spacing == "poisson",
+    max_users = options.max_users ~= nil and whole(options.max_users, what .. ": max_users", level + 1) or nil,
+    patience = options.patience == nil and 0 or seconds(options.patience, what .. ": patience", level + 1),
+  }
+end
+
+local ARRIVALS_KEYS = { "spacing", "max_users", "patience" }
+
+---Iterations that are due at a rate, whether or not a user is free: `{ rate = "200/s", over = "30s" }` goes there in a straight line,
+---`{ rate = "200/s" }` at once, `{ hold = "5m" }` stays. Users are made as they are needed, up to `max_users` in the whole cluster (10,000 for
+---each worker by default); where none is free and no further one may be made, an iteration waits for up to `patience` and is dropped then. The
+---run ends with the last stage. Users do not think between iterations.
+---
+---    load = scenario.arrivals { { rate = "200/s", over = "30s" }, { hold = "5m" }, spacing = "poisson", max_users = 500, patience = "1s" }
+---@param options { spacing: "even"|"poisson"|nil, max_users: integer?, patience: number|string|nil, [integer]: table }
+---@return LoadProfile
+function scenario.arrivals(options)
+  local example = '{ { rate = "200/s", over = "30s" }, { hold = "5m" } }'
+  if type(options) ~= "table" or #options == 0 then error("scenario.arrivals: a list of stages is needed: " .. example, 2) end
+  for key in pairs(options) do
+    if type(key) ~= "number" then check_keys({ [key] = true }, ARRIVALS_KEYS, "scenario.arrivals", 2) end
+  end
+  local out, rate = {}, 0
+  for position, stage in ipairs(options) do
+    local what = "scenario.arrivals: stage " .. position
+    if type(stage) ~= "table" then error(what .. " must be a table", 2) end
+    check_keys(stage, { "rate", "over", "hold" }, what, 2)
+    if (stage.rate == nil) == (stage.hold == nil) or (stage.hold ~= nil and stage.over ~= nil) then
+      error(what .. " is either { rate = , over = } or { hold = }", 2)
+    end
+    if stage.rate ~= nil then rate = rate_of(stage.rate, what, 2) end
+    local length = stage.over
+    if stage.hold ~= nil then length = stage.hold end
+    out[position] = { rate = rate, seconds = length == nil and 0 or seconds(length, what, 2) }
+  end
+  local profile = open_profile(options, out, "scenario.arrivals", 2)
   return profile
 end
 
----A staircase: at once `from` users, each `every` another `step`, until `to` of them have run for as long. Written short for a ramp.
----@param options { from: integer, step: integer, every: number|string, to: integer }  `scenario.steps { from = 100, step = 100, every = "30s", to = 1000 }`
+-- Levels of `scenario.steps` and `scenario.spike` are numbers of users, or rates as texts.
+local function level_reader(options, key, what, level)
+  local is_open = type(options[key]) == "string"
+  local function read(name)
+    if is_open then
+      local rate = rate_of(options[name], what .. ": " .. name, level + 1)
+      return rate
+    end
+    return options[name] == 0 and name == "base" and 0 or whole(options[name], what .. ": " .. name, level + 1)
+  end
+  local function finish(levels)
+    local stages = {}
+    for position, pair in ipairs(levels) do
+      stages[position] = { [is_open and "rate" or "users"] = pair[1], seconds = pair[2] }
+    end
+    if is_open then
+      local profile = open_profile(options, stages, what, level + 1)
+      return profile
+    end
+    return profile_of { kind = "ramp", stages = stages }
+  end
+  return read, finish, is_open and ARRIVALS_KEYS or {}
+end
+
+---A staircase: at once `from` users, each `every` another `step`, until `to` of them have run for as long. Written short for a ramp; with rates,
+---such as `from = "100/s"`, for arrivals.
+---@param options { from: integer|string, step: integer|string, every: number|string, to: integer|string }  `scenario.steps { from = 100, step = 100, every = "30s", to = 1000 }`
 ---@return LoadProfile
 function scenario.steps(options)
-  if type(options) ~= "table" then error("scenario.steps: a table is needed: { from = 100, step = 100, every = \"30s\", to = 1000 }", 2) end
-  check_keys(options, { "from", "step", "every", "to" }, "scenario.steps", 2)
-  local from, step = whole(options.from, "scenario.steps: from", 2), whole(options.step, "scenario.steps: step", 2)
-  local to, every = whole(options.to, "scenario.steps: to", 2), seconds(options.every, "scenario.steps: every", 2)
-  if every == 0 then error("scenario.steps: every must be longer than 0 s", 2) end
-  local distance = to > from and to - from or from - to
-  if distance / step > MOST_STEPS then error("scenario.steps: more than " .. MOST_STEPS .. " steps: make `step` larger", 2) end
-  local out, level = {}, from
-  while true do
-    out[#out + 1] = { users = level, seconds = 0 }
-    out[#out + 1] = { users = level, seconds = every }
-    if level == to then break end
-    level = to > level and math.min(level + step, to) or math.max(level - step, to)
+  local what = "scenario.steps"
+  if type(options) ~= "table" then error(what .. ": a table is needed: { from = 100, step = 100, every = \"30s\", to = 1000 }", 2) end
+  local read, finish, more = level_reader(options, "from", what, 2)
+  check_keys(options, joined({ "from", "step", "every", "to" }, more), what, 2)
+  local from, step, to, every = read("from"), read("step"), read("to"), seconds(options.every, what .. ": every", 2)
+  if every == 0 then error(what .. ": every must be longer than 0 s", 2) end
+  if step == 0 then error(what .. ": step must be above 0", 2) end
+  local count = math.ceil(math.abs(to - from) / step)
+  if count > MOST_STEPS then error(what .. ": more than " .. MOST_STEPS .. " steps: make `step` larger", 2) end
+  local levels = {}
+  for position = 0, count do
+    local level = to > from and math.min(from + position * step, to) or math.max(from - position * step, to)
+    levels[#levels + 1] = { level, 0 }
+    levels[#levels + 1] = { level, every }
   end
-  local profile = {}
-  profiles[profile] = out
+  local profile = finish(levels)
   return profile
 end
 
 ---A spike: `base` users from the start, at `at` within `over` up to `peak`, there for `hold`, within `over` down again, and as long at the
----base as before it. Written short for a ramp.
----@param options { base: integer, peak: integer, at: number|string, over: number|string?, hold: number|string? }  `scenario.spike { base = 20, peak = 200, at = "1m", over = "5s", hold = "10s" }`
+---base as before it. Written short for a ramp; with rates, such as `base = "20/s"`, for arrivals.
+---@param options { base: integer|string, peak: integer|string, at: number|string, over: number|string?, hold: number|string? }  `scenario.spike { base = 20, peak = 200, at = "1m", over = "5s", hold = "10s" }`
 ---@return LoadProfile
 function scenario.spike(options)
-  if type(options) ~= "table" then error("scenario.spike: a table is needed: { base = 20, peak = 200, at = \"1m\", over = \"5s\", hold = \"10s\" }", 2) end
-  check_keys(options, { "base", "peak", "at", "over", "hold" }, "scenario.spike", 2)
-  local base = options.base == 0 and 0 or whole(options.base, "scenario.spike: base", 2)
-  local peak, at = whole(options.peak, "scenario.spike: peak", 2), seconds(options.at, "scenario.spike: at", 2)
-  local over = options.over == nil and 0 or seconds(options.over, "scenario.spike: over", 2)
-  local hold = options.hold == nil and 0 or seconds(options.hold, "scenario.spike: hold", 2)
-  if peak <= base then error("scenario.spike: the peak is not above the base", 2) end
-  if over + hold == 0 then error("scenario.spike: a peak has a length: say `over`, `hold` or both", 2) end
-  local profile = {}
-  profiles[profile] = {
-    { users = base, seconds = 0 },
-    { users = base, seconds = at },
-    { users = peak, seconds = over },
-    { users = peak, seconds = hold },
-    { users = base, seconds = over },
-    { users = base, seconds = at },
-  }
+  local what = "scenario.spike"
+  if type(options) ~= "table" then error(what .. ": a table is needed: { base = 20, peak = 200, at = \"1m\", over = \"5s\", hold = \"10s\" }", 2) end
+  local read, finish, more = level_reader(options, "peak", what, 2)
+  check_keys(options, joined({ "base", "peak", "at", "over", "hold" }, more), what, 2)
+  local base, peak, at = read("base"), read("peak"), seconds(options.at, what .. ": at", 2)
+  local over = options.over == nil and 0 or seconds(options.over, what .. ": over", 2)
+  local hold = options.hold == nil and 0 or seconds(options.hold, what .. ": hold", 2)
+  if peak <= base then error(what .. ": the peak is not above the base", 2) end
+  if over + hold == 0 then error(what .. ": a peak has a length: say `over`, `hold` or both", 2) end
+  local profile = finish { { base, 0 }, { base, at }, { peak, over }, { peak, hold }, { base, over }, { base, at } }
   return profile
 end
 
-engine.later(scenario, "scenario", { "arrivals", "iterations", "shape" })
+engine.later(scenario, "scenario", { "iterations", "shape" })
 
 local function thresholds_of(given)
   local out = {}
@@ -325,13 +414,6 @@ local function make(options)
 end
 
 -- From here on: what the host asks for when the script has returned.
-
-local function joined(first, second)
-  local out = {}
-  for _, tag in ipairs(first) do out[#out + 1] = tag end
-  for _, tag in ipairs(second) do out[#out + 1] = tag end
-  return out
-end
 
 local function bears(tags, wanted)
   for _, tag in ipairs(tags) do
@@ -493,7 +575,7 @@ function native.describe(result, default_name, filter)
     host = record.host,
     left_out = left_out,
     classes = described,
-    stages = record.load and profiles[record.load],
+    load = record.load and profiles[record.load],
     thresholds = record.thresholds,
     hosts = record.hosts,
     tls = record.tls,

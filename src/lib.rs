@@ -58,7 +58,11 @@
 //! | orders | what a worker shall run from here on ([`load::slots::Orders`]) |
 //! | lane | one core of a worker: thread, runtime, VMs, users, recorder. Lanes share nothing ([`load::lane`]) |
 //! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536 ([`load::slots`]) |
-//! | shape | how many users are wanted at which moment ([`load::shape::Shape`]) |
+//! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]) |
+//! | shape | what a profile says of any moment, whichever its kind ([`load::shape::Shape`]) |
+//! | schedule | which iteration of an open profile is due when ([`load::profile::arrivals::Schedule`]) |
+//! | rota | which of those are one lane's own (`load::rota`) |
+//! | arrival | an iteration that is due, until a user begins it (`load::pool`) |
 //! | plan | the run as data ([`plan::Plan`]) |
 //! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
 //! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |

@@ -4,11 +4,15 @@
 //! scripts over, and then its revision rises. It is what a worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
+mod profile;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use profile::{ArrivalsProfile, LoadProfile, ProfileEnd, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER};
 
 /// One run, as data.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +33,7 @@ pub struct Plan {
     pub host: Option<String>,
     /// The user classes, in the scenario's order. Never empty.
     pub classes: Vec<ClassPlan>,
-    /// How many users run at which time.
+    /// How work arrives.
     pub profile: LoadProfile,
     /// What the run must fulfil, in the scenario's order.
     pub thresholds: Vec<ThresholdPlan>,
@@ -139,100 +143,6 @@ pub struct TaskPlan {
     pub name: String,
     /// Its share of the class's iterations.
     pub weight: u32,
-}
-
-/// The wanted number of users over time: straight lines from level to level, beginning at 0 users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadProfile {
-    /// The stages, one after the other.
-    pub stages: Vec<Stage>,
-    /// What follows the last stage.
-    pub end: ProfileEnd,
-    /// How far apart users begin that a hand-over has moved to another worker; zero lets all of them begin at once.
-    pub spawn_interval: Duration,
-}
-
-/// One straight line of a [`LoadProfile`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stage {
-    /// The number of users at the stage's end. Equal to the level before, it is a hold.
-    pub users: u32,
-    /// The stage's length. Zero is a jump.
-    pub over: Duration,
-}
-
-/// What follows the last stage of a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProfileEnd {
-    /// The run ends this long after its start.
-    StopAt(Duration),
-    /// The last level is held until somebody stops the run.
-    Hold,
-}
-
-impl LoadProfile {
-    /// A plain ramp to `users` at `spawn_rate` users a second; `run_time` counts from the start of the ramp.
-    ///
-    /// `spawn_rate` must be positive and finite; the settings check that.
-    #[must_use]
-    pub fn plain(users: u32, spawn_rate: f64, run_time: Option<Duration>) -> Self {
-        // The upper bound keeps a tiny rate from overflowing `Duration`: a century is as good as for ever.
-        let seconds = (f64::from(users) / spawn_rate).min(3.2e9);
-        Self {
-            stages: vec![Stage { users, over: Duration::from_secs_f64(seconds) }],
-            end: run_time.map_or(ProfileEnd::Hold, ProfileEnd::StopAt),
-            spawn_interval: interval_of(spawn_rate),
-        }
-    }
-
-    /// A profile of stages. Users that are moved begin as fast as the steepest stage lets users begin.
-    #[must_use]
-    pub fn staged(stages: Vec<Stage>, end: ProfileEnd) -> Self {
-        let mut level = 0;
-        let mut spawn_interval = None;
-        for stage in &stages {
-            if let Some(interval) = stage.over.checked_div(stage.users.saturating_sub(level)) {
-                spawn_interval = Some(spawn_interval.map_or(interval, |least: Duration| least.min(interval)));
-            }
-            level = stage.users;
-        }
-        Self { stages, end, spawn_interval: spawn_interval.unwrap_or(Duration::ZERO) }
-    }
-
-    /// The same with every level multiplied by `factor`, in the same time. A level that is not zero keeps one user at least.
-    ///
-    /// `factor` must be positive and finite; the settings check that.
-    #[must_use]
-    pub fn scaled(&self, factor: f64) -> Self {
-        let level = |users: u32| if users == 0 { 0 } else { (f64::from(users) * factor).round().max(1.0) as u32 };
-        let stages = self.stages.iter().map(|stage| Stage { users: level(stage.users), over: stage.over }).collect();
-        Self::staged(stages, self.end)
-    }
-
-    /// How many users begin in a second; infinite where they all begin at once.
-    #[must_use]
-    pub fn spawn_rate(&self) -> f64 {
-        // Nanoseconds are what is left of the rate that a person wrote, such as 3: a millionth is nothing to anybody.
-        let rate = 1.0 / self.spawn_interval.as_secs_f64();
-        (rate * 1e6).round() / 1e6
-    }
-
-    /// The profile of a run whose users are re-targeted at `at` of its clock, when `level` of them are wanted: from there a plain ramp to
-    /// `users`. `run_time` counts from `at`; without it the run's planned end, if it has one, stays.
-    #[must_use]
-    pub fn retargeted(&self, at: Duration, level: u32, users: u32, spawn_rate: f64, run_time: Option<Duration>) -> Self {
-        let seconds = (f64::from(level.abs_diff(users)) / spawn_rate).min(3.2e9);
-        // What was before `at` is over; the level stands for all of it. A worker that hears of it a little before `at` then goes on, where
-        // a line that rises from zero would have it stop some users.
-        let jump = Stage { users: level, over: Duration::ZERO };
-        let stages = vec![jump, Stage { users: level, over: at }, Stage { users, over: Duration::from_secs_f64(seconds) }];
-        let end = run_time.map_or(self.end, |run_time| ProfileEnd::StopAt(at.saturating_add(run_time)));
-        Self { stages, end, spawn_interval: interval_of(spawn_rate) }
-    }
-}
-
-fn interval_of(spawn_rate: f64) -> Duration {
-    Duration::from_secs_f64((1.0 / spawn_rate).min(3.2e9))
 }
 
 /// The kinds of a script's own metrics.

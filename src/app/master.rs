@@ -21,7 +21,7 @@ use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::sole::another_answers;
 use crate::cluster::transport::MasterEndpoint;
-use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, parse_duration};
+use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, arrival_rate, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, TABLE_WIDTH, closing, final_report, verdict};
 use crate::front::tui::{Door, LocalFeed};
@@ -178,6 +178,7 @@ pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<
         kept_reports: settings.state.clone(),
         hosts,
         read_run_time: parse_duration,
+        read_rate: arrival_rate,
         access: Access {
             token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
             tls: tls.map(|(certificate, key)| TlsFiles { certificate: certificate.to_owned(), key: key.to_owned() }),

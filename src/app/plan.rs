@@ -22,6 +22,12 @@ pub(super) struct Planning {
 pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base: Option<String>) -> Result<Planning, Failure> {
     let scenario = host.description();
     let (profile, profile_words) = settings.profile_for(order, scenario.profile.clone());
+    if let Some(class) = scenario.classes.iter().find(|class| profile.is_open() && class.count.is_some()) {
+        return Err(Failure::bad_use(anyhow::anyhow!(
+            "class `{}` has a count of users, which a rate of iterations has no use for: give it a weight",
+            class.name
+        )));
+    }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
     let thresholds: Result<Vec<_>, _> = scenario.thresholds.iter().map(|plan| Threshold::parse(plan, &own_metrics)).collect();
     let mut http = settings.http_plan();

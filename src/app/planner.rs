@@ -97,7 +97,7 @@ impl Planner for FolderPlanner {
 }
 
 fn load_order(order: &StartOrder) -> LoadOrder {
-    LoadOrder { users: order.users, spawn_rate: order.spawn_rate, run_time: order.run_time }
+    LoadOrder { users: order.users, spawn_rate: order.spawn_rate, rate: order.rate, run_time: order.run_time }
 }
 
 /// Scripts that are evaluated to be shown; of those after them the name is.

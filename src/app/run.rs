@@ -17,7 +17,7 @@ use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, Prin
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
-use crate::plan::Plan;
+use crate::plan::{ArrivalsProfile, LoadProfile, Plan};
 use crate::script::{Host, LoadOptions};
 use crate::stats::snapshot::{RunState, Snapshot};
 
@@ -166,7 +166,11 @@ async fn write_history(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files:
 
 /// What goes wrong for want of descriptors or classes shows in the numbers; here it is said before.
 fn warn_of_limits(plan: &Plan) {
-    let peak = Shape::new(&plan.profile).peak();
+    let peak = match &plan.profile {
+        // Nobody has said how many users there may be, and most runs need far fewer.
+        LoadProfile::Arrivals(ArrivalsProfile { max_users: None, .. }) => 0,
+        profile => Shape::new(profile).peak(),
+    };
     if let Some(limit) = vitals::raise_descriptor_limit()
         && limit < u64::from(peak) + SPARE_DESCRIPTORS
     {

@@ -31,7 +31,7 @@ impl ScriptFlags {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Load (-u, -r and -t replace the scenario's own by a plain ramp)")]
+#[command(next_help_heading = "Load (-u, -r, -t and --rate replace the scenario's own by a plain ramp)")]
 pub(super) struct LoadFlags {
     /// How many users run [default: the scenario's load, else 1]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
@@ -42,6 +42,9 @@ pub(super) struct LoadFlags {
     /// How long the run takes, ramp included: 20, 20s, 3m, 1h20m, 2d, 500ms [default: until stopped]
     #[arg(short = 't', long, value_name = "TIME", allow_negative_numbers = true)]
     run_time: Option<String>,
+    /// How many iterations are due, whether or not a user is free: 500, 500/s, 30/m, 100/h; in place of users
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, conflicts_with_all = ["users", "spawn_rate"])]
+    rate: Option<String>,
     /// Multiply every level of the load, the scenario's or this: 0.5, 2, 150% [default: 1]
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     scale: Option<String>,
@@ -52,6 +55,7 @@ impl LoadFlags {
         add(layer, Setting::Users, self.users);
         add(layer, Setting::SpawnRate, self.spawn_rate);
         add(layer, Setting::RunTime, self.run_time);
+        add(layer, Setting::Rate, self.rate);
         add(layer, Setting::Scale, self.scale);
     }
 }

@@ -62,9 +62,7 @@ fn of_word(word: &str, command: &str, typed: &[String]) -> Option<String> {
     let line = CommandLine::command();
     let of_command = line.get_subcommands().find(|other| other.get_name() == command)?;
     if before == "-q" && word.parse::<f64>().is_ok() {
-        return Some(format!(
-            "`-q {word}` is a rate with hey and oha; here `-q` is quiet, and users pace themselves by the `wait` of their class"
-        ));
+        return Some(format!("`-q {word}` is a rate with hey and oha; here `-q` is quiet, and a rate is `--rate {word}`"));
     }
     let is_switch = of_command.get_arguments().any(|argument| is_named(argument, before) && argument.is_require_equals_set());
     is_switch.then(|| format!("`{before}` is on when it stands alone; with a value it is written `{before}={word}`"))
@@ -116,9 +114,9 @@ const FLAGS: &[Row] = &[
         "`--lanes N`, the cores that make load",
     ),
     (
-        &["--rate", "-R", "--rps", "--arrival-rate", "--query-per-second"],
-        "wrk2's, k6's, oha's and vegeta's",
-        "paced by the users' `wait`, such as `wait = wait.constant(1)`, times `-u N`",
+        &["-R", "--rps", "--arrival-rate", "--query-per-second"],
+        "wrk2's, k6's and oha's",
+        "`--rate 500/s`, or `load = scenario.arrivals { ... }` in the script",
     ),
     (&["--latency", "--latencies", "--print-latencies"], "wrk's", "always shown"),
     (&["--only-summary", "--no-summary"], "Locust's and k6's", "`-q`: the final report alone"),

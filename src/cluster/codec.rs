@@ -10,6 +10,8 @@
 //!
 //! Decoding allocates at most [`decoded_bytes_max`] bytes for a message, claimed before they are allocated.
 
+#[cfg(test)]
+mod any;
 mod leases;
 mod messages;
 mod numbers;
@@ -167,7 +169,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn any_tally_comes_back_as_it_was(tallies in prop::collection::vec(samples::tally(), 0..4), users in 0..1_u64 << 53) {
+        fn any_tally_comes_back_as_it_was(tallies in prop::collection::vec(any::tally(), 0..4), users in 0..1_u64 << 53) {
             let delta = crate::cluster::message::Delta { tallies, users, ..samples::delta() };
             let sent = std::time::Duration::from_nanos(users);
             let bytes = encode_to_master(&ToMaster::Delta { sent, delta: std::sync::Arc::new(delta.clone()) });
@@ -176,13 +178,13 @@ mod tests {
         }
 
         #[test]
-        fn any_plan_comes_back_as_it_was(plan in samples::any_plan()) {
+        fn any_plan_comes_back_as_it_was(plan in any::any_plan()) {
             let record = Record::Run { plan: plan.into(), wall: std::time::SystemTime::UNIX_EPOCH };
             prop_assert_eq!(decode_record(&encode_record(&record)), Ok(record));
         }
 
         #[test]
-        fn any_set_of_slots_comes_back_as_it_was(slots in samples::slots(), moved in samples::slots(), generation in 0..1_u64 << 53) {
+        fn any_set_of_slots_comes_back_as_it_was(slots in any::slots(), moved in any::slots(), generation in 0..1_u64 << 53) {
             let orders = samples::orders(slots, moved, generation);
             let bytes = encode_to_worker(&ToWorker::Orders(orders.clone()));
             prop_assert!(bytes.len() < 3 * 8_192);
@@ -191,7 +193,7 @@ mod tests {
         }
 
         #[test]
-        fn any_history_comes_back_as_it_was(points in prop::collection::vec(samples::point(), 0..20)) {
+        fn any_history_comes_back_as_it_was(points in prop::collection::vec(any::point(), 0..20)) {
             let record = Record::History(points);
             prop_assert_eq!(decode_record(&encode_record(&record)), Ok(record));
         }
@@ -201,7 +203,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_tally_in_parts_is_the_same_and_each_part_is_short(tally in samples::tally(), bytes in 1_000..30_000_usize) {
+        fn a_tally_in_parts_is_the_same_and_each_part_is_short(tally in any::tally(), bytes in 1_000..30_000_usize) {
             let (mut merged, mut rest) = (crate::stats::tally::Tally::default(), tally.clone());
             while !rest.is_empty() {
                 let part = rest.take_part(bytes);

@@ -10,7 +10,7 @@ pub use super::catalogue::ScriptView;
 use super::logs::LogFeed;
 use super::master::RunStart;
 use super::message::Scripts;
-use crate::plan::RunId;
+use crate::plan::{Rate, RunId};
 use crate::stats::snapshot::{ClassShare, Snapshot};
 
 /// The master as front ends know it.
@@ -174,6 +174,8 @@ pub struct StartOrder {
     pub users: Option<u32>,
     /// Users that start per second; positive and finite.
     pub spawn_rate: Option<f64>,
+    /// Iterations that are due, whether or not a user is free. Not together with users.
+    pub rate: Option<Rate>,
     /// From the start of the ramp.
     pub run_time: Option<Duration>,
     /// The base URL.

@@ -21,6 +21,7 @@
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
 mod arrivals;
+mod dues;
 mod giving;
 mod leases;
 mod numbers;
@@ -44,7 +45,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::message::{Followed, LogLine, OrphanRules, Phase, Scripts, ToMaster, ToWorker, WorkerId};
 use super::record::{KeptRun, Record};
 use super::worker::LinkId;
-use crate::plan::{Plan, RunId};
+use crate::plan::{Plan, Rate, RunId};
 use crate::stats::threshold::Threshold;
 use peers::{Arrival, PeerNumber, Peers, Presence};
 use run::{ADOPTION_TIME, Counted, Run, Stage};
@@ -149,6 +150,15 @@ pub struct Retarget {
     pub users: u32,
     /// Users that start or stop per second.
     pub spawn_rate: f64,
+    /// From here on; without it the planned end, if there is one, stays.
+    pub run_time: Option<Duration>,
+}
+
+/// Another rate for an open run that is under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rerate {
+    /// Above zero.
+    pub rate: Rate,
     /// From here on; without it the planned end, if there is one, stays.
     pub run_time: Option<Duration>,
 }

@@ -22,6 +22,7 @@ impl Settings {
             Setting::Users => self.users = Some(whole_u32(text, 1)?),
             Setting::SpawnRate => self.spawn_rate = Some(values::rate(text)?),
             Setting::RunTime => self.run_time = Some(values::positive_duration(text)?),
+            Setting::Rate => self.rate = Some(values::arrival_rate(text)?),
             Setting::Scale => self.scale = values::factor(text)?,
             Setting::Host => self.host = Some(values::host(text)?),
             Setting::Tags => self.tags = values::tags(texts)?,

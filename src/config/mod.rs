@@ -27,5 +27,5 @@ pub use profile::LoadOrder;
 pub use secret::Secret;
 pub use setting::Setting;
 pub use settings::{DEFAULT_FILE, SelfStart, Settings};
-pub use values::parse_duration;
+pub use values::{arrival_rate, parse_duration};
 pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::plan::{LoadProfile, ProfileEnd};
+use crate::plan::{LoadProfile, ProfileEnd, Rate};
 
 /// What one start asks for, such as the parameters of a `/swarm` call. Nothing given is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -12,6 +12,8 @@ pub struct LoadOrder {
     pub users: Option<u32>,
     /// Users per second. Positive and finite.
     pub spawn_rate: Option<f64>,
+    /// Iterations that are due, whether or not a user is free; above zero. Not together with users.
+    pub rate: Option<Rate>,
     /// From the start of the ramp.
     pub run_time: Option<Duration>,
 }
@@ -39,6 +41,16 @@ impl Settings {
     }
 
     fn unscaled_profile(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+        if let Some(rate) = order.rate.or(self.rate.filter(|_| order.users.is_none())) {
+            let run_time = order.run_time.or(self.run_time);
+            let ending = run_time.map_or("until stopped".to_owned(), |time| format!("for {}", words_of(time)));
+            let why = match (order.rate, scenario) {
+                (Some(_), Some(_)) => "; this start's rate replaces the scenario's load as a whole",
+                (None, Some(_)) => "; --rate replaces the scenario's load as a whole",
+                _ => "",
+            };
+            return (LoadProfile::plain_arrivals(rate, run_time), format!("arrivals: {rate}, {ending}{why}"));
+        }
         let by_settings = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
         match scenario {
             Some(own) if order.users.is_none() && !by_settings => scenarios_own(own, order),
@@ -63,10 +75,11 @@ impl Settings {
 }
 
 fn scenarios_own(own: LoadProfile, order: &LoadOrder) -> (LoadProfile, String) {
-    let mut text = "users: as the scenario's load says".to_owned();
+    let what = if own.is_open() { "arrivals" } else { "users" };
+    let mut text = format!("{what}: as the scenario's load says");
     let mut profile = own;
     if let Some(time) = order.run_time {
-        profile.end = ProfileEnd::StopAt(time);
+        profile = profile.ending(ProfileEnd::StopAt(time));
         text += &format!(", for {}", words_of(time));
     }
     if order.spawn_rate.is_some() {
@@ -89,7 +102,7 @@ mod tests {
     }
 
     fn order(users: Option<u32>, spawn_rate: Option<f64>, run_time_seconds: Option<u64>) -> LoadOrder {
-        LoadOrder { users, spawn_rate, run_time: run_time_seconds.map(Duration::from_secs) }
+        LoadOrder { users, spawn_rate, rate: None, run_time: run_time_seconds.map(Duration::from_secs) }
     }
 
     #[test]
@@ -129,7 +142,7 @@ mod tests {
         assert_eq!(words, "users: 9 at 3 per second, for 5s; -u -r -t replace the scenario's load as a whole");
         let nothing = Settings::default();
         let (profile, words) = nothing.profile_for(&order(None, Some(3.0), Some(5)), Some(own()));
-        assert_eq!(profile, LoadProfile { end: ProfileEnd::StopAt(Duration::from_secs(5)), ..own() });
+        assert_eq!(profile, own().ending(ProfileEnd::StopAt(Duration::from_secs(5))));
         assert_eq!(words, "users: as the scenario's load says, for 5s; the spawn rate is not used, since no number of users came with it");
         let (profile, words) = nothing.profile_for(&order(None, Some(3.0), None), None);
         assert_eq!((profile, words.as_str()), (LoadProfile::plain(1, 3.0, None), "users: 1 at 3 per second, until stopped"));
@@ -146,7 +159,23 @@ mod tests {
         assert_eq!(words, "users: as the scenario's load says; every level times 1.5");
         let settings = Settings { scale: 0.01, users: Some(8), spawn_rate: Some(4.0), ..Settings::default() };
         let (profile, words) = settings.profile(None);
-        assert_eq!((profile.stages[0].users, profile.stages[0].over), (1, Duration::from_secs(2)));
+        let LoadProfile::Ramp(ramp) = profile else { panic!("no ramp") };
+        assert_eq!((ramp.stages[0].users, ramp.stages[0].over), (1, Duration::from_secs(2)));
         assert_eq!(words, "users: 8 at 4 per second, until stopped; every level times 0.01");
+    }
+
+    #[test]
+    fn a_rate_of_settings_or_of_an_order_is_plain_arrivals_and_an_orders_users_go_before_the_settings_rate() {
+        let rate = Rate::per_second(500.0);
+        let settings = Settings { rate: Some(rate), run_time: Some(Duration::from_secs(60)), ..Settings::default() };
+        let (profile, words) = settings.profile(Some(own()));
+        assert_eq!(profile, LoadProfile::plain_arrivals(rate, Some(Duration::from_secs(60))));
+        assert_eq!(words, "arrivals: 500/s, for 1m; --rate replaces the scenario's load as a whole");
+        let order = LoadOrder { rate: Some(Rate::per_second(1.0 / 60.0)), ..LoadOrder::default() };
+        let (profile, words) = Settings { scale: 2.0, ..Settings::default() }.profile_for(&order, None);
+        assert_eq!(profile, LoadProfile::plain_arrivals(Rate::per_second(1.0 / 30.0), None));
+        assert_eq!(words, "arrivals: 1/m, until stopped; every level times 2");
+        let users = LoadOrder { users: Some(3), ..LoadOrder::default() };
+        assert!(!settings.profile_for(&users, None).0.is_open());
     }
 }

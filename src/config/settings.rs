@@ -16,7 +16,7 @@ use super::file;
 use super::layer::{Layer, Origin};
 use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
 use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
-use crate::plan::HttpPlan;
+use crate::plan::{HttpPlan, Rate};
 
 /// Every setting of a run, checked. `None` means that nobody said anything, where that has a meaning of its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub spawn_rate: Option<f64>,
     /// From the start of the ramp to the stop.
     pub run_time: Option<Duration>,
+    /// Iterations that are due, whether or not a user is free; with `run_time` it replaces the scenario's profile. Not together with `users`.
+    pub rate: Option<Rate>,
     /// Every level of the profile is multiplied by it. Positive and finite.
     pub scale: f64,
     /// The base URL in place of the scenario's; without a slash at its end.
@@ -199,6 +201,7 @@ impl Default for Settings {
             users: None,
             spawn_rate: None,
             run_time: None,
+            rate: None,
             scale: 1.0,
             host: None,
             tags: Vec::new(),

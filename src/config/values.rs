@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::plan::Rate;
+
 /// Reads a duration: seconds as a bare number, or numbers with `d`, `h`, `m`, `s`, `ms`, `us`, largest first.
 ///
 /// `20`, `20s`, `3m`, `2h`, `1h20m`, `3h30m10s` (Locust's forms), and `500ms`, `1.5s`, `2d`, `5min`, `30sec`.
@@ -65,9 +67,22 @@ pub(super) fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
     }
 }
 
-/// A rate per second, above zero: `5`, `0.5`, `5/s`, `30/m`, `100/h`.
+/// A rate of iterations, above zero: `500`, `500/s`, `30/m`, `100/h`.
+///
+/// # Errors
+/// What is wrong with the text, as a fragment for people.
+pub fn arrival_rate(text: &str) -> Result<Rate, String> {
+    let rate = Rate::per_second(rate_of(text, "iterations")?);
+    if rate == Rate::default() { Err(format!("`{text}` is less than one iteration in a century")) } else { Ok(rate) }
+}
+
+/// A rate of users, above zero: `5`, `0.5`, `5/s`, `30/m`, `100/h`.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
-    let problem = || format!("`{text}` is not a number of users per second");
+    rate_of(text, "users")
+}
+
+fn rate_of(text: &str, what: &str) -> Result<f64, String> {
+    let problem = || format!("`{text}` is not a number of {what} per second");
     let (number, seconds) = match text.trim().rsplit_once('/') {
         None => (text.trim(), 1.0),
         Some((number, "s")) => (number.trim_end(), 1.0),

@@ -8,6 +8,8 @@ mod build;
 mod detail;
 mod replies;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -289,6 +291,14 @@ pub struct MetricJson {
 pub struct IterationsJson {
     pub duration: TrendJson,
     pub since_due: TrendJson,
+    pub duration_due: TrendJson,
+    pub lateness: TrendJson,
+    pub due: u64,
+    pub started: u64,
+    /// By reason.
+    pub dropped_by_reason: BTreeMap<String, u64>,
+    pub lost: u64,
+    pub rate_wanted: Option<f64>,
     pub raised: u64,
     pub interrupted: u64,
     pub dropped: u64,

@@ -24,6 +24,8 @@ use crate::plan::LoadProfile;
 pub(super) struct Dealer {
     /// Owned at the moment of the last orders.
     owned: SlotSet,
+    /// What has come and gone in the last [`KEPT`], oldest first: a lane that is late, or that hears late, has to know since when.
+    past: Vec<Turnover>,
     /// When slots come, if they are not owned, or go, if they are.
     pending: BTreeMap<u32, Duration>,
     /// The lane of each slot that is owned, will be, or was until so lately that its users may still finish.
@@ -39,7 +41,7 @@ impl Dealer {
     /// A worker that owns nothing. `linger` is how long users may finish after their slot has gone.
     pub fn new(lanes: usize, linger: Duration) -> Self {
         let lane_of = vec![None; SLOTS as usize];
-        Self { owned: SlotSet::none(), pending: BTreeMap::new(), lane_of, leaving: BTreeMap::new(), lanes, linger }
+        Self { owned: SlotSet::none(), past: Vec::new(), pending: BTreeMap::new(), lane_of, leaving: BTreeMap::new(), lanes, linger }
     }
 
     /// The worker is told anew when the run's clock stands at `now`, which never goes back. Answers the duty of each lane.
@@ -57,14 +59,16 @@ impl Dealer {
 
     /// Carries out what was pending until `now`.
     fn settle(&mut self, now: Duration) {
-        let owned = &mut self.owned;
+        let (owned, past) = (&mut self.owned, &mut self.past);
         self.pending.retain(|&slot, &mut at| {
             if at <= now {
                 let gains = !owned.contains(slot);
                 owned.set(slot, gains);
+                past.push(Turnover { at, slot, gains });
             }
             at > now
         });
+        self.past.retain(|turnover| turnover.at.saturating_add(KEPT) > now);
     }
 
     /// See the table above.
@@ -81,6 +85,10 @@ impl Dealer {
             Some(_) | None => {
                 self.pending.remove(&slot);
                 self.owned.set(slot, wanted);
+                // Before the run has begun there is no past.
+                if now > Duration::ZERO {
+                    self.past.push(Turnover { at: moment.unwrap_or(now), slot, gains: wanted });
+                }
             }
         }
     }
@@ -118,11 +126,16 @@ impl Dealer {
     }
 
     fn duties(&self, orders: &Orders) -> Vec<Arc<Duty>> {
-        let of_nobody = || Duty { is_paused: orders.is_paused, ..Duty::none(orders.profile.clone()) };
+        let of_nobody = || Duty { is_paused: orders.is_paused, lanes: self.lanes, ..Duty::none(orders.profile.clone()) };
         let mut duties: Vec<Duty> = (0..self.lanes).map(|_| of_nobody()).collect();
         for slot in self.owned.iter() {
             if let Some(lane) = self.lane_of[slot as usize] {
                 duties[lane].held.insert(slot);
+            }
+        }
+        for turnover in &self.past {
+            if let Some(lane) = self.lane_of[turnover.slot as usize] {
+                duties[lane].past.push(*turnover);
             }
         }
         for (&slot, &at) in &self.pending {
@@ -159,8 +172,13 @@ fn scattered(number: u32) -> u32 {
 /// What one lane shall run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Duty {
-    /// How many users the whole cluster wants at which time.
+    /// How work arrives in the whole cluster.
     pub profile: Arc<LoadProfile>,
+    /// How many lanes the worker has.
+    pub lanes: usize,
+    /// How the slots came to be the lane's in the last seconds, in the order in which that was learnt. A change that was heard of late bears the
+    /// moment at which it should have been.
+    pub past: Vec<Turnover>,
     /// The lane's slots at the moment of the orders.
     pub held: SlotSet,
     /// How those change later: by moment, then by slot; at most one a slot.
@@ -171,7 +189,7 @@ pub(super) struct Duty {
 
 impl Duty {
     fn none(profile: Arc<LoadProfile>) -> Self {
-        Self { profile, held: SlotSet::none(), turnovers: Vec::new(), is_paused: false }
+        Self { profile, lanes: 1, past: Vec::new(), held: SlotSet::none(), turnovers: Vec::new(), is_paused: false }
     }
 
     /// The lane's slots when the run's clock stands at `t`, which is not before the orders.
@@ -193,6 +211,9 @@ pub(super) struct Turnover {
     /// It comes.
     pub gains: bool,
 }
+
+/// How long what slots did is remembered. Not longer than a slot that went keeps its lane, see `foreman`.
+const KEPT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -319,6 +340,8 @@ mod tests {
     fn a_moment_that_is_past_is_at_once() {
         let duties = Dealer::new(1, LINGER).follow(&handing([1, 2], seconds(10), [1, 2]), seconds(11));
         assert_eq!((duties[0].held.clone(), duties[0].turnovers.len()), (set([1, 2]), 0));
+        let since: Vec<_> = duties[0].past.iter().map(|turnover| (turnover.slot, turnover.at)).collect();
+        assert_eq!(since, [(1, seconds(10)), (2, seconds(11))], "a lane that is late knows since when");
         let duties = Dealer::new(1, LINGER).follow(&handing([1, 2], seconds(10), [1, 2]), seconds(10));
         assert_eq!(owned_at(&duties, [10, 11]), [vec![1], vec![1, 2]]);
     }

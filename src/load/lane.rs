@@ -25,10 +25,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use super::alarm::Alarm;
 use super::dealer::Duty;
 use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
+use super::pool::Pool;
 use super::roster::Roster;
+use super::rota::Rota;
 use super::shape::Shape;
 use super::slots::SLOTS;
 use super::tenure::Tenure;
@@ -37,6 +40,8 @@ use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
+
+mod arrivals;
 
 /// What a lane says once a second, and at its end.
 #[derive(Debug)]
@@ -99,6 +104,7 @@ impl<L: LaneWorkload> Lane<L> {
         running.heed(&brief, now());
         while !running.turn(now()) {
             let wake = running.next_wake(now());
+            let alarm = running.alarm();
             tokio::select! {
                 biased;
                 told = inbox.changed() => {
@@ -111,7 +117,7 @@ impl<L: LaneWorkload> Lane<L> {
                 }
                 () = running.users.end_of_one() => {}
                 Some(renewal) = renewals.recv() => running.renew(renewal),
-                () = rest_until(wake) => {}
+                () = rest_until(wake, alarm.as_deref()) => {}
             }
         }
         ticks.abort();
@@ -143,6 +149,12 @@ struct Running<L> {
     tenure: Tenure,
     roster: Roster,
     users: LiveUsers,
+    /// What is due here, where the profile is open, and who is free for it.
+    rota: Option<Rota>,
+    pool: Rc<Pool>,
+    alarm: Option<Rc<Alarm>>,
+    /// The run's clock from which on this lane takes part.
+    since: Duration,
     /// Shut while the run is paused.
     gate: Rc<Gate>,
     /// Users of held slots below this index have been started. It is the shape's answer at the last turn, or less, where more were due
@@ -164,9 +176,13 @@ impl<L: LaneWorkload> Running<L> {
             shape: Shape::default(),
             tenure: Tenure::default(),
             roster: Roster::new(&lane.plan.classes),
+            pool: Rc::new(Pool::new(lane.plan.classes.len())),
             lane,
             zero,
             users: LiveUsers::default(),
+            rota: None,
+            alarm: None,
+            since,
             gate: Rc::default(),
             level: 0,
             is_stopping: false,
@@ -184,6 +200,7 @@ impl<L: LaneWorkload> Running<L> {
             self.shape = Shape::new(&duty.profile);
             self.tenure.follow(duty, now.saturating_duration_since(self.zero));
             self.gate.set_shut(duty.is_paused);
+            self.follow_rota(duty);
             self.duty = Some(duty.clone());
         }
         match brief.ending {
@@ -199,25 +216,29 @@ impl<L: LaneWorkload> Running<L> {
         self.lane.workload = renewal.workload;
         self.lane.plan = renewal.plan;
         self.users.supersede_all();
+        self.pool.dismiss_free();
     }
 
     /// Does all that is due; true once the run is over in this lane.
     fn turn(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.zero);
         if !self.is_stopping && self.shape.end().is_some_and(|end| elapsed >= end) {
+            self.serve_the_rest(elapsed, now);
             self.stop(now);
         }
         if !self.is_stopping {
             self.follow_duty(elapsed, now);
+            self.serve_due(elapsed, now);
         }
         self.on_ended_users();
+        self.serve_waiting(now);
         self.cut_overdue(now);
         self.report_if_due(elapsed);
         self.is_stopping && self.users.count() == 0
     }
 
     /// When there is something to do again, if nothing else happens.
-    fn next_wake(&self, now: Instant) -> Instant {
+    fn next_wake(&mut self, now: Instant) -> Instant {
         let elapsed = now.saturating_duration_since(self.zero);
         let mut wake = self.zero + Duration::from_secs(self.second + 1);
         if let Some(deadline) = self.users.next_deadline() {
@@ -232,6 +253,7 @@ impl<L: LaneWorkload> Running<L> {
                 // What is further off than the clock can tell never comes.
                 wake = self.zero.checked_add(change).map_or(wake, |at| wake.min(at));
             }
+            wake = self.next_arrival(elapsed, now).map_or(wake, |at| wake.min(at));
         }
         wake
     }
@@ -308,6 +330,7 @@ impl<L: LaneWorkload> Running<L> {
     fn stop(&mut self, now: Instant) {
         if !self.is_stopping {
             self.is_stopping = true;
+            self.pool.close();
             self.users.drain_all(now + self.lane.plan.stop_timeout);
         }
     }
@@ -421,9 +444,14 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<
 }
 
 /// Gives the lane to its users until `wake`, and once at least: a timer that is due already would not.
-async fn rest_until(wake: Instant) {
+async fn rest_until(wake: Instant, alarm: Option<&Alarm>) {
     if wake <= now() {
         tokio::task::yield_now().await;
+    } else if let Some(alarm) = alarm {
+        tokio::select! {
+            () = alarm.ring_at(wake) => {}
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
     } else {
         tokio::time::sleep_until(wake.into()).await;
     }

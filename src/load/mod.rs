@@ -3,12 +3,16 @@
 //! `script` fills the traits below; `cluster` starts the engine. A lane is one core: a thread with a current-thread runtime,
 //! its users, its recorder. Lanes share nothing.
 
+mod alarm;
 mod dealer;
 pub mod engine;
 mod foreman;
 pub mod lane;
 mod live_users;
+mod pool;
+pub mod profile;
 pub mod roster;
+mod rota;
 pub mod shape;
 pub mod slots;
 pub mod stock;
@@ -123,8 +127,19 @@ pub struct Step {
 pub struct UserControl {
     draining: Cell<bool>,
     superseded: Cell<bool>,
+    /// In an open profile, the iteration that the user runs.
+    arrival: Cell<Option<ArrivalNote>>,
     wake: tokio::sync::Notify,
     gate: Rc<Gate>,
+}
+
+/// What a step can know of the iteration of an open profile that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ArrivalNote {
+    index: u64,
+    /// What the next request of the iteration was late already when it was asked for: all of the iteration's lateness for the first one, nothing
+    /// for those after it.
+    late: Duration,
 }
 
 /// What the users of a lane pass before each iteration: open, except in a pause.
@@ -172,6 +187,31 @@ impl UserControl {
     #[must_use]
     pub fn is_at_its_end(&self) -> bool {
         self.is_draining() || self.is_superseded()
+    }
+
+    /// The user begins iteration `index` of an open profile, so late.
+    pub(crate) fn begin_arrival(&self, index: u64, late: Duration) {
+        self.arrival.set(Some(ArrivalNote { index, late }));
+    }
+
+    /// The iteration of an open profile is over.
+    pub(crate) fn end_arrival(&self) {
+        self.arrival.set(None);
+    }
+
+    /// The index of the iteration that the user runs, unique in the whole run; `None` where the profile is closed, and in `on_start` and `on_stop`.
+    #[must_use]
+    pub fn arrival_index(&self) -> Option<u64> {
+        self.arrival.get().map(|arrival| arrival.index)
+    }
+
+    /// What a request that has ended adds to its duration from the due time on; `None` where there is no due time. The iteration's first one adds
+    /// the iteration's lateness.
+    #[must_use]
+    pub fn take_late(&self) -> Option<Duration> {
+        let arrival = self.arrival.get()?;
+        self.arrival.set(Some(ArrivalNote { late: Duration::ZERO, ..arrival }));
+        Some(arrival.late)
     }
 
     /// The control of a user that passes `gate` before each iteration.

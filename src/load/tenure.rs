@@ -78,7 +78,14 @@ mod tests {
     fn duty(held: &[u32], turnovers: &[Turnover]) -> Duty {
         let mut set = SlotSet::none();
         held.iter().for_each(|&slot| set.insert(slot));
-        Duty { profile: Arc::new(LoadProfile::plain(1, 1.0, None)), held: set, turnovers: turnovers.to_vec(), is_paused: false }
+        Duty {
+            profile: Arc::new(LoadProfile::plain(1, 1.0, None)),
+            lanes: 1,
+            past: Vec::new(),
+            held: set,
+            turnovers: turnovers.to_vec(),
+            is_paused: false,
+        }
     }
 
     /// All that is due by `elapsed`: slots, negative where they go.

@@ -17,10 +17,13 @@
 //! Invariant: each iteration that began is counted once, as finished or as interrupted, whatever ends the user.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::pool::{Arrival, Pool};
 use super::{Step, UserControl, VirtualUser, now};
 use crate::stats::recorder::Recorder;
+use crate::stats::tally::DropReason;
 
 /// How a life went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,58 @@ pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserContr
             tokio::task::yield_now().await;
             began = now();
         }
+    }
+    if user.on_stop().await.raised {
+        recorder.borrow_mut().stop_failure();
+    }
+    life
+}
+
+/// Lives the life of a user of an open profile, which was made for iteration `first`: it runs one iteration after the other as they are due,
+/// without think time or pause, and leaves when it is told to. One whose `on_start` raises leaves at once; the next iteration that is due
+/// tries with another.
+pub(super) async fn serve<U: VirtualUser>(
+    mut user: U,
+    first: Arrival,
+    control: &UserControl,
+    recorder: &RefCell<Recorder>,
+    pool: &Pool,
+    class: usize,
+) -> Life {
+    let begun = user.on_start().await;
+    if begun.raised {
+        recorder.borrow_mut().start_failure(class);
+    }
+    if begun.raised || begun.ended {
+        first.give_up(DropReason::OnStartFailed);
+        return Life { iterations: 0, was_told: false };
+    }
+    if begun.interrupted {
+        return Life { iterations: 0, was_told: true };
+    }
+    let (mut life, seat) = (Life { iterations: 0, was_told: true }, Rc::default());
+    let mut next = Some(first);
+    while let Some(arrival) = next {
+        let began = now();
+        let (index, late) = arrival.begin(began);
+        control.begin_arrival(index, late);
+        let begun = Begun { class, recorder };
+        let step = user.iterate().await;
+        let length = now().saturating_duration_since(began);
+        control.end_arrival();
+        life.iterations += 1;
+        if !step.interrupted {
+            begun.finish(length, step.raised);
+            recorder.borrow_mut().iteration_since_due(late.saturating_add(length));
+        }
+        if step.ended || step.interrupted {
+            life.was_told = !step.ended;
+            break;
+        }
+        if !step.yielded {
+            tokio::task::yield_now().await;
+        }
+        next = pool.next(class, &seat, control).await;
     }
     if user.on_stop().await.raised {
         recorder.borrow_mut().stop_failure();
@@ -188,7 +243,6 @@ const SHORTEST_WORK: Duration = Duration::from_millis(1);
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::rc::Rc;
 
     use super::*;
     use crate::stats::recorder::Limits;

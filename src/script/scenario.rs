@@ -8,7 +8,9 @@ use std::time::Duration;
 use mlua::{Table, Value};
 
 use super::value;
-use crate::plan::{ClassPlan, ClientIdentity, HostAddress, LoadProfile, ProfileEnd, Stage, ThresholdPlan};
+use crate::plan::{
+    ArrivalsProfile, ClassPlan, ClientIdentity, HostAddress, LoadProfile, ProfileEnd, Rate, RateStage, Spacing, Stage, ThresholdPlan,
+};
 use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
 
@@ -137,13 +139,13 @@ impl Described {
             plans.push(class_plan(&class).map_err(text)?);
             runtimes.push(class_runtime(&class).map_err(text)?);
         }
-        let stages: Option<Table> = table.get("stages").map_err(text)?;
+        let load: Option<Table> = table.get("load").map_err(text)?;
         let tls: Option<Table> = table.get("tls").map_err(text)?;
         Ok(Self {
             host: table.get("host").map_err(text)?,
             plans,
             runtimes,
-            profile: stages.map(|stages| profile(&stages)).transpose().map_err(text)?,
+            profile: load.map(|load| profile(&load)).transpose().map_err(text)?,
             thresholds: thresholds(table).map_err(text)?,
             hosts: hosts(table)?,
             left_out: table.get("left_out").map_err(text)?,
@@ -188,7 +190,16 @@ fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
     value::duration(&table.get::<Value>(key)?).map_err(|why| mlua::Error::runtime(format!("{key}: {why}")))
 }
 
-fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
+fn profile(load: &Table) -> mlua::Result<LoadProfile> {
+    let (kind, stages) = (load.get::<String>("kind")?, load.get::<Table>("stages")?);
+    match &*kind {
+        "ramp" => ramp(&stages),
+        "arrivals" => arrivals(load, &stages),
+        other => Err(mlua::Error::runtime(format!("there is no profile of the kind `{other}`"))),
+    }
+}
+
+fn ramp(stages: &Table) -> mlua::Result<LoadProfile> {
     let mut out = Vec::new();
     for stage in stages.sequence_values::<Table>() {
         let stage = stage?;
@@ -196,6 +207,18 @@ fn profile(stages: &Table) -> mlua::Result<LoadProfile> {
     }
     let end = out.iter().map(|stage| stage.over).sum();
     Ok(LoadProfile::staged(out, ProfileEnd::StopAt(end)))
+}
+
+fn arrivals(load: &Table, stages: &Table) -> mlua::Result<LoadProfile> {
+    let mut out = Vec::new();
+    for stage in stages.sequence_values::<Table>() {
+        let stage = stage?;
+        out.push(RateStage { rate: Rate::per_second(stage.get("rate")?), over: duration(&stage, "seconds")? });
+    }
+    let end = ProfileEnd::StopAt(out.iter().map(|stage| stage.over).sum());
+    let spacing = if load.get::<bool>("is_poisson")? { Spacing::Poisson } else { Spacing::Even };
+    let (max_users, patience) = (load.get("max_users")?, duration(load, "patience")?);
+    Ok(LoadProfile::Arrivals(ArrivalsProfile { stages: out, end, spacing, max_users, patience }))
 }
 
 fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {

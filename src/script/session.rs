@@ -93,7 +93,7 @@ impl LaneWorkload for ScriptLane {
             index: start.index,
             random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done))),
             lane: Rc::clone(&self.lane),
-            http: UserHttp::new(&self.lane),
+            http: UserHttp::new(&self.lane, Rc::clone(&start.control)),
             leases: shared::Leases::default(),
             control: start.control,
             class_host: vm.classes[start.class].host.clone(),
@@ -146,8 +146,13 @@ impl ScriptUser {
 
     fn begin_iteration(&mut self) {
         self.iterations += 1;
-        let (seed, iteration) = (self.state.lane.plan.seed, self.iterations);
-        self.state.random.borrow_mut().reseed(seed, self.state.index, iteration);
+        let seed = self.state.lane.plan.seed;
+        // Which user runs an iteration of an open profile is chance: what it draws follows from its own index.
+        let (index, stream) = match self.state.control.arrival_index() {
+            Some(arrival) => (arrival, STREAM_OF_ARRIVALS),
+            None => (self.state.index, self.iterations),
+        };
+        self.state.random.borrow_mut().reseed(seed, index, stream);
     }
 
     async fn run_method(&mut self, job: Option<i64>, phase: Phase) -> Step {
@@ -360,6 +365,9 @@ impl Drop for ScriptUser {
 fn stream_of_start(iterations_done: u64) -> u64 {
     if iterations_done == 0 { 0 } else { u64::MAX - iterations_done }
 }
+
+/// The stream of an iteration that has an index of its own: no user has as many iterations.
+const STREAM_OF_ARRIVALS: u64 = 1 << 62;
 
 /// Users of one VM: mlua has room for 7,995 handles in one, and a smaller heap is collected in less time.
 pub(super) const USERS_OF_A_VM: usize = 1_000;

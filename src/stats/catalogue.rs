@@ -20,7 +20,7 @@ const fn listed(name: &'static str, family: Family, meaning: &'static str, examp
 }
 
 /// The metrics that every run has, in the order in which people look for them.
-pub(super) const METRICS: [Listed; 23] = [
+pub(super) const METRICS: [Listed; 25] = [
     listed("http_req_duration", Family::Duration, "from the ask to the last byte, connection set-up included", "p(95) < 200ms"),
     listed(
         "http_req_failed",
@@ -29,7 +29,7 @@ pub(super) const METRICS: [Listed; 23] = [
         "rate < 1%",
     ),
     listed("http_reqs", Family::Requests, "requests that came to their own end", "count > 1000"),
-    listed("http_req_since_due", Family::Times, "from the due time to the last byte, where requests have a due time", "p(99) < 1s"),
+    listed("http_req_duration_due", Family::DurationDue, "from the due time to the last byte, where iterations have one", "p(99) < 1s"),
     listed("http_req_blocked", Family::Phase, "before the first byte is sent, and no other phase", "max < 50ms"),
     listed("http_req_dns", Family::Phase, "name look-up", "max < 100ms"),
     listed("http_req_connecting", Family::Phase, "TCP connect", "p(95) < 50ms"),
@@ -49,6 +49,8 @@ pub(super) const METRICS: [Listed; 23] = [
     listed("iterations_interrupted", Family::Count, "iterations that began, and whose users were to finish or were dropped", "count < 10"),
     listed("dropped_iterations", Family::Count, "iterations that were due and could not begin", "count == 0"),
     listed("iteration_duration", Family::Times, "how long iterations took, waits between them apart", "p(90) < 5s"),
+    listed("iteration_duration_due", Family::Times, "the same from the due time on, where iterations have one", "p(90) < 5s"),
+    listed("iteration_lateness", Family::Times, "how long after their due time iterations began", "p(99) < 10ms"),
     listed("group_duration", Family::Groups, "passages through the script's groups", "p(95) < 2s"),
     listed("users", Family::Users, "users that ran", "max >= 50"),
     listed("data_sent", Family::Bytes, "bytes on the wire to the target, headers included", "count < 10MB"),

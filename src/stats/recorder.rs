@@ -17,7 +17,7 @@ use super::names::{
     clip,
 };
 use super::sample::{FailureKind, Sample};
-use super::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
+use super::tally::{CheckCounts, ClassCounts, DropReason, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
 use super::trend::{Spread, Summary as _, Trend};
 
 /// Adds up what one lane measures.
@@ -36,6 +36,8 @@ pub struct Recorder {
     phases: [Trend<Spread>; PHASES.len()],
     since_due: Trend<Spread>,
     iterations: Trend<Spread>,
+    iterations_since_due: Trend<Spread>,
+    lateness: Trend<Spread>,
     lag: Trend<Spread>,
     events: EventCounts,
     /// By the plan's order of classes, as long as the highest class of which something was counted.
@@ -71,6 +73,8 @@ impl Recorder {
             phases: Default::default(),
             since_due: Trend::default(),
             iterations: Trend::default(),
+            iterations_since_due: Trend::default(),
+            lateness: Trend::default(),
             lag: Trend::default(),
             events: EventCounts::default(),
             classes: Vec::new(),
@@ -110,6 +114,7 @@ impl Recorder {
             }
         }
         if let Some(since_due) = sample.since_due {
+            live.since_due.add(since_due);
             self.since_due.add(since_due);
         }
         if let Some(kind) = sample.failure {
@@ -153,9 +158,25 @@ impl Recorder {
         self.events.iterations_interrupted += 1;
     }
 
-    /// Counts one iteration that was due and could not begin (open model).
-    pub fn iteration_dropped(&mut self) {
-        self.events.iterations_dropped += 1;
+    /// Counts one iteration that is due (open model).
+    pub fn iteration_due(&mut self) {
+        self.events.iterations_due += 1;
+    }
+
+    /// Counts one iteration that was due and begins, so late.
+    pub fn iteration_started(&mut self, late: Duration) {
+        self.events.iterations_started += 1;
+        self.lateness.add(late);
+    }
+
+    /// Counts how long after its due time a finished iteration ended.
+    pub fn iteration_since_due(&mut self, duration: Duration) {
+        self.iterations_since_due.add(duration);
+    }
+
+    /// Counts one iteration that was due and could not begin.
+    pub fn iteration_dropped(&mut self, reason: DropReason) {
+        self.events.iterations_dropped[reason as usize] += 1;
     }
 
     /// Counts what a script raised. The traceback is kept for the first of each message.
@@ -261,6 +282,8 @@ impl Recorder {
         }
         tally.since_due = self.since_due.take();
         tally.iterations = self.iterations.take();
+        tally.iterations_since_due = self.iterations_since_due.take();
+        tally.lateness = self.lateness.take();
         tally.lag = self.lag.take();
         tally.events = std::mem::take(&mut self.events);
         tally.classes = std::mem::take(&mut self.classes);
@@ -274,7 +297,7 @@ impl Recorder {
         for id in self.changed.drain(..) {
             let (name, live) = self.entries.get_index_mut(id as usize).expect("`changed` holds ids of known entries only");
             live.is_changed = false;
-            let counts = EntryCounts { hops: live.hops.take(), durations: live.durations.take() };
+            let counts = EntryCounts { hops: live.hops.take(), durations: live.durations.take(), since_due: live.since_due.take() };
             for (sum, spread) in tally.phases.iter_mut().zip(&counts.hops.phases) {
                 sum.spread.merge(spread);
             }
@@ -334,6 +357,7 @@ struct LiveEntry {
     is_changed: bool,
     hops: HopCounts,
     durations: Trend<Spread>,
+    since_due: Trend<Spread>,
 }
 
 #[derive(Debug)]

@@ -15,7 +15,7 @@ pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
-use super::tally::ClassCounts;
+use super::tally::{ClassCounts, DropReason};
 use crate::plan::RunId;
 
 /// One view of a run.
@@ -76,10 +76,16 @@ pub struct Snapshot {
     pub metrics: Vec<MetricView>,
     /// The whole run's phases: the metrics `http_req_blocked` and so on, in the order of the contract, `http_req_exchange` last.
     pub phases: Vec<TrendView>,
-    /// Durations from the due time on, of hops that had one (open model); `name` is `http_req_since_due`.
+    /// Durations from the due time on, of hops that had one (open model); `name` is `http_req_duration_due`.
     pub since_due: TrendView,
     /// Finished iterations and their length; `name` is `iteration_duration`.
     pub iterations: TrendView,
+    /// The same from their due time on, of those that had one; `name` is `iteration_duration_due`.
+    pub iterations_since_due: TrendView,
+    /// How late iterations began that had a due time; `name` is `iteration_lateness`.
+    pub lateness: TrendView,
+    /// What became of iterations that had a due time. All zero where the profile is closed.
+    pub arrivals: ArrivalsView,
     /// Iterations that raised.
     pub iterations_raised: u64,
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped.
@@ -110,6 +116,21 @@ pub struct Snapshot {
     pub overlaps: Vec<OverlapView>,
     /// Deltas that came again and were dropped.
     pub repeats: u64,
+}
+
+/// What became of the iterations of an open profile: `started + dropped + lost = due` once the run is over; before, some may wait.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ArrivalsView {
+    /// Iterations that were due.
+    pub due: u64,
+    /// Those that began.
+    pub started: u64,
+    /// Those that could not begin, by reason; reasons without any are left out.
+    pub dropped: Vec<(DropReason, u64)>,
+    /// Those that nobody tells of: they were in the hands of a worker that was lost.
+    pub lost: u64,
+    /// Iterations per second that the plan wants now; `None` where the profile is closed.
+    pub rate: Option<f64>,
 }
 
 /// What a run is doing.
@@ -187,6 +208,8 @@ pub struct EntryView {
     pub histogram: Histogram,
     /// Durations outside the histogram's range.
     pub clamped: u64,
+    /// Durations from the due time on, of hops that had one (open model).
+    pub since_due: TrendView,
     /// Hops per second over the last 10 seconds of the run's clock; like the other rates `None` where no whole second is known yet.
     pub current_rps: Option<f64>,
     /// Failed hops per second over the last 10 seconds.

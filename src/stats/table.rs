@@ -2,22 +2,24 @@
 //!
 //! Sums are exact, and the order of merging does not matter as long as no limit of names is reached. Time is `series`'s.
 
+mod entry;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use self::entry::Entry;
 use super::histogram::Histogram;
-use super::hop_counts::{HopCounts, PHASES};
+use super::hop_counts::PHASES;
 use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
 use super::origin::Origin;
 use super::recorder::{Bounded, Limits};
-use super::sample::FailureKind;
-use super::series::{Current, Lately, Series};
+use super::series::{Current, Series};
 use super::snapshot::{
-    CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, PhaseView, RunState, Snapshot, TrendView,
+    ArrivalsView, CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, RunState, Snapshot, TrendView,
 };
-use super::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
+use super::tally::{CheckCounts, ClassCounts, DropReason, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
 use super::trend::{Spread, Summary as _, Trend};
 use crate::plan::RunId;
@@ -41,6 +43,8 @@ pub struct Table {
     phases: [Trend<Spread>; PHASES.len()],
     since_due: Trend<Spread>,
     iterations: Trend<Spread>,
+    iterations_since_due: Trend<Spread>,
+    lateness: Trend<Spread>,
     lag: Trend<Spread>,
     events: EventCounts,
     /// In the plan's order.
@@ -73,6 +77,8 @@ impl Table {
             phases: std::array::from_fn(|_| Trend::shared()),
             since_due: Trend::shared(),
             iterations: Trend::shared(),
+            iterations_since_due: Trend::shared(),
+            lateness: Trend::shared(),
             lag: Trend::shared(),
             events: EventCounts::default(),
             classes: Vec::new(),
@@ -181,19 +187,18 @@ impl Table {
             entries: self.entry_views(&current),
             errors: self.error_views(),
             exceptions: self.exception_views(),
-            checks: self
-                .checks
-                .iter()
-                .map(|(name, counts)| CheckView { name: Arc::clone(name), passes: counts.passes, fails: counts.fails })
-                .collect(),
+            checks: self.check_views(),
             groups: self.group_views(),
             metrics: self.metric_views(),
             phases: PHASES.iter().zip(&self.phases).map(|(name, trend)| trend.view((*name).into())).collect(),
-            since_due: self.since_due.view("http_req_since_due".into()),
+            since_due: self.since_due.view("http_req_duration_due".into()),
             iterations: self.iterations.view("iteration_duration".into()),
+            iterations_since_due: self.iterations_since_due.view("iteration_duration_due".into()),
+            lateness: self.lateness.view("iteration_lateness".into()),
+            arrivals: self.arrivals_view(),
             iterations_raised: self.events.iterations_raised,
             iterations_interrupted: self.events.iterations_interrupted,
-            iterations_dropped: self.events.iterations_dropped,
+            iterations_dropped: self.events.iterations_dropped.iter().sum(),
             backoffs: self.events.backoffs,
             start_failures: self.events.start_failures,
             stop_failures: self.events.stop_failures,
@@ -225,6 +230,7 @@ impl Table {
             let entry = &mut self.entries[number];
             entry.hops.merge(&counts.hops);
             entry.durations.merge(&counts.durations);
+            entry.since_due.merge(&counts.since_due);
             self.fresh.merge_sparse(&counts.durations.counts);
             number_of.push(number as u32);
         }
@@ -236,6 +242,8 @@ impl Table {
         }
         self.since_due.merge(&tally.since_due);
         self.iterations.merge(&tally.iterations);
+        self.iterations_since_due.merge(&tally.iterations_since_due);
+        self.lateness.merge(&tally.lateness);
         self.lag.merge(&tally.lag);
         self.events.merge(tally.events);
         ClassCounts::merge_all(&mut self.classes, &tally.classes);
@@ -254,6 +262,7 @@ impl Table {
             total.durations.clamped = total.durations.clamped.saturating_add(entry.durations.clamped);
         }
         total.durations.histogram = self.durations.clone();
+        total.since_due = self.since_due.clone();
         total
     }
 
@@ -325,6 +334,21 @@ impl Table {
         }
         for bounded in over {
             self.warn(&bounded.warning(limit));
+        }
+    }
+
+    fn check_views(&self) -> Vec<CheckView> {
+        let view =
+            |(name, counts): (&Arc<str>, &CheckCounts)| CheckView { name: Arc::clone(name), passes: counts.passes, fails: counts.fails };
+        self.checks.iter().map(view).collect()
+    }
+
+    fn arrivals_view(&self) -> ArrivalsView {
+        ArrivalsView {
+            due: self.events.iterations_due,
+            started: self.events.iterations_started,
+            dropped: DropReason::ALL.into_iter().zip(self.events.iterations_dropped).filter(|(_, count)| *count > 0).collect(),
+            ..ArrivalsView::default()
         }
     }
 
@@ -426,74 +450,6 @@ pub struct GeneratorReadings {
     pub memory_bytes: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    hops: HopCounts,
-    durations: Trend<Spread>,
-}
-
-impl Default for Entry {
-    fn default() -> Self {
-        Self { hops: HopCounts::default(), durations: Trend::shared() }
-    }
-}
-
-impl Entry {
-    fn view(&self, method: Arc<str>, name: Arc<str>, current: &Current, lately: Lately) -> EntryView {
-        let HopCounts {
-            requests,
-            by_kind,
-            statuses,
-            not_sent,
-            unanswered,
-            stale_retries,
-            bytes_out,
-            bytes_in,
-            body_bytes,
-            bodies_unknown,
-            phases,
-        } = &self.hops;
-        let failures = self.hops.failures();
-        let rate = |count: u64, time: Option<Duration>| time.map(|time| count as f64 / time.as_secs_f64());
-        // What came of seconds that are not whole yet waits with them.
-        let mean = |count: u64, later: u64| rate(count.saturating_sub(later), current.covered);
-        EntryView {
-            method,
-            name,
-            requests: *requests,
-            failures,
-            cut: self.hops.cut(),
-            failures_by_kind: FailureKind::ALL
-                .into_iter()
-                .zip(*by_kind)
-                .filter(|(kind, count)| *count > 0 && *kind != FailureKind::Cut)
-                .collect(),
-            statuses: statuses.clone(),
-            not_sent: *not_sent,
-            unanswered: *unanswered,
-            stale_retries: *stale_retries,
-            duration_sum: self.durations.spread.sum,
-            min: (self.durations.spread.count > 0).then_some(self.durations.spread.min),
-            max: (self.durations.spread.count > 0).then_some(self.durations.spread.max),
-            histogram: self.durations.histogram.clone(),
-            clamped: self.durations.clamped,
-            current_rps: rate(lately.requests, current.window),
-            current_fail_per_sec: rate(lately.failures, current.window),
-            total_rps: mean(*requests, lately.later_requests),
-            total_fail_per_sec: mean(failures, lately.later_failures),
-            bytes_out: *bytes_out,
-            bytes_in: *bytes_in,
-            body_bytes: *body_bytes,
-            bodies: requests.saturating_sub(*bodies_unknown),
-            phases: PHASES
-                .into_iter()
-                .zip(phases)
-                .map(|(metric, &Spread { count, sum, min, max })| PhaseView { metric, count, sum, min, max })
-                .collect(),
-        }
-    }
-}
-
 /// Warnings of a run at most.
 const WARNINGS: usize = 64;
 
@@ -503,7 +459,7 @@ mod course_tests;
 #[cfg(test)]
 mod tests {
     use super::super::recorder::{MetricKind, Recorder};
-    use super::super::sample::{Answer, Phases, Sample};
+    use super::super::sample::{Answer, FailureKind, Phases, Sample};
     use super::*;
     use proptest::prelude::*;
 

@@ -39,6 +39,10 @@ pub struct Tally {
     pub since_due: TrendCounts<Spread>,
     /// Finished iterations.
     pub iterations: TrendCounts<Spread>,
+    /// Finished iterations from their due time on, where they had one.
+    pub iterations_since_due: TrendCounts<Spread>,
+    /// How late iterations began that had a due time.
+    pub lateness: TrendCounts<Spread>,
     /// How late the lane's own timers were.
     pub lag: TrendCounts<Spread>,
     /// What happens to users.
@@ -78,6 +82,8 @@ impl Tally {
         }
         self.since_due.merge(&other.since_due);
         self.iterations.merge(&other.iterations);
+        self.iterations_since_due.merge(&other.iterations_since_due);
+        self.lateness.merge(&other.lateness);
         self.lag.merge(&other.lag);
         self.events.merge(other.events);
         ClassCounts::merge_all(&mut self.classes, &other.classes);
@@ -97,6 +103,8 @@ impl Tally {
             phases: std::mem::take(&mut self.phases),
             since_due: std::mem::take(&mut self.since_due),
             iterations: std::mem::take(&mut self.iterations),
+            iterations_since_due: std::mem::take(&mut self.iterations_since_due),
+            lateness: std::mem::take(&mut self.lateness),
             lag: std::mem::take(&mut self.lag),
             events: std::mem::take(&mut self.events),
             classes: std::mem::take(&mut self.classes),
@@ -122,9 +130,10 @@ impl Tally {
             + size::all(&self.checks, size::check)
             + size::all(&self.groups, size::group)
             + size::all(&self.metrics, size::metric);
-        let trends = self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]);
+        let lone = [&self.since_due, &self.iterations, &self.iterations_since_due, &self.lateness, &self.lag];
+        let trends = self.phases.iter().chain(lone);
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
-        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + (19 + 3 * self.classes.len()) * size::NUMBER
+        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + (24 + 3 * self.classes.len()) * size::NUMBER
     }
 
     /// Whether nothing was counted.
@@ -207,7 +216,7 @@ mod size {
     pub fn entry(name: &EntryName, counts: &EntryCounts) -> usize {
         let hops = &counts.hops;
         let numbers = hops.by_kind.len() + 2 * hops.statuses.len() + 8;
-        name_size(name) + numbers * NUMBER + hops.phases.len() * SPREAD + trend(&counts.durations)
+        name_size(name) + numbers * NUMBER + hops.phases.len() * SPREAD + trend(&counts.durations) + trend(&counts.since_due)
     }
 
     pub fn error(name: &ErrorName, _: &ErrorCounts) -> usize {
@@ -243,12 +252,15 @@ pub struct EntryCounts {
     pub hops: HopCounts,
     /// The durations.
     pub durations: TrendCounts<Spread>,
+    /// The durations from the due time on, of hops that had one.
+    pub since_due: TrendCounts<Spread>,
 }
 
 impl EntryCounts {
     fn merge(&mut self, other: &Self) {
         self.hops.merge(&other.hops);
         self.durations.merge(&other.durations);
+        self.since_due.merge(&other.since_due);
     }
 }
 
@@ -334,6 +346,35 @@ impl ClassCounts {
     }
 }
 
+/// Why an iteration that was due did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// No user of its class was free, no further one could be made, and its patience was over.
+    NoFreeUser,
+    /// The same, and the generator had come to look at it late.
+    GeneratorLate,
+    /// The `on_start` of the user that was made for it raised.
+    OnStartFailed,
+    /// The run was paused.
+    Paused,
+}
+
+impl DropReason {
+    /// All reasons, in the order in which they are counted.
+    pub const ALL: [Self; 4] = [Self::NoFreeUser, Self::GeneratorLate, Self::OnStartFailed, Self::Paused];
+
+    /// As files and interfaces have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoFreeUser => "no_free_user",
+            Self::GeneratorLate => "generator_late",
+            Self::OnStartFailed => "on_start_failed",
+            Self::Paused => "paused",
+        }
+    }
+}
+
 /// What happens to users and iterations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventCounts {
@@ -342,8 +383,12 @@ pub struct EventCounts {
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped. They are no finished
     /// iterations and none that raised.
     pub iterations_interrupted: u64,
-    /// Iterations that were due and could not begin (open model).
-    pub iterations_dropped: u64,
+    /// Iterations that were due (open model). Each of them starts or is dropped, in this second or a later one.
+    pub iterations_due: u64,
+    /// Iterations that had a due time and began.
+    pub iterations_started: u64,
+    /// Iterations that were due and could not begin, in the order of [`DropReason::ALL`].
+    pub iterations_dropped: [u64; DropReason::ALL.len()],
     /// Pauses after a failed iteration.
     pub backoffs: u64,
     /// `on_start`s that raised.
@@ -360,7 +405,11 @@ impl EventCounts {
     pub(super) fn merge(&mut self, other: Self) {
         self.iterations_raised += other.iterations_raised;
         self.iterations_interrupted += other.iterations_interrupted;
-        self.iterations_dropped += other.iterations_dropped;
+        self.iterations_due += other.iterations_due;
+        self.iterations_started += other.iterations_started;
+        for (sum, count) in self.iterations_dropped.iter_mut().zip(other.iterations_dropped) {
+            *sum += count;
+        }
         self.backoffs += other.backoffs;
         self.start_failures += other.start_failures;
         self.stop_failures += other.stop_failures;

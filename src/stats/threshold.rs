@@ -66,6 +66,8 @@ pub struct ThresholdError {
 pub(super) enum Family {
     /// `http_req_duration`: durations by entry.
     Duration,
+    /// `http_req_duration_due`: durations by entry, from the due time on.
+    DurationDue,
     /// One of [`PHASES`](super::hop_counts::PHASES): sums by entry, a distribution for the whole run.
     Phase,
     /// A distribution of durations for the whole run.
@@ -93,7 +95,7 @@ pub(super) enum Family {
 impl Family {
     pub(super) fn aggregates(self) -> &'static [&'static str] {
         match self {
-            Self::Duration | Self::Phase | Self::Times | Self::Groups => &["count", "min", "max", "avg", "med", "p(N)"],
+            Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Groups => &["count", "min", "max", "avg", "med", "p(N)"],
             Self::Own(MetricKind::Trend) => &["count", "min", "max", "avg", "med", "p(N)"],
             Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate) => {
                 &["count", "rate"]
@@ -105,7 +107,7 @@ impl Family {
 
     pub(super) fn selectors(self) -> &'static [&'static str] {
         match self {
-            Self::Duration | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => &["name", "method"],
+            Self::Duration | Self::DurationDue | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => &["name", "method"],
             Self::Checks => &["check"],
             Self::Groups => &["group"],
             Self::Times | Self::Count | Self::Exceptions | Self::Users | Self::Own(_) => &[],
@@ -118,7 +120,7 @@ impl Family {
             (Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
             (Self::Bytes, _) => Unit::Bytes,
             (_, Aggregate::Count | Aggregate::Rate) => Unit::Plain,
-            (Self::Duration | Self::Phase | Self::Times | Self::Groups, _) => Unit::Time,
+            (Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Groups, _) => Unit::Time,
             _ => Unit::Plain,
         }
     }

@@ -27,11 +27,15 @@ impl Threshold {
         let counted = |count: f64| if self.aggregate == Aggregate::Rate { per_second(count) } else { Some(count) };
         match self.family {
             Family::Duration => self.durations(snapshot),
+            Family::DurationDue => {
+                self.of_trend(&self.entries(snapshot).map(|entry| &entry.since_due).fold(TrendView::default(), merge_trends))
+            }
             Family::Phase => self.phase(snapshot),
             Family::Times => self.of_trend(match self.metric.as_str() {
                 "iteration_duration" => &snapshot.iterations,
-                "generator_lag" => &snapshot.health.lag,
-                _ => &snapshot.since_due,
+                "iteration_duration_due" => &snapshot.iterations_since_due,
+                "iteration_lateness" => &snapshot.lateness,
+                _ => &snapshot.health.lag,
             }),
             Family::Groups => self.groups(snapshot),
             // Counters are watched from the start: no request is a count of zero, and no lack of data.

@@ -79,7 +79,7 @@ impl World {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
             self.go_on(QUIET.max(self.climb_left() + LEVEL_SEEN) + self.slack(), is_ended);
             let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
-            let is_level = self.operator.plan.profile.end == ProfileEnd::Hold;
+            let is_level = self.operator.plan.profile.end() == ProfileEnd::Hold;
             if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
                 return self.fail("there was no quiet after everything was healed".into());
             }

@@ -120,8 +120,11 @@ impl World {
         if is_started {
             self.operator.started = self.now;
             let profile = &self.operator.plan.profile;
-            let target = profile.stages.last().map_or(0, |stage| stage.users);
-            self.watch.target = (profile.end == ProfileEnd::Hold).then_some(target);
+            let target = match profile {
+                lunamoth::plan::LoadProfile::Ramp(ramp) => ramp.stages.last().map_or(0, |stage| stage.users),
+                lunamoth::plan::LoadProfile::Arrivals(_) => 0,
+            };
+            self.watch.target = (profile.end() == ProfileEnd::Hold).then_some(target);
             self.watch.disturb(self.now + Duration::from_secs(8) + self.slack());
         }
         is_started

@@ -92,7 +92,7 @@ impl World {
             return None;
         }
         let elapsed = instant.saturating_duration_since(zero?);
-        if let ProfileEnd::StopAt(end) = self.operator.plan.profile.end
+        if let ProfileEnd::StopAt(end) = self.operator.plan.profile.end()
             && elapsed > end + LATE + self.slack()
             && self.now > self.master.frozen_until + LATE
         {
@@ -206,7 +206,7 @@ impl World {
         let peak = Shape::new(&orders.orders.profile).peak();
         let is_handed = |slot: u32| orders.orders.handover.as_ref().is_some_and(|handover| handover.moved.contains(slot));
         let at_once = gained.iter().chain(lost.iter()).filter(|slot| *slot < peak && !is_handed(*slot)).count();
-        let is_hasty = orders.orders.handover.as_ref().is_some_and(|handover| handover.interval < orders.orders.profile.spawn_interval);
+        let is_hasty = orders.orders.handover.as_ref().is_some_and(|handover| handover.interval < orders.orders.profile.spawn_interval());
         if at_once > 0 || is_hasty && !gained.is_empty() {
             self.fail(format!("worker {seat} is told to move users faster than the spawn rate: {at_once} of {} at once", gained.len()));
         }

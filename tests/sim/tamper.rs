@@ -193,7 +193,7 @@ impl Tamper {
         if self.fault != Fault::NeverEndsByPlan {
             return Arc::clone(plan);
         }
-        let profile = LoadProfile { end: ProfileEnd::Hold, ..plan.profile.clone() };
+        let profile = plan.profile.clone().ending(ProfileEnd::Hold);
         Arc::new(Plan { profile, ..Plan::clone(plan) })
     }
 

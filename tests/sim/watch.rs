@@ -160,7 +160,7 @@ impl World {
 
     /// Why a run must not have ended, if it must not.
     pub fn premature(&self, end: &RunEnd) -> Option<String> {
-        let by_plan = self.operator.plan.profile.end != lunamoth::plan::ProfileEnd::Hold;
+        let by_plan = self.operator.plan.profile.end() != lunamoth::plan::ProfileEnd::Hold;
         let nobody_runs = !self.seats.iter().any(|seat| seat.lanes.as_ref().is_some_and(Lanes::has_begun));
         let is_expected = self.operator.asked_stop
             || by_plan

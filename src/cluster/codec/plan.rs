@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ClassPlan, ClientIdentity, HostAddress, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RunId, Stage, TagFilter, TaskPlan,
-    ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, HostAddress, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RampProfile, Rate,
+    RateStage, RunId, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan,
 };
 
 impl Wire for Plan {
@@ -120,25 +120,72 @@ impl Wire for TaskPlan {
     }
 }
 
+/// The kind, then its own.
 impl Wire for LoadProfile {
     fn put(&self, out: &mut Output) {
-        out.list(&self.stages, usize::MAX);
-        out.option(
-            match self.end {
-                ProfileEnd::StopAt(end) => Some(end),
-                ProfileEnd::Hold => None,
-            },
-            Output::duration,
-        );
-        out.duration(self.spawn_interval);
+        match self {
+            Self::Ramp(ramp) => {
+                out.byte(RAMP);
+                out.list(&ramp.stages, usize::MAX);
+                ramp.end.put(out);
+                out.duration(ramp.spawn_interval);
+            }
+            Self::Arrivals(arrivals) => {
+                out.byte(ARRIVALS);
+                out.list(&arrivals.stages, usize::MAX);
+                arrivals.end.put(out);
+                out.flag(arrivals.spacing == Spacing::Poisson);
+                out.option(arrivals.max_users, |out, users| out.number(u64::from(users)));
+                out.duration(arrivals.patience);
+            }
+        }
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            stages: input.list(STAGES, "number of stages")?,
-            end: input.option(Input::duration)?.map_or(ProfileEnd::Hold, ProfileEnd::StopAt),
-            spawn_interval: input.duration()?,
+        Ok(match input.byte()? {
+            RAMP => Self::Ramp(RampProfile {
+                stages: input.list(STAGES, "number of stages")?,
+                end: Wire::take(input)?,
+                spawn_interval: input.duration()?,
+            }),
+            ARRIVALS => Self::Arrivals(ArrivalsProfile {
+                stages: input.list(STAGES, "number of stages")?,
+                end: Wire::take(input)?,
+                spacing: if input.flag()? { Spacing::Poisson } else { Spacing::Even },
+                max_users: match input.option(|input| input.number_32("number of users"))? {
+                    Some(0) => return Err(CodecError::Invalid { what: "number of users" }),
+                    users => users,
+                },
+                patience: input.duration()?,
+            }),
+            _ => return Err(CodecError::Invalid { what: "kind of profile" }),
         })
+    }
+}
+
+impl Wire for ProfileEnd {
+    fn put(&self, out: &mut Output) {
+        let end = match self {
+            Self::StopAt(end) => Some(*end),
+            Self::Hold => None,
+        };
+        out.option(end, Output::duration);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(input.option(Input::duration)?.map_or(Self::Hold, Self::StopAt))
+    }
+}
+
+impl Wire for RateStage {
+    fn put(&self, out: &mut Output) {
+        out.number(self.rate.0);
+        out.duration(self.over);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let rate = Rate(input.number()?);
+        if rate > Rate::GREATEST { Err(CodecError::Invalid { what: "rate" }) } else { Ok(Self { rate, over: input.duration()? }) }
     }
 }
 
@@ -291,3 +338,6 @@ const STAGES: usize = 10_000;
 const LIST: usize = 100_000;
 
 const NODE_BYTES: usize = 64;
+
+const RAMP: u8 = 0;
+const ARRIVALS: u8 = 1;

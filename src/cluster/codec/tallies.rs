@@ -22,13 +22,18 @@ impl Wire for Tally {
         out.number(parts);
         let phases = self.phases.iter().enumerate().fold(0, |mask, (place, trend)| mask | u8::from(!is_empty(trend)) << place);
         out.byte(phases);
-        put_entries(&self.entries, out);
+        put_entries(&self.entries, parts & ENTRIES_SINCE_DUE != 0, out);
         put_errors(self, out);
         put_map(&self.exceptions, NAME_BYTES, out);
         put_map(&self.checks, NAME_BYTES, out);
         put_map(&self.groups, NAME_BYTES, out);
         put_map(&self.metrics, NAME_BYTES, out);
-        for trend in self.phases.iter().chain([&self.since_due, &self.iterations, &self.lag]).filter(|trend| !is_empty(trend)) {
+        for trend in self
+            .phases
+            .iter()
+            .chain([&self.since_due, &self.iterations, &self.iterations_since_due, &self.lateness, &self.lag])
+            .filter(|trend| !is_empty(trend))
+        {
             trend.put(out);
         }
         if parts & EVENTS != 0 {
@@ -49,7 +54,10 @@ impl Wire for Tally {
         let phases = input.byte()?;
         let has = |part| parts & part != 0;
         if has(ENTRIES) {
-            take_entries(&mut tally.entries, input)?;
+            take_entries(&mut tally.entries, has(ENTRIES_SINCE_DUE), input)?;
+        }
+        if has(ENTRIES_SINCE_DUE) && !has_due_entries(&tally) {
+            return Err(CodecError::Invalid { what: "mask of parts" });
         }
         if has(ERRORS) {
             take_errors(&mut tally, input)?;
@@ -71,7 +79,13 @@ impl Wire for Tally {
                 *trend = take_trend(input)?;
             }
         }
-        for (part, trend) in [(SINCE_DUE, &mut tally.since_due), (ITERATIONS, &mut tally.iterations), (LAG, &mut tally.lag)] {
+        for (part, trend) in [
+            (SINCE_DUE, &mut tally.since_due),
+            (ITERATIONS, &mut tally.iterations),
+            (ITERATIONS_SINCE_DUE, &mut tally.iterations_since_due),
+            (LATENESS, &mut tally.lateness),
+            (LAG, &mut tally.lag),
+        ] {
             if has(part) {
                 *trend = take_trend(input)?;
             }
@@ -99,6 +113,9 @@ fn parts_of(tally: &Tally) -> u64 {
         (METRICS, !tally.metrics.is_empty()),
         (SINCE_DUE, !is_empty(&tally.since_due)),
         (ITERATIONS, !is_empty(&tally.iterations)),
+        (ITERATIONS_SINCE_DUE, !is_empty(&tally.iterations_since_due)),
+        (LATENESS, !is_empty(&tally.lateness)),
+        (ENTRIES_SINCE_DUE, has_due_entries(tally)),
         (LAG, !is_empty(&tally.lag)),
         (EVENTS, tally.events != EventCounts::default()),
         (CLASSES, !tally.classes.is_empty()),
@@ -108,13 +125,17 @@ fn parts_of(tally: &Tally) -> u64 {
     .fold(0, |mask, (part, has)| mask | if has { part } else { 0 })
 }
 
+fn has_due_entries(tally: &Tally) -> bool {
+    tally.entries.values().any(|entry| !is_empty(&entry.since_due))
+}
+
 fn take_trend(input: &mut Input<'_>) -> Result<TrendCounts<Spread>, CodecError> {
     let trend = TrendCounts::take(input)?;
     if is_empty(&trend) { Err(CodecError::Invalid { what: "mask of parts" }) } else { Ok(trend) }
 }
 
-/// A method is its length plus 1 and its bytes; 0 is that of the entry before.
-fn put_entries(entries: &NameMap<EntryName, EntryCounts>, out: &mut Output) {
+/// A method is its length plus 1 and its bytes; 0 is that of the entry before. Where any has a due time, each says its durations from there on.
+fn put_entries(entries: &NameMap<EntryName, EntryCounts>, has_due: bool, out: &mut Output) {
     if entries.is_empty() {
         return;
     }
@@ -130,11 +151,15 @@ fn put_entries(entries: &NameMap<EntryName, EntryCounts>, out: &mut Output) {
             before = Some(&*name.method);
         }
         out.text(&name.name, NAME_BYTES);
-        counts.put(out);
+        counts.hops.put(out);
+        counts.durations.put(out);
+        if has_due {
+            counts.since_due.put(out);
+        }
     }
 }
 
-fn take_entries(entries: &mut NameMap<EntryName, EntryCounts>, input: &mut Input<'_>) -> Result<(), CodecError> {
+fn take_entries(entries: &mut NameMap<EntryName, EntryCounts>, has_due: bool, input: &mut Input<'_>) -> Result<(), CodecError> {
     let length = reserve(entries, input)?;
     let mut before: Option<Arc<str>> = None;
     for _ in 0..length {
@@ -149,20 +174,11 @@ fn take_entries(entries: &mut NameMap<EntryName, EntryCounts>, input: &mut Input
         };
         before = Some(Arc::clone(&method));
         let name = EntryName { name: input.shared(NAME_BYTES, "name")?, method };
-        insert(entries, name, EntryCounts::take(input)?)?;
+        let (hops, durations) = (Wire::take(input)?, Wire::take(input)?);
+        let since_due = if has_due { Wire::take(input)? } else { TrendCounts::default() };
+        insert(entries, name, EntryCounts { hops, durations, since_due })?;
     }
     Ok(())
-}
-
-impl Wire for EntryCounts {
-    fn put(&self, out: &mut Output) {
-        self.hops.put(out);
-        self.durations.put(out);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { hops: Wire::take(input)?, durations: Wire::take(input)? })
-    }
 }
 
 /// An error names its entry by the entry's place in the same tally plus 1; 0 is followed by the entry's name.
@@ -271,8 +287,13 @@ impl Wire for CheckCounts {
 
 impl Wire for EventCounts {
     fn put(&self, out: &mut Output) {
-        let iterations = [self.iterations_raised, self.iterations_interrupted, self.iterations_dropped];
-        for count in iterations.into_iter().chain([self.backoffs, self.start_failures, self.stop_failures, self.users_dropped]) {
+        let iterations = [self.iterations_raised, self.iterations_interrupted, self.iterations_due, self.iterations_started];
+        for count in iterations.into_iter().chain(self.iterations_dropped).chain([
+            self.backoffs,
+            self.start_failures,
+            self.stop_failures,
+            self.users_dropped,
+        ]) {
             out.count(count);
         }
         out.duration(self.unpacking);
@@ -282,7 +303,9 @@ impl Wire for EventCounts {
         Ok(Self {
             iterations_raised: input.count()?,
             iterations_interrupted: input.count()?,
-            iterations_dropped: input.count()?,
+            iterations_due: input.count()?,
+            iterations_started: input.count()?,
+            iterations_dropped: [input.count()?, input.count()?, input.count()?, input.count()?],
             backoffs: input.count()?,
             start_failures: input.count()?,
             stop_failures: input.count()?,
@@ -332,7 +355,10 @@ const SINCE_DUE: u64 = 1 << 8;
 const EVENTS: u64 = 1 << 9;
 const WARNINGS: u64 = 1 << 10;
 const CLASSES: u64 = 1 << 11;
-const ALL_PARTS: u64 = (1 << 12) - 1;
+const ITERATIONS_SINCE_DUE: u64 = 1 << 12;
+const LATENESS: u64 = 1 << 13;
+const ENTRIES_SINCE_DUE: u64 = 1 << 14;
+const ALL_PARTS: u64 = (1 << 15) - 1;
 
 /// Warnings of one tally at most; further ones are left out, as the table would.
 const WARNINGS_MAX: usize = 64;

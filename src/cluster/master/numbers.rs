@@ -38,6 +38,7 @@ impl Run {
         let throttled = part.note(delta, horizon, now);
         // Numbers from before a reset are taken and not counted.
         if delta.epoch == self.epoch {
+            delta.tallies.iter().for_each(|tally| part.dues.note(tally));
             for tally in &delta.tallies {
                 if tally.second > horizon {
                     // What was counted counts; when it was counted is not believed.
@@ -97,6 +98,11 @@ impl Run {
         }
         part.cover(&staged, horizon);
         let is_current = epoch == self.epoch;
+        if is_current {
+            // A total has all that deltas told before it.
+            part.dues.forget_told();
+            staged.iter().for_each(|tally| part.dues.note(tally));
+        }
         if keeps_totals {
             let mut total = Box::<Tally>::default();
             if is_current {
@@ -136,6 +142,7 @@ impl Run {
         part.has_run = true;
         part.held = Some(kept.sequence);
         part.covered = kept.tally.second + 1;
+        part.dues.note(&kept.tally);
         part.total = Some(Box::new(kept.tally));
         part.away_since = Some(Duration::from_secs(part.covered));
         if !kept.has_left {
@@ -166,6 +173,7 @@ impl Run {
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;
+        self.reset_dues();
         for part in self.parts.values_mut() {
             part.total = part.total.take().map(|_| Box::default());
             if let Some(overtaken) = &mut part.overtaken {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::message::Delta;
+use super::dues::Dues;
 use super::vitals::VitalsOverTime;
 use crate::load::slots::SlotSet;
 use crate::stats::tally::Tally;
@@ -40,6 +41,8 @@ pub(super) struct Part {
     pub lanes_lost: u32,
     pub lag: Duration,
     pub vitals: VitalsOverTime,
+    /// What was due in its slots, and what it has told of that.
+    pub dues: Dues,
     /// The slots that it was last told are its own.
     pub ordered: Arc<SlotSet>,
     /// Slots that others have got since, and that it may still run.
@@ -121,6 +124,7 @@ impl Part {
             lanes_lost: 0,
             lag: Duration::ZERO,
             vitals: VitalsOverTime::default(),
+            dues: Dues::default(),
             ordered: Arc::new(SlotSet::none()),
             overtaken: None,
             total: None,

@@ -11,7 +11,7 @@ use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
 use super::leases::Leases;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::{Action, Retarget, RunStart, clock_at, send};
+use super::{Action, Rerate, Retarget, RunStart, clock_at, send};
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
@@ -68,6 +68,8 @@ pub(super) struct Run {
     pub wants_reset: bool,
     /// Since when nobody is there to make load.
     pub deserted: Option<Instant>,
+    /// The planned end, once the run has come to it.
+    pub ended_by_plan: Option<Duration>,
     /// The run's clock when this master took it over from another one.
     pub taken_over: Option<Duration>,
 }
@@ -131,6 +133,7 @@ impl Run {
             wants_stop: false,
             wants_reset: false,
             deserted: None,
+            ended_by_plan: None,
             taken_over: None,
         }
     }
@@ -188,8 +191,7 @@ impl Run {
 
     /// The number of users for which slots are shared out level: the highest of the line that is running.
     fn level(&self, now: Instant) -> u64 {
-        let at = self.elapsed(now);
-        u64::from(self.shape.target_at(at).max(self.shape.users_at(at)))
+        self.shape.level_at(self.elapsed(now))
     }
 
     /// The orders of one worker that owns `slots`.
@@ -219,6 +221,7 @@ impl Run {
     pub fn order_all(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         self.generation += 1;
         self.ordered = now;
+        self.note_owners();
         let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
         let at = self.elapsed(now);
         let age = at.as_secs();
@@ -245,11 +248,20 @@ impl Run {
     }
 
     /// Slots have changed hands: from now on, one after the other at the spawn rate.
-    fn hand_over(&mut self, moved: SlotSet, now: Instant) {
-        let at = self.elapsed(now);
+    ///
+    /// Of an open profile all slots move at one moment: a little ahead where those who give them live, so that they hear of it before it comes
+    /// and no iteration has two owners. What is still on its way moves with them, so that none is without one.
+    fn hand_over(&mut self, mut moved: SlotSet, lead: Duration, now: Instant) {
+        let mut at = self.elapsed(now);
+        if self.profile.is_open() {
+            let pending = self.handover.as_ref().filter(|handover| handover.at > at);
+            let lead = if pending.is_some() { LEAD } else { lead };
+            pending.iter().flat_map(|handover| handover.moved.iter()).for_each(|slot| moved.insert(slot));
+            at += lead;
+        }
         // A slot with several users takes as many turns.
         let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
-        let interval = self.profile.spawn_interval.saturating_mul(users_a_slot);
+        let interval = self.profile.spawn_interval().saturating_mul(users_a_slot);
         self.forget_arrived(at);
         moved.iter().for_each(|slot| self.on_their_way.insert(slot));
         self.handover = Some(Arc::new(Handover { at, moved, interval }));
@@ -278,7 +290,7 @@ impl Run {
     /// A worker joins in mid-run and takes its share.
     pub fn join(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         let moved = self.assignment.join(number, self.level(now));
-        self.hand_over(moved, now);
+        self.hand_over(moved, LEAD, now);
         self.deserted = None;
         self.order_all(peers, origin, now, out);
     }
@@ -290,9 +302,19 @@ impl Run {
         }
         let moved = self.assignment.leave(number, self.level(now));
         if self.stage == Stage::Live {
-            self.hand_over(moved, now);
+            // Whoever had them is gone, or has stopped its users.
+            self.hand_over(moved, Duration::ZERO, now);
             self.order_all(peers, origin, now, out);
         }
+    }
+
+    /// Another rate, of an open profile.
+    pub fn rerate(&mut self, rerate: Rerate, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let LoadProfile::Arrivals(arrivals) = &*self.profile else { return };
+        let profile = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(now) + LEAD, rerate.rate, rerate.run_time));
+        self.shape = Shape::new(&profile);
+        self.profile = Arc::new(profile);
+        self.order_all(peers, origin, now, out);
     }
 
     /// Another number of users.
@@ -306,7 +328,7 @@ impl Run {
         self.forget_arrived(at);
         let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
         self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
-        self.hand_over(moved, now);
+        self.hand_over(moved, LEAD, now);
         self.order_all(peers, origin, now, out);
     }
 
@@ -445,7 +467,7 @@ impl Run {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
         }
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
-        self.hand_over(moved, now);
+        self.hand_over(moved, LEAD, now);
     }
 }
 
@@ -463,5 +485,7 @@ fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
     counted().filter(|followed| Some(followed.generation) == newest).map(|followed| followed.phase).min().unwrap_or(Phase::Run)
 }
 
+/// How far ahead of its moment a change of an open profile is ordered: longer than a message takes, even where one is lost on the way.
+const LEAD: Duration = Duration::from_millis(500);
 /// How long a new master waits for the other workers of a run that one has brought.
 pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);

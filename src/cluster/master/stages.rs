@@ -116,6 +116,7 @@ impl Run {
                 self.show_overtaken(config, peers, now, out);
                 if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
                     // The lanes know the planned end by themselves; the orders are for those that are late.
+                    self.ended_by_plan = self.shape.end();
                     self.end_users(Phase::Stop, peers, origin, now, out);
                     return None;
                 }

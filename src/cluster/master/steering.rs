@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::run::{Run, Stage};
-use super::{Action, Master, Retarget};
+use super::{Action, Master, Rerate, Retarget};
 use crate::cluster::record::Record;
 
 impl Master {
@@ -24,6 +24,30 @@ impl Master {
         let profile = run.profile.clone();
         self.keep(Record::Retargeted { profile }, &mut out);
         Ok(out)
+    }
+
+    /// Somebody wants another rate of an open run.
+    ///
+    /// # Errors
+    /// No run is under way, or it is not open.
+    pub fn on_rerate(&mut self, rerate: Rerate, now: Instant) -> Result<Vec<Action>, String> {
+        let mut out = Vec::new();
+        self.refuse_while_awaited()?;
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            self.unsaid.append(&mut out);
+            return Err("no run is under way".into());
+        };
+        run.rerate(rerate, &self.peers, self.origin, now, &mut out);
+        let profile = run.profile.clone();
+        self.keep(Record::Retargeted { profile }, &mut out);
+        Ok(out)
+    }
+
+    /// Whether the run that is under way is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.profile.is_open())
     }
 
     /// Somebody wants no iteration to begin until they say so. Users keep what they have, and the run's clock goes on: the seconds of a

@@ -7,7 +7,7 @@ use super::part::PartStage;
 use super::peers::{Peer, PeerNumber, Presence};
 use super::run::{Run, Stage};
 use crate::load::roster;
-use crate::plan::shown_host;
+use crate::plan::{Rate, shown_host};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
 use crate::stats::table::{GeneratorReadings, SnapshotContext};
 
@@ -127,7 +127,14 @@ impl Run {
         snapshot.script.clone_from(&self.plan.script);
         snapshot.fingerprint.clone_from(&self.plan.fingerprint);
         snapshot.revision = self.plan.revision;
+        snapshot.arrivals = self.account(std::mem::take(&mut snapshot.arrivals));
+        snapshot.arrivals.rate = self.shape.rate_at(elapsed).filter(|_| self.is_making_load()).map(Rate::as_per_second);
+        if self.profile.is_open() {
+            // It wants iterations, and as many users as those need.
+            snapshot.target_users = snapshot.users;
+        }
         snapshot.goal_users = if self.is_making_load() { u64::from(self.shape.target_at(elapsed)) } else { 0 };
+        snapshot.goal_users = snapshot.goal_users.max(if self.profile.is_open() { snapshot.users } else { 0 });
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         for (class, counts) in snapshot.classes.iter_mut().zip(self.table.classes()) {
             class.counts = *counts;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
-use crate::cluster::master::{Action, Master, Retarget};
+use crate::cluster::master::{Action, Master, Rerate, Retarget};
 use crate::plan::{RunId, shown_host};
 use crate::stats::snapshot::RunState;
 
@@ -262,8 +262,11 @@ impl Asking {
     }
 
     fn retarget(&self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {
-        let done = self.retargeting(&start.order, master, now).and_then(|(retarget, accepted)| {
-            let actions = master.on_retarget(retarget, now)?;
+        let done = self.retargeting(&start.order, master, now).and_then(|(change, accepted)| {
+            let actions = match change {
+                Change::Users(retarget) => master.on_retarget(retarget, now)?,
+                Change::Rate(rerate) => master.on_rerate(rerate, now)?,
+            };
             Ok((actions, accepted))
         });
         match done {
@@ -278,7 +281,7 @@ impl Asking {
         }
     }
 
-    fn retargeting(&self, order: &StartOrder, master: &Master, now: Instant) -> Result<(Retarget, Accepted), String> {
+    fn retargeting(&self, order: &StartOrder, master: &Master, now: Instant) -> Result<(Change, Accepted), String> {
         let snapshot = master.snapshot(now);
         if let (Some(asked), running) = (&order.host, snapshot.host.as_deref().unwrap_or_default())
             && shown_host(asked).trim_end_matches('/') != running.trim_end_matches('/')
@@ -292,24 +295,37 @@ impl Asking {
         if let Some(wanted) = order.scripts_fingerprint.as_ref().filter(|wanted| !running.starts_with(wanted.as_str())) {
             return Err(format!("a run of the scripts as of {} is under way: stop it before one as of {wanted} begins", short(running)));
         }
-        let Some(users) = order.users else {
-            return Err("a run is under way: say how many users it shall have, or stop it first".into());
+        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
+        let users = match (order.users, order.rate, master.is_open()) {
+            (None, Some(rate), true) => {
+                let words = format!("arrivals: {rate}{time}; the run goes on");
+                let accepted = Accepted { run: snapshot.run, host: snapshot.host, words };
+                return Ok((Change::Rate(Rerate { rate, run_time: order.run_time }), accepted));
+            }
+            (Some(users), None, false) => users,
+            (_, _, true) => return Err("a run of arrivals is under way: say which rate it shall have, or stop it first".into()),
+            (_, _, false) => return Err("a run is under way: say how many users it shall have, or stop it first".into()),
         };
         let (spawn_rate, why) = match order.spawn_rate {
             Some(rate) => (rate, ""),
             None => (master.spawn_rate(), ", as before"),
         };
         let pace = if spawn_rate.is_finite() { format!("{spawn_rate} per second{why}") } else { format!("once{why}") };
-        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
         let accepted =
             Accepted { run: snapshot.run, host: snapshot.host, words: format!("users: {users} at {pace}{time}; the run goes on") };
-        Ok((Retarget { users, spawn_rate, run_time: order.run_time }, accepted))
+        Ok((Change::Users(Retarget { users, spawn_rate, run_time: order.run_time }), accepted))
     }
 }
 
 /// As many digits of a fingerprint as people are shown.
 fn short(fingerprint: &str) -> &str {
     fingerprint.get(..12).unwrap_or(fingerprint)
+}
+
+/// What somebody wants of a run that is under way.
+enum Change {
+    Users(Retarget),
+    Rate(Rerate),
 }
 
 /// Why a start cannot become what it shall.

@@ -40,6 +40,7 @@ pub use server::ApiServer;
 pub use tls::TlsFiles;
 
 use crate::cluster::handle::MasterHandle;
+use crate::plan::Rate;
 
 /// What the API needs to know.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct ApiContext {
     pub kept_reports: Option<PathBuf>,
     /// How settings read a run time, so that `/swarm` reads it alike.
     pub read_run_time: fn(&str) -> Result<Duration, String>,
+    /// How settings read a rate of iterations.
+    pub read_rate: fn(&str) -> Result<Rate, String>,
     /// Who is let in, and how.
     pub access: Access,
     /// Bounds on what clients may take.

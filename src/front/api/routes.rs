@@ -81,7 +81,13 @@ impl Api {
     pub async fn with_rules<T, E>(&self, read: impl Fn(&Rules<'_>) -> Result<T, E>) -> Result<T, E> {
         let snapshot = self.snapshot();
         let mut hosts: Vec<&str> = self.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
-        let by = |hosts: &[&str]| read(&Rules { hosts: (!self.is_local).then_some(hosts), read_run_time: self.context.read_run_time });
+        let by = |hosts: &[&str]| {
+            read(&Rules {
+                hosts: (!self.is_local).then_some(hosts),
+                read_run_time: self.context.read_run_time,
+                read_rate: self.context.read_rate,
+            })
+        };
         let first = by(&hosts);
         if first.is_ok() || self.is_local {
             return first;

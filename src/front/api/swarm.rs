@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::form::Parameters;
 use super::reply::{JSON, Style, json, refusal, text};
 use crate::cluster::handle::{Accepted, ScriptView, StartOrder};
+use crate::plan::Rate;
 
 /// A start as somebody asked for it.
 #[derive(Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub(super) struct Rules<'a> {
     pub hosts: Option<&'a [&'a str]>,
     /// How settings read a run time.
     pub read_run_time: fn(&str) -> Result<Duration, String>,
+    /// How settings read a rate of iterations.
+    pub read_rate: fn(&str) -> Result<Rate, String>,
 }
 
 impl Swarm {
@@ -52,6 +55,7 @@ impl Swarm {
             match meaning(name) {
                 "user_count" => order.users = Some(users(value).map_err(named)?),
                 "spawn_rate" => order.spawn_rate = Some(spawn_rate(value).map_err(named)?),
+                "rate" => order.rate = Some((rules.read_rate)(value).map_err(named)?),
                 "run_time" => order.run_time = Some(run_time(value, rules.read_run_time).map_err(named)?),
                 "host" => order.host = Some(host(value, rules.hosts).map_err(named)?),
                 "script" => order.script = Some(value.to_owned()),
@@ -62,6 +66,9 @@ impl Swarm {
                 "profile" => {}
                 _ => return Err(unknown(name)),
             }
+        }
+        if order.rate.is_some() && (order.users.is_some() || order.spawn_rate.is_some()) {
+            return Err("rate: a run has either users or a rate of iterations".to_owned());
         }
         user_classes.sort_unstable();
         user_classes.dedup();
@@ -204,9 +211,10 @@ pub(super) fn near(name: &str, known: &[&str]) -> String {
 }
 
 /// The parameters, of both generations.
-pub(super) const KNOWN: [&str; 11] = [
+pub(super) const KNOWN: [&str; 12] = [
     "user_count",
     "spawn_rate",
+    "rate",
     "locust_count",
     "hatch_rate",
     "host",
@@ -231,7 +239,8 @@ mod tests {
     fn read(fields: &[(&str, &str)]) -> Result<Swarm, String> {
         let parameters = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let read_run_time = |text: &str| text.parse().map(Duration::from_secs).map_err(|_| format!("`{text}` is not a duration"));
-        Swarm::read(&parameters, &Rules { hosts: Some(&["http://shop.example", "https://a.example:8443/base"]), read_run_time })
+        let read_rate = |text: &str| text.parse().map(Rate::per_second).map_err(|_| format!("`{text}` is not a rate"));
+        Swarm::read(&parameters, &Rules { hosts: Some(&["http://shop.example", "https://a.example:8443/base"]), read_run_time, read_rate })
     }
 
     fn swarm(order: StartOrder, style: Style) -> Swarm {
@@ -263,6 +272,9 @@ mod tests {
         assert_eq!(read(&[("locust_count", "4"), ("hatch_rate", "0.5")]), Ok(swarm(order.clone(), Style::Spaced)));
         assert_eq!(read(&[("user_count", " 4 "), ("spawn_rate", "0.5")]), Ok(swarm(order, Style::Compact)));
         assert_eq!(read(&[]), Ok(swarm(StartOrder::default(), Style::Compact)));
+        let order = StartOrder { rate: Some(Rate::per_second(50.0)), ..StartOrder::default() };
+        assert_eq!(read(&[("rate", "50")]), Ok(swarm(order, Style::Compact)));
+        assert_eq!(read(&[("rate", "50"), ("user_count", "1")]).unwrap_err(), "rate: a run has either users or a rate of iterations");
     }
 
     #[test]

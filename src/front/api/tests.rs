@@ -62,6 +62,7 @@ impl Stage {
             version: "9.9.9".to_owned(),
             path_prefix: "/locust".to_owned(),
             hosts: vec!["http://shop.example".to_owned()],
+            read_rate: |text| text.parse().map(crate::plan::Rate::per_second).map_err(|_| format!("`{text}` is not a rate")),
             read_run_time: |text| {
                 text.trim_end_matches('s').parse().map(Duration::from_secs).map_err(|_| format!("`{text}` is not a duration"))
             },

@@ -18,6 +18,8 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
     [
         table(snapshot, width),
         percentiles(snapshot, width),
+        percentiles_since_due(snapshot, width),
+        arrivals(snapshot),
         errors(snapshot, width),
         exceptions(snapshot),
         checks(snapshot, width),
@@ -51,6 +53,49 @@ fn percentiles(snapshot: &Snapshot, width: usize) -> String {
     }
     grid.row(row(&snapshot.total, "Total".to_owned()));
     grid.render(width)
+}
+
+/// The same from the moment at which iterations were due, where they had one.
+fn percentiles_since_due(snapshot: &Snapshot, width: usize) -> String {
+    let columns: Vec<(&'static str, Align)> = [("Name", Align::Left), ("# reqs", Align::Right)]
+        .into_iter()
+        .chain(PERCENTILES.iter().map(|(name, _)| (*name, Align::Right)))
+        .collect();
+    let mut grid = Grid::new("The same, from the moment at which their iterations were due (ms)", &columns);
+    let row = |trend: &TrendView, name: String| -> Vec<String> {
+        let seconds = |value: Option<f64>| time(value.map(|value| Duration::from_secs_f64(value.max(0.0))));
+        let times = PERCENTILES.iter().map(|(_, quantile)| seconds(trend.percentile(*quantile)));
+        [name, trend.count.to_string()].into_iter().chain(times).collect()
+    };
+    for entry in snapshot.entries.iter().filter(|entry| entry.since_due.count > 0) {
+        grid.row(row(&entry.since_due, format!("{} {}", entry.method, entry.name)));
+    }
+    if snapshot.since_due.count > 0 {
+        grid.row(row(&snapshot.since_due, "Total".to_owned()));
+    }
+    grid.render(width)
+}
+
+/// What became of the iterations of an open profile.
+fn arrivals(snapshot: &Snapshot) -> String {
+    let arrivals = &snapshot.arrivals;
+    if arrivals.due == 0 {
+        return String::new();
+    }
+    let reasons: Vec<String> = arrivals.dropped.iter().map(|(reason, count)| format!("{count} {}", reason.name())).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let late =
+        |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |seconds| duration(Duration::from_secs_f64(seconds.max(0.0))));
+    format!(
+        "Iterations: {} due, {} started, {} dropped{reasons}, {} lost; begun late by p50 {}, p99 {}, max {}\n\n",
+        arrivals.due,
+        arrivals.started,
+        snapshot.iterations_dropped,
+        arrivals.lost,
+        late(snapshot.lateness.percentile(0.5)),
+        late(snapshot.lateness.percentile(0.99)),
+        late(snapshot.lateness.max),
+    )
 }
 
 fn errors(snapshot: &Snapshot, width: usize) -> String {
@@ -93,7 +138,12 @@ fn groups(snapshot: &Snapshot, width: usize) -> String {
 
 fn phases(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Phases of all requests (ms)", &trend_columns("# times"));
-    for phase in snapshot.phases.iter().chain([&snapshot.since_due, &snapshot.iterations]).filter(|phase| phase.count > 0) {
+    for phase in snapshot
+        .phases
+        .iter()
+        .chain([&snapshot.since_due, &snapshot.iterations, &snapshot.iterations_since_due, &snapshot.lateness])
+        .filter(|phase| phase.count > 0)
+    {
         grid.row(trend_row(phase));
     }
     grid.render(width)

@@ -18,10 +18,15 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         state(snapshot.state).to_owned(),
         time(snapshot.elapsed, snapshot.planned, width >= BAR_FROM_WIDTH),
         users,
+        snapshot.arrivals.rate.map_or_else(String::new, |rate| format!("{}/s due", (rate * 100.0).round() / 100.0)),
         format!("{} req/s", known(total.current_rps, 1)),
         format!("{} failed ({}%)", total.failures, percent(total.failures, total.judged())),
         format!("p95 {} ms", snapshot.current_p95.map_or_else(|| "-".to_owned(), milliseconds)),
     ];
+    parts.retain(|part| !part.is_empty());
+    if snapshot.iterations_dropped > 0 {
+        parts.push(format!("{} dropped", snapshot.iterations_dropped));
+    }
     if snapshot.health.unsound_seconds > 0 {
         parts.push(format!("{} s unsound", snapshot.health.unsound_seconds));
     }

@@ -2,6 +2,7 @@
 //!
 //! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -93,6 +94,12 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "iterations": {
             "duration": time_trend(&snapshot.iterations),
             "since_due": time_trend(&snapshot.since_due),
+            "duration_due": time_trend(&snapshot.iterations_since_due),
+            "lateness": time_trend(&snapshot.lateness),
+            "due": snapshot.arrivals.due,
+            "started": snapshot.arrivals.started,
+            "dropped_by_reason": snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
+            "lost": snapshot.arrivals.lost,
             "raised": snapshot.iterations_raised,
             "interrupted": snapshot.iterations_interrupted,
             "dropped": snapshot.iterations_dropped,
@@ -167,6 +174,7 @@ fn entry(entry: &EntryView) -> Value {
         "max_ms": entry.max.map(milliseconds),
         "clamped": entry.clamped,
         "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
+        "since_due": (entry.since_due.count > 0).then(|| time_trend(&entry.since_due)),
         "phases": phases,
     });
     with_percentiles(object, "_ms", |quantile| entry.percentile(quantile).map(milliseconds))

@@ -261,6 +261,13 @@ fn iterations(snapshot: &Snapshot) -> IterationsJson {
     IterationsJson {
         duration: (&snapshot.iterations).into(),
         since_due: (&snapshot.since_due).into(),
+        duration_due: (&snapshot.iterations_since_due).into(),
+        lateness: (&snapshot.lateness).into(),
+        due: snapshot.arrivals.due,
+        started: snapshot.arrivals.started,
+        dropped_by_reason: snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
+        lost: snapshot.arrivals.lost,
+        rate_wanted: snapshot.arrivals.rate,
         raised: snapshot.iterations_raised,
         interrupted: snapshot.iterations_interrupted,
         dropped: snapshot.iterations_dropped,

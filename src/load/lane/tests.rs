@@ -8,6 +8,7 @@ use crate::load::slots::{Orders, SlotSet};
 use crate::load::{Step, VirtualUser};
 use crate::plan::{ClassPlan, LoadProfile, ProfileEnd, Stage};
 
+mod arrivals;
 mod orders;
 mod renewal;
 

@@ -112,12 +112,14 @@ const fn kind_name(kind: MetricKind) -> &'static str {
 }
 
 /// Of the metrics for thresholds; names that begin with `http_req_` are reserved as a whole.
-const BUILT_IN: [&str; 12] = [
+const BUILT_IN: [&str; 14] = [
     "http_reqs",
     "iterations",
     "iteration_duration",
     "iterations_interrupted",
     "dropped_iterations",
+    "iteration_duration_due",
+    "iteration_lateness",
     "checks",
     "group_duration",
     "users",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::testing::Script;
 use super::super::{Host, LoadOptions};
-use crate::plan::{ProfileEnd, Stage};
+use crate::plan::{ArrivalsProfile, LoadProfile, ProfileEnd, Spacing, Stage};
 
 const HEAD: &str =
     "local scenario, wait = require 'scenario', require 'wait'\nlocal U = scenario.user { name = 'U' }\nU:task('t', function() end)\n";
@@ -40,8 +40,8 @@ fn a_whole_scenario_is_described() {
     assert_eq!(told.classes[0].tasks.iter().map(|task| (task.name.as_str(), task.weight)).collect::<Vec<_>>(), [("browse", 3), ("buy", 1)]);
     let profile = told.profile.as_ref().unwrap();
     let stage = |users, seconds| Stage { users, over: Duration::from_secs(seconds) };
-    assert_eq!(profile.stages, [stage(20, 10), stage(20, 30), stage(0, 5)]);
-    assert_eq!(profile.end, ProfileEnd::StopAt(Duration::from_secs(45)));
+    let stages = vec![stage(20, 10), stage(20, 30), stage(0, 5)];
+    assert_eq!(*profile, LoadProfile::staged(stages, ProfileEnd::StopAt(Duration::from_secs(45))));
     let thresholds: Vec<_> = told.thresholds.iter().map(|threshold| (threshold.metric.as_str(), threshold.condition.as_str())).collect();
     assert_eq!(thresholds, [("http_req_duration", "p(95) < 200ms"), ("http_req_duration", "avg < 50ms"), ("http_req_failed", "rate < 1%")]);
     assert_eq!(told.hosts["shop.example"].to_string(), "127.0.0.1");
@@ -90,7 +90,21 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
             "a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not \"5x\"",
         ),
         ("return scenario.ramp { { users = 2, hold = 3 } }", "stage 1 is either"),
-        ("local x = scenario.arrivals { }", "test.lua:4: this version does not have scenario.arrivals"),
+        ("scenario.arrivals { }", "test.lua:4: scenario.arrivals: a list of stages is needed"),
+        (
+            "scenario.arrivals { { rate = -5 }, { hold = 1 } }",
+            "test.lua:4: scenario.arrivals: stage 1: a rate is a number per second above 0",
+        ),
+        ("scenario.arrivals { { rate = 1 / 0 }, { hold = 1 } }", "scenario.arrivals: stage 1: a rate is"),
+        ("scenario.arrivals { { rate = '10/day' }, { hold = 1 } }", "not \"10/day\""),
+        ("scenario.arrivals { { rate = '10/s', hold = 1 } }", "stage 1 is either { rate = , over = } or { hold = }"),
+        ("scenario.arrivals { { rate = 0 }, { hold = 1 } }", "no iteration would ever be due"),
+        ("scenario.arrivals { { rate = '10/s' } }", "the run would have no length"),
+        ("scenario.arrivals { { rate = 1, over = 1 }, max_users = 0 }", "max_users must be a positive whole number, not 0"),
+        ("scenario.arrivals { { rate = 1, over = 1 }, patience = -1 }", "scenario.arrivals: patience: a duration is"),
+        ("scenario.arrivals { { rate = 1, over = 1 }, spacing = 'random' }", "spacing is \"even\" or \"poisson\", not random"),
+        ("scenario.arrivals { { rate = 1, over = 1 }, max_user = 5 }", "has no `max_user`, did you mean `max_users`?"),
+        ("scenario.steps { from = '1/s', step = 2, every = 1, to = 'x' }", "scenario.steps: to: a rate is"),
         ("wait.pacing(0)", "test.lua:4: wait.pacing: iterations must begin more than 0 s apart"),
         ("wait.pacing('soon')", "test.lua:4: wait.pacing: a duration is"),
         ("wait.throughput('2/d')", "test.lua:4: wait.throughput: a rate is a number per second above 0"),
@@ -248,7 +262,7 @@ fn steps_and_spikes_are_ramps_written_short() {
              return scenario {{ users = {{ U }}, load = {load} }}"
         );
         let lane = Script::new(&script).lane();
-        let profile = lane.host.description().profile.as_ref().unwrap();
+        let Some(LoadProfile::Ramp(profile)) = &lane.host.description().profile else { panic!("no ramp") };
         profile.stages.iter().map(|stage| (stage.users, stage.over.as_secs_f64())).collect()
     };
     assert_eq!(
@@ -261,4 +275,35 @@ fn steps_and_spikes_are_ramps_written_short() {
         stages("scenario.spike { base = 0, peak = 9, at = '10s', over = 1.5, hold = '3s' }"),
         [(0, 0.0), (0, 10.0), (9, 1.5), (9, 3.0), (0, 1.5), (0, 10.0)]
     );
+}
+
+#[test]
+fn arrivals_are_rates_over_time_and_steps_of_rates_are_arrivals() {
+    let told = |load: &str| {
+        let script = format!(
+            "local scenario = require 'scenario' local U = scenario.user {{}} U:task('t', function() end) \
+             return scenario {{ users = {{ U }}, load = {load} }}"
+        );
+        let lane = Script::new(&script).lane();
+        let Some(LoadProfile::Arrivals(profile)) = lane.host.description().profile.clone() else { panic!("no arrivals") };
+        profile
+    };
+    let stages = |profile: &ArrivalsProfile| -> Vec<(String, f64)> {
+        profile.stages.iter().map(|stage| (stage.rate.to_string(), stage.over.as_secs_f64())).collect()
+    };
+    let text = |pairs: &[(&str, f64)]| -> Vec<(String, f64)> { pairs.iter().map(|&(rate, over)| (rate.to_owned(), over)).collect() };
+    let full = told(
+        "scenario.arrivals { { rate = '200/s', over = '30s' }, { hold = '5m' }, { rate = 0, over = 1.5 }, spacing = 'poisson', max_users = 500, patience = '2s' }",
+    );
+    assert_eq!(stages(&full), text(&[("200/s", 30.0), ("200/s", 300.0), ("0/s", 1.5)]));
+    assert_eq!((full.spacing, full.max_users, full.patience), (Spacing::Poisson, Some(500), Duration::from_secs(2)));
+    assert_eq!(full.end, ProfileEnd::StopAt(Duration::from_millis(331_500)));
+    let plain = told("scenario.arrivals { { rate = '1/m' }, { hold = 60 } }");
+    assert_eq!(stages(&plain), text(&[("1/m", 0.0), ("1/m", 60.0)]));
+    assert_eq!((plain.spacing, plain.max_users, plain.patience), (Spacing::Even, None, Duration::ZERO));
+    let steps = told("scenario.steps { from = '100/s', step = '50/s', every = 2, to = '190/s', max_users = 7 }");
+    assert_eq!(stages(&steps), text(&[("100/s", 0.0), ("100/s", 2.0), ("150/s", 0.0), ("150/s", 2.0), ("190/s", 0.0), ("190/s", 2.0)]));
+    assert_eq!(steps.max_users, Some(7));
+    let spike = told("scenario.spike { base = 0, peak = '9/s', at = 1, hold = 2 }");
+    assert_eq!(stages(&spike)[2..4], text(&[("9/s", 0.0), ("9/s", 2.0)]));
 }

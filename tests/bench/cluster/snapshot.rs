@@ -110,6 +110,7 @@ fn serve(
             path_prefix: String::new(),
             hosts: Vec::new(),
             read_run_time: |_| Err("the bench starts nothing".into()),
+            read_rate: |_| Err("the bench starts nothing".into()),
             limits: ApiLimits::default(),
             access: Access::default(),
         };

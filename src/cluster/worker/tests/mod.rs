@@ -196,8 +196,8 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::CloseLink(link) => format!("close {}", link.0),
                 Action::Open(plan) => format!("open {}", plan.run.0),
                 Action::Renew(plan) => format!("renew {} as {}", plan.run.0, plan.revision),
-                Action::Follow(orders) if orders.is_paused => format!("follow {} paused", orders.profile.stages[0].users),
-                Action::Follow(orders) => format!("follow {}", orders.profile.stages[0].users),
+                Action::Follow(orders) if orders.is_paused => format!("follow {} paused", first_level(&orders.profile)),
+                Action::Follow(orders) => format!("follow {}", first_level(&orders.profile)),
                 Action::Begin(_) => "begin".into(),
                 Action::Dial => "dial".into(),
                 Action::Stop => "stop".into(),
@@ -241,6 +241,12 @@ fn deltas(actions: &[Action]) -> Vec<Arc<Delta>> {
 }
 
 /// The one delta among `actions`.
+/// The number of users that the first stage leads to.
+fn first_level(profile: &LoadProfile) -> u32 {
+    let LoadProfile::Ramp(ramp) = profile else { panic!("these tests run closed profiles") };
+    ramp.stages[0].users
+}
+
 fn delta_of(actions: &[Action]) -> Arc<Delta> {
     let [delta] = &deltas(actions)[..] else { panic!("not one delta in {actions:?}") };
     Arc::clone(delta)

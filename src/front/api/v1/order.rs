@@ -171,7 +171,8 @@ mod tests {
 
     fn order(body: Value, purpose: Purpose) -> Result<StartOrder, (String, String)> {
         let read_run_time = |text: &str| text.parse().map(Duration::from_secs_f64).map_err(|_| format!("`{text}` is not a duration"));
-        let rules = Rules { hosts: Some(&["http://shop.example"]), read_run_time };
+        let read_rate = |text: &str| Err(format!("`{text}` is for /swarm"));
+        let rules = Rules { hosts: Some(&["http://shop.example"]), read_run_time, read_rate };
         let Value::Object(body) = body else { panic!("no object") };
         understand(body, purpose, &rules).map_err(|fault| match fault {
             Fault::Field { name, detail } => (name, detail),
@@ -186,6 +187,7 @@ mod tests {
         let expected = StartOrder {
             users: Some(4),
             spawn_rate: Some(0.5),
+            rate: None,
             run_time: Some(Duration::from_millis(1_500)),
             host: Some("http://shop.example".to_owned()),
             script: None,

@@ -297,7 +297,7 @@ fn a_new_target_below_the_level_turns_a_rising_ramp() {
 /// When the last report comes, in seconds, of a lane whose end is planned for 3 s and is told another at 1 s.
 async fn end_of(end: ProfileEnd) -> u64 {
     let mut stand = Stand::new(&plan(&[(1, 0)], Some(3_000)), PROMPT, SlotSet::all(), 100);
-    stand.follow_at(1_000, &Orders::of_all_slots(Arc::new(LoadProfile { end, ..held(1) }))).await;
+    stand.follow_at(1_000, &Orders::of_all_slots(Arc::new(held(1).ending(end)))).await;
     stand.end_at(8_000, Ending::Stop).await;
     stand.reports().await.pop().unwrap().tally.second
 }

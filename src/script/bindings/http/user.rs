@@ -10,6 +10,7 @@ use super::super::super::witness::WitnessedHop;
 use super::address::Address;
 use super::lane::Shared;
 use super::template::Template;
+use crate::load::UserControl;
 use crate::protocol::http::cookies::Jar;
 use crate::protocol::http::{Connections, Headers};
 use crate::stats::recorder::EntryId;
@@ -21,6 +22,7 @@ use crate::stats::sample::{FailureKind, Sample};
 #[derive(Debug)]
 pub struct UserHttp {
     lane: Rc<LaneState>,
+    control: Rc<UserControl>,
     pub(super) connections: Connections,
     jar: RefCell<Jar>,
     defaults: RefCell<Option<Rc<Template>>>,
@@ -34,9 +36,10 @@ pub struct UserHttp {
 impl UserHttp {
     /// Nothing yet.
     #[must_use]
-    pub fn new(lane: &Rc<LaneState>) -> Self {
+    pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>) -> Self {
         Self {
             lane: Rc::clone(lane),
+            control,
             connections: Connections::new(Rc::clone(&lane.http.shared.context)),
             jar: RefCell::default(),
             defaults: RefCell::default(),
@@ -102,7 +105,16 @@ impl UserHttp {
     /// Counts one hop whose sample is final at once.
     pub(super) fn record(&self, entry: EntryId, sample: &Sample, message: Option<&str>) {
         self.count(sample.status != 0);
-        self.lane.recorder.borrow_mut().record(entry, sample, message);
+        match self.since_due(sample) {
+            None => self.lane.recorder.borrow_mut().record(entry, sample, message),
+            since_due => self.lane.recorder.borrow_mut().record(entry, &Sample { since_due, ..sample.clone() }, message),
+        }
+    }
+
+    /// The hop's duration from its due time on, where its iteration had one.
+    fn since_due(&self, sample: &Sample) -> Option<std::time::Duration> {
+        // What was cut has no duration, and leaves the lateness to nobody: its iteration is over.
+        self.control.take_late().map(|late| late.saturating_add(sample.duration))
     }
 
     /// A number for a result, by which the script can change its sample.
@@ -115,6 +127,7 @@ impl UserHttp {
     /// Keeps the sample of a request's last hop until it is final; until then the script can change it by `id`.
     pub(super) fn keep_pending(&self, id: u64, entry: EntryId, sample: Sample, message: Option<Cow<'static, str>>) {
         self.count(sample.status != 0);
+        let sample = Sample { since_due: self.since_due(&sample), ..sample };
         self.pending.borrow_mut().push(PendingSample { id, entry, sample, message });
     }
 

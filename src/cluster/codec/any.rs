@@ -1,0 +1,275 @@
+//! Any message, for tests: strategies for what a recorder, a plan and a hand-over may hold, and for some that they could not.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::samples::{entry_name, plan};
+use crate::load::slots::{SLOTS, SlotSet};
+use crate::plan::{
+    ArrivalsProfile, ClassPlan, HostAddress, HttpPlan, LoadProfile, Plan, ProfileEnd, RampProfile, Rate, RateStage, RunId, Spacing, Stage,
+    TaskPlan,
+};
+use crate::stats::histogram::Histogram;
+use crate::stats::hop_counts::HopCounts;
+use crate::stats::metric::{Gauge, Metric, MetricCounts};
+use crate::stats::names::ErrorName;
+use crate::stats::sample::FailureKind;
+use crate::stats::snapshot::{HistoryPoint, Seen};
+use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
+
+/// Any tally that a recorder could have made, and some that it could not.
+pub fn tally() -> impl Strategy<Value = Tally> {
+    let classes = prop::collection::vec((0..MOST, 0..MOST, 0..MOST), 0..4);
+    (tally_of_no_class(), classes).prop_map(|(mut tally, classes)| {
+        let counts = |(finished, raised, start_failures)| ClassCounts { finished, raised, start_failures };
+        tally.classes = classes.into_iter().map(counts).collect();
+        tally
+    })
+}
+
+fn tally_of_no_class() -> impl Strategy<Value = Tally> {
+    let errors = prop::collection::vec(((text(), text()), 0..FailureKind::ALL.len(), text(), 1..MOST, 0..1_000_u64), 0..4);
+    let names = (
+        prop::collection::vec(((text(), text()), entry()), 0..6),
+        errors,
+        prop::collection::vec((text(), text(), 0..MOST), 0..3),
+        prop::collection::vec((text(), 0..MOST, 0..MOST), 0..3),
+        prop::collection::vec((text(), trend()), 0..3),
+        prop::collection::vec((text(), metric()), 0..5),
+        // No tally bears a warning twice.
+        prop::collection::btree_set(text(), 0..3),
+    );
+    let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform5(sparse_trend()));
+    (names, trends, prop::array::uniform13(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
+        |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
+            let [since_due, iterations, iterations_since_due, lateness, lag] = lone;
+            let [
+                iterations_raised,
+                iterations_interrupted,
+                iterations_due,
+                iterations_started,
+                backoffs,
+                start_failures,
+                stop_failures,
+                users_dropped,
+                unpacking,
+                dropped @ ..,
+            ] = events;
+            let iterations_dropped: [u64; 4] = dropped;
+            let unpacking = Duration::from_nanos(unpacking);
+            let mut tally = Tally { second, users, phases, since_due, iterations, iterations_since_due, lateness, lag, ..Tally::default() };
+            tally.events = EventCounts {
+                iterations_raised,
+                iterations_interrupted,
+                iterations_due,
+                iterations_started,
+                iterations_dropped,
+                backoffs,
+                start_failures,
+                stop_failures,
+                users_dropped,
+                unpacking,
+            };
+            tally.entries = entries.into_iter().map(|((method, name), counts)| (entry_name(&method, &name), counts)).collect();
+            for ((method, name), kind, message, occurrences, first_second) in errors {
+                // Every other one belongs to an entry of the tally.
+                let place = tally.entries.get_index(first_second as usize % 8).map(|(name, _)| name.clone());
+                let entry = place.unwrap_or_else(|| entry_name(&method, &name));
+                let counts = ErrorCounts { occurrences, first_second, last_second: first_second + 3 };
+                tally.errors.insert(ErrorName { entry, kind: FailureKind::ALL[kind], message: message.into() }, counts);
+            }
+            tally.exceptions = exceptions
+                .into_iter()
+                .map(|(message, traceback, count)| (message.into(), ExceptionCounts { traceback: traceback.into(), count }))
+                .collect();
+            tally.checks = checks.into_iter().map(|(name, passes, fails)| (name.into(), CheckCounts { passes, fails })).collect();
+            tally.groups = groups.into_iter().map(|(name, trend)| (name.into(), trend)).collect();
+            tally.metrics = metrics.into_iter().map(|(name, metric)| (name.into(), metric)).collect();
+            tally.warnings = warnings.into_iter().map(Into::into).collect();
+            tally
+        },
+    )
+}
+
+/// Any set of slots: whole, scattered, in runs.
+pub fn slots() -> impl Strategy<Value = SlotSet> {
+    let runs = prop::collection::vec((0..SLOTS, prop_oneof![Just(1_u32), 1..3_000_u32]), 0..20).prop_map(|runs| {
+        let mut set = SlotSet::none();
+        for (first, length) in runs {
+            (first..SLOTS.min(first + length)).for_each(|slot| set.insert(slot));
+        }
+        set
+    });
+    let dealt = (1_usize..700, any::<prop::sample::Index>()).prop_map(|(hands, hand)| {
+        let mut set = SlotSet::none();
+        (0..SLOTS).filter(|slot| *slot as usize % hands == hand.index(hands)).for_each(|slot| set.insert(slot));
+        set
+    });
+    prop_oneof![Just(SlotSet::all()), Just(SlotSet::none()), runs, dealt]
+}
+
+fn any_address() -> impl Strategy<Value = HostAddress> {
+    (any::<std::net::IpAddr>(), any::<Option<u16>>()).prop_map(|(ip, port)| HostAddress { ip, port })
+}
+
+/// Any plan.
+pub fn any_plan() -> impl Strategy<Value = Plan> {
+    let stages = prop::collection::vec((any::<u32>(), any::<u64>()), 0..9);
+    let lists = (
+        prop::collection::btree_map(text(), text(), 0..4),
+        prop::collection::btree_map(text(), any_address(), 0..4),
+        prop::collection::vec((text(), 1..u32::MAX, any::<Option<u32>>(), prop::collection::vec((text(), any::<u32>()), 0..3)), 1..4),
+    );
+    (stages, any::<Option<u64>>(), any::<[u64; 4]>(), any::<Option<String>>(), lists, any::<[bool; 4]>()).prop_map(
+        |(
+            stages,
+            end,
+            [run, seed, body_limit, nanos],
+            host,
+            (env, hosts, classes),
+            [raw_names, error_backoff, insecure_tls, dns_fresh],
+        )| {
+            let end = end.map_or(ProfileEnd::Hold, |end| ProfileEnd::StopAt(Duration::from_nanos(end)));
+            let over = |(_, over): &(u32, u64)| Duration::from_nanos(*over);
+            let profile = if dns_fresh {
+                LoadProfile::Arrivals(ArrivalsProfile {
+                    stages: stages.iter().map(|stage| RateStage { rate: Rate(u64::from(stage.0) << 20), over: over(stage) }).collect(),
+                    end,
+                    spacing: if insecure_tls { Spacing::Poisson } else { Spacing::Even },
+                    max_users: stages.first().map(|stage| stage.0.max(1)),
+                    patience: Duration::from_nanos(nanos),
+                })
+            } else {
+                LoadProfile::Ramp(RampProfile {
+                    stages: stages.iter().map(|stage| Stage { users: stage.0, over: over(stage) }).collect(),
+                    end,
+                    spawn_interval: Duration::from_nanos(nanos),
+                })
+            };
+            Plan {
+                run: RunId(run),
+                seed,
+                host,
+                classes: classes
+                    .into_iter()
+                    .map(|(name, weight, count, tasks)| {
+                        let tasks = tasks.into_iter().map(|(name, weight)| TaskPlan { name, weight }).collect();
+                        ClassPlan { name, weight, count, tasks }
+                    })
+                    .collect(),
+                profile,
+                env,
+                raw_names,
+                error_backoff,
+                http: HttpPlan { body_limit, hosts, insecure_tls, dns_fresh, ..HttpPlan::default() },
+                ..plan()
+            }
+        },
+    )
+}
+
+/// Any point of a history.
+pub fn point() -> impl Strategy<Value = HistoryPoint> {
+    let seen = (1..100_u64, prop::array::uniform3(0..MOST), prop::option::of(any::<[u64; 3]>())).prop_map(
+        |(known, [users, requests, failures], percentiles)| Seen {
+            known: Duration::from_secs(known),
+            users,
+            requests,
+            failures,
+            percentiles: percentiles.map(|nanos| nanos.map(Duration::from_nanos)),
+        },
+    );
+    (0..31_000_000_u64, 1..100_u64, prop::option::of(seen), any::<bool>()).prop_map(|(at, length, seen, unsound)| HistoryPoint {
+        at: Duration::from_secs(at),
+        length: Duration::from_secs(length),
+        seen,
+        unsound,
+    })
+}
+
+fn entry() -> impl Strategy<Value = EntryCounts> {
+    let few = || prop_oneof![3 => Just(0), 1 => 1..MOST];
+    let statuses = prop_oneof![
+        Just(vec![(200, 7)]),
+        prop::collection::btree_map(any::<u16>(), 0..MOST, 0..5).prop_map(|statuses| statuses.into_iter().collect())
+    ];
+    let spreads = prop::array::uniform8(prop_oneof![Just(Spread::default()), spread()]);
+    let requests = prop_oneof![Just(7), 0..MOST];
+    let rare = [few(), few(), few(), few(), few(), few(), few()];
+    (requests, prop::array::uniform16(few()), statuses, rare, spreads, (trend(), sparse_trend())).prop_map(
+        |(
+            requests,
+            by_kind,
+            statuses,
+            [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown],
+            phases,
+            (durations, since_due),
+        )| {
+            let hops = HopCounts {
+                requests,
+                by_kind,
+                statuses,
+                not_sent,
+                unanswered,
+                stale_retries,
+                bytes_out,
+                bytes_in,
+                body_bytes,
+                bodies_unknown,
+                phases,
+            };
+            EntryCounts { hops, durations, since_due }
+        },
+    )
+}
+
+fn metric() -> impl Strategy<Value = MetricCounts> {
+    let number = || -1e300..1e300;
+    let spread = (1..MOST, number(), number(), number()).prop_map(|(count, sum, min, max)| NumberSpread { count, sum, min, max });
+    prop_oneof![
+        number().prop_map(Metric::Counter),
+        (0..MOST, 0..1_000_u64, number(), number(), number()).prop_map(|(count, second, last, min, max)| Metric::Gauge(Gauge {
+            count,
+            second,
+            last,
+            min,
+            max
+        })),
+        (0..MOST, 0..MOST).prop_map(|(passes, total)| Metric::Rate { passes, total }),
+        (spread, trend()).prop_map(|(spread, trend)| Metric::Trend(TrendCounts { spread, counts: trend.counts, clamped: trend.clamped })),
+    ]
+}
+
+fn sparse_trend() -> impl Strategy<Value = TrendCounts<Spread>> {
+    prop_oneof![Just(TrendCounts::default()), trend()]
+}
+
+fn trend() -> impl Strategy<Value = TrendCounts<Spread>> {
+    let values = prop::collection::vec((0..Histogram::HIGHEST_US, 1..1_u64 << 40), 0..30);
+    (prop_oneof![Just(Spread::default()), spread()], values, 0..3_u64).prop_map(|(spread, values, clamped)| {
+        let mut histogram = Histogram::default();
+        for (value, count) in values {
+            histogram.record_n(value >> (count % 30), count >> (value % 40));
+        }
+        TrendCounts { spread, counts: histogram.to_sparse(), clamped }
+    })
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    let lone = any::<u64>().prop_map(Duration::from_nanos).prop_map(|value| Spread { count: 1, sum: value, min: value, max: value });
+    let many = (1..MOST, any::<[u32; 2]>(), any::<(u64, u32)>()).prop_map(|(count, [min, width], (seconds, nanos))| Spread {
+        count,
+        sum: Duration::new(seconds, nanos % 1_000_000_000),
+        min: Duration::from_nanos(u64::from(min)),
+        max: Duration::from_nanos(u64::from(min) + u64::from(width)),
+    });
+    prop_oneof![lone, many]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z/]{0,12}", any::<String>()].prop_filter("names are short", |text| text.len() <= 1_024)
+}
+
+const MOST: u64 = 1 << 53;
