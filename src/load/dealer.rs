@@ -20,14 +20,19 @@ use crate::plan::LoadProfile;
 /// | yes | no | | changes at its moment, at once if that is past |
 /// | no | no | yes | keeps its moment |
 /// | no | no | no | changes at once |
+///
+/// Of an open profile no change that was ordered is taken back or put off before its moment: who hears of the newer orders late has carried
+/// it out by then, and an iteration would have two owners. What is newer comes behind it, so that a slot may come and go again.
 #[derive(Debug)]
 pub(super) struct Dealer {
     /// Owned at the moment of the last orders.
     owned: SlotSet,
     /// What has come and gone in the last [`KEPT`], oldest first: a lane that is late, or that hears late, has to know since when.
     past: Vec<Turnover>,
-    /// When slots come, if they are not owned, or go, if they are.
-    pending: BTreeMap<u32, Duration>,
+    /// What came and went until then is forgotten.
+    known_since: Duration,
+    /// When slots come, if they are not owned, or go, if they are; and so on in turns, ascending. Never empty.
+    pending: BTreeMap<u32, Vec<Duration>>,
     /// The lane of each slot that is owned, will be, or was until so lately that its users may still finish.
     lane_of: Vec<Option<usize>>,
     /// When those are forgotten that no lane shall keep.
@@ -41,7 +46,16 @@ impl Dealer {
     /// A worker that owns nothing. `linger` is how long users may finish after their slot has gone.
     pub fn new(lanes: usize, linger: Duration) -> Self {
         let lane_of = vec![None; SLOTS as usize];
-        Self { owned: SlotSet::none(), past: Vec::new(), pending: BTreeMap::new(), lane_of, leaving: BTreeMap::new(), lanes, linger }
+        Self {
+            owned: SlotSet::none(),
+            past: Vec::new(),
+            known_since: Duration::ZERO,
+            pending: BTreeMap::new(),
+            lane_of,
+            leaving: BTreeMap::new(),
+            lanes,
+            linger,
+        }
     }
 
     /// The worker is told anew when the run's clock stands at `now`, which never goes back. Answers the duty of each lane.
@@ -50,7 +64,12 @@ impl Dealer {
         let mut moments = orders.handover.iter().flat_map(|handover| handover.moments()).peekable();
         for slot in 0..SLOTS {
             let moment = moments.next_if(|&(moved, _)| moved == slot).map(|(_, at)| at);
-            self.decide(slot, orders.slots.contains(slot), moment, now);
+            let wanted = orders.slots.contains(slot);
+            if orders.profile.is_open() {
+                self.decide_in_turn(slot, wanted, moment, now);
+            } else {
+                self.decide(slot, wanted, moment, now);
+            }
         }
         self.forget(&orders.slots, now);
         self.deal(&orders.slots);
@@ -60,15 +79,19 @@ impl Dealer {
     /// Carries out what was pending until `now`.
     fn settle(&mut self, now: Duration) {
         let (owned, past) = (&mut self.owned, &mut self.past);
-        self.pending.retain(|&slot, &mut at| {
-            if at <= now {
-                let gains = !owned.contains(slot);
-                owned.set(slot, gains);
-                past.push(Turnover { at, slot, gains });
-            }
-            at > now
+        self.pending.retain(|&slot, moments| {
+            moments.retain(|&at| {
+                if at <= now {
+                    let gains = !owned.contains(slot);
+                    owned.set(slot, gains);
+                    past.push(Turnover { at, slot, gains });
+                }
+                at > now
+            });
+            !moments.is_empty()
         });
-        self.past.retain(|turnover| turnover.at.saturating_add(KEPT) > now);
+        self.known_since = now.saturating_sub(KEPT);
+        self.past.retain(|turnover| turnover.at > self.known_since);
     }
 
     /// See the table above.
@@ -79,17 +102,42 @@ impl Dealer {
         }
         match moment {
             Some(at) if at > now => {
-                self.pending.insert(slot, at);
+                self.pending.insert(slot, vec![at]);
             }
             None if self.pending.contains_key(&slot) => {}
-            Some(_) | None => {
-                self.pending.remove(&slot);
-                self.owned.set(slot, wanted);
-                // Before the run has begun there is no past.
-                if now > Duration::ZERO {
-                    self.past.push(Turnover { at: moment.unwrap_or(now), slot, gains: wanted });
-                }
+            Some(_) | None => self.change(slot, wanted, moment, now),
+        }
+    }
+
+    /// The same where a change that was ordered comes to pass whatever is ordered after it.
+    fn decide_in_turn(&mut self, slot: u32, wanted: bool, moment: Option<Duration>, now: Duration) {
+        if let Some(at) = moment.filter(|at| *at > now) {
+            let moments = self.pending.entry(slot).or_default();
+            moments.retain(|earlier| *earlier < at);
+            if (self.owned.contains(slot) == wanted) == (moments.len() % 2 == 1) {
+                moments.push(at);
             }
+            if moments.is_empty() {
+                self.pending.remove(&slot);
+            }
+            return;
+        }
+        let turns = self.pending.get(&slot).map_or(0, Vec::len);
+        if moment.is_some() || (self.owned.contains(slot) == wanted) == (turns % 2 == 1) {
+            self.change(slot, wanted, moment, now);
+        }
+    }
+
+    /// The slot comes or goes at once; or came and went at a moment that is past.
+    fn change(&mut self, slot: u32, wanted: bool, moment: Option<Duration>, now: Duration) {
+        self.pending.remove(&slot);
+        if self.owned.contains(slot) == wanted {
+            return;
+        }
+        self.owned.set(slot, wanted);
+        // Before the run has begun there is no past.
+        if now > Duration::ZERO {
+            self.past.push(Turnover { at: moment.unwrap_or(now), slot, gains: wanted });
         }
     }
 
@@ -107,7 +155,7 @@ impl Dealer {
         for slot in (0..SLOTS).filter(|&slot| lane_of[slot as usize].is_some()) {
             if wanted.contains(slot) {
                 self.leaving.remove(&slot);
-            } else if let Some(goes) = self.pending.get(&slot) {
+            } else if let Some(goes) = self.pending.get(&slot).and_then(|moments| moments.last()) {
                 self.leaving.insert(slot, goes.saturating_add(self.linger));
             } else {
                 self.leaving.entry(slot).or_insert(now.saturating_add(self.linger));
@@ -126,7 +174,8 @@ impl Dealer {
     }
 
     fn duties(&self, orders: &Orders) -> Vec<Arc<Duty>> {
-        let of_nobody = || Duty { is_paused: orders.is_paused, lanes: self.lanes, ..Duty::none(orders.profile.clone()) };
+        let of_nobody =
+            || Duty { is_paused: orders.is_paused, lanes: self.lanes, known_since: self.known_since, ..Duty::none(orders.profile.clone()) };
         let mut duties: Vec<Duty> = (0..self.lanes).map(|_| of_nobody()).collect();
         for slot in self.owned.iter() {
             if let Some(lane) = self.lane_of[slot as usize] {
@@ -138,9 +187,10 @@ impl Dealer {
                 duties[lane].past.push(*turnover);
             }
         }
-        for (&slot, &at) in &self.pending {
-            if let Some(lane) = self.lane_of[slot as usize] {
-                duties[lane].turnovers.push(Turnover { at, slot, gains: !self.owned.contains(slot) });
+        for (&slot, moments) in &self.pending {
+            let Some(lane) = self.lane_of[slot as usize] else { continue };
+            for (turn, &at) in moments.iter().enumerate() {
+                duties[lane].turnovers.push(Turnover { at, slot, gains: self.owned.contains(slot) == (turn % 2 == 1) });
             }
         }
         for duty in &mut duties {
@@ -179,9 +229,11 @@ pub(super) struct Duty {
     /// How the slots came to be the lane's in the last seconds, in the order in which that was learnt. A change that was heard of late bears the
     /// moment at which it should have been.
     pub past: Vec<Turnover>,
+    /// What came and went until then is in no `past` any more.
+    pub known_since: Duration,
     /// The lane's slots at the moment of the orders.
     pub held: SlotSet,
-    /// How those change later: by moment, then by slot; at most one a slot.
+    /// How those change later: by moment, then by slot; at most one a slot where the profile is closed.
     pub turnovers: Vec<Turnover>,
     /// No iteration begins.
     pub is_paused: bool,
@@ -189,7 +241,15 @@ pub(super) struct Duty {
 
 impl Duty {
     fn none(profile: Arc<LoadProfile>) -> Self {
-        Self { profile, lanes: 1, past: Vec::new(), held: SlotSet::none(), turnovers: Vec::new(), is_paused: false }
+        Self {
+            profile,
+            lanes: 1,
+            past: Vec::new(),
+            known_since: Duration::ZERO,
+            held: SlotSet::none(),
+            turnovers: Vec::new(),
+            is_paused: false,
+        }
     }
 
     /// The lane's slots when the run's clock stands at `t`, which is not before the orders.
@@ -212,7 +272,7 @@ pub(super) struct Turnover {
     pub gains: bool,
 }
 
-/// How long what slots did is remembered. Not longer than a slot that went keeps its lane, see `foreman`.
+/// How long what slots did is remembered. Not longer than a slot that went keeps its lane, see `forget`.
 const KEPT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -284,6 +344,25 @@ mod tests {
                 assert!(duty.held.len().abs_diff(share) < share / 10, "{} slots of {share}", duty.held.len());
             }
         }
+    }
+
+    #[test]
+    fn of_an_open_profile_a_change_comes_to_pass_that_newer_orders_would_put_off_and_what_is_newer_comes_behind_it() {
+        let profile = Arc::new(LoadProfile::plain_arrivals(crate::plan::Rate::per_second(9.0), None));
+        let open = |orders: Orders| Orders { profile: Arc::clone(&profile), ..orders };
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&open(orders([1, 2])), seconds(0));
+        // 1 goes and 3 comes at 10 s.
+        let moved = |slots, at, moved| {
+            let handover = Handover { at: seconds(at), moved: set(moved), interval: Duration::ZERO };
+            open(Orders { handover: Some(Arc::new(handover)), ..orders(slots) })
+        };
+        dealer.follow(&moved(vec![2, 3], 10, vec![1, 3]), seconds(5));
+        // By newer orders 3 is another's, and nothing of it is to be changed before 12 s.
+        let duties = dealer.follow(&moved(vec![2], 12, vec![1, 3]), seconds(6));
+        assert_eq!(owned_at(&duties, [9, 10, 11, 12]), [vec![1, 2], vec![2, 3], vec![2, 3], vec![2]]);
+        let duties = dealer.follow(&moved(vec![2, 3], 13, vec![3]), seconds(7));
+        assert_eq!(owned_at(&duties, [9, 10, 12, 13]), [vec![1, 2], vec![2, 3], vec![2], vec![2, 3]]);
     }
 
     #[test]

@@ -81,6 +81,7 @@ mod tests {
         Duty {
             profile: Arc::new(LoadProfile::plain(1, 1.0, None)),
             lanes: 1,
+            known_since: Duration::ZERO,
             past: Vec::new(),
             held: set,
             turnovers: turnovers.to_vec(),

@@ -189,7 +189,7 @@ pub fn point() -> impl Strategy<Value = HistoryPoint> {
     })
 }
 
-fn entry() -> impl Strategy<Value = EntryCounts> {
+fn entry() -> BoxedStrategy<EntryCounts> {
     let few = || prop_oneof![3 => Just(0), 1 => 1..MOST];
     let statuses = prop_oneof![
         Just(vec![(200, 7)]),
@@ -198,34 +198,36 @@ fn entry() -> impl Strategy<Value = EntryCounts> {
     let spreads = prop::array::uniform8(prop_oneof![Just(Spread::default()), spread()]);
     let requests = prop_oneof![Just(7), 0..MOST];
     let rare = [few(), few(), few(), few(), few(), few(), few()];
-    (requests, prop::array::uniform16(few()), statuses, rare, spreads, (trend(), sparse_trend())).prop_map(
-        |(
-            requests,
-            by_kind,
-            statuses,
-            [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown],
-            phases,
-            (durations, since_due),
-        )| {
-            let hops = HopCounts {
+    (requests, prop::array::uniform16(few()), statuses, rare, spreads, (trend(), sparse_trend()))
+        .prop_map(
+            |(
                 requests,
                 by_kind,
                 statuses,
-                not_sent,
-                unanswered,
-                stale_retries,
-                bytes_out,
-                bytes_in,
-                body_bytes,
-                bodies_unknown,
+                [not_sent, unanswered, stale_retries, bytes_out, bytes_in, body_bytes, bodies_unknown],
                 phases,
-            };
-            EntryCounts { hops, durations, since_due }
-        },
-    )
+                (durations, since_due),
+            )| {
+                let hops = HopCounts {
+                    requests,
+                    by_kind,
+                    statuses,
+                    not_sent,
+                    unanswered,
+                    stale_retries,
+                    bytes_out,
+                    bytes_in,
+                    body_bytes,
+                    bodies_unknown,
+                    phases,
+                };
+                EntryCounts { hops, durations, since_due }
+            },
+        )
+        .boxed()
 }
 
-fn metric() -> impl Strategy<Value = MetricCounts> {
+fn metric() -> BoxedStrategy<MetricCounts> {
     let number = || -1e300..1e300;
     let spread = (1..MOST, number(), number(), number()).prop_map(|(count, sum, min, max)| NumberSpread { count, sum, min, max });
     prop_oneof![
@@ -240,24 +242,28 @@ fn metric() -> impl Strategy<Value = MetricCounts> {
         (0..MOST, 0..MOST).prop_map(|(passes, total)| Metric::Rate { passes, total }),
         (spread, trend()).prop_map(|(spread, trend)| Metric::Trend(TrendCounts { spread, counts: trend.counts, clamped: trend.clamped })),
     ]
+    .boxed()
 }
 
-fn sparse_trend() -> impl Strategy<Value = TrendCounts<Spread>> {
-    prop_oneof![Just(TrendCounts::default()), trend()]
+fn sparse_trend() -> BoxedStrategy<TrendCounts<Spread>> {
+    prop_oneof![Just(TrendCounts::default()), trend()].boxed()
 }
 
-fn trend() -> impl Strategy<Value = TrendCounts<Spread>> {
+fn trend() -> BoxedStrategy<TrendCounts<Spread>> {
     let values = prop::collection::vec((0..Histogram::HIGHEST_US, 1..1_u64 << 40), 0..30);
-    (prop_oneof![Just(Spread::default()), spread()], values, 0..3_u64).prop_map(|(spread, values, clamped)| {
-        let mut histogram = Histogram::default();
-        for (value, count) in values {
-            histogram.record_n(value >> (count % 30), count >> (value % 40));
-        }
-        TrendCounts { spread, counts: histogram.to_sparse(), clamped }
-    })
+    (prop_oneof![Just(Spread::default()), spread()], values, 0..3_u64)
+        .prop_map(|(spread, values, clamped)| {
+            let mut histogram = Histogram::default();
+            for (value, count) in values {
+                histogram.record_n(value >> (count % 30), count >> (value % 40));
+            }
+            TrendCounts { spread, counts: histogram.to_sparse(), clamped }
+        })
+        .boxed()
 }
 
-fn spread() -> impl Strategy<Value = Spread> {
+// Parts are boxed: as one type, the tree of a tally does not fit a test's stack in a debug build.
+fn spread() -> BoxedStrategy<Spread> {
     let lone = any::<u64>().prop_map(Duration::from_nanos).prop_map(|value| Spread { count: 1, sum: value, min: value, max: value });
     let many = (1..MOST, any::<[u32; 2]>(), any::<(u64, u32)>()).prop_map(|(count, [min, width], (seconds, nanos))| Spread {
         count,
@@ -265,11 +271,11 @@ fn spread() -> impl Strategy<Value = Spread> {
         min: Duration::from_nanos(u64::from(min)),
         max: Duration::from_nanos(u64::from(min) + u64::from(width)),
     });
-    prop_oneof![lone, many]
+    prop_oneof![lone, many].boxed()
 }
 
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z/]{0,12}", any::<String>()].prop_filter("names are short", |text| text.len() <= 1_024)
+fn text() -> BoxedStrategy<String> {
+    prop_oneof!["[a-z/]{0,12}", any::<String>()].prop_filter("names are short", |text| text.len() <= 1_024).boxed()
 }
 
 const MOST: u64 = 1 << 53;
