@@ -146,7 +146,7 @@ struct Shell<S: Workshop, D> {
 /// What tasks of the shell report to it.
 enum Outcome<W> {
     DialFailed(String),
-    Opened { opening: u64, run: RunId, opened: Result<Engine<W>, OpenRefusal> },
+    Opened { opening: u64, run: RunId, opened: Result<Box<Engine<W>>, OpenRefusal> },
     Renewed { opening: u64, plan: Arc<Plan>, renewed: Result<Arc<W>, OpenRefusal> },
 }
 
@@ -234,7 +234,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                         if let Some((_, stock)) = &self.stock {
                             stock.attend();
                         }
-                        self.engine = Some(engine);
+                        self.engine = Some(*engine);
                         Ok(())
                     }
                     Err(refusal) => Err(refusal),
@@ -242,7 +242,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 self.worker.on_opened(run, answer, Instant::now())
             }
             Outcome::Opened { opened, .. } => {
-                self.close_engine(opened.ok());
+                self.close_engine(opened.ok().map(|engine| *engine));
                 Vec::new()
             }
             Outcome::Renewed { opening, plan, renewed } if opening == self.opening && self.worker.awaits(&plan) => {
@@ -330,11 +330,11 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         let (workshop, lanes, opening, outcomes) = (self.workshop.clone(), self.lanes, self.opening, self.outcome_sender.clone());
         tokio::spawn(async move {
             let run = plan.run;
-            let opened = open_engine(workshop, plan, lanes).await;
+            let opened = open_engine(workshop, plan, lanes).await.map(Box::new);
             if let Err(mpsc::error::SendError(Outcome::Opened { opened: Ok(engine), .. })) =
                 outcomes.send(Outcome::Opened { opening, run, opened }).await
             {
-                close(engine).await;
+                close(*engine).await;
             }
         });
     }

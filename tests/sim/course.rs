@@ -105,7 +105,10 @@ impl World {
             .and_then(Master::run)
             .and_then(|(_, zero)| zero)
             .map_or(Duration::ZERO, |zero| self.master_instant().saturating_duration_since(zero));
-        let stages: Duration = self.operator.plan.profile.stages.iter().map(|stage| stage.over).sum();
+        let stages: Duration = match &self.operator.plan.profile {
+            LoadProfile::Ramp(ramp) => ramp.stages.iter().map(|stage| stage.over).sum(),
+            LoadProfile::Arrivals(arrivals) => arrivals.stages.iter().map(|stage| stage.over).sum(),
+        };
         stages.saturating_sub(elapsed)
     }
 
