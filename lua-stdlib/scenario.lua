@@ -56,7 +56,7 @@ end
 -- What somebody may have meant by a key in a list of texts.
 local function list_hint(key)
   if type(key) == "number" then return ": a gap stands before it" end
-  if key == "abort" or key == "over" or key == "after" then return ": this version judges thresholds over the whole run, at its end" end
+  if key == "abort" or key == "over" or key == "after" then return ": it stands in the condition, as in \"p(99) < 300ms over 30s after 1m abort\"" end
   local percent = type(key) == "string" and key:match("^p%(?([%d.]+)%)?$")
   if percent then return ': write "p(' .. percent .. ') < 200ms"' end
   local near = type(key) == "string" and engine.nearest(key, { "avg", "min", "max", "med", "count", "rate", "value" })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{LoadOrder, Settings};
-use crate::plan::{Plan, RunId};
+use crate::plan::{Plan, ProfileEnd, RunId};
 use crate::script::Host;
-use crate::stats::threshold::Threshold;
+use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
 
 /// A plan and what people are told of it.
@@ -29,7 +29,14 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         )));
     }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
-    let thresholds: Result<Vec<_>, _> = scenario.thresholds.iter().map(|plan| Threshold::parse(plan, &own_metrics)).collect();
+    let read = |threshold| {
+        let threshold = Threshold::parse(threshold, &own_metrics)?;
+        if let ProfileEnd::StopAt(end) = profile.end() {
+            threshold.fits(end)?;
+        }
+        Ok(threshold)
+    };
+    let thresholds: Result<Vec<_>, ThresholdError> = scenario.thresholds.iter().map(read).collect();
     let mut http = settings.http_plan();
     http.hosts.clone_from(&scenario.hosts);
     http.client_identity.clone_from(&scenario.client_identity);

@@ -23,6 +23,7 @@
 mod arrivals;
 mod dues;
 mod giving;
+mod judging;
 mod leases;
 mod numbers;
 mod overlaps;

@@ -108,9 +108,11 @@ Metrics for `thresholds` of a scenario, with the aggregates and the selectors th
 const GRAMMAR: &str = r#"
 A threshold is an aggregate, one of `<` `<=` `>` `>=` `==` `!=`, and a number with its unit; ` or no data` lets it pass where nothing was
 measured, which fails otherwise. A percentile is p(N) with N from 0 to 100, such as p(99.9). What was cut at the end of a run is in none.
+` over 30s`: it must hold in each window of so long, one of which begins with each second. ` after 1m`: what was before counts for nothing.
+` abort`: the run ends once it does not hold.
 
   thresholds = {
-    http_req_duration = { "p(95) < 200ms", "avg < 50ms" },
+    http_req_duration = { "p(95) < 200ms", "avg < 50ms", "p(99) < 1s over 30s after 1m abort" },
     ["http_req_duration{name:/cart,method:POST}"] = "p(99) < 1s",
     ["http_reqs{name:\"/a,b:{c}\"}"] = "count > 1e2",      -- a name in quotes may hold commas, colons and braces
     http_req_failed = "rate < 1%",

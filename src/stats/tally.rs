@@ -257,7 +257,7 @@ pub struct EntryCounts {
 }
 
 impl EntryCounts {
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.hops.merge(&other.hops);
         self.durations.merge(&other.durations);
         self.since_due.merge(&other.since_due);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::catalogue::METRICS;
 use super::metric::MetricKind;
 use super::quantile::Quantile;
+use super::span::Span;
 use crate::plan::ThresholdPlan;
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
@@ -18,7 +19,7 @@ pub struct Threshold {
     pub(super) operator: Operator,
     /// In the unit of the aggregate: seconds, bytes, a share of 1, or a plain number.
     pub(super) limit: f64,
-    pub(super) passes_without_data: bool,
+    pub(super) span: Span,
 }
 
 impl Threshold {
@@ -31,21 +32,25 @@ impl Threshold {
         let (metric, selector) = parse_metric(&plan.metric).map_err(problem)?;
         let family = family_of(metric, own).map_err(problem)?;
         let selector = parse_selector(metric, family, selector).map_err(problem)?;
-        if let Some(word) = plan.condition.split_whitespace().find(|word| LATER.contains(word)) {
-            let reason =
-                format!("this version has no `{word}`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`");
-            return Err(problem(reason));
+        let (condition, span) = Span::split(&plan.condition).map_err(problem)?;
+        if family == Family::Users && (span.is_partial() || span.aborts) {
+            return Err(problem(format!("`{metric}` is judged over the whole run, at its end: it has no `over`, `after` and `abort`")));
         }
-        let (condition, passes_without_data) = match plan.condition.trim().strip_suffix("or no data") {
-            Some(condition) => (condition, true),
-            None => (plan.condition.trim(), false),
-        };
         let (aggregate, operator, limit) = parse_condition(metric, family, condition).map_err(problem)?;
         if family == Family::Phase && !selector.is_empty() && matches!(aggregate, Aggregate::Percentile(_)) {
             let reason = format!("`{metric}` has percentiles for the whole run only; use `avg`, `min`, `max` or `count` with a selector");
             return Err(problem(reason));
         }
-        Ok(Self { plan: plan.clone(), metric: metric.to_owned(), family, selector, aggregate, operator, limit, passes_without_data })
+        Ok(Self { plan: plan.clone(), metric: metric.to_owned(), family, selector, aggregate, operator, limit, span })
+    }
+
+    /// What is wrong with it in a run that ends by itself at `end`.
+    ///
+    /// # Errors
+    /// It looks at a part that such a run never comes to.
+    pub fn fits(&self, end: Duration) -> Result<(), ThresholdError> {
+        let problem = |reason| ThresholdError { metric: self.plan.metric.clone(), condition: self.plan.condition.clone(), reason };
+        self.span.fits(end).map_err(problem)
     }
 }
 
@@ -175,9 +180,6 @@ pub(super) enum Unit {
     /// Anything.
     Plain,
 }
-
-/// Words of a later version's conditions.
-const LATER: [&str; 3] = ["over", "after", "abort"];
 
 /// The longer operators first, so that `<=` is not read as `<`.
 const OPERATORS: [(&str, Operator); 6] = [
@@ -444,7 +446,7 @@ mod tests {
     #[test]
     fn selectors_are_read_with_commas_and_colons_in_names() {
         let read = parse("http_req_duration{name:/a,b?x:1,method:POST}", "avg < 1s or no data").unwrap();
-        assert!(read.passes_without_data);
+        assert!(read.span.passes_without_data);
         assert_eq!(read.selector, [("name".to_owned(), "/a,b?x:1".to_owned()), ("method".to_owned(), "POST".to_owned())]);
         let quoted = |selector: &str| parse(&format!("http_reqs{{{selector}}}"), "count > 1").map(|read| read.selector);
         let named = |name: &str| Ok(vec![("name".to_owned(), name.to_owned())]);
@@ -482,16 +484,8 @@ mod tests {
                 "p95 < 1s",
                 "`http_req_duration` has no `p95`; did you mean `p(95)`? (it has `count`, `min`, `max`, `avg`, `med`, `p(N)`)",
             ),
-            (
-                "http_req_duration",
-                "p(99) < 300ms over 30s after 1m abort",
-                "this version has no `over`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`",
-            ),
-            (
-                "http_req_duration",
-                "p(99) < 300ms abort",
-                "this version has no `abort`: a threshold is judged over the whole run, at its end; write `p(95) < 200ms`",
-            ),
+            ("http_req_duration", "p(99) < 300ms over", "`over` has no time; write `over 30s`"),
+            ("users", "max > 5 over 10s", "`users` is judged over the whole run, at its end: it has no `over`, `after` and `abort`"),
             ("nonsense", "avg < 1s", "there is no metric `nonsense`; `lunamoth metrics` lists them"),
             ("http_req_duration", "avg < 200", "`http_req_duration` is a time and `200` has no unit; write `200ms` or `200s`"),
             ("http_req_duration", "avg < 1 day", "`day` is no unit of time; use us, ms, s, m or h"),

@@ -17,12 +17,12 @@ impl Threshold {
             metric: self.plan.metric.clone(),
             condition: self.plan.condition.clone(),
             actual: actual.map_or_else(|| "no data".to_owned(), |value| show(value, self.family.unit(self.aggregate))),
-            passed: actual.map_or(self.passes_without_data, |value| self.operator.holds(value, self.limit)),
+            passed: actual.map_or(self.span.passes_without_data, |value| self.operator.holds(value, self.limit)),
         }
     }
 
     /// The metric's value in its unit; `None` without data.
-    fn actual(&self, snapshot: &Snapshot) -> Option<f64> {
+    pub(super) fn actual(&self, snapshot: &Snapshot) -> Option<f64> {
         let per_second = |count: f64| snapshot.covered.map(|covered| count / covered.as_secs_f64());
         let counted = |count: f64| if self.aggregate == Aggregate::Rate { per_second(count) } else { Some(count) };
         match self.family {
@@ -175,7 +175,7 @@ impl Threshold {
         total.into_iter().chain(entries.iter().filter(|entry| self.selects(&[("name", &entry.name), ("method", &entry.method)])))
     }
 
-    fn selects(&self, labels: &[(&str, &str)]) -> bool {
+    pub(super) fn selects(&self, labels: &[(&str, &str)]) -> bool {
         self.selector.iter().all(|(key, wanted)| labels.iter().any(|(label, value)| label == key && value == wanted))
     }
 }

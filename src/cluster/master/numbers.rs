@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::Delta;
 use super::super::record::{KeptWorker, Record};
+use super::judging::windows_of;
 use super::part::{Part, PartStage, Sequence};
 use super::peers::PeerNumber;
 use super::run::Run;
@@ -49,6 +50,7 @@ impl Run {
                     continue;
                 }
                 self.table.merge(tally);
+                self.windows.values_mut().for_each(|windows| windows.add(tally));
                 self.table.note_raised(tally, number, Some(tally.second));
                 if throttled >= NOTABLE_THROTTLING {
                     self.table.note_throttled(tally.second);
@@ -170,6 +172,7 @@ impl Run {
         self.counted_since = since;
         let elapsed = self.elapsed(now);
         self.table = self.empty_table();
+        self.windows = windows_of(&self.thresholds, elapsed.as_secs());
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::judging::windows_of;
 use super::leases::Leases;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
@@ -19,6 +20,7 @@ use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
 use crate::stats::table::Table;
 use crate::stats::threshold::Threshold;
+use crate::stats::windows::Windows;
 
 /// One run.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(super) struct Run {
     pub assignment: Assignment<PeerNumber>,
     pub parts: BTreeMap<PeerNumber, Part>,
     pub table: Table,
+    /// Of thresholds that look at a part of the run, or end it: by their place.
+    pub windows: BTreeMap<usize, Windows>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
     pub holes: BTreeMap<PeerNumber, HoleView>,
     pub overlaps: Vec<OverlapView>,
@@ -106,6 +110,7 @@ impl Run {
             shape: Shape::new(&plan.profile),
             table: Table::new(Limits { names: plan.names_limit }),
             plan,
+            windows: windows_of(&thresholds, 0),
             thresholds,
             wall,
             stage: Stage::Waiting,

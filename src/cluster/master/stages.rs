@@ -120,10 +120,14 @@ impl Run {
                     self.end_users(Phase::Stop, peers, origin, now, out);
                     return None;
                 }
+                self.judge_windows(peers, origin, now, out);
                 self.end_if_useless(peers, origin, now, out);
                 self.end_if_deserted(config, peers, now)
             }
-            Stage::Stopping { since } => self.finish_if_done(config, peers, since, now),
+            Stage::Stopping { since } => {
+                self.judge_windows(peers, origin, now, out);
+                self.finish_if_done(config, peers, since, now)
+            }
         }
     }
 
@@ -256,6 +260,8 @@ impl Run {
     pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
         self.stage = Stage::Over { at: now };
+        let elapsed = self.elapsed(now);
+        self.windows.values_mut().for_each(|windows| windows.judge(elapsed, true));
         if self.phase == Phase::Run {
             // Whoever comes late is told that it is over.
             self.phase = Phase::Stop;
@@ -277,6 +283,7 @@ impl Run {
             format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
         ));
         self.table.take_over(self.elapsed(now));
+        self.begin_windows_anew(now);
         self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };

@@ -142,6 +142,7 @@ impl Run {
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
         snapshot.repeats = self.repeats;
+        self.show_windows(&mut snapshot);
         snapshot
     }
 }

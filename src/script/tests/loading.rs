@@ -54,7 +54,7 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("scenario.user { wieght = 2 }", "test.lua:4: scenario.user has no `wieght`, did you mean `weight`?"),
         (
             "scenario { users = { U }, thresholds = { http_req_duration = { 'p(99) < 100ms', abort = true } } }",
-            "has no `abort`: this version judges thresholds over the whole run, at its end",
+            "has no `abort`: it stands in the condition, as in \"p(99) < 300ms over 30s after 1m abort\"",
         ),
         ("scenario { users = { U }, thresholds = { http_req_duration = { p95 = '200ms' } } }", "has no `p95`: write \"p(95) < 200ms\""),
         ("scenario { users = { U }, thresholds = { http_req_duration = { agv = '200ms' } } }", "such as \"avg < 1\""),

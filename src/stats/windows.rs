@@ -1,0 +1,398 @@
+//! Windows: how a threshold stands that looks at a part of the run, second by second, from what workers tell as it comes in. Pure.
+//!
+//! Owns the seconds that are still wanted, and the worst window so far. A window is so many whole seconds of the run's clock, one begins with each
+//! second, and the condition must hold in each. It is judged a second after its end, when its numbers are there, and again when late ones
+//! come. What a condition says is `threshold`'s, how a value is found `verdict`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::names::EntryName;
+use super::recorder::Limits;
+use super::snapshot::{RunState, ThresholdView};
+use super::table::{SnapshotContext, Table};
+use super::tally::Tally;
+use super::threshold::{Family, Operator, Threshold, show};
+
+/// The windows of one threshold in one run.
+#[derive(Debug)]
+pub struct Windows {
+    threshold: Threshold,
+    /// Seconds of a window; `None`: there is one, and it ends with the run.
+    length: Option<u64>,
+    /// Windows begin with this second, or later.
+    first: u64,
+    /// What the threshold looks at, by second; of a window without an end all in one.
+    parts: BTreeMap<u64, Tally>,
+    /// The end of the window that is judged next.
+    next_end: u64,
+    /// By their ends: windows that late numbers may still change.
+    recent: BTreeMap<u64, Option<f64>>,
+    /// Of those that nothing changes any more: the end of the worst, and its value.
+    settled: Option<(u64, f64)>,
+    /// Windows of `recent` that late numbers have come into.
+    stale: BTreeSet<u64>,
+    judged: u64,
+    /// It has ended the run, at this end of a window.
+    has_aborted: Option<(u64, f64)>,
+}
+
+impl Windows {
+    /// Of a run whose numbers are counted from second `since` on.
+    #[must_use]
+    pub fn new(threshold: &Threshold, since: u64) -> Self {
+        let first = threshold.span.after_seconds.max(since);
+        let length = threshold.span.over_seconds;
+        Self {
+            threshold: threshold.clone(),
+            length,
+            first,
+            parts: BTreeMap::new(),
+            next_end: first + length.unwrap_or(1),
+            recent: BTreeMap::new(),
+            settled: None,
+            stale: BTreeSet::new(),
+            judged: 0,
+            has_aborted: None,
+        }
+    }
+
+    /// Whether a threshold is judged here, and not over the table of the whole run alone.
+    #[must_use]
+    pub const fn are_needed(threshold: &Threshold) -> bool {
+        threshold.span.is_partial() || threshold.span.aborts
+    }
+
+    /// Takes from a tally what the threshold looks at.
+    pub fn add(&mut self, tally: &Tally) {
+        let oldest = if self.length.is_some() { self.next_end.saturating_sub(KEPT_SECONDS) } else { 0 };
+        if tally.second < self.first || tally.second < oldest {
+            return;
+        }
+        let part = part_of(&self.threshold, tally);
+        let Some(length) = self.length else {
+            // The sum of a window without an end does not change with the seconds that make it up.
+            let sum = self.parts.entry(self.first).or_default();
+            sum.add(&part);
+            sum.second = sum.second.max(tally.second);
+            return;
+        };
+        self.parts.entry(tally.second).or_insert_with(|| Tally { second: tally.second, ..Tally::default() }).add(&part);
+        self.stale.extend((tally.second + 1..=tally.second + length).filter(|end| self.recent.contains_key(end)));
+    }
+
+    /// The run's clock stands at `elapsed`: windows that ended a second ago are judged, all of them where the run `is_over`. A bounded number at a
+    /// time; the rest follows.
+    pub fn judge(&mut self, elapsed: Duration, is_over: bool) {
+        let now = elapsed.as_secs();
+        let Some(length) = self.length else {
+            if now >= self.next_end || is_over && now > self.first {
+                self.recent = BTreeMap::from([(now, self.value(self.first, now))]);
+                self.next_end = now + 1;
+            }
+            return;
+        };
+        let until = if is_over { now } else { now.saturating_sub(GRACE_SECONDS) };
+        let mut most = if is_over { usize::MAX } else { AT_ONCE };
+        while self.next_end <= until && most > 0 {
+            let end = self.next_end;
+            let value = self.value(end - length, end);
+            self.recent.insert(end, value);
+            self.judged += u64::from(value.is_some());
+            self.next_end += 1;
+            most -= 1;
+        }
+        while most > 0
+            && let Some(end) = self.stale.pop_first()
+        {
+            let value = self.value(end - length, end);
+            let old = self.recent.insert(end, value);
+            self.judged += u64::from(value.is_some() && old.is_none_or(|old| old.is_none()));
+            most -= 1;
+        }
+        self.settle(length);
+    }
+
+    /// Forgets the seconds into which nothing late can come any more.
+    fn settle(&mut self, length: u64) {
+        let oldest = self.next_end.saturating_sub(KEPT_SECONDS);
+        self.parts = self.parts.split_off(&oldest.saturating_sub(length));
+        let kept = self.recent.split_off(&oldest);
+        let settled = std::mem::replace(&mut self.recent, kept);
+        self.stale = self.stale.split_off(&oldest);
+        for (end, value) in settled {
+            self.settled = self.worse(self.settled, value.map(|value| (end, value)));
+        }
+    }
+
+    /// The value of the seconds from `from` to `to`; `None` without data.
+    fn value(&self, from: u64, to: u64) -> Option<f64> {
+        let since = Duration::from_secs(from);
+        let mut table = Table::counted_since(Limits { names: NAMES }, Some(since));
+        let parts = self.parts.range(from..to);
+        let parts: Vec<&Tally> = if self.length.is_some() { parts.map(|(_, part)| part).collect() } else { self.parts.values().collect() };
+        if parts.is_empty() {
+            return None;
+        }
+        parts.into_iter().for_each(|part| table.merge(part));
+        let elapsed = Duration::from_secs(to);
+        let mut snapshot = table.snapshot(SnapshotContext { state: RunState::Stopped, elapsed, ..SnapshotContext::default() });
+        if self.length.is_none() {
+            // Of the sum nobody knows any more in which seconds it came; all of them count as time.
+            snapshot.covered = Some(Duration::from_secs(to - from));
+        }
+        self.threshold.actual(&snapshot)
+    }
+
+    /// The worse of two windows: the further one from where it should be.
+    fn worse(&self, one: Option<(u64, f64)>, other: Option<(u64, f64)>) -> Option<(u64, f64)> {
+        let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+        let (limit, operator) = (self.threshold.limit, self.threshold.operator);
+        let is_worse = match operator {
+            Operator::Less | Operator::LessOrEqual => other.1 > one.1,
+            Operator::Greater | Operator::GreaterOrEqual => other.1 < one.1,
+            Operator::Equal | Operator::NotEqual => operator.holds(one.1, limit) && !operator.holds(other.1, limit),
+        };
+        Some(if is_worse { other } else { one })
+    }
+
+    /// The end of the worst window so far, and its value.
+    fn worst(&self) -> Option<(u64, f64)> {
+        let recent = self.recent.iter().filter_map(|(end, value)| value.map(|value| (*end, value)));
+        recent.fold(self.settled, |worst, window| self.worse(worst, Some(window)))
+    }
+
+    /// Whether the run shall end for it, and why. Answers once.
+    pub fn take_abort(&mut self) -> Option<String> {
+        if !self.threshold.span.aborts || self.has_aborted.is_some() {
+            return None;
+        }
+        let (end, value) = self.worst().filter(|(_, value)| !self.threshold.operator.holds(*value, self.threshold.limit))?;
+        self.has_aborted = Some((end, value));
+        let (plan, shown) = (&self.threshold.plan, self.shown(value));
+        Some(format!("the threshold `{}: {}` does not hold: {shown} at {}", plan.metric, plan.condition, clock(end)))
+    }
+
+    /// Whether this is how the threshold stands; one that only may end the run is judged over the whole of it as long as it does not.
+    #[must_use]
+    pub fn are_shown(&self) -> bool {
+        self.threshold.span.is_partial() || self.has_aborted.is_some()
+    }
+
+    /// How the threshold stands.
+    #[must_use]
+    pub fn view(&self) -> ThresholdView {
+        let plan = &self.threshold.plan;
+        let worst = self.has_aborted.or_else(|| self.worst());
+        let shown = worst.map(|(end, value)| (end, self.shown(value)));
+        let actual = match (shown, self.length) {
+            (None, _) => "no data".to_owned(),
+            (Some((end, value)), Some(length)) => {
+                let from = clock(end - length);
+                format!("{value} from {from} to {} (worst of {} windows)", clock(end), self.judged)
+            }
+            (Some((_, value)), None) if self.first > 0 => format!("{value} after {}", clock(self.first)),
+            (Some((_, value)), None) => value,
+        };
+        ThresholdView {
+            metric: plan.metric.clone(),
+            condition: plan.condition.clone(),
+            actual,
+            passed: worst
+                .map_or(self.threshold.span.passes_without_data, |(_, value)| self.threshold.operator.holds(value, self.threshold.limit)),
+        }
+    }
+
+    fn shown(&self, value: f64) -> String {
+        show(value, self.threshold.family.unit(self.threshold.aggregate))
+    }
+}
+
+/// What a threshold looks at of a tally: as little as finds the value.
+fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
+    let mut part = Tally { second: tally.second, ..Tally::default() };
+    match threshold.family {
+        Family::Phase if threshold.selector.is_empty() => part.phases.clone_from(&tally.phases),
+        // All that are selected become one, of a name that is.
+        Family::Duration | Family::DurationDue | Family::Requests | Family::Failed | Family::Bytes | Family::Phase => {
+            let label = |wanted| threshold.selector.iter().find(|(key, _)| key == wanted).map_or("", |(_, value)| value).into();
+            let sum = part.entries.entry(EntryName { name: label("name"), method: label("method") }).or_default();
+            let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects(&[("name", &name.name), ("method", &name.method)]));
+            wanted.for_each(|(_, counts)| sum.merge(counts));
+        }
+        Family::Times => {
+            part.iterations.clone_from(&tally.iterations);
+            part.iterations_since_due.clone_from(&tally.iterations_since_due);
+            part.lateness.clone_from(&tally.lateness);
+            part.lag.clone_from(&tally.lag);
+        }
+        Family::Groups => {
+            let wanted = tally.groups.iter().filter(|(name, _)| threshold.selects(&[("group", name)]));
+            part.groups = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();
+        }
+        Family::Checks => {
+            let wanted = tally.checks.iter().filter(|(name, _)| threshold.selects(&[("check", name)]));
+            part.checks = wanted.map(|(name, counts)| (name.clone(), *counts)).collect();
+        }
+        Family::Count | Family::Exceptions => {
+            part.iterations.clone_from(&tally.iterations);
+            part.events = tally.events;
+            part.exceptions.clone_from(&tally.exceptions);
+        }
+        Family::Own(_) => {
+            let wanted = tally.metrics.iter().filter(|(name, _)| ***name == *threshold.metric);
+            part.metrics = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();
+        }
+        Family::Users => part.users = tally.users,
+    }
+    part
+}
+
+/// A moment of the run's clock, for people.
+fn clock(seconds: u64) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// Names in a window at most.
+const NAMES: usize = 1_000;
+/// Numbers may come so late and still change a window. After that, a worker that was out of reach is lost to windows, not to sums.
+const KEPT_SECONDS: u64 = 300;
+/// A lane's second comes within the next one.
+const GRACE_SECONDS: u64 = 1;
+/// Windows in one call at most: what is judged anew after a long silence must not hold the master up.
+const AT_ONCE: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::ThresholdPlan;
+    use crate::stats::histogram::Histogram;
+    use crate::stats::trend::{Spread, TrendCounts};
+
+    fn threshold(metric: &str, condition: &str) -> Threshold {
+        Threshold::parse(&ThresholdPlan { metric: metric.into(), condition: condition.into() }, &[]).unwrap()
+    }
+
+    /// What was counted of `/a` in one second: so many requests, all of which took so long.
+    fn tally(second: u64, requests: u64, millis: u64) -> Tally {
+        let mut tally = Tally { second, users: 1, ..Tally::default() };
+        let mut histogram = Histogram::default();
+        histogram.record_n(millis * 1_000, requests);
+        let time = Duration::from_millis(millis);
+        let spread = Spread { count: requests, sum: time * u32::try_from(requests).unwrap(), min: time, max: time };
+        let counts = tally.entries.entry(EntryName { name: "/a".into(), method: "GET".into() }).or_default();
+        counts.hops.requests = requests;
+        if requests > 0 {
+            counts.durations = TrendCounts { spread, counts: histogram.to_sparse(), clamped: 0 };
+        }
+        tally
+    }
+
+    /// Ten requests a second, of 50 ms, but for some seconds.
+    fn course(windows: &mut Windows, seconds: u64, millis_at: impl Fn(u64) -> u64) {
+        for second in 0..seconds {
+            windows.add(&tally(second, 10, millis_at(second)));
+            windows.judge(Duration::from_secs(second + 1), false);
+        }
+        windows.judge(Duration::from_secs(seconds), true);
+    }
+
+    #[test]
+    fn a_spike_breaks_the_windows_that_it_fills_and_no_longer_ones() {
+        let spike = |second| if (300..312).contains(&second) { 400 } else { 50 };
+        let stands = |condition: &str| {
+            let mut windows = Windows::new(&threshold("http_req_duration{name:/a}", condition), 0);
+            course(&mut windows, 600, spike);
+            let view = windows.view();
+            (view.passed, view.actual)
+        };
+        let (passed, actual) = stands("avg < 300ms over 10s");
+        assert_eq!((passed, actual.as_str()), (false, "400.0ms from 5:00 to 5:10 (worst of 591 windows)"));
+        assert_eq!(stands("avg < 300ms over 5m").1, "64.00ms from 0:12 to 5:12 (worst of 301 windows)");
+        assert!(stands("avg < 300ms over 5m").0 && stands("med < 300ms over 30s").0 && stands("avg < 300ms over 10s after 306s").0);
+        assert_eq!(stands("avg < 52ms after 310s"), (false, "52.41ms after 5:10".to_owned()));
+    }
+
+    #[test]
+    fn a_run_is_ended_for_it_within_two_seconds_and_once() {
+        let mut windows = Windows::new(&threshold("http_req_duration", "p(95) < 300ms over 5s abort"), 0);
+        let mut ended = Vec::new();
+        for second in 0..60 {
+            windows.add(&tally(second, 10, if second >= 20 { 400 } else { 50 }));
+            windows.judge(Duration::from_secs(second + 1), false);
+            ended.extend(windows.take_abort().map(|why| (second + 1, why)));
+        }
+        let why = "the threshold `http_req_duration: p(95) < 300ms over 5s abort` does not hold: 400.0ms at 0:21";
+        assert_eq!(ended, [(22, why.to_owned())]);
+        assert!(!windows.view().passed);
+    }
+
+    #[test]
+    fn without_a_window_a_threshold_may_still_end_the_run_and_is_shown_of_the_whole_one_until_it_does() {
+        let mut windows = Windows::new(&threshold("http_req_duration", "max < 300ms abort"), 0);
+        course(&mut windows, 5, |_| 50);
+        assert_eq!((windows.take_abort(), windows.are_shown()), (None, false));
+        windows.add(&tally(5, 1, 301));
+        windows.judge(Duration::from_secs(6), false);
+        assert!(windows.take_abort().is_some() && windows.are_shown() && !windows.view().passed);
+        course(&mut windows, 9, |_| 50);
+        assert_eq!(windows.take_abort(), None);
+    }
+
+    #[test]
+    fn a_window_of_which_nothing_is_known_is_not_judged_and_a_rate_divides_by_the_seconds_that_are() {
+        let mut windows = Windows::new(&threshold("http_reqs", "rate > 9 over 4s or no data"), 0);
+        assert!(windows.view().passed);
+        windows.judge(Duration::from_secs(20), false);
+        assert_eq!(windows.view().actual, "no data");
+        for second in [20, 21, 23] {
+            windows.add(&tally(second, 12, 1));
+        }
+        windows.judge(Duration::from_secs(25), true);
+        assert_eq!(windows.view().actual, "12 from 0:17 to 0:21 (worst of 5 windows)");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+        /// Whatever is late, as long as it comes: the worst window is that of a plain sum over all windows.
+        #[test]
+        fn late_numbers_change_windows_as_if_they_had_been_in_time(
+            seconds in prop::collection::vec((0_u64..20, 1_u64..500, 0_u64..40), 1..60),
+            length in 1_u64..15,
+            after in 0_u64..10,
+            (metric, aggregate) in prop::sample::select(vec![
+                ("http_reqs", "count"), ("http_reqs", "rate"), ("http_req_duration", "avg"), ("http_req_duration", "p(90)"), ("http_req_duration", "max"),
+            ]),
+            is_upper: bool,
+        ) {
+            let unit = if metric == "http_reqs" { "" } else { "ms" };
+            let condition = format!("{aggregate} {} 100{unit} over {length}s after {after}s", if is_upper { "<" } else { ">" });
+            let threshold = threshold(metric, &condition);
+            let mut windows = Windows::new(&threshold, 0);
+            let tallies: Vec<Tally> = seconds.iter().zip(0..).map(|((requests, millis, _), second)| tally(second, *requests, *millis)).collect();
+            let end = tallies.len() as u64;
+            for now in 0..=end + 40 {
+                for (tally, (.., late)) in tallies.iter().zip(&seconds) {
+                    if tally.second + late == now {
+                        windows.add(tally);
+                    }
+                }
+                windows.judge(Duration::from_secs(now.min(end)), false);
+            }
+            for _ in 0..5 {
+                windows.judge(Duration::from_secs(end), true);
+            }
+            let mut worst = None;
+            for to in after + length..=end {
+                let mut table = Table::counted_since(Limits { names: 9 }, Some(Duration::from_secs(to - length)));
+                tallies.iter().filter(|tally| (to - length..to).contains(&tally.second)).for_each(|tally| table.merge(tally));
+                let context = SnapshotContext { state: RunState::Stopped, elapsed: Duration::from_secs(to), ..SnapshotContext::default() };
+                let value = threshold.actual(&table.snapshot(context));
+                worst = windows.worse(worst, value.map(|value| (to, value)));
+            }
+            prop_assert_eq!(windows.worst().map(|worst| worst.1), worst.map(|worst| worst.1));
+        }
+    }
+}
