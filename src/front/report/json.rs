@@ -91,23 +91,7 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "groups": snapshot.groups.iter().map(time_trend).collect::<Vec<Value>>(),
         "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.name, &metric.value)).collect::<Vec<Value>>(),
         "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),
-        "iterations": {
-            "duration": time_trend(&snapshot.iterations),
-            "since_due": time_trend(&snapshot.since_due),
-            "duration_due": time_trend(&snapshot.iterations_since_due),
-            "lateness": time_trend(&snapshot.lateness),
-            "due": snapshot.arrivals.due,
-            "started": snapshot.arrivals.started,
-            "dropped_by_reason": snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
-            "lost": snapshot.arrivals.lost,
-            "raised": snapshot.iterations_raised,
-            "interrupted": snapshot.iterations_interrupted,
-            "dropped": snapshot.iterations_dropped,
-            "backoffs": snapshot.backoffs,
-            "start_failures": snapshot.start_failures,
-            "stop_failures": snapshot.stop_failures,
-            "users_dropped": snapshot.users_dropped,
-        },
+        "iterations": iterations(snapshot),
         "generator": health(&snapshot.health),
         "classes": classes,
         "workers": workers,
@@ -115,6 +99,26 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "overlaps": overlaps,
         "warnings": snapshot.warnings,
         "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
+    })
+}
+
+fn iterations(snapshot: &Snapshot) -> Value {
+    json!({
+        "duration": time_trend(&snapshot.iterations),
+        "since_due": time_trend(&snapshot.since_due),
+        "duration_due": time_trend(&snapshot.iterations_since_due),
+        "lateness": time_trend(&snapshot.lateness),
+        "due": snapshot.arrivals.due,
+        "started": snapshot.arrivals.started,
+        "dropped_by_reason": snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
+        "lost": snapshot.arrivals.lost,
+        "raised": snapshot.iterations_raised,
+        "interrupted": snapshot.iterations_interrupted,
+        "dropped": snapshot.iterations_dropped,
+        "backoffs": snapshot.backoffs,
+        "start_failures": snapshot.start_failures,
+        "stop_failures": snapshot.stop_failures,
+        "users_dropped": snapshot.users_dropped,
     })
 }
 
