@@ -409,7 +409,7 @@ mod tests {
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
         assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:6000");
         assert_eq!((settings.web_bind().to_string().as_str(), settings.path_prefix.as_str()), ("127.0.0.1:80", "/locust"));
-        assert_eq!((settings.self_start.expect_workers, settings.exit_code_on_error), (3, 5));
+        assert_eq!((settings.self_start.expect_workers, settings.judging.exit_code_on_error), (3, 5));
         assert!(settings.self_start.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
         assert_eq!((settings.on_term, settings.orphan, settings.reload), (OnTerm::Handover, OrphanMode::Pause, ReloadMode::Live));
         let times = [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.stop_timeout, settings.timeout];

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::run::rules;
 use super::{Failure, Signals, Start, run_to_end};
 use crate::cli::{Control, ControlAction};
 use crate::config::Settings;
 use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
-use crate::front::console::{self, Ending, Evidence, ExitCode};
+use crate::front::console::{self, Ending, Evidence, ExitCode, Rules};
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
 use crate::protocol::http;
 
@@ -91,7 +92,7 @@ impl Shell<'_> {
             return Err(Failure { code: ExitCode::ClusterLost, reason });
         }
         self.show(&snapshot, &text);
-        Ok(verdict(&snapshot, self.start.settings.exit_code_on_error))
+        Ok(verdict(&snapshot, rules(&self.start.settings)))
     }
 
     /// Until somebody ends it, or the master is gone for good.
@@ -207,7 +208,7 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
 }
 
 /// As a run on this machine is judged, as far as a snapshot tells.
-fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
+fn verdict(snapshot: &SnapshotJson, rules: Rules) -> ExitCode {
     let evidence = Evidence {
         requests: snapshot.total.requests,
         failures: snapshot.total.failures,
@@ -222,9 +223,12 @@ fn verdict(snapshot: &SnapshotJson, exit_code_on_error: u8) -> ExitCode {
             .filter(|class| console::is_broken(class.iterations, class.raised, class.start_failures))
             .map(|class| class.name.clone())
             .collect(),
+        unsound_seconds: snapshot.generator.unsound_s,
+        // A cast saturates.
+        seconds: snapshot.elapsed_s as u64,
         thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
     };
-    console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, exit_code_on_error)
+    console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, rules)
 }
 
 fn failed(error: ClientError) -> Failure {
@@ -255,10 +259,11 @@ mod tests {
     fn a_run_from_afar_is_judged_as_one_on_this_machine() {
         let failing = SnapshotJson { total: EntryJson { requests: 2, failures: 1, ..EntryJson::default() }, ..SnapshotJson::default() };
         let stated = |passed| SnapshotJson { thresholds: vec![ThresholdJson { passed, ..ThresholdJson::default() }], ..failing.clone() };
-        assert_eq!(verdict(&SnapshotJson::default(), 1), ExitCode::RequestsFailed(1));
-        assert_eq!(verdict(&failing, 7), ExitCode::RequestsFailed(7));
-        assert_eq!(verdict(&stated(true), 1), ExitCode::Passed);
-        assert_eq!(verdict(&stated(false), 1), ExitCode::ThresholdsFailed);
-        assert_eq!(verdict(&SnapshotJson { holes: vec![HoleJson::default()], ..stated(false) }, 1), ExitCode::ClusterLost);
+        let with = |exit_code_on_error| Rules { exit_code_on_error, is_strict: false };
+        assert_eq!(verdict(&SnapshotJson::default(), with(1)), ExitCode::RequestsFailed(1));
+        assert_eq!(verdict(&failing, with(7)), ExitCode::RequestsFailed(7));
+        assert_eq!(verdict(&stated(true), with(1)), ExitCode::Passed);
+        assert_eq!(verdict(&stated(false), with(1)), ExitCode::ThresholdsFailed);
+        assert_eq!(verdict(&SnapshotJson { holes: vec![HoleJson::default()], ..stated(false) }, with(1)), ExitCode::ClusterLost);
     }
 }

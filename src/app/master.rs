@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::files::{RunFiles, keep_report, kept_report};
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
-use super::run::{KEYS, ending, on_signal, with_files};
+use super::run::{KEYS, ending, on_signal, rules, with_files};
 use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::{MasterHandle, Planner, StartOrder};
 use crate::cluster::identity::Identities;
@@ -300,7 +300,7 @@ impl Office<'_> {
     /// Tells people of a run that is over.
     async fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
         let Ended { end, last, .. } = ended;
-        self.code = verdict(&Evidence::of(last), ending(end, self.interrupt), self.settings.exit_code_on_error);
+        self.code = verdict(&Evidence::of(last), ending(end, self.interrupt), rules(self.settings));
         if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
             // Nothing worth a report happened; the reason is what a person needs.
             let reason = anyhow::anyhow!("{}", failure.text);

@@ -12,8 +12,9 @@ use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
+use crate::config::Settings;
 use crate::front::api::ApiServer;
-use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, verdict};
+use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, Rules, closing, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
@@ -73,7 +74,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         }
         outcome
     })?;
-    let exit_code = verdict(&Evidence::of(&outcome.last), ending(&outcome.end, outcome.interrupt), settings.exit_code_on_error);
+    let exit_code = verdict(&Evidence::of(&outcome.last), ending(&outcome.end, outcome.interrupt), rules(settings));
     if let Some(failure) = outcome.end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
         // Nothing worth a report happened; the reason is what a person needs.
         return Err(Failure { code: exit_code, reason: anyhow::anyhow!("{}", failure.text) });
@@ -115,6 +116,11 @@ pub(super) fn ending(end: &RunEnd, interrupt: Interrupt) -> Ending {
         cluster_lost: cause == Some(FailureCause::Lost),
         interrupt,
     }
+}
+
+/// What the settings say of the verdict.
+pub(super) const fn rules(settings: &Settings) -> Rules {
+    Rules { exit_code_on_error: settings.judging.exit_code_on_error, is_strict: settings.judging.strict }
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.

@@ -212,6 +212,9 @@ pub(super) struct ReportFlags {
     /// The exit code when a request failed and the scenario states no threshold [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     exit_code_on_error: Option<String>,
+    /// Exit code 4 where in more than 1 % of the run's seconds the generator was late, held back or out of resources
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    strict: Option<String>,
 }
 
 impl ReportFlags {
@@ -221,6 +224,7 @@ impl ReportFlags {
         add(layer, Setting::Json, self.json);
         add(layer, Setting::Html, self.html);
         add(layer, Setting::ExitCodeOnError, self.exit_code_on_error);
+        add(layer, Setting::Strict, self.strict);
     }
 }
 

@@ -37,6 +37,7 @@ pub enum Setting {
     Json,
     Html,
     ExitCodeOnError,
+    Strict,
     Log,
     LogLevel,
     Quiet,
@@ -80,7 +81,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self::Config,
         Self::Script,
         Self::Users,
@@ -112,6 +113,7 @@ impl Setting {
         Self::Json,
         Self::Html,
         Self::ExitCodeOnError,
+        Self::Strict,
         Self::Log,
         Self::LogLevel,
         Self::Quiet,
@@ -186,6 +188,7 @@ impl Setting {
             Self::Json => ("json", "--json", "results/monday.json"),
             Self::Html => ("html", "--html", "results/monday.html"),
             Self::ExitCodeOnError => ("exit_code_on_error", "--exit-code-on-error", "1"),
+            Self::Strict => ("strict", "--strict", "true"),
             Self::Log => ("log", "--log", "json"),
             Self::LogLevel => ("log_level", "--log-level", "debug"),
             Self::Quiet => ("quiet", "--quiet", "true"),
@@ -295,6 +298,7 @@ impl Setting {
                 | Self::ProxyFromEnv
                 | Self::RawNames
                 | Self::NoErrorBackoff
+                | Self::Strict
                 | Self::Headless
                 | Self::Quiet
                 | Self::NoColor

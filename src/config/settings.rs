@@ -81,8 +81,8 @@ pub struct Settings {
     pub json: Option<PathBuf>,
     /// The HTML report.
     pub html: Option<PathBuf>,
-    /// The exit code when a request failed and no threshold was stated.
-    pub exit_code_on_error: u8,
+    /// What decides the exit code.
+    pub judging: Judging,
     /// The form of the log.
     pub log: LogFormat,
     /// The least level that is logged.
@@ -183,6 +183,21 @@ impl Default for SelfStart {
     }
 }
 
+/// What decides a run's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judging {
+    /// The exit code when a request failed and no threshold was stated.
+    pub exit_code_on_error: u8,
+    /// Exit code 4 where more than 1 % of the run's seconds are unsound, whatever thresholds say.
+    pub strict: bool,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        Self { exit_code_on_error: 1, strict: false }
+    }
+}
+
 /// The terminal UI of a master over ssh.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SshAccess {
@@ -227,7 +242,7 @@ impl Default for Settings {
             csv: None,
             json: None,
             html: None,
-            exit_code_on_error: 1,
+            judging: Judging::default(),
             log: LogFormat::Text,
             log_level: LogLevel::Info,
             quiet: false,

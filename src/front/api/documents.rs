@@ -18,7 +18,7 @@ use super::requests::{Generation, requests};
 use super::v1;
 use crate::cluster::logs::{LogPage, MASTER};
 use crate::front::console::log::line_of;
-use crate::front::console::{Ending, Evidence, ExitCode, closing, verdict};
+use crate::front::console::{Ending, Evidence, ExitCode, Rules, closing, verdict};
 use crate::front::exposition::MEDIA_TYPE;
 use crate::front::report::{Closing, csv, html, json as report_json};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
@@ -104,7 +104,7 @@ impl Document {
 /// How a run that is over ended, as far as its numbers tell; `None` as long as it is under way.
 fn closing_so_far(snapshot: &Snapshot) -> Option<Closing> {
     let ending = Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() };
-    let code = || verdict(&Evidence::of(snapshot), ending, EXIT_CODE_ON_ERROR);
+    let code = || verdict(&Evidence::of(snapshot), ending, RULES);
     (snapshot.state == RunState::Stopped).then(|| closing(snapshot, code(), snapshot.holes.is_empty()))
 }
 
@@ -113,8 +113,8 @@ fn under_way() -> Closing {
     Closing { is_complete: false, exit_code: ExitCode::Passed.code(), has_passed: false, words: "the run is under way".to_owned() }
 }
 
-/// The default of `--exit-code-on-error`.
-const EXIT_CODE_ON_ERROR: u8 = 1;
+/// Those of a run without flags: who asks has not said others.
+const RULES: Rules = Rules { exit_code_on_error: 1, is_strict: false };
 
 /// What a document was rendered from, and its text.
 type Rendered = (Arc<Snapshot>, Bytes);

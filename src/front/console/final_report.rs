@@ -322,6 +322,10 @@ fn words(snapshot: &Snapshot, exit_code: ExitCode) -> String {
             format!("FAILED: checks raised {} times", snapshot.exceptions_raised())
         }
         (ExitCode::RequestsFailed(_), None) => format!("FAILED: {} of {} requests failed", total.failures, total.judged()),
+        (ExitCode::Unsound, _) => {
+            let (unsound, all) = (snapshot.health.unsound_seconds, snapshot.elapsed.as_secs());
+            format!("UNSOUND: the generator was at fault in {unsound} of {all} seconds, and --strict allows a hundredth")
+        }
         (ExitCode::ThresholdsFailed, _) => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         (ExitCode::Interrupted, _) => "interrupted before any verdict".to_owned(),
         (ExitCode::ClusterLost, _) => "INCOMPLETE: numbers of a worker are missing".to_owned(),

@@ -18,4 +18,4 @@ pub use printer::{Printer, PrinterOptions};
 pub use progress::progress;
 pub use screen::{Colours, Screen, Tables};
 pub use table::{TABLE_WIDTH, table};
-pub use verdict::{Ending, Evidence, ExitCode, Interrupt, is_broken, verdict};
+pub use verdict::{Ending, Evidence, ExitCode, Interrupt, Rules, is_broken, verdict};

@@ -13,6 +13,8 @@ pub enum ExitCode {
     ClusterLost,
     /// 130: Ctrl-C before any verdict.
     Interrupted,
+    /// 4: more of the run was unsound than `--strict` allows.
+    Unsound,
     /// 99: a threshold failed.
     ThresholdsFailed,
     /// 1, or what `--exit-code-on-error` says: a request failed or the script raised, and the scenario states no threshold.
@@ -30,11 +32,21 @@ impl ExitCode {
             Self::BadUse => 2,
             Self::ClusterLost => 3,
             Self::Interrupted => 130,
+            Self::Unsound => 4,
             Self::ThresholdsFailed => 99,
             Self::RequestsFailed(code) => code,
             Self::Passed => 0,
         }
     }
+}
+
+/// What a person says of the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The exit code where a request failed and no threshold judges.
+    pub exit_code_on_error: u8,
+    /// A run whose own generator was at fault too often has no verdict on the target.
+    pub is_strict: bool,
 }
 
 /// How a run ended, apart from its numbers.
@@ -81,6 +93,10 @@ pub struct Evidence {
     pub steps_raised: u64,
     /// Names of the user classes of which no iteration ever came to a good end, though some began or tried to.
     pub broken_classes: Vec<String>,
+    /// Seconds in which the generator was late, held back or out of resources.
+    pub unsound_seconds: u64,
+    /// Seconds of the run.
+    pub seconds: u64,
     /// Metrics of the thresholds as they were written, and whether each passed.
     pub thresholds: Vec<(String, bool)>,
 }
@@ -103,6 +119,8 @@ impl Evidence {
                 .filter(|class| is_broken(class.counts.finished, class.counts.raised, class.counts.start_failures))
                 .map(|class| class.name.clone())
                 .collect(),
+            unsound_seconds: snapshot.health.unsound_seconds,
+            seconds: snapshot.elapsed.as_secs(),
             thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
         }
     }
@@ -131,6 +149,11 @@ impl Evidence {
         }
     }
 
+    /// Whether more than a hundredth of the run is not the target's alone.
+    const fn is_unsound(&self) -> bool {
+        self.unsound_seconds.saturating_mul(100) > self.seconds
+    }
+
     /// Whether the target was asked anything.
     const fn has_asked(&self) -> bool {
         self.requests > self.local
@@ -149,7 +172,7 @@ pub const fn is_broken(finished: u64, raised: u64, start_failures: u64) -> bool 
 /// no request was made. A run without thresholds that made no request because its script raised is bad use: it tells of the script, and
 /// nothing of the target. One whose script raised later has failed, as Locust has it, be it in a check.
 #[must_use]
-pub fn verdict(evidence: &Evidence, ending: Ending, exit_code_on_error: u8) -> ExitCode {
+pub fn verdict(evidence: &Evidence, ending: Ending, rules: Rules) -> ExitCode {
     let has_thresholds = !evidence.thresholds.is_empty();
     let is_script_bad = !has_thresholds && evidence.requests == 0 && evidence.steps_raised > 0;
     let has_failed = evidence.failures > 0 || evidence.raised > 0;
@@ -166,10 +189,12 @@ pub fn verdict(evidence: &Evidence, ending: Ending, exit_code_on_error: u8) -> E
         ExitCode::ClusterLost
     } else if has_no_verdict {
         ExitCode::Interrupted
+    } else if rules.is_strict && evidence.is_unsound() {
+        ExitCode::Unsound
     } else if evidence.thresholds.iter().any(|(_, passed)| !passed) {
         ExitCode::ThresholdsFailed
     } else if evidence.hollow().is_some() || (!has_thresholds && has_failed) {
-        ExitCode::RequestsFailed(exit_code_on_error)
+        ExitCode::RequestsFailed(rules.exit_code_on_error)
     } else {
         ExitCode::Passed
     }
@@ -183,7 +208,7 @@ mod tests {
     use crate::stats::tally::ClassCounts;
 
     fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
-        super::verdict(&Evidence::of(snapshot), ending, exit_code_on_error)
+        super::verdict(&Evidence::of(snapshot), ending, Rules { exit_code_on_error, is_strict: false })
     }
 
     fn snapshot(requests: u64, failures: u64, thresholds: &[bool]) -> Snapshot {
@@ -310,5 +335,22 @@ mod tests {
         let mut cut = snapshot(3, 0, &[]);
         cut.total.cut = 3;
         assert_eq!(verdict(&cut, Ending::default(), 1).code(), 0);
+    }
+
+    #[test]
+    fn a_strict_run_has_no_verdict_on_the_target_where_more_than_a_hundredth_of_it_was_the_generators_fault() {
+        let of = |unsound_seconds, seconds, passed, is_strict, ending| {
+            let thresholds = vec![("http_reqs".to_owned(), passed)];
+            let evidence = Evidence { requests: 9, unsound_seconds, seconds, thresholds, ..Evidence::default() };
+            super::verdict(&evidence, ending, Rules { exit_code_on_error: 1, is_strict })
+        };
+        let ended = Ending::default();
+        assert_eq!(of(1, 100, true, true, ended), ExitCode::Passed);
+        assert_eq!(of(2, 100, true, true, ended), ExitCode::Unsound);
+        assert_eq!(of(2, 100, true, false, ended), ExitCode::Passed);
+        assert_eq!(of(2, 100, false, true, ended), ExitCode::Unsound);
+        assert_eq!(of(0, 0, false, true, ended), ExitCode::ThresholdsFailed);
+        assert_eq!(of(2, 100, true, true, Ending { cluster_lost: true, ..ended }), ExitCode::ClusterLost);
+        assert_eq!(ExitCode::Unsound.code(), 4);
     }
 }
