@@ -132,6 +132,18 @@ function User:stop() native.stop() end
 
 Class.wait, Class.stop = User.wait, User.stop
 
+---Ends the run for all, within about two seconds: users stop as at its planned end, and report and verdict name the reason. The exit code is that of a
+---failed run, or 99 where a threshold does not hold. The iteration that calls it ends here.
+---
+---    if res.status == 401 then scenario.abort("the accounts are locked") end
+---@param reason string
+function scenario.abort(reason)
+  if type(reason) ~= "string" or reason == "" then error("scenario.abort: give it the reason, a text; got " .. (reason == "" and "an empty one" or type(reason)), 2) end
+  engine.must_run("scenario.abort()", 2)
+  native.abort(reason)
+  local _ = call(operation.stop)
+end
+
 ---A user class. Give it tasks with `:task`, and `on_start` and `on_stop` as methods.
 ---@param options UserOptions
 ---@return UserClass

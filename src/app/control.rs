@@ -223,6 +223,7 @@ fn verdict(snapshot: &SnapshotJson, rules: Rules) -> ExitCode {
             .filter(|class| console::is_broken(class.iterations, class.raised, class.start_failures))
             .map(|class| class.name.clone())
             .collect(),
+        aborted: snapshot.aborted.clone(),
         unsound_seconds: snapshot.generator.unsound_s,
         // A cast saturates.
         seconds: snapshot.elapsed_s as u64,

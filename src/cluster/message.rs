@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::load::Halt;
 use crate::load::slots::{Orders, SlotSet};
 use crate::load::stock::{Ask, Grant, Leftover};
 use crate::load::vitals::Vitals;
@@ -297,7 +298,7 @@ pub struct Delta {
     /// Lanes that did not come to their end in time and were given up: their last numbers are missing.
     pub lanes_lost: u32,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.
-    pub misuse: Option<String>,
+    pub halt: Option<Halt>,
 }
 
 /// One line of a worker's log.

@@ -1,5 +1,6 @@
 //! Both shells in one process, joined by in-memory links, with users that only sleep and count what they do.
 
+use crate::load::Halt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -51,7 +52,7 @@ impl LaneWorkload for Lane {
 
     fn begin(&self, _zero: Instant) {}
 
-    fn misuse(&self) -> Option<String> {
+    fn halt(&self) -> Option<Halt> {
         None
     }
 

@@ -77,6 +77,8 @@ pub struct SnapshotJson {
     pub iterations: IterationsJson,
     /// In the scenario's order.
     pub thresholds: Vec<ThresholdJson>,
+    /// Why the script ended the run, if it did.
+    pub aborted: Option<String>,
     /// The generator's own part in the numbers.
     pub generator: GeneratorJson,
     /// In the order in which they came.

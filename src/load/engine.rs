@@ -172,7 +172,7 @@ impl<W: Workload> Seat<W> {
         if catch_unwind(AssertUnwindSafe(|| self.serve(inbox, opened))).is_err() {
             log::error!("lane {lane} panicked: this is a bug of Lunamoth's; its last second is lost");
             let tally = Tally::default();
-            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, misuse: None };
+            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, halt: None };
             // The thread has nothing else to do than wait; a worker that is gone answers at once.
             let _ = reports.blocking_send(report);
         }
@@ -226,6 +226,7 @@ const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
+    use super::super::Halt;
     use super::*;
     use crate::load::slots::SlotSet;
     use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
@@ -238,12 +239,12 @@ mod tests {
         panics_at_open_in: Option<usize>,
         panics_at_begin_in: Option<usize>,
         /// What each of its lanes' reports says.
-        misuse: Option<String>,
+        halt: Option<Halt>,
     }
 
     struct SleepersLane {
         panics: bool,
-        misuse: Option<String>,
+        halt: Option<Halt>,
     }
 
     struct Sleeper;
@@ -256,7 +257,7 @@ mod tests {
             if self.refuses_in == Some(lane.lane) {
                 return Err(format!("lane {} has no room", lane.lane));
             }
-            Ok(SleepersLane { panics: self.panics_at_begin_in == Some(lane.lane), misuse: self.misuse.clone() })
+            Ok(SleepersLane { panics: self.panics_at_begin_in == Some(lane.lane), halt: self.halt.clone() })
         }
     }
 
@@ -267,8 +268,8 @@ mod tests {
             assert!(!self.panics, "a bug, for this test");
         }
 
-        fn misuse(&self) -> Option<String> {
-            self.misuse.clone()
+        fn halt(&self) -> Option<Halt> {
+            self.halt.clone()
         }
 
         fn new_user(&self, _start: UserStart) -> Result<Sleeper, String> {
@@ -368,7 +369,7 @@ mod tests {
     async fn a_lane_that_cannot_open_what_is_new_goes_on_as_it_was_and_the_others_take_it_over() {
         let mut engine = open(Sleepers::default()).await.unwrap();
         engine.begin(Instant::now());
-        let renewed = Sleepers { refuses_in: Some(1), misuse: Some("renewed".into()), ..Sleepers::default() };
+        let renewed = Sleepers { refuses_in: Some(1), halt: Some(Halt::Misuse("renewed".into())), ..Sleepers::default() };
         let plan = Arc::new(Plan::for_tests(LoadProfile::plain(4, 1e6, None)));
         engine.renew(Arc::new(renewed), plan);
         // The reports of the second that was under way, and of a whole one after it.
@@ -376,9 +377,9 @@ mod tests {
         for _ in 0..4 {
             let report = engine.next_report().await.unwrap();
             assert_eq!(report.users, 2);
-            said[report.lane] = report.misuse;
+            said[report.lane] = report.halt;
         }
-        assert_eq!(said, [Some("renewed".to_owned()), None]);
+        assert_eq!(said, [Some(Halt::Misuse("renewed".to_owned())), None]);
         engine.cut();
         assert_eq!(engine.close(Duration::from_secs(20)).await, 0);
     }

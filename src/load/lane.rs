@@ -37,6 +37,7 @@ use super::slots::SLOTS;
 use super::tenure::Tenure;
 use super::user::Life;
 use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
+use crate::load::Halt;
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
@@ -59,8 +60,8 @@ pub struct LaneReport {
     pub is_finished: bool,
     /// User tasks that panicked so far: bugs of ours.
     pub panics: u32,
-    /// See [`LaneWorkload::misuse`].
-    pub misuse: Option<String>,
+    /// See [`LaneWorkload::halt`].
+    pub halt: Option<Halt>,
 }
 
 /// A lane before its loop runs.
@@ -377,15 +378,7 @@ impl<L: LaneWorkload> Running<L> {
             && !self.tenure.awaits_users(self.level);
         let users = self.users.count() as u64;
         let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
-        LaneReport {
-            lane: self.lane.number,
-            tally,
-            users,
-            is_exhausted,
-            is_finished,
-            panics: self.panics,
-            misuse: self.lane.workload.misuse(),
-        }
+        LaneReport { lane: self.lane.number, tally, users, is_exhausted, is_finished, panics: self.panics, halt: self.lane.workload.halt() }
     }
 
     /// Sends what waits and `report`. What the worker has no room for waits for the next second; past a bound two reports become

@@ -57,6 +57,15 @@ pub struct LaneContext {
     pub recorder: Rc<RefCell<Recorder>>,
 }
 
+/// Why the script ends the run for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halt {
+    /// It cannot run without what the plan does not have, such as a host; every user would meet it again and again.
+    Misuse(String),
+    /// It says so, and why.
+    Abort(String),
+}
+
 /// The users of one lane.
 pub trait LaneWorkload: 'static {
     /// One user.
@@ -65,9 +74,8 @@ pub trait LaneWorkload: 'static {
     /// The run begins: `zero` is time zero of its clock. Called once, before the first user.
     fn begin(&self, zero: Instant);
 
-    /// What the script cannot run without and the plan does not have, such as a host, once a user has met it. The run is ended, since
-    /// every user would meet it again and again.
-    fn misuse(&self) -> Option<String>;
+    /// Why the run shall end for all, once a user has met it.
+    fn halt(&self) -> Option<Halt>;
 
     /// Makes a user; its `on_start` has not run.
     ///

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::load::Halt;
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
 
@@ -50,8 +51,8 @@ pub struct LaneState {
     pub shared: Arc<super::bindings::shared::SharedStore>,
     /// `require "data"`: rows that users take once in the whole cluster.
     pub stock: Arc<crate::load::stock::Stock>,
-    /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::misuse`.
-    pub misuse: RefCell<Option<String>>,
+    /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
+    pub halt: RefCell<Option<Halt>>,
     /// Whether it was said that a user held the lane.
     pub told_of_holding: Cell<bool>,
     /// Sees all that users do, in `check`.

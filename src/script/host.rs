@@ -145,7 +145,7 @@ impl ScriptWorkload {
             shared: Arc::clone(&self.shared),
             stock: Arc::clone(&self.stock),
             witness,
-            misuse: RefCell::default(),
+            halt: RefCell::default(),
         };
         ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))
     }

@@ -13,6 +13,7 @@ use super::driver::{Answer, Request};
 use super::scenario::{ClassRuntime, Described};
 use super::vm::{Account, Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
+use crate::load::Halt;
 use crate::load::user::OTHERS;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
 
@@ -77,8 +78,8 @@ impl ScriptLane {
 impl LaneWorkload for ScriptLane {
     type User = ScriptUser;
 
-    fn misuse(&self) -> Option<String> {
-        self.lane.misuse.borrow().clone()
+    fn halt(&self) -> Option<Halt> {
+        self.lane.halt.borrow().clone()
     }
 
     fn begin(&self, zero: Instant) {

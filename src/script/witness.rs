@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::host::ScriptWorkload;
 use super::session::ScriptUser;
+use crate::load::Halt;
 use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser};
 use crate::plan::{ClassPlan, Plan};
 use crate::stats::recorder::{Limits, Recorder};
@@ -130,8 +131,10 @@ pub(super) async fn walk(
         let control = Rc::new(UserControl::default());
         let mut user = lane.new_user(UserStart { index: number as u64, class: number, iterations_done: 0, control })?;
         walk_user(&mut user, class, &witness, &mut tell).await;
-        if let Some(misuse) = lane.misuse() {
-            return Err(misuse);
+        match lane.halt() {
+            Some(Halt::Misuse(why)) => return Err(why),
+            Some(Halt::Abort(why)) => return Err(format!("the script ended the run: {why}")),
+            None => {}
         }
     }
     Ok(())

@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub users_dropped: u64,
     /// Thresholds in the scenario's order, judged over the whole run so far.
     pub thresholds: Vec<ThresholdView>,
+    /// Why the script ended the run, if it did.
+    pub aborted: Option<String>,
     /// The generator's own part.
     pub health: HealthView,
     /// One point for each second of the run so far, oldest first; bounded, see `series`.

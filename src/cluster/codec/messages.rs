@@ -8,6 +8,7 @@ use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
     WorkerId,
 };
+use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
@@ -151,6 +152,27 @@ impl Wire for ToMaster {
             12 => Self::Leftover { run: Wire::take(input)?, leftover: Wire::take(input)? },
             _ => return Err(KIND),
         })
+    }
+}
+
+impl Wire for Halt {
+    fn put(&self, out: &mut Output) {
+        let (kind, text) = match self {
+            Self::Misuse(text) => (0, text),
+            Self::Abort(text) => (1, text),
+        };
+        out.byte(kind);
+        out.text(text, TEXT_BYTES);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let kind = input.byte()?;
+        let text = input.string(TEXT_BYTES, "text")?;
+        match kind {
+            0 => Ok(Self::Misuse(text)),
+            1 => Ok(Self::Abort(text)),
+            _ => Err(CodecError::Invalid { what: "why the script ends the run" }),
+        }
     }
 }
 
@@ -369,7 +391,7 @@ impl Wire for Delta {
         out.flag(self.is_last);
         out.number(u64::from(self.panics));
         out.number(u64::from(self.lanes_lost));
-        out.option(self.misuse.as_ref(), |out, misuse| out.text(misuse, TEXT_BYTES));
+        out.option(self.halt.as_ref(), |out, halt| halt.put(out));
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -385,7 +407,7 @@ impl Wire for Delta {
             is_last: input.flag()?,
             panics: input.number_32("number of panics")?,
             lanes_lost: input.number_32("number of lanes")?,
-            misuse: input.option(|input| input.string(TEXT_BYTES, "text"))?,
+            halt: input.option(Wire::take)?,
         })
     }
 }

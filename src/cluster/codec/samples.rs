@@ -10,6 +10,7 @@ use crate::cluster::message::{
     WorkerId,
 };
 use crate::cluster::record::{KeptWorker, Record};
+use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, Rate, RunId, TagFilter, TaskPlan, ThresholdPlan};
@@ -129,7 +130,7 @@ pub fn delta() -> Delta {
         is_last: true,
         panics: 1,
         lanes_lost: 2,
-        misuse: Some("no host".into()),
+        halt: Some(Halt::Misuse("no host".into())),
     }
 }
 

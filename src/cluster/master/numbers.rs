@@ -61,8 +61,8 @@ impl Run {
                 delta.tallies.iter().for_each(|tally| total.add(tally));
             }
         }
-        if self.misuse.is_none() {
-            self.misuse.clone_from(&delta.misuse);
+        if self.halt.is_none() {
+            self.halt.clone_from(&delta.halt);
         }
         self.on_followed(number, delta.generation, delta.is_last, now);
         Merged::Held(delta.sequence)

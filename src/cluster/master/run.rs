@@ -13,6 +13,7 @@ use super::leases::Leases;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::{Action, Rerate, Retarget, RunStart, clock_at, send};
+use crate::load::Halt;
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
@@ -59,7 +60,7 @@ pub(super) struct Run {
     pub repeats: u64,
     /// Tallies of seconds that cannot have been yet.
     pub misdated: u64,
-    pub misuse: Option<String>,
+    pub halt: Option<Halt>,
     /// The run's clock when it took changed scripts over the last time.
     pub revised: Option<Duration>,
     /// Why scripts that changed last cannot be taken over.
@@ -131,7 +132,7 @@ impl Run {
             leases: Leases::default(),
             repeats: 0,
             misdated: 0,
-            misuse: None,
+            halt: None,
             revised: None,
             unrevised: None,
             counted_since: Some(Duration::ZERO),

@@ -8,6 +8,7 @@ use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
 use super::run::{Run, Stage, takes_slots};
 use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
+use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
 
 impl Run {
@@ -188,9 +189,17 @@ impl Run {
 
     /// Ends a run in which no user will ever run again, or that cannot be of use.
     fn end_if_useless(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        if self.misuse.is_some() {
-            self.end_users(Phase::Cut, peers, origin, now, out);
-            return;
+        match &self.halt {
+            Some(Halt::Misuse(_)) => {
+                self.end_users(Phase::Cut, peers, origin, now, out);
+                return;
+            }
+            Some(Halt::Abort(why)) if self.phase == Phase::Run => {
+                out.push(Action::Log(log::Level::Warn, format!("the script ended the run: {why}")));
+                self.end_users(Phase::Stop, peers, origin, now, out);
+                return;
+            }
+            Some(Halt::Abort(_)) | None => {}
         }
         let mut running = self.parts.values().filter(|part| part.is_here() && part.stage == PartStage::Ordered).peekable();
         // Reports that crossed the last orders know nothing of the users that these brought. In a run of one worker nobody brings any.
@@ -242,8 +251,8 @@ impl Run {
             .filter(|(_, part)| unfinished(part) && part.is_here())
             .map(|(&number, _)| peers.get(number).hello.worker.to_string())
             .collect();
-        let failure = if let Some(misuse) = self.misuse.take() {
-            Some(RunFailure::bad_use(misuse))
+        let failure = if let Some(Halt::Misuse(misuse)) = &self.halt {
+            Some(RunFailure::bad_use(misuse.clone()))
         } else if !missing.is_empty() {
             Some(RunFailure::lost(format!("the last numbers did not come in time from {}", missing.join(", "))))
         } else if let Some(lanes) = self.lanes_lost(peers) {

@@ -167,7 +167,7 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         is_last: false,
         panics: 0,
         lanes_lost: 0,
-        misuse: None,
+        halt: None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::Master;
 use super::part::PartStage;
 use super::peers::{Peer, PeerNumber, Presence};
 use super::run::{Run, Stage};
+use crate::load::Halt;
 use crate::load::roster;
 use crate::plan::{Rate, shown_host};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
@@ -142,6 +143,9 @@ impl Run {
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
         snapshot.repeats = self.repeats;
+        if let Some(Halt::Abort(why)) = &self.halt {
+            snapshot.aborted = Some(why.clone());
+        }
         self.show_windows(&mut snapshot);
         snapshot
     }

@@ -1,6 +1,7 @@
 //! Rows that are given out once, with real shells, lanes and a journal.
 
 use super::*;
+use crate::load::Halt;
 use crate::load::stock::{Stock, Taken};
 
 type Rows = Arc<Mutex<Vec<u64>>>;
@@ -39,7 +40,7 @@ impl LaneWorkload for TakersLane {
 
     fn begin(&self, _zero: Instant) {}
 
-    fn misuse(&self) -> Option<String> {
+    fn halt(&self) -> Option<Halt> {
         None
     }
 

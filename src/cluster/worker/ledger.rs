@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::cluster::message::{Delta, ToMaster};
+use crate::load::Halt;
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
 use crate::stats::tally::Tally;
@@ -49,7 +50,7 @@ pub(super) struct DeltaHead {
     pub is_exhausted: bool,
     pub panics: u32,
     pub lanes_lost: u32,
-    pub misuse: Option<String>,
+    pub halt: Option<Halt>,
 }
 
 impl Ledger {
@@ -128,10 +129,10 @@ impl Ledger {
                 total.add(tally);
             }
         }
-        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, misuse } = head.clone();
+        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, halt } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
         let delta =
-            Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, lanes_lost, misuse });
+            Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, lanes_lost, halt });
         self.kept.push_back(Arc::clone(&delta));
         Some(delta)
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Action;
 use super::ledger::{DeltaHead, Ledger};
 use crate::cluster::message::{Followed, Phase, RunOrders, RunStanding};
+use crate::load::Halt;
 use crate::load::lane::LaneReport;
 use crate::load::shape::Shape;
 use crate::load::slots::Orders;
@@ -38,8 +39,8 @@ pub(super) struct Run {
     /// The last report of each lane, by lane.
     lanes: BTreeMap<usize, LaneStanding>,
     vitals: Vitals,
-    /// The first misuse that a lane has met.
-    misuse: Option<String>,
+    /// The first halt that a lane has met.
+    halt: Option<Halt>,
 }
 
 /// How far a run has come in this worker. The columns of the table in `worker` are named after these.
@@ -75,7 +76,7 @@ impl Run {
             round_since: None,
             lanes: BTreeMap::new(),
             vitals: Vitals::default(),
-            misuse: None,
+            halt: None,
         }
     }
 
@@ -136,8 +137,8 @@ impl Run {
             is_lost: false,
         };
         self.vitals = vitals;
-        if self.misuse.is_none() {
-            self.misuse = report.misuse;
+        if self.halt.is_none() {
+            self.halt = report.halt;
         }
         if matches!(self.stage, Stage::Prepared | Stage::Running) {
             self.ledger.gather(report.tally);
@@ -293,7 +294,7 @@ impl Run {
             is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
             lanes_lost: u32::try_from(self.lanes.values().filter(|lane| lane.is_lost).count()).unwrap_or(u32::MAX),
-            misuse: self.misuse.clone(),
+            halt: self.halt.clone(),
         }
     }
 

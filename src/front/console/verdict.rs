@@ -97,6 +97,8 @@ pub struct Evidence {
     pub unsound_seconds: u64,
     /// Seconds of the run.
     pub seconds: u64,
+    /// Why the script ended the run, if it did.
+    pub aborted: Option<String>,
     /// Metrics of the thresholds as they were written, and whether each passed.
     pub thresholds: Vec<(String, bool)>,
 }
@@ -119,6 +121,7 @@ impl Evidence {
                 .filter(|class| is_broken(class.counts.finished, class.counts.raised, class.counts.start_failures))
                 .map(|class| class.name.clone())
                 .collect(),
+            aborted: snapshot.aborted.clone(),
             unsound_seconds: snapshot.health.unsound_seconds,
             seconds: snapshot.elapsed.as_secs(),
             thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
@@ -131,7 +134,9 @@ impl Evidence {
     #[must_use]
     pub fn hollow(&self) -> Option<String> {
         let states = |metric: &str| self.thresholds.iter().any(|(stated, _)| stated.split('{').next().map(str::trim) == Some(metric));
-        if states("exceptions") || states("http_reqs") {
+        if let Some(why) = &self.aborted {
+            Some(format!("the script ended the run: {why}"))
+        } else if states("exceptions") || states("http_reqs") {
             None
         } else if self.iterations > 0 && self.iterations_raised >= self.iterations {
             Some("the script raised in every iteration".to_owned())

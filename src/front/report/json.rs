@@ -88,6 +88,7 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "exceptions": exceptions,
         "checks": checks,
         "thresholds": thresholds,
+        "aborted": snapshot.aborted,
         "groups": snapshot.groups.iter().map(time_trend).collect::<Vec<Value>>(),
         "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.name, &metric.value)).collect::<Vec<Value>>(),
         "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),

@@ -43,6 +43,7 @@ impl From<&Snapshot> for SnapshotJson {
             phases: snapshot.phases.iter().map(TrendJson::from).collect(),
             iterations: iterations(snapshot),
             thresholds: thresholds(snapshot),
+            aborted: snapshot.aborted.clone(),
             generator: generator(snapshot),
             workers: snapshot.workers.iter().map(WorkerJson::from).collect(),
             holes: holes(snapshot),

@@ -1,5 +1,6 @@
 //! Tests of a lane with users that do what a test says, in paused time: every moment is exact.
 
+use crate::load::Halt;
 use std::future::pending;
 
 use super::*;
@@ -34,7 +35,7 @@ struct Users {
     conduct: Conduct,
     diary: Diary,
     zero: Rc<std::cell::Cell<Option<Instant>>>,
-    misuse: Option<String>,
+    halt: Option<Halt>,
 }
 
 impl Users {
@@ -55,8 +56,8 @@ impl LaneWorkload for Users {
         self.zero.set(Some(zero));
     }
 
-    fn misuse(&self) -> Option<String> {
-        self.misuse.clone()
+    fn halt(&self) -> Option<Halt> {
+        self.halt.clone()
     }
 
     fn new_user(&self, start: UserStart) -> Result<User, String> {
@@ -127,7 +128,7 @@ impl Stand {
         let diary = Diary::default();
         let mut renewals = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
-            let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), misuse: None };
+            let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), halt: None };
             let lane = Lane::new(users, number, Arc::new(plan.clone()), recorder_for(plan), reporter.clone());
             let (renewal, renewed) = mpsc::channel(1);
             renewals.push(renewal);
@@ -450,7 +451,7 @@ fn a_jump_to_many_users_starts_them_all_at_its_moment() {
 fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     let plan = Arc::new(plan(&[], None));
     let (sender, mut reports) = mpsc::channel(8);
-    let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), misuse: None };
+    let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), halt: None };
     let lane = Lane::new(users, 0, plan.clone(), recorder_for(&plan), sender);
     let mut running = Running::new(lane, Instant::now(), Duration::ZERO);
     running.report_if_due(Duration::from_millis(1_001));

@@ -1,9 +1,10 @@
-//! Natives of `require "scenario"`: the stage, the end of a user, and the draw of a nested set.
+//! Natives of `require "scenario"`: the stage, the end of a user and of the run, and the draw of a nested set.
 
 use std::rc::Rc;
 
 use mlua::{Lua, Table};
 
+use crate::load::Halt;
 use crate::script::context::{Stage, VmContext};
 
 /// Registers what `lua-stdlib/scenario.lua` is built on.
@@ -24,6 +25,17 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    let aborting = Rc::clone(context);
+    natives.set(
+        "abort",
+        lua.create_function(move |_, reason: mlua::LuaString| {
+            if let Some(user) = aborting.current.borrow().as_ref() {
+                let reason: String = reason.to_string_lossy().chars().take(REASON_LETTERS).collect();
+                user.lane.halt.borrow_mut().get_or_insert(Halt::Abort(reason));
+            }
+            Ok(())
+        })?,
+    )?;
     let drawing = Rc::clone(context);
     natives.set(
         "int",
@@ -33,3 +45,6 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     )?;
     Ok(natives)
 }
+
+/// Of the reason why a script ends a run.
+const REASON_LETTERS: usize = 500;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::testing::{Script, TestLane, block_on};
-use crate::load::{LaneWorkload, UserControl, UserStart, VirtualUser};
+use crate::load::{Halt, LaneWorkload, UserControl, UserStart, VirtualUser};
 use crate::plan::TagFilter;
 
 /// The names of all checks with passes and fails, in alphabetical order.
@@ -160,6 +160,29 @@ fn stop_ends_the_user_after_the_running_task() {
     let steps = lane.live(0, 1);
     assert!(steps[1].ended && !steps[1].raised);
     assert_eq!(passed(&lane), ["rest"]);
+}
+
+#[test]
+fn abort_ends_the_iteration_past_any_pcall_and_the_run_has_the_first_reason() {
+    let lane = Script::new(
+        "local check = require 'check' local s = require 'scenario' local U = s.user {} \
+         U:task('t', function(self) pcall(s.abort, 'locked ' .. self.index) check.that('rest', true) end) return U",
+    )
+    .lane();
+    assert_eq!(lane.lane.halt(), None);
+    let steps = lane.live(7, 1);
+    assert!(steps[1].ended && steps[1].interrupted && !steps[1].raised, "{steps:?}");
+    lane.live(8, 1);
+    assert_eq!(lane.lane.halt(), Some(Halt::Abort("locked 7".into())));
+    assert_eq!(passed(&lane), [""; 0]);
+    for (call, why) in
+        [("s.abort()", "give it the reason, a text; got nil"), ("s.abort ''", "got an empty one"), ("s.abort { 1 }", "got table")]
+    {
+        let lane = Script::new(&format!("local s = require 'scenario' return function() {call} end")).lane();
+        lane.live(0, 1);
+        assert!(lane.exceptions()[0].0.contains(why), "{:?}", lane.exceptions());
+        assert_eq!(lane.lane.halt(), None);
+    }
 }
 
 #[test]

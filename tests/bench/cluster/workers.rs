@@ -314,7 +314,7 @@ impl Crowd {
             is_last: false,
             panics: 0,
             lanes_lost: 0,
-            misuse: None,
+            halt: None,
         }
     }
 

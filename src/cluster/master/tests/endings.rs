@@ -1,6 +1,9 @@
 //! What the master does once a run is on its way: re-targets, ends, and runs that another master has left.
 
 use super::*;
+use crate::load::Halt;
+use crate::plan::ThresholdPlan;
+use crate::stats::threshold::Threshold;
 
 #[test]
 fn another_number_of_users_reaches_everybody_and_keeps_the_statistics() {
@@ -35,6 +38,44 @@ fn a_stop_waits_for_all_last_numbers() {
     assert_eq!(stand.state(), RunState::Stopped);
     stand.live(Duration::from_secs(60), &[1, 2]);
     assert_eq!(stand.end(), None, "once only");
+}
+
+#[test]
+fn a_script_that_aborts_on_one_worker_ends_the_run_on_all_and_its_reason_is_shown() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    stand.actions.clear();
+    let said = Delta { halt: Some(Halt::Abort("the accounts are locked".into())), ..delta(1, 3) };
+    stand.message(2, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(said) });
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    assert!(stand.orders().values().all(|orders| orders.phase == Phase::Stop));
+    stand.last_delta(1, 1);
+    stand.last_delta(2, 2);
+    assert_eq!(stand.end(), Some(RunEnd { is_complete: true, failure: None, panics: 0 }));
+    assert_eq!(stand.master.snapshot(stand.now).aborted.as_deref(), Some("the accounts are locked"));
+}
+
+#[test]
+fn a_threshold_that_aborts_ends_the_run_within_two_seconds_of_its_window_and_a_reset_begins_its_windows_anew() {
+    let plan = ThresholdPlan { metric: "http_reqs".into(), condition: "count < 8 over 2s abort".into() };
+    let threshold = Threshold::parse(&plan, &[]).unwrap();
+    let mut stand = Stand::running(1, 10);
+    let run = stand.master.run.as_mut().unwrap();
+    run.thresholds = vec![threshold];
+    run.reset(stand.now);
+    let said = |sequence: u64, second: u64, requests| Delta { epoch: 1, tallies: vec![tally(second, requests)], ..delta(sequence, 0) };
+    for (sequence, requests) in [(1, 3), (2, 3), (3, 4), (4, 3)] {
+        stand.live(Duration::from_secs(1), &[1]);
+        stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(said(sequence, sequence - 1, requests)) });
+    }
+    stand.live(Duration::from_secs(1), &[1]);
+    assert_eq!(stand.state(), RunState::Running);
+    assert_eq!(stand.master.snapshot(stand.now).thresholds[0].actual, "7 from 0:01 to 0:03 (worst of 3 windows)");
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(said(5, 4, 5)) });
+    stand.live(Duration::from_secs(1), &[1]);
+    assert_eq!(stand.state(), RunState::Stopping);
+    let snapshot = stand.master.snapshot(stand.now);
+    assert!(!snapshot.thresholds[0].passed && snapshot.warnings[0].contains("8 at 0:05"), "{:?}", snapshot.warnings);
 }
 
 #[test]

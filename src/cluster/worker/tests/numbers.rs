@@ -1,6 +1,7 @@
 //! Deltas: rounds of reports, numbering, the window, resending, the total, epochs.
 
 use super::*;
+use crate::load::Halt;
 
 /// The worker's link broke, and the next one stands; the master of it holds `held`.
 fn relink(bench: &mut Bench, link: u64, held: Option<u64>) -> Vec<Action> {
@@ -48,11 +49,11 @@ fn a_worker_is_exhausted_only_when_all_its_lanes_are() {
 
 #[test]
 fn panics_of_all_lanes_are_added_and_the_first_misuse_is_told() {
-    let trouble = |lane, panics, misuse: &str| LaneReport { panics, misuse: Some(misuse.into()), ..report(lane, 0, 1) };
+    let trouble = |lane, panics, halt: &str| LaneReport { panics, halt: Some(Halt::Misuse(halt.into())), ..report(lane, 0, 1) };
     let mut bench = Bench::running(2);
     bench.report(trouble(0, 2, "no host"));
     let delta = delta_of(&bench.report(trouble(1, 1, "another")));
-    assert_eq!((delta.panics, delta.misuse.as_deref()), (3, Some("no host")));
+    assert_eq!((delta.panics, &delta.halt), (3, &Some(Halt::Misuse("no host".into()))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ impl Stand {
     /// At this moment the users of the only lane shall do something else.
     async fn renew_at(&self, millis: u64, plan: &Plan, conduct: Conduct) {
         self.at(millis).await;
-        let workload = Users { conduct, diary: self.diary.clone(), zero: Rc::default(), misuse: None };
+        let workload = Users { conduct, diary: self.diary.clone(), zero: Rc::default(), halt: None };
         self.renewals[0].send(Renewal { workload, plan: Arc::new(plan.clone()) }).await.expect("the lane runs");
     }
 

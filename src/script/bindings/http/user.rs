@@ -10,6 +10,7 @@ use super::super::super::witness::WitnessedHop;
 use super::address::Address;
 use super::lane::Shared;
 use super::template::Template;
+use crate::load::Halt;
 use crate::load::UserControl;
 use crate::protocol::http::cookies::Jar;
 use crate::protocol::http::{Connections, Headers};
@@ -93,7 +94,7 @@ impl UserHttp {
 
     /// Notes that the script cannot run without what the plan does not have.
     pub(super) fn misuse(&self, why: &str) {
-        self.lane.misuse.borrow_mut().get_or_insert_with(|| why.to_owned());
+        self.lane.halt.borrow_mut().get_or_insert_with(|| Halt::Misuse(why.to_owned()));
     }
 
     /// Counts one hop.
