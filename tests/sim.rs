@@ -25,7 +25,7 @@
 //! | a run ends when somebody stops it, at its planned end, when no user is left, and for no other reason | `EndsTooEarly`, `NeverEndsByPlan`, `NeverExhausted` |
 //! | after its end nobody makes load, everybody is ready, and another run can be started | `IgnoresStop` |
 //! | a run that is called complete is; what is missing of one that was killed is a hole, and nothing else is | `FinishesAtOnce`, `HidesHoles`, `InventsHole` |
-//! | whoever is let go is in the journal, and so is whoever was found lost | `FarewellUnkept`, `ForgetsTheLost` |
+//! | whoever is let go is in the journal, and so is whoever was found lost, and that somebody has begun | `FarewellUnkept`, `ForgetsTheLost`, `ForgetsTheBegun` |
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |

@@ -361,7 +361,7 @@ const LOCK_FILE: &str = "lock";
 const MAGIC: &[u8; 8] = b"LUNAJRNL";
 
 /// Raised with each change of the frames or of a record's layout.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;
@@ -482,9 +482,9 @@ mod tests {
         let path = directory.path().join(FILE);
         fs::write(&path, "a letter to a friend").unwrap();
         assert!(matches!(Journal::open(directory.path()), Err(JournalError::Foreign { .. })));
-        fs::write(&path, [&MAGIC[..], &7_u32.to_le_bytes(), b"whatever"].concat()).unwrap();
+        fs::write(&path, [&MAGIC[..], &(VERSION + 1).to_le_bytes(), b"whatever"].concat()).unwrap();
         let error = Journal::open(directory.path()).unwrap_err();
-        assert!(matches!(error, JournalError::Version { found: 7, .. }));
+        assert!(matches!(error, JournalError::Version { found, .. } if found == VERSION + 1));
         assert!(error.to_string().contains("move the file away"), "{error}");
         assert_eq!(fs::read(&path).unwrap().len(), 20);
     }

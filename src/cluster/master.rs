@@ -21,6 +21,7 @@
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
 mod arrivals;
+mod begun;
 mod dues;
 mod giving;
 mod judging;
@@ -194,6 +195,10 @@ impl Master {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);
         }
+        for begun in kept.began {
+            let number = master.peers.remember(begun.worker, false, now);
+            run.restore_begun(number, begun.since);
+        }
         master.run = Some(run);
         master
     }
@@ -332,6 +337,7 @@ impl Master {
         if let Some(record) = self.run.as_mut().filter(|_| self.config.has_journal).and_then(Run::take_history) {
             self.keep(record, &mut out);
         }
+        self.keep_begun(&mut out);
         self.finish(end, &mut out);
         out
     }
@@ -405,11 +411,13 @@ impl Master {
         let Some(run) = self.run.as_mut().filter(|run| run.is_adopting()) else { return };
         if run.is_awaited() {
             // Nobody has come.
+            run.show_unheard(&self.peers, now);
             let end = run.end(now, Some(RunFailure::lost("no worker of the run that the journal tells of has come back")));
             return self.finish(Some(end), out);
         }
         let known = run.profile.clone();
         run.settle(&self.claims, &self.peers, self.origin, now, out);
+        run.show_unheard(&self.peers, now);
         let profile = Some(&run.profile).filter(|profile| **profile != known).cloned();
         self.claims.clear();
         if let Some(profile) = profile {

@@ -31,6 +31,8 @@ pub enum Record {
         /// The run's clock at the reset, where it is known.
         at: Option<Duration>,
     },
+    /// A worker has begun, or is back from having been lost: what it counts from here on is missing unless it brings it itself.
+    Began(BegunWorker),
     /// All that a worker has counted, which left or was lost. Replaces what was kept of it before.
     Worker(Box<KeptWorker>),
     /// Seconds of the run that are past, oldest first; they follow those kept before.
@@ -61,6 +63,15 @@ pub struct KeptLease {
     pub is_return: bool,
 }
 
+/// A worker that makes load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunWorker {
+    /// Which.
+    pub worker: WorkerId,
+    /// The seconds of the run's clock before this are in the journal, or were before it came.
+    pub since: Duration,
+}
+
 /// The numbers of one worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptWorker {
@@ -70,7 +81,7 @@ pub struct KeptWorker {
     pub epoch: u32,
     /// The last delta in them.
     pub sequence: u64,
-    /// It said goodbye; otherwise it was found lost.
+    /// These are all its numbers: it said goodbye, or had finished. Otherwise it was found lost.
     pub has_left: bool,
     /// The sums of the whole run.
     pub tally: Tally,
@@ -89,6 +100,8 @@ pub struct KeptRun {
     pub epoch: u32,
     /// The run's clock when it began, where that is known.
     pub counted_since: Option<Duration>,
+    /// Workers that have begun, and neither left nor were found lost since.
+    pub began: Vec<BegunWorker>,
     /// Of this epoch; the last record of each worker.
     pub workers: Vec<KeptWorker>,
     /// Oldest first.
@@ -115,6 +128,7 @@ impl KeptRun {
                         profile,
                         epoch: 0,
                         counted_since,
+                        began: Vec::new(),
                         workers: Vec::new(),
                         history: Vec::new(),
                         leases: Vec::new(),
@@ -126,9 +140,16 @@ impl KeptRun {
                 (Record::Reset { epoch, at }, Some(kept)) => {
                     (kept.epoch, kept.counted_since) = (epoch, at);
                     kept.workers.retain(|worker| worker.epoch >= epoch);
+                    // Of those that are there it is told anew.
+                    kept.began.clear();
                     kept.history.clear();
                 }
+                (Record::Began(begun), Some(kept)) => match kept.began.iter_mut().find(|other| other.worker == begun.worker) {
+                    Some(other) => other.since = other.since.min(begun.since),
+                    None => kept.began.push(begun),
+                },
                 (Record::Worker(worker), Some(kept)) => {
+                    kept.began.retain(|begun| begun.worker != worker.worker);
                     kept.workers.retain(|other| other.worker != worker.worker);
                     if worker.epoch >= kept.epoch {
                         kept.workers.push(*worker);
@@ -157,6 +178,7 @@ impl KeptRun {
         }
         records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
         records.extend(self.leases.into_iter().map(Record::Lease));
+        records.extend(self.began.into_iter().map(Record::Began));
         records.push(Record::History(self.history));
         records.extend(self.is_over.then_some(Record::End));
         records

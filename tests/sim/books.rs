@@ -85,6 +85,8 @@ pub struct Keeper {
     pub master: u32,
     /// What its journal said when it began: the last delta of each seat's worker.
     pub restored: BTreeMap<usize, u64>,
+    /// Whom it has been told to have begun, in which run.
+    pub begun: BTreeSet<(RunId, usize)>,
 }
 
 impl Books {
@@ -300,7 +302,9 @@ impl Account {
     fn audit_hole(&self, held: &Count, epoch: u32, keeper: &Keeper, seat: usize, snapshot: &Snapshot) -> Result<(), String> {
         let host = host_name(seat);
         let is_shown = snapshot.holes.iter().any(|hole| hole.worker.starts_with(&format!("{host}_")));
-        let is_known = self.acknowledged.is_some_and(|(master, _)| master == keeper.master) || keeper.restored.contains_key(&seat);
+        let is_begun = keeper.begun.contains(&(snapshot.run, seat)) && self.counts_from(snapshot.counted_since);
+        let is_known =
+            self.acknowledged.is_some_and(|(master, _)| master == keeper.master) || keeper.restored.contains_key(&seat) || is_begun;
         let missing = self.reported.requests.saturating_sub(held.requests) + self.buried;
         match self.excuse {
             Some(KILLED) if missing > 0 && is_known && self.epoch == epoch && !is_shown => {
@@ -309,6 +313,11 @@ impl Account {
             None if is_shown => Err(format!("{host}: a hole is shown where nothing is missing")),
             _ => Ok(()),
         }
+    }
+
+    /// Something was counted in the time that the table covers.
+    fn counts_from(&self, since: Option<Duration>) -> bool {
+        since.is_some_and(|since| self.seconds.range(since.as_secs()..).any(|(_, requests)| *requests > 0))
     }
 
     /// The delta that must be in the last master's table whatever became of the worker.

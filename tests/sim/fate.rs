@@ -74,7 +74,11 @@ impl World {
         (self.master.frozen_until, self.master.sleeps, self.master.slept) = (Duration::ZERO, false, Duration::ZERO);
         let config = self.master_config();
         let kept = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|kept| self.scenario.has_journal && !kept.is_over);
-        self.master.keeper = Keeper { master: self.master.number, restored: self.restored(kept.as_ref()) };
+        self.master.keeper = Keeper {
+            master: self.master.number,
+            restored: self.restored(kept.as_ref()),
+            begun: self.master.begun.keys().copied().filter(|_| self.scenario.has_journal).collect(),
+        };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
         let instant = self.master_instant();
         let kept = kept.filter(|_| self.tamper.as_ref().is_none_or(super::tamper::Tamper::reads_journal));
@@ -98,6 +102,10 @@ impl World {
         }
         self.master.back_at = Some(self.now + back_after);
         self.master.syncing.clear();
+        let is_torn = kept < self.master.journal.len();
+        // One that stands still writes nothing either.
+        let written = self.now.saturating_sub(if self.now < self.master.frozen_until { STANDS_STILL } else { WRITTEN_WITHIN });
+        self.master.begun.retain(|_, at| !is_torn && *at <= written);
         self.master.journal.truncate(kept);
         self.watch.on_master_killed(self.now, back_after + SETTLING);
         self.break_links_of(self.master.number);
@@ -245,5 +253,9 @@ impl LinkEnds {
     }
 }
 
+/// What a master does is in its journal by then.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+/// No master stands still for longer.
+const STANDS_STILL: Duration = Duration::from_secs(30);
 /// See [`World::settling`], with a fast network and clocks that agree.
 const SETTLING: Duration = Duration::from_secs(14);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lunamoth::cluster::master::{self, RunEnd};
 use lunamoth::cluster::message::{Phase, ToMaster, ToWorker};
+use lunamoth::cluster::record::Record;
 use lunamoth::cluster::worker::{self, DIALS, LinkId, WorkerEnd};
 use lunamoth::plan::Plan;
 
@@ -254,6 +255,10 @@ impl World {
                     }
                 }
                 master::Action::Keep(number, record) => {
+                    if let Record::Reset { .. } = record {
+                        // Who has begun is told anew.
+                        self.master.begun.values_mut().for_each(|at| *at = self.now);
+                    }
                     let takes = self.chance.millis(5, 150);
                     let last = self.master.syncing.back().map_or(Duration::ZERO, |(at, ..)| *at);
                     let keeping = self.tamper.as_ref().map_or(Keeping::Synced, |tamper| tamper.keep(&record));
@@ -272,6 +277,9 @@ impl World {
             && !self.is_former_speaking
         {
             self.watch_orders(orders);
+            if let (Phase::Run, Some(link)) = (orders.phase, self.links.get(&id)) {
+                self.master.begun.entry((orders.run, link.worker)).or_insert(self.now);
+            }
         }
         if let (ToWorker::Farewell, Some(seat)) = (&message, self.links.get(&id).map(|link| link.worker)) {
             self.check_farewell(seat);

@@ -69,6 +69,8 @@ pub enum Fault {
     FarewellUnkept,
     /// The master does not keep what a lost worker has handed in.
     ForgetsTheLost,
+    /// The master does not keep who has begun.
+    ForgetsTheBegun,
     /// A new master does not read what its journal says.
     IgnoresJournal,
     /// A new master adopts runs that it shall not.
@@ -122,6 +124,7 @@ impl Fault {
         (Self::MovesAtOnce, "faster than the spawn rate"),
         (Self::FarewellUnkept, "may go, and delta"),
         (Self::ForgetsTheLost, "is lost for long"),
+        (Self::ForgetsTheBegun, "no hole is shown"),
         (Self::IgnoresJournal, "must be there"),
         (Self::AdoptsAll, "shall not be adopted"),
         (Self::NeverEndsByPlan, "past its planned end"),
@@ -164,6 +167,10 @@ impl Fault {
                 let gone = Event::Kill { worker: 2, comes_back_after: None };
                 Scenario { adopts: self != Self::AdoptsAll, ..alone(3) }.with(at, gone).with(at + Duration::from_secs(6), kill)
             }
+            Self::ForgetsTheBegun => {
+                let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
+                alone(3).with(at, Event::Kill { worker: 2, comes_back_after: None }).with(at + Duration::from_secs(1), kill)
+            }
             Self::NeverEndsByPlan => {
                 let profile = LoadProfile::plain(40, 60.0, Some(Duration::from_secs(20)));
                 Scenario { profile, ..alone(2) }
@@ -198,10 +205,10 @@ impl Tamper {
     }
 
     pub fn keep(&self, record: &Record) -> Keeping {
-        let Record::Worker(worker) = record else { return Keeping::Synced };
-        match self.fault {
-            Fault::FarewellUnkept if worker.has_left => Keeping::Told,
-            Fault::ForgetsTheLost if !worker.has_left => Keeping::Told,
+        match (self.fault, record) {
+            (Fault::FarewellUnkept, Record::Worker(worker)) if worker.has_left => Keeping::Told,
+            (Fault::ForgetsTheLost, Record::Worker(worker)) if !worker.has_left => Keeping::Told,
+            (Fault::ForgetsTheBegun, Record::Began(_)) => Keeping::Told,
             _ => Keeping::Synced,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! What the machines ask for is done in `machines`, what happens to them in `fate`, what must hold in `watch`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -74,6 +74,8 @@ pub struct MasterSeat {
     /// On its way to the disk.
     pub syncing: VecDeque<(Duration, u64, Option<Record>)>,
     pub keeper: Keeper,
+    /// Who was told to begin by this master, or one before it of whose journal nothing is lost, and when.
+    pub begun: BTreeMap<(RunId, usize), Duration>,
     /// Its process stands still.
     pub frozen_until: Duration,
     /// Its clock stands still meanwhile.
@@ -370,7 +372,8 @@ impl MasterSeat {
             back_at: None,
             journal: Vec::new(),
             syncing: VecDeque::new(),
-            keeper: Keeper { master: 0, restored: BTreeMap::new() },
+            keeper: Keeper { master: 0, restored: BTreeMap::new(), begun: BTreeSet::new() },
+            begun: BTreeMap::new(),
             frozen_until: Duration::ZERO,
             sleeps: false,
             slept: Duration::ZERO,

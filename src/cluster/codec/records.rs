@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::CodecError;
 use super::messages::{put_epoch, take_epoch};
 use super::primitives::{Input, Output, Wire};
-use crate::cluster::record::{KeptWorker, Record};
+use crate::cluster::record::{BegunWorker, KeptWorker, Record};
 use crate::stats::snapshot::{HistoryPoint, Seen};
 
 impl Wire for Record {
@@ -42,6 +42,11 @@ impl Wire for Record {
                 out.byte(7);
                 lease.put(out);
             }
+            Self::Began(begun) => {
+                out.byte(8);
+                begun.worker.put(out);
+                out.second(begun.since.as_secs());
+            }
         }
     }
 
@@ -55,6 +60,7 @@ impl Wire for Record {
             5 => Self::End,
             6 => Self::Revised { plan: Wire::take(input)? },
             7 => Self::Lease(Wire::take(input)?),
+            8 => Self::Began(BegunWorker { worker: Wire::take(input)?, since: Duration::from_secs(input.second()?) }),
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })
     }
@@ -116,5 +122,25 @@ impl Wire for Seen {
             failures: input.count()?,
             percentiles: input.option(|input| Ok([input.duration()?, input.duration()?, input.duration()?]))?,
         })
+    }
+}
+
+/// Records of some kinds, for the golden bytes.
+#[cfg(test)]
+pub(super) mod samples {
+    use std::time::Duration;
+
+    use super::super::leases::samples::worker;
+    use super::{BegunWorker, HistoryPoint, Record, Seen};
+
+    pub fn began() -> Record {
+        Record::Began(BegunWorker { worker: worker(), since: Duration::from_secs(41) })
+    }
+
+    pub fn history() -> Record {
+        let seen = Seen { known: Duration::from_secs(9), users: 8, requests: 700, ..Default::default() };
+        let step = HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), seen: Some(seen), unsound: false };
+        let unknown = HistoryPoint { at: Duration::from_secs(40), length: Duration::from_secs(10), ..Default::default() };
+        Record::History(vec![step, unknown])
     }
 }

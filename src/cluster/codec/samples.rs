@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::leases::samples::{self as leases, worker};
+use super::records::samples as records;
 use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
     WorkerId,
@@ -18,7 +19,6 @@ use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::{Answer as Answered, FailureKind, Phases, Sample};
-use crate::stats::snapshot::{HistoryPoint, Seen};
 use crate::stats::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::trend::{NumberSpread, TrendCounts};
 
@@ -97,9 +97,6 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
 /// One record of each kind.
 pub fn records() -> Vec<(&'static str, Record)> {
     let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tally: full() };
-    let seen = Seen { known: Duration::from_secs(9), users: 8, requests: 700, ..Default::default() };
-    let step = HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), seen: Some(seen), unsound: false };
-    let unknown = HistoryPoint { at: Duration::from_secs(40), length: Duration::from_secs(10), ..Default::default() };
     vec![
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
         ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
@@ -109,10 +106,11 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ),
         ("reset", Record::Reset { epoch: 2, at: Some(Duration::from_millis(12_345)) }),
         ("worker", Record::Worker(Box::new(kept))),
-        ("history", Record::History(vec![step, unknown])),
+        ("history", records::history()),
         ("end", Record::End),
         ("revised", Record::Revised { plan: plan().into() }),
         ("lease", leases::lease()),
+        ("began", records::began()),
     ]
 }
 

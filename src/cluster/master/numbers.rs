@@ -154,16 +154,20 @@ impl Run {
         self.parts.insert(number, part);
     }
 
-    /// What the journal shall keep of a worker that is gone; `None` if it has counted nothing.
+    /// What the journal shall keep of a worker that is gone; `None` if it has not begun. Of one that has counted nothing it knows just that.
     pub fn record_of(&self, number: PeerNumber, worker: super::super::message::WorkerId, has_left: bool) -> Option<Record> {
-        let part = self.parts.get(&number)?;
-        let (tally, sequence) = (part.total.as_deref()?.clone(), part.held?);
+        let part = self.parts.get(&number).filter(|part| part.has_run)?;
+        let nothing = || Tally { second: part.covered.saturating_sub(1), ..Tally::default() };
+        let (tally, sequence) = (part.total.as_deref().map_or_else(nothing, Tally::clone), part.held.unwrap_or(0));
+        let has_left = has_left || part.stage == PartStage::Finished;
         Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tally })))
     }
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.
     pub fn reset(&mut self, now: Instant) {
         self.reset_since(Some(Duration::from_secs(self.elapsed(now).as_secs())), now);
+        // What they had counted is void, and they hear of the reset before they count anew.
+        self.unheard.clear();
     }
 
     /// The statistics have begun anew at this moment of the run's clock; `None` where nobody knows when that was.
@@ -179,6 +183,7 @@ impl Run {
         self.reset_dues();
         for part in self.parts.values_mut() {
             part.total = part.total.take().map(|_| Box::default());
+            part.is_begun_kept = false;
             if let Some(overtaken) = &mut part.overtaken {
                 (overtaken.at, overtaken.shown_as) = (elapsed, None);
             }

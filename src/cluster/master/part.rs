@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub claimed_since: Option<Duration>,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
+    /// The journal knows that it has begun.
+    pub is_begun_kept: bool,
     /// It has told that the run is over in it: once all that it has is here, it is finished.
     pub says_finished: bool,
     /// It has stopped its users by itself, as an orphan does in the end: it takes no slots any more.
@@ -114,6 +116,7 @@ impl Part {
             back: None,
             claimed_since: None,
             has_run: false,
+            is_begun_kept: false,
             says_finished: false,
             has_given_up: false,
             held: None,

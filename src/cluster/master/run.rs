@@ -54,6 +54,8 @@ pub(super) struct Run {
     pub windows: BTreeMap<usize, Windows>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
     pub holes: BTreeMap<PeerNumber, HoleView>,
+    /// Workers that have begun, as the journal tells, and have not come back: the seconds of the run's clock from which their numbers are missing.
+    pub unheard: BTreeMap<PeerNumber, Duration>,
     pub overlaps: Vec<OverlapView>,
     /// Rows that are given out once.
     pub leases: Leases,
@@ -128,6 +130,7 @@ impl Run {
             assignment: Assignment::new(),
             parts: BTreeMap::new(),
             holes: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             overlaps: Vec::new(),
             leases: Leases::default(),
             repeats: 0,
@@ -377,6 +380,7 @@ impl Run {
             self.epoch = standing.epoch - 1;
             self.reset_since(None, now);
         }
+        self.hear_of(number);
         let mut users = 0;
         if let Some(followed) = &standing.orders {
             let is_behind = followed.generation == self.generation && followed.phase < self.phase;
@@ -412,15 +416,6 @@ impl Run {
             self.holes.remove(&number);
         }
         part.held
-    }
-
-    /// A worker that was given up is back and knows nothing of the run. One that had begun it and dropped it would bear another name: its orders
-    /// never reached it, and nothing of it is missing.
-    pub fn forget_unbegun(&mut self, number: PeerNumber) {
-        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.unwrap_or(0) == 0) {
-            self.parts.remove(&number);
-            self.holes.remove(&number);
-        }
     }
 
     /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.

@@ -93,6 +93,7 @@ impl Run {
             return;
         }
         part.away_since = Some(elapsed);
+        part.is_begun_kept = false;
         let from = Duration::from_secs(part.covered).min(elapsed);
         let worker = peers.get(number).hello.worker.to_string();
         self.holes.insert(number, HoleView { worker, from, to: elapsed });
@@ -242,7 +243,8 @@ impl Run {
             self.phase != Phase::Cut && away < config.orphan.timeout && waited < AWAY_GRACE
         };
         let waits_for_away = self.parts.values().filter(unfinished).any(|part| !part.is_here() && may_come_back(part));
-        if waits_for_present || waits_for_away {
+        let waits_for_unheard = self.phase != Phase::Cut && waited < AWAY_GRACE && self.may_hear_of_more(config, elapsed);
+        if waits_for_present || waits_for_away || waits_for_unheard {
             return None;
         }
         let missing: Vec<_> = self

@@ -208,12 +208,72 @@ fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
         counted_since: Some(Duration::ZERO),
         workers,
         leases: Vec::new(),
+        began: Vec::new(),
         history: Vec::new(),
         is_over: false,
     };
     let now = Instant::now();
     let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
     Stand { master, now, actions: Vec::new() }
+}
+
+/// A master that has read the records which another one has kept.
+fn next_of(before: &mut Stand) -> Stand {
+    let records = before.actions.drain(..).filter_map(|action| if let Action::Keep(_, record) = action { Some(record) } else { None });
+    let kept = KeptRun::from_records(records).unwrap();
+    assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept.clone()));
+    let now = Instant::now();
+    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, kept, now);
+    Stand { master, now, actions: Vec::new() }
+}
+
+fn holes(stand: &Stand) -> Vec<(String, u64)> {
+    stand.master.snapshot(stand.now).holes.into_iter().map(|hole| (hole.worker, hole.from.as_secs())).collect()
+}
+
+#[test]
+fn a_worker_that_died_just_before_its_master_is_a_hole_until_it_comes_back() {
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let mut stand = next_of(&mut before);
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(30), 0)));
+    assert_eq!(holes(&stand), [], "it may still come");
+    stand.live(Duration::from_secs(6), &[1]);
+    assert_eq!((holes(&stand), stand.state()), (vec![(id(2).to_string(), 0)], RunState::Running));
+    assert!(stand.master.snapshot(stand.now).holes[0].to >= Duration::from_secs(30), "nobody knows when it died");
+    stand.hello(2, Some(standing(&SlotSet::none(), Duration::from_secs(36), 0)));
+    assert_eq!(holes(&stand), []);
+}
+
+#[test]
+fn a_stop_soon_after_a_takeover_waits_for_a_worker_of_which_only_the_journal_knows() {
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let mut stand = next_of(&mut before);
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(30), 0)));
+    stand.live(Duration::from_secs(6), &[1]);
+    stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(10), &[1]);
+    assert_eq!(stand.end(), None);
+    stand.live(Duration::from_secs(6), &[1]);
+    assert!(!stand.end().unwrap().is_complete);
+    assert_eq!(holes(&stand), [(id(2).to_string(), 0)]);
+}
+
+#[test]
+fn who_left_or_was_lost_before_a_reset_is_no_hole_of_the_next_master() {
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 3, 10);
+    before.live(Duration::from_secs(2), &[1, 2, 3]);
+    before.message(3, ToMaster::Goodbye);
+    before.live(Duration::from_secs(5), &[1]);
+    let actions = before.master.on_reset(before.now);
+    before.actions.extend(actions);
+    before.live(Duration::from_secs(1), &[1]);
+    let mut stand = next_of(&mut before);
+    stand.hello(4, None);
+    stand.live(Duration::from_secs(70), &[4]);
+    assert_eq!(holes(&stand), [(id(1).to_string(), 7)], "from the reset on");
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Workers that have begun, of which a journal tells the next master: a worker that dies just before its master is missed by nobody else.
+//!
+//! Owns who is in the journal as one that has begun, and those of whom a new master has heard nothing since. Their numbers are `numbers`'s.
+//!
+//! | a worker | the journal says | and the next master, once it has taken over, |
+//! |---|---|---|
+//! | gets its first orders, or is back from having been lost | `Began` | shows a hole up to that moment, until it comes |
+//! | is lost, or says goodbye | `Worker`, which voids `Began` | shows a hole if it was lost |
+//! | is there when the statistics begin anew | `Reset`, which voids all `Began`, then `Began` | as above |
+
+use std::time::{Duration, Instant};
+
+use super::super::record::{BegunWorker, Record};
+use super::part::Part;
+use super::peers::{PeerNumber, Peers, Presence};
+use super::run::{Run, Stage};
+use super::{Action, Master, MasterConfig};
+use crate::stats::snapshot::HoleView;
+
+impl Master {
+    /// Tells the journal of workers that have begun.
+    pub(super) fn keep_begun(&mut self, out: &mut Vec<Action>) {
+        let is_to_be_kept = |run: &&mut Run| run.zero.is_some() && !matches!(run.stage, Stage::Waiting | Stage::Over { .. });
+        let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal).filter(is_to_be_kept) else { return };
+        let records = run.take_begun(&self.peers);
+        self.keep_all(records, out);
+    }
+}
+
+impl Run {
+    /// Takes over that a worker has begun, of which the journal tells nothing later.
+    pub fn restore_begun(&mut self, number: PeerNumber, since: Duration) {
+        self.unheard.insert(number, since.max(self.counted_since.unwrap_or_default()));
+    }
+
+    /// Whoever has begun and has not come back shows as a hole up to now: nobody knows when it died, or whether it has.
+    pub fn show_unheard(&mut self, peers: &Peers, now: Instant) {
+        let elapsed = self.elapsed(now);
+        for (&number, &from) in &self.unheard {
+            let worker = peers.get(number).hello.worker.to_string();
+            let hole = self.holes.entry(number).or_insert(HoleView { worker, from, to: from });
+            hole.to = hole.to.max(elapsed);
+        }
+    }
+
+    /// A worker is there: it brings what it has, or has never begun.
+    pub fn hear_of(&mut self, number: PeerNumber) {
+        if self.unheard.remove(&number).is_some() {
+            self.holes.remove(&number);
+        }
+    }
+
+    /// A worker that was given up is back and knows nothing of the run. One that had begun it and dropped it would bear another name: its orders
+    /// never reached it, and nothing of it is missing.
+    pub fn forget_unbegun(&mut self, number: PeerNumber) {
+        self.hear_of(number);
+        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.unwrap_or(0) == 0) {
+            self.parts.remove(&number);
+            self.holes.remove(&number);
+        }
+    }
+
+    /// Whether one of those may still come, by what orphans do: as long after the takeover as they go on.
+    pub fn may_hear_of_more(&self, config: &MasterConfig, elapsed: Duration) -> bool {
+        let since = elapsed.saturating_sub(self.taken_over.unwrap_or_default());
+        !self.unheard.is_empty() && since < config.orphan.timeout
+    }
+
+    /// Those of whom the journal does not know that they have begun.
+    fn take_begun(&mut self, peers: &Peers) -> Vec<Record> {
+        let is_there = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Leaving);
+        let has_begun = |part: &Part| part.has_run && part.is_here() && !part.is_begun_kept;
+        let new = self.parts.iter_mut().filter(|(number, part)| is_there(**number) && has_begun(part));
+        let record = |(number, part): (&PeerNumber, &mut Part)| {
+            part.is_begun_kept = true;
+            Record::Began(BegunWorker { worker: peers.get(*number).hello.worker.clone(), since: Duration::from_secs(part.covered) })
+        };
+        new.map(record).collect()
+    }
+}
