@@ -4,6 +4,7 @@
 //! all commands share and what is small; each of the others has a file of its own.
 
 mod check;
+mod compare;
 mod control;
 mod files;
 mod master;
@@ -44,6 +45,7 @@ pub fn run(command: Command) -> u8 {
         Command::Worker(typed) => with_start(&typed, worker::run_worker),
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
         Command::Metrics => say(&catalogue::text()),
+        Command::Compare(asked) => compare::compare_reports(&asked),
         Command::New(path) => new_script(&path),
         Command::Tui(typed) => with_start(&typed, tui::attach),
         Command::Target(typed) => with_start(&typed, serve_target),

@@ -1,6 +1,7 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
 mod cluster;
+mod compare;
 mod control;
 mod examples;
 mod flags;
@@ -14,11 +15,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
+pub use self::compare::Compare;
+use self::compare::CompareFlags;
 pub use self::control::{Control, ControlAction};
 use self::control::{ReportFlags as ReportOfFlags, ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
-    CHECK_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES,
-    SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
+    CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES, RESET_EXAMPLES,
+    RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
 };
 use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
 use self::web::WebFlags;
@@ -49,6 +52,8 @@ pub enum Command {
     Secret,
     /// List the metrics of thresholds. It has no settings.
     Metrics,
+    /// Compare two reports. It has no settings.
+    Compare(Compare),
 }
 
 impl Command {
@@ -155,6 +160,9 @@ enum TypedCommand {
     /// Make a secret, by which master and workers know each other
     #[command(after_help = SECRET_EXAMPLES)]
     Secret,
+    /// Compare the reports of two runs: what is better, worse, or no more different than chance
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(Box<CompareFlags>),
     /// List the metrics that thresholds may judge, with units, aggregates and selectors
     #[command(after_help = METRICS_EXAMPLES)]
     Metrics,
@@ -217,6 +225,7 @@ impl TypedCommand {
             }
             Self::Secret => Command::Secret,
             Self::Metrics => Command::Metrics,
+            Self::Compare(flags) => Command::Compare(flags.into_compare()),
         }
     }
 }
@@ -334,7 +343,7 @@ mod tests {
             | Command::Master(layer)
             | Command::Worker(layer) => Settings::resolve(&layer, [], None).unwrap().0,
             Command::Control(control) => Settings::resolve(&control.layer, [], None).unwrap().0,
-            Command::New(_) | Command::Secret | Command::Metrics => panic!("`{line}` has no settings"),
+            Command::New(_) | Command::Secret | Command::Metrics | Command::Compare(_) => panic!("`{line}` has no settings"),
         }
     }
 
@@ -480,6 +489,15 @@ mod tests {
             let message = message(line);
             assert!(message.contains("--secret-file") && !message.contains("hush"), "{message}");
         }
+    }
+
+    #[test]
+    fn two_reports_are_compared_by_what_was_typed() {
+        let line = ["lunamoth", "compare", "a.json", "b.json", "--limit", "p(99) +5%", "--limit", "rate -5%", "--markdown", "-"];
+        let Command::Compare(asked) = Command::parse(line.map(OsString::from)).unwrap() else { panic!("compare was typed") };
+        assert_eq!((asked.base.as_path(), asked.new.as_path()), (Path::new("a.json"), Path::new("b.json")));
+        assert_eq!((asked.limits.len(), asked.markdown.as_deref(), asked.junit), (2, Some(Path::new("-")), None));
+        assert_eq!(parse("compare a.json").unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -7,12 +7,12 @@
 //! | room | owns |
 //! |---|---|
 //! | [`plan`] | the run as data: classes, load profile, thresholds, limits |
-//! | [`stats`] | numbers: sample, histogram, recorder, tally, table, snapshot, threshold. No network, no Lua, no clock of its own |
+//! | [`stats`] | numbers: sample, histogram, recorder, tally, table, snapshot, threshold, the comparison of two runs. No network, no Lua, no clock of its own |
 //! | [`load`] | making load: the shape, the life of a user, the lanes and their engine. No Lua, no protocol, no cluster |
 //! | [`protocol`] | clients of the tested system; they know nothing of this program |
 //! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
 //! | [`cluster`] | machines: messages and their bytes, QUIC, the shares of users, the journal, and the master and the worker as state machines; a local run is a cluster of one |
-//! | [`front`] | people: the console's table, progress and final report, the files and the HTML report, the HTTP API and its page, the terminal UI and its ssh server, the shell's client of a master, a worker's health |
+//! | [`front`] | people: the console's table, progress and final report, the files and the HTML report, the HTTP API and its page, the terminal UI and its ssh server, the shell's client of a master, two reports compared, a worker's health |
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |

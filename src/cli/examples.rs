@@ -28,6 +28,20 @@ Examples:
 
 Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
 
+pub(super) const COMPARE_EXAMPLES: &str = "\
+Examples:
+  lunamoth run load.lua --json base.json                     before the change
+  lunamoth run load.lua --json new.json                      after it
+  lunamoth compare base.json new.json
+  lunamoth compare base.json new.json --limit \"p(99) +5%\" --limit \"rate -5%\" --limit \"failures +0.5%\"
+  lunamoth compare base.json new.json --limit \"avg +10ms\" --markdown comment.md --junit junit.xml
+
+Each figure has a 95 % interval, by a block bootstrap over the run's seconds. A difference is called one where it surely exceeds 1 % (of failures
+0.1 percentage points), all figures judged together: at most one comparison of equal runs in twenty says that anything differs. Runs of a minute
+and more see changes of a few percent; less than 8 s are not judged.
+
+Exit codes: 0 no limit is broken, 2 bad use or no report, 99 a limit is broken.";
+
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
   lunamoth check load.lua

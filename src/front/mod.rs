@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod client;
+pub mod compare;
 pub mod console;
 mod exposition;
 pub mod health;

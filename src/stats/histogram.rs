@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
 use super::quantile::Quantile;
 use super::sparse::SparseCounts;
@@ -165,6 +165,21 @@ impl Histogram {
         base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 
+    /// Reads what [`Histogram::to_v2_base64`] has written.
+    ///
+    /// # Errors
+    /// It is something else, in words.
+    pub fn from_v2_base64(text: &str) -> Result<Self, String> {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|why| format!("it is no base64: {why}"))?;
+        let read: hdrhistogram::Histogram<u64> =
+            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|why| format!("it is no histogram: {why}"))?;
+        let mut histogram = Self::default();
+        for range in read.iter_recorded() {
+            histogram.record_n(read.lowest_equivalent(range.value_iterated_to()), range.count_at_value());
+        }
+        Ok(histogram)
+    }
+
     #[inline]
     fn add_at(&mut self, index: u32, count: u64) {
         let index = index as usize;
@@ -272,13 +287,15 @@ const BLOCK: usize = 64;
 /// Values below 2 to this power have an index each; `HdrHistogram` calls it the sub-bucket count magnitude of three digits.
 const EXACT_BITS: u32 = 11;
 
+/// The index of a value within the range.
 #[inline]
-fn index_of(value_us: u64) -> u32 {
+pub(super) fn index_of(value_us: u64) -> u32 {
     let shift = 64 - EXACT_BITS - (value_us | ((1 << EXACT_BITS) - 1)).leading_zeros();
     (shift << (EXACT_BITS - 1)) + (value_us >> shift) as u32
 }
 
-fn lowest_of(index: u32) -> u64 {
+/// The lowest value of an index, in microseconds.
+pub(super) fn lowest_of(index: u32) -> u64 {
     let half = 1 << (EXACT_BITS - 1);
     match (index / half).checked_sub(1) {
         Some(shift) => u64::from(index % half + half) << shift,
@@ -293,7 +310,6 @@ fn highest_of(index: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hdrhistogram::serialization::Deserializer;
     use proptest::prelude::*;
 
     fn standard() -> hdrhistogram::Histogram<u64> {
@@ -360,6 +376,7 @@ mod tests {
                 reference.record(*value).unwrap();
             }
             prop_assert_eq!(read, reference);
+            prop_assert_eq!(Histogram::from_v2_base64(&of(&values).to_v2_base64()), Ok(of(&values)));
         }
     }
 

@@ -6,6 +6,8 @@
 //! [`table`] and its [`series`], shown as a [`snapshot`], and judged by a [`threshold`].
 
 pub mod catalogue;
+pub mod cells;
+pub mod comparison;
 pub mod entry_name;
 pub mod histogram;
 pub mod hop_counts;

@@ -13,6 +13,10 @@ impl Quantile {
     pub const LEAST: Self = Self { billionths: 0 };
     /// Half of the values.
     pub const MEDIAN: Self = Self { billionths: WHOLE / 2 };
+    /// All but a tenth of the values lie at or below it.
+    pub const P90: Self = Self { billionths: WHOLE / 10 * 9 };
+    /// All but a hundredth.
+    pub const P99: Self = Self { billionths: WHOLE / 100 * 99 };
     /// The quantile of the greatest value.
     pub const GREATEST: Self = Self { billionths: WHOLE };
 
@@ -34,6 +38,20 @@ impl Quantile {
         let fraction = if fraction.is_empty() { 0 } else { format!("{fraction:0<FRACTION_DIGITS$}").parse::<u32>().ok()? };
         let billionths = whole * (WHOLE / 100) + fraction;
         (billionths <= WHOLE).then_some(Self { billionths })
+    }
+
+    /// As a fraction, 0..=1.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        f64::from(self.billionths) / f64::from(WHOLE)
+    }
+
+    /// In percent, as people write it: `99`, `99.9`.
+    #[must_use]
+    pub fn percent(self) -> String {
+        let (whole, fraction) = (self.billionths / (WHOLE / 100), self.billionths % (WHOLE / 100));
+        let text = format!("{whole}.{fraction:0>FRACTION_DIGITS$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 
     /// Which of `count` sorted values it is, the least being the first: the least rank with at least this share of all at or below it.

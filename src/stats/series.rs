@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::cells::{Cells, CellsView};
 use super::histogram::Histogram;
 use super::known::KnownSeconds;
+use super::names::EntryName;
 use super::snapshot::{HistoryPoint, Seen};
 use super::tally::Tally;
 
@@ -33,6 +35,8 @@ pub struct Series {
     /// What is before `first_recent`, without gaps; points of this process are `1 << thinning` seconds long, the last one perhaps less.
     points: Vec<HistoryPoint>,
     thinning: u32,
+    /// The same time in a few cells, by entry.
+    cells: Cells,
     /// Seconds that have become history and were not taken yet, in steps of [`STEP_SECONDS`]; the last one may be incomplete.
     settled: VecDeque<HistoryPoint>,
 }
@@ -88,6 +92,7 @@ impl Series {
         }
         self.latest = self.latest.max(Some(tally.second));
         let is_first = self.known.insert(tally.second);
+        self.cells.add(tally, number_of, durations);
         let (requests, failures, local) = tally.entries.values().fold((0_u64, 0_u64, 0_u64), |(requests, failures, local), counts| {
             let hops = &counts.hops;
             (requests.saturating_add(hops.requests), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
@@ -250,6 +255,23 @@ impl Series {
             push(&mut points, second.point(number), self.thinning);
         }
         points
+    }
+
+    /// The run in a few cells, at `now` of its clock; `names` are the table's entries in the order of their numbers.
+    #[must_use]
+    pub fn cells<'a>(&self, now: Duration, names: impl Iterator<Item = &'a EntryName>) -> CellsView {
+        let since = self.since.unwrap_or_default();
+        // An orphan may have gone on after the run's end.
+        let end = self.latest.filter(|latest| *latest > now.as_secs()).map_or(now, |latest| Duration::from_secs(latest + 1));
+        let known = |second: &u64| self.known.contains(*second);
+        self.cells.view(names, |from, to| {
+            let last = to.min(end.as_secs() + 1);
+            let missing = |second: u64| SECOND.saturating_sub(overlap(second, since, end));
+            let ends = [since.as_secs(), end.as_secs()];
+            let partial = (0..2).filter(|place| *place == 0 || ends[0] != ends[1]).map(|place| ends[place]);
+            let missing: Duration = partial.filter(|second| (from..last).contains(second)).filter(known).map(missing).sum();
+            Duration::from_secs(self.known.count(from..last)).saturating_sub(missing)
+        })
     }
 
     /// How many seconds were unsound; of thinned points, each counts with its length.

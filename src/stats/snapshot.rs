@@ -12,6 +12,7 @@ use std::time::Duration;
 pub use history::{HistoryPoint, Seen};
 pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 
+use super::cells::CellsView;
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
@@ -108,6 +109,8 @@ pub struct Snapshot {
     pub health: HealthView,
     /// One point for each second of the run so far, oldest first; bounded, see `series`.
     pub history: Vec<HistoryPoint>,
+    /// The same time in a few cells, by entry.
+    pub cells: CellsView,
     /// Warnings that a reader of the numbers must know, such as "names limit reached".
     pub warnings: Vec<String>,
     /// The workers, in the order in which they came; those that left stay until the next run.

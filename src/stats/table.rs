@@ -214,6 +214,7 @@ impl Table {
                 memory_bytes: context.generator.memory_bytes,
             },
             history: self.series.history(elapsed),
+            cells: self.series.cells(elapsed, self.entries.keys()),
             warnings: self.warnings.iter().map(ToString::to_string).collect(),
             ..Snapshot::default()
         };

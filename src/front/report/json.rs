@@ -2,6 +2,8 @@
 //!
 //! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
 
+mod cells;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -74,6 +76,8 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "seed": snapshot.seed,
         "run": snapshot.run.to_string(),
         "scenario": snapshot.scenario,
+        "script": snapshot.script,
+        "scripts_fingerprint": snapshot.fingerprint,
         "host": snapshot.host,
         "started_at_unix_ms": snapshot.started_at.and_then(unix_ms),
         "elapsed_s": snapshot.elapsed.as_secs_f64(),
@@ -100,6 +104,7 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "overlaps": overlaps,
         "warnings": snapshot.warnings,
         "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
+        "cells": cells::cells(&snapshot.cells),
     })
 }
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub use csv::CsvFiles;
 pub use html::HtmlFile;
 pub use json::{JsonFile, SCHEMA};
+pub(in crate::front) use place::Place;
 pub use place::is_stdout;
 
 /// Why a report could not be written.

@@ -20,7 +20,7 @@ use super::{ReportError, create_folder};
 
 /// A place that was looked at before the run, so that a path that cannot be written is known at once.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::front) struct Place {
     /// As the user wrote it.
     path: PathBuf,
     way: Way,
@@ -38,7 +38,7 @@ enum Way {
 
 impl Place {
     /// Looks at the path, and creates the folder before it.
-    pub(super) fn new(path: &Path) -> Result<Self, ReportError> {
+    pub(in crate::front) fn new(path: &Path) -> Result<Self, ReportError> {
         let way = look(path).map_err(|source| ReportError { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), way })
     }
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// Writes the text that stays. When that fails, a file of an earlier run stays as it was wherever it can.
-    pub(super) fn finish(&mut self, text: &str) -> Result<(), ReportError> {
+    pub(in crate::front) fn finish(&mut self, text: &str) -> Result<(), ReportError> {
         let written = match &mut self.way {
             Way::File(path) => put(path, text, true),
             Way::Descriptor(file) => pour(file, text.as_bytes(), PATIENCE),

@@ -1,0 +1,52 @@
+//! `lunamoth compare`: reads two reports, compares them, and shows it.
+
+use super::Failure;
+use crate::cli::Compare;
+use crate::front::compare::{ComparisonFile, junit, markdown, notes, read, text};
+use crate::front::console::{Colours, ExitCode, Screen, Tables};
+use crate::front::report::is_stdout;
+use crate::stats::comparison::{Comparison, Limit, State, compare};
+
+/// Compares; the exit code says whether a limit is broken.
+pub(super) fn compare_reports(asked: &Compare) -> Result<u8, Failure> {
+    let limits = asked.limits.iter().map(|text| Limit::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::bad_use)?;
+    let (base, new) = (read(&asked.base).map_err(Failure::bad_use)?, read(&asked.new).map_err(Failure::bad_use)?);
+    let for_programs = || asked.markdown.iter().chain(&asked.junit);
+    if for_programs().filter(|path| is_stdout(path)).count() > 1 {
+        return Err(Failure::bad_use(anyhow::anyhow!("--markdown and --junit cannot both be written to stdout")));
+    }
+    let create = |path: Option<&std::path::PathBuf>| path.map(|path| ComparisonFile::create(path)).transpose().map_err(Failure::bad_use);
+    let (markdown_file, junit_file) = (create(asked.markdown.as_ref())?, create(asked.junit.as_ref())?);
+    let comparison = compare(&base.side, &new.side, &limits);
+    let told = notes(&base, &new);
+    let tables = if for_programs().any(|path| is_stdout(path)) { Tables::Stderr } else { Tables::Stdout };
+    let screen = Screen::new(Colours::of(false, |name| std::env::var_os(name)), tables);
+    screen.print(&text(&base, &new, &comparison, &told, screen.is_coloured()));
+    if let Some(file) = markdown_file {
+        file.finish(&markdown(&base, &new, &comparison, &told)).map_err(Failure::bad_use)?;
+    }
+    if let Some(file) = junit_file {
+        file.finish(&junit(&comparison)).map_err(Failure::bad_use)?;
+    }
+    if screen.has_failed() {
+        return Ok(ExitCode::BadUse.code());
+    }
+    exit_code(&comparison, &limits)
+}
+
+fn exit_code(comparison: &Comparison, limits: &[Limit]) -> Result<u8, Failure> {
+    if comparison.outcomes.iter().any(|outcome| outcome.state == State::Broken) {
+        return Ok(ExitCode::ThresholdsFailed.code());
+    }
+    // A limit that nothing was held against must not look as if it were kept.
+    let is_idle = |limit: &&Limit| {
+        let mut outcomes = comparison.outcomes.iter().filter(|outcome| outcome.limit == limit.text);
+        outcomes.all(|outcome| matches!(outcome.state, State::Unjudged(_)))
+    };
+    match limits.iter().find(is_idle) {
+        Some(limit) => {
+            Err(Failure::bad_use(anyhow::anyhow!("`--limit \"{}\"` could not be judged on anything: see above why", limit.text)))
+        }
+        None => Ok(ExitCode::Passed.code()),
+    }
+}

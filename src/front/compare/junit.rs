@@ -1,0 +1,49 @@
+//! A comparison for a build server: a test case for each limit and entry.
+
+use super::figures;
+use crate::stats::comparison::{Comparison, State};
+
+/// JUnit's XML. A limit that is broken is a failure; one that cannot be judged is skipped, with the reason.
+#[must_use]
+pub fn junit(comparison: &Comparison) -> String {
+    let outcomes = &comparison.outcomes;
+    let failures = outcomes.iter().filter(|outcome| outcome.state == State::Broken).count();
+    let skipped = outcomes.iter().filter(|outcome| matches!(outcome.state, State::Unjudged(_))).count();
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", outcomes.len());
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite name=\"lunamoth compare\" {counts} time=\"0\">\n"
+    );
+    for outcome in outcomes {
+        let words = attribute(&figures::outcome(outcome));
+        let head = format!(
+            "    <testcase classname=\"lunamoth.compare.{}\" name=\"{}\" time=\"0\"",
+            attribute(&outcome.limit),
+            attribute(&format!("{}: {}", outcome.limit, outcome.name)),
+        );
+        let case = match outcome.state {
+            State::Broken => format!("{head}>\n      <failure message=\"{words}\" type=\"limit\"/>\n    </testcase>\n"),
+            State::Unjudged(_) => format!("{head}>\n      <skipped message=\"{words}\"/>\n    </testcase>\n"),
+            State::Kept | State::Unsure => format!("{head}>\n      <system-out>{words}</system-out>\n    </testcase>\n"),
+        };
+        text.push_str(&case);
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Text in an attribute or an element. What XML has no character for is left out.
+fn attribute(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&apos;"),
+            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
