@@ -25,12 +25,13 @@ local detail, native_json, label, judge = native.detail, native.json, native.lab
 ---@field auth HttpAuth?      basic or bearer; a string is the whole header
 ---@field timeout number|string?  from the ask to the last byte, redirects included: seconds, or a text such as "500ms"
 ---@field redirects integer|false?  follow at most this many; 0 or false follows none
----@field cookies table<string, string>|boolean?  more cookies for this request; false neither sends nor takes any
+---@field cookies table<string, string>|boolean?  cookies for this request, besides the jar's or in place of those of the same names; false neither sends nor takes any
 ---@field tags table<string, string>?  kept for later versions; changes nothing yet
 ---@field expect HttpExpect|string|integer?  what the last answer must be like, else the request has failed; a status takes the place of "400 and above has failed"
 ---@field compress boolean?   false does not ask for a compressed body
 ---@field discard boolean?    count the body and throw it away
 ---@field keepalive boolean?  false: a connection of its own, closed behind the answer (`connection: close`)
+---@field version "1.1"|"2"|number|nil  nothing but this is spoken: a server that does not is a failure of kind `protocol`. "2" on http: by prior knowledge (h2c)
 
 ---@class HttpExpect
 ---@field status integer|string|(integer|string)[]?  such as 201, "2xx" or { 200, 503 }
@@ -66,6 +67,10 @@ local detail, native_json, label, judge = native.detail, native.json, native.lab
 ---@field compress boolean?
 ---@field discard boolean?
 ---@field keepalive boolean?
+---@field version "1.1"|"2"|number|nil
+---@field max_connections integer?  HTTP/1.1 connections of one user to one host at a time, 6 by default; further requests wait in line (`timings.blocked`), within their timeout
+---@field connection_max_age number|string|false|nil  a connection that has been open for so long takes no further request: seconds, or a text such as "30s"
+---@field connection_max_requests integer|false|nil  so many requests and a connection takes no further one
 
 ---@class HttpTimings  seconds; a part that did not take place is nil
 ---@field blocked number?
@@ -376,7 +381,11 @@ function http.request(method, url, options)
   return res
 end
 
----Several requests at the same time; the results come in the order of the requests, when all are done.
+---Several requests at the same time; the results come in the order of the requests, when all are done. Over HTTP/1.1 six of them to one host are
+---under way at a time, as in a browser, unless `max_connections` says otherwise; over HTTP/2 all share one connection.
+---
+---    http.defaults { max_connections = 40 }
+---    http.batch(forty)
 ---@param requests (string|{ [1]: string, [2]: string, [3]: HttpOptions? }|table)[]  a URL, `{ "GET", "/a", { ... } }`, or `{ method = "GET", url = "/a", ... }` with options beside
 ---@return HttpResult[]
 function http.batch(requests)
@@ -386,6 +395,8 @@ function http.batch(requests)
 end
 
 ---What all further requests of this user have in common. Adds to what it said before.
+---
+---    http.defaults { timeout = "5s", connection_max_age = "30s", connection_max_requests = 100 }
 ---@param template HttpTemplate
 function http.defaults(template)
   must_run("http.defaults", 2)
@@ -462,6 +473,18 @@ end
 function cookies.set(name, value, url)
   local done, mistake = native.cookie_set(name, value, url)
   if not done then error("http.cookies.set: " .. mistake, 2) end
+end
+
+---Forgets a cookie, or several of one name, of a host, whatever their path: `http.cookies.delete("sid")`.
+---@param name string
+---@param url string?  the user's host by default
+---@return boolean found
+function cookies.delete(name, url)
+  if type(name) ~= "string" then error("http.cookies.delete: the name must be a string, not a " .. type(name), 2) end
+  if url ~= nil and type(url) ~= "string" then error("http.cookies.delete: the URL must be a string, not a " .. type(url), 2) end
+  local found, mistake = native.cookie_delete(name, url)
+  if mistake then error("http.cookies.delete: " .. mistake, 2) end
+  return found
 end
 
 ---Forgets all cookies of this user.

@@ -15,7 +15,17 @@ local call, operation, int = engine.call, engine.operation, native.int
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
 ---@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`: `["shop.test"] = "127.0.0.1"`, `["shop.test:8443"] = "127.0.0.1:9443"`, `["*.test"] = "::1"`
 ---@field tls { cert: string, key: string }?   PEM files of a client certificate and its key
-local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "hosts", "tls" }
+---@field http ScenarioHttp?                  which connections requests have
+local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "hosts", "tls", "http" }
+
+---What all requests obey, unless `http.defaults`, `http.client` or the request says otherwise: `http = { version = "2", max_connections = 6 }`.
+---@class ScenarioHttp
+---@field version "1.1"|"2"|number|nil               what is spoken; by default HTTP/2 where a server offers it over TLS, else HTTP/1.1
+---@field keepalive boolean?                         false: a connection of its own for each request
+---@field max_connections integer?                   HTTP/1.1 connections of one user to one host at a time, 6 by default; further requests wait in line
+---@field connection_max_age number|string|false|nil  a connection that has been open for so long takes no further request: seconds, or a text such as "30s"
+---@field connection_max_requests integer|false|nil  so many requests and a connection takes no further one
+local HTTP_KEYS = { "version", "keepalive", "max_connections", "connection_max_age", "connection_max_requests" }
 
 ---@class UserOptions
 ---@field name string?     unique in the scenario; the script's name by default
@@ -398,6 +408,9 @@ local function make(options)
   must_load("scenario{}", 2)
   if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 2) end
   if options.setup or options.teardown then error("this version does not have setup and teardown", 2) end
+  for _, key in ipairs(HTTP_KEYS) do
+    if options[key] ~= nil then error("scenario: `" .. key .. "` stands in its table `http`: http = { " .. key .. " = ... }", 2) end
+  end
   check_keys(options, SCENARIO_KEYS, "scenario", 2)
   if type(options.users) ~= "table" or (#options.users == 0 and not classes[options.users]) then
     error("scenario: users must be a list of classes: users = { Shopper }", 2)
@@ -413,6 +426,12 @@ local function make(options)
     check_keys(tls, { "cert", "key" }, "scenario: tls", 2)
     if not (tls.cert and tls.key) then error("scenario: tls needs both cert and key", 2) end
   end
+  if options.http ~= nil then
+    if type(options.http) ~= "table" then error('scenario: http must be a table such as { version = "2" }, not a ' .. type(options.http), 2) end
+    check_keys(options.http, HTTP_KEYS, "scenario: http", 2)
+    local mistake = native.check_http(options.http)
+    if mistake then error("scenario: http: " .. mistake, 2) end
+  end
   local made = {}
   scenarios[made] = {
     host = optional_text(options.host, "scenario: host", 2),
@@ -421,6 +440,7 @@ local function make(options)
     thresholds = thresholds_of(options.thresholds == nil and {} or options.thresholds),
     hosts = text_map(options.hosts, "scenario: hosts") or {},
     tls = tls,
+    http = options.http,
   }
   return made
 end
@@ -591,6 +611,7 @@ function native.describe(result, default_name, filter)
     thresholds = record.thresholds,
     hosts = record.hosts,
     tls = record.tls,
+    http = record.http,
   }
 end
 

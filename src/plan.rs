@@ -9,6 +9,7 @@ mod profile;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{AddrParseError, IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -212,6 +213,38 @@ pub struct HttpPlan {
     pub hosts: BTreeMap<String, HostAddress>,
     /// PEM text of a client certificate chain and its key; the scenario's `tls`.
     pub client_identity: Option<ClientIdentity>,
+    /// The scenario's `http`.
+    pub connections: ConnectionPlan,
+}
+
+/// Which connections a request may have, unless the script says otherwise for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionPlan {
+    /// What is spoken; `None` leaves it to the server.
+    pub version: Option<HttpVersion>,
+    /// A connection carries more than one request.
+    pub keepalive: bool,
+    /// HTTP/1.1 connections of one user to one origin at a time; further requests wait. At least 1.
+    pub max_connections: u32,
+    /// A connection that has been open for so long takes no further request.
+    pub max_age: Option<Duration>,
+    /// So many requests and a connection takes no further one.
+    pub max_requests: Option<NonZeroU32>,
+}
+
+impl Default for ConnectionPlan {
+    fn default() -> Self {
+        Self { version: None, keepalive: true, max_connections: 6, max_age: None, max_requests: None }
+    }
+}
+
+/// A version of HTTP that a script can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
 }
 
 /// A base URL as people may see it: a user and password in it are left out.
@@ -280,6 +313,7 @@ impl Default for HttpPlan {
             proxy_from_env: false,
             hosts: BTreeMap::new(),
             client_identity: None,
+            connections: ConnectionPlan::default(),
         }
     }
 }

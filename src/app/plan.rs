@@ -40,6 +40,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
     let mut http = settings.http_plan();
     http.hosts.clone_from(&scenario.hosts);
     http.client_identity.clone_from(&scenario.client_identity);
+    http.connections = scenario.connections;
     let plan = Plan {
         run: RunId(random_number()),
         revision: 0,

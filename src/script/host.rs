@@ -189,6 +189,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         metrics: context.metrics.borrow().clone(),
         hosts: described.hosts,
         client_identity,
+        connections: described.connections,
         fingerprint: bundle.fingerprint(),
     }
 }

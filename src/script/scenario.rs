@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use mlua::{Table, Value};
 
+use super::bindings::http::connection_plan;
 use super::value;
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, HostAddress, LoadProfile, ProfileEnd, Rate, RateStage, Spacing, Stage, ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, LoadProfile, ProfileEnd, Rate, RateStage, Spacing, Stage,
+    ThresholdPlan,
 };
 use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
@@ -37,6 +39,8 @@ pub struct ScenarioDescription {
     pub hosts: BTreeMap<String, HostAddress>,
     /// The scenario's `tls`, read.
     pub client_identity: Option<ClientIdentity>,
+    /// The scenario's `http`.
+    pub connections: ConnectionPlan,
     /// SHA-256 over the script and all that it read.
     pub fingerprint: String,
 }
@@ -124,6 +128,7 @@ pub(super) struct Described {
     pub(super) left_out: Vec<String>,
     /// Paths of certificate and key.
     pub(super) tls: Option<(String, String)>,
+    pub(super) connections: ConnectionPlan,
 }
 
 impl Described {
@@ -141,7 +146,9 @@ impl Described {
         }
         let load: Option<Table> = table.get("load").map_err(text)?;
         let tls: Option<Table> = table.get("tls").map_err(text)?;
+        let http: Option<Table> = table.get("http").map_err(text)?;
         Ok(Self {
+            connections: http.as_ref().map(connection_plan).transpose()?.unwrap_or_default(),
             host: table.get("host").map_err(text)?,
             plans,
             runtimes,

@@ -84,7 +84,12 @@ impl Script {
             names_limit: 2_000,
             raw_names: false,
             error_backoff: true,
-            http: HttpPlan { hosts: description.hosts.clone(), body_limit: self.body_limit, ..HttpPlan::default() },
+            http: HttpPlan {
+                hosts: description.hosts.clone(),
+                body_limit: self.body_limit,
+                connections: description.connections,
+                ..HttpPlan::default()
+            },
         }
     }
 }

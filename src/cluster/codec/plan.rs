@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, HostAddress, HttpPlan, LoadProfile, MetricKind, Plan, ProfileEnd, RampProfile, Rate,
-    RateStage, RunId, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
+    ProfileEnd, RampProfile, Rate, RateStage, RunId, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan,
 };
 
 impl Wire for Plan {
@@ -260,6 +261,7 @@ impl Wire for HttpPlan {
             identity.cert.put(out);
             identity.key.put(out);
         });
+        self.connections.put(out);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -274,6 +276,38 @@ impl Wire for HttpPlan {
             proxy_from_env: input.flag()?,
             hosts: take_map(input)?,
             client_identity: input.option(|input| Ok(ClientIdentity { cert: Wire::take(input)?, key: Wire::take(input)? }))?,
+            connections: Wire::take(input)?,
+        })
+    }
+}
+
+/// The version as 0 (any), 1 (HTTP/1.1) or 2 (HTTP/2).
+impl Wire for ConnectionPlan {
+    fn put(&self, out: &mut Output) {
+        out.byte(match self.version {
+            None => 0,
+            Some(HttpVersion::Http11) => 1,
+            Some(HttpVersion::Http2) => 2,
+        });
+        out.flag(self.keepalive);
+        out.number(u64::from(self.max_connections));
+        out.option(self.max_age, Output::duration);
+        out.option(self.max_requests, |out, max| out.number(u64::from(max.get())));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let positive = |number| NonZeroU32::new(number).ok_or(CodecError::Invalid { what: "limit of connections" });
+        Ok(Self {
+            version: match input.byte()? {
+                0 => None,
+                1 => Some(HttpVersion::Http11),
+                2 => Some(HttpVersion::Http2),
+                _ => return Err(CodecError::Invalid { what: "version of HTTP" }),
+            },
+            keepalive: input.flag()?,
+            max_connections: positive(input.number_32("number of connections")?)?.get(),
+            max_age: input.option(Input::duration)?,
+            max_requests: input.option(|input| positive(input.number_32("requests of a connection")?))?,
         })
     }
 }

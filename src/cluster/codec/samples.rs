@@ -14,7 +14,10 @@ use crate::cluster::record::{KeptWorker, Record};
 use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
-use crate::plan::{ClassPlan, ClientIdentity, HttpPlan, LoadProfile, MetricKind, Plan, Rate, RunId, TagFilter, TaskPlan, ThresholdPlan};
+use crate::plan::{
+    ClassPlan, ClientIdentity, ConnectionPlan, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan, Rate, RunId, TagFilter, TaskPlan,
+    ThresholdPlan,
+};
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
 use crate::stats::recorder::{Limits, Recorder};
@@ -252,6 +255,12 @@ pub(super) fn plan() -> Plan {
                 ("b.test".into(), "::1".parse().expect("an address")),
             ]),
             client_identity: Some(ClientIdentity { cert: "CERT".into(), key: "KEY".into() }),
+            connections: ConnectionPlan {
+                version: Some(HttpVersion::Http2),
+                max_age: Some(Duration::from_secs(30)),
+                max_requests: std::num::NonZeroU32::new(100),
+                ..ConnectionPlan::default()
+            },
             ..HttpPlan::default()
         },
     }

@@ -34,7 +34,25 @@ impl Failure {
     /// The request's own time is over.
     #[must_use]
     pub fn timeout(limit: Duration) -> Self {
-        Self::new(FailureKind::Timeout, format!("no whole answer within {}", spell(limit)))
+        Self::new(FailureKind::Timeout, format!("{NO_ANSWER} {}", spell(limit)))
+    }
+
+    /// This one, with `limit` as the request's whole time where that is what was over.
+    pub fn name_limit(&mut self, limit: Duration) {
+        if self.kind == FailureKind::Timeout && self.message.starts_with(NO_ANSWER) {
+            *self = Self::timeout(limit);
+        }
+    }
+
+    /// The request's own time is over, and all of it that was left went by in line for a connection.
+    pub(super) fn no_connection_free(peer: &str, max: u32) -> Self {
+        let what = if max == 1 { "the one connection".to_owned() } else { format!("all {max} connections") };
+        Self::new(FailureKind::Timeout, format!("{what} to {peer} that `max_connections` allows stayed in use until the timeout"))
+    }
+
+    /// HTTP/2 alone was wanted, and `peer` does not speak it.
+    pub(super) fn not_http2(peer: &str, how: &str) -> Self {
+        Self::protocol(format!("{peer} does not speak HTTP/2{how}, and the request's `version` allows nothing else"))
     }
 
     /// The time for look-up, connect and TLS is over.
@@ -121,6 +139,9 @@ pub(super) fn kind_of(error: &io::Error) -> FailureKind {
         _ => FailureKind::Reset,
     }
 }
+
+/// How the text of a timeout begins.
+const NO_ANSWER: &str = "no whole answer within";
 
 /// A limit as people write it: `30s`, `250ms`.
 fn spell(limit: Duration) -> String {

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use super::classify::{Failure, FailureKind};
 use super::context::Context;
-use super::exchange::{Timings, Version};
+use super::exchange::{Offer, Timings, Version};
 use super::http1::Response;
 use super::origin::Origin;
 use super::proxy::Proxy;
@@ -29,11 +29,21 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// `dns`, `refused`, `unreachable`, `tls`, `connect_timeout`, `local`, `protocol` (a proxy that refuses).
-pub(super) async fn open(context: &Context, origin: &Rc<Origin>, deadline: Instant, timings: &mut Timings) -> Result<Opened, Failure> {
+pub(super) async fn open(
+    context: &Context,
+    origin: &Rc<Origin>,
+    offer: Offer,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<Opened, Failure> {
     let proxy = context.proxies.proxy_for(origin);
     let next = proxy.map_or(origin.as_ref(), |proxy| &proxy.origin);
     let mut tcp = reach(context, next, deadline, timings).await?;
     if !origin.tls {
+        if let Some(proxy) = proxy.filter(|_| offer == Offer::Http2) {
+            let at = proxy.origin.peer();
+            return Err(Failure::protocol(format!("HTTP/2 without TLS cannot go through the proxy {at}, which speaks HTTP/1.1")));
+        }
         return Ok(Opened { stream: Stream::Plain(tcp), through_proxy: proxy.map(|proxy| proxy.authorization.clone().into_boxed_str()) });
     }
     let begin = Instant::now();
@@ -42,12 +52,17 @@ pub(super) async fn open(context: &Context, origin: &Rc<Origin>, deadline: Insta
         if let Some(proxy) = proxy {
             tunnel(&mut tcp, proxy, &peer).await?;
         }
-        tls::handshake(context.tls_for(origin), tcp, &origin.host, &peer).await
+        tls::handshake(&context.tls_for(origin, offer), tcp, &origin.host, &peer, offer).await
     });
     let result = secured.await.unwrap_or_else(|_| Err(Failure::connect_timeout(&peer, context.connect_timeout)));
     timings.tls = Some(timings.tls.unwrap_or_default() + begin.elapsed());
     let stream = Stream::Tls(Box::new(result?));
-    context.on_spoken(origin, if stream.is_http2() { Version::Http2 } else { Version::Http11 });
+    match offer {
+        Offer::Any => context.on_spoken(origin, if stream.is_http2() { Version::Http2 } else { Version::Http11 }),
+        Offer::Http2 if !stream.is_http2() => return Err(Failure::not_http2(&peer, " over TLS")),
+        // Without a choice it tells nothing of what the server would choose.
+        Offer::Http11 | Offer::Http2 => {}
+    }
     Ok(Opened { stream, through_proxy: None })
 }
 

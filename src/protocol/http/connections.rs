@@ -9,10 +9,10 @@ use super::attempt::{Attempt, StreamEnd};
 use super::classify::{Failure, FailureKind};
 use super::connect;
 use super::context::Context;
-use super::exchange::{Exchange, Progress, Request, Timings, Version};
+use super::exchange::{Exchange, Offer, Progress, Request, Timings, Version};
 use super::http1::Connection;
 use super::http2::Shared;
-use super::pool::Pool;
+use super::pool::{Place, Pool};
 
 /// The connections of one user.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Connections {
         // The rest of an exchange is made when it is over: users in flight shall not carry the room for it.
         let mut timings = Timings::default();
         progress.began.set(Some(begin));
-        let Some(_permit) = self.pool.enter(deadline).await else {
+        let Some(_permit) = self.pool.enter(&request.connection, deadline).await else {
             return failed(Failure::timeout(request.timeout), progress, begin, timings);
         };
         let mut tries = Tries::default();
@@ -47,11 +47,12 @@ impl Connections {
                 Box::pin(tokio::time::sleep(std::mem::take(&mut tries.pause))).await;
             }
             let is_wary = self.context.is_wary.get() || !is_idempotent(request.method);
-            let idle = if tries.was_stale || !request.keepalive { None } else { self.pool.take(&request.origin, is_wary) };
-            let (mut line, is_reused) = match idle {
-                Some(connection) => (Line::Http1(connection), true),
+            let reuses = request.connection.keepalive && !tries.was_stale;
+            let idle = if reuses { self.pool.take(request, begin, is_wary) } else { None };
+            let Found { mut line, place, is_reused } = match idle {
+                Some((connection, place)) => Found { line: Line::Http1(connection), place: Some(place), is_reused: true },
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
-                None => match Box::pin(self.open(request, deadline, &mut timings)).await {
+                None => match Box::pin(self.open(request, reuses, deadline, &mut timings)).await {
                     Ok(opened) => opened,
                     Err(failure) => return failed(failure, progress, begin, timings),
                 },
@@ -64,9 +65,9 @@ impl Connections {
             if is_ended_by_us(request, &attempt) {
                 attempt.failure = None;
             }
-            self.give_back(request, line, &attempt);
+            self.give_back(request, line, place, &attempt);
             attempt.began_at.get_or_insert(send_begin);
-            match tries.next(request.method, &attempt, is_reused) {
+            match tries.next(request, &attempt, is_reused) {
                 Next::Again(pause) if attempt.ended_at + pause < deadline => {
                     self.context.is_wary.set(self.context.is_wary.get() || tries.was_stale);
                     progress.stale_retries.set(progress.stale_retries.get() + 1);
@@ -94,52 +95,103 @@ impl Connections {
         self.pool.clear();
     }
 
-    /// A connection that nobody else writes to or that can be shared, and whether it was in use before; within the connect timeout and
-    /// the request's own.
-    async fn open(&self, request: &Request<'_>, deadline: Instant, timings: &mut Timings) -> Result<(Line, bool), Failure> {
-        let limit = Instant::now().checked_add(self.context.connect_timeout).map_or(deadline, |limit| limit.min(deadline));
-        let opened = self.open_before(request, limit, timings).await;
-        opened.map_err(|failure| if Instant::now() >= deadline { Failure::timeout(request.timeout) } else { failure })
+    /// A connection that nobody else writes to or that can be shared. To wait for a place takes what the request's time allows, to connect the
+    /// connect timeout at most.
+    async fn open<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+        reuses: bool,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Found<'a>, Failure> {
+        let opened = self.open_before(request, reuses, deadline, timings).await;
+        // What waited in line for its whole time says so itself.
+        let is_late = |failure: &Failure| failure.kind != FailureKind::Timeout && Instant::now() >= deadline;
+        opened.map_err(|failure| if is_late(&failure) { Failure::timeout(request.timeout) } else { failure })
     }
 
-    async fn open_before(&self, request: &Request<'_>, limit: Instant, timings: &mut Timings) -> Result<(Line, bool), Failure> {
-        let (origin, peer) = (&request.origin, request.origin.peer());
+    async fn open_before<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+        reuses: bool,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Found<'a>, Failure> {
+        let (origin, rules, peer) = (&request.origin, &request.connection, request.origin.peer());
+        let limit = || Instant::now().checked_add(self.context.connect_timeout).map_or(deadline, |limit| limit.min(deadline));
         let timed_out = |_| Failure::connect_timeout(&peer, self.context.connect_timeout);
         // Whether a connection can be shared is known only once it stands; until then the others wait for the first.
         let mut opening = None;
-        while request.keepalive && origin.tls && self.context.spoken_by(origin) != Some(Version::Http11) {
-            if let Some(shared) = self.pool.shared_with(origin) {
-                return Ok((Line::Http2(shared), true));
+        let gate_limit = limit();
+        while rules.keepalive && self.may_be_shared(request) {
+            if let Some(shared) = self.pool.shared_with(origin, rules) {
+                return Ok(Found { line: Line::Http2(shared), place: None, is_reused: true });
             }
             match self.pool.begin_opening(origin) {
                 Ok(right) => {
                     opening = Some(right);
                     break;
                 }
-                Err(done) => timeout_at(limit.into(), done.notified()).await.map_err(timed_out)?,
+                Err(done) => timeout_at(gate_limit.into(), done.notified()).await.map_err(timed_out)?,
             }
         }
-        let opened = connect::open(&self.context, origin, limit, timings).await?;
-        if !opened.stream.is_http2() {
-            return Ok((Line::Http1(Connection::new(opened.stream, opened.through_proxy)), false));
+        let found = self.pool.place(request, reuses, self.context.is_wary.get(), deadline).await;
+        let Some((idle, place)) = found else { return Err(Failure::no_connection_free(&peer, rules.max_connections)) };
+        if let Some(connection) = idle {
+            return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: true });
+        }
+        let limit = limit();
+        let opened = connect::open(&self.context, origin, rules.offer, limit, timings).await?;
+        if !opened.stream.is_http2() && rules.offer != Offer::Http2 {
+            let connection = Connection::new(opened.stream, opened.through_proxy, rules.offer);
+            return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: false });
         }
         let shared = timeout_at(limit.into(), Shared::open(opened.stream, &peer)).await.map_err(timed_out)??;
-        if request.keepalive {
+        shared.count_request();
+        // A connection for all takes none of the places.
+        let place = if rules.keepalive {
             self.pool.share(origin, shared.clone());
-        }
+            None
+        } else {
+            Some(place)
+        };
         drop(opening);
-        Ok((Line::Http2(shared), false))
+        Ok(Found { line: Line::Http2(shared), place, is_reused: false })
+    }
+
+    /// Whether the request can go over a connection that others share, as far as that is known.
+    fn may_be_shared(&self, request: &Request<'_>) -> bool {
+        match request.connection.offer {
+            Offer::Http11 => false,
+            Offer::Http2 => true,
+            Offer::Any => request.origin.tls && self.context.spoken_by(&request.origin) != Some(Version::Http11),
+        }
     }
 
     /// Keeps the connection where that is allowed.
-    fn give_back(&self, request: &Request<'_>, line: Line, attempt: &Attempt) {
-        if attempt.stream_end == Some(StreamEnd::Http11Required) && is_unprocessed(attempt) {
+    fn give_back(&self, request: &Request<'_>, line: Line, place: Option<Place<'_>>, attempt: &Attempt) {
+        let rules = &request.connection;
+        if attempt.stream_end == Some(StreamEnd::Http11Required) && is_unprocessed(attempt) && rules.offer == Offer::Any {
             self.context.on_http11_required(&request.origin);
         }
-        match line {
-            Line::Http1(connection) if attempt.is_reusable && request.keepalive => self.pool.put(&request.origin, connection),
-            Line::Http2(shared) if is_stale(attempt) || attempt.stream_end == Some(StreamEnd::GoneAway) => self.pool.forget(&shared),
-            Line::Http1(_) | Line::Http2(_) => {}
+        match (line, place) {
+            (Line::Http1(connection), Some(place))
+                if attempt.is_reusable && rules.keepalive && connection.allows_another(rules, attempt.ended_at) =>
+            {
+                place.keep(connection);
+            }
+            (Line::Http2(shared), _)
+                if is_stale(attempt)
+                    || attempt.stream_end == Some(StreamEnd::GoneAway)
+                    || !shared.allows_another(rules, attempt.ended_at) =>
+            {
+                self.pool.forget(&shared);
+            }
+            // Closed before its place is free, so that a server never sees one more than are allowed.
+            (line, place) => {
+                drop(line);
+                drop(place);
+            }
         }
     }
 }
@@ -148,6 +200,15 @@ impl Connections {
 enum Line {
     Http1(Connection),
     Http2(Shared),
+}
+
+/// A connection for a request.
+struct Found<'a> {
+    line: Line,
+    /// `None` for a connection that all share.
+    place: Option<Place<'a>>,
+    /// It was in use before.
+    is_reused: bool,
 }
 
 /// Writes down what came of the last attempt.
@@ -199,8 +260,10 @@ enum Next {
 impl Tries {
     /// RFC 9113, section 8.7: what a server says it has not processed is sent again, whatever the method. What a broken connection leaves
     /// open is sent again only where that changes nothing.
-    fn next(&mut self, method: &str, attempt: &Attempt, is_reused: bool) -> Next {
-        if is_unprocessed(attempt) && self.unprocessed < UNPROCESSED_MAX {
+    fn next(&mut self, request: &Request<'_>, attempt: &Attempt, is_reused: bool) -> Next {
+        // Where HTTP/2 alone is wanted, that the server wants HTTP/1.1 is the end of it.
+        let is_refusal = attempt.stream_end == Some(StreamEnd::Http11Required) && request.connection.offer == Offer::Http2;
+        if is_unprocessed(attempt) && self.unprocessed < UNPROCESSED_MAX && !is_refusal {
             self.unprocessed += 1;
             // A new connection takes its time by itself; a full server is asked at once, and then less and less often.
             let is_full = attempt.stream_end == Some(StreamEnd::Refused) && self.unprocessed > 1;
@@ -209,7 +272,7 @@ impl Tries {
         if self.was_stale || !is_reused || !is_stale(attempt) {
             return Next::Done;
         }
-        if attempt.was_sent && !is_idempotent(method) {
+        if attempt.was_sent && !is_idempotent(request.method) {
             return Next::Stale;
         }
         self.was_stale = true;

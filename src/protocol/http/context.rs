@@ -1,6 +1,6 @@
 //! What the users of one lane share: settings, TLS configuration, known names and proxies.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dns::{HostRule, Names};
-use super::exchange::Version;
+use super::exchange::{Offer, Version};
 use super::origin::Origin;
 use super::proxy::Proxies;
 use super::tls;
@@ -54,6 +54,8 @@ pub struct Context {
     tls: Arc<rustls::ClientConfig>,
     /// For those that want HTTP/1.1.
     tls_http11: Arc<rustls::ClientConfig>,
+    /// For those that shall speak HTTP/2; made when one is first asked for.
+    tls_http2: OnceCell<Arc<rustls::ClientConfig>>,
     pub(super) names: Names,
     pub(super) proxies: Proxies,
     /// What TLS origins have agreed to speak. Written by whoever connected; read to know whether connections can be shared.
@@ -73,7 +75,8 @@ impl Context {
         let tls = tls::configure(&settings)?;
         Ok(Self {
             connect_timeout: settings.connect_timeout,
-            tls_http11: tls::without_http2(&tls),
+            tls_http11: tls::offering(&tls, b"http/1.1"),
+            tls_http2: OnceCell::new(),
             tls,
             proxies: if settings.proxy_from_env { Proxies::from_env(|name| std::env::var(name).ok())? } else { Proxies::default() },
             names: Names::new(settings.hosts, settings.dns_fresh),
@@ -88,9 +91,14 @@ impl Context {
         self.spoken.borrow().get(origin).copied()
     }
 
-    /// The TLS configuration for a connection to `origin`.
-    pub(super) fn tls_for(&self, origin: &Origin) -> &Arc<rustls::ClientConfig> {
-        if self.http11_only.borrow().contains(origin) { &self.tls_http11 } else { &self.tls }
+    /// The TLS configuration for a connection to `origin` that is offered `offer`.
+    pub(super) fn tls_for(&self, origin: &Origin, offer: Offer) -> Arc<rustls::ClientConfig> {
+        Arc::clone(match offer {
+            Offer::Any if self.http11_only.borrow().contains(origin) => &self.tls_http11,
+            Offer::Any => &self.tls,
+            Offer::Http11 => &self.tls_http11,
+            Offer::Http2 => self.tls_http2.get_or_init(|| tls::offering(&self.tls, b"h2")),
+        })
     }
 
     /// `origin` will hear HTTP/1.1 only.

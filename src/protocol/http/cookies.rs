@@ -68,11 +68,20 @@ impl Jar {
         self.store = None;
     }
 
-    /// The value of the `cookie` field for a request to `url`; longer paths first, then older cookies.
+    /// Forgets the cookies of this name that go to the host of `url`, whatever their path. Whether there was one.
+    pub fn delete(&mut self, name: &[u8], url: &Url) -> bool {
+        let (Some(store), Some(host)) = (self.store.as_deref_mut(), host_of(url)) else { return false };
+        let before = store.cookies.len();
+        store.cookies.retain(|cookie| *cookie.name != *name || !cookie.is_of(&host));
+        store.cookies.len() < before
+    }
+
+    /// The value of the `cookie` field for a request to `url`; longer paths first, then older cookies. Those for whose names
+    /// `is_overridden` are left out.
     #[must_use]
-    pub fn header_for(&self, url: &Url, now: SystemTime) -> Option<Vec<u8>> {
+    pub fn header_for(&self, url: &Url, now: SystemTime, is_overridden: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
         let mut line = Vec::new();
-        for (name, value) in self.all(url, now) {
+        for (name, value) in self.all(url, now).into_iter().filter(|(name, _)| !is_overridden(name)) {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
             }
@@ -249,11 +258,14 @@ impl Cookie {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
+    fn is_of(&self, host: &str) -> bool {
+        &*self.domain == host || (!self.is_host_only && is_below(host, &self.domain))
+    }
+
     fn goes_to(&self, host: &str, path: &str, is_secure: bool) -> bool {
-        let is_its_host = &*self.domain == host || (!self.is_host_only && is_below(host, &self.domain));
         let is_its_path =
             path.strip_prefix(&*self.path).is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'));
-        is_its_host && is_its_path && (is_secure || !self.is_secure)
+        self.is_of(host) && is_its_path && (is_secure || !self.is_secure)
     }
 }
 
@@ -328,7 +340,7 @@ mod tests {
     fn line(cookies: &[&[u8]], here: &str, there: &str) -> Option<String> {
         let mut jar = Jar::default();
         cookies.iter().for_each(|cookie| jar.store(cookie, &url(here), now()));
-        jar.header_for(&url(there), now()).map(|line| String::from_utf8_lossy(&line).into_owned())
+        jar.header_for(&url(there), now(), |_| false).map(|line| String::from_utf8_lossy(&line).into_owned())
     }
 
     #[test]
@@ -382,7 +394,7 @@ mod tests {
         let mut jar = Jar::default();
         jar.store(b"l=caf\xe9; Path=/", &url("http://a.test/"), now());
         jar.store("u=caf\u{e9}".as_bytes(), &url("http://a.test/"), now());
-        assert_eq!(jar.header_for(&url("http://a.test/"), now()), Some(b"l=caf\xe9; u=caf\xc3\xa9".to_vec()));
+        assert_eq!(jar.header_for(&url("http://a.test/"), now(), |_| false), Some(b"l=caf\xe9; u=caf\xc3\xa9".to_vec()));
     }
 
     #[test]
@@ -415,8 +427,8 @@ mod tests {
         }
         let mut jar = Jar::default();
         jar.store(b"a=1; max-age=10", &url("http://a.test/"), now());
-        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(9)).is_some());
-        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(10)).is_none());
+        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(9), |_| false).is_some());
+        assert!(jar.header_for(&url("http://a.test/"), now() + Duration::from_secs(10), |_| false).is_none());
     }
 
     #[test]
@@ -427,10 +439,26 @@ mod tests {
         jar.set(b"a", b"2", &here, now());
         assert_eq!(jar.get(b"a", &here, now()), Some(&b"2"[..]));
         jar.store(b"a=; Path=/; Max-Age=0", &here, now());
-        assert_eq!(jar.header_for(&here, now()), None);
+        assert_eq!(jar.header_for(&here, now(), |_| false), None);
         jar.set(b"b", b"1", &here, now());
         jar.clear();
         assert!(jar.is_empty());
+    }
+
+    #[test]
+    fn a_cookie_is_deleted_by_its_name_on_its_host_and_left_out_where_another_takes_its_place() {
+        let mut jar = Jar::default();
+        let here = url("http://a.b.test/x/y");
+        assert!(!jar.delete(b"a", &here));
+        jar.set(b"a", b"1", &here, now());
+        jar.set(b"b", b"2", &here, now());
+        jar.store(b"a=deep; Path=/x/y; Domain=b.test", &here, now());
+        jar.set(b"a", b"other", &url("http://c.test/"), now());
+        assert_eq!(jar.header_for(&here, now(), |name| name == b"a").as_deref(), Some(&b"b=2"[..]));
+        assert_eq!(jar.header_for(&here, now(), |_| true), None);
+        assert!(jar.delete(b"a", &url("http://a.b.test/")) && !jar.delete(b"a", &here));
+        assert_eq!(jar.header_for(&here, now(), |_| false).as_deref(), Some(&b"b=2"[..]));
+        assert_eq!(jar.get(b"a", &url("http://c.test/"), now()), Some(&b"other"[..]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The words of one hop: what is asked, how far it has come, what came of it. Hardly any behaviour.
 
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::headers::Headers;
 use super::origin::Origin;
 
 /// One hop to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// Upper case, a valid token.
     pub method: &'a str,
@@ -37,8 +38,49 @@ pub struct Request<'a> {
     pub discard: bool,
     /// An event stream that goes on is ended by the timeout, and that is its proper end.
     pub ends_streams: bool,
+    /// Which connections it may have.
+    pub connection: ConnectionRules,
+}
+
+/// Which connections a request may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionRules {
+    /// What the server is offered to speak.
+    pub offer: Offer,
     /// The connection may be one that was used before, and may be used again. Otherwise the request has one of its own, and says so.
     pub keepalive: bool,
+    /// So many HTTP/1.1 connections of the user to the origin may be open at a time; what comes beyond waits in line. At least 1.
+    pub max_connections: u32,
+    /// A connection that has been open for so long takes no further request, and is closed behind its answer.
+    pub max_age: Option<Duration>,
+    /// So many requests and a connection takes no further one.
+    pub max_requests: Option<NonZeroU32>,
+}
+
+impl ConnectionRules {
+    /// Whether these rules let a connection that has carried `carried` requests take another one at `age`.
+    pub(super) fn allow_another(&self, carried: u32, age: impl FnOnce() -> Duration) -> bool {
+        self.max_requests.is_none_or(|max| carried < max.get()) && self.max_age.is_none_or(|max| age() < max)
+    }
+}
+
+impl Default for ConnectionRules {
+    /// Six connections, as browsers have them.
+    fn default() -> Self {
+        Self { offer: Offer::Any, keepalive: true, max_connections: 6, max_age: None, max_requests: None }
+    }
+}
+
+/// What a server is offered to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offer {
+    /// Over TLS what it likes best of HTTP/2 and HTTP/1.1, else HTTP/1.1.
+    #[default]
+    Any,
+    /// HTTP/1.1 alone.
+    Http11,
+    /// HTTP/2 alone; without TLS by prior knowledge.
+    Http2,
 }
 
 /// How far an exchange has come, readable from outside while it is under way, so that a dropped one can be told apart.

@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 use super::attempt::{Attempt, StreamEnd};
 use super::body::Body;
 use super::classify::{Failure, FailureKind};
-use super::exchange::{Progress, Request, Version};
+use super::exchange::{ConnectionRules, Progress, Request, Version};
 use super::headers::Headers;
 use super::stream::Stream;
 use super::turns::Turns;
@@ -39,7 +39,7 @@ impl Shared {
     /// # Errors
     /// `reset` when the greeting cannot be written.
     pub(super) async fn open(stream: Stream, peer: &str) -> Result<Self, Failure> {
-        let wire = Rc::new(Wire::default());
+        let wire = Rc::new(Wire::new());
         let counted = Counted { stream: Turns::new(stream), is_deaf: false, wire: Rc::clone(&wire), peer: peer.to_owned() };
         let mut builder = Builder::new();
         builder
@@ -59,6 +59,16 @@ impl Shared {
     /// No further stream can be opened: the server has said so, or the connection broke.
     pub(super) fn is_closed(&mut self) -> bool {
         matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+    }
+
+    /// One more request begins.
+    pub(super) fn count_request(&self) {
+        self.wire.carried.set(self.wire.carried.get().saturating_add(1));
+    }
+
+    /// Whether it may carry another request at `now`.
+    pub(super) fn allows_another(&self, rules: &ConnectionRules, now: Instant) -> bool {
+        rules.allow_another(self.wire.carried.get(), || now.saturating_duration_since(self.wire.opened_at))
     }
 
     /// Both are the same connection.
@@ -91,6 +101,10 @@ impl Shared {
             && attempt.stream_end.is_none()
         {
             failure.clone_from(cause);
+        }
+        if attempt.failure.is_some() && attempt.status == 0 && self.wire.is_http1.get() {
+            attempt.failure = Some(Failure::not_http2(&request.origin.peer(), " without TLS (it answered in HTTP/1)"));
+            attempt.stream_end = None;
         }
         attempt.ended_at = Instant::now();
         // A stream that the server never had room for has only waited.
@@ -199,16 +213,39 @@ enum Broken {
 }
 
 /// What a connection and its exchanges tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wire {
+    opened_at: Instant,
+    /// Requests so far, those under way included.
+    carried: Cell<u32>,
+    /// What came first was no frame, but an answer in HTTP/1.
+    is_http1: Cell<bool>,
+
     /// Read, and claimed by no exchange yet.
     bytes_in: Cell<u64>,
     /// Written, and claimed by no exchange yet.
     bytes_out: Cell<u64>,
     /// Written at all.
     written: Cell<u64>,
+    /// Something was read.
+    has_read: Cell<bool>,
     /// Why the stream can no longer be read.
     broken: RefCell<Option<Failure>>,
+}
+
+impl Wire {
+    fn new() -> Self {
+        Self {
+            opened_at: Instant::now(),
+            carried: Cell::default(),
+            is_http1: Cell::default(),
+            bytes_in: Cell::default(),
+            bytes_out: Cell::default(),
+            written: Cell::default(),
+            has_read: Cell::default(),
+            broken: RefCell::default(),
+        }
+    }
 }
 
 /// Counts what goes through.
@@ -229,6 +266,9 @@ impl AsyncRead for Counted {
             return Poll::Ready(Err(error));
         }
         let read = (buffer.filled().len() - before) as u64;
+        if read > 0 && !self.wire.has_read.replace(true) {
+            self.wire.is_http1.set(buffer.filled()[before..].starts_with(b"HTTP/1"));
+        }
         self.wire.bytes_in.set(self.wire.bytes_in.get() + read);
         Poll::Ready(Ok(()))
     }
@@ -292,7 +332,7 @@ fn message_of(request: &Request<'_>) -> Result<http::Request<()>, Failure> {
         0 if !matches!(request.method, "POST" | "PUT" | "PATCH") => {}
         length => builder = builder.header("content-length", length),
     }
-    builder.uri(format!("https://{authority}{}", request.path)).body(()).map_err(refused)
+    builder.uri(format!("{}://{authority}{}", request.origin.scheme(), request.path)).body(()).map_err(refused)
 }
 
 /// An error of a stream or its connection in words, and what it says of the request.
@@ -395,7 +435,7 @@ mod tests {
             let stream = tokio::net::TcpStream::from_std(client).unwrap();
             stream.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await.unwrap();
             let stream = Turns::new(Stream::Plain(stream));
-            let mut counted = Counted { stream, is_deaf: false, wire: Rc::default(), peer: "h:1".to_owned() };
+            let mut counted = Counted { stream, is_deaf: false, wire: Rc::new(Wire::new()), peer: "h:1".to_owned() };
             for _ in 0..3 {
                 counted.write_all(b"more").await.unwrap();
                 counted.flush().await.unwrap();

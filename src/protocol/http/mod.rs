@@ -38,7 +38,7 @@ pub use classify::{Failure, FailureKind};
 pub use connections::Connections;
 pub use context::{Context, Settings};
 pub use dns::HostRule;
-pub use exchange::{Exchange, Progress, Request, Timings, Version};
+pub use exchange::{ConnectionRules, Exchange, Offer, Progress, Request, Timings, Version};
 pub use headers::Headers;
 pub use memory::BodyMemory;
 pub use origin::{BadUrl, Origin, Target};

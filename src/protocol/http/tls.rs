@@ -15,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::classify::{Failure, FailureKind, kind_of};
 use super::context::Settings;
+use super::exchange::Offer;
 use super::tls_trust::TrustNamed;
 use super::tls_words;
 
@@ -59,19 +60,29 @@ pub fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// `config` for servers that want HTTP/1.1; sessions are shared.
-pub(super) fn without_http2(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+/// `config` for servers that are offered one protocol alone; sessions are shared.
+pub(super) fn offering(config: &Arc<ClientConfig>, protocol: &[u8]) -> Arc<ClientConfig> {
     let mut config = ClientConfig::clone(config);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Arc::new(config)
 }
 
-/// Shakes hands with `host` over `tcp`.
-pub(super) async fn handshake(config: &Arc<ClientConfig>, tcp: TcpStream, host: &str, peer: &str) -> Result<TlsStream<TcpStream>, Failure> {
+/// Shakes hands with `host` over `tcp`, by a configuration for `offer`.
+pub(super) async fn handshake(
+    config: &Arc<ClientConfig>,
+    tcp: TcpStream,
+    host: &str,
+    peer: &str,
+    offer: Offer,
+) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Failure::new(FailureKind::Tls, format!("`{host}` is no name that a certificate can bear")))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-    connector.connect(name, tcp).await.map_err(|error| handshake_failure(&error, peer))
+    connector.connect(name, tcp).await.map_err(|error| {
+        let is_disagreement = rustls_error(&error)
+            .is_some_and(|error| matches!(error, rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)));
+        if is_disagreement && offer == Offer::Http2 { Failure::not_http2(peer, " over TLS") } else { handshake_failure(&error, peer) }
+    })
 }
 
 /// A TLS error in plain words.
@@ -79,8 +90,12 @@ pub(super) fn failure_of(error: &rustls::Error, peer: &str) -> Failure {
     Failure::new(FailureKind::Tls, tls_words::spell(error, peer))
 }
 
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
 fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(tls) = rustls_error(error) {
         return failure_of(tls, peer);
     }
     match kind_of(error) {

@@ -1,9 +1,10 @@
-//! Natives of `require "scenario"`: the stage, the end of a user and of the run, and the draw of a nested set.
+//! Natives of `require "scenario"`: the stage, the end of a user and of the run, the draw of a nested set, and a look at the table `http`.
 
 use std::rc::Rc;
 
 use mlua::{Lua, Table};
 
+use super::http::connection_plan;
 use crate::load::Halt;
 use crate::script::context::{Stage, VmContext};
 
@@ -36,6 +37,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    natives.set("check_http", lua.create_function(|_, table: Table| Ok(connection_plan(&table).err()))?)?;
     let drawing = Rc::clone(context);
     natives.set(
         "int",

@@ -18,7 +18,7 @@ use super::request::write_head;
 use super::response::Response;
 use crate::protocol::http::attempt::Attempt;
 use crate::protocol::http::classify::{Failure, FailureKind};
-use crate::protocol::http::exchange::{Progress, Request};
+use crate::protocol::http::exchange::{ConnectionRules, Offer, Progress, Request};
 use crate::protocol::http::stream::Stream;
 use crate::protocol::http::turns::Turns;
 
@@ -29,12 +29,32 @@ pub(in crate::protocol::http) struct Connection {
     timer: Timer,
     /// The target is reached through a plain proxy: its `proxy-authorization`, or an empty text.
     through_proxy: Option<Box<str>>,
+    opened_at: Instant,
+    /// Requests so far.
+    carried: u32,
+    /// The server had no choice, so the connection tells nothing of what it would choose.
+    is_forced: bool,
 }
 
 impl Connection {
-    /// On a stream that is ready for a request.
-    pub(in crate::protocol::http) fn new(stream: Stream, through_proxy: Option<Box<str>>) -> Self {
-        Self { stream: Turns::new(stream), timer: Timer::default(), through_proxy }
+    /// On a stream that is ready for a request, to a server that was offered `offer`.
+    pub(in crate::protocol::http) fn new(stream: Stream, through_proxy: Option<Box<str>>, offer: Offer) -> Self {
+        let is_forced = offer == Offer::Http11 && matches!(stream, Stream::Tls(_));
+        Self { stream: Turns::new(stream), timer: Timer::default(), through_proxy, opened_at: Instant::now(), carried: 0, is_forced }
+    }
+
+    /// Whether a request that offers `offer` may have it.
+    pub(in crate::protocol::http) fn fits(&self, offer: Offer) -> bool {
+        match offer {
+            Offer::Any => !self.is_forced,
+            Offer::Http11 => true,
+            Offer::Http2 => false,
+        }
+    }
+
+    /// Whether it may carry another request at `now`.
+    pub(in crate::protocol::http) fn allows_another(&self, rules: &ConnectionRules, now: Instant) -> bool {
+        rules.allow_another(self.carried, || now.saturating_duration_since(self.opened_at))
     }
 
     /// Whether the connection can be used again after having been idle.
@@ -45,6 +65,7 @@ impl Connection {
     /// Sends the request and reads its answer, until `deadline`.
     pub(in crate::protocol::http) async fn exchange(&mut self, request: &Request<'_>, progress: &Progress, deadline: Instant) -> Attempt {
         self.stream.begin();
+        self.carried = self.carried.saturating_add(1);
         let mut flight = Flight {
             response: Response::new(request.method, request.body_limit, request.decode, request.discard),
             unsent: Vec::new(),

@@ -24,7 +24,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, through_proxy
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(request.headers);
-    if !request.keepalive {
+    if !request.connection.keepalive {
         out.extend_from_slice(b"connection: close\r\n");
     }
     if let Some(length) = content_length(request) {
@@ -64,6 +64,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::protocol::http::ConnectionRules;
     use crate::protocol::http::Origin;
 
     fn request<'a>(method: &'a str, headers: &'a [u8], body: Option<&'a [u8]>) -> Request<'a> {
@@ -80,7 +81,7 @@ mod tests {
             decode: true,
             discard: false,
             ends_streams: false,
-            keepalive: true,
+            connection: ConnectionRules::default(),
         }
     }
 

@@ -139,7 +139,7 @@ fn a_dead_address_gives_way_to_the_next_one() {
         for _ in 0..2 {
             let mut timings = Timings::default();
             let deadline = std::time::Instant::now() + Duration::from_secs(10);
-            connect::open(&context, &origin, deadline, &mut timings).await.unwrap();
+            connect::open(&context, &origin, Offer::Any, deadline, &mut timings).await.unwrap();
             assert!(timings.dns.is_some() && timings.connect.is_some());
         }
         assert_eq!(server.questions.get(), 1);

@@ -7,6 +7,7 @@ mod dns;
 mod http1;
 mod http2;
 mod http2_answers;
+mod limits;
 mod phases;
 mod reuse;
 mod secure;
@@ -119,7 +120,7 @@ fn get(origin: &Rc<Origin>) -> Request<'static> {
         decode: true,
         discard: false,
         ends_streams: false,
-        keepalive: true,
+        connection: ConnectionRules::default(),
     }
 }
 

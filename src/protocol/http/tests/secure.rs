@@ -276,7 +276,7 @@ fn issue_15_without_keepalive_each_request_has_a_connection_of_its_own() {
             let server = SecureServer::start(authority.certify("shop.test", |_| {}), alpn, None).await;
             let user = Connections::new(context_with(trusting(&authority)));
             let origin = server.origin("shop.test");
-            let alone = Request { keepalive: false, ..get(&origin) };
+            let alone = Request { connection: ConnectionRules { keepalive: false, ..ConnectionRules::default() }, ..get(&origin) };
             assert_eq!(exchange(&user, &get(&origin)).await.status, 200);
             for _ in 0..3 {
                 assert_eq!(exchange(&user, &alone).await.status, 200);

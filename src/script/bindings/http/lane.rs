@@ -8,10 +8,11 @@ use rustc_hash::FxHashMap;
 
 use super::address::{Address, Base, Origins};
 use super::aside::Aside;
+use super::connections::rules_of;
 use super::template::{Settings, Template};
 use crate::load::vitals::allowed_memory;
 use crate::plan::{HttpPlan, Plan};
-use crate::protocol::http::{BodyMemory, Context, HostRule, Settings as ClientSettings};
+use crate::protocol::http::{BodyMemory, ConnectionRules, Context, HostRule, Settings as ClientSettings};
 use crate::stats::entry_name::default_name;
 
 /// What the users of one lane share: the protocol's context, parsed origins.
@@ -35,6 +36,7 @@ impl LaneHttp {
             usual,
             origins: Origins::default(),
             http: plan.http.clone(),
+            rules: rules_of(&plan.http.connections),
             raw_names: plan.raw_names,
             class_bases: RefCell::default(),
             aside: Aside::default(),
@@ -59,6 +61,8 @@ pub(super) struct Shared {
     pub(super) origins: Origins,
     /// Limits.
     pub(super) http: HttpPlan,
+    /// Of requests for which the script says nothing else.
+    pub(super) rules: ConnectionRules,
     pub(super) raw_names: bool,
     class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
     /// Unpacks large bodies.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::super::context::UserState;
 
+pub use connections::plan_of as connection_plan;
 pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use look::ClosedBody;
@@ -19,6 +20,7 @@ mod address;
 mod aside;
 mod body;
 pub(super) mod body_handle;
+mod connections;
 mod detail;
 mod expect;
 mod headers;

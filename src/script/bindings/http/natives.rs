@@ -37,6 +37,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("cookie_get", with_user(lua, context, |lua, user, (name, url): (LuaString, _)| cookie_get(lua, user, &name, url))?)?;
     natives.raw_set("cookie_all", with_user(lua, context, cookie_all)?)?;
     natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
+    natives.raw_set("cookie_delete", with_user(lua, context, |_, user, (name, url)| Ok(cookie_delete(user, &name, url)))?)?;
     natives.raw_set(
         "cookie_clear",
         with_user(lua, context, |_, user, (): ()| {
@@ -144,6 +145,13 @@ fn cookie_set(user: &UserHttp, name: &LuaString, value: &LuaString, url: Option<
         return Ok(Answer::Mistake("a cookie's name or value has a character that no cookie can have".to_owned()));
     }
     Ok(cookie_url(user, url).map(|url| user.jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
+}
+
+fn cookie_delete(user: &UserHttp, name: &LuaString, url: Option<String>) -> Answer<bool> {
+    if name.to_string_lossy().contains("://") {
+        return Answer::Mistake("the cookie's name comes first, then the URL".to_owned());
+    }
+    cookie_url(user, url).map(|url| user.jar().delete(&name.as_bytes(), &url)).into()
 }
 
 /// Where a cookie belongs: an URL as requests take it, or the user's host.

@@ -99,6 +99,9 @@ impl Reading {
         let key = key.to_str().map_err(|_| "an option's name must be in UTF-8".to_owned())?;
         let key: &str = &key;
         if !self.known.contains(&key) {
+            if TEMPLATE_OPTIONS.contains(&key) && key.contains("connection") {
+                return Err(format!("option `{key}` is for many requests: in http.client, http.defaults or the scenario's `http`"));
+            }
             return Err(format!("unknown option `{key}`{}", did_you_mean(key, self.known)));
         }
         let options = &mut self.options;
@@ -127,7 +130,7 @@ impl Reading {
             "expect" => settings.expect = Some(Rc::new(Expect::from_lua(lua, value)?)),
             "compress" => self.implied.push(compress(flag("compress", value)?)),
             "discard" => settings.discard = Some(flag("discard", value)?),
-            "keepalive" => settings.keepalive = Some(flag("keepalive", value)?),
+            _ if settings.connection.read(key, value)? => {}
             _host => settings.host = Some(Base::parse(&text("host", value)?).map_err(|why| format!("option `host`: {why}"))?),
         }
         Ok(())
@@ -179,7 +182,7 @@ fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
 }
 
 /// What one request may say.
-const REQUEST_OPTIONS: [&str; 16] = [
+const REQUEST_OPTIONS: [&str; 17] = [
     "name",
     "headers",
     "params",
@@ -196,11 +199,27 @@ const REQUEST_OPTIONS: [&str; 16] = [
     "compress",
     "discard",
     "keepalive",
+    "version",
 ];
 
 /// What `http.defaults` and `http.client` may say.
-const TEMPLATE_OPTIONS: [&str; 11] =
-    ["host", "headers", "auth", "timeout", "redirects", "cookies", "tags", "expect", "compress", "discard", "keepalive"];
+const TEMPLATE_OPTIONS: [&str; 15] = [
+    "host",
+    "headers",
+    "auth",
+    "timeout",
+    "redirects",
+    "cookies",
+    "tags",
+    "expect",
+    "compress",
+    "discard",
+    "keepalive",
+    "version",
+    "max_connections",
+    "connection_max_age",
+    "connection_max_requests",
+];
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +246,12 @@ mod tests {
             ("{ json = {}, form = {} }", "options `form` and `json` exclude each other"),
             ("{ json = { f = print } }", "option `json`: "),
             ("{ cookies = { a = 'b;c' } }", "option `cookies.a` has a character"),
+            ("{ version = 'h2' }", "option `version` must be \"1.1\" or \"2\", not \"h2\""),
+            ("{ versoin = 2 }", "unknown option `versoin`; did you mean `version`?"),
+            (
+                "{ max_connections = 2 }",
+                "option `max_connections` is for many requests: in http.client, http.defaults or the scenario's `http`",
+            ),
             ("{ tags = 'x' }", "option `tags` must be a table, not a string"),
             ("{ expect = { foo = 1 } }", "unknown option `expect.foo`"),
         ] {

@@ -19,7 +19,7 @@ use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, look, status};
 use crate::protocol::http::redirect::{self, NextHop};
-use crate::protocol::http::{Exchange, Failure, FailureKind as ClientFailure, Origin, Request, Version};
+use crate::protocol::http::{ConnectionRules, Exchange, Origin, Request, Version};
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
@@ -69,7 +69,7 @@ struct Prepared {
     discard: bool,
     /// The timeout is this request's or its client's own, not the run's.
     has_own_timeout: bool,
-    keepalive: bool,
+    connection: ConnectionRules,
     expect: Option<Rc<Expect>>,
 }
 
@@ -121,7 +121,7 @@ impl Prepared {
             redirects: settings.redirects.unwrap_or(user.shared().http.redirects),
             discard: settings.discard.unwrap_or(false),
             has_own_timeout: settings.timeout.is_some(),
-            keepalive: settings.keepalive.unwrap_or(true),
+            connection: settings.connection.rules(&user.shared().rules),
             expect: settings.expect.clone(),
             template,
         }
@@ -137,7 +137,7 @@ impl Prepared {
         self.timeout = settings.timeout.unwrap_or(self.timeout);
         self.redirects = settings.redirects.unwrap_or(self.redirects);
         self.discard = settings.discard.unwrap_or(self.discard);
-        self.keepalive = settings.keepalive.unwrap_or(self.keepalive);
+        self.connection = settings.connection.rules(&self.connection);
         self.expect = settings.expect.or_else(|| self.expect.take());
         // What a script says of its content type, in whichever layer, wins over what follows from the option.
         let own = said_of(&fields, "content-type").or_else(|| said_of(&self.template.fields, "content-type")).map(<[u8]>::to_vec);
@@ -227,22 +227,22 @@ impl Prepared {
             decode: true,
             discard: self.discard,
             ends_streams: self.discard || self.has_own_timeout,
-            keepalive: self.keepalive,
+            connection: self.connection,
         };
         in_flight::exchange(user, &request, entry).await
     }
 
     /// A hop behind redirects has what is left of the time; its error names the limit that a person set, so that such errors are one.
     fn name_whole_limit(&self, exchange: &mut Exchange) {
-        if let Some(failure) = exchange.failure.as_mut().filter(|failure| failure.kind == ClientFailure::Timeout) {
-            *failure = Failure::timeout(self.timeout);
+        if let Some(failure) = &mut exchange.failure {
+            failure.name_limit(self.timeout);
         }
     }
 
     /// The header block with the jar's and the request's own cookies and the URL's credentials, if there are any. A header that the script spells
     /// out wins over the jar.
     fn block_with_more(&self, user: &UserHttp, block: &[u8]) -> Option<Vec<u8>> {
-        let of_jar = if self.uses_jar && !self.has_cookie { user.cookie_line(&self.address) } else { None };
+        let of_jar = if self.uses_jar && !self.has_cookie { user.cookie_line(&self.address, &self.cookies) } else { None };
         let credentials = self.credentials.as_ref().filter(|(origin, _)| *origin == self.address.origin);
         if of_jar.is_none() && self.cookies.is_empty() && credentials.is_none() {
             return None;

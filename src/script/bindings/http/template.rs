@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::address::Base;
+use super::connections::ConnectionSettings;
 use super::expect::Expect;
 use super::headers::{Field, lay_over, sends, usual, write_block};
 
@@ -52,8 +53,8 @@ pub(super) struct Settings {
     pub(super) redirects: Option<u32>,
     /// Count the body's bytes and throw them away.
     pub(super) discard: Option<bool>,
-    /// Whether a connection may carry more than one request.
-    pub(super) keepalive: Option<bool>,
+    /// Which connections it may have.
+    pub(super) connection: ConnectionSettings,
     /// Whether the user's jar sends and takes cookies.
     pub(super) uses_jar: Option<bool>,
     /// What the last answer must be like.
@@ -68,7 +69,7 @@ impl Settings {
             timeout: self.timeout.or(lower.timeout),
             redirects: self.redirects.or(lower.redirects),
             discard: self.discard.or(lower.discard),
-            keepalive: self.keepalive.or(lower.keepalive),
+            connection: self.connection.over(&lower.connection),
             uses_jar: self.uses_jar.or(lower.uses_jar),
             expect: self.expect.clone().or_else(|| lower.expect.clone()),
         }

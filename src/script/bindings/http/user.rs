@@ -206,10 +206,13 @@ impl UserHttp {
         }
     }
 
-    /// The value of the header `cookie` for a hop to `address`.
-    pub(super) fn cookie_line(&self, address: &Address) -> Option<Vec<u8>> {
+    /// What the jar has for the header `cookie` of a hop to `address`, besides the request's `own`, which take the place of those of their names.
+    pub(super) fn cookie_line(&self, address: &Address, own: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
         let jar = self.jar.borrow();
-        if jar.is_empty() { None } else { jar.header_for(&address.parsed()?, SystemTime::now()) }
+        if jar.is_empty() {
+            return None;
+        }
+        jar.header_for(&address.parsed()?, SystemTime::now(), |name| own.iter().any(|(own, _)| own.as_bytes() == name))
     }
 
     /// Takes the cookies that an answer sets.

@@ -1,7 +1,8 @@
 //! What a script says of credentials, connections, redirects and bodies, as the server gets it.
 
 use super::server::Server;
-use super::{errors, run};
+use super::{errors, raised, run};
+use crate::script::testing::Script;
 
 #[test]
 fn issue_15_a_user_and_password_in_a_url_are_sent_to_its_origin_alone() {
@@ -69,4 +70,116 @@ fn issue_15_a_multipart_beside_an_own_content_type_can_be_read() {
            http.defaults { headers = { ["content-type"] = "multipart/mixed" } }
            assert(http.post("/echo", { multipart = { a = "1" } }).body:find("multipart/mixed; boundary="))"#,
     );
+}
+
+#[test]
+fn a_batch_has_six_connections_unless_the_script_says_otherwise() {
+    let server = Server::start();
+    let batch = r#"local all, list = nil, {}
+                   for i = 1, 20 do list[i] = "/pause?" .. i end
+                   all = LIBRARY.batch(list)
+                   for _, res in ipairs(all) do assert(res.ok, res.error) end"#;
+    let on = |library: &str| batch.replace("LIBRARY", library);
+    run(&server, &format!("{} assert(all[20].timings.blocked > 0.05, all[20].timings.blocked)", on("http")));
+    assert_eq!(server.take_connections(), 6);
+    run(&server, &format!("http.defaults {{ max_connections = 20 }} {}", on("http")));
+    assert_eq!(server.take_connections(), 20);
+    run(&server, &format!("local api = http.client {{ max_connections = 2 }} {}", on("api")));
+    assert_eq!(server.take_connections(), 2);
+}
+
+#[test]
+fn connections_end_by_number_and_by_age_as_the_script_says() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local api = http.client { connection_max_requests = 2 }
+           for _ = 1, 10 do assert(api.get("/ok").ok) end"#,
+    );
+    assert_eq!(server.take_connections(), 5);
+    assert!(errors(&tally).is_empty());
+    run(
+        &server,
+        r#"http.defaults { connection_max_age = "400ms", connection_max_requests = 3 }
+           local function both() assert(http.get("/ok").ok and http.get("/ok").ok) end
+           both() time.sleep(0.5) both()
+           http.defaults { connection_max_age = false, connection_max_requests = false }
+           time.sleep(0.5) both() both()"#,
+    );
+    assert_eq!(server.take_connections(), 2);
+}
+
+#[test]
+fn a_server_that_does_not_speak_the_version_is_a_failure_in_words() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local res = http.get("/ok", { version = "2", name = "n" })
+           assert(res.status == 0 and res.error_kind == "protocol" and res.error:find("does not speak HTTP/2 without TLS", 1, true), res.error)
+           assert(http.get("/ok", { version = "1.1", name = "n" }).proto == "HTTP/1.1" and http.get("/ok", { version = 1.1, name = "n" }).ok)
+           assert(http.client({ version = 2 }).get("/ok", { version = "1.1", name = "n" }).ok)"#,
+    );
+    assert_eq!(errors(&tally).len(), 1);
+    for (body, why) in [
+        ("http.get('/', { version = '3' })", "test.lua:3: option `version`: HTTP/3 comes with a later version"),
+        ("http.get('/', { version = 'h2' })", "test.lua:3: option `version` must be \"1.1\" or \"2\", not \"h2\""),
+        ("http.get('/', { max_connections = 3 })", "test.lua:3: option `max_connections` is for many requests"),
+        (
+            "http.defaults { max_connections = 0 }",
+            "test.lua:3: http.defaults: option `max_connections` must be a whole number from 1 to 1000, not 0",
+        ),
+        ("http.client { connection_max_age = 'soon' }", "test.lua:3: http.client: option `connection_max_age` must be a duration above 0"),
+    ] {
+        let said = raised(&server, body);
+        assert!(said.starts_with(why), "{body}: {said}");
+    }
+}
+
+#[test]
+fn a_scenario_says_what_all_its_requests_obey() {
+    let server = Server::start();
+    let script = |http: &str| {
+        let source = format!(
+            r#"local http, scenario = require "http", require "scenario"
+               local User = scenario.user {{}}
+               User:task("t", function()
+                 for _ = 1, 6 do assert(http.get("/ok").ok) end
+                 http.batch {{ "/pause", "/pause", "/pause" }}
+               end)
+               return scenario {{ users = {{ User }}, http = {{ {http} }} }}"#
+        );
+        let mut script = Script::new(&source);
+        script.host = Some(server.base.clone());
+        script
+    };
+    for (http, connections) in [("", 3), ("max_connections = 1", 1), ("connection_max_requests = 3", 5), ("keepalive = false", 9)] {
+        let lane = script(http).lane();
+        lane.live(0, 1);
+        assert!(lane.exceptions().is_empty());
+        assert_eq!(server.take_connections(), connections, "{http}");
+    }
+}
+
+#[test]
+fn a_cookie_can_be_deleted_and_one_of_a_request_takes_the_place_of_the_jars() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"http.get("/set")
+           local own
+           own = http.get("/echo", { cookies = { a = "mine", z = 1 } }).body
+           assert(own:find("cookie: c=d; a=mine; z=1\r\n", 1, true), own)
+           assert(http.get("/echo").body:find("cookie: a=b; c=d\r\n", 1, true))
+           assert(http.cookies.delete("a") == true and http.cookies.delete("a") == false)
+           assert(http.get("/echo").body:find("cookie: c=d\r\n", 1, true))
+           assert(http.cookies.delete("c", "http://elsewhere.test/") == false and http.cookies.get("c") == "d")
+           assert(http.cookies.delete("c", "/deep/path") and not http.get("/echo").body:find("cookie"))"#,
+    );
+    for (body, why) in [
+        ("http.cookies.delete('http://a.test/', 'sid')", "test.lua:3: http.cookies.delete: the cookie's name comes first, then the URL"),
+        ("http.cookies.delete()", "test.lua:3: http.cookies.delete: the name must be a string, not a nil"),
+        ("http.cookies.delete('a', 7)", "test.lua:3: http.cookies.delete: the URL must be a string, not a number"),
+    ] {
+        assert_eq!(raised(&server, body), why);
+    }
 }

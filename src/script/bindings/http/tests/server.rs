@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Server {
     pub(super) base: String,
     served: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -17,13 +18,21 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let served = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&served);
+        let connections = Arc::new(AtomicU64::new(0));
+        let accepted = Arc::clone(&connections);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let count = Arc::clone(&count);
                 std::thread::spawn(move || serve(stream, &count));
             }
         });
-        Self { base, served }
+        Self { base, served, connections }
+    }
+
+    /// Connections since the last call.
+    pub(super) fn take_connections(&self) -> u64 {
+        self.connections.swap(0, Ordering::SeqCst)
     }
 
     /// Requests that have arrived whole.
@@ -41,6 +50,11 @@ fn serve(stream: TcpStream, served: &AtomicU64) {
             if reader.read_line(&mut head).unwrap_or(0) == 0 {
                 return;
             }
+        }
+        if head.starts_with("SM") {
+            // The rest of HTTP/2's greeting; the client goes.
+            while matches!(reader.read(&mut [0; 512]), Ok(1..)) {}
+            return;
         }
         let length = head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
@@ -81,6 +95,10 @@ fn answer(path: &str, head: &str, body: &[u8]) -> Option<(u16, String, Vec<u8>)>
     }
     match path.split('?').next().unwrap() {
         "/hang" => None,
+        "/pause" => {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            plain("")
+        }
         "/json" => {
             Some((200, "Content-Type: application/json\r\nX-Two: 1\r\nx-two: 2\r\n".into(), br#"{"items":[{"id":7}],"name":"n"}"#.to_vec()))
         }
