@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod control;
 mod files;
+mod linger;
 mod master;
 mod plan;
 mod planner;

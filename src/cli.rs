@@ -412,7 +412,8 @@ mod tests {
              --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s \
              --expect-workers-timeout 11s --linger 12s --sole masters",
         );
-        assert_eq!((settings.self_start.expect_workers_timeout.as_secs(), settings.self_start.linger.as_secs()), (11, 12));
+        let start = &settings.self_start;
+        assert_eq!((start.expect_workers_timeout.as_secs(), start.linger), (11, Some(Duration::from_secs(12))));
         assert_eq!(settings.sole.as_ref().map(ToString::to_string).as_deref(), Some("masters:5557"));
         assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));

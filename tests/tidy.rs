@@ -45,8 +45,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["front"]),
     ("terminal_size", &["front"]),
     ("unicode_width", &["front"]),
-    // Errors that the standard library has no word for, opening what may have no reader, and waiting for room in it.
-    ("libc", &["script", "load", "protocol", "app", "front/api/listen", "front/report/place", "front/console/screen"]),
+    // Errors that the standard library has no word for, opening what may have no reader, waiting for room in it, and looking whether a key
+    // was pressed.
+    ("libc", &["script", "load", "protocol", "app", "front/api/listen", "front/report/place", "front/console/screen", "front/tui/key"]),
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),

@@ -155,6 +155,15 @@ function environment.tonumber(value, base)
   return tonumber(value, base)
 end
 
+-- The watchdog's error is raised from a hook, and no hook fires until it is caught: a handler that loops then would loop for ever.
+function environment.xpcall(body, handler, ...)
+  if type(handler) ~= "function" then return xpcall(body, handler, ...) end
+  return xpcall(body, function(problem)
+    if native.is_runaway() then return problem end
+    return handler(problem)
+  end, ...)
+end
+
 function environment.print(...)
   local parts = {}
   for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end

@@ -10,6 +10,7 @@ use super::files::{RunFiles, keep_report, kept_report};
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
 use super::run::{KEYS, ending, on_signal, rules, with_files};
+use super::signals::note_report;
 use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::{MasterHandle, Planner, StartOrder};
 use crate::cluster::identity::Identities;
@@ -52,7 +53,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
         tokio::spawn(follow_scripts(watched, shell.handle().clone(), settings.reload)?);
         let door = WorkerDoor::open(endpoint, shell.links().clone());
-        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts)?).map_err(Failure::bad_use)?;
+        let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts, Some(address.port()))?)
+            .map_err(Failure::bad_use)?;
         log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
         log::info!(target: MAIN, "Starting Lunamoth {}", env!("CARGO_PKG_VERSION"));
         log::info!(target: MAIN, "workers come in at UDP {address}");
@@ -169,7 +171,12 @@ fn master_config(settings: &Settings) -> MasterConfig {
     }
 }
 
-pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<String>) -> Result<ApiContext, Failure> {
+pub(super) fn api_context(
+    settings: &Settings,
+    handle: MasterHandle,
+    hosts: Vec<String>,
+    workers_port: Option<u16>,
+) -> Result<ApiContext, Failure> {
     let tls = settings.web_tls().map_err(Failure::bad_use)?;
     Ok(ApiContext {
         handle,
@@ -177,6 +184,7 @@ pub(super) fn api_context(settings: &Settings, handle: MasterHandle, hosts: Vec<
         path_prefix: settings.path_prefix.clone(),
         kept_reports: settings.state.clone(),
         hosts,
+        workers_port,
         read_run_time: parse_duration,
         read_rate: arrival_rate,
         access: Access {
@@ -256,7 +264,7 @@ impl Office<'_> {
                     let ended = ends.borrow_and_update().clone();
                     if let Some(ended) = ended {
                         self.report(&ended).await?;
-                        if self.interrupt != Interrupt::None || (self.settings.self_start.autostart && self.settings.self_start.linger.is_zero()) {
+                        if self.interrupt != Interrupt::None || (self.settings.self_start.autostart && self.linger_time().is_zero()) {
                             return Ok(Done::Verdict(self.code));
                         }
                         self.linger();
@@ -289,9 +297,14 @@ impl Office<'_> {
         }
     }
 
+    /// How long a run that started by itself can be looked at when it is over.
+    fn linger_time(&self) -> Duration {
+        self.settings.self_start.linger.unwrap_or(Duration::ZERO)
+    }
+
     fn linger(&mut self) {
         if self.settings.self_start.autostart {
-            let (linger, code) = (self.settings.self_start.linger, self.code.code());
+            let (linger, code) = (self.linger_time(), self.code.code());
             log::info!(target: MAIN, "the run is over, and its report can be fetched for {} s; the exit code will be {code}", linger.as_secs());
             self.lingers_until = Some(Instant::now() + linger);
         }
@@ -309,6 +322,10 @@ impl Office<'_> {
             }
             log::error!(target: MAIN, "the run came to nothing: {reason}");
             return Ok(());
+        }
+        if self.interrupt != Interrupt::None || self.settings.self_start.autostart {
+            // The last one of this process.
+            note_report(self.code.code());
         }
         self.printer.report(last, self.code);
         if let Some(folder) = self.settings.state.clone() {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::plan::plan_run;
 use super::reload::Compiled;
 use super::{Failure, whole_text};
-use crate::cluster::handle::{Planned, Planner, ScriptView, StartOrder};
+use crate::cluster::handle::{LoadView, Planned, Planner, ScriptView, StartOrder};
 use crate::cluster::master::RunStart;
 use crate::config::{LoadOrder, Settings};
 use crate::load::roster;
@@ -48,8 +48,17 @@ impl FolderPlanner {
         let host = self.folder.load(Some(name), &options).map_err(Failure::bad_use)?;
         let base = self.settings.host.clone().or_else(|| host.description().host.clone());
         let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
-        let classes = roster::shares(&plan.classes, Shape::new(&plan.profile).peak());
-        Ok(ScriptView { fingerprint: Some(plan.fingerprint), host: plan.host.as_deref().map(shown_host), classes, ..ScriptView::default() })
+        let shape = Shape::new(&plan.profile);
+        let classes = roster::shares(&plan.classes, shape.peak());
+        let load = (!plan.profile.is_open()).then(|| LoadView {
+            users: shape.peak(),
+            spawn_rate: Some(plan.profile.spawn_rate()).filter(|rate| rate.is_finite()),
+            run_time: shape.end(),
+            spawn_rate_of_users: self.settings.spawn_rate.unwrap_or(1.0),
+            run_time_of_users: self.settings.run_time,
+        });
+        let host = plan.host.as_deref().map(shown_host);
+        Ok(ScriptView { fingerprint: Some(plan.fingerprint), host, classes, load, ..ScriptView::default() })
     }
 
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {

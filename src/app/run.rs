@@ -1,13 +1,15 @@
 //! `lunamoth run`: master and worker in this process, until the run is over.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
 
 use super::files::RunFiles;
+use super::linger::{Linger, linger};
 use super::master::{MAIN, api_context};
 use super::plan::prepare;
+use super::signals::note_report;
 use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
@@ -50,42 +52,68 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
-    let mut outcome = run_to_end(async {
+    let done = run_to_end(async {
+        let mut signals = Signals::new()?;
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
         let api = match settings.run_web_bind() {
-            Some(address) => Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts)?).map_err(Failure::bad_use)?),
+            Some(address) => {
+                Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts, None)?).map_err(Failure::bad_use)?)
+            }
             None => None,
         };
         if let Some(api) = &api {
             log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
+        } else if settings.self_start.linger.is_some() {
+            log::warn!("--linger keeps page and API, which only --web brings");
         }
         let (key, pressed) = mpsc::channel(KEYS);
+        signals = signals.with_key(pressed);
         let local = tui::local_feed(run.handle.clone(), Vec::new);
         let shown = if has_ui { Some(tui::show(start, Door::Run, local, key)?) } else { None };
-        let outcome = follow(run, &printer, files, pressed).await;
+        let outcome = follow(run, &printer, files, settings, &mut signals).await;
         if let Some(shown) = shown {
             shown.join();
         }
+        let outcome = outcome?;
+        let interrupt = outcome.interrupt;
+        let done = report(&printer, outcome, &mut signals).await;
         if let Some(api) = api {
-            if outcome.as_ref().is_ok_and(|outcome| outcome.interrupt == Interrupt::None) {
-                tokio::time::sleep(LAST_LOOK).await;
+            if done.is_ok() {
+                linger(Linger::of(settings.self_start.linger, interrupt, has_ui), &api.shown(), &mut signals).await;
             }
             api.stop().await;
         }
-        outcome
-    })?;
-    let exit_code = verdict(&Evidence::of(&outcome.last), ending(&outcome.end, outcome.interrupt), rules(settings));
-    if let Some(failure) = outcome.end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
+        done
+    });
+    done.map(ExitCode::code)
+}
+
+/// Prints the report of a run that is over, and writes its files; the answer is its verdict.
+async fn report(printer: &Printer, outcome: Outcome, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    let Outcome { last, end, exit_code, mut files, .. } = outcome;
+    if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
         // Nothing worth a report happened; the reason is what a person needs.
         return Err(Failure { code: exit_code, reason: anyhow::anyhow!("{}", failure.text) });
     }
-    printer.report(&outcome.last, exit_code);
-    if let Some(failure) = &outcome.end.failure {
+    printer.report(&last, exit_code);
+    if let Some(failure) = &end.failure {
         log::error!("the run is not whole: {}", failure.text);
     }
-    let closing = closing(&outcome.last, exit_code, outcome.end.is_complete);
-    let written = run_to_end(outcome.files.finish(Arc::clone(&outcome.last), closing));
-    Ok(with_files(exit_code, written)?.code())
+    let closing = closing(&last, exit_code, end.is_complete);
+    // What ends the program while they are written leaves them out.
+    note_report(if exit_code == ExitCode::Bug { exit_code } else { ExitCode::BadUse }.code());
+    let written = files.finish(last, closing);
+    tokio::pin!(written);
+    let written = loop {
+        tokio::select! {
+            biased;
+            written = &mut written => break written,
+            () = signals.next() => log::info!("the report's files are being written; once more ends the program without them"),
+        }
+    };
+    let exit_code = with_files(exit_code, written)?;
+    note_report(exit_code.code());
+    Ok(exit_code)
 }
 
 /// The exit code of a run whose files were written, or were not: what could not be written is told, and outweighs all but a bug of ours.
@@ -104,6 +132,7 @@ struct Outcome {
     last: Arc<Snapshot>,
     end: RunEnd,
     interrupt: Interrupt,
+    exit_code: ExitCode,
     files: RunFiles,
 }
 
@@ -124,11 +153,10 @@ pub(super) const fn rules(settings: &Settings) -> Rules {
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.
-async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, pressed: mpsc::Receiver<()>) -> Result<Outcome, Failure> {
+async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, settings: &Settings, signals: &mut Signals) -> Result<Outcome, Failure> {
     let snapshots = run.handle.snapshots();
     let screen = printer.follow(snapshots.clone()).map_err(Failure::bug)?;
     let files = tokio::spawn(write_history(snapshots.clone(), files));
-    let mut signals = Signals::new()?.with_key(pressed);
     let handle = run.handle.clone();
     let mut interrupt = Interrupt::None;
     let end = run.end();
@@ -140,10 +168,12 @@ async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, pressed: mpsc
         }
     };
     let last = snapshots.borrow().clone();
+    let exit_code = verdict(&Evidence::of(&last), ending(&end, interrupt), rules(settings));
+    note_report(exit_code.code());
     // Both end with the last snapshot, which is published.
     drop(tokio::task::spawn_blocking(move || screen.join()).await);
     let files = files.await.map_err(Failure::bug)??;
-    Ok(Outcome { last, end, interrupt, files })
+    Ok(Outcome { last, end, interrupt, exit_code, files })
 }
 
 pub(super) async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> Interrupt {
@@ -192,8 +222,6 @@ fn warn_of_limits(plan: &Plan) {
 
 /// Presses of Ctrl-C that wait to be heard.
 pub(super) const KEYS: usize = 4;
-/// How long the end of a run can still be seen over the API: whoever looks once a second sees it.
-const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Descriptors beside the users' connections: the target, the files, the runtimes.
 const SPARE_DESCRIPTORS: u64 = 100;

@@ -1,15 +1,18 @@
 //! The signals that ask a command to end: from the first moment of the process, and then as a wish that the command hears.
 //!
-//! What a wish means is the command's.
+//! What a wish means is the command's, with one exception: what holds up the end of the program for a second after the second wish is not
+//! waited for.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Failure;
 use crate::front::console::ExitCode;
+use crate::front::tui;
 
 /// Until a command listens by [`Signals`], SIGTERM and Ctrl-C end the process at once, since nothing has begun.
 ///
@@ -57,6 +60,8 @@ pub(super) struct Signals {
     hangup: Option<Signal>,
     /// Ctrl-C in the terminal UI, which takes the key from the terminal.
     pressed: mpsc::Receiver<()>,
+    /// Wishes that are no signals, for the last resort.
+    others: mpsc::Sender<()>,
 }
 
 impl Signals {
@@ -67,6 +72,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             hangup: hangups()?,
             pressed: mpsc::channel(1).1,
+            others: last_resort()?,
         };
         IS_HEARD.store(true, Ordering::Relaxed);
         Ok(listening)
@@ -100,8 +106,9 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            Some(()) = self.pressed.recv() => {}
+            Some(()) = self.pressed.recv() => self.pass_on(),
             _ = hangup => {
+                self.pass_on();
                 // A second one is nothing that the process may die of: tokio's handler stays.
                 self.hangup = None;
                 log::warn!("the terminal is gone");
@@ -109,6 +116,64 @@ impl Signals {
         }
     }
 }
+
+impl Signals {
+    /// The last resort hears of a wish that is no signal. A few that wait say the same as many.
+    fn pass_on(&self) {
+        let _waits_already = self.others.try_send(());
+    }
+}
+
+/// The run is over and the report is about to be written. From here on the last resort ends the program with `code`, a second after the second wish; before, it
+/// leaves the report some time more.
+pub(super) fn note_report(code: u8) {
+    VERDICT.store(code, Ordering::Relaxed);
+    IS_REPORTED.store(true, Ordering::Release);
+}
+
+/// Starts the thread that ends the process when something holds up its end: a pipe that nobody reads, a disk that does not answer, a visitor
+/// of the API. It has a runtime of its own, since it is the command's that may be held up.
+fn last_resort() -> Result<mpsc::Sender<()>, Failure> {
+    let (others, mut told) = mpsc::channel(2);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::bug)?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt()).map_err(Failure::bug)?, signal(SignalKind::terminate()).map_err(Failure::bug)?)
+    };
+    let wait = async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                Some(()) = told.recv() => {}
+            }
+        }
+        tokio::time::sleep(PATIENCE).await;
+        if !IS_REPORTED.load(Ordering::Acquire) {
+            tokio::time::sleep(PATIENCE_FOR_A_REPORT).await;
+        }
+    };
+    let thread = std::thread::Builder::new().name("last-resort".to_owned());
+    thread
+        .spawn(move || {
+            runtime.block_on(wait);
+            tui::give_back();
+            let code = if IS_REPORTED.load(Ordering::Acquire) { VERDICT.load(Ordering::Relaxed) } else { ExitCode::Interrupted.code() };
+            // SAFETY: ends the process without anything that could wait for what is held up.
+            unsafe { libc::_exit(i32::from(code)) }
+        })
+        .map_err(Failure::bug)?;
+    Ok(others)
+}
+
+static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+static VERDICT: AtomicU8 = AtomicU8::new(0);
+
+/// From the second wish on; the rest of the second is for a crowded machine.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// What a report that has not begun gets besides: on a crowded machine it is worth more than the second.
+const PATIENCE_FOR_A_REPORT: Duration = Duration::from_millis(1_500);
 
 /// Hang-ups of the terminal; none where whoever started the process has them ignored.
 fn hangups() -> Result<Option<Signal>, Failure> {

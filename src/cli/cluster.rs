@@ -45,9 +45,6 @@ pub(super) struct MasterOnlyFlags {
     /// Start a run as soon as the expected workers are ready, and end with its verdict
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     autostart: Option<String>,
-    /// How long --autostart still answers when its run is over, so that its report can be fetched; Ctrl-C ends that [default: 0s]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    linger: Option<String>,
     /// Serve only while no other master answers at this name, which leads to all of them: two would share the workers
     #[arg(long, value_name = "HOST:PORT")]
     sole: Option<String>,
@@ -99,7 +96,6 @@ impl MasterOnlyFlags {
         add(layer, Setting::ExpectWorkers, self.expect_workers);
         add(layer, Setting::ExpectWorkersTimeout, self.expect_workers_timeout);
         add(layer, Setting::Autostart, self.autostart);
-        add(layer, Setting::Linger, self.linger);
         add(layer, Setting::Sole, self.sole);
         add(layer, Setting::State, self.state);
         add(layer, Setting::NoAdopt, self.no_adopt);

@@ -12,6 +12,10 @@ pub(super) struct WebFlags {
     /// a master, nowhere for a run]
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = ":8089")]
     web: Option<String>,
+    /// How long page and API still answer when the run of `run --web` or --autostart is over; a signal ends that [default: until a key after the
+    /// terminal UI, else not at all]
+    #[arg(long, value_name = "TIME", alias = "web-linger", allow_negative_numbers = true)]
+    linger: Option<String>,
     /// Before every route of the API, such as /locust
     #[arg(long, value_name = "PATH", alias = "web-base-path")]
     path_prefix: Option<String>,
@@ -42,6 +46,7 @@ impl WebFlags {
 
     pub(super) fn fill(self, layer: &mut Layer) {
         add(layer, Setting::Web, self.web);
+        add(layer, Setting::Linger, self.linger);
         add(layer, Setting::PathPrefix, self.path_prefix);
         add(layer, Setting::WebTokenFile, self.web_token_file);
         add(layer, Setting::WebCert, self.web_cert);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::catalogue::Catalogue;
-pub use super::catalogue::ScriptView;
+pub use super::catalogue::{LoadView, ScriptView};
 use super::logs::LogFeed;
 use super::master::RunStart;
 use super::message::Scripts;
@@ -129,7 +129,7 @@ impl MasterHandle {
 
     async fn ask(&self, command: Command, by: &str) -> Result<Accepted, Declined> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Declined { reason: "the master is shutting down".into() };
+        let gone = || Declined { reason: "the master takes no orders any more: its run is over, or it is shutting down".into() };
         self.requests.send(Request { command, by: by.to_owned(), reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }

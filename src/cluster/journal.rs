@@ -38,7 +38,17 @@ impl Journal {
     /// # Errors
     /// The directory cannot be written, another master has it, or the file is none of this program or of another version of it.
     pub fn open(directory: &Path) -> Result<(Self, Option<KeptRun>), JournalError> {
-        fs::create_dir_all(directory).map_err(at(Doing::Create, directory))?;
+        fs::create_dir_all(directory).map_err(|why| match fs::metadata(directory) {
+            Ok(found) if !found.is_dir() => at(Doing::Create, directory)(io::Error::new(why.kind(), "what is there is no directory")),
+            _ => at(Doing::Create, directory)(why),
+        })?;
+        // A pipe would hold whoever opens it, and a device keeps nothing.
+        for name in [FILE, NEXT_FILE, LOCK_FILE] {
+            let path = directory.join(name);
+            if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+                return Err(at(Doing::Write, &path)(io::Error::new(io::ErrorKind::InvalidInput, "what is there is no regular file")));
+            }
+        }
         let lock = lock(directory)?;
         let path = directory.join(FILE);
         // What a crash left half written was never in force.
@@ -558,6 +568,17 @@ mod tests {
         journal.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = journal.append(&Record::End).unwrap_err().to_string();
         assert!(error.contains("write `") && error.contains("journal`") && error.contains("give --state another directory"), "{error}");
+    }
+
+    #[test]
+    fn issue_15_what_is_no_directory_or_no_file_is_named_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let said = |path: &Path| Journal::open(path).map(drop).unwrap_err().to_string();
+        assert!(said(&file).contains("`: what is there is no directory; make room or give --state another directory"), "{}", said(&file));
+        std::os::unix::fs::symlink("/dev/null", directory.path().join(FILE)).unwrap();
+        assert!(said(directory.path()).contains("journal`: what is there is no regular file"), "{}", said(directory.path()));
     }
 
     #[test]

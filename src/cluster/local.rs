@@ -107,6 +107,7 @@ impl Planner for Only {
             fingerprint: Some(plan.fingerprint.clone()),
             host: plan.host.as_deref().map(shown_host),
             classes: roster::shares(&plan.classes, Shape::new(&plan.profile).peak()),
+            load: None,
             error: None,
         }]
     }

@@ -87,7 +87,7 @@ impl Settings {
             Setting::ExpectWorkers => start.expect_workers = whole_u32(text, 1)?,
             Setting::ExpectWorkersTimeout => start.expect_workers_timeout = values::positive_duration(text)?,
             Setting::Autostart => start.autostart = values::switch(text)?,
-            Setting::Linger => start.linger = values::parse_duration(text)?,
+            Setting::Linger => start.linger = Some(values::parse_duration(text)?),
             Setting::Sole => self.sole = Some(MasterAddress::parse(text)?),
             // The paths, and the file of settings itself.
             _ => {}

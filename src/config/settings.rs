@@ -173,13 +173,14 @@ pub struct SelfStart {
     pub expect_workers: u32,
     /// How long it waits for them.
     pub expect_workers_timeout: Duration,
-    /// How long it still answers once its run is over.
-    pub linger: Duration,
+    /// How long it still answers once its run is over; so does a `run` with `web`. Without, a master ends at once, and a `run` that has a
+    /// person at its terminal when there is a key.
+    pub linger: Option<Duration>,
 }
 
 impl Default for SelfStart {
     fn default() -> Self {
-        Self { autostart: false, expect_workers: 1, expect_workers_timeout: Duration::from_secs(300), linger: Duration::ZERO }
+        Self { autostart: false, expect_workers: 1, expect_workers_timeout: Duration::from_secs(300), linger: None }
     }
 }
 

@@ -10,13 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 /// The live page. `base` is the prefix that a proxy has taken away; `fallback` is HTML for browsers without scripts. Where a token is wanted
-/// (`has_login`) it offers a way out.
+/// (`has_login`) it offers a way out, and where workers come in (`workers_port`) it tells how.
 #[must_use]
-pub(super) fn live(base: Option<&str>, has_login: bool, fallback: &str) -> String {
+pub(super) fn live(base: Option<&str>, has_login: bool, workers_port: Option<u16>, fallback: &str) -> String {
     let head = base.map(|base| format!("<base href=\"{base}/\">\n")).unwrap_or_default();
     let body = format!("<noscript>\n{fallback}</noscript>\n");
-    let app = if has_login { " data-login" } else { "" };
-    assemble(FRAME, &[("head", &head), ("icon", &ICON), ("style", STYLE), ("app", app), ("body", &body), ("script", LIVE)])
+    let login = if has_login { " data-login" } else { "" };
+    let port = workers_port.map(|port| format!(" data-workers=\"{port}\"")).unwrap_or_default();
+    let app = format!("{login}{port}");
+    assemble(FRAME, &[("head", &head), ("icon", &ICON), ("style", STYLE), ("app", &app), ("body", &body), ("script", LIVE)])
 }
 
 /// The form that asks for a token, with `words`, plain text of ours, about what was wrong with the last one.
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_rules_let_just_the_own_style_and_script_run() {
-        for (page, rules, last) in [(live(None, true, ""), live_rules(), LIVE), (report("{}"), report_rules(), REPORT)] {
+        for (page, rules, last) in [(live(None, true, None, ""), live_rules(), LIVE), (report("{}"), report_rules(), REPORT)] {
             assert!(rules.contains(&hash(between(&page, "<style>", "</style>"))));
             assert!(page.contains(&format!("<script>{last}</script>")) && rules.contains(&hash(last)));
             assert_eq!(between(&page, "<script>", "</script>"), last);
@@ -205,10 +207,11 @@ mod tests {
 
     #[test]
     fn every_gap_of_the_frame_is_filled_and_the_charts_bear_their_licence() {
-        let page = live(Some("/locust"), false, "");
+        let page = live(Some("/locust"), false, None, "");
         assert!(page.starts_with(PLAIN_START) && page.contains("<base href=\"/locust/\">"));
         assert!(!page.replace(LIVE, "").contains("{{"));
         assert!(page.contains("Permission is hereby granted") && page.contains("<div id=\"app\"></div>"));
-        assert!(live(None, true, "").contains("<div id=\"app\" data-login></div>"));
+        assert!(live(None, true, None, "").contains("<div id=\"app\" data-login></div>"));
+        assert!(live(None, false, Some(6_000), "").contains("<div id=\"app\" data-workers=\"6000\"></div>"));
     }
 }

@@ -49,6 +49,8 @@ pub struct SnapshotJson {
     pub target_users: u64,
     /// Users that the plan is on its way to; zero where no load is made.
     pub goal_users: u64,
+    /// Users that start per second, and of a re-target that names no rate; null before the first run, and where they all start at once.
+    pub spawn_rate: Option<f64>,
     /// The run's clock when the numbers began to be counted: zero, or the last reset; null where nobody knows.
     pub counted_since_s: Option<f64>,
     /// The median of the last 10 seconds; null without a request.
@@ -154,8 +156,8 @@ pub struct EntryJson {
     pub failures: u64,
     /// Requests that the end of the run, or of their user, cut off; they have no duration and are judged by nothing.
     pub cut: u64,
-    /// 0..=1.
-    pub fail_ratio: f64,
+    /// 0..=1, of the requests that say something of the target; null without any.
+    pub fail_ratio: Option<f64>,
     /// Null, as the other times, where no request has come to its own end.
     pub avg_ms: Option<f64>,
     pub min_ms: Option<f64>,

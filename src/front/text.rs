@@ -157,15 +157,15 @@ pub fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// `part` of `whole` in percent with two decimals, without the sign. A part is never shown as none, nor as all.
+/// `part` of `whole` in percent with two decimals; a dash of nothing. A part is never shown as none, nor as all.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
-        return "0.00".to_owned();
+        return "-".to_owned();
     }
     let percent = part as f64 * 100.0 / whole as f64;
     let bounded = if part == 0 || part == whole { percent } else { percent.clamp(0.01, 99.99) };
-    format!("{bounded:.2}")
+    format!("{bounded:.2}%")
 }
 
 #[cfg(test)]
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn one_failure_in_a_million_is_not_zero_percent() {
-        assert_eq!(percent(1, 1_000_000), "0.01");
-        assert_eq!(percent(999_999, 1_000_000), "99.99");
-        assert_eq!((percent(0, 5), percent(5, 5), percent(0, 0)), ("0.00".into(), "100.00".into(), "0.00".into()));
+        assert_eq!(percent(1, 1_000_000), "0.01%");
+        assert_eq!(percent(999_999, 1_000_000), "99.99%");
+        assert_eq!((percent(0, 5), percent(5, 5), percent(0, 0)), ("0.00%".into(), "100.00%".into(), "-".into()));
     }
 }

@@ -208,7 +208,7 @@ fn read_bounded(path: &Path, real: &Path) -> Result<Arc<[u8]>, LoadScriptError> 
     use std::io::Read;
 
     let unreadable = |error| LoadScriptError::Unreadable { path: path.to_owned(), error };
-    let file = fs::File::open(real).map_err(unreadable)?;
+    let file = open_patiently(real).map_err(unreadable)?;
     let mut content = Vec::new();
     file.take(LARGEST_SOURCE + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > LARGEST_SOURCE {
@@ -216,6 +216,31 @@ fn read_bounded(path: &Path, real: &Path) -> Result<Arc<[u8]>, LoadScriptError> 
     }
     Ok(content.into())
 }
+
+/// Opens a file. Of a pipe the first byte is waited for, but not for ever: nobody may ever write to it.
+fn open_patiently(path: &Path) -> std::io::Result<fs::File> {
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+
+    if !fs::metadata(path)?.file_type().is_fifo() {
+        return fs::File::open(path);
+    }
+    let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let mut look = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let patience = libc::c_int::try_from(PIPE_PATIENCE.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: one entry, which lives as long as the call; then the flags of a descriptor of our own.
+    unsafe {
+        if libc::poll(&raw mut look, 1, patience) == 0 {
+            let words = format!("nobody writes to this pipe, not within {} s", PIPE_PATIENCE.as_secs());
+            return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, words));
+        }
+        libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0);
+    }
+    Ok(file)
+}
+
+/// How long the writer of a pipe may take to begin.
+const PIPE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// LuaJIT's words about a binary file, or one in UTF-16, would be of no use to anybody.
 fn must_be_text(path: &Path, content: &[u8]) -> Result<(), LoadScriptError> {
@@ -274,6 +299,21 @@ mod tests {
             let mut reader = open(&folder, "good.lua").unwrap();
             assert!(matches!(reader.module("bad"), Err(LoadScriptError::Binary { .. })));
         }
+    }
+
+    #[test]
+    fn issue_15_a_pipe_is_read_and_one_that_nobody_writes_to_is_given_up() {
+        let folder = folder();
+        let pipe = folder.path().join("main.lua");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let said = open(&folder, "main.lua").map(drop).unwrap_err().to_string();
+        assert!(said.contains("main.lua`: nobody writes to this pipe, not within 1 s"), "{said}");
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, "return 1").unwrap()
+        });
+        assert!(open(&folder, "main.lua").is_ok());
+        writer.join().unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
 use super::pattern;
 use super::scenario::{ClassRuntime, Described};
-use super::watchdog::Watchdog;
+use super::watchdog::{self, Watchdog};
 use super::{hints, numerals, stdlib, traceback, value};
 use crate::plan::TagFilter;
 
@@ -358,6 +358,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("spells_whole_numbers", numerals::spells_whole_numbers())?;
     native.set("part", lua.create_function(|lua, path: String| engine_chunk(lua, &path))?)?;
     native.set("call", call_function(lua)?)?;
+    native.set("is_runaway", lua.create_function(|_, ()| Ok(watchdog::has_struck()))?)?;
     native.set(
         "seconds",
         lua.create_function(|_, given: Value| {

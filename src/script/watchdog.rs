@@ -269,6 +269,13 @@ fn pass_over(watch: *const Watch, parity: u64) -> *const Watch {
     watch
 }
 
+/// Whether the watchdog has struck in the stretch of Lua that this thread is in.
+pub(super) fn has_struck() -> bool {
+    let watch = THREAD_WATCH.get();
+    // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
+    !watch.is_null() && unsafe { (*watch).strikes.load(Ordering::Relaxed) > 0 }
+}
+
 /// A file and a line.
 #[derive(Debug, Clone, Copy)]
 struct Place {

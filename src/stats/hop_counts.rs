@@ -100,6 +100,12 @@ impl HopCounts {
         counted.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
     }
 
+    /// Hops that came to their own end: all but those that were cut.
+    #[must_use]
+    pub fn timed(&self) -> u64 {
+        self.requests.saturating_sub(self.cut())
+    }
+
     /// Hops that the end of the run, or of their user, cut off.
     #[must_use]
     pub fn cut(&self) -> u64 {

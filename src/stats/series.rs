@@ -95,7 +95,7 @@ impl Series {
         self.cells.add(tally, number_of, durations);
         let (requests, failures, local) = tally.entries.values().fold((0_u64, 0_u64, 0_u64), |(requests, failures, local), counts| {
             let hops = &counts.hops;
-            (requests.saturating_add(hops.requests), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
+            (requests.saturating_add(hops.timed()), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
         });
         let lag_max = tally.lag.spread.max;
         let is_unsound = local > 0 || lag_max > LAG_LIMIT;
@@ -114,7 +114,7 @@ impl Series {
         for (counts, number) in tally.entries.values().zip(number_of) {
             second.max = second.max.max(counts.durations.spread.max);
             let entry = second.entries.entry(*number).or_default();
-            entry.0 = entry.0.saturating_add(counts.hops.requests);
+            entry.0 = entry.0.saturating_add(counts.hops.timed());
             entry.1 = entry.1.saturating_add(counts.hops.failures());
         }
     }

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub target_users: u64,
     /// Users that the line of the profile which holds now leads to: `target_users` is on its way there. Zero where no load is made.
     pub goal_users: u64,
+    /// Users that start per second; `None` before the first run, and where they all start at once.
+    pub spawn_rate: Option<f64>,
     /// All entries together: the row `Total`.
     pub total: EntryView,
     /// The run's clock when the numbers began to be counted: zero, or the last reset; `None` where nobody knows.
@@ -215,11 +217,12 @@ pub struct EntryView {
     pub clamped: u64,
     /// Durations from the due time on, of hops that had one (open model).
     pub since_due: TrendView,
-    /// Hops per second over the last 10 seconds of the run's clock; like the other rates `None` where no whole second is known yet.
+    /// Hops that came to their own end, per second, over the last 10 seconds of the run's clock; like the other rates `None` where no whole
+    /// second is known yet.
     pub current_rps: Option<f64>,
     /// Failed hops per second over the last 10 seconds.
     pub current_fail_per_sec: Option<f64>,
-    /// Hops per second over the time that is covered, see [`Snapshot::covered`].
+    /// Hops that came to their own end, per second, over the time that is covered, see [`Snapshot::covered`].
     pub total_rps: Option<f64>,
     /// Failed hops per second over the same time.
     pub total_fail_per_sec: Option<f64>,
@@ -290,11 +293,11 @@ impl EntryView {
         percentiles
     }
 
-    /// Failed hops over all hops, 0..=1; zero without any. Hops that failed as `local` say nothing of the target, neither for nor against it.
+    /// Failed hops over all hops, 0..=1; `None` without any. Hops that failed as `local` say nothing of the target, neither for nor against it.
     #[must_use]
-    pub fn fail_ratio(&self) -> f64 {
+    pub fn fail_ratio(&self) -> Option<f64> {
         let judged = self.judged();
-        if judged == 0 { 0.0 } else { self.failures as f64 / judged as f64 }
+        (judged > 0).then(|| self.failures as f64 / judged as f64)
     }
 
     /// Hops that say something of the target: all but those that were cut or failed as `local`.

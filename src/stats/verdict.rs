@@ -269,7 +269,7 @@ mod tests {
         let mut table = Table::new(Limits::default());
         table.merge(&recorder.take(0));
         let snapshot = table.snapshot(SnapshotContext { elapsed: Duration::from_secs(1), ..SnapshotContext::default() });
-        assert_eq!(snapshot.total.fail_ratio(), 1.0);
+        assert_eq!(snapshot.total.fail_ratio(), Some(1.0));
         assert_eq!(judged(&snapshot, "http_req_failed{name:/mixed}", "rate < 1%"), ("100.00%".to_owned(), false));
         assert_eq!(judged(&snapshot, "http_req_failed{name:/starved}", "rate < 1%"), ("no data".to_owned(), false));
     }
@@ -343,7 +343,10 @@ mod tests {
             (Some(Duration::from_millis(10)), Some(Duration::from_millis(10)), Some(Duration::from_millis(10)))
         );
         let mut seen = snapshot.history.iter().filter_map(|point| point.seen.as_ref());
-        assert!(snapshot.errors.is_empty() && total.failures_by_kind.is_empty() && seen.all(|seen| seen.failures == 0));
+        assert!(
+            snapshot.errors.is_empty() && total.failures_by_kind.is_empty() && seen.all(|seen| (seen.requests, seen.failures) == (1, 0))
+        );
+        assert_eq!((total.total_rps, total.current_rps, total.fail_ratio()), (Some(1.0), Some(1.0), Some(0.0)));
         for (metric, condition) in [
             ("http_reqs", "count == 1"),
             ("http_req_failed", "rate == 0%"),

@@ -123,6 +123,15 @@ class PageBehindIngress(PageBehind):
         expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=PATIENCE_MS)
         self.await_number(page, self.tile(page, "Users"), lambda users: users == 2)
         self.assertLessEqual(page.evaluate(wide), 390)
+        # Two columns of numbers stand beside a name without a blank, however narrow the phone.
+        row = page.locator("table.grid tbody tr", has_text="onerror").first
+        expect(row).to_be_visible(timeout=PATIENCE_MS)
+        for width in (320, 360, 400):
+            page.set_viewport_size({"width": width, "height": 700})
+            self.assertLessEqual(page.evaluate(wide), width)
+            name, number = (row.locator("td").nth(place).bounding_box() for place in (0, 2))
+            self.assertGreaterEqual(number["x"], name["x"] + name["width"] - 1, width)
+            self.assertLessEqual(number["x"] + number["width"], width)
         self.assertEqual(browser.wrong, [])
 
 

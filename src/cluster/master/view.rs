@@ -136,6 +136,8 @@ impl Run {
         }
         snapshot.goal_users = if self.is_making_load() { u64::from(self.shape.target_at(elapsed)) } else { 0 };
         snapshot.goal_users = snapshot.goal_users.max(if self.profile.is_open() { snapshot.users } else { 0 });
+        // An open profile has no such rate: its users begin as they are needed.
+        snapshot.spawn_rate = Some(self.profile.spawn_rate()).filter(|rate| rate.is_finite() && !self.profile.is_open());
         snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
         for (class, counts) in snapshot.classes.iter_mut().zip(self.table.classes()) {
             class.counts = *counts;

@@ -54,6 +54,8 @@ pub struct ApiContext {
     /// The base URLs that a start may name through an address that others can reach: the scenario's, `-H`'s and those of `--allow-host`. The
     /// host of the run that is shown counts among them. On a loopback address, or with a token, a start may name any host.
     pub hosts: Vec<String>,
+    /// Where workers come in (UDP); `None` of a local run, which has all the workers that it will have.
+    pub workers_port: Option<u16>,
     /// The folder with the last run's report, for a master that has begun none itself.
     pub kept_reports: Option<PathBuf>,
     /// How settings read a run time, so that `/swarm` reads it alike.

@@ -84,7 +84,8 @@ impl<'a> Requests<'a> {
             total_fail_per_sec: total.total_fail_per_sec,
             current_rps: total.current_rps,
             current_fail_per_sec: total.current_fail_per_sec,
-            fail_ratio: total.fail_ratio(),
+            // Locust says 0 before the first request, and its clients count on a number.
+            fail_ratio: total.fail_ratio().unwrap_or(0.0),
             current_response_time_percentiles: CurrentPercentiles { p50, p95 },
             current_response_time_percentile_50: p50,
             current_response_time_percentile_95: p95,

@@ -245,7 +245,7 @@ async fn description(State(api): State<Arc<Api>>) -> Response {
 }
 
 async fn front_page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let body = page::render(&api.snapshot(), &api.context.version, api.context.access.token.is_some(), page::base(&headers));
+    let body = page::render(&api.snapshot(), &api.context, page::base(&headers));
     page::answer(&headers, body)
 }
 

@@ -1,7 +1,6 @@
 //! The server that the routes stand on: accepts connections, speaks HTTP/1.1 and HTTP/2, ends in order.
 
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,16 +226,13 @@ async fn accept(listener: TcpListener, site: Site, mut stopped: watch::Receiver<
         match accepted {
             Ok((stream, peer)) => {
                 let place = places.take(peer.ip());
-                if place.as_ref().is_none_or(Place::is_doorstep) {
+                if place.is_doorstep() {
                     turned_away += 1;
                     if turned_away.is_power_of_two() {
                         log::warn!("the web monitor has too many connections; without a place so far: {turned_away}");
                     }
                 }
-                match place {
-                    Some(place) => drop(connections.spawn(converse(stream, peer, place, site.clone(), stopped.clone()))),
-                    None => turn_away(stream),
-                }
+                drop(connections.spawn(converse(stream, peer, place, site.clone(), stopped.clone())));
             }
             Err(error) => {
                 // Out of descriptors, mostly. The connection waits in the backlog until some other one ends.
@@ -263,7 +259,7 @@ fn on_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection, from its first byte to its last.
-async fn converse(stream: TcpStream, peer: SocketAddr, place: Place, site: Site, stopped: watch::Receiver<bool>) {
+async fn converse(stream: TcpStream, peer: SocketAddr, mut place: Place, site: Site, stopped: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("no TCP_NODELAY on a connection of the web monitor: {error}");
     }
@@ -273,13 +269,20 @@ async fn converse(stream: TcpStream, peer: SocketAddr, place: Place, site: Site,
         limits = Limits { arrival: limits.arrival.min(DOORSTEP_TIME), idle: limits.idle.min(DOORSTEP_TIME), ..limits };
     }
     let is_doorstep = place.is_doorstep();
-    match &site.certificates {
-        None => speak(PatientStream::new(stream, limits), Caller { peer, is_secure: false, is_doorstep }, site, stopped).await,
-        Some(certificates) => {
-            if let Some(stream) = certificates.shake_hands(stream, limits.arrival).await {
-                speak(PatientStream::new(stream, limits), Caller { peer, is_secure: true, is_doorstep }, site, stopped).await;
+    let talk = async {
+        match site.certificates.clone() {
+            None => speak(PatientStream::new(stream, limits), Caller { peer, is_secure: false, is_doorstep }, site, stopped).await,
+            Some(certificates) => {
+                if let Some(stream) = certificates.shake_hands(stream, limits.arrival).await {
+                    speak(PatientStream::new(stream, limits), Caller { peer, is_secure: true, is_doorstep }, site, stopped).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        biased;
+        () = talk => {}
+        () = place.is_pushed_out() => {}
     }
 }
 
@@ -326,18 +329,8 @@ where
     }
 }
 
-/// Tells a connection that there are too many, without waiting for it.
-fn turn_away(stream: TcpStream) {
-    let said = stream.into_std().and_then(|mut stream| stream.write(TOO_MANY));
-    if let Err(error) = said {
-        log::debug!("a connection that was turned away could not be told: {error}");
-    }
-}
-
 /// Envoy's, of a path that it has rewritten.
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
-
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
 
 /// How long a connection without a place may take to ask after health.
 const DOORSTEP_TIME: Duration = Duration::from_secs(2);

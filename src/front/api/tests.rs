@@ -57,6 +57,7 @@ impl Stage {
             }
         });
         let mut context = ApiContext {
+            workers_port: None,
             kept_reports: None,
             handle,
             version: "9.9.9".to_owned(),

@@ -27,7 +27,7 @@ pub fn is_over(run: &str, shown: &RunJson) -> bool {
 pub fn line(snapshot: &SnapshotJson) -> String {
     let total = &snapshot.total;
     format!(
-        "{} {}  users {}/{}  requests {} ({}/s)  failures {} ({}%)  p50 {} ms  p95 {} ms  workers {}",
+        "{} {}  users {}/{}  requests {} ({}/s)  failures {} ({})  p50 {} ms  p95 {} ms  workers {}",
         clock(seconds(snapshot.elapsed_s)),
         state(snapshot.state),
         snapshot.users,
@@ -85,7 +85,7 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
     if total.requests > 0 {
         let rate = number_short(total.current_requests_per_s);
         let failed = fail_percent(total);
-        rows.push(("requests", format!("{} ({rate}/s), {} failed ({failed}%)", total.requests, total.failures)));
+        rows.push(("requests", format!("{} ({rate}/s), {} failed ({failed})", total.requests, total.failures)));
         let (p50, p95) = (millis(snapshot.current_p50_ms), millis(snapshot.current_p95_ms));
         rows.push(("last 10 s", format!("p50 {p50} ms, p95 {p95} ms")));
     }
@@ -136,7 +136,7 @@ fn numbers(entry: &EntryJson) -> [String; 7] {
 
 /// Of the requests that are judged, as the master counts them.
 fn fail_percent(entry: &EntryJson) -> String {
-    format!("{:.2}", entry.fail_ratio * 100.0)
+    entry.fail_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2}%", ratio * 100.0))
 }
 
 fn state(state: StateJson) -> &'static str {

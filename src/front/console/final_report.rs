@@ -123,7 +123,7 @@ fn checks(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Checks", &columns);
     for check in &snapshot.checks {
         let share = percent(check.passes, check.passes + check.fails);
-        grid.row(vec![check.name.to_string(), check.passes.to_string(), check.fails.to_string(), format!("{share}%")]);
+        grid.row(vec![check.name.to_string(), check.passes.to_string(), check.fails.to_string(), share]);
     }
     grid.render(width)
 }
@@ -174,7 +174,7 @@ fn metrics(snapshot: &Snapshot, width: usize) -> String {
         let (kind, value) = match &metric.value {
             MetricValue::Counter(sum) => ("counter", number(*sum)),
             MetricValue::Gauge { last, min, max } => ("gauge", format!("{}  min {}  max {}", number(*last), number(*min), number(*max))),
-            MetricValue::Rate { passes, total } => ("rate", format!("{}%  {passes} of {total}", percent(*passes, *total))),
+            MetricValue::Rate { passes, total } => ("rate", format!("{}  {passes} of {total}", percent(*passes, *total))),
             MetricValue::Trend(trend) => ("trend", plain_trend(trend)),
         };
         grid.row(vec![metric.name.to_string(), kind.to_owned(), value]);
@@ -295,7 +295,16 @@ pub fn closing(snapshot: &Snapshot, exit_code: ExitCode, is_complete: bool) -> C
 fn verdict_line(snapshot: &Snapshot, exit_code: ExitCode, is_coloured: bool) -> String {
     let total = &snapshot.total;
     let verdict = words(snapshot, exit_code);
-    let counted = [(total.requests, "request"), (total.cut, "cut"), (snapshot.exceptions_raised(), "exception")];
+    // What a check function raised is counted among the exceptions and among what its check failed.
+    let raised = snapshot.exceptions_raised().saturating_sub(snapshot.steps_raised());
+    let failed = snapshot.checks.iter().map(|check| check.fails).sum::<u64>().saturating_sub(raised);
+    let counted = [
+        (total.requests, "request"),
+        (total.cut, "cut"),
+        (snapshot.exceptions_raised() - raised, "exception"),
+        (failed, "failed check"),
+        (raised, "raised check"),
+    ];
     let parts = counted.into_iter().enumerate().filter(|(place, (count, _))| *place == 0 || *count > 0);
     let parts: Vec<String> =
         parts.map(|(_, (count, what))| format!("{count} {what}{}", if count == 1 || what == "cut" { "" } else { "s" })).collect();
@@ -427,7 +436,7 @@ mod tests {
          1 second was unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
          warning: names limit reached
 
-        FAILED: 1 of 2 thresholds (201 requests, 3 exceptions in 0:06 of 1:00, ended early, exit code 99)
+        FAILED: 1 of 2 thresholds (201 requests, 3 raised checks in 0:06 of 1:00, ended early, exit code 99)
         "##);
     }
 
@@ -437,7 +446,7 @@ mod tests {
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
         --------------------------------------------------------------------------------------------------------------------------------------------------------
-         Total                                                              0     0(0.00%)       -       -       -  |       -       -       -       -          -
+         Total                                                              0         0(-)       -       -       -  |       -       -       -       -          -
 
         Generator: lag p99 unknown, max unknown; 0.00 cores, 0 B of memory; 0 B out, 0 B in
 

@@ -20,7 +20,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         users,
         snapshot.arrivals.rate.map_or_else(String::new, |rate| format!("{}/s due", (rate * 100.0).round() / 100.0)),
         format!("{} req/s", known(total.current_rps, 1)),
-        format!("{} failed ({}%)", total.failures, percent(total.failures, total.judged())),
+        format!("{} failed ({})", total.failures, percent(total.failures, total.judged())),
         format!("p95 {} ms", snapshot.current_p95.map_or_else(|| "-".to_owned(), milliseconds)),
     ];
     parts.retain(|part| !part.is_empty());
@@ -77,6 +77,6 @@ mod tests {
 
     #[test]
     fn a_run_without_an_end_has_no_bar() {
-        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @"ready  0:00  0 users  - req/s  0 failed (0.00%)  p95 - ms");
+        insta::assert_snapshot!(progress(&Snapshot::default(), 80), @"ready  0:00  0 users  - req/s  0 failed (-)  p95 - ms");
     }
 }

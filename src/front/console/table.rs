@@ -19,7 +19,7 @@ pub fn table(snapshot: &Snapshot, width: usize) -> String {
     let names: Vec<String> =
         snapshot.entries.iter().map(|entry| escape(&format!("{} {}", entry.method, entry.name)).into_owned()).collect();
     let longest = names.iter().map(|name| name.width()).max().unwrap_or(0);
-    let columns = columns_within(width, longest.clamp(NAME_LEAST, NAME_ENOUGH));
+    let columns = columns_within(width, longest.clamp(NAME_LEAST, NAME_ENOUGH), snapshot.total.cut > 0);
     let numbers_width: usize = columns.iter().map(|column| column.width()).sum();
     let name_width = longest.max(60).min(width.saturating_sub(numbers_width + 1)).max(NAME_LEAST);
     let line_width = 1 + name_width + numbers_width;
@@ -60,9 +60,10 @@ impl Column {
     }
 }
 
-/// The columns that have room beside names of `name_width` columns.
-fn columns_within(width: usize, name_width: usize) -> Vec<&'static Column> {
-    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+/// The columns that have room beside names of `name_width` columns; that of the cut ones only where there are any.
+fn columns_within(width: usize, name_width: usize, has_cut: bool) -> Vec<&'static Column> {
+    let (before, after) = COLUMNS.split_at(2);
+    let mut columns: Vec<&Column> = before.iter().chain(has_cut.then_some(&CUT)).chain(after).collect();
     while 1 + name_width + columns.iter().map(|column| column.width()).sum::<usize>() > width {
         let dearest = columns.iter().enumerate().max_by_key(|(_, column)| column.rank).filter(|(_, column)| column.rank > 0);
         let Some((place, _)) = dearest else { break };
@@ -78,7 +79,7 @@ const fn column(title: &'static str, digits: usize, gap: &'static str, rank: u8,
 /// Locust's, and ours to the right of them.
 const COLUMNS: [Column; 10] = [
     column("# reqs", 7, " ", 0, |entry, _| entry.requests.to_string()),
-    column("# fails", 12, " ", 0, |entry, _| format!("{}({}%)", entry.failures, percent(entry.failures, entry.judged()))),
+    column("# fails", 12, " ", 0, |entry, _| format!("{}({})", entry.failures, percent(entry.failures, entry.judged()))),
     column("Avg", 7, " ", 2, |entry, _| time(entry.avg())),
     column("Min", 7, " ", 5, |entry, _| time(entry.min)),
     column("Max", 7, " ", 3, |entry, _| time(entry.max)),
@@ -90,6 +91,9 @@ const COLUMNS: [Column; 10] = [
         known(if is_over { entry.total_fail_per_sec } else { entry.current_fail_per_sec }, 2)
     }),
 ];
+
+/// Requests that ended with their users: in `# reqs`, in no share of failures, no time and no rate.
+const CUT: Column = column("# cut", 6, " ", 1, |entry, _| entry.cut.to_string());
 
 /// A dash where no duration is known: before the first answer, or where all was cut.
 pub(super) fn time(time: Option<Duration>) -> String {
@@ -112,7 +116,7 @@ mod tests {
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
         --------------------------------------------------------------------------------------------------------------------------------------------------------
-         Total                                                              0     0(0.00%)       -       -       -  |       -       -       -       -          -
+         Total                                                              0         0(-)       -       -       -  |       -       -       -       -          -
         "##);
     }
 
@@ -183,7 +187,12 @@ mod tests {
         snapshot.entries = vec![cut.clone()];
         snapshot.total = cut;
         let text = table(&snapshot, TABLE_WIDTH);
-        assert!(text.lines().filter(|line| line.contains("3     0(0.00%)")).count() == 2 && !text.contains("0.00 "), "{text}");
+        assert!(text.lines().filter(|line| line.contains("3         0(-)      3       -")).count() == 2, "{text}");
+        assert!(text.contains("# cut") && !table(&busy_snapshot(), TABLE_WIDTH).contains("cut"));
+        for width in 70..160 {
+            let text = table(&snapshot, width);
+            assert!(text.lines().all(|line| line.width() <= width) && text.contains("# cut"), "{width}:\n{text}");
+        }
     }
 
     #[test]

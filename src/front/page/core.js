@@ -88,6 +88,7 @@ const format = {
     return format.time(value).join(" ").trim();
   },
   percent(ratio) {
+    if (ratio == null) return NONE;
     const percent = ratio * 100;
     if (percent === 0) return "0";
     if (percent < 0.01) return "<0.01";
@@ -108,6 +109,13 @@ const format = {
     const two = (part) => String(part).padStart(2, "0");
     const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
     return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+  },
+  /** A length of time as one types it: 1h20m, 90s, 500ms. */
+  length(seconds) {
+    if (seconds < 1) return `${Math.round(seconds * 1000)}ms`;
+    const whole = Math.round(seconds);
+    const parts = [[Math.floor(whole / 3600), "h"], [Math.floor(whole / 60) % 60, "m"], [whole % 60, "s"]];
+    return parts.filter(([count]) => count).map(([count, unit]) => `${count}${unit}`).join("");
   },
   moment(unixMs) {
     return new Date(unixMs).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });

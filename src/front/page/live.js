@@ -313,14 +313,15 @@ class RunForm {
       return h(`div.field${size || ""}`, null, h("label", { for: `field-${name}` }, label), this[name], hint ? h("em", { id: `hint-${name}` }, hint) : null);
     };
     this.hostField = field("host", "Host", { type: "text", inputmode: "url", placeholder: "the script's own" }, null, ".wide");
-    this.script = h("select", { name: "script", id: "field-script" });
+    this.script = h("select", { name: "script", id: "field-script", change: () => this.hint() });
+    this.scripts = [];
     this.scriptField = h("div.field.wide", { hidden: true }, h("label", { for: "field-script" }, "Script"), this.script);
     this.fault = h("p.fault", { role: "alert", hidden: true });
     this.submit = h("button.button.primary", { type: "submit" });
     this.cancel = h("button.button", { type: "button", click: () => this.dialog.close() }, "Cancel");
     this.form = h("form", { novalidate: true, submit: (event) => this.send(event) },
       h("div.fields", null, this.scriptField, this.hostField,
-        field("users", "Users", { inputmode: "numeric", placeholder: "script's own" }, "at the peak"),
+        field("users", "Users", { inputmode: "numeric", placeholder: "script's own", input: () => this.hint() }, "at the peak"),
         field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
         field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s")),
       this.fault, h("div.foot", null, this.cancel, this.submit));
@@ -342,8 +343,9 @@ class RunForm {
     this.prepare(isRetarget);
     this.cancel.hidden = false;
     this.inner.append(this.form);
+    this.snapshot = snapshot;
     if (isRetarget) this.users.value = snapshot.goal_users || snapshot.target_users;
-    else if (!this.host.value && snapshot.host) this.host.placeholder = snapshot.host;
+    this.hint();
     setText(this.title, isRetarget ? "Re-target the run" : "Start a run");
     this.dialog.showModal();
     this.users.focus();
@@ -355,19 +357,41 @@ class RunForm {
     this.hostField.hidden = isRetarget;
     this.say("");
     setText(this.submit, isRetarget ? "Re-target" : "Start the run");
-    // A re-target without a run time leaves the run's end where it is, and one without a rate goes on at the rate that the run has.
-    this.run_time.placeholder = this.spawn_rate.placeholder = isRetarget ? "as before" : "script's own";
+    this.hint();
     if (isRetarget) this.scriptField.hidden = true;
     else this.loadScripts();
+  }
+
+  /** What holds where nothing is typed. */
+  hint() {
+    const length = (seconds) => (seconds == null ? "until stopped" : format.length(seconds));
+    const show = (users, rate, time) => {
+      [this.users.placeholder, this.spawn_rate.placeholder, this.run_time.placeholder] = [users, rate, time];
+    };
+    if (this.isRetarget) {
+      // A re-target without a run time leaves the run's end where it is, and one without a rate goes on at the rate that the run has.
+      const { snapshot } = this;
+      if (!snapshot) return show("", "as before", "as before");
+      return show("", snapshot.spawn_rate == null ? "all at once" : String(snapshot.spawn_rate), snapshot.planned_s == null ? "until stopped" : `ends at ${format.clock(snapshot.planned_s)}`);
+    }
+    const script = this.scripts.find((one) => (this.script.value ? one.name === this.script.value : one.is_default)) || {};
+    this.host.placeholder = script.host || "the script names none";
+    const { load } = script;
+    if (!load) return show("script's own", "script's own", "script's own");
+    // Users that are typed replace the scenario's load as a whole.
+    if (this.users.value.trim()) return show("", String(load.spawn_rate_of_users), length(load.run_time_of_users_s));
+    return show(format.count(load.users), load.spawn_rate == null ? "all at once" : String(load.spawn_rate), length(load.run_time_s));
   }
 
   async loadScripts() {
     try {
       const { scripts } = await ask("scripts");
+      this.scripts = scripts;
       this.broken = scripts.find((script) => script.is_default && script.error);
       const before = this.script.value;
       this.script.replaceChildren(...scripts.map((script) => h("option", { value: script.name, selected: before ? script.name === before : script.is_default, disabled: Boolean(script.error), title: script.error || false }, `${script.name}${script.error ? " (does not load)" : ""}`)));
-      this.scriptField.hidden = this.isRetarget || scripts.length < 2;
+      this.scriptField.hidden = this.isRetarget || scripts.length < 1;
+      this.hint();
     } catch {
       this.scriptField.hidden = true;
     }
@@ -651,7 +675,7 @@ class Live {
       this.command.remove();
       this.command = null;
     } else if (!here && !this.command) {
-      this.command = h("code.command", null, `lunamoth worker --master ${location.hostname}:5557 --scripts DIR`);
+      this.command = h("code.command", null, joinCommand());
       this.heroHint.after(this.command);
     }
   }

@@ -77,6 +77,11 @@ class Table {
   update(items, total) {
     this.items = items;
     this.total = total;
+    // A column that says nothing of this run is not shown.
+    this.hidden = this.columns.map((column) => Boolean(column.when && !column.when(total)));
+    this.heads.forEach((head, index) => {
+      head.hidden = this.hidden[index];
+    });
     if (this.sort !== undefined) {
       const { key } = this.columns[this.sort];
       const direction = this.isDescending ? -1 : 1;
@@ -171,6 +176,7 @@ class Table {
     row.item = item;
     this.columns.forEach((column, index) => {
       const cell = row.cells[index];
+      cell.hidden = this.hidden[index];
       const text = column.text(item);
       const tone = column.tone ? column.tone(item) : "";
       if (row.shown[index] !== text) {

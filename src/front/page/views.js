@@ -25,7 +25,7 @@ class Tiles {
     const isOver = !isActive(snapshot.state);
     const rate = isOver ? total.requests_per_s : total.current_requests_per_s;
     this.set(this.rps, format.rate(rate), "", `${format.count(total.requests)} in all`);
-    this.set(this.failures, format.percent(total.fail_ratio), "%", `${format.count(total.failures)} of ${format.count(total.requests)}`, total.failures ? "bad" : "");
+    this.set(this.failures, format.percent(total.fail_ratio), total.fail_ratio == null ? "" : "%", `${format.count(total.failures)} of ${format.count(total.requests)}`, total.failures ? "bad" : "");
     const [p50, p95] = isOver ? [total.p50_ms, total.p95_ms] : [snapshot.current_p50_ms, snapshot.current_p95_ms];
     const span = isOver ? "whole run" : "last 10 s";
     this.set(this.p50, ...format.time(p50), span);
@@ -110,6 +110,7 @@ function entryColumns(open) {
     { name: "Name", kind: "grow", key: (entry) => entry.name, text: (entry) => (entry.method || entry.name !== "Total" ? entry.name : "All entries"), ...open_ },
     { name: "Method", kind: "method", key: (entry) => entry.method, text: (entry) => entry.method },
     { name: "Requests", kind: "num", key: (entry) => entry.requests, text: (entry) => format.count(entry.requests) },
+    { name: "Cut", kind: "num", key: (entry) => entry.cut, text: (entry) => format.count(entry.cut), when: (total) => total && total.cut > 0 },
     { name: "Failed", kind: "num", key: (entry) => entry.failures, text: (entry) => format.count(entry.failures), tone: failTone },
     { name: "Failed", unit: "%", kind: "num", key: (entry) => entry.fail_ratio, text: (entry) => format.percent(entry.fail_ratio), tone: failTone },
     ms("p50", "p50_ms"),
@@ -266,6 +267,15 @@ class Judgements {
   }
 }
 
+/** How a worker joins this master; nothing for a run that takes none, and in a report. */
+function joinCommand() {
+  const app = document.getElementById("app");
+  const port = app && app.dataset.workers;
+  if (!port) return "";
+  const name = location.hostname || "MASTER";
+  return `lunamoth worker --master ${name}:${port} --scripts DIR`;
+}
+
 const WORKER_TONES = { running: "good", ready: "", preparing: "warn", stopping: "warn", differs: "bad", missing: "bad", left: "dim" };
 
 class Workers {
@@ -289,7 +299,7 @@ class Workers {
         { name: "Share", unit: "%", kind: "num", key: (worker) => worker.slots, text: (worker) => format.percent(worker.slots / 65536), tone: () => "dim" },
         { name: "Script", kind: "grow", key: (worker) => worker.script, text: (worker) => [worker.script, worker.fingerprint.slice(0, 8)].filter(Boolean).join(" · "), tone: () => "dim" },
       ],
-      empty: emptyState("No workers", "Workers make the load. Start one or more on any machine that reaches this master:", `lunamoth worker --master ${location.hostname || "MASTER"}:5557 --scripts DIR`),
+      empty: joinCommand() ? emptyState("No workers", "Workers make the load. Start one or more on any machine that reaches this master:", joinCommand()) : emptyState("No workers", "This run's worker is this process itself."),
     });
     const span = (item) => `${format.clock(item.from_s)} – ${item.to_s === null ? "now" : format.clock(item.to_s)}`;
     const place = (item) => `${item.worker}\u0000${item.from_s}`;

@@ -38,7 +38,7 @@ impl CsvFiles {
         history.write(&history_header())?;
         // What an earlier run left must not be taken for this one's.
         let none = Snapshot::default();
-        stats.replace(&stats_header())?;
+        stats.replace(&stats_header(false))?;
         failures.replace(&self::failures(&none))?;
         exceptions.replace(&self::exceptions(&none))?;
         Ok(Self { stats, history, failures, exceptions, written_second: None, window: Window::default() })
@@ -137,7 +137,8 @@ impl Window {
 
 const WINDOW_SECONDS: u64 = 10;
 
-fn stats_header() -> String {
+/// `has_cut`: with a column of ours at the end, for what was cut.
+fn stats_header(has_cut: bool) -> String {
     let mut columns = vec![
         "Type",
         "Name",
@@ -152,19 +153,22 @@ fn stats_header() -> String {
         "Failures/s",
     ];
     columns.extend(PERCENTILES.iter().map(|(name, _)| *name));
+    columns.extend(has_cut.then_some("Cut Count"));
     row(columns.into_iter().map(str::to_owned))
 }
 
-/// The rows of `BASE_stats.csv`.
+/// The rows of `BASE_stats.csv`: Locust's columns, and where anything was cut one more.
 pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
-    let mut text = stats_header();
+    let has_cut = snapshot.total.cut > 0;
+    let mut text = stats_header(has_cut);
     let entries = snapshot.entries.iter().map(|entry| (entry, &*entry.name));
     for (entry, name) in entries.chain([(&snapshot.total, "Aggregated")]) {
         let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
         let times = times(entry);
         let rates = [entry.total_rps, entry.total_fail_per_sec].map(rate);
         let percentiles = PERCENTILES.iter().map(|(_, quantile)| time(entry.percentile(*quantile)));
-        text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles)));
+        let cut = has_cut.then(|| entry.cut.to_string());
+        text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles).chain(cut)));
     }
     text
 }
@@ -390,6 +394,15 @@ mod tests {
             ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "node-1_0a, node-2_0b, and others"]
         );
         assert!([stats, history, failures, exceptions].iter().all(|rows| rows.iter().all(|row| row.len() == rows[0].len())));
+    }
+
+    #[test]
+    fn what_was_cut_has_a_column_behind_locusts_where_there_is_any() {
+        let cut = |cut| EntryView { name: "/poll".into(), requests: 5, cut, ..EntryView::default() };
+        let text = |count| stats(&Snapshot { entries: vec![cut(count)], total: cut(count), ..Snapshot::default() });
+        let ends: Vec<String> = text(3).lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect();
+        assert_eq!(ends, ["Cut Count", "3", "3"]);
+        assert!(!text(0).contains("Cut"));
     }
 
     #[test]

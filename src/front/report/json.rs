@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn what_nobody_measured_is_null() {
         let report = render(&Snapshot::default(), &Closing::default());
-        for key in ["p50_ms", "p99.99_ms", "avg_ms", "min_ms", "max_ms", "requests_per_s"] {
+        for key in ["p50_ms", "p99.99_ms", "avg_ms", "min_ms", "max_ms", "requests_per_s", "fail_ratio"] {
             assert_eq!(report["total"][key], Value::Null, "{key}");
         }
         assert_eq!(report["generator"]["lag"]["max_ms"], Value::Null);

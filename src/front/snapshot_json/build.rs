@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LogLineJson, LogsJson, MetricJson,
-    OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
+    CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson, LogsJson,
+    MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
 };
-use crate::cluster::handle::ScriptView;
+use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
 use crate::stats::snapshot::{ClassShare, EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
 use crate::stats::tally::ClassCounts;
@@ -29,6 +29,7 @@ impl From<&Snapshot> for SnapshotJson {
             users: snapshot.users,
             target_users: snapshot.target_users,
             goal_users: snapshot.goal_users,
+            spawn_rate: snapshot.spawn_rate,
             counted_since_s: snapshot.counted_since.map(|since| since.as_secs_f64()),
             current_p50_ms: snapshot.current_p50.map(milliseconds),
             current_p95_ms: snapshot.current_p95.map(milliseconds),
@@ -178,7 +179,20 @@ impl From<&ScriptView> for ScriptJson {
             is_default: script.is_default,
             host: script.host.clone(),
             classes: script.classes.iter().map(|class| class.name.clone()).collect(),
+            load: script.load.as_ref().map(LoadJson::from),
             error: script.error.clone(),
+        }
+    }
+}
+
+impl From<&LoadView> for LoadJson {
+    fn from(load: &LoadView) -> Self {
+        Self {
+            users: load.users,
+            spawn_rate: load.spawn_rate,
+            run_time_s: load.run_time.map(|time| time.as_secs_f64()),
+            spawn_rate_of_users: load.spawn_rate_of_users,
+            run_time_of_users_s: load.run_time_of_users.map(|time| time.as_secs_f64()),
         }
     }
 }

@@ -237,8 +237,28 @@ pub struct ScriptJson {
     pub host: Option<String>,
     /// The names of its user classes.
     pub classes: Vec<String>,
+    /// The load of a start that says nothing; null where the script was not looked at, of arrivals, which want no number of users, and of a
+    /// local run, which nobody starts.
+    pub load: Option<LoadJson>,
     /// Why no run can start with it; null where one can.
     pub error: Option<String>,
+}
+
+/// What holds of a start where it says nothing itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Load)]
+pub struct LoadJson {
+    /// The most users at once.
+    pub users: u32,
+    /// Users that start per second, on the steepest way up; null where they all start at once.
+    pub spawn_rate: Option<f64>,
+    /// When the run ends by itself; null where somebody has to stop it.
+    pub run_time_s: Option<f64>,
+    /// The spawn rate of a start that says how many users, and nothing else.
+    pub spawn_rate_of_users: f64,
+    /// The run time of such a start.
+    pub run_time_of_users_s: Option<f64>,
 }
 
 /// A start, or a re-target, which takes neither host nor script. What is left out, or null, is the script's, or the settings'.

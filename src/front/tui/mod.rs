@@ -6,6 +6,7 @@
 mod feed;
 mod history;
 pub mod input;
+mod key;
 mod local;
 mod remote;
 mod session;
@@ -16,11 +17,12 @@ mod view;
 
 pub use feed::{Ask, Event, Feed, LogEntry, Order};
 pub use input::Key;
+pub use key::any_key;
 pub use local::{LocalFeed, Reader, feed_of};
 pub use remote::follow_master;
 pub use session::{Input, Surface, drive};
 pub use state::{Door, Left, Screen};
-pub use terminal::{has_terminal, show, theme_of_locale};
+pub use terminal::{give_back, has_terminal, show, theme_of_locale};
 pub use view::{Theme, draw};
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) fn entry(number: u64) -> EntryJson {
         requests: 40_000 / (number + 1),
         cut: 0,
         failures: number % 5,
-        fail_ratio: (number % 5) as f64 / (40_000 / (number + 1)) as f64,
+        fail_ratio: Some((number % 5) as f64 / (40_000 / (number + 1)) as f64),
         avg_ms: Some(ms),
         min_ms: Some(ms / 4.0),
         max_ms: Some(ms * 12.0),
@@ -104,7 +104,7 @@ pub(super) fn detail() -> EntryDetailJson {
     };
     let percentile = |percent: f64| PercentileJson { percent, ms: percent * percent / 50.0 };
     EntryDetailJson {
-        entry: EntryJson { failures: 12, fail_ratio: 0.0003, ..entry(0) },
+        entry: EntryJson { failures: 12, fail_ratio: Some(0.0003), ..entry(0) },
         more: EntryMoreJson {
             statuses: vec![StatusJson { status: 200, count: 39_988 }, StatusJson { status: 503, count: 9 }],
             failures_by_kind: vec![KindJson { kind: "status".into(), count: 9 }, KindJson { kind: "timeout".into(), count: 3 }],

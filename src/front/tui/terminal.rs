@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::feed::{Ask, Feed};
 use super::input::KeyReader;
+use super::key::is_readable;
 use super::session::{Input, Surface, drive};
 use super::state::{Door, Left, Screen};
 use super::view::{Theme, draw};
@@ -74,10 +75,16 @@ pub fn show(
     })
 }
 
-/// Passes on what the terminal sends, until it is gone. It outlives the screen by one read at the most.
+/// Passes on what the terminal sends, until it or the screen is gone. What is typed after the screen is for others.
 fn read_bytes(bytes: &mpsc::Sender<Vec<u8>>) {
     let mut piece = [0; 1024];
     loop {
+        if !is_readable(KEY_PATIENCE) {
+            if bytes.is_closed() {
+                return;
+            }
+            continue;
+        }
         match io::stdin().lock().read(&mut piece) {
             Ok(count) if count > 0 => {
                 if bytes.blocking_send(piece[..count].to_vec()).is_err() {
@@ -163,8 +170,8 @@ impl Drop for TerminalSurface {
     }
 }
 
-/// Gives the terminal back, once.
-fn give_back() {
+/// Gives the terminal back, once; nothing where no screen has it.
+pub fn give_back() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
         // Nobody is left to tell if the terminal is gone.
         let mut stdout = io::stdout();
@@ -191,6 +198,9 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Keys that were pressed while a picture was drawn.
 const INPUTS: usize = 64;
+
+/// How often who waits for keys looks whether anybody still wants them.
+const KEY_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Pieces of what was typed while they are read.
 const PIECES: usize = 4;

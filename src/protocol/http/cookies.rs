@@ -226,7 +226,14 @@ impl Cookie {
             (None, Some(seconds)) => Some(at(seconds)),
             (None, None) => None,
         };
-        Some(cookie)
+        cookie.keeps_its_prefix(url).then_some(cookie)
+    }
+
+    /// What the beginning of a name promises (RFC 6265bis, section 4.1.3), and browsers insist on.
+    fn keeps_its_prefix(&self, url: &Url) -> bool {
+        let begins = |prefix: &[u8]| self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let is_secure = self.is_secure && url.scheme() == "https";
+        if begins(b"__Host-") { is_secure && self.is_host_only && &*self.path == "/" } else { is_secure || !begins(b"__Secure-") }
     }
 
     /// `None`: the cookie is not this host's to set.
@@ -341,6 +348,24 @@ mod tests {
         let mut jar = Jar::default();
         cookies.iter().for_each(|cookie| jar.store(cookie, &url(here), now()));
         jar.header_for(&url(there), now(), |_| false).map(|line| String::from_utf8_lossy(&line).into_owned())
+    }
+
+    #[test]
+    fn issue_15_a_prefix_of_a_name_is_a_promise() {
+        let kept = |cookie: &str, url: &str| line(&[cookie.as_bytes()], url, url).is_some();
+        assert!(kept("__Host-a=1; Secure; Path=/", "https://a.test/") && kept("__secure-a=1; Secure; Domain=a.test", "https://a.test/"));
+        for cookie in ["__Host-a=1; Path=/", "__Host-a=1; Secure; Path=/x", "__host-a=1; Secure; Path=/; Domain=a.test", "__Secure-a=1"] {
+            assert!(!kept(cookie, "https://a.test/x/y"), "{cookie}");
+        }
+        assert!(!kept("__Secure-a=1; Secure", "http://a.test/") && kept("__Hosts=1", "http://a.test/"));
+    }
+
+    #[test]
+    fn issue_15_a_requests_own_cookie_stands_for_the_jars() {
+        let mut jar = Jar::default();
+        jar.store(b"sid=jar", &url("http://a.test/"), now());
+        jar.store(b"b=2", &url("http://a.test/"), now());
+        assert_eq!(jar.header_for(&url("http://a.test/"), now(), |name| name == b"sid"), Some(b"b=2".to_vec()));
     }
 
     #[test]

@@ -310,7 +310,8 @@ mod tests {
                 permits.push(pool.enter(&ConnectionRules::default(), second(1)).await.expect("there is room"));
             }
             assert!(pool.enter(&ConnectionRules::default(), second(1)).await.is_none());
-            let (entered, ()) = tokio::join!(pool.enter(&ConnectionRules::default(), second(1)), async { drop(permits.pop()) });
+            let rules = ConnectionRules::default();
+            let (entered, ()) = tokio::join!(pool.enter(&rules, second(1)), async { drop(permits.pop()) });
             assert!(entered.is_some());
         });
     }

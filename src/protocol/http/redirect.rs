@@ -30,8 +30,8 @@ pub fn next_hop(method: &str, status: u16, location: Option<&[u8]>, current: &Ur
         _ => return Ok(None),
     };
     let Some(location) = location else { return Ok(None) };
-    // Raw UTF-8 in the field is common; `Url` encodes it as a browser does.
-    let location = String::from_utf8_lossy(location);
+    // Raw UTF-8 in the field is common; `Url` encodes it as a browser does. Bytes of another encoding mean themselves.
+    let location = str::from_utf8(location).map_or_else(|_| escaped(location), str::to_owned);
     let malformed = |why: &str| format!("a redirect to `{}`, which is no URL: {why}", shortened(location.trim()));
     let mut url = current.join(location.trim()).map_err(|error| malformed(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -49,6 +49,14 @@ pub fn next_hop(method: &str, status: u16, location: Option<&[u8]>, current: &Ur
         is_same_origin: url.origin() == current.origin(),
         url,
     }))
+}
+
+/// The text with each byte that is no ASCII as `%XX`.
+fn escaped(location: &[u8]) -> String {
+    location.iter().fold(
+        String::new(),
+        |text, &byte| if byte.is_ascii() { text + &char::from(byte).to_string() } else { text + &format!("%{byte:02X}") },
+    )
 }
 
 /// Errors are counted by their text, so that it shall not be long.
@@ -111,6 +119,12 @@ mod tests {
         ] {
             assert_eq!(next("GET", 302, location, "http://a:81/b/c#top").unwrap().url.as_str(), url, "{location}");
         }
+    }
+
+    #[test]
+    fn issue_15_a_location_in_another_encoding_keeps_its_bytes() {
+        let hop = next_hop("GET", 302, Some(b"/caf\xe9?q=\xfc x"), &Url::parse("http://a/").unwrap()).unwrap().unwrap();
+        assert_eq!(hop.url.as_str(), "http://a/caf%E9?q=%FC%20x");
     }
 
     #[test]

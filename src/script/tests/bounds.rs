@@ -113,6 +113,8 @@ fn a_runaway_that_swallows_its_errors_is_named_with_file_and_line_and_ends() {
     for body in [
         "while true do pcall(function()\nwhile true do end\nend) end",
         "while true do xpcall(function()\nwhile true do end\nend, function() end) end",
+        "xpcall(function()\nwhile true do end\nend, function() while true do end end)",
+        "while true do pcall(xpcall, function()\nwhile true do end\nend, function() while true do end end) end",
         "local co = coroutine.wrap(function() while true do pcall(function()\nwhile true do end\nend) end end)\nwhile true do pcall(co) end",
         // It goes on, and asks for a sleep: it would run away again after it.
         "while true do pcall(function()\nwhile true do end\nend) time.sleep(0.001) end",

@@ -22,7 +22,7 @@ pub struct Seen {
     pub known: Duration,
     /// Users at its end.
     pub users: u64,
-    /// Hops in it.
+    /// Hops that came to their own end in it.
     pub requests: u64,
     /// Failed hops in it.
     pub failures: u64,

@@ -65,7 +65,7 @@ impl Entry {
             since_due: self.since_due.view("http_req_duration_due".into()),
             current_rps: rate(lately.requests, current.window),
             current_fail_per_sec: rate(lately.failures, current.window),
-            total_rps: mean(*requests, lately.later_requests),
+            total_rps: mean(self.hops.timed(), lately.later_requests),
             total_fail_per_sec: mean(failures, lately.later_failures),
             bytes_out: *bytes_out,
             bytes_in: *bytes_in,

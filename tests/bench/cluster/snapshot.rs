@@ -104,6 +104,7 @@ fn serve(
     runtime.block_on(async {
         let (handle, _requests) = MasterHandle::new(snapshots.clone(), Arc::new(NoScripts), LogFeed::default());
         let context = ApiContext {
+            workers_port: None,
             kept_reports: None,
             handle,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -46,3 +46,18 @@ async fn one_connection_too_many_is_turned_away_and_the_place_is_free_again_late
     };
     tokio::time::timeout(Duration::from_secs(5), freed).await.unwrap();
 }
+
+#[tokio::test]
+async fn issue_15_silent_connections_keep_no_probe_out_from_the_first_moment() {
+    let stage = Stage::with(|context| context.limits.connections = 4, |_| Ok(accepted()));
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(stage.address()).await.unwrap());
+    }
+    let begin = std::time::Instant::now();
+    for path in ["/healthz", "/readyz"] {
+        let reply = stage.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(1), "before any of them has been silent for too long");
+}

@@ -37,6 +37,7 @@ pub(super) async fn events(State(api): State<Arc<Api>>, asked: HeaderMap) -> Res
     let feed = Feed {
         is_packed,
         snapshots: api.context.handle.snapshots(),
+        is_last: false,
         ending: api.ending.clone(),
         // Well within the limit of a connection that says nothing.
         heartbeat: HEARTBEAT.min(api.context.limits.idle / 3),
@@ -67,6 +68,8 @@ struct Feed {
     /// All goes out as pieces of gzip.
     is_packed: bool,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// No further snapshot comes: the run is over, and its page stays for a while.
+    is_last: bool,
     ending: watch::Receiver<bool>,
     heartbeat: Duration,
     has_begun: bool,
@@ -105,8 +108,11 @@ impl Feed {
         tokio::select! {
             biased;
             () = ending => None,
-            changed = self.snapshots.changed() => {
-                changed.ok()?;
+            changed = self.snapshots.changed(), if !self.is_last => {
+                if changed.is_err() {
+                    self.is_last = true;
+                    return Some(self.piece(Bytes::from_static(COMMENT)));
+                }
                 tokio::time::sleep(self.pause).await;
                 // Whatever came in the pause is what is sent.
                 self.snapshots.mark_unchanged();

@@ -46,7 +46,7 @@ pub const ENTRY_COLUMNS: &[Column<EntryJson>] = &[
     Column::words("Name", 0, 0, |e| escape(&e.name).into_owned(), |a, b| a.name.cmp(&b.name)),
     Column::number("Requests", 9, 1, |e| grouped(e.requests), |a, b| a.requests.cmp(&b.requests)),
     Column::number("Fails", 7, 1, |e| grouped(e.failures), |a, b| a.failures.cmp(&b.failures)),
-    Column::number("Fail %", 6, 3, |e| share(e.fail_ratio), |a, b| a.fail_ratio.total_cmp(&b.fail_ratio)),
+    Column::number("Fail %", 6, 3, |e| share(e.fail_ratio), |a, b| by_number(a.fail_ratio, b.fail_ratio)),
     Column::number("avg ms", 7, 4, |e| optional(e.avg_ms), |a, b| by_number(a.avg_ms, b.avg_ms)),
     Column::number("min ms", 7, 5, |e| optional(e.min_ms), |a, b| by_number(a.min_ms, b.min_ms)),
     Column::number("p50 ms", 7, 2, |e| optional(e.p50_ms), |a, b| by_number(a.p50_ms, b.p50_ms)),
@@ -140,12 +140,19 @@ pub fn rate(per_s: Option<f64>) -> String {
     }
 }
 
-/// A share in percent, without the sign; never none or all where it is neither.
+/// A share in percent, without the sign; never none or all where it is neither, and a dash where nobody knows it.
 #[must_use]
-pub fn share(ratio: f64) -> String {
+pub fn share(ratio: Option<f64>) -> String {
+    let Some(ratio) = ratio else { return NONE.to_owned() };
     let percent = ratio * 100.0;
     let bounded = if ratio <= 0.0 || ratio >= 1.0 { percent } else { percent.clamp(0.01, 99.99) };
     format!("{bounded:.2}")
+}
+
+/// A share in percent, with the sign where there is a number.
+#[must_use]
+pub fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| NONE.to_owned(), |_| format!("{} %", share(ratio)))
 }
 
 /// A number that may be missing.

@@ -8,7 +8,7 @@ use super::theme::BandColour;
 use crate::front::snapshot_json::EntryDetailJson;
 use crate::front::text::{Align, bytes, escape, shorten, wrap};
 use crate::front::tui::state::columns::optional;
-use crate::front::tui::state::columns::{rate, share};
+use crate::front::tui::state::columns::{percent, rate};
 use crate::front::tui::state::{Screen, grouped, millis};
 
 /// The body of the detail.
@@ -48,7 +48,7 @@ fn numbers(pen: &mut Pen<'_>, area: Rect, entry: &EntryDetailJson) {
     let lines: [&[(&str, String, ratatui::style::Style)]; 3] = [
         &[
             ("requests ", grouped(row.requests), theme.strong()),
-            ("failed ", format!("{} ({} %)", grouped(row.failures), share(row.fail_ratio)), failed),
+            ("failed ", format!("{} ({})", grouped(row.failures), percent(row.fail_ratio)), failed),
             ("lately ", format!("{} req/s, {} fail/s", rate(row.current_requests_per_s), rate(row.current_failures_per_s)), theme.strong()),
         ],
         &[

@@ -12,7 +12,7 @@ use super::theme::{BandColour, Theme};
 use crate::front::snapshot_json::StateJson;
 use crate::front::text::{Align, bytes, escape, number, wrap};
 use crate::front::tui::history::Bucket;
-use crate::front::tui::state::columns::{moment, optional, rate, share};
+use crate::front::tui::state::columns::{moment, optional, percent, rate};
 use crate::front::tui::state::{Door, Screen, by_number, grouped, millis};
 
 /// The body of the overview.
@@ -119,7 +119,7 @@ fn tiles(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
         ("Users", users, theme.strong()),
         ("Requests/s", rate(requests), theme.strong()),
         ("Failures/s", rate(failures), failed),
-        ("Failed", format!("{} %", share(total.fail_ratio)), failed),
+        ("Failed", percent(total.fail_ratio), failed),
         ("p50", format!("{} ms", optional(total.p50_ms)), theme.strong()),
         ("p95", format!("{} ms", optional(total.p95_ms)), theme.strong()),
         ("p99", format!("{} ms", optional(total.p99_ms)), theme.strong()),

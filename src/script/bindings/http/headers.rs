@@ -151,7 +151,8 @@ fn field_of(name: &str, value: &Value) -> Result<Field, String> {
         return Err(format!("`{}` is no name of a header", name.escape_debug()));
     }
     if OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(format!("header `{name}` cannot be set: it follows from the connection and the body"));
+        let way_out = if name.eq_ignore_ascii_case("connection") { "; `keepalive = false` gives a request a connection of its own" } else { "" };
+        return Err(format!("header `{name}` cannot be set: it follows from the connection and the body{way_out}"));
     }
     match value {
         Value::Boolean(false) => Ok(Field::without(name)),
