@@ -459,6 +459,7 @@ mod course_tests;
 
 #[cfg(test)]
 mod tests {
+    use super::super::cells::{Cell, CellsView};
     use super::super::recorder::{MetricKind, Recorder};
     use super::super::sample::{Answer, FailureKind, Phases, Sample};
     use super::*;
@@ -529,6 +530,17 @@ mod tests {
             let tallies: Vec<_> = seconds.iter().enumerate().map(|(second, hops)| tally_of(second as u64, hops)).collect();
             let forth = table_of(&tallies).snapshot(context(6));
             let back = table_of(tallies.iter().rev()).snapshot(context(6));
+            // Cells know entries by the numbers that they got, which follow the order.
+            let cells = |snapshot: &mut Snapshot| {
+                let CellsView { length, first, cells, names, given_up } = std::mem::take(&mut snapshot.cells);
+                let of = |(known, cell): (Duration, Arc<Cell>)| {
+                    let named = cell.entries.iter().map(|(number, counts)| (names[*number as usize].clone(), format!("{counts:?}")));
+                    (known, format!("{:?}", cell.total), named.collect::<BTreeMap<_, _>>())
+                };
+                (length, first, cells.into_iter().map(of).collect::<Vec<_>>(), given_up)
+            };
+            let (mut forth, mut back) = (forth, back);
+            prop_assert_eq!(cells(&mut forth), cells(&mut back));
             prop_assert_eq!(format!("{forth:?}"), format!("{back:?}"));
         }
 

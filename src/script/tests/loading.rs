@@ -82,10 +82,7 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("return scenario { users = { U }, load = { users = 3 } }", "load must be a profile such as scenario.ramp"),
         ("return scenario { users = { U }, tls = { cert = 'a' } }", "tls needs both cert and key"),
         ("return scenario { users = { U }, http = { versoin = 2 } }", "scenario: http has no `versoin`, did you mean `version`?"),
-        (
-            "return scenario { users = { U }, http = { version = 3 } }",
-            "test.lua:4: scenario: http: option `version`: HTTP/3 comes with a later",
-        ),
+        ("return scenario { users = { U }, http = { version = 3 } }", "scenario: http: option `version`: HTTP/3 comes with a later"),
         ("return scenario { users = { U }, http = 2 }", "scenario: http must be a table such as { version = \"2\" }, not a number"),
         ("return scenario { users = { U }, max_connections = 6 }", "scenario: `max_connections` stands in its table `http`"),
         ("return scenario { users = { U }, setup = function() end }", "this version does not have setup"),
