@@ -80,13 +80,13 @@ class Ends(unittest.TestCase):
         terminals.type("run", "x")
         terminals.wait_for("run", "EXIT 0", seconds=10)
 
-    def ends_within_a_second_of_its_second_signal(self, running):
+    def ends_within_a_second_of_its_second_signal(self, running, more=0):
         running.send_signal(signal.SIGINT)
         time.sleep(1)
         begin = time.monotonic()
         running.send_signal(signal.SIGTERM)
         code = running.wait(10)
-        self.assertLess(time.monotonic() - begin, 1.3)
+        self.assertLess(time.monotonic() - begin, 1.3 + more)
         return code
 
     def test_a_second_signal_ends_it_though_nobody_reads_its_report(self):
@@ -108,7 +108,8 @@ class Ends(unittest.TestCase):
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=support.foreign_environment())
         self.addCleanup(running.kill)
         time.sleep(4)
-        self.ends_within_a_second_of_its_second_signal(running)
+        # What is held up is the run itself, whose report gets a second and a half more to come about.
+        self.ends_within_a_second_of_its_second_signal(running, 1.5)
         running.stdout.close()
 
 

@@ -1,6 +1,6 @@
 -- Rows of a file: an account of its own for each user, and products that are bought once in the whole cluster.
 --
---     lunamoth run scripts/data.lua
+--     lunamoth run scripts/accounts.lua
 
 local data, http, scenario, wait = require "data", require "http", require "scenario", require "wait"
 
