@@ -2,9 +2,9 @@
 --
 --     lunamoth run scripts/form.lua
 
-local check, html, http, scenario = require "check", require "html", require "http", require "scenario"
+local check, html, http, scenario, wait = require "check", require "html", require "http", require "scenario", require "wait"
 
-local Member = scenario.user { name = "Member", wait = 0.5 }
+local Member = scenario.user { name = "Member", wait = wait.constant(0.5) }
 
 Member:task("sign in", function(self)
   local page = html.parse(http.get("/signin"):must())

@@ -2,9 +2,9 @@
 --
 --     lunamoth run scripts/pagination.lua
 
-local check, http, scenario = require "check", require "http", require "scenario"
+local check, http, scenario, wait = require "check", require "http", require "scenario", require "wait"
 
-local Reader = scenario.user { name = "Reader", wait = 0.5 }
+local Reader = scenario.user { name = "Reader", wait = wait.constant(0.5) }
 
 Reader:task("read all orders", function()
   local url, count = "/orders?page=1", 0

@@ -2,9 +2,9 @@
 --
 --     lunamoth run scripts/polling.lua
 
-local group, http, scenario, time = require "group", require "http", require "scenario", require "time"
+local group, http, scenario, time, wait = require "group", require "http", require "scenario", require "time", require "wait"
 
-local Client = scenario.user { name = "Client", wait = 0.2 }
+local Client = scenario.user { name = "Client", wait = wait.constant(0.2) }
 
 Client:task("run a job", function()
   group("job", function()

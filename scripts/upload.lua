@@ -2,9 +2,9 @@
 --
 --     lunamoth run scripts/upload.lua
 
-local hash, http, random, scenario = require "hash", require "http", require "random", require "scenario"
+local hash, http, random, scenario, wait = require "hash", require "http", require "random", require "scenario", require "wait"
 
-local Author = scenario.user { name = "Author", wait = 0.5 }
+local Author = scenario.user { name = "Author", wait = wait.constant(0.5) }
 
 Author:task("send a form with a picture", function()
   http.post("/upload", {
