@@ -8,6 +8,7 @@ only as much is granted. Percentiles are compared by rank over the same set of r
 
 import json
 import pathlib
+import random
 import signal
 import socket
 import sys
@@ -32,7 +33,10 @@ REQUEST = b"GET /delayed HTTP/1.1\r\nhost: probe\r\nx-probe: 1\r\n\r\n"
 
 
 class Probe(threading.Thread):
-    """A client on a plain socket: one request after the other until told to end."""
+    """A client on a plain socket: one request after the other until told to end.
+
+    It pauses for random times: without them it keeps the server busy all the time, and comes just when that is free, as no other client does.
+    """
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -48,6 +52,7 @@ class Probe(threading.Thread):
                 while not reply.endswith(b"}"):
                     reply += stream.recv(4096)
                 self.durations.append(time.perf_counter() - start)
+                time.sleep(random.uniform(0.001, 0.005))
 
 
 class LatenciesAreTrue(unittest.TestCase):
