@@ -210,8 +210,11 @@ mod tests {
 
     #[test]
     fn a_cause_is_said_once() {
-        let read =
-            crate::config::ConfigError::Read { path: "x.toml".into(), named_by: "--config", source: std::io::Error::other("no luck") };
+        let read = crate::config::ConfigError::Read {
+            path: "x.toml".into(),
+            named_by: "--config".into(),
+            source: std::io::Error::other("no luck"),
+        };
         assert_eq!(whole_text(&read.into()), "cannot read `x.toml`, named by `--config`: no luck");
         let inside = anyhow::Error::new(std::io::Error::other("no luck")).context("serve: no luck; choose another address");
         assert_eq!(whole_text(&inside), "serve: no luck; choose another address");

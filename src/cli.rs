@@ -1,12 +1,11 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
-mod cluster;
 mod compare;
 mod control;
 mod examples;
-mod flags;
 mod foreign;
-mod web;
+mod takes;
+mod typed;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,7 +13,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::cluster::{FolderFlags, MasterOnlyFlags, WorkerOnlyFlags};
 pub use self::compare::Compare;
 use self::compare::CompareFlags;
 pub use self::control::{Control, ControlAction};
@@ -23,8 +21,8 @@ use self::examples::{
     CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES, RESET_EXAMPLES,
     RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
 };
-use self::flags::{GeneralFlags, HttpFlags, LaneFlags, LimitFlags, LoadFlags, ReportFlags, ScenarioFlags, ScreenFlags, ScriptFlags, add};
-use self::web::WebFlags;
+use self::takes::{TakesOfCheck, TakesOfMaster, TakesOfRun, TakesOfTarget, TakesOfWorker};
+use self::typed::Typed;
 use crate::config::{Layer, Setting};
 
 /// What the user asked for.
@@ -126,10 +124,10 @@ enum TypedCommand {
     Run(Box<RunFlags>),
     /// Plan runs for workers on other machines, and sum up what they measure
     #[command(after_help = MASTER_EXAMPLES)]
-    Master(Box<MasterFlags>),
+    Master(Box<Typed<TakesOfMaster>>),
     /// Make load for a master
     #[command(after_help = WORKER_EXAMPLES)]
-    Worker(Box<WorkerFlags>),
+    Worker(Box<Typed<TakesOfWorker>>),
     /// Start a run on a master, or re-target the one that is under way
     #[command(after_help = SWARM_EXAMPLES)]
     Swarm(Box<SwarmFlags>),
@@ -150,13 +148,13 @@ enum TypedCommand {
     Tui(Box<TuiFlags>),
     /// Run each task of a script once, as one user, and show every request in full
     #[command(after_help = CHECK_EXAMPLES)]
-    Check(Box<CheckFlags>),
+    Check(CheckFlags),
     /// Write a script to start from, with what an editor needs to complete it
     #[command(after_help = NEW_EXAMPLES)]
     New(NewFlags),
     /// Serve the demo target that scripts know as `builtin:shop`
     #[command(after_help = TARGET_EXAMPLES)]
-    Target(TargetFlags),
+    Target(Box<Typed<TakesOfTarget>>),
     /// Make a secret, by which master and workers know each other
     #[command(after_help = SECRET_EXAMPLES)]
     Secret,
@@ -170,62 +168,48 @@ enum TypedCommand {
 
 impl TypedCommand {
     fn into_command(self) -> Command {
-        let mut layer = Layer::default();
         match self {
-            Self::Run(mut flags) => {
-                flags.script.or(flags.web.take_script()).fill(&mut layer);
-                flags.web.fill(&mut layer);
-                flags.load.fill(&mut layer);
-                flags.scenario.fill(&mut layer);
-                flags.http.fill(&mut layer);
-                flags.limits.fill(&mut layer);
-                flags.lanes.fill(&mut layer);
-                flags.screen.fill(&mut layer);
-                flags.report.fill(&mut layer);
-                flags.general.fill(&mut layer);
-                Command::Run(layer)
-            }
-            Self::Master(flags) => {
-                flags.folder.fill(&mut layer);
-                flags.master.fill(&mut layer);
-                flags.web.fill(&mut layer);
-                flags.load.fill(&mut layer);
-                flags.scenario.fill(&mut layer);
-                flags.http.fill(&mut layer);
-                flags.limits.fill(&mut layer);
-                flags.report.fill(&mut layer);
-                flags.general.fill(&mut layer);
-                Command::Master(layer)
-            }
-            Self::Worker(flags) => {
-                flags.folder.fill(&mut layer);
-                flags.worker.fill(&mut layer);
-                flags.lanes.fill(&mut layer);
-                flags.general.fill(&mut layer);
-                Command::Worker(layer)
-            }
+            Self::Run(flags) => Command::Run(flags.into_layer()),
+            Self::Master(typed) => Command::Master(typed.layer),
+            Self::Worker(typed) => Command::Worker(typed.layer),
             Self::Swarm(flags) => Command::Control(flags.into_control()),
             Self::Stop(flags) => Command::Control(flags.into_control()),
             Self::Status(flags) => Command::Control(flags.into_control()),
             Self::Reset(flags) => Command::Control(flags.into_control()),
             Self::Report(flags) => Command::Control(flags.into_control()),
             Self::Tui(flags) => Command::Tui(flags.into_layer()),
-            Self::Check(flags) => {
-                flags.script.fill(&mut layer);
-                flags.scenario.fill(&mut layer);
-                flags.http.fill(&mut layer);
-                flags.general.fill(&mut layer);
-                if flags.fingerprint { Command::Fingerprint(layer) } else { Command::Check(layer, flags.verbose) }
+            Self::Check(CheckFlags { verbose, fingerprint, script, typed: Typed { mut layer, .. } }) => {
+                script.fill(&mut layer);
+                if fingerprint { Command::Fingerprint(layer) } else { Command::Check(layer, verbose) }
             }
             Self::New(flags) => Command::New(flags.name),
-            Self::Target(flags) => {
-                add(&mut layer, Setting::TargetBind, flags.bind);
-                flags.general.fill(&mut layer);
-                Command::Target(layer)
-            }
+            Self::Target(typed) => Command::Target(typed.layer),
             Self::Secret => Command::Secret,
             Self::Metrics => Command::Metrics,
             Self::Compare(flags) => Command::Compare(flags.into_compare()),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct ScriptFlags {
+    /// The Lua file that returns a scenario
+    #[arg(value_name = "SCRIPT")]
+    script: Option<String>,
+    /// The same, as Locust spells it
+    #[arg(short = 'f', long = "script", value_name = "FILE", conflicts_with = "script")]
+    script_flag: Option<String>,
+    /// The folder with the script's data files, where they do not lie beside it
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+}
+
+impl ScriptFlags {
+    fn fill(self, layer: &mut Layer) {
+        for (setting, text) in [(Setting::Script, self.script.or(self.script_flag)), (Setting::Data, self.data)] {
+            if let Some(text) = text {
+                layer.add_flag(setting, text);
+            }
         }
     }
 }
@@ -235,57 +219,18 @@ struct RunFlags {
     #[command(flatten)]
     script: ScriptFlags,
     #[command(flatten)]
-    load: LoadFlags,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
-    #[command(flatten)]
-    http: HttpFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
-    #[command(flatten)]
-    lanes: LaneFlags,
-    #[command(flatten)]
-    screen: ScreenFlags,
-    #[command(flatten)]
-    web: WebFlags,
-    #[command(flatten)]
-    report: ReportFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
+    typed: Typed<TakesOfRun>,
 }
 
-#[derive(Debug, Args)]
-struct MasterFlags {
-    #[command(flatten)]
-    folder: FolderFlags,
-    #[command(flatten)]
-    master: MasterOnlyFlags,
-    #[command(flatten)]
-    web: WebFlags,
-    #[command(flatten)]
-    load: LoadFlags,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
-    #[command(flatten)]
-    http: HttpFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
-    #[command(flatten)]
-    report: ReportFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
-}
-
-#[derive(Debug, Args)]
-struct WorkerFlags {
-    #[command(flatten)]
-    folder: FolderFlags,
-    #[command(flatten)]
-    worker: WorkerOnlyFlags,
-    #[command(flatten)]
-    lanes: LaneFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
+impl RunFlags {
+    fn into_layer(self) -> Layer {
+        let Self { mut script, typed: Typed { mut layer, .. } } = self;
+        // `--web` may have swallowed it: in `run --web load.lua` the script is no address.
+        let swallowed = layer.replace_flag(Setting::Web, Setting::Web.row().bare.unwrap_or_default(), |web| web.ends_with(".lua"));
+        script.script = script.script.or(swallowed);
+        script.fill(&mut layer);
+        layer
+    }
 }
 
 #[derive(Debug, Args)]
@@ -299,11 +244,7 @@ struct CheckFlags {
     #[command(flatten)]
     script: ScriptFlags,
     #[command(flatten)]
-    scenario: ScenarioFlags,
-    #[command(flatten)]
-    http: HttpFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
+    typed: Typed<TakesOfCheck>,
 }
 
 #[derive(Debug, Args)]
@@ -311,15 +252,6 @@ struct NewFlags {
     /// The script's name, with a folder before it if you like; `.lua` is added
     #[arg(value_name = "NAME")]
     name: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct TargetFlags {
-    /// Where to listen: `:8080`, `8080`, `127.0.0.1:8080`, `[::]:8080` [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
-    bind: Option<String>,
-    #[command(flatten)]
-    general: GeneralFlags,
 }
 
 #[cfg(test)]
@@ -370,8 +302,8 @@ mod tests {
                 short.into_iter().chain(long)
             })
             .collect();
-        for setting in Setting::ALL {
-            assert!(flags.iter().any(|flag| flag == setting.flag()), "{}", setting.flag());
+        for setting in Setting::ALL.iter().copied() {
+            assert!(flags.contains(&setting.flag()), "{}", setting.flag());
         }
     }
 
@@ -383,7 +315,7 @@ mod tests {
         assert_eq!(settings.script.as_deref(), Some(Path::new("a.lua")));
         assert_eq!((settings.users, settings.spawn_rate, settings.run_time), (Some(5), Some(2.0), Some(Duration::from_secs(60))));
         assert_eq!((settings.tags.len(), settings.exclude_tags.len(), settings.set.len()), (3, 1, 2));
-        assert!(settings.insecure_tls && !settings.raw_names && settings.quiet && settings.http_plan().dns_fresh);
+        assert!(settings.run.insecure_tls && !settings.run.raw_names && settings.quiet && settings.run.dns != Settings::default().run.dns);
     }
 
     #[test]
@@ -412,17 +344,17 @@ mod tests {
              --set x=1 --seed 7 --csv base --json file --html page --print-interval 3s --exit-code-on-error 5 --secret-file secret.txt --timeout 9s \
              --expect-workers-timeout 11s --linger 12s --sole masters",
         );
-        let start = &settings.self_start;
-        assert_eq!((start.expect_workers_timeout.as_secs(), start.linger), (11, Some(Duration::from_secs(12))));
+        assert_eq!((settings.expect_workers_timeout.as_secs(), settings.linger), (11, Some(Duration::from_secs(12))));
         assert_eq!(settings.sole.as_ref().map(ToString::to_string).as_deref(), Some("masters:5557"));
         assert_eq!(settings.scripts_folder().unwrap(), Path::new("loads"));
         assert_eq!((settings.script.as_deref(), settings.state.as_deref()), (Some(Path::new("shop")), Some(Path::new("kept"))));
         assert_eq!(settings.cluster_bind().unwrap().to_string(), "127.0.0.1:6000");
         assert_eq!((settings.web_bind().to_string().as_str(), settings.path_prefix.as_str()), ("127.0.0.1:80", "/locust"));
-        assert_eq!((settings.self_start.expect_workers, settings.judging.exit_code_on_error), (3, 5));
-        assert!(settings.self_start.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
+        assert_eq!((settings.expect_workers, settings.exit_code_on_error), (3, 5));
+        assert!(settings.autostart && settings.print_stats && settings.no_adopt && settings.allow_script_skew);
         assert_eq!((settings.on_term, settings.orphan, settings.reload), (OnTerm::Handover, OrphanMode::Pause, ReloadMode::Live));
-        let times = [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.stop_timeout, settings.timeout];
+        let times =
+            [settings.print_interval, settings.orphan_timeout, settings.skew_timeout, settings.run.stop_timeout, settings.run.timeout];
         assert_eq!(times.map(|time| time.as_secs()), [3, 5, 6, 7, 9]);
         assert_eq!(settings.allow_host, ["http://a", "http://b", "http://c"]);
         assert_eq!((settings.users, settings.seed, settings.set.len()), (Some(4), Some(7), 1));
@@ -440,7 +372,7 @@ mod tests {
         assert_eq!((settings.scripts_folder().unwrap(), settings.script.as_deref()), (Path::new("loads"), Some(Path::new("shop"))));
         assert_eq!(settings.health_bind().map(|address| address.port()), Some(8090));
         assert!(settings.once);
-        assert_eq!((settings.lanes, settings.stop_timeout), (Some(2), Duration::from_secs(7)));
+        assert_eq!((settings.lanes, settings.run.stop_timeout), (Some(2), Duration::from_secs(7)));
         assert_eq!(settings.secret_file.as_deref(), Some(Path::new("secret.txt")));
     }
 
@@ -473,7 +405,7 @@ mod tests {
         let swarm = control("swarm --url https://a/locust/ -u 5 -r 2 -t 1m -H http://h -f shop --wait --json --insecure --ca ca.pem");
         assert_eq!((swarm.action, swarm.is_json), (ControlAction::Swarm { waits: true }, true));
         let settings = Settings::resolve(&swarm.layer, [], None).unwrap().0;
-        assert_eq!((settings.users, settings.host.as_deref(), settings.insecure_tls), (Some(5), Some("http://h"), true));
+        assert_eq!((settings.users, settings.host.as_deref(), settings.run.insecure_tls), (Some(5), Some("http://h"), true));
         assert_eq!((settings.master_url(), settings.ca_file.as_deref()), ("https://a/locust", Some(Path::new("ca.pem"))));
         assert_eq!(control("stop").action, ControlAction::Stop { waits: false });
         assert_eq!(control("status -w").action, ControlAction::Status { watches: true });

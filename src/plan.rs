@@ -5,6 +5,7 @@
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
 mod profile;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use profile::{ArrivalsProfile, LoadProfile, ProfileEnd, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER};
+pub(crate) use settings::run_settings;
+pub use settings::{DnsMode, RunSettings};
 
 /// One run, as data.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,15 +47,9 @@ pub struct Plan {
     pub tags: TagFilter,
     /// The values that `env()` answered while the master evaluated the script; every VM answers the same.
     pub env: BTreeMap<String, String>,
-    /// How long requests in flight and `on_stop` may take once a stop has begun.
-    pub stop_timeout: Duration,
-    /// At most this many (method, name) entries; further ones are counted in `(other)`.
-    pub names_limit: usize,
-    /// Whether default names keep numbers and UUIDs as they are.
-    pub raw_names: bool,
-    /// Whether a user pauses after an iteration that raised or got no answer.
-    pub error_backoff: bool,
-    /// What every HTTP request of the run obeys.
+    /// What the settings say.
+    pub settings: RunSettings,
+    /// What the scenario says of every HTTP request, and the certificates that settings name.
     pub http: HttpPlan,
 }
 
@@ -190,25 +187,11 @@ pub struct TagFilter {
     pub exclude: Vec<String>,
 }
 
-/// What every HTTP request of a run obeys, unless the script says otherwise for one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What every HTTP request of a run obeys besides the settings, unless the script says otherwise for one request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpPlan {
-    /// From the ask to the last byte.
-    pub request_timeout: Duration,
-    /// For name look-up, connect and TLS together.
-    pub connect_timeout: Duration,
-    /// At most this many redirects are followed for one request; 0 follows none.
-    pub redirects: u32,
-    /// Decoded bytes of one body.
-    pub body_limit: u64,
-    /// Accept any certificate.
-    pub insecure_tls: bool,
     /// PEM text of certificate authorities to trust besides the usual ones.
     pub extra_roots: Option<String>,
-    /// Look each name up for each new connection.
-    pub dns_fresh: bool,
-    /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
-    pub proxy_from_env: bool,
     /// Extra names and their addresses, as curl's `--resolve`; the scenario's `hosts`. A name may bear a port and begin with `*.`.
     pub hosts: BTreeMap<String, HostAddress>,
     /// PEM text of a client certificate chain and its key; the scenario's `tls`.
@@ -300,24 +283,6 @@ pub struct ClientIdentity {
     pub key: String,
 }
 
-impl Default for HttpPlan {
-    fn default() -> Self {
-        Self {
-            request_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-            redirects: 10,
-            body_limit: 64 << 20,
-            insecure_tls: false,
-            extra_roots: None,
-            dns_fresh: false,
-            proxy_from_env: false,
-            hosts: BTreeMap::new(),
-            client_identity: None,
-            connections: ConnectionPlan::default(),
-        }
-    }
-}
-
 #[cfg(test)]
 impl Plan {
     /// A plan for tests: one class, `profile`, a stop timeout of two seconds, nothing else.
@@ -336,10 +301,7 @@ impl Plan {
             metrics: Vec::new(),
             tags: TagFilter::default(),
             env: BTreeMap::new(),
-            stop_timeout: Duration::from_secs(2),
-            names_limit: 100,
-            raw_names: false,
-            error_backoff: true,
+            settings: RunSettings { stop_timeout: Duration::from_secs(2), names: 100, ..RunSettings::default() },
             http: HttpPlan::default(),
         }
     }

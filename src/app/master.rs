@@ -38,7 +38,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let files = RunFiles::create(settings)?;
     let (journal, kept) = open_journal(start)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
-    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.folders.data.clone() };
+    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.data.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
     let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
     let hosts = planner.hosts(watched.compiled());
@@ -253,7 +253,7 @@ impl Office<'_> {
         let (mut snapshots, mut ends) = (shell.handle().snapshots(), shell.ends());
         let starting = start_by_itself(self.settings, Arc::clone(&self.planner), self.handle.clone(), may_be_brought_a_run);
         tokio::pin!(starting);
-        let mut is_starting = self.settings.self_start.autostart;
+        let mut is_starting = self.settings.autostart;
         loop {
             tokio::select! {
                 biased;
@@ -264,7 +264,7 @@ impl Office<'_> {
                     let ended = ends.borrow_and_update().clone();
                     if let Some(ended) = ended {
                         self.report(&ended).await?;
-                        if self.interrupt != Interrupt::None || (self.settings.self_start.autostart && self.linger_time().is_zero()) {
+                        if self.interrupt != Interrupt::None || (self.settings.autostart && self.linger_time().is_zero()) {
                             return Ok(Done::Verdict(self.code));
                         }
                         self.linger();
@@ -288,7 +288,7 @@ impl Office<'_> {
                     }
                     if !is_under_way(&snapshots) && self.interrupt == Interrupt::None {
                         // A start that was waited for has no verdict.
-                        let code = if self.settings.self_start.autostart { ExitCode::Interrupted } else { ExitCode::Passed };
+                        let code = if self.settings.autostart { ExitCode::Interrupted } else { ExitCode::Passed };
                         return Ok(Done::Verdict(code));
                     }
                     self.interrupt = on_signal(self.interrupt, &self.handle).await;
@@ -299,11 +299,11 @@ impl Office<'_> {
 
     /// How long a run that started by itself can be looked at when it is over.
     fn linger_time(&self) -> Duration {
-        self.settings.self_start.linger.unwrap_or(Duration::ZERO)
+        self.settings.linger.unwrap_or(Duration::ZERO)
     }
 
     fn linger(&mut self) {
-        if self.settings.self_start.autostart {
+        if self.settings.autostart {
             let (linger, code) = (self.linger_time(), self.code.code());
             log::info!(target: MAIN, "the run is over, and its report can be fetched for {} s; the exit code will be {code}", linger.as_secs());
             self.lingers_until = Some(Instant::now() + linger);
@@ -317,13 +317,13 @@ impl Office<'_> {
         if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
             // Nothing worth a report happened; the reason is what a person needs.
             let reason = anyhow::anyhow!("{}", failure.text);
-            if self.settings.self_start.autostart {
+            if self.settings.autostart {
                 return Err(Failure { code: self.code, reason });
             }
             log::error!(target: MAIN, "the run came to nothing: {reason}");
             return Ok(());
         }
-        if self.interrupt != Interrupt::None || self.settings.self_start.autostart {
+        if self.interrupt != Interrupt::None || self.settings.autostart {
             // The last one of this process.
             note_report(self.code.code());
         }
@@ -339,7 +339,7 @@ impl Office<'_> {
         }
         match self.files.finish(Arc::clone(last), closing(last, self.code, end.is_complete)).await {
             // Other runs may follow, and have files of their own.
-            Err(failure) if !self.settings.self_start.autostart => log::error!(target: MAIN, "{}", failure.reason),
+            Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
             written => self.code = with_files(self.code, written)?,
         }
         Ok(())
@@ -364,12 +364,12 @@ async fn start_by_itself(
     // Before anybody is waited for: workers with the same broken script would never come.
     let planning = tokio::task::spawn_blocking(move || planner.plan(&StartOrder::default()));
     planning.await.map_err(Failure::bug)?.map_err(|why| Failure::bad_use(anyhow::anyhow!("the run cannot start: {why}")))?;
-    let expected = settings.self_start.expect_workers as usize;
+    let expected = settings.expect_workers as usize;
     log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
     // A start itself waits for those whose scripts differ, and names them.
     let is_ready = |worker: &&WorkerView| matches!(worker.state, WorkerState::Ready | WorkerState::Differs);
     let ready = |snapshot: &Arc<Snapshot>| snapshot.workers.iter().filter(is_ready).count();
-    let limit = settings.self_start.expect_workers_timeout;
+    let limit = settings.expect_workers_timeout;
     // The master's end is told by itself.
     let waited = tokio::time::timeout(limit, snapshots.wait_for(|snapshot| ready(snapshot) >= expected)).await.is_ok();
     if !waited {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{LoadOrder, Settings};
-use crate::plan::{Plan, ProfileEnd, RunId};
+use crate::plan::{HttpPlan, Plan, ProfileEnd, RunId};
 use crate::script::Host;
 use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
@@ -37,10 +37,12 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         Ok(threshold)
     };
     let thresholds: Result<Vec<_>, ThresholdError> = scenario.thresholds.iter().map(read).collect();
-    let mut http = settings.http_plan();
-    http.hosts.clone_from(&scenario.hosts);
-    http.client_identity.clone_from(&scenario.client_identity);
-    http.connections = scenario.connections;
+    let http = HttpPlan {
+        extra_roots: settings.extra_roots.clone(),
+        hosts: scenario.hosts.clone(),
+        client_identity: scenario.client_identity.clone(),
+        connections: scenario.connections,
+    };
     let plan = Plan {
         run: RunId(random_number()),
         revision: 0,
@@ -55,10 +57,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         metrics: own_metrics,
         tags: settings.tag_filter(),
         env: scenario.env.clone(),
-        stop_timeout: settings.stop_timeout,
-        names_limit: settings.names,
-        raw_names: settings.raw_names,
-        error_backoff: !settings.no_error_backoff,
+        settings: settings.run.clone(),
         http,
     };
     Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)? })

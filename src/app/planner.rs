@@ -43,8 +43,7 @@ impl FolderPlanner {
 
     /// What a start with this script would be.
     fn view(&self, name: &str) -> Result<ScriptView, Failure> {
-        let options =
-            LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone(), data: self.settings.folders.data.clone() };
+        let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone(), data: self.settings.data.clone() };
         let host = self.folder.load(Some(name), &options).map_err(Failure::bad_use)?;
         let base = self.settings.host.clone().or_else(|| host.description().host.clone());
         let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
@@ -63,7 +62,7 @@ impl FolderPlanner {
 
     fn try_plan(&self, order: &StartOrder) -> Result<Planned, Failure> {
         let settings = &self.settings;
-        let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.folders.data.clone() };
+        let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.data.clone() };
         let host = self.folder.load(order.script.as_deref(), &options).map_err(Failure::bad_use)?;
         for class in &host.description().left_out {
             log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");

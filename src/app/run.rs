@@ -29,8 +29,7 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
     let Some(script) = &start.settings.script else {
         return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
     };
-    let options =
-        LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone(), data: start.settings.folders.data.clone() };
+    let options = LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone(), data: start.settings.data.clone() };
     let host = Host::load(script, &options).map_err(Failure::bad_use)?;
     for class in &host.description().left_out {
         log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
@@ -63,7 +62,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         };
         if let Some(api) = &api {
             log::info!(target: MAIN, "Starting web monitor at {}", api.shown());
-        } else if settings.self_start.linger.is_some() {
+        } else if settings.linger.is_some() {
             log::warn!("--linger keeps page and API, which only --web brings");
         }
         let (key, pressed) = mpsc::channel(KEYS);
@@ -79,7 +78,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
         let done = report(&printer, outcome, &mut signals).await;
         if let Some(api) = api {
             if done.is_ok() {
-                linger(Linger::of(settings.self_start.linger, interrupt, has_ui), &api.shown(), &mut signals).await;
+                linger(Linger::of(settings.linger, interrupt, has_ui), &api.shown(), &mut signals).await;
             }
             api.stop().await;
         }
@@ -149,7 +148,7 @@ pub(super) fn ending(end: &RunEnd, interrupt: Interrupt) -> Ending {
 
 /// What the settings say of the verdict.
 pub(super) const fn rules(settings: &Settings) -> Rules {
-    Rules { exit_code_on_error: settings.judging.exit_code_on_error, is_strict: settings.judging.strict }
+    Rules { exit_code_on_error: settings.exit_code_on_error, is_strict: settings.strict }
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.

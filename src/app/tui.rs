@@ -63,13 +63,13 @@ pub(super) fn show(start: &Start, door: Door, local: LocalFeed, interrupts: mpsc
 pub(super) fn serve_ssh(start: &Start, local: LocalFeed) -> Result<Option<SshServer>, Failure> {
     let settings = &start.settings;
     let Some(bind) = settings.ssh_bind() else { return Ok(None) };
-    let Some(authorized_keys) = settings.ssh.authorized_keys.clone() else {
+    let Some(authorized_keys) = settings.ssh_authorized_keys.clone() else {
         return Err(Failure::bad_use(anyhow::anyhow!("`--ssh` lets nobody in without keys: name them with --ssh-authorized-keys FILE")));
     };
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|why| Failure::bug(anyhow::anyhow!("no random numbers: {why}")))?;
-    let host_key = host_key(settings.ssh.host_key.as_deref(), settings.state.as_deref(), &seed).map_err(Failure::bad_use)?;
-    if settings.ssh.host_key.is_none() && settings.state.is_none() {
+    let host_key = host_key(settings.ssh_host_key.as_deref(), settings.state.as_deref(), &seed).map_err(Failure::bad_use)?;
+    if settings.ssh_host_key.is_none() && settings.state.is_none() {
         log::warn!("the ssh host key lasts as long as this master: --ssh-host-key or --state keeps one");
     }
     log::info!("ssh host key {}", host_key.fingerprint());

@@ -21,7 +21,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let master = settings.master_address().map_err(Failure::bad_use)?.to_string();
     let folder = settings.scripts_folder().map_err(Failure::bad_use)?;
     let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
-    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.folders.data.clone() };
+    let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.data.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
     let compiled = identity(watched.compiled());
     if let Err(why) = &compiled {
@@ -45,7 +45,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
         log::info!(target: super::master::MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
         let kept = watched.compiled().iter().flatten().cloned().collect();
-        let workshop = Arc::new(FolderWorkshop { folder, data: settings.folders.data.clone(), kept: Mutex::new(kept) });
+        let workshop = Arc::new(FolderWorkshop { folder, data: settings.data.clone(), kept: Mutex::new(kept) });
         let mut changes = watched.watch()?;
         let mut shell = WorkerShell::start(WorkerSetup { config, workshop: Arc::clone(&workshop), dialer, log_lines: console_log::tee() });
         if compiled.is_err() {

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::flags::{GeneralFlags, LoadFlags, add};
-use crate::config::{Layer, Setting};
+use super::takes::{TakesOfAll, TakesOfAsking, TakesOfSwarm};
+use super::typed::Typed;
+use crate::config::Layer;
 
 /// What is asked of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +49,7 @@ pub enum ControlAction {
 #[derive(Debug, Args)]
 pub(super) struct SwarmFlags {
     #[command(flatten)]
-    load: LoadFlags,
-    /// The base URL in place of the scenario's
-    #[arg(short = 'H', long, value_name = "URL", help_heading = "Scenario")]
-    host: Option<String>,
-    /// Which script of the master's folder runs [default: the master's choice]
-    #[arg(short = 'f', long, value_name = "NAME", help_heading = "Scenario")]
-    script: Option<String>,
+    start: Typed<TakesOfSwarm>,
     /// Wait until master and workers have the scripts with this fingerprint, of which `lunamoth check` prints 12 digits
     #[arg(long, value_name = "DIGITS", help_heading = "Scenario")]
     scripts_fingerprint: Option<String>,
@@ -106,43 +101,18 @@ pub(super) struct TuiFlags {
 
 #[derive(Debug, Args)]
 struct MasterFlags {
-    /// The master, with its path prefix where it has one [default: http://127.0.0.1:8089]
-    #[arg(long, value_name = "URL", help_heading = "Master")]
-    url: Option<String>,
-    /// Read the master's token from this file, in place of the variable LUNAMOTH_WEB_TOKEN
-    #[arg(long, value_name = "FILE", help_heading = "Master")]
-    web_token_file: Option<String>,
-    /// Trust the certificate authorities in this PEM file, besides the usual ones
-    #[arg(long, value_name = "FILE", alias = "ca", help_heading = "Master")]
-    ca_file: Option<String>,
-    /// Accept any certificate
-    #[arg(
-        long,
-        value_name = "BOOL",
-        alias = "insecure",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        help_heading = "Master"
-    )]
-    insecure_tls: Option<String>,
-    /// Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Master")]
-    proxy_from_env: Option<String>,
+    #[command(flatten)]
+    asking: Typed<TakesOfAsking>,
     /// Answer in JSON, a line for each answer
     #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
-    general: GeneralFlags,
+    general: Typed<TakesOfAll>,
 }
 
 impl SwarmFlags {
     pub(super) fn into_control(self) -> Control {
-        let mut layer = Layer::default();
-        self.load.fill(&mut layer);
-        add(&mut layer, Setting::Host, self.host);
-        add(&mut layer, Setting::Script, self.script);
-        let control = self.master.into_control(layer, ControlAction::Swarm { waits: self.wait });
+        let control = self.master.into_control(self.start.layer, ControlAction::Swarm { waits: self.wait });
         Control { scripts_fingerprint: self.scripts_fingerprint, ..control }
     }
 }
@@ -179,12 +149,8 @@ impl TuiFlags {
 
 impl MasterFlags {
     fn into_control(self, mut layer: Layer, action: ControlAction) -> Control {
-        add(&mut layer, Setting::Url, self.url);
-        add(&mut layer, Setting::WebTokenFile, self.web_token_file);
-        add(&mut layer, Setting::CaFile, self.ca_file);
-        add(&mut layer, Setting::InsecureTls, self.insecure_tls);
-        add(&mut layer, Setting::ProxyFromEnv, self.proxy_from_env);
-        self.general.fill(&mut layer);
+        layer.add_all(self.asking.layer);
+        layer.add_all(self.general.layer);
         Control { layer, action, is_json: self.json, scripts_fingerprint: None }
     }
 }

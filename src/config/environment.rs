@@ -3,7 +3,7 @@
 use super::error::Warning;
 use super::layer::{Layer, Origin};
 use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
-use super::setting::{Setting, nearest};
+use super::setting::{Kind, Setting, nearest};
 
 /// What the environment gives.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(super) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Env
             environment.own.insert(setting, texts(setting, &value), Origin::Variable(name));
         } else if name.starts_with("LUNAMOTH_") && !is_service_link(&name, &value) {
             let secrets = [SECRET_VARIABLE, PREVIOUS_SECRET_VARIABLE, WEB_TOKEN_VARIABLE].map(str::to_owned);
-            let nearest = nearest(&name, Setting::ALL.into_iter().map(Setting::variable).chain(secrets));
+            let nearest = nearest(&name, Setting::ALL.iter().map(|setting| setting.variable()).chain(secrets));
             environment.warnings.push(Warning::UnknownVariable { name, nearest });
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Env
 }
 
 fn texts(setting: Setting, value: &str) -> Vec<String> {
-    if setting == Setting::Set {
+    if setting.row().kind == Kind::Pairs {
         // Values may hold commas, so pairs stand on lines of their own or between semicolons.
         return value.split([';', '\n']).map(str::trim).filter(|pair| !pair.is_empty()).map(str::to_owned).collect();
     }

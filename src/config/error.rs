@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::layer::Origin;
-use super::setting::Setting;
+use super::setting::{Kind, Setting};
 
 /// Why settings cannot be used. Each is the user's to mend: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// The flag of the setting that names it.
-        named_by: &'static str,
+        named_by: String,
         /// The system's words.
         source: std::io::Error,
     },
@@ -163,7 +163,7 @@ fn given(setting: &Setting, origin: &Origin, text: &str) -> String {
 /// The same with a right value.
 fn example(setting: &Setting, origin: &Origin) -> String {
     match origin {
-        Origin::Flag if setting.is_switch() => setting.flag().to_owned(),
+        Origin::Flag if setting.row().kind == Kind::Switch => setting.flag(),
         Origin::Flag => format!("{} {}", setting.flag(), setting.example()),
         Origin::Variable(name) => format!("{name}={}", setting.example()),
         Origin::File { .. } => setting.example_in_file(),

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::layer::{Layer, Origin};
-use super::setting::{Setting, nearest};
+use super::setting::{Kind, Setting, nearest};
 
 /// Reads the file's text; `path` is for messages only.
 pub(super) fn read(path: &Path, text: &str) -> Result<Layer, ConfigError> {
@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Layer, ConfigError> {
         let line = line_of(key.span().start);
         let Some(setting) = Setting::of_key(key.get_ref()) else {
             let key = key.get_ref().to_string();
-            let keys = Setting::ALL.into_iter().filter(|setting| *setting != Setting::Config).map(|setting| setting.key().to_owned());
+            let keys = Setting::ALL.iter().filter(|setting| **setting != Setting::Config).map(|setting| setting.key().to_owned());
             // A secret has no key, however near another one is.
             let nearest = if key.starts_with("secret") { Some(Setting::SecretFile.key().to_owned()) } else { nearest(&key, keys) };
             return Err(ConfigError::UnknownKey { path: path.to_owned(), line, key, nearest });
@@ -40,14 +40,15 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Layer, ConfigError> {
 
 /// The value as the texts that a flag would give.
 fn texts(setting: Setting, value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let kind = setting.row().kind;
     match value {
-        DeValue::Array(items) if setting.is_list() => items.iter().map(|item| scalar(item.get_ref())).collect(),
-        DeValue::Table(table) if setting == Setting::Set => {
+        DeValue::Array(items) if kind == Kind::List => items.iter().map(|item| scalar(item.get_ref())).collect(),
+        DeValue::Table(table) if kind == Kind::Pairs => {
             table.iter().map(|(name, value)| Ok(format!("{}={}", name.get_ref(), scalar(value.get_ref())?))).collect()
         }
-        _ if setting == Setting::Set => Err("takes a table of names and values".to_owned()),
+        _ if kind == Kind::Pairs => Err("takes a table of names and values".to_owned()),
         // `json = 5` would write a file called `5`, which nobody means.
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if setting.is_path() => Err("takes a path in quotes".to_owned()),
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if kind == Kind::Path => Err("takes a path in quotes".to_owned()),
         value => Ok(vec![scalar(value)?]),
     }
 }

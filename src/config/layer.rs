@@ -18,6 +18,17 @@ impl Layer {
         given.texts.push(text.into());
     }
 
+    /// Adds what was typed of other settings.
+    pub fn add_all(&mut self, other: Self) {
+        self.given.extend(other.given);
+    }
+
+    /// Puts `text` in place of a flag's last text that `is_other`, which it gives back.
+    pub fn replace_flag(&mut self, setting: Setting, text: &str, is_other: impl Fn(&str) -> bool) -> Option<String> {
+        let last = self.given.get_mut(&setting)?.texts.last_mut().filter(|last| is_other(last))?;
+        Some(std::mem::replace(last, text.to_owned()))
+    }
+
     pub(super) fn insert(&mut self, setting: Setting, texts: Vec<String>, origin: Origin) {
         self.given.insert(setting, Given { texts, origin });
     }

@@ -7,26 +7,9 @@ use super::address::{BindAddress, MasterAddress};
 use super::error::ConfigError;
 use super::setting::Setting;
 use super::settings::Settings;
-use super::words::DnsMode;
-use crate::plan::{HttpPlan, TagFilter};
+use crate::plan::TagFilter;
 
 impl Settings {
-    /// What every HTTP request of the run obeys; the scenario adds its `hosts` and `tls`.
-    #[must_use]
-    pub fn http_plan(&self) -> HttpPlan {
-        HttpPlan {
-            request_timeout: self.timeout,
-            connect_timeout: self.connect_timeout,
-            redirects: self.redirects,
-            body_limit: self.body_limit,
-            insecure_tls: self.insecure_tls,
-            extra_roots: self.extra_roots.clone(),
-            dns_fresh: self.dns == DnsMode::Fresh,
-            proxy_from_env: self.proxy_from_env,
-            ..HttpPlan::default()
-        }
-    }
-
     /// Which tasks run.
     #[must_use]
     pub fn tag_filter(&self) -> TagFilter {
@@ -90,7 +73,7 @@ impl Settings {
     /// Where a master serves its terminal UI over ssh; a port alone means all interfaces, since keys guard it.
     #[must_use]
     pub fn ssh_bind(&self) -> Option<SocketAddr> {
-        self.ssh.bind.map(|ssh| ssh.or_interface(Ipv6Addr::UNSPECIFIED))
+        self.ssh.map(|ssh| ssh.or_interface(Ipv6Addr::UNSPECIFIED))
     }
 
     /// Where a worker finds its master.
@@ -106,7 +89,7 @@ impl Settings {
     /// # Errors
     /// Nobody said it.
     pub fn scripts_folder(&self) -> Result<&Path, ConfigError> {
-        self.folders.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
+        self.scripts.as_deref().ok_or(ConfigError::Missing { setting: Setting::Scripts, what: "no folder of scripts is named" })
     }
 }
 

@@ -1,11 +1,10 @@
 //! What is meant: every setting, from its default, the file of `--config`, the environment and the flags, checked once.
 //!
-//! Settings are one list ([`Setting`]); each has a flag, a variable `LUNAMOTH_*` and a key in the file, and one parser for
-//! all three. Secrets alone stand outside it: they have a variable, or a file that a setting names. Resolving is pure; [`load()`] is
+//! Settings are one list of rows (`rows` and `plan/settings.rs`); each has a flag, a variable `LUNAMOTH_*` and a key in the file, and one
+//! reader for all three. Secrets alone stand outside it: they have a variable, or a file that a setting names. Resolving is pure; [`load()`] is
 //! the thin shell that reads the environment and files. What was typed is `cli`'s.
 
 mod address;
-mod apply;
 mod environment;
 mod error;
 mod file;
@@ -13,6 +12,7 @@ mod layer;
 mod load;
 mod meaning;
 mod profile;
+mod rows;
 mod secret;
 mod setting;
 mod settings;
@@ -25,7 +25,7 @@ pub use layer::{Layer, Origin};
 pub use load::load;
 pub use profile::LoadOrder;
 pub use secret::Secret;
-pub use setting::Setting;
-pub use settings::{DEFAULT_FILE, SelfStart, Settings};
+pub use setting::{Group, Kind, Row, Setting};
+pub use settings::{DEFAULT_FILE, Settings};
 pub use values::{arrival_rate, parse_duration};
-pub use words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
+pub use words::{LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};

@@ -1,259 +1,173 @@
-//! The list of settings: the name of each as a flag, as a variable and as a key, and an example of a right value.
-//!
-//! What a value means is in `settings`; how it is read from text in `values`.
+//! What a setting is called and how it is typed: [`Setting`], and its [`Row`]. What it means is in `settings`.
 
-/// One setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the fields of `Settings` bear the same names and say what each is")]
-pub enum Setting {
-    Config,
-    Script,
-    Users,
-    SpawnRate,
-    RunTime,
-    Rate,
-    Scale,
-    Host,
-    Tags,
-    ExcludeTags,
-    Seed,
-    Set,
-    Timeout,
-    ConnectTimeout,
-    Redirects,
-    BodyLimit,
-    InsecureTls,
-    CaFile,
-    Dns,
-    ProxyFromEnv,
-    RawNames,
-    NoErrorBackoff,
-    StopTimeout,
-    Names,
-    Lanes,
-    Headless,
-    PrintInterval,
-    Csv,
-    Json,
-    Html,
-    ExitCodeOnError,
-    Strict,
-    Log,
-    LogLevel,
-    Quiet,
-    NoColor,
-    Scripts,
-    /// The folder with files of rows.
-    Data,
-    Master,
-    Bind,
-    Web,
-    PathPrefix,
-    AllowHost,
-    WebTokenFile,
-    WebCert,
-    WebKey,
-    WebHost,
-    SecretFile,
-    ExpectWorkers,
-    ExpectWorkersTimeout,
-    Autostart,
-    Linger,
-    Sole,
-    State,
-    NoAdopt,
-    OnTerm,
-    Reload,
-    AllowScriptSkew,
-    SkewTimeout,
-    Orphan,
-    OrphanTimeout,
-    PrintStats,
-    Health,
-    Once,
-    Tui,
-    Ssh,
-    SshAuthorizedKeys,
-    SshHostKey,
-    TargetBind,
-    Url,
+use super::rows::all_settings;
+
+/// What is known of a setting besides its type, default and reader.
+#[derive(Debug)]
+pub struct Row {
+    /// In the file; in capitals behind `LUNAMOTH_` the variable.
+    pub key: &'static str,
+    /// Of the flag, without a full stop.
+    pub help: &'static str,
+    /// With which others it stands in the help, and which commands take it.
+    pub group: Group,
+    /// How it is typed.
+    pub kind: Kind,
+    /// What the help calls its value.
+    pub value: &'static str,
+    /// A right value, as one types it after the flag.
+    pub example: &'static str,
+    /// The flag's letter.
+    pub short: Option<char>,
+    /// The flag, where it is another one than the key.
+    pub long: Option<&'static str>,
+    /// Another name of the flag, which the help does not show.
+    pub alias: Option<&'static str>,
+    /// What the flag means without a value.
+    pub bare: Option<&'static str>,
+    /// The keys of settings that cannot be typed beside it.
+    pub excludes: &'static [&'static str],
 }
 
-impl Setting {
-    /// Every setting, in the order of the help and of the default file.
-    pub const ALL: [Self; 70] = [
-        Self::Config,
-        Self::Script,
-        Self::Users,
-        Self::SpawnRate,
-        Self::RunTime,
-        Self::Rate,
-        Self::Scale,
-        Self::Host,
-        Self::Tags,
-        Self::ExcludeTags,
-        Self::Seed,
-        Self::Set,
-        Self::Timeout,
-        Self::ConnectTimeout,
-        Self::Redirects,
-        Self::BodyLimit,
-        Self::InsecureTls,
-        Self::CaFile,
-        Self::Dns,
-        Self::ProxyFromEnv,
-        Self::RawNames,
-        Self::NoErrorBackoff,
-        Self::StopTimeout,
-        Self::Names,
-        Self::Lanes,
-        Self::Headless,
-        Self::PrintInterval,
-        Self::Csv,
-        Self::Json,
-        Self::Html,
-        Self::ExitCodeOnError,
-        Self::Strict,
-        Self::Log,
-        Self::LogLevel,
-        Self::Quiet,
-        Self::NoColor,
-        Self::Scripts,
-        Self::Data,
-        Self::Master,
-        Self::Bind,
-        Self::Web,
-        Self::PathPrefix,
-        Self::AllowHost,
-        Self::WebTokenFile,
-        Self::WebCert,
-        Self::WebKey,
-        Self::WebHost,
-        Self::SecretFile,
-        Self::ExpectWorkers,
-        Self::ExpectWorkersTimeout,
-        Self::Autostart,
-        Self::Linger,
-        Self::Sole,
-        Self::State,
-        Self::NoAdopt,
-        Self::OnTerm,
-        Self::Reload,
-        Self::AllowScriptSkew,
-        Self::SkewTimeout,
-        Self::Orphan,
-        Self::OrphanTimeout,
-        Self::PrintStats,
-        Self::Health,
-        Self::Once,
-        Self::Tui,
-        Self::Ssh,
-        Self::SshAuthorizedKeys,
-        Self::SshHostKey,
-        Self::TargetBind,
-        Self::Url,
-    ];
+impl Row {
+    const PLAIN: Self = Self {
+        key: "",
+        help: "",
+        group: Group::General,
+        kind: Kind::Text,
+        value: "",
+        example: "",
+        short: None,
+        long: None,
+        alias: None,
+        bare: None,
+        excludes: &[],
+    };
+}
 
-    /// The key in the file, the flag as messages show it, and an example of a right value.
-    const fn row(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Config => ("config", "--config", "load.toml"),
-            Self::Script => ("script", "--script", "scripts/quickstart.lua"),
-            Self::Users => ("users", "-u", "50"),
-            Self::SpawnRate => ("spawn_rate", "-r", "5"),
-            Self::RunTime => ("run_time", "-t", "1h20m"),
-            Self::Rate => ("rate", "--rate", "500/s"),
-            Self::Scale => ("scale", "--scale", "0.5"),
-            Self::Host => ("host", "-H", "http://127.0.0.1:8080"),
-            Self::Tags => ("tags", "-T", "read,write"),
-            Self::ExcludeTags => ("exclude_tags", "-E", "slow,admin"),
-            Self::Seed => ("seed", "--seed", "42"),
-            Self::Set => ("set", "--set", "tenant=blue"),
-            Self::Timeout => ("timeout", "--timeout", "30s"),
-            Self::ConnectTimeout => ("connect_timeout", "--connect-timeout", "10s"),
-            Self::Redirects => ("redirects", "--redirects", "10"),
-            Self::BodyLimit => ("body_limit", "--body-limit", "64MiB"),
-            Self::InsecureTls => ("insecure_tls", "--insecure-tls", "true"),
-            Self::CaFile => ("ca_file", "--ca-file", "ca.pem"),
-            Self::Dns => ("dns", "--dns", "fresh"),
-            Self::ProxyFromEnv => ("proxy_from_env", "--proxy-from-env", "true"),
-            Self::RawNames => ("raw_names", "--raw-names", "true"),
-            Self::NoErrorBackoff => ("no_error_backoff", "--no-error-backoff", "true"),
-            Self::StopTimeout => ("stop_timeout", "--stop-timeout", "10s"),
-            Self::Names => ("names", "--names", "2000"),
-            Self::Lanes => ("lanes", "--lanes", "2"),
-            Self::Headless => ("headless", "--headless", "true"),
-            Self::PrintInterval => ("print_interval", "--print-interval", "2s"),
-            Self::Csv => ("csv", "--csv", "results/monday"),
-            Self::Json => ("json", "--json", "results/monday.json"),
-            Self::Html => ("html", "--html", "results/monday.html"),
-            Self::ExitCodeOnError => ("exit_code_on_error", "--exit-code-on-error", "1"),
-            Self::Strict => ("strict", "--strict", "true"),
-            Self::Log => ("log", "--log", "json"),
-            Self::LogLevel => ("log_level", "--log-level", "debug"),
-            Self::Quiet => ("quiet", "--quiet", "true"),
-            Self::NoColor => ("no_color", "--no-color", "true"),
-            _ => self.row_of_cluster(),
-        }
+/// How a setting is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// On or off; the flag alone is on.
+    Switch,
+    /// A number, a time, a size or a rate: what begins with a minus reaches its reader.
+    Amount,
+    /// Anything else of one value.
+    Text,
+    /// A file or a folder.
+    Path,
+    /// Several values, between commas or one by one.
+    List,
+    /// Names with values, put together over all places.
+    Pairs,
+}
+
+/// Settings that stand together in the help. Those without a heading stand first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "headings of the help")]
+pub enum Group {
+    Folder,
+    Target,
+    Load,
+    Scenario,
+    Http,
+    HttpTrust,
+    HttpWays,
+    Limits,
+    Lanes,
+    Screen,
+    Report,
+    Web,
+    Master,
+    Ssh,
+    Worker,
+    Asked,
+    General,
+}
+
+impl Group {
+    /// The heading in the help.
+    #[must_use]
+    pub const fn heading(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Folder | Self::Target => return None,
+            Self::Load => "Load (-u, -r, -t and --rate replace the scenario's own by a plain ramp)",
+            Self::Scenario => "Scenario",
+            Self::Http | Self::HttpTrust | Self::HttpWays => "HTTP",
+            Self::Limits | Self::Lanes => "Engine",
+            Self::Screen | Self::Report => "Output",
+            Self::Web => "Web",
+            Self::Master | Self::Ssh | Self::Asked => "Master",
+            Self::Worker => "Worker",
+            Self::General => "General",
+        })
     }
+}
 
-    /// The same for what only master, worker, people at a distance and the demo target have.
-    const fn row_of_cluster(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Scripts => ("scripts", "--scripts", "scripts"),
-            Self::Data => ("data", "--data", "data"),
-            Self::Master => ("master", "--master", "lunamoth-master:5557"),
-            Self::Bind => ("bind", "--bind", ":5557"),
-            Self::Web => ("web", "--web", ":8089"),
-            Self::PathPrefix => ("path_prefix", "--path-prefix", "/locust"),
-            Self::AllowHost => ("allow_host", "--allow-host", "http://127.0.0.1:8080,https://shop.example"),
-            Self::WebTokenFile => ("web_token_file", "--web-token-file", "web-token.txt"),
-            Self::WebCert => ("web_cert", "--web-cert", "web.pem"),
-            Self::WebKey => ("web_key", "--web-key", "web.key"),
-            Self::WebHost => ("web_host", "--web-host", "load.example,load.example:8443"),
-            Self::SecretFile => ("secret_file", "--secret-file", "secret.txt"),
-            Self::ExpectWorkers => ("expect_workers", "--expect-workers", "2"),
-            Self::ExpectWorkersTimeout => ("expect_workers_timeout", "--expect-workers-timeout", "5m"),
-            Self::Autostart => ("autostart", "--autostart", "true"),
-            Self::Linger => ("linger", "--linger", "60s"),
-            Self::Sole => ("sole", "--sole", "lunamoth-cluster:5557"),
-            Self::State => ("state", "--state", "state"),
-            Self::NoAdopt => ("no_adopt", "--no-adopt", "true"),
-            Self::OnTerm => ("on_term", "--on-term", "handover"),
-            Self::Reload => ("reload", "--reload", "live"),
-            Self::AllowScriptSkew => ("allow_script_skew", "--allow-script-skew", "true"),
-            Self::SkewTimeout => ("skew_timeout", "--skew-timeout", "90s"),
-            Self::Orphan => ("orphan", "--orphan", "pause"),
-            Self::OrphanTimeout => ("orphan_timeout", "--orphan-timeout", "60s"),
-            Self::PrintStats => ("print_stats", "--print-stats", "true"),
-            Self::Health => ("health", "--health", ":8090"),
-            Self::Once => ("once", "--once", "true"),
-            Self::Tui => ("tui", "--tui", "true"),
-            Self::Ssh => ("ssh", "--ssh", ":2222"),
-            Self::SshAuthorizedKeys => ("ssh_authorized_keys", "--ssh-authorized-keys", "authorized_keys"),
-            Self::SshHostKey => ("ssh_host_key", "--ssh-host-key", "ssh_host_key"),
-            Self::TargetBind => ("target_bind", "--bind", "127.0.0.1:8080"),
-            Self::Url => ("url", "--url", "http://127.0.0.1:8089/locust"),
-            _ => panic!("`row` has the rows of a run"),
+macro_rules! settings {
+    ({ $($own:tt)* } $($travelling:tt)*) => { settings! { @all $($own)* $($travelling)* } };
+    (@all $( $(#[doc = $help:literal])+ $setting:ident($key:ident): $type:ty = $default:expr => $row:tt; )*) => {
+        /// One setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Setting {
+            $( #[doc = concat!("```text\n", $($help,)+ "\n```")] $setting, )*
         }
+
+        impl Setting {
+            /// Every setting, those of the plan last.
+            pub const ALL: &[Self] = &[$( Self::$setting, )*];
+        }
+
+        static ROWS: &[Row] = &[$( settings! { @row stringify!($key), concat!($($help),+), $row } ),*];
+    };
+    (@row $key:expr, $help:expr, ($group:ident, $kind:ident($($reader:tt)*), $value:literal, $example:literal $(, $extra:ident: $content:expr)*)) => {
+        Row {
+            key: $key,
+            help: $help.trim_ascii_start(),
+            group: Group::$group,
+            kind: Kind::$kind,
+            value: $value,
+            example: $example,
+            $($extra: $content,)*
+            ..Row::PLAIN
+        }
+    };
+}
+
+all_settings! { settings }
+
+impl Setting {
+    /// What is known of it.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        &ROWS[self as usize]
     }
 
     /// The key in the file.
     #[must_use]
-    pub const fn key(self) -> &'static str {
-        self.row().0
+    pub fn key(self) -> &'static str {
+        self.row().key
     }
 
-    /// The flag as messages show it: the short form where there is one.
+    /// The flag as messages show it: what a load is asked for is known by its letters.
     #[must_use]
-    pub const fn flag(self) -> &'static str {
-        self.row().1
+    pub fn flag(self) -> String {
+        match (self.row().group, self.row().short) {
+            (Group::Load | Group::Scenario, Some(short)) => format!("-{short}"),
+            _ => format!("--{}", self.long()),
+        }
+    }
+
+    /// The flag in full, without its dashes.
+    #[must_use]
+    pub fn long(self) -> String {
+        self.row().long.map_or_else(|| self.key().replace('_', "-"), str::to_owned)
     }
 
     /// A right value, as one types it after the flag.
     #[must_use]
-    pub const fn example(self) -> &'static str {
-        self.row().2
+    pub fn example(self) -> &'static str {
+        self.row().example
     }
 
     /// The environment variable.
@@ -262,67 +176,18 @@ impl Setting {
         format!("LUNAMOTH_{}", self.key().to_uppercase())
     }
 
-    /// Whether it holds several values; in a variable they stand between commas.
-    #[must_use]
-    pub const fn is_list(self) -> bool {
-        matches!(self, Self::Tags | Self::ExcludeTags | Self::AllowHost | Self::WebHost)
-    }
-
-    /// Whether it names a file or a folder.
-    #[must_use]
-    pub const fn is_path(self) -> bool {
-        matches!(
-            self,
-            Self::Script
-                | Self::CaFile
-                | Self::Csv
-                | Self::Json
-                | Self::Html
-                | Self::Scripts
-                | Self::WebTokenFile
-                | Self::WebCert
-                | Self::WebKey
-                | Self::SecretFile
-                | Self::State
-                | Self::SshAuthorizedKeys
-                | Self::SshHostKey
-        )
-    }
-
-    /// Whether it is on or off.
-    #[must_use]
-    pub const fn is_switch(self) -> bool {
-        matches!(
-            self,
-            Self::InsecureTls
-                | Self::ProxyFromEnv
-                | Self::RawNames
-                | Self::NoErrorBackoff
-                | Self::Strict
-                | Self::Headless
-                | Self::Quiet
-                | Self::NoColor
-                | Self::Autostart
-                | Self::NoAdopt
-                | Self::AllowScriptSkew
-                | Self::PrintStats
-                | Self::Once
-                | Self::Tui
-        )
-    }
-
     /// A right value, as one writes it in the file.
     #[must_use]
     pub fn example_in_file(self) -> String {
         let example = self.example();
-        if self.is_list() {
+        if self.row().kind == Kind::List {
             let items: Vec<String> = example.split(',').map(|item| format!("\"{item}\"")).collect();
             return format!("{} = [{}]", self.key(), items.join(", "));
         }
-        if let (Self::Set, Some((name, value))) = (self, example.split_once('=')) {
-            return format!("set = {{ {name} = \"{value}\" }}");
+        if let (Kind::Pairs, Some((name, value))) = (self.row().kind, example.split_once('=')) {
+            return format!("{} = {{ {name} = \"{value}\" }}", self.key());
         }
-        let is_bare = self.is_switch() || example.parse::<f64>().is_ok();
+        let is_bare = self.row().kind == Kind::Switch || example.parse::<f64>().is_ok();
         if is_bare { format!("{} = {example}", self.key()) } else { format!("{} = \"{example}\"", self.key()) }
     }
 
@@ -330,13 +195,13 @@ impl Setting {
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
         // `--config` names the file, so the file cannot name itself.
-        Self::ALL.into_iter().find(|setting| setting.key() == key && *setting != Self::Config)
+        Self::ALL.iter().copied().find(|setting| setting.key() == key && *setting != Self::Config)
     }
 
     /// The setting with this environment variable.
     #[must_use]
     pub fn of_variable(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|setting| setting.variable() == name)
+        Self::ALL.iter().copied().find(|setting| setting.variable() == name)
     }
 }
 
@@ -365,7 +230,7 @@ mod tests {
 
     #[test]
     fn no_variable_could_be_set_by_a_kubernetes_service() {
-        for setting in Setting::ALL {
+        for setting in Setting::ALL.iter().copied() {
             let name = setting.variable();
             assert!(!name.ends_with("_PORT") && !name.contains("_PORT_") && !name.contains("SERVICE"), "{name}");
         }
@@ -373,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_typing_error_finds_its_setting_and_a_strange_word_finds_none() {
-        let keys = || Setting::ALL.into_iter().map(|setting| setting.key().to_owned());
+        let keys = || Setting::ALL.iter().map(|setting| setting.key().to_owned());
         assert_eq!(nearest("spawn-rate", keys()).as_deref(), Some("spawn_rate"));
         assert_eq!(nearest("user", keys()).as_deref(), Some("users"));
         assert_eq!(nearest("time_out", keys()).as_deref(), Some("timeout"));

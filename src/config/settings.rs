@@ -1,6 +1,6 @@
-//! The settings, checked: fields with their defaults, and the order of the layers.
+//! The settings, checked: a field for each row, and the order of the layers.
 //!
-//! How one setting is read is in `apply`; what follows from several together in `meaning` and `profile`.
+//! What follows from several together is in `meaning` and `profile`.
 //!
 //! There is no setting for how often workers report: it is once a second, and the tables of master and worker count on that.
 
@@ -14,274 +14,71 @@ use super::environment::{self, Environment};
 use super::error::{ConfigError, Warning};
 use super::file;
 use super::layer::{Layer, Origin};
+use super::rows::all_settings;
 use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN_VARIABLE};
-use super::words::{DnsMode, LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
-use crate::plan::{HttpPlan, Rate};
+use super::setting::Setting;
+use super::values;
+use super::words::{LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
+use crate::plan::{DnsMode, Rate, RunSettings};
 
-/// Every setting of a run, checked. `None` means that nobody said anything, where that has a meaning of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// The script to run.
-    pub script: Option<PathBuf>,
-    /// The number of users; with `spawn_rate` and `run_time` it replaces the scenario's profile.
-    pub users: Option<u32>,
-    /// Users that start per second. Positive and finite.
-    pub spawn_rate: Option<f64>,
-    /// From the start of the ramp to the stop.
-    pub run_time: Option<Duration>,
-    /// Iterations that are due, whether or not a user is free; with `run_time` it replaces the scenario's profile. Not together with `users`.
-    pub rate: Option<Rate>,
-    /// Every level of the profile is multiplied by it. Positive and finite.
-    pub scale: f64,
-    /// The base URL in place of the scenario's; without a slash at its end.
-    pub host: Option<String>,
-    /// Tasks run that bear one of these tags; all, where it is empty.
-    pub tags: Vec<String>,
-    /// Tasks do not run that bear one of these tags.
-    pub exclude_tags: Vec<String>,
-    /// The seed of the run; a random one without.
-    pub seed: Option<u64>,
-    /// What `env(name)` answers in scripts, before the environment's own variables.
-    pub set: BTreeMap<String, String>,
-    /// From the ask to the last byte.
-    pub timeout: Duration,
-    /// For name look-up, connect and TLS together.
-    pub connect_timeout: Duration,
-    /// At most this many redirects are followed.
-    pub redirects: u32,
-    /// Decoded bytes of one body.
-    pub body_limit: u64,
-    /// Accept any certificate.
-    pub insecure_tls: bool,
-    /// A PEM file of certificate authorities to trust besides the usual ones.
-    pub ca_file: Option<PathBuf>,
-    /// The text of `ca_file`; [`load`](super::load()) fills it.
-    pub extra_roots: Option<String>,
-    /// How names are looked up.
-    pub dns: DnsMode,
-    /// Honour `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
-    pub proxy_from_env: bool,
-    /// Default names keep numbers and UUIDs.
-    pub raw_names: bool,
-    /// Users do not pause after an iteration that failed.
-    pub no_error_backoff: bool,
-    /// How long requests in flight and `on_stop` may take once a stop has begun.
-    pub stop_timeout: Duration,
-    /// At most this many (method, name) entries.
-    pub names: usize,
-    /// Threads that make load; as many as the cgroup allows without.
-    pub lanes: Option<usize>,
-    /// No terminal UI.
-    pub headless: bool,
-    /// How often the table is printed.
-    pub print_interval: Duration,
-    /// The base of the four CSV files' names.
-    pub csv: Option<PathBuf>,
-    /// The JSON report.
-    pub json: Option<PathBuf>,
-    /// The HTML report.
-    pub html: Option<PathBuf>,
-    /// What decides the exit code.
-    pub judging: Judging,
-    /// The form of the log.
-    pub log: LogFormat,
-    /// The least level that is logged.
-    pub log_level: LogLevel,
-    /// Neither the periodic table nor the progress line.
-    pub quiet: bool,
-    /// No colours, even on a terminal.
-    pub no_color: bool,
-    /// Where scripts and their files are.
-    pub folders: Folders,
-    /// Where a worker finds its master; [`Settings::master_address`] insists on it.
-    pub master: Option<MasterAddress>,
-    /// Where a master listens for workers; [`Settings::cluster_bind`] says what it means.
-    pub bind: BindAddress,
-    /// Where the API is served; [`Settings::web_bind`] says what it means for a master, [`Settings::run_web_bind`] for `run`.
-    pub web: Option<BindAddress>,
-    /// Before every route of the API: empty, or `/` and words, without a slash at its end.
-    pub path_prefix: String,
-    /// Hosts that a start through the API may name, besides the scenario's and `host`.
-    pub allow_host: Vec<String>,
-    /// The file with the token of the API.
-    pub web_token_file: Option<PathBuf>,
-    /// What who uses the API has to know: of its variable, or of `web_token_file`, which [`load`](super::load()) reads.
-    pub web_token: Option<Secret>,
-    /// A PEM file with the certificate of the API; [`Settings::web_tls`] insists on its key.
-    pub web_cert: Option<PathBuf>,
-    /// A PEM file with that certificate's key.
-    pub web_key: Option<PathBuf>,
-    /// The names under which browsers reach an API on this machine's own address, `localhost` and addresses aside.
-    pub web_host: Vec<String>,
-    /// The file with the cluster's secret.
-    pub secret_file: Option<PathBuf>,
-    /// The cluster's secret: of its variable, or of `secret_file`, which [`load`](super::load()) reads.
-    pub secret: Option<Secret>,
-    /// Accepted beside `secret`. Never given without it.
-    pub previous_secret: Option<Secret>,
-    /// Whether a master starts a run by itself, and what it waits for.
-    pub self_start: SelfStart,
-    /// A name that leads to all masters: this one serves only while none answers there.
-    pub sole: Option<MasterAddress>,
-    /// The folder of the master's journal; nothing is kept on disk without.
-    pub state: Option<PathBuf>,
-    /// A run that workers bring to a restarted master is stopped.
-    pub no_adopt: bool,
-    /// What SIGTERM does to a master's run.
-    pub on_term: OnTerm,
-    /// What a change of the scripts is for.
-    pub reload: ReloadMode,
-    /// Start although workers have other scripts.
-    pub allow_script_skew: bool,
-    /// How long a start waits for workers to have the master's scripts.
-    pub skew_timeout: Duration,
-    /// What workers do while they have no master.
-    pub orphan: OrphanMode,
-    /// How long workers without a master make load, and how long they then keep their numbers.
-    pub orphan_timeout: Duration,
-    /// A master writes the periodic table to its log.
-    pub print_stats: bool,
-    /// Where a worker serves its health; nowhere without. [`Settings::health_bind`] says what it means.
-    pub health: Option<BindAddress>,
-    /// A worker ends after its first run.
-    pub once: bool,
-    /// The terminal UI, even where it is not the default.
-    pub tui: bool,
-    /// The terminal UI over ssh.
-    pub ssh: SshAccess,
-    /// Where `lunamoth target` listens.
-    pub target_bind: SocketAddr,
-    /// The master that `swarm`, `stop`, `status` and `reset` ask; without a slash at its end. [`Settings::master_url`] says the default.
-    pub url: Option<String>,
-}
-
-/// Where scripts and their files are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Folders {
-    /// The folder with the scripts of master or worker.
-    pub scripts: Option<PathBuf>,
-    /// The folder with files of rows that do not lie beside the script.
-    pub data: Option<PathBuf>,
-}
-
-/// A master that starts a run by itself, and ends with its verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SelfStart {
-    /// It does so as soon as the expected workers are ready.
-    pub autostart: bool,
-    /// How many those are.
-    pub expect_workers: u32,
-    /// How long it waits for them.
-    pub expect_workers_timeout: Duration,
-    /// How long it still answers once its run is over; so does a `run` with `web`. Without, a master ends at once, and a `run` that has a
-    /// person at its terminal when there is a key.
-    pub linger: Option<Duration>,
-}
-
-impl Default for SelfStart {
-    fn default() -> Self {
-        Self { autostart: false, expect_workers: 1, expect_workers_timeout: Duration::from_secs(300), linger: None }
-    }
-}
-
-/// What decides a run's exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judging {
-    /// The exit code when a request failed and no threshold was stated.
-    pub exit_code_on_error: u8,
-    /// Exit code 4 where more than 1 % of the run's seconds are unsound, whatever thresholds say.
-    pub strict: bool,
-}
-
-impl Default for Judging {
-    fn default() -> Self {
-        Self { exit_code_on_error: 1, strict: false }
-    }
-}
-
-/// The terminal UI of a master over ssh.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SshAccess {
-    /// Where a master serves its terminal UI over ssh; nowhere without. [`Settings::ssh_bind`] says what it means.
-    pub bind: Option<BindAddress>,
-    /// The file with the public keys that may come in over ssh.
-    pub authorized_keys: Option<PathBuf>,
-    /// The file with the private key by which ssh clients know this master.
-    pub host_key: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            script: None,
-            users: None,
-            spawn_rate: None,
-            run_time: None,
-            rate: None,
-            scale: 1.0,
-            host: None,
-            tags: Vec::new(),
-            exclude_tags: Vec::new(),
-            seed: None,
-            set: BTreeMap::new(),
-            timeout: HttpPlan::default().request_timeout,
-            connect_timeout: HttpPlan::default().connect_timeout,
-            redirects: HttpPlan::default().redirects,
-            body_limit: HttpPlan::default().body_limit,
-            insecure_tls: HttpPlan::default().insecure_tls,
-            ca_file: None,
-            extra_roots: None,
-            dns: DnsMode::Cached,
-            proxy_from_env: HttpPlan::default().proxy_from_env,
-            raw_names: false,
-            no_error_backoff: false,
-            stop_timeout: Duration::from_secs(10),
-            names: 2000,
-            lanes: None,
-            headless: false,
-            print_interval: Duration::from_secs(2),
-            csv: None,
-            json: None,
-            html: None,
-            judging: Judging::default(),
-            log: LogFormat::Text,
-            log_level: LogLevel::Info,
-            quiet: false,
-            no_color: false,
-            folders: Folders::default(),
-            master: None,
-            bind: BindAddress { interface: None, port: DEFAULT_MASTER_PORT },
-            web: None,
-            path_prefix: String::new(),
-            allow_host: Vec::new(),
-            web_token_file: None,
-            web_token: None,
-            web_cert: None,
-            web_key: None,
-            web_host: Vec::new(),
-            secret_file: None,
-            secret: None,
-            previous_secret: None,
-            self_start: SelfStart::default(),
-            sole: None,
-            state: None,
-            no_adopt: false,
-            on_term: OnTerm::Stop,
-            reload: ReloadMode::Next,
-            allow_script_skew: false,
-            skew_timeout: Duration::from_secs(90),
-            orphan: OrphanMode::Continue,
-            orphan_timeout: Duration::from_secs(60),
-            print_stats: false,
-            health: None,
-            once: false,
-            tui: false,
-            ssh: SshAccess::default(),
-            target_bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            url: None,
+macro_rules! settings {
+    (
+        { $( $(#[doc = $help:literal])+ $own:ident($field:ident): $type:ty = $default:expr => $own_row:tt; )* }
+        $( $(#[doc = $_:literal])+ $travelling:ident($place:ident): $t:ty = $d:expr => $row:tt; )*
+    ) => {
+        /// Every setting of a run, checked. `None` means that nobody said anything, where that has a meaning of its own.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $( #[doc = concat!("```text\n", $($help,)+ "\n```")] pub $field: $type, )*
+            /// Those that travel in the plan.
+            pub run: RunSettings,
+            /// The text of `ca_file`; [`load`](super::load()) fills it.
+            pub extra_roots: Option<String>,
+            /// What who uses the API has to know: of its variable, or of `web_token_file`, which [`load`](super::load()) reads.
+            pub web_token: Option<Secret>,
+            /// The cluster's secret: of its variable, or of `secret_file`, which [`load`](super::load()) reads.
+            pub secret: Option<Secret>,
+            /// Accepted beside `secret`. Never given without it.
+            pub previous_secret: Option<Secret>,
         }
-    }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self {
+                    $( $field: $default, )*
+                    run: RunSettings::default(),
+                    extra_roots: None,
+                    web_token: None,
+                    secret: None,
+                    previous_secret: None,
+                }
+            }
+        }
+
+        impl Settings {
+            /// Takes one setting's texts over. The error is the problem alone.
+            fn apply(&mut self, setting: Setting, texts: &[String]) -> Result<(), String> {
+                match setting {
+                    $( Setting::$own => settings! { @read self.$field, texts, $own_row }, )*
+                    $( Setting::$travelling => settings! { @read self.run.$place, texts, $row }, )*
+                }
+                Ok(())
+            }
+        }
+    };
+    (@read $place:expr, $texts:ident, ($group:ident, List($reader:expr), $($rest:tt)*)) => { $place = ($reader)($texts)? };
+    (@read $place:expr, $texts:ident, ($group:ident, Pairs($reader:expr), $($rest:tt)*)) => {
+        for pair in $texts {
+            $place.extend([($reader)(pair)?]);
+        }
+    };
+    // Of a flag that was typed twice the last one counts, as is usual.
+    (@read $place:expr, $texts:ident, ($group:ident, $kind:ident($reader:expr), $($rest:tt)*)) => {
+        $place = ($reader)($texts.last().map_or("", String::as_str))?.into()
+    };
 }
+
+all_settings! { settings }
 
 impl Settings {
     /// Puts the layers together: defaults, `LOCUST_*`, the file (its path and text), `LUNAMOTH_*`, flags; later ones win.
@@ -357,7 +154,6 @@ pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Setting;
 
     fn resolve(flags: &[(Setting, &str)], variables: &[(&str, &str)], file: Option<&str>) -> Result<(Settings, Vec<Warning>), ConfigError> {
         let mut typed = Layer::default();
@@ -580,7 +376,7 @@ mod tests {
 
     #[test]
     fn every_example_is_a_right_value_in_every_place() {
-        for setting in Setting::ALL.into_iter().filter(|setting| *setting != Setting::Config) {
+        for setting in Setting::ALL.iter().copied().filter(|setting| *setting != Setting::Config) {
             let variable = setting.variable();
             let by_flag = resolve(&[(setting, setting.example())], &[], None).unwrap().0;
             assert_eq!(by_flag, resolve(&[], &[(&variable, setting.example())], None).unwrap().0, "{variable}");

@@ -1,7 +1,10 @@
 //! How values are read from text. Each function's error is the problem alone; where it stands is added by the caller.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::BindAddress;
 use crate::plan::Rate;
 
 /// Reads a duration: seconds as a bare number, or numbers with `d`, `h`, `m`, `s`, `ms`, `us`, largest first.
@@ -53,18 +56,48 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
 }
 
-/// A whole number within bounds.
-pub(super) fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
+/// A whole number within bounds that its type holds.
+pub(super) fn whole<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
     let text = text.trim();
     let is_number = !text.trim_start_matches('-').is_empty() && text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return Err(format!("`{text}` is not a whole number"));
     }
-    match text.parse::<u64>() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ if most == u64::MAX => Err(format!("`{text}` is not between {least} and 2^64 - 1")),
-        _ => Err(format!("`{text}` is not between {least} and {most}")),
-    }
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number)).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| match most {
+        u64::MAX => format!("`{text}` is not between {least} and 2^64 - 1"),
+        _ => format!("`{text}` is not between {least} and {most}"),
+    })
+}
+
+/// A whole number of 32 bits.
+pub(super) fn any_number(text: &str) -> Result<u32, String> {
+    whole(text, 0, u64::from(u32::MAX))
+}
+
+/// A whole number of 32 bits above zero.
+pub(super) fn positive_number(text: &str) -> Result<u32, String> {
+    whole(text, 1, u64::from(u32::MAX))
+}
+
+/// A number of things, above zero.
+pub(super) fn positive_count(text: &str) -> Result<usize, String> {
+    whole(text, 1, u64::from(u32::MAX))
+}
+
+/// A file or a folder.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.trim().is_empty() { Err("the path is empty".to_owned()) } else { any_path(text) }
+}
+
+/// A file, or nothing.
+pub(super) fn any_path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+/// Where to listen; a port alone is all interfaces.
+pub(super) fn listen_anywhere(text: &str) -> Result<SocketAddr, String> {
+    Ok(BindAddress::parse(text)?.or_interface(Ipv4Addr::UNSPECIFIED))
 }
 
 /// A rate of iterations, above zero: `500`, `500/s`, `30/m`, `100/h`.
@@ -141,8 +174,13 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String
 }
 
 /// Words between commas.
-pub(super) fn list(texts: &[String]) -> Vec<String> {
+fn list(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Words between commas, each read by `read`.
+pub(super) fn each(texts: &[String], read: impl Fn(&str) -> Result<String, String>) -> Result<Vec<String>, String> {
+    list(texts).iter().map(|word| read(word)).collect()
 }
 
 /// Tags between commas. Nothing at all takes back what stands elsewhere; commas alone are a slip, which would run every task.

@@ -1,18 +1,5 @@
 //! Settings that take one word of a closed list.
 
-/// How names of hosts are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsMode {
-    /// Kept for their time to live.
-    Cached,
-    /// For each new connection.
-    Fresh,
-}
-
-impl DnsMode {
-    pub(super) const WORDS: [(&str, Self); 2] = [("cached", Self::Cached), ("fresh", Self::Fresh)];
-}
-
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

@@ -57,7 +57,7 @@ impl<W: Workload> Engine<W> {
     /// When one lane cannot be opened; the others are closed again.
     pub async fn open(workload: &Arc<W>, plan: &Arc<Plan>, lanes: usize) -> Result<Self, OpenEngineError> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
-        let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
+        let (foreman, inboxes) = Foreman::new(lanes, plan.settings.stop_timeout);
         let (renewals, renewed) = watch::channel(None);
         let mut engine =
             Self { foreman, workload: workload.clone(), renewals, threads: Vec::with_capacity(lanes), reports, unfinished: lanes };

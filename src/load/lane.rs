@@ -137,7 +137,7 @@ pub(super) struct Renewal<L> {
 /// The recorder of a lane that runs `plan`.
 #[must_use]
 pub fn recorder_for(plan: &Plan) -> Rc<RefCell<Recorder>> {
-    Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })))
+    Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })))
 }
 
 /// A lane's loop: state that lives from `Begin` to the last report.
@@ -263,7 +263,7 @@ impl<L: LaneWorkload> Running<L> {
     /// slots that change at once, must not keep the lane from its other users.
     fn follow_duty(&mut self, elapsed: Duration, now: Instant) {
         let wanted = self.shape.users_at(elapsed);
-        let deadline = now + self.lane.plan.stop_timeout;
+        let deadline = now + self.lane.plan.settings.stop_timeout;
         if wanted < self.level {
             self.users.drain_within(u64::from(wanted)..u64::from(self.level), deadline);
             self.level = wanted;
@@ -332,7 +332,7 @@ impl<L: LaneWorkload> Running<L> {
         if !self.is_stopping {
             self.is_stopping = true;
             self.pool.close();
-            self.users.drain_all(now + self.lane.plan.stop_timeout);
+            self.users.drain_all(now + self.lane.plan.settings.stop_timeout);
         }
     }
 
@@ -421,7 +421,7 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<
     match lane.workload.new_user(UserStart { index, class, iterations_done, control: control.clone() }) {
         Ok(user) => {
             let recorder = lane.recorder.clone();
-            let pauses = lane.plan.error_backoff;
+            let pauses = !lane.plan.settings.no_error_backoff;
             let life_control = control.clone();
             let life = async move {
                 let life = user::live(user, class, &life_control, &recorder, pauses).await;

@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Host, LoadOptions, LoadScriptError, ScriptLane, ScriptUser};
 use crate::load::{LaneContext, LaneWorkload, Step, UserControl, UserStart, VirtualUser, Workload};
-use crate::plan::{HttpPlan, LoadProfile, Plan, RunId, TagFilter};
+use crate::plan::{HttpPlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
 use crate::stats::recorder::{Limits, Recorder};
 
 /// A script in a folder of its own.
@@ -58,7 +57,7 @@ impl Script {
     pub(crate) fn lane(&self) -> TestLane {
         let host = self.load().unwrap_or_else(|error| panic!("the script was refused: {error}"));
         let plan = Arc::new(self.plan(&host));
-        let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
+        let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })));
         let context = LaneContext { plan, lane: 0, recorder: Rc::clone(&recorder) };
         let lane = host.workload().open_lane(context).unwrap_or_else(|error| panic!("the lane did not open: {error}"));
         TestLane { host, lane, recorder }
@@ -80,16 +79,8 @@ impl Script {
             thresholds: description.thresholds.clone(),
             tags: self.tags.clone(),
             env: description.env.clone(),
-            stop_timeout: Duration::from_secs(10),
-            names_limit: 2_000,
-            raw_names: false,
-            error_backoff: true,
-            http: HttpPlan {
-                hosts: description.hosts.clone(),
-                body_limit: self.body_limit,
-                connections: description.connections,
-                ..HttpPlan::default()
-            },
+            settings: RunSettings { body_limit: self.body_limit, ..RunSettings::default() },
+            http: HttpPlan { hosts: description.hosts.clone(), connections: description.connections, ..HttpPlan::default() },
         }
     }
 }

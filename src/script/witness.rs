@@ -124,7 +124,7 @@ pub(super) async fn walk(
     mut tell: impl FnMut(WitnessedStep),
 ) -> Result<(), String> {
     let witness = Rc::new(Witness::default());
-    let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.names_limit })));
+    let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })));
     let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
     lane.begin(Instant::now());
     for (number, class) in classes.iter().enumerate() {

@@ -51,7 +51,7 @@ impl Lanes {
     /// Lanes whose requests are counted as the entry `name`.
     pub fn open(plan: Arc<Plan>, lanes: u32, name: &str) -> Self {
         let recorder = || {
-            let mut recorder = Recorder::new(Limits { names: plan.names_limit });
+            let mut recorder = Recorder::new(Limits { names: plan.settings.names });
             let entry = recorder.entry("GET", name);
             (recorder, entry)
         };
@@ -210,7 +210,7 @@ impl Lanes {
     }
 
     fn drain(&mut self, index: u64, elapsed: Duration) {
-        let timeout = self.plan.stop_timeout;
+        let timeout = self.plan.settings.stop_timeout;
         let takes = Duration::from_millis(mixed(index ^ elapsed.as_secs()) % 1_500).min(timeout);
         if let Some(user) = self.live.get_mut(&index) {
             user.drained.get_or_insert(elapsed + takes);

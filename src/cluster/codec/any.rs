@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::samples::{entry_name, plan};
 use crate::load::slots::{SLOTS, SlotSet};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, HostAddress, HttpPlan, LoadProfile, Plan, ProfileEnd, RampProfile, Rate, RateStage, RunId, Spacing, Stage,
-    TaskPlan,
+    ArrivalsProfile, ClassPlan, DnsMode, HostAddress, HttpPlan, LoadProfile, Plan, ProfileEnd, RampProfile, Rate, RateStage, RunId,
+    RunSettings, Spacing, Stage, TaskPlan,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::hop_counts::HopCounts;
@@ -129,7 +129,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             [run, seed, body_limit, nanos],
             host,
             (env, hosts, classes),
-            [raw_names, error_backoff, insecure_tls, dns_fresh],
+            [raw_names, no_error_backoff, insecure_tls, dns_fresh],
         )| {
             let end = end.map_or(ProfileEnd::Hold, |end| ProfileEnd::StopAt(Duration::from_nanos(end)));
             let over = |(_, over): &(u32, u64)| Duration::from_nanos(*over);
@@ -161,9 +161,18 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
                     .collect(),
                 profile,
                 env,
-                raw_names,
-                error_backoff,
-                http: HttpPlan { body_limit, hosts, insecure_tls, dns_fresh, ..HttpPlan::default() },
+                settings: RunSettings {
+                    body_limit,
+                    insecure_tls,
+                    dns: if dns_fresh { DnsMode::Fresh } else { DnsMode::Cached },
+                    raw_names,
+                    no_error_backoff,
+                    stop_timeout: Duration::from_nanos(nanos),
+                    redirects: run as u32,
+                    names: (seed % MOST) as usize,
+                    ..RunSettings::default()
+                },
+                http: HttpPlan { hosts, ..HttpPlan::default() },
                 ..plan()
             }
         },

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
-    ProfileEnd, RampProfile, Rate, RateStage, RunId, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
+    ProfileEnd, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan, run_settings,
 };
 
 impl Wire for Plan {
@@ -28,10 +29,7 @@ impl Wire for Plan {
         out.list(&self.tags.include, usize::MAX);
         out.list(&self.tags.exclude, usize::MAX);
         put_map(&self.env, out);
-        out.duration(self.stop_timeout);
-        out.count(self.names_limit as u64);
-        out.flag(self.raw_names);
-        out.flag(self.error_backoff);
+        self.settings.put(out);
         self.http.put(out);
     }
 
@@ -50,10 +48,7 @@ impl Wire for Plan {
             metrics: input.list(LIST, "number of metrics")?,
             tags: TagFilter { include: input.list(LIST, "number of tags")?, exclude: input.list(LIST, "number of tags")? },
             env: take_map(input)?,
-            stop_timeout: input.duration()?,
-            names_limit: input.count()? as usize,
-            raw_names: input.flag()?,
-            error_backoff: input.flag()?,
+            settings: Wire::take(input)?,
             http: Wire::take(input)?,
         };
         if plan.classes.is_empty() { Err(CodecError::Invalid { what: "number of user classes" }) } else { Ok(plan) }
@@ -246,16 +241,102 @@ impl Wire for (String, MetricKind) {
     }
 }
 
+/// How many are not at their default, then the key and the value of each. So a setting more changes no bytes of those that are there, and
+/// a reader that does not know one that was given refuses it.
+macro_rules! settings_by_key {
+    ($( $(#[doc = $help:literal])+ $setting:ident($key:ident): $type:ty = $default:expr => $row:tt; )*) => {
+        impl Wire for RunSettings {
+            fn put(&self, out: &mut Output) {
+                let plain = Self::default();
+                out.length([$( self.$key != plain.$key ),*].into_iter().filter(|is_given| *is_given).count());
+                $( if self.$key != plain.$key {
+                    out.text(stringify!($key), KEY_BYTES);
+                    self.$key.put(out);
+                } )*
+            }
+
+            fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+                let (mut settings, plain) = (Self::default(), Self::default());
+                for _ in 0..input.length(LIST, "number of settings")? {
+                    match input.text(KEY_BYTES, "setting")? {
+                        $( stringify!($key) if settings.$key == plain.$key => settings.$key = Wire::take(input)?, )*
+                        _ => return Err(CodecError::Invalid { what: "setting: this version does not know it, or it comes twice" }),
+                    }
+                }
+                Ok(settings)
+            }
+        }
+    };
+}
+
+run_settings! { settings_by_key }
+
+impl Wire for bool {
+    fn put(&self, out: &mut Output) {
+        out.flag(*self);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.flag()
+    }
+}
+
+impl Wire for u32 {
+    fn put(&self, out: &mut Output) {
+        out.number(u64::from(*self));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.number_32("number")
+    }
+}
+
+impl Wire for u64 {
+    fn put(&self, out: &mut Output) {
+        out.number(*self);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.number()
+    }
+}
+
+impl Wire for usize {
+    fn put(&self, out: &mut Output) {
+        out.count(*self as u64);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(input.count()? as Self)
+    }
+}
+
+impl Wire for Duration {
+    fn put(&self, out: &mut Output) {
+        out.duration(*self);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.duration()
+    }
+}
+
+/// Its word.
+impl Wire for DnsMode {
+    fn put(&self, out: &mut Output) {
+        let (word, _) = Self::WORDS.into_iter().find(|(_, mode)| mode == self).expect("every mode has a word");
+        out.text(word, KEY_BYTES);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let word = input.text(KEY_BYTES, "mode")?;
+        Self::WORDS.into_iter().find(|(other, _)| *other == word).map(|(_, mode)| mode).ok_or(CodecError::Invalid { what: "mode" })
+    }
+}
+
 impl Wire for HttpPlan {
     fn put(&self, out: &mut Output) {
-        out.duration(self.request_timeout);
-        out.duration(self.connect_timeout);
-        out.number(u64::from(self.redirects));
-        out.number(self.body_limit);
-        out.flag(self.insecure_tls);
         out.option(self.extra_roots.as_ref(), |out, roots| roots.put(out));
-        out.flag(self.dns_fresh);
-        out.flag(self.proxy_from_env);
         put_map(&self.hosts, out);
         out.option(self.client_identity.as_ref(), |out, identity| {
             identity.cert.put(out);
@@ -266,14 +347,7 @@ impl Wire for HttpPlan {
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         Ok(Self {
-            request_timeout: input.duration()?,
-            connect_timeout: input.duration()?,
-            redirects: input.number_32("number of redirects")?,
-            body_limit: input.number()?,
-            insecure_tls: input.flag()?,
             extra_roots: input.option(Wire::take)?,
-            dns_fresh: input.flag()?,
-            proxy_from_env: input.flag()?,
             hosts: take_map(input)?,
             client_identity: input.option(|input| Ok(ClientIdentity { cert: Wire::take(input)?, key: Wire::take(input)? }))?,
             connections: Wire::take(input)?,
@@ -371,7 +445,43 @@ const STAGES: usize = 10_000;
 /// Classes, thresholds, metrics, tags, variables and hosts at most, each.
 const LIST: usize = 100_000;
 
+/// The longest key of a setting, and the longest word that is one's value.
+const KEY_BYTES: usize = 64;
+
 const NODE_BYTES: usize = 64;
 
 const RAMP: u8 = 0;
 const ARRIVALS: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is at its default does not travel, so a changed default is a changed layout: it raises the versions of preamble and journal, and
+    /// its line here. A setting more needs no line until its default changes.
+    #[test]
+    fn a_default_that_travels_is_what_the_version_says() {
+        let written = "timeout: 30s, connect_timeout: 10s, redirects: 10, body_limit: 67108864, insecure_tls: false, dns: Cached, proxy_from_env: \
+                       false, stop_timeout: 10s, no_error_backoff: false, raw_names: false, names: 2000";
+        let defaults = format!("{:?}", RunSettings::default());
+        assert!(written.split(", ").all(|default| defaults.contains(default)), "{defaults}");
+    }
+
+    #[test]
+    fn a_setting_that_is_not_known_or_comes_twice_is_refused() {
+        let bytes = |settings: &[(&str, bool)]| {
+            let mut out = Output::new();
+            out.length(settings.len());
+            settings.iter().for_each(|(key, value)| {
+                out.text(key, KEY_BYTES);
+                out.flag(*value);
+            });
+            out.into_bytes()
+        };
+        let read = |settings: &[(&str, bool)]| RunSettings::take(&mut Input::new(&bytes(settings)).unwrap());
+        assert_eq!(read(&[("raw_names", true)]), Ok(RunSettings { raw_names: true, ..RunSettings::default() }));
+        for wrong in [&[("zebra", true)][..], &[("raw_names", true), ("raw_names", false)]] {
+            assert!(read(wrong).unwrap_err().to_string().contains("does not know it"));
+        }
+    }
+}

@@ -15,8 +15,8 @@ use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::{
-    ClassPlan, ClientIdentity, ConnectionPlan, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan, Rate, RunId, TagFilter, TaskPlan,
-    ThresholdPlan,
+    ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan, Rate, RunId, RunSettings,
+    TagFilter, TaskPlan, ThresholdPlan,
 };
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
@@ -244,10 +244,7 @@ pub(super) fn plan() -> Plan {
         metrics: vec![("cost".into(), MetricKind::Counter), ("size".into(), MetricKind::Trend)],
         tags: TagFilter { include: vec!["fast".into()], exclude: vec!["slow".into()] },
         env: BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new())]),
-        stop_timeout: Duration::from_secs(2),
-        names_limit: 2_000,
-        raw_names: false,
-        error_backoff: true,
+        settings: RunSettings { stop_timeout: Duration::from_secs(2), dns: DnsMode::Fresh, raw_names: true, ..RunSettings::default() },
         http: HttpPlan {
             extra_roots: Some("PEM".into()),
             hosts: BTreeMap::from([
@@ -261,7 +258,6 @@ pub(super) fn plan() -> Plan {
                 max_requests: std::num::NonZeroU32::new(100),
                 ..ConnectionPlan::default()
             },
-            ..HttpPlan::default()
         },
     }
 }

@@ -191,7 +191,7 @@ impl Run {
     }
 
     fn empty_table(&self) -> Table {
-        Table::counted_since(Limits { names: self.plan.names_limit }, self.counted_since)
+        Table::counted_since(Limits { names: self.plan.settings.names }, self.counted_since)
     }
 
     /// History that is final and that the journal has not got, in steps of ten seconds.

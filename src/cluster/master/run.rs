@@ -111,7 +111,7 @@ impl Run {
         Self {
             profile: Arc::new(plan.profile.clone()),
             shape: Shape::new(&plan.profile),
-            table: Table::new(Limits { names: plan.names_limit }),
+            table: Table::new(Limits { names: plan.settings.names }),
             plan,
             windows: windows_of(&thresholds, 0),
             thresholds,
@@ -163,7 +163,7 @@ impl Run {
         run.profile = profile;
         run.epoch = counted.epoch;
         run.counted_since = counted.since;
-        run.table = Table::counted_since(Limits { names: run.plan.names_limit }, counted.since);
+        run.table = Table::counted_since(Limits { names: run.plan.settings.names }, counted.since);
         for warning in warnings {
             run.table.warn(&warning.into());
         }

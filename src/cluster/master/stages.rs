@@ -232,7 +232,7 @@ impl Run {
         let elapsed = self.elapsed(now);
         let unfinished = |part: &&Part| part.has_run && part.stage != PartStage::Finished;
         let is_cut_late = self.cut_at.is_some_and(|at| now.saturating_duration_since(at) >= CUT_GRACE);
-        let grace = self.plan.stop_timeout + LAST_DELTA_GRACE;
+        let grace = self.plan.settings.stop_timeout + LAST_DELTA_GRACE;
         // Whoever was out of reach when the run was stopped hears of it as it comes back. It cannot come and go for ever.
         let since_told = |part: &Part| part.back.map_or(waited, |back| waited.min(now.saturating_duration_since(back)));
         let is_late = |part: &Part| is_cut_late || since_told(part) >= grace || waited >= AWAY_GRACE + grace;

@@ -27,7 +27,7 @@ impl Worker {
     }
 
     pub(super) fn leave(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let stop_timeout = self.run.as_ref().map_or(Duration::ZERO, |run| run.plan.stop_timeout);
+        let stop_timeout = self.run.as_ref().map_or(Duration::ZERO, |run| run.plan.settings.stop_timeout);
         self.leaving = Some(Leaving { deadline: now + stop_timeout + HAND_IN, has_said_goodbye: false });
         self.next = None;
         if let Some(run) = &mut self.run {

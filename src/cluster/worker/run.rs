@@ -173,12 +173,12 @@ impl Run {
         }
         let told_due = self.end_seen.map(|(phase, since)| match phase {
             Phase::Cut => since + CUT_GRACE,
-            Phase::Run | Phase::Stop => since + self.plan.stop_timeout + STOP_GRACE,
+            Phase::Run | Phase::Stop => since + self.plan.settings.stop_timeout + STOP_GRACE,
         });
         // The lanes know the planned end by themselves.
         let planned = self.orders.as_ref().and_then(|orders| Shape::new(&orders.orders.profile).end());
         let planned_due =
-            self.zero.zip(planned).and_then(|(zero, end)| zero.checked_add(end)?.checked_add(self.plan.stop_timeout + STOP_GRACE));
+            self.zero.zip(planned).and_then(|(zero, end)| zero.checked_add(end)?.checked_add(self.plan.settings.stop_timeout + STOP_GRACE));
         told_due.into_iter().chain(planned_due).min().is_some_and(|due| due <= now)
     }
 

@@ -124,7 +124,7 @@ impl Stand {
     /// Lanes that have been told nothing.
     fn idle(plan: &Plan, conduct: Conduct, lanes: usize, room_for_reports: usize) -> Self {
         let (reporter, reports) = mpsc::channel(room_for_reports);
-        let (foreman, inboxes) = Foreman::new(lanes, plan.stop_timeout);
+        let (foreman, inboxes) = Foreman::new(lanes, plan.settings.stop_timeout);
         let diary = Diary::default();
         let mut renewals = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {

@@ -17,7 +17,7 @@ use lunamoth::cluster::remote::WorkerDoor;
 use lunamoth::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use lunamoth::cluster::transport::MasterEndpoint;
 use lunamoth::load::vitals::{self, Vitals};
-use lunamoth::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, RunId, TagFilter};
+use lunamoth::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -229,10 +229,7 @@ impl Planner for BenchPlanner {
             metrics: Vec::new(),
             tags: TagFilter::default(),
             env: BTreeMap::from([(CHANGED.to_owned(), changed)]),
-            stop_timeout: Duration::from_secs(5),
-            names_limit: 10_000,
-            raw_names: false,
-            error_backoff: true,
+            settings: RunSettings { stop_timeout: Duration::from_secs(5), names: 10_000, ..RunSettings::default() },
             http: HttpPlan::default(),
         };
         let start = RunStart { plan: Arc::new(plan), thresholds: Vec::new(), wall: SystemTime::now() };

@@ -38,7 +38,7 @@ fn a_lane_that_does_not_end_by_the_stop_timeout_is_given_up_and_the_last_delta_s
     let mut bench = Bench::running(2);
     assert_eq!(names(&bench.orders(1, orders(2, Phase::Stop))), ["stop"]);
     bench.report(last(0, 1));
-    let before = live(&mut bench, plan(7).stop_timeout + millis(400));
+    let before = live(&mut bench, plan(7).settings.stop_timeout + millis(400));
     assert!(!closes(&before) && deltas(&before).iter().all(|delta| !delta.is_last), "{before:?}");
     let after = live(&mut bench, millis(300));
     let sent = deltas(&after);
@@ -66,7 +66,7 @@ fn a_lane_that_does_not_come_to_the_planned_end_is_given_up_though_nobody_has_to
     planned.orders.profile = Arc::new(LoadProfile::plain(1, 1.0, Some(Duration::from_secs(3))));
     bench.orders(1, planned);
     bench.report(last(0, 3));
-    let due = Duration::from_secs(3) + plan(7).stop_timeout + millis(500);
+    let due = Duration::from_secs(3) + plan(7).settings.stop_timeout + millis(500);
     let left = due - bench.now;
     let before = live(&mut bench, left - millis(60));
     assert!(!closes(&before), "{before:?}");

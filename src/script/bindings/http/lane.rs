@@ -11,7 +11,7 @@ use super::aside::Aside;
 use super::connections::rules_of;
 use super::template::{Settings, Template};
 use crate::load::vitals::allowed_memory;
-use crate::plan::{HttpPlan, Plan};
+use crate::plan::{DnsMode, Plan, RunSettings};
 use crate::protocol::http::{BodyMemory, ConnectionRules, Context, HostRule, Settings as ClientSettings};
 use crate::stats::entry_name::default_name;
 
@@ -28,16 +28,15 @@ impl LaneHttp {
     /// A text for people: a bad host, or the certificate at fault.
     pub fn new(plan: &Plan) -> Result<Self, String> {
         let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
-        let context = Context::new(client_settings(&plan.http)?)?;
+        let context = Context::new(client_settings(plan)?)?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
         let shared = Shared {
             context: Rc::new(context),
             base,
             usual,
             origins: Origins::default(),
-            http: plan.http.clone(),
+            settings: plan.settings.clone(),
             rules: rules_of(&plan.http.connections),
-            raw_names: plan.raw_names,
             class_bases: RefCell::default(),
             aside: Aside::default(),
         };
@@ -60,10 +59,9 @@ pub(super) struct Shared {
     /// Absolute URLs that were asked for.
     pub(super) origins: Origins,
     /// Limits.
-    pub(super) http: HttpPlan,
+    pub(super) settings: RunSettings,
     /// Of requests for which the script says nothing else.
     pub(super) rules: ConnectionRules,
-    pub(super) raw_names: bool,
     class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
     /// Unpacks large bodies.
     pub(super) aside: Aside,
@@ -90,7 +88,7 @@ impl Shared {
 
     /// The default name of an entry.
     pub(super) fn name_of<'a>(&self, address: &'a Address) -> Cow<'a, str> {
-        let name = path_name(&address.path, self.raw_names);
+        let name = path_name(&address.path, self.settings.raw_names);
         if self.is_foreign(address) { Cow::Owned(format!("{}{name}", address.origin.authority)) } else { name }
     }
 }
@@ -100,14 +98,15 @@ pub(super) fn path_name(path: &str, raw_names: bool) -> Cow<'_, str> {
     if raw_names { Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())]) } else { default_name(path) }
 }
 
-fn client_settings(plan: &HttpPlan) -> Result<ClientSettings, String> {
+fn client_settings(plan: &Plan) -> Result<ClientSettings, String> {
+    let (http, settings) = (&plan.http, &plan.settings);
     Ok(ClientSettings {
-        connect_timeout: plan.connect_timeout,
-        insecure_tls: plan.insecure_tls,
-        extra_roots: plan.extra_roots.clone(),
-        client_identity: plan.client_identity.as_ref().map(|identity| (identity.cert.clone(), identity.key.clone())),
-        dns_fresh: plan.dns_fresh,
-        hosts: plan.hosts.iter().map(|(name, to)| HostRule::new(name, to.ip, to.port)).collect::<Result<_, _>>()?,
-        proxy_from_env: plan.proxy_from_env,
+        connect_timeout: settings.connect_timeout,
+        insecure_tls: settings.insecure_tls,
+        extra_roots: http.extra_roots.clone(),
+        client_identity: http.client_identity.as_ref().map(|identity| (identity.cert.clone(), identity.key.clone())),
+        dns_fresh: settings.dns == DnsMode::Fresh,
+        hosts: http.hosts.iter().map(|(name, to)| HostRule::new(name, to.ip, to.port)).collect::<Result<_, _>>()?,
+        proxy_from_env: settings.proxy_from_env,
     })
 }

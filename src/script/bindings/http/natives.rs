@@ -93,7 +93,7 @@ where
 fn label(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
     let context = Rc::clone(context);
     lua.create_function(move |_, packed: LuaString| {
-        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.http.shared().raw_names);
+        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.http.shared().settings.raw_names);
         Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label(raw_names)))
     })
 }
@@ -176,7 +176,7 @@ fn open(
             let bytes = packed.as_bytes();
             let Some(packed) = Packed::read(&bytes) else { return Ok(Answer::Mistake("this is no result".to_owned())) };
             let values: Vec<&[u8]> = packed.fields().filter(|(name, _)| name == "content-encoding").map(|(_, value)| value).collect();
-            let unpacker = Unpacker::of(packed.body.to_vec(), values.into_iter(), user.shared().http.body_limit);
+            let unpacker = Unpacker::of(packed.body.to_vec(), values.into_iter(), user.shared().settings.body_limit);
             BodyHandle::create(lua, HeldBody::Packed(unpacker))?
         }
     };

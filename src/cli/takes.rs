@@ -1,0 +1,128 @@
+//! Which command takes which settings, in the order of its help.
+
+use crate::config::{Group, Setting};
+
+/// A command that takes settings.
+pub(super) trait Takes {
+    /// Which ones.
+    const PARTS: &'static [Part];
+}
+
+/// A group of settings, or one of another group.
+pub(super) enum Part {
+    All(Group),
+    One {
+        setting: Setting,
+        heading: &'static str,
+        /// In place of the row's.
+        help: Option<&'static str>,
+        /// Another name of the flag, beside the row's.
+        alias: Option<&'static str>,
+    },
+}
+
+impl Part {
+    const fn one(setting: Setting, heading: &'static str) -> Self {
+        Self::One { setting, heading, help: None, alias: None }
+    }
+
+    const fn told(setting: Setting, heading: &'static str, help: &'static str) -> Self {
+        Self::One { setting, heading, help: Some(help), alias: None }
+    }
+
+    const fn also(setting: Setting, heading: &'static str, alias: &'static str) -> Self {
+        Self::One { setting, heading, help: None, alias: Some(alias) }
+    }
+
+    pub(super) fn has(&self, other: Setting) -> bool {
+        match self {
+            Self::All(group) => other.row().group == *group,
+            Self::One { setting, .. } => other == *setting,
+        }
+    }
+
+    pub(super) fn heading(&self) -> Option<&'static str> {
+        match self {
+            Self::All(group) => group.heading(),
+            Self::One { heading, .. } => Some(heading),
+        }
+    }
+
+    pub(super) fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::All(_) => None,
+            Self::One { help, .. } => *help,
+        }
+    }
+
+    pub(super) fn alias(&self) -> Option<&'static str> {
+        match self {
+            Self::All(_) => None,
+            Self::One { alias, .. } => *alias,
+        }
+    }
+}
+
+use Group::{
+    Asked, Folder, General, Http, HttpTrust, HttpWays, Lanes, Limits, Load, Master, Report, Scenario, Screen, Ssh, Target, Web, Worker,
+};
+use Part::All;
+
+macro_rules! takes {
+    ($($(#[$doc:meta])* $taker:ident: [$($part:expr),* $(,)?];)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub(super) struct $taker;
+
+            impl Takes for $taker {
+                const PARTS: &'static [Part] = &[$($part),*];
+            }
+        )*
+    };
+}
+
+takes! {
+    /// `run`, besides its script.
+    TakesOfRun: [
+        All(Load), All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), All(Lanes), All(Screen), All(Web), All(Report),
+        All(General),
+    ];
+    TakesOfMaster: [
+        All(Folder), All(Master),
+        Part::told(Setting::Tui, "Master", "Show the terminal UI; the master goes on when it is left"),
+        All(Ssh), All(Web), All(Load), All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), All(Report), All(General),
+    ];
+    TakesOfWorker: [
+        All(Folder), All(Worker),
+        Part::told(
+            Setting::StopTimeout,
+            "Worker",
+            "How long requests in flight may take once this worker is asked to end [default: 10s]",
+        ),
+        All(Lanes), All(General),
+    ];
+    /// `check`, besides its script.
+    TakesOfCheck: [All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(General)];
+    TakesOfTarget: [All(Target), All(General)];
+    /// What a start asks for.
+    TakesOfSwarm: [
+        All(Load),
+        Part::told(Setting::Host, "Scenario", "The base URL in place of the scenario's"),
+        Part::told(Setting::Script, "Scenario", "Which script of the master's folder runs [default: the master's choice]"),
+    ];
+    /// Whoever asks a master: where it is and how it is reached.
+    TakesOfAsking: [
+        All(Asked),
+        Part::told(
+            Setting::WebTokenFile,
+            "Master",
+            "Read the master's token from this file, in place of the variable LUNAMOTH_WEB_TOKEN",
+        ),
+        Part::also(Setting::CaFile, "Master", "ca"),
+        Part::also(Setting::InsecureTls, "Master", "insecure"),
+        Part::one(Setting::ProxyFromEnv, "Master"),
+    ];
+    /// What every command takes.
+    TakesOfAll: [All(General)];
+}
