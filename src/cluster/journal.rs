@@ -371,7 +371,7 @@ const LOCK_FILE: &str = "lock";
 const MAGIC: &[u8; 8] = b"LUNAJRNL";
 
 /// Raised with each change of the frames or of a record's layout.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;

@@ -118,3 +118,24 @@ pub(super) fn busy_snapshot() -> Snapshot {
         ..Snapshot::default()
     }
 }
+
+/// The end of a run on two workers, one of which was killed.
+pub(super) fn snapshot_of_a_cluster() -> Snapshot {
+    let worker = |id: &str, state, memory_bytes| WorkerView {
+        id: id.to_owned(),
+        address: Some(([10, 0, 0, 7], 40_123).into()),
+        state,
+        lanes: 2,
+        cpu_cores: 0.5,
+        memory_bytes,
+        lag: Duration::from_micros(80),
+        ..WorkerView::default()
+    };
+    Snapshot {
+        state: RunState::Stopped,
+        workers: vec![worker("a_1", WorkerState::Ready, 30 << 20), worker("b_2", WorkerState::Lost, 0)],
+        holes: vec![HoleView { worker: "b_2".to_owned(), from: Duration::from_secs(3), to: Duration::from_secs(6) }],
+        overlaps: vec![OverlapView { worker: "b_2".to_owned(), from: Duration::from_secs(4), to: None, users: 7 }],
+        ..busy_snapshot()
+    }
+}

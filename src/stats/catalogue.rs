@@ -1,6 +1,7 @@
 //! The catalogue: every metric that a threshold may judge, with its meaning. The parser reads it, and `lunamoth metrics` prints it.
 
 use super::metric::MetricKind;
+use super::phases::PHASES;
 use super::threshold::{Aggregate, Family, Unit};
 
 /// One metric, as people know it.
@@ -20,7 +21,13 @@ const fn listed(name: &'static str, family: Family, meaning: &'static str, examp
 }
 
 /// The metrics that every run has, in the order in which people look for them.
-pub(super) const METRICS: [Listed; 25] = [
+pub(super) fn metrics() -> impl Iterator<Item = Listed> {
+    let phases = PHASES.into_iter().map(|phase| listed(phase.metric, Family::Phase, phase.meaning, phase.example));
+    REQUESTS.into_iter().chain(phases).chain(OTHERS)
+}
+
+/// Those of requests, phases apart.
+const REQUESTS: [Listed; 4] = [
     listed("http_req_duration", Family::Duration, "from the ask to the last byte, connection set-up included", "p(95) < 200ms"),
     listed(
         "http_req_failed",
@@ -30,14 +37,10 @@ pub(super) const METRICS: [Listed; 25] = [
     ),
     listed("http_reqs", Family::Requests, "requests that came to their own end", "count > 1000"),
     listed("http_req_duration_due", Family::DurationDue, "from the due time to the last byte, where iterations have one", "p(99) < 1s"),
-    listed("http_req_blocked", Family::Phase, "before the first byte is sent, and no other phase", "max < 50ms"),
-    listed("http_req_dns", Family::Phase, "name look-up", "max < 100ms"),
-    listed("http_req_connecting", Family::Phase, "TCP connect", "p(95) < 50ms"),
-    listed("http_req_tls_handshaking", Family::Phase, "TLS handshake", "p(95) < 100ms or no data"),
-    listed("http_req_sending", Family::Phase, "the first to the last byte of the request", "avg < 5ms"),
-    listed("http_req_waiting", Family::Phase, "the request's last byte to the answer's first", "p(95) < 150ms"),
-    listed("http_req_receiving", Family::Phase, "the first to the last byte of the answer", "avg < 20ms"),
-    listed("http_req_exchange", Family::Phase, "sending, waiting and receiving together; what k6 calls duration", "p(95) < 180ms"),
+];
+
+/// The same, of what has to do with no request.
+const OTHERS: [Listed; 13] = [
     listed("checks", Family::Checks, "checks that held", "rate > 99%"),
     listed(
         "exceptions",
@@ -62,7 +65,7 @@ pub(super) const METRICS: [Listed; 25] = [
 #[must_use]
 pub fn text() -> String {
     let mut text = String::from(INTRODUCTION);
-    for metric in &METRICS {
+    for metric in metrics() {
         text.push_str(&entry(metric.name, metric.family, metric.meaning, metric.example));
     }
     text.push_str("\nThe script's own metrics, by the names that it gives them (`require \"metric\"`):\n");
@@ -122,23 +125,23 @@ measured, which fails otherwise. A percentile is p(N) with N from 0 to 100, such
 
 #[cfg(test)]
 mod tests {
-    use super::super::hop_counts::PHASES;
     use super::super::threshold::Threshold;
     use super::*;
     use crate::plan::ThresholdPlan;
 
     #[test]
     fn each_example_is_a_threshold_that_can_be_judged() {
-        for metric in METRICS {
+        for metric in metrics() {
             let plan = ThresholdPlan { metric: metric.name.to_owned(), condition: metric.example.to_owned() };
             assert_eq!(Threshold::parse(&plan, &[]).map(|_| ()), Ok(()));
         }
     }
 
     #[test]
-    fn every_phase_is_listed_once_and_by_its_name() {
-        let listed: Vec<_> = METRICS.iter().filter(|metric| metric.family == Family::Phase).map(|metric| metric.name).collect();
-        assert_eq!(listed, PHASES);
+    fn every_metric_is_listed_once_phases_included() {
+        let names: std::collections::BTreeSet<&str> = metrics().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), metrics().count());
+        assert!(PHASES.iter().all(|phase| names.contains(phase.metric)));
     }
 
     #[test]

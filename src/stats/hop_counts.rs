@@ -1,6 +1,7 @@
 //! What is counted of the hops of one entry, histogram apart. The same type counts in a lane, travels, and is summed up.
 
-use super::sample::{Answer, FailureKind, Phases, Sample};
+use super::phases::PHASES;
+use super::sample::{Answer, FailureKind, Sample};
 use super::trend::{Spread, Summary as _};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub struct HopCounts {
 }
 
 impl HopCounts {
-    /// Counts one hop, all but its duration. `parts` are [`parts_of`] its phases, which one that was cut does not have.
+    /// Counts one hop, all but its duration. `parts` are [`parts_of`](super::phases::parts_of) its phases, which one that was cut does not have.
     #[inline]
     pub fn add(&mut self, sample: &Sample, parts: &[Option<Duration>; PHASES.len()]) {
         self.requests += 1;
@@ -127,31 +128,10 @@ impl HopCounts {
     }
 }
 
-/// The metrics of the phases, in the order of the contract. The last one is sending, waiting and receiving together.
-pub const PHASES: [&str; 8] = [
-    "http_req_blocked",
-    "http_req_dns",
-    "http_req_connecting",
-    "http_req_tls_handshaking",
-    "http_req_sending",
-    "http_req_waiting",
-    "http_req_receiving",
-    "http_req_exchange",
-];
-
-/// The phases in the order of [`PHASES`]. The exchange took place if one of its parts did.
-#[inline]
-#[must_use]
-pub fn parts_of(phases: &Phases) -> [Option<Duration>; PHASES.len()] {
-    let Phases { blocked, dns, connecting, tls_handshaking, sending, waiting, receiving } = *phases;
-    let took_place = sending.is_some() || waiting.is_some() || receiving.is_some();
-    let exchange = took_place.then(|| sending.unwrap_or_default() + waiting.unwrap_or_default() + receiving.unwrap_or_default());
-    [blocked, dns, connecting, tls_handshaking, sending, waiting, receiving, exchange]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::phases::parts_of;
 
     #[test]
     fn kinds_are_counted_at_their_place_in_the_list() {

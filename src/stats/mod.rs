@@ -15,6 +15,7 @@ mod known;
 pub mod metric;
 pub mod names;
 pub mod origin;
+pub mod phases;
 pub mod quantile;
 pub mod recorder;
 pub mod sample;

@@ -10,12 +10,13 @@ pub use super::metric::MetricKind;
 pub use super::names::Limits;
 pub use super::tally::Tally;
 
-use super::hop_counts::{HopCounts, PHASES, parts_of};
+use super::hop_counts::HopCounts;
 use super::metric::MetricSums;
 use super::names::{
     EntryLookup, EntryName, ErrorName, LocalError, LocalErrorLookup, NAME_BYTES, NameMap, OTHER, OTHER_METHODS, TRACEBACK_BYTES, bounded,
     clip,
 };
+use super::phases::{PHASES, parts_of};
 use super::sample::{FailureKind, Sample};
 use super::tally::{CheckCounts, ClassCounts, DropReason, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
 use super::trend::{Spread, Summary as _, Trend};

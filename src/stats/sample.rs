@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+pub use super::phases::Phases;
+
 /// One finished hop: one request and its answer, or the lack of one.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
@@ -29,25 +31,6 @@ pub struct Sample {
     pub stale_retries: u32,
     /// How many of those retries had already written bytes of the request, so that the target may have served them unanswered.
     pub stale_unanswered: u32,
-}
-
-/// The parts of one hop. `None` means that the part did not take place, such as a connect on a reused connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Waiting for a free connection, and all else before the first byte is sent that is no other phase.
-    pub blocked: Option<Duration>,
-    /// Name look-up.
-    pub dns: Option<Duration>,
-    /// TCP connect.
-    pub connecting: Option<Duration>,
-    /// TLS handshake.
-    pub tls_handshaking: Option<Duration>,
-    /// From the first to the last byte of the request.
-    pub sending: Option<Duration>,
-    /// From the last byte of the request to the first of the answer (HTTP/2: to its head).
-    pub waiting: Option<Duration>,
-    /// From the first to the last byte of the answer.
-    pub receiving: Option<Duration>,
 }
 
 /// How far a hop came: decides in which of the columns `not_sent` and `unanswered` it is counted.

@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use self::entry::Entry;
 use super::histogram::Histogram;
-use super::hop_counts::PHASES;
 use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
 use super::origin::Origin;
+use super::phases::PHASES;
 use super::recorder::{Bounded, Limits};
 use super::series::{Current, Series};
 use super::snapshot::{
@@ -190,7 +190,7 @@ impl Table {
             checks: self.check_views(),
             groups: self.group_views(),
             metrics: self.metric_views(),
-            phases: PHASES.iter().zip(&self.phases).map(|(name, trend)| trend.view((*name).into())).collect(),
+            phases: PHASES.iter().zip(&self.phases).map(|(phase, trend)| trend.view(phase.metric.into())).collect(),
             since_due: self.since_due.view("http_req_duration_due".into()),
             iterations: self.iterations.view("iteration_duration".into()),
             iterations_since_due: self.iterations_since_due.view("iteration_duration_due".into()),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hop_counts::HopCounts;
-use super::hop_counts::PHASES;
 use super::metric::MetricCounts;
 use super::names::{EntryName, ErrorName, NameMap};
+use super::phases::PHASES;
 use super::trend::{Spread, TrendCounts};
 
 /// Changed counters of one second of the run's clock.

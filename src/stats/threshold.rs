@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::catalogue::METRICS;
+use super::catalogue::metrics;
 use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
@@ -73,7 +73,7 @@ pub(super) enum Family {
     Duration,
     /// `http_req_duration_due`: durations by entry, from the due time on.
     DurationDue,
-    /// One of [`PHASES`](super::hop_counts::PHASES): sums by entry, a distribution for the whole run.
+    /// One of [`PHASES`](super::phases::PHASES): sums by entry, a distribution for the whole run.
     Phase,
     /// A distribution of durations for the whole run.
     Times,
@@ -219,10 +219,10 @@ fn parse_metric(text: &str) -> Result<(&str, Option<&str>), String> {
 }
 
 fn family_of(metric: &str, own: &[(String, MetricKind)]) -> Result<Family, String> {
-    let built_in = METRICS.iter().find(|listed| listed.name == metric).map(|listed| listed.family);
+    let built_in = metrics().find(|listed| listed.name == metric).map(|listed| listed.family);
     let of_script = || own.iter().find(|(name, _)| name == metric).map(|(_, kind)| Family::Own(*kind));
     built_in.or_else(of_script).ok_or_else(|| {
-        let names = METRICS.iter().map(|listed| listed.name).chain(own.iter().map(|(name, _)| name.as_str()));
+        let names = metrics().map(|listed| listed.name).chain(own.iter().map(|(name, _)| name.as_str()));
         let suggestion = did_you_mean(metric, names);
         if suggestion.is_empty() && metric.contains('/') {
             let name = metric.split_once(' ').map_or(metric, |(_, name)| name);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::histogram::Histogram;
-use super::hop_counts::PHASES;
 use super::metric::MetricKind;
+use super::phases::PHASES;
 use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
 use super::threshold::{Aggregate, Family, Threshold, show};
 
@@ -100,7 +100,7 @@ impl Threshold {
     }
 
     fn phase(&self, snapshot: &Snapshot) -> Option<f64> {
-        let place = PHASES.iter().position(|phase| *phase == self.metric)?;
+        let place = PHASES.iter().position(|phase| phase.metric == self.metric)?;
         if self.selector.is_empty() {
             return self.of_trend(snapshot.phases.get(place)?);
         }

@@ -41,7 +41,7 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
         // No tally bears a warning twice.
         prop::collection::btree_set(text(), 0..3),
     );
-    let trends = (prop::array::uniform8(sparse_trend()), prop::array::uniform5(sparse_trend()));
+    let trends = (prop::array::uniform(sparse_trend()), prop::array::uniform5(sparse_trend()));
     (names, trends, prop::array::uniform13(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
         |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
             let [since_due, iterations, iterations_since_due, lateness, lag] = lone;
@@ -204,7 +204,7 @@ fn entry() -> BoxedStrategy<EntryCounts> {
         Just(vec![(200, 7)]),
         prop::collection::btree_map(any::<u16>(), 0..MOST, 0..5).prop_map(|statuses| statuses.into_iter().collect())
     ];
-    let spreads = prop::array::uniform8(prop_oneof![Just(Spread::default()), spread()]);
+    let spreads = prop::array::uniform(prop_oneof![Just(Spread::default()), spread()]);
     let requests = prop_oneof![Just(7), 0..MOST];
     let rare = [few(), few(), few(), few(), few(), few(), few()];
     (requests, prop::array::uniform16(few()), statuses, rare, spreads, (trend(), sparse_trend()))

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::CodecError;
 use super::primitives::{Input, MOST, Output, Wire};
-use crate::stats::hop_counts::{HopCounts, PHASES};
+use crate::stats::hop_counts::HopCounts;
 use crate::stats::metric::{Gauge, Metric, MetricCounts};
+use crate::stats::phases::PHASES;
 use crate::stats::sample::FailureKind;
 use crate::stats::sparse::SparseCounts;
 use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
@@ -142,6 +143,16 @@ fn take_pair(input: &mut Input<'_>) -> Result<(u32, u64), CodecError> {
     Ok((gap, count))
 }
 
+/// The mask of the phases in which there is something.
+pub fn phases_mask(are_some: impl Iterator<Item = bool>) -> u64 {
+    PHASES.iter().zip(are_some).fold(0, |mask, (phase, is_some)| mask | u64::from(is_some) << phase.place)
+}
+
+/// As [`phases_mask`].
+pub fn take_phases_mask(input: &mut Input<'_>) -> Result<u64, CodecError> {
+    input.number_within((1 << PHASES.len()) - 1, "mask of phases")
+}
+
 /// Requests, a mask of what is not zero, a mask of the phases; then what the masks say, in their order.
 impl Wire for HopCounts {
     fn put(&self, out: &mut Output) {
@@ -155,8 +166,7 @@ impl Wire for HopCounts {
         mask |= if !is_uniform && !self.statuses.is_empty() { STATUSES } else { 0 };
         out.count(requests);
         out.number(mask);
-        let phases = self.phases.iter().enumerate().fold(0, |mask, (place, spread)| mask | u8::from(spread.count > 0) << place);
-        out.byte(phases);
+        out.number(phases_mask(self.phases.iter().map(|spread| spread.count > 0)));
         for count in rare.iter().filter(|count| **count > 0) {
             out.count(*count);
         }
@@ -180,7 +190,7 @@ impl Wire for HopCounts {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         let requests = input.count()?;
         let mask = input.number_within(STATUSES | KINDS | UNIFORM | (UNIFORM - 1), "mask of counts")?;
-        let phases = input.byte()?;
+        let phases = take_phases_mask(input)?;
         let mut rare = [0; RARE];
         for (place, count) in rare.iter_mut().enumerate() {
             if mask & 1 << place != 0 {
@@ -208,8 +218,8 @@ impl Wire for HopCounts {
             bodies_unknown,
             phases: [Spread::default(); PHASES.len()],
         };
-        for (place, spread) in counts.phases.iter_mut().enumerate() {
-            if phases & 1 << place != 0 {
+        for (phase, spread) in PHASES.iter().zip(&mut counts.phases) {
+            if phases & 1 << phase.place != 0 {
                 *spread = Spread::take(input)?;
             }
         }

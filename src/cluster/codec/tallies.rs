@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::CodecError;
-use super::numbers::is_empty;
+use super::numbers::{is_empty, phases_mask, take_phases_mask};
 use super::primitives::{Input, Output, Wire};
 use crate::stats::names::{EntryName, ErrorName, NAME_BYTES, NameMap, TRACEBACK_BYTES};
+use crate::stats::phases::PHASES;
 use crate::stats::sample::FailureKind;
 use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::trend::{Spread, TrendCounts};
@@ -20,8 +21,7 @@ impl Wire for Tally {
         out.second(self.second);
         out.count(self.users);
         out.number(parts);
-        let phases = self.phases.iter().enumerate().fold(0, |mask, (place, trend)| mask | u8::from(!is_empty(trend)) << place);
-        out.byte(phases);
+        out.number(phases_mask(self.phases.iter().map(|trend| !is_empty(trend))));
         put_entries(&self.entries, parts & ENTRIES_SINCE_DUE != 0, out);
         put_errors(self, out);
         put_map(&self.exceptions, NAME_BYTES, out);
@@ -51,7 +51,7 @@ impl Wire for Tally {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         let mut tally = Self { second: input.second()?, users: input.count()?, ..Self::default() };
         let parts = input.number_within(ALL_PARTS, "mask of parts")?;
-        let phases = input.byte()?;
+        let phases = take_phases_mask(input)?;
         let has = |part| parts & part != 0;
         if has(ENTRIES) {
             take_entries(&mut tally.entries, has(ENTRIES_SINCE_DUE), input)?;
@@ -74,8 +74,8 @@ impl Wire for Tally {
         if has(METRICS) {
             take_map(&mut tally.metrics, input)?;
         }
-        for (place, trend) in tally.phases.iter_mut().enumerate() {
-            if phases & 1 << place != 0 {
+        for (phase, trend) in PHASES.iter().zip(&mut tally.phases) {
+            if phases & 1 << phase.place != 0 {
                 *trend = take_trend(input)?;
             }
         }

@@ -3,7 +3,7 @@
 //! as zero and not looked at.
 
 /// The version of everything that follows the preamble: frames, messages, their encoding. Versions do not mix.
-pub const PROTOCOL_VERSION: u16 = 10;
+pub const PROTOCOL_VERSION: u16 = 11;
 
 /// The preamble of a version.
 pub(super) fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {

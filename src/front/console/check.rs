@@ -188,16 +188,8 @@ const BODY_BYTES: usize = 4 << 10;
 const BODY_LINES: usize = 40;
 
 fn phases(phases: &Phases) -> String {
-    let parts = [
-        ("blocked", phases.blocked),
-        ("dns", phases.dns),
-        ("connect", phases.connecting),
-        ("tls", phases.tls_handshaking),
-        ("send", phases.sending),
-        ("wait", phases.waiting),
-        ("receive", phases.receiving),
-    ];
-    let texts: Vec<String> = parts.iter().filter_map(|(name, part)| part.map(|part| format!("{name} {}", duration(part)))).collect();
+    let texts: Vec<String> =
+        phases.words().iter().filter_map(|(name, part)| part.map(|part| format!("{name} {}", duration(part)))).collect();
     texts.join("  ")
 }
 

@@ -11,8 +11,8 @@ use crate::front::report::{Closing, PERCENTILES};
 use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 
-/// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, what is lost and what ran
-/// twice, the generator's own part, the verdict. Tables without rows are left out.
+/// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, workers, what is lost and
+/// what ran twice, the generator's own part, the verdict. Tables without rows are left out.
 #[must_use]
 pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
     [
@@ -27,6 +27,7 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
         metrics(snapshot, width),
         phases(snapshot, width),
         thresholds(snapshot, is_coloured),
+        workers(snapshot, width),
         lost(snapshot, width),
         health(snapshot),
         verdict_line(snapshot, exit_code, is_coloured),
@@ -198,6 +199,26 @@ fn thresholds(snapshot: &Snapshot, is_coloured: bool) -> String {
         text.push_str(&format!(" {word}  {metric}: {condition}  (actual: {actual})\n"));
     }
     if text.is_empty() { text } else { format!("Thresholds\n{text}\n") }
+}
+
+/// The workers at the end; a run in one process has none to tell of.
+fn workers(snapshot: &Snapshot, width: usize) -> String {
+    let right = Align::Right;
+    let columns = [("Worker", Align::Left), ("State", Align::Left), ("Lanes", right), ("Cores", right), ("Memory", right), ("Lag", right)];
+    let mut grid = Grid::new("Workers", &columns);
+    if snapshot.workers.len() > 1 || snapshot.workers.iter().any(|worker| worker.address.is_some()) {
+        for worker in &snapshot.workers {
+            grid.row(vec![
+                worker.id.clone(),
+                worker.state.name().to_owned(),
+                worker.lanes.to_string(),
+                format!("{:.2}", worker.cpu_cores),
+                bytes(worker.memory_bytes),
+                duration(worker.lag),
+            ]);
+        }
+    }
+    grid.render(width)
 }
 
 /// Numbers that are lost, and load that ran twice.
@@ -437,6 +458,25 @@ mod tests {
          warning: names limit reached
 
         FAILED: 1 of 2 thresholds (201 requests, 3 raised checks in 0:06 of 1:00, ended early, exit code 99)
+        "##);
+    }
+
+    #[test]
+    fn the_report_of_a_cluster_tells_of_its_workers_and_of_what_is_lost_with_one() {
+        let report = final_report(&crate::front::tests::snapshot_of_a_cluster(), ExitCode::ClusterLost, TABLE_WIDTH, false);
+        let at = report.find("Workers\n").unwrap();
+        insta::assert_snapshot!(&report[at..report.find("Generator").unwrap()], @r##"
+        Workers
+         Worker  State    Lanes  Cores    Memory   Lag
+        -----------------------------------------------
+         a_1     ready        2   0.50  30.0 MiB  80us
+         b_2     missing      2   0.50       0 B  80us
+
+        Lost with workers, or twice
+         Worker  from       to  What
+        ------------------------------------------------------------------
+         b_2     0:03     0:06  its numbers of this time are missing
+         b_2     0:04  the end  its 7 users ran here and on other workers
         "##);
     }
 

@@ -1,10 +1,11 @@
-//! The JSON report of `--json`: everything that a snapshot holds, histograms included.
+//! The JSON report of `--json`: the snapshot as `/api/v1` and the page have it, and more of the same: how the run ended, all percentiles,
+//! whole histograms, the whole history and its cells.
 //!
-//! Keys are stable and end with their unit. `schema` grows when a key changes its meaning or goes; added keys do not count.
+//! Owns what is added; the keys of the snapshot are `snapshot_json`'s. Keys are stable and end with their unit. `schema` grows when a key
+//! changes its meaning or goes; added keys do not count.
 
 mod cells;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::place::Place;
 use super::{Closing, PERCENTILES, ReportError};
-use crate::front::snapshot_json::SnapshotJson;
-use crate::stats::snapshot::{EntryView, HealthView, HistoryPoint, MetricValue, Snapshot, TrendView};
+use crate::front::snapshot_json::{PointJson, SnapshotJson};
+use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 
 /// The version of the file's shape.
 pub const SCHEMA: u32 = 1;
@@ -47,27 +48,21 @@ impl JsonFile {
 }
 
 pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value {
-    let SnapshotJson { classes, workers, holes, overlaps, .. } = SnapshotJson::from(snapshot);
-    let exceptions: Vec<Value> = snapshot
-        .exceptions
-        .iter()
-        .map(|exception| {
-            json!({
-                "message": &*exception.message, "traceback": &*exception.traceback, "count": exception.count, "nodes": exception.nodes,
-            })
-        })
-        .collect();
-    let checks: Vec<Value> =
-        snapshot.checks.iter().map(|check| json!({ "name": &*check.name, "passes": check.passes, "fails": check.fails })).collect();
-    let thresholds: Vec<Value> = snapshot
-        .thresholds
-        .iter()
-        .map(|threshold| {
-            json!({
-                "metric": threshold.metric, "condition": threshold.condition, "actual": threshold.actual, "passed": threshold.passed,
-            })
-        })
-        .collect();
+    // The whole history stands in its own place.
+    let shown = SnapshotJson { recent: Vec::new(), ..SnapshotJson::from(snapshot) };
+    let mut report = serde_json::to_value(shown).expect("a snapshot's keys are texts, and its numbers finite or null");
+    let points = snapshot.history.iter().map(PointJson::from);
+    add(&mut report, more(snapshot, closing));
+    report["history"] = points.map(|point| json!(point)).collect();
+    report["cells"] = cells::cells(&snapshot.cells);
+    if let Value::Object(keys) = &mut report {
+        keys.remove("recent");
+    }
+    report
+}
+
+/// What a report says beyond a snapshot, in the snapshot's places.
+fn more(snapshot: &Snapshot, closing: &Closing) -> Value {
     json!({
         "schema": SCHEMA,
         "program": concat!("lunamoth ", env!("CARGO_PKG_VERSION")),
@@ -75,73 +70,43 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: &Closing) -> Value 
         "verdict": { "passed": closing.has_passed, "exit_code": closing.exit_code, "words": closing.words },
         "seed": snapshot.seed,
         "run": snapshot.run.to_string(),
-        "scenario": snapshot.scenario,
-        "script": snapshot.script,
         "scripts_fingerprint": snapshot.fingerprint,
-        "host": snapshot.host,
-        "started_at_unix_ms": snapshot.started_at.and_then(unix_ms),
-        "elapsed_s": snapshot.elapsed.as_secs_f64(),
-        "planned_s": snapshot.planned.map(|planned| planned.as_secs_f64()),
-        "users": snapshot.users,
-        "target_users": snapshot.target_users,
         "total": entry(&snapshot.total),
-        "current_p50_ms": snapshot.current_p50.map(milliseconds),
-        "current_p95_ms": snapshot.current_p95.map(milliseconds),
         "entries": snapshot.entries.iter().map(entry).collect::<Vec<Value>>(),
-        "errors": errors(snapshot),
-        "exceptions": exceptions,
-        "checks": checks,
-        "thresholds": thresholds,
-        "aborted": snapshot.aborted,
+        "errors": moments(snapshot),
         "groups": snapshot.groups.iter().map(time_trend).collect::<Vec<Value>>(),
-        "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.name, &metric.value)).collect::<Vec<Value>>(),
+        "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.value)).collect::<Vec<Value>>(),
         "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),
-        "iterations": iterations(snapshot),
-        "generator": health(&snapshot.health),
-        "classes": classes,
-        "workers": workers,
-        "holes": holes,
-        "overlaps": overlaps,
-        "warnings": snapshot.warnings,
-        "history": snapshot.history.iter().map(point).collect::<Vec<Value>>(),
-        "cells": cells::cells(&snapshot.cells),
+        "iterations": {
+            "duration": time_trend(&snapshot.iterations),
+            "since_due": time_trend(&snapshot.since_due),
+            "duration_due": time_trend(&snapshot.iterations_since_due),
+            "lateness": time_trend(&snapshot.lateness),
+        },
+        "generator": { "lag": time_trend(&snapshot.health.lag) },
     })
 }
 
-fn iterations(snapshot: &Snapshot) -> Value {
-    json!({
-        "duration": time_trend(&snapshot.iterations),
-        "since_due": time_trend(&snapshot.since_due),
-        "duration_due": time_trend(&snapshot.iterations_since_due),
-        "lateness": time_trend(&snapshot.lateness),
-        "due": snapshot.arrivals.due,
-        "started": snapshot.arrivals.started,
-        "dropped_by_reason": snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
-        "lost": snapshot.arrivals.lost,
-        "raised": snapshot.iterations_raised,
-        "interrupted": snapshot.iterations_interrupted,
-        "dropped": snapshot.iterations_dropped,
-        "backoffs": snapshot.backoffs,
-        "start_failures": snapshot.start_failures,
-        "stop_failures": snapshot.stop_failures,
-        "users_dropped": snapshot.users_dropped,
-    })
+/// Adds the keys of `more` to those of `value`, in lists element by element.
+fn add(value: &mut Value, more: Value) {
+    match (value, more) {
+        (Value::Object(value), Value::Object(more)) => {
+            for (key, more) in more {
+                add(value.entry(key).or_insert(Value::Null), more);
+            }
+        }
+        (Value::Array(value), Value::Array(more)) if value.len() == more.len() => {
+            value.iter_mut().zip(more).for_each(|(value, more)| add(value, more));
+        }
+        (value, more) => *value = more,
+    }
 }
 
-fn errors(snapshot: &Snapshot) -> Vec<Value> {
+/// When each error was seen, by the wall clock.
+fn moments(snapshot: &Snapshot) -> Vec<Value> {
     let moment = |clock: Duration| snapshot.started_at.and_then(|start| unix_ms(start + clock));
-    snapshot
-        .errors
-        .iter()
-        .map(|error| {
-            json!({
-                "method": &*error.method, "name": &*error.name, "kind": error.kind.name(), "message": &*error.message,
-                "occurrences": error.occurrences,
-                "first_seen_s": error.first_seen.as_secs_f64(), "last_seen_s": error.last_seen.as_secs_f64(),
-                "first_seen_unix_ms": moment(error.first_seen), "last_seen_unix_ms": moment(error.last_seen),
-            })
-        })
-        .collect()
+    let errors = snapshot.errors.iter();
+    errors.map(|error| json!({ "first_seen_unix_ms": moment(error.first_seen), "last_seen_unix_ms": moment(error.last_seen) })).collect()
 }
 
 fn entry(entry: &EntryView) -> Value {
@@ -159,29 +124,14 @@ fn entry(entry: &EntryView) -> Value {
         })
         .collect();
     let object = json!({
-        "method": &*entry.method,
-        "name": &*entry.name,
-        "requests": entry.requests,
-        "failures": entry.failures,
-        "cut": entry.cut,
-        "fail_ratio": entry.fail_ratio(),
         "failures_by_kind": by_kind,
         "statuses": statuses,
         "not_sent": entry.not_sent,
         "unanswered": entry.unanswered,
         "stale_retries": entry.stale_retries,
-        "requests_per_s": entry.total_rps,
-        "failures_per_s": entry.total_fail_per_sec,
-        "current_requests_per_s": entry.current_rps,
-        "current_failures_per_s": entry.current_fail_per_sec,
-        "bytes_out": entry.bytes_out,
-        "bytes_in": entry.bytes_in,
         "body_bytes": entry.body_bytes,
         "bodies": entry.bodies,
         "sum_ms": milliseconds(entry.duration_sum),
-        "avg_ms": entry.avg().map(milliseconds),
-        "min_ms": entry.min.map(milliseconds),
-        "max_ms": entry.max.map(milliseconds),
         "clamped": entry.clamped,
         "histogram_us_v2_base64": entry.histogram.to_v2_base64(),
         "since_due": (entry.since_due.count > 0).then(|| time_trend(&entry.since_due)),
@@ -204,55 +154,15 @@ fn time_trend(trend: &TrendView) -> Value {
 }
 
 /// A metric of the script's own: its values have the unit that the script gave them; histograms hold millionths of it.
-fn metric(name: &str, value: &MetricValue) -> Value {
+fn metric(value: &MetricValue) -> Value {
     match value {
-        MetricValue::Counter(sum) => json!({ "name": name, "kind": "counter", "value": sum }),
-        MetricValue::Gauge { last, min, max } => json!({ "name": name, "kind": "gauge", "value": last, "min": min, "max": max }),
-        MetricValue::Rate { passes, total } => json!({ "name": name, "kind": "rate", "passes": passes, "total": total }),
+        MetricValue::Counter(_) | MetricValue::Gauge { .. } => json!({}),
+        MetricValue::Rate { passes, total } => json!({ "passes": passes, "total": total }),
         MetricValue::Trend(trend) => {
-            let object = json!({
-                "name": name,
-                "kind": "trend",
-                "count": trend.count,
-                "sum": trend.sum,
-                "min": trend.min,
-                "max": trend.max,
-                "histogram_millionths_v2_base64": trend.histogram.to_v2_base64(),
-            });
+            let object = json!({ "sum": trend.sum, "histogram_millionths_v2_base64": trend.histogram.to_v2_base64() });
             with_percentiles(object, "", |quantile| trend.percentile(quantile))
         }
     }
-}
-
-fn health(health: &HealthView) -> Value {
-    json!({
-        "lag": time_trend(&health.lag),
-        "lag_recent_max_ms": milliseconds(health.lag_recent_max),
-        "unsound_s": health.unsound_seconds,
-        "local_failures": health.local_failures,
-        "cpu_cores": health.cpu_cores,
-        "throttled_ms": milliseconds(health.throttled),
-        "unpacking_ms": milliseconds(health.unpacking),
-        "memory_bytes": health.memory_bytes,
-    })
-}
-
-/// Numbers of a stretch that nobody has measured are null.
-fn point(point: &HistoryPoint) -> Value {
-    let seen = point.seen.as_ref();
-    let percentile = |index: usize| seen.and_then(|seen| seen.percentiles).map(|percentiles| milliseconds(percentiles[index]));
-    json!({
-        "at_s": point.at.as_secs_f64(),
-        "length_s": point.length.as_secs_f64(),
-        "known_s": seen.map_or(0.0, |seen| seen.known.as_secs_f64()),
-        "users": seen.map(|seen| seen.users),
-        "requests": seen.map(|seen| seen.requests),
-        "failures": seen.map(|seen| seen.failures),
-        "p50_ms": percentile(0),
-        "p95_ms": percentile(1),
-        "p99_ms": percentile(2),
-        "unsound": point.unsound,
-    })
 }
 
 /// `object` with `p50` to `p99.99` and the unit's ending added; null where nothing was counted. The 100th is the maximum.
@@ -310,6 +220,24 @@ mod tests {
         assert_eq!(report["errors"][0]["first_seen_unix_ms"].to_string(), "1700000001000");
         assert_eq!(report["metrics"][1]["p99"].to_string(), "5.0");
         assert_eq!(report["thresholds"][1]["passed"], json!(false));
+    }
+
+    /// Whoever reads `/api/v1/snapshot` can read a report.
+    #[test]
+    fn a_report_is_a_snapshot_and_more() {
+        let shown = SnapshotJson { recent: Vec::new(), ..SnapshotJson::from(&busy_snapshot()) };
+        let report = render(&busy_snapshot(), &Closing::default());
+        let read: SnapshotJson = serde_json::from_value(report).unwrap();
+        assert_eq!(read, shown);
+    }
+
+    #[test]
+    fn workers_and_what_is_lost_with_them_are_told() {
+        let report = render(&crate::front::tests::snapshot_of_a_cluster(), &Closing::default());
+        let ids: Vec<&Value> = report["workers"].as_array().unwrap().iter().map(|worker| &worker["state"]).collect();
+        assert_eq!(ids, [&json!("ready"), &json!("missing")]);
+        assert_eq!(report["holes"], json!([{ "worker": "b_2", "from_s": 3.0, "to_s": 6.0 }]));
+        assert_eq!(report["overlaps"], json!([{ "worker": "b_2", "from_s": 4.0, "to_s": null, "users": 7 }]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::stats::hop_counts::{HopCounts, PHASES};
+use crate::stats::hop_counts::HopCounts;
+use crate::stats::phases::PHASES;
 use crate::stats::sample::FailureKind;
 use crate::stats::series::{Current, Lately};
 use crate::stats::snapshot::{EntryView, PhaseView};
@@ -74,7 +75,7 @@ impl Entry {
             phases: PHASES
                 .into_iter()
                 .zip(phases)
-                .map(|(metric, &Spread { count, sum, min, max })| PhaseView { metric, count, sum, min, max })
+                .map(|(phase, &Spread { count, sum, min, max })| PhaseView { metric: phase.metric, count, sum, min, max })
                 .collect(),
         }
     }
