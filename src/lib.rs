@@ -64,6 +64,11 @@
 //! | rota | which of those are one lane's own (`load::rota`) |
 //! | arrival | an iteration that is due, until a user begins it (`load::pool`) |
 //! | plan | the run as data ([`plan::Plan`]) |
+//! | setting | what a person may say of a run, by flag, variable or file: one row ([`config::Setting`], [`plan::RunSettings`]) |
+//! | phase | a part of a hop's duration that is a metric: one row ([`stats::phases`]) |
+//! | library | what `require` gives a script: one row, with its state and its operations (`script/library.rs`) |
+//! | operation | what a coroutine asks of its lane ([`script::bindings`]) |
+//! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |
 //! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
 //! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |
 //! | snapshot | what people see: one immutable view a second ([`stats::snapshot::Snapshot`]) |
@@ -76,7 +81,7 @@
 //!    its entry, cookies, headers and time limit.
 //! 3. [`protocol::http::Connections`], the user's own, sends it and answers a [`protocol::http::Exchange`]: phase times, sizes, and an
 //!    outcome from a closed list.
-//! 4. `script/bindings/http/sample.rs` makes it a [`stats::sample::Sample`], which stays pending until the user's next request, wait or
+//! 4. `script/bindings/http/sample.rs` makes it a [`stats::sample::Sample`], which stays pending in the user's `script/ledger.rs` until its next request, wait or
 //!    end of iteration, since an `expect` or `res:fail()` may judge it. Then [`stats::recorder::Recorder`], on the same thread, counts
 //!    it: one histogram increment, no lock, no channel, no allocation.
 //! 5. Once a second [`load::lane::Lane`] takes a [`stats::tally::Tally`] of what changed, and sends it in a

@@ -47,9 +47,7 @@ pub struct LaneState {
     pub recorder: Rc<RefCell<Recorder>>,
     /// Time zero of the run's clock; the lane sets it when the run begins.
     pub zero: Cell<Instant>,
-    /// `require "shared"`: one store for the whole worker.
-    pub shared: Arc<super::bindings::shared::SharedStore>,
-    /// `require "data"`: rows that users take once in the whole cluster.
+    /// Rows that users take once in the whole cluster.
     pub stock: Arc<crate::load::stock::Stock>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
     pub halt: RefCell<Option<Halt>>,
@@ -57,8 +55,10 @@ pub struct LaneState {
     pub told_of_holding: Cell<bool>,
     /// Sees all that users do, in `check`.
     pub witness: Option<Rc<super::witness::Witness>>,
-    /// `require "http"`: what the lane's users share.
-    pub http: super::bindings::http::LaneHttp,
+    /// What all users of the worker share of libraries.
+    pub worker: super::bindings::WorkerLibraries,
+    /// What the lane's users share of libraries.
+    pub libraries: super::bindings::LaneLibraries,
 }
 
 /// One user, as natives see it.
@@ -67,17 +67,19 @@ pub struct UserState {
     /// The global index, 0-based.
     pub index: u64,
     /// The user's seeded generator; seeded anew at each iteration from (run seed, index, iteration).
-    pub random: RefCell<super::bindings::random::Generator>,
+    pub random: RefCell<super::chance::Generator>,
     /// The lane that the user lives in.
     pub lane: Rc<LaneState>,
-    /// Connections, cookies, defaults, pending samples.
-    pub http: super::bindings::http::UserHttp,
-    /// Keys of `shared` that the user is filling; others may when the user is dropped.
-    pub leases: super::bindings::shared::Leases,
+    /// What the user has of libraries.
+    pub libraries: super::bindings::UserLibraries,
+    /// Samples that are not final yet.
+    pub ledger: Rc<super::ledger::Ledger>,
     /// How the lane tells the user to finish; sleeps listen to it.
     pub control: Rc<crate::load::UserControl>,
     /// The base URL of the user's class, where it has one of its own.
     pub class_host: Option<Rc<str>>,
+    /// The step that runs is the last one: nothing interrupts its waits.
+    pub is_in_on_stop: Cell<bool>,
     /// The script called `self:stop()`.
     pub is_stopping: Cell<bool>,
 }

@@ -12,7 +12,7 @@ use std::ptr;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Thread, Value, ffi};
 
-use super::bindings::http::{Call, Outcome};
+use super::bindings::{Operation, Outcome};
 use super::driver::{self, Answer, Request};
 use super::traceback;
 
@@ -67,13 +67,11 @@ impl Crossing {
                     }
                     2
                 }
-                Answer::Http(reply) => match reply.into_outcome() {
-                    Ok(outcome) => {
-                        self.inbox.put(outcome);
-                        0
-                    }
-                    Err(reply) => push(lua, state, reply.into_lua(lua)).map_err(|error| traceback::error_text(&error))?,
-                },
+                Answer::Outcome(outcome) => {
+                    self.inbox.put(outcome);
+                    0
+                }
+                Answer::Values(later) => push(lua, state, later.make(lua)).map_err(|error| traceback::error_text(&error))?,
                 Answer::Mistake(text) => {
                     let values = (driver::failed(), text).into_lua_multi(lua);
                     push(lua, state, values).map_err(|error| traceback::error_text(&error))?
@@ -145,14 +143,14 @@ unsafe fn usual_request(state: *mut ffi::lua_State, count: c_int) -> Option<Requ
         }
         match ffi::lua_tonumber(state, 2) as i64 {
             driver::DONE => Some(Request::Done),
-            driver::HTTP if ffi::lua_type(state, 3) == ffi::LUA_TNUMBER => {
+            code if ffi::lua_type(state, 3) == ffi::LUA_TNUMBER => {
                 let has_client = count > 5 && ffi::lua_type(state, 6) != ffi::LUA_TNIL;
                 let name = match ffi::lua_type(state, 5) {
                     _ if has_client => return None,
                     ffi::LUA_TNIL | ffi::LUA_TNONE => None,
                     _ => Some(text_at(state, 5)?),
                 };
-                Call::usual(ffi::lua_tonumber(state, 3), text_at(state, 4)?, name).map(Request::Http)
+                Operation::read_plain(code - driver::LIBRARIES, ffi::lua_tonumber(state, 3), text_at(state, 4)?, name).map(Request::Asks)
             }
             _ => None,
         }

@@ -3,11 +3,10 @@
 //! A coroutine yields the token, an operation's code, and the operation's values. The driver turns them into owned Rust values at once, so that nothing
 //! of Lua but the coroutine itself is held while the user awaits: a VM has room for fewer than 8,000 handles.
 
-use std::time::Duration;
-
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
-use super::bindings::http::{Call, ClosedBody, Reply};
+use super::bindings::{Operation, Outcome};
+use super::library::Later;
 use super::{traceback, value};
 
 /// What a coroutine asks of the lane.
@@ -22,20 +21,12 @@ pub(super) enum Request {
         /// The script's own frames.
         traceback: String,
     },
-    /// A pause.
-    Sleep(Duration),
     /// A pause as the user's class says.
     Wait,
-    /// HTTP.
-    Http(Call),
-    /// A packed body that the script looks at.
-    Unpack(ClosedBody),
-    /// Waits for the flight of another user that fills this key of `shared`.
-    Flight(String),
-    /// Waits for rows that the master gives out.
-    Rows,
     /// The user's end, here and now.
     End,
+    /// What a library can do for it.
+    Asks(Operation),
     /// The values are the caller's mistake: to be raised at the caller's line.
     Mistake(String),
 }
@@ -57,23 +48,14 @@ impl Request {
                 let raw = text_of(values.pop_front())?;
                 Ok(Self::Raised { message, traceback: traceback::script_frames(&raw) })
             }
-            Some(SLEEP) => Ok(match value::duration(&values.pop_front().unwrap_or(Value::Nil)) {
-                Ok(pause) => Self::Sleep(pause),
-                Err(mistake) => Self::Mistake(format!("time.sleep: {mistake}")),
-            }),
             Some(WAIT) => Ok(Self::Wait),
-            Some(HTTP) => Ok(match Call::from_lua(lua, values) {
-                Ok(call) => Self::Http(call),
-                Err(mistake) => Self::Mistake(mistake),
-            }),
-            Some(UNPACK) => Ok(match ClosedBody::from_lua(&values.pop_front().unwrap_or(Value::Nil)) {
-                Ok(body) => Self::Unpack(body),
-                Err(mistake) => Self::Mistake(mistake),
-            }),
-            Some(FLIGHT) => Ok(Self::Flight(text_of(values.pop_front())?)),
             Some(STOP) => Ok(Self::End),
-            Some(ROWS) => Ok(Self::Rows),
-            _ => Err("an engine function yielded an unknown operation".to_owned()),
+            Some(code) => match Operation::read(code - LIBRARIES, lua, values) {
+                Some(Ok(operation)) => Ok(Self::Asks(operation)),
+                Some(Err(mistake)) => Ok(Self::Mistake(mistake)),
+                None => Err("an engine function yielded an unknown operation".to_owned()),
+            },
+            None => Err("an engine function yielded no operation".to_owned()),
         }
     }
 }
@@ -90,25 +72,18 @@ pub(super) enum Answer {
     },
     /// The pause is over.
     Nothing,
-    /// HTTP has answered.
-    Http(Reply),
+    /// What crosses by itself.
+    Outcome(Outcome),
+    /// These values.
+    Values(Later),
     /// Raise this at the caller's line.
     Mistake(String),
 }
 
 /// The codes by the names that Lua has for them (`engine.operation`).
 pub(super) fn operations(lua: &Lua) -> mlua::Result<Table> {
-    lua.create_table_from([
-        ("done", DONE),
-        ("raised", RAISED),
-        ("sleep", SLEEP),
-        ("wait", WAIT),
-        ("http", HTTP),
-        ("flight", FLIGHT),
-        ("unpack", UNPACK),
-        ("stop", STOP),
-        ("rows", ROWS),
-    ])
+    let own = [("done", DONE), ("raised", RAISED), ("wait", WAIT), ("stop", STOP)];
+    lua.create_table_from(own.into_iter().chain(Operation::NAMES.iter().copied().zip(LIBRARIES..)))
 }
 
 /// The first value of what an engine function yields: an address of ours, which no script can make.
@@ -134,10 +109,7 @@ static MARKS: [u64; 2] = [1, 2];
 
 pub(super) const DONE: i64 = 0;
 const RAISED: i64 = 1;
-const SLEEP: i64 = 2;
-const WAIT: i64 = 3;
-pub(super) const HTTP: i64 = 4;
-const FLIGHT: i64 = 5;
-const UNPACK: i64 = 6;
-const STOP: i64 = 7;
-const ROWS: i64 = 8;
+const WAIT: i64 = 2;
+const STOP: i64 = 3;
+/// From here on codes are those of libraries' operations.
+pub(super) const LIBRARIES: i64 = 4;

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::bindings;
-use super::bindings::http::LaneHttp;
-use super::bindings::shared::SharedStore;
+use super::bindings::{self, LaneLibraries, WorkerLibraries};
 use super::bundle::{Bundle, Reader};
 use super::context::{LaneState, Stage, VmContext};
 use super::error::LoadScriptError;
@@ -103,21 +101,21 @@ impl Host {
     /// What lanes open to run the script.
     #[must_use]
     pub fn workload(&self) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::default(), stock: Arc::default() }
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), worker: WorkerLibraries::default(), stock: Arc::default() }
     }
 
     /// What lanes take over from `before` in mid-run; what its users share stays theirs.
     #[must_use]
     pub fn renewal(&self, before: &ScriptWorkload) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), shared: Arc::clone(&before.shared), stock: Arc::clone(&before.stock) }
+        ScriptWorkload { bundle: Arc::clone(&self.bundle), worker: before.worker.clone(), stock: Arc::clone(&before.stock) }
     }
 }
 
-/// A script, ready to be run by the lanes of one worker. Make one for each run: its `shared` store is the run's.
+/// A script, ready to be run by the lanes of one worker. Make one for each run: what its users share is the run's.
 #[derive(Debug)]
 pub struct ScriptWorkload {
     bundle: Arc<Bundle>,
-    shared: Arc<SharedStore>,
+    worker: WorkerLibraries,
     stock: Arc<Stock>,
 }
 
@@ -138,11 +136,11 @@ impl ScriptWorkload {
     pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
         let state = LaneState {
             told_of_holding: std::cell::Cell::default(),
-            http: LaneHttp::new(&lane.plan)?,
+            libraries: LaneLibraries::open(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,
             zero: Cell::new(std::time::Instant::now()),
-            shared: Arc::clone(&self.shared),
+            worker: self.worker.clone(),
             stock: Arc::clone(&self.stock),
             witness,
             halt: RefCell::default(),

@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod bundle;
+mod chance;
 pub mod context;
 mod crossing;
 mod data_file;
@@ -14,6 +15,8 @@ mod error;
 mod folder;
 mod hints;
 mod host;
+mod ledger;
+mod library;
 mod numerals;
 mod pattern;
 mod scenario;

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bindings::http::{self, UserHttp};
-use super::bindings::random::Generator;
-use super::bindings::shared;
+use super::bindings::UserLibraries;
+use super::chance::Generator;
 use super::context::{LaneState, Stage, UserState, VmContext};
 use super::driver::{Answer, Request};
+use super::ledger::Ledger;
+use super::library::pause;
 use super::scenario::{ClassRuntime, Described};
 use super::vm::{Account, Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
@@ -90,14 +91,16 @@ impl LaneWorkload for ScriptLane {
         let vm = self.vm()?;
         let account = vm.admit(start.class, start.index)?;
         let seed = self.lane.plan.seed;
+        let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control)));
         let state = Rc::new(UserState {
             index: start.index,
             random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done))),
             lane: Rc::clone(&self.lane),
-            http: UserHttp::new(&self.lane, Rc::clone(&start.control)),
-            leases: shared::Leases::default(),
+            libraries: UserLibraries::new(&self.lane, &ledger),
+            ledger,
             control: start.control,
             class_host: vm.classes[start.class].host.clone(),
+            is_in_on_stop: Cell::new(false),
             is_stopping: Cell::new(false),
         });
         Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false, paced: None })
@@ -171,6 +174,7 @@ impl ScriptUser {
             return step;
         }
         self.account.begin_step();
+        self.state.is_in_on_stop.set(phase == Phase::Stopping);
         let iteration = (phase == Phase::Iterating).then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
         let mut answer = Answer::Start { job, iteration };
         loop {
@@ -196,7 +200,7 @@ impl ScriptUser {
                 asked => {
                     step.yielded = true;
                     self.make_room().await;
-                    let Some(answer) = self.perform(asked, phase).await else {
+                    let Some(answer) = self.perform(asked).await else {
                         self.interrupt(&mut step);
                         break;
                     };
@@ -223,25 +227,12 @@ impl ScriptUser {
     }
 
     /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.
-    async fn perform(&mut self, request: Request, phase: Phase) -> Option<Answer> {
+    async fn perform(&mut self, request: Request) -> Option<Answer> {
         match request {
-            Request::Http(call) => Some(Answer::Http(http::perform(&self.state, call).await)),
-            Request::Sleep(pause) => self.wait_for(sleep(pause), phase).await,
+            Request::Asks(operation) => operation.perform(&self.state).await,
             Request::Wait => {
-                let pause = self.think_time();
-                self.wait_for(sleep(pause), phase).await
-            }
-            // Bounded by the body's limit, and by the user's end.
-            Request::Unpack(body) => {
-                http::unpack(&self.state, body).await;
-                Some(Answer::Nothing)
-            }
-            // Bounded by the flight's own deadline.
-            Request::Flight(key) => self.wait_for(shared::wait_for_flight(Arc::clone(&self.state.lane.shared), key), phase).await,
-            // Asked again until there is an answer; an orphan's users wait for the next master.
-            Request::Rows => {
-                let stock = Arc::clone(&self.state.lane.stock);
-                self.wait_for(async move { stock.arrival().await }, phase).await
+                let time = self.think_time();
+                self.state.wait_for(pause(time)).await
             }
             Request::End => {
                 self.state.is_stopping.set(true);
@@ -251,24 +242,10 @@ impl ScriptUser {
         }
     }
 
-    /// Lets the user wait, with no request of its own under way. `None` if it is to finish, which it does here; in its `on_stop` it does so already.
-    async fn wait_for(&self, end: impl Future<Output = ()>, phase: Phase) -> Option<Answer> {
-        self.state.http.finish_samples();
-        if phase == Phase::Stopping {
-            end.await;
-            return Some(Answer::Nothing);
-        }
-        tokio::select! {
-            biased;
-            () = self.state.control.drained() => None,
-            () = end => Some(Answer::Nothing),
-        }
-    }
-
     /// Ends the step where its coroutine waits, so that another one can follow.
     fn interrupt(&mut self, step: &mut Step) {
         step.interrupted = true;
-        self.state.leases.give_up();
+        self.state.libraries.on_interrupt();
         if let Err(why) = self.vm.unwind(&self.account) {
             self.on_death(&why, step);
         }
@@ -291,8 +268,8 @@ impl ScriptUser {
     }
 
     fn finish(&self, mut step: Step) -> Step {
-        self.state.http.finish_samples();
-        (step.requests, step.answered) = self.state.http.take_counts();
+        self.state.ledger.finish();
+        (step.requests, step.answered) = self.state.ledger.take_counts();
         step.ended |= self.state.is_stopping.get();
         step
     }
@@ -329,8 +306,7 @@ impl VirtualUser for ScriptUser {
     }
 
     fn rest(&mut self, _pause: Duration) {
-        self.state.http.finish_samples();
-        self.state.http.rest();
+        self.state.ledger.rest();
     }
 }
 
@@ -345,14 +321,6 @@ enum Phase {
 /// The runtime's clock, which tests can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-async fn sleep(pause: Duration) {
-    if pause.is_zero() {
-        tokio::task::yield_now().await;
-    } else {
-        tokio::time::sleep(pause).await;
-    }
 }
 
 impl Drop for ScriptUser {

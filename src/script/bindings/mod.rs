@@ -1,13 +1,18 @@
 //! What scripts can call: each file here holds the natives of one `require` name; the public functions around them are in `lua-stdlib`.
 //!
-//! This file owns the table of names. A new library is a row in it, a file (or folder) here and one in `lua-stdlib`; what of it scripts
-//! can reach, and at which cost, stands in `script/tests/golden/NAME.txt`.
+//! This file owns the table of libraries. A new one is a row in it, a file (or folder) here and one in `lua-stdlib`; what of it scripts can
+//! reach, and at which cost, stands in `script/tests/golden/NAME.txt`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use mlua::{Lua, Table};
+use mlua::{Lua, MultiValue, Table};
 
-use super::context::VmContext;
+use super::context::{LaneState, UserState, VmContext};
+use super::driver::Answer;
+use super::ledger::Ledger;
+use super::library::{self, OfLane, OfUser};
+use crate::plan::Plan;
 
 #[cfg(test)]
 mod annotations;
@@ -17,39 +22,126 @@ mod testing;
 /// Registers the natives of one library.
 pub(super) type Natives = fn(&Lua, &Rc<VmContext>) -> mlua::Result<Table>;
 
-/// One row a library: its module here, which is called as `require` calls it, and `natives` in it. Its Lua is `lua-stdlib/NAME.lua`.
+/// One row a library: its module here, which is called as `require` calls it and has `natives`; then the types in it that are kept for each
+/// worker (`Default`), lane ([`OfLane`]) and user ([`OfUser`]), and the operations that its Lua hands to the lane, by the names that
+/// `engine.operation` has for them ([`library::Operation`](super::library::Operation)). Its Lua is `lua-stdlib/NAME.lua`.
 macro_rules! libraries {
-    ($($name:ident)*) => {
+    ($(
+        $name:ident $(worker $worker:ident)? $(lane $lane:ident)? $(user $user:ident)? $(asks $($operation:ident $asks:ident)+)?;
+    )*) => {
         $(pub mod $name;)*
 
         /// Every name that `require` knows, with the natives behind its Lua file.
         pub(super) const LIBRARIES: &[(&str, Natives)] = &[$((stringify!($name), $name::natives)),*];
+
+        /// What all users of a worker share of a library, for the length of a run; changed scripts take it over.
+        #[derive(Debug, Clone, Default)]
+        pub struct WorkerLibraries {
+            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: Arc<$name::$worker>,)?)*
+        }
+
+        /// What the users of a lane share of a library.
+        #[derive(Debug)]
+        pub struct LaneLibraries {
+            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: $name::$lane,)?)*
+        }
+
+        impl LaneLibraries {
+            pub(super) fn open(plan: &Plan) -> Result<Self, String> {
+                Ok(Self { $($($name: <$name::$lane as OfLane>::open(plan)?,)?)* })
+            }
+        }
+
+        /// What a user has of a library.
+        #[derive(Debug)]
+        pub struct UserLibraries {
+            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: $name::$user,)?)*
+        }
+
+        impl UserLibraries {
+            pub(super) fn new(lane: &Rc<LaneState>, ledger: &Rc<Ledger>) -> Self {
+                Self { $($($name: <$name::$user as OfUser>::new(lane, ledger),)?)* }
+            }
+
+            pub(super) fn on_interrupt(&self) {
+                $($(<$name::$user as OfUser>::on_interrupt(&self.$name);)?)*
+            }
+        }
+
+        /// What a coroutine asks of a library.
+        #[derive(Debug)]
+        #[expect(non_camel_case_types, reason = "the names are those that Lua has for them")]
+        pub(super) enum Operation {
+            $($($($operation($name::$asks),)+)?)*
+        }
+
+        #[derive(Clone, Copy)]
+        #[expect(non_camel_case_types, reason = "the names are those that Lua has for them")]
+        enum Place {
+            $($($($operation,)+)?)*
+        }
+
+        impl Operation {
+            /// In the order of their numbers.
+            pub(super) const NAMES: &[&str] = &[$($($(stringify!($operation),)+)?)*];
+
+            /// Reads what was yielded for operation `number`; `None` where there is none.
+            pub(super) fn read(number: i64, lua: &Lua, values: MultiValue) -> Option<Result<Self, String>> {
+                $($($(
+                    if number == Place::$operation as i64 {
+                        return Some(<$name::$asks as library::Operation>::read(lua, values).map(Self::$operation));
+                    }
+                )+)?)*
+                None
+            }
+
+            /// The same of plain values, which most requests are.
+            #[inline]
+            pub(super) fn read_plain(number: i64, first: f64, text: &str, name: Option<&str>) -> Option<Self> {
+                $($($(
+                    if number == Place::$operation as i64 {
+                        return <$name::$asks as library::Operation>::read_plain(first, text, name).map(Self::$operation);
+                    }
+                )+)?)*
+                None
+            }
+
+            /// Does it; `None` where the step ends there.
+            pub(super) async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+                match self {
+                    $($($(Self::$operation(asked) => library::Operation::perform(asked, user).await,)+)?)*
+                }
+            }
+        }
     };
 }
 
 libraries! {
-    base64
-    check
-    data
-    env
-    group
-    hash
-    html
-    http
-    json
-    jwt
-    log
-    metric
-    random
-    regex
-    scenario
-    shared
-    time
-    url
-    uuid
-    wait
-    xml
+    base64;
+    check;
+    data asks rows Arrival;
+    env;
+    group;
+    hash;
+    html;
+    http lane LaneHttp user UserHttp asks http Call unpack ClosedBody;
+    json;
+    jwt;
+    log;
+    metric;
+    random;
+    regex;
+    scenario;
+    shared worker SharedStore user Leases asks flight Flight;
+    time asks sleep Sleep;
+    url;
+    uuid;
+    wait;
+    xml;
 }
+
+/// An answer that crosses value by value, without a handle of mlua's: the one thing that the crossing knows of a library.
+pub(super) use self::http::Outcome;
 
 /// Libraries that have a place in the contract and none in this version.
 pub(super) const LATER: &[&str] = &["grpc", "sse", "tcp", "udp", "ws"];

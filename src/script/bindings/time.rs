@@ -1,11 +1,29 @@
-//! Natives of `require "time"`: the two clocks. Sleeping is the lane's.
+//! `require "time"`: the two clocks, and sleep.
 
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mlua::{Lua, Table};
+use mlua::{Lua, MultiValue, Table, Value};
 
-use crate::script::context::{Stage, VmContext};
+use crate::script::context::{Stage, UserState, VmContext};
+use crate::script::driver::Answer;
+use crate::script::library::{Operation, pause};
+use crate::script::value;
+
+/// A pause.
+#[derive(Debug)]
+pub struct Sleep(Duration);
+
+impl Operation for Sleep {
+    fn read(_lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        let time = value::duration(&values.pop_front().unwrap_or(Value::Nil));
+        time.map(Self).map_err(|mistake| format!("time.sleep: {mistake}"))
+    }
+
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        user.wait_for(pause(self.0)).await
+    }
+}
 
 /// Registers what `lua-stdlib/time.lua` is built on.
 ///
@@ -32,8 +50,6 @@ fn unix_seconds(now: SystemTime) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -7,7 +7,8 @@ use mlua::{Lua, LuaString, MultiValue, Table, Value};
 use uuid::{Builder, Uuid};
 
 use super::base64::given;
-use super::random::{Generator, of_user};
+use super::random::of_user;
+use crate::script::chance::Generator;
 use crate::script::context::VmContext;
 
 /// Registers what `lua-stdlib/uuid.lua` is built on. `v4` and `v7` give `nil, why` where no user runs.

@@ -11,7 +11,9 @@ use mlua::{AnyUserData, Lua, LuaString, MultiValue, Table, Value};
 use self::rows::Row;
 use super::{json, random};
 use crate::load::stock::Taken;
-use crate::script::context::{Stage, VmContext};
+use crate::script::context::{Stage, UserState, VmContext};
+use crate::script::driver::Answer;
+use crate::script::library::Operation;
 use crate::script::watchdog;
 
 pub(crate) use self::rows::{Form, Header, Rows};
@@ -20,6 +22,22 @@ mod records;
 mod rows;
 #[cfg(test)]
 mod tests;
+
+/// Waits for rows that the master gives out.
+#[derive(Debug)]
+pub struct Arrival;
+
+impl Operation for Arrival {
+    fn read(_lua: &Lua, _values: MultiValue) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    /// Asked again until there is an answer; an orphan's users wait for the next master.
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        let stock = Arc::clone(&user.lane.stock);
+        user.wait_for(async move { stock.arrival().await }).await
+    }
+}
 
 /// Rows that Lua holds.
 struct RowsHandle {

@@ -25,7 +25,7 @@ struct InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.user.record(self.entry, &cut_sample(self.progress), None);
+            self.user.ledger.record(self.entry, &cut_sample(self.progress), None);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::address::{Address, Base, Origins};
 use super::aside::Aside;
 use super::connections::rules_of;
 use super::template::{Settings, Template};
+use crate::script::library::OfLane;
 use crate::load::vitals::allowed_memory;
 use crate::plan::{DnsMode, Plan, RunSettings};
 use crate::protocol::http::{BodyMemory, ConnectionRules, Context, HostRule, Settings as ClientSettings};
@@ -21,12 +22,9 @@ pub struct LaneHttp {
     pub(super) shared: Rc<Shared>,
 }
 
-impl LaneHttp {
-    /// Reads roots and certificates once.
-    ///
-    /// # Errors
-    /// A text for people: a bad host, or the certificate at fault.
-    pub fn new(plan: &Plan) -> Result<Self, String> {
+impl OfLane for LaneHttp {
+    /// Reads roots and certificates once. What can be wrong is the host or a certificate.
+    fn open(plan: &Plan) -> Result<Self, String> {
         let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
         let context = Context::new(client_settings(plan)?)?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));

@@ -2,11 +2,15 @@
 //!
 //! The processor time of it is the generator's and is counted as such; it is in no duration.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlua::{AnyUserData, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Value};
 
+use super::super::super::context::UserState;
+use super::super::super::driver::Answer;
+use super::super::super::library::Operation;
 use super::aside::{Done, Work};
 use super::body_handle::{BodyHandle, SharedBody};
 use super::expect::{BodyRules, Expect};
@@ -17,14 +21,21 @@ use crate::protocol::http::{Exchange, Failure, FailureKind, Kept, Unpacker};
 #[derive(Debug)]
 pub struct ClosedBody(SharedBody);
 
-impl ClosedBody {
-    /// From the handle that Lua yielded.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn from_lua(value: &Value) -> Result<Self, String> {
+impl Operation for ClosedBody {
+    fn read(_lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        let value = values.pop_front().unwrap_or(Value::Nil);
         let handle = value.as_userdata().and_then(|handle| AnyUserData::borrow::<BodyHandle>(handle).ok());
         handle.map(|handle| Self(SharedBody::clone(&handle.body))).ok_or_else(|| "this is no body".to_owned())
+    }
+
+    /// Unpacks it, while others run: bounded by the body's limit, and by the user's end. No sample becomes final by it.
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        let packed = self.0.borrow_mut().take_packed();
+        if let Some(packed) = packed {
+            let unpacked = unpack_aside(&user.libraries.http, packed).await;
+            self.0.borrow_mut().put(unpacked);
+        }
+        Some(Answer::Nothing)
     }
 }
 
@@ -55,7 +66,7 @@ pub(super) async fn judge_body(user: &UserHttp, expect: &Expect, exchange: &mut 
     let judging = Judging { rules: Arc::clone(expect.body()), body: exchange.body.take() };
     match user.shared().aside.run(judging).await {
         Ok(Done { product: (verdict, body), took }) => {
-            user.count_unpacking(took);
+            user.ledger.count_unpacking(took);
             exchange.body.put_plain(body);
             Some(verdict)
         }
@@ -63,15 +74,6 @@ pub(super) async fn judge_body(user: &UserHttp, expect: &Expect, exchange: &mut 
             exchange.failure = Some(Failure::new(FailureKind::Local, why));
             None
         }
-    }
-}
-
-/// Unpacks the body behind a handle, aside.
-pub(super) async fn unpack_held(user: &UserHttp, body: &ClosedBody) {
-    let packed = body.0.borrow_mut().take_packed();
-    if let Some(packed) = packed {
-        let unpacked = unpack_aside(user, packed).await;
-        body.0.borrow_mut().put(unpacked);
     }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn unpack_at_once(user: &UserHttp, mut packed: Unpacker, is_all: bool
             Err(failure) => break Ok(Err(failure)),
         }
     };
-    user.count_unpacking(begin.elapsed());
+    user.ledger.count_unpacking(begin.elapsed());
     unpacked
 }
 
@@ -100,7 +102,7 @@ async fn unpack(user: &UserHttp, packed: Unpacker) -> Result<Kept, Failure> {
 async fn unpack_aside(user: &UserHttp, packed: Unpacker) -> Result<Kept, Failure> {
     match user.shared().aside.run(packed).await {
         Ok(Done { product, took }) => {
-            user.count_unpacking(took);
+            user.ledger.count_unpacking(took);
             product
         }
         Err(why) => Err(Failure::new(FailureKind::Local, why)),

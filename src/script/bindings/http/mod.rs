@@ -4,16 +4,12 @@
 //! a `user` of a `lane` and decides what failed, `detail` packs the result, and `natives` reads its parts when the script looks. A packed body
 //! is unpacked when somebody `look`s, in part by a thread that works `aside`. The Lua side is `lua-stdlib/http.lua`.
 
-use std::rc::Rc;
-
-use super::super::context::UserState;
-
 pub use connections::plan_of as connection_plan;
 pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use look::ClosedBody;
 pub use natives::natives;
-pub use operation::{Call, Reply};
+pub use operation::Call;
 pub use user::UserHttp;
 
 mod address;
@@ -38,13 +34,3 @@ mod template;
 mod tests;
 mod user;
 mod values;
-
-/// Makes one call for `user` and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
-pub async fn perform(user: &Rc<UserState>, call: Call) -> Reply {
-    perform::perform(&user.http, user.class_host.as_ref(), call).await
-}
-
-/// Unpacks a body that the script looks at, while others run. No sample becomes final by it.
-pub async fn unpack(user: &Rc<UserState>, body: ClosedBody) {
-    look::unpack_held(&user.http, &body).await;
-}

@@ -83,7 +83,7 @@ where
     lua.create_function(move |lua, arguments: A| {
         let current: Option<Rc<UserState>> = context.current.borrow().clone();
         match current {
-            Some(user) => work(lua, &user.http, arguments),
+            Some(user) => work(lua, &user.libraries.http, arguments),
             None => Ok(Answer::Mistake("is for a user that runs: call it in on_start or a task".to_owned())),
         }
     })
@@ -93,7 +93,7 @@ where
 fn label(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
     let context = Rc::clone(context);
     lua.create_function(move |_, packed: LuaString| {
-        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.http.shared().settings.raw_names);
+        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.libraries.http.shared().settings.raw_names);
         Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label(raw_names)))
     })
 }
@@ -113,7 +113,7 @@ fn defaults(lua: &Lua, user: &UserHttp, options: &Value) -> Answer<bool> {
 fn judge(user: &UserHttp, packed: &LuaString, reason: Option<LuaString>) -> Answer<bool> {
     let reason = reason.map(|reason| reason.to_string_lossy());
     let id = Packed::read(&packed.as_bytes()).map(|packed| packed.id);
-    Answer::Good(id.is_some_and(|id| user.judge(id, reason)))
+    Answer::Good(id.is_some_and(|id| user.ledger.judge(id, reason)))
 }
 
 fn cookie_get(lua: &Lua, user: &UserHttp, name: &LuaString, url: Option<String>) -> mlua::Result<Answer<Option<LuaString>>> {
@@ -212,12 +212,12 @@ fn opened(
     };
     Ok(Answer::Good(match &*held.body.borrow() {
         HeldBody::Plain(kept) => {
-            user.note_unpacked(id, Ok(kept.bytes.len() as u64));
+            user.ledger.note_unpacked(id, Ok(kept.bytes.len() as u64));
             (None, None)
         }
         HeldBody::Bad(failure) => {
             let kind = kind_of(failure.kind);
-            user.note_unpacked(id, Err((kind, &failure.message)));
+            user.ledger.note_unpacked(id, Err((kind, &failure.message)));
             (Some(failure.message.clone()), Some(kind.name()))
         }
         HeldBody::Packed(_) | HeldBody::Away => (None, None),

@@ -6,10 +6,14 @@ use std::time::Instant;
 
 use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
 
+use super::super::super::context::UserState;
+use super::super::super::driver::Answer;
+use super::super::super::library::{Later, Operation};
 use super::body_handle::BodyHandle;
 use super::detail::Outcome;
 use super::headers::is_token_byte;
 use super::options::Options;
+use super::perform::perform;
 use super::template::Template;
 use super::values::{did_you_mean, kind_of, number, scalar, text};
 
@@ -43,13 +47,10 @@ pub(super) struct Wanted {
     pub(super) client: Option<Rc<Template>>,
 }
 
-impl Call {
-    /// From the values that the coroutine yielded after the operation's code: a method's number or name, a URL, nil or a name or a table of
+impl Operation for Call {
+    /// The values after the operation's code: a method's number or name, a URL, nil or a name or a table of
     /// options, nil or a client; or 0, a list of requests, nil or a client.
-    ///
-    /// # Errors
-    /// The caller's mistake, as a text; it is raised at the caller's line.
-    pub fn from_lua(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+    fn read(lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
         let asked = Instant::now();
         let mut next = || values.pop_front().unwrap_or(Value::Nil);
         let (method, url, options) = (next(), next(), next());
@@ -60,21 +61,25 @@ impl Call {
         let client = client_of(&next())?;
         Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?), asked })
     }
-}
 
-impl Call {
-    /// The usual request: a method by its number, nothing but a name besides the URL, no client. `None` where it is not that.
-    #[must_use]
-    pub fn usual(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
+    /// The usual request: a method by its number, nothing but a name besides the URL, no client.
+    #[inline]
+    fn read_plain(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
         let method = Cow::Borrowed(*METHODS.get((method as usize).wrapping_sub(1))?);
         let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
         Some(Self { kind: CallKind::One(wanted), asked: Instant::now() })
+    }
+
+    /// Makes the call and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        let reply = perform(&user.libraries.http, user.class_host.as_ref(), self).await;
+        Some(reply.into_outcome().map_or_else(|reply| Answer::Values(Later::new(|lua| reply.into_lua(lua))), Answer::Outcome))
     }
 }
 
 /// What the coroutine is resumed with.
 #[derive(Debug)]
-pub struct Reply {
+pub(super) struct Reply {
     pub(super) kind: ReplyKind,
 }
 
@@ -92,7 +97,7 @@ impl Reply {
     ///
     /// # Errors
     /// The reply itself, which has to go through [`Reply::into_lua`].
-    pub fn into_outcome(self) -> Result<Outcome, Self> {
+    fn into_outcome(self) -> Result<Outcome, Self> {
         match self.kind {
             ReplyKind::One(outcome) if outcome.is_packed() => Ok(outcome),
             kind => Err(Self { kind }),
@@ -104,7 +109,7 @@ impl Reply {
     ///
     /// # Errors
     /// Lua is out of memory.
-    pub fn into_lua(self, lua: &Lua) -> mlua::Result<MultiValue> {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<MultiValue> {
         match self.kind {
             ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, outcome)?)),
             ReplyKind::Batch(outcomes) => {

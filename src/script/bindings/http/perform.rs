@@ -27,7 +27,7 @@ use crate::stats::sample::{FailureKind, Sample};
 ///
 /// `class_host` is the base URL of the user's class, where that has one of its own.
 pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call: Call) -> Reply {
-    user.finish_samples();
+    user.ledger.finish();
     let kind = match call.kind {
         CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
             Ok(request) => ReplyKind::One(request.run(user, call.asked).await),
@@ -174,7 +174,7 @@ impl Prepared {
     async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
         let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.shared().is_foreign(&self.address) };
         loop {
-            let entry = user.entry(&self.method, &chain.name_of(&self, user));
+            let entry = user.ledger.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
             let hop_asked = if chain.followed.is_empty() { asked } else { Instant::now() };
             let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
@@ -186,7 +186,7 @@ impl Prepared {
             match self.next_hop(user, &exchange) {
                 Ok(Some((next, address))) if chain.followed.len() < self.redirects as usize => {
                     let sample = sample_of(&exchange);
-                    user.record(entry, &sample, None);
+                    user.ledger.record(entry, &sample, None);
                     self.show(user, &chain, &exchange, 0, &sample, None);
                     chain.follow(&self, user, &exchange);
                     self.turn_to(next, address);
@@ -318,9 +318,9 @@ impl Prepared {
         let mut sample = sample_of(exchange);
         sample.failure = failure.as_ref().map(|(kind, _)| *kind);
         let message = failure.as_ref().map(|(_, message)| message.clone());
-        let id = user.next_id();
+        let id = user.ledger.next_id();
         self.show(user, chain, exchange, id, &sample, message.as_deref());
-        user.keep_pending(id, entry, sample, message);
+        user.ledger.keep_pending(id, entry, sample, message);
         let status = if exchange.failure.is_some() { 0 } else { exchange.status };
         let (packed, large_body) = detail::pack(Parts {
             id,
@@ -337,7 +337,7 @@ impl Prepared {
 
     /// Shows a hop to the witness of `check`.
     fn show(&self, user: &UserHttp, chain: &Chain, exchange: &Exchange, id: u64, sample: &Sample, message: Option<&str>) {
-        user.show(|| WitnessedHop {
+        user.ledger.show(|| WitnessedHop {
             id,
             method: self.method.to_string(),
             url: self.address.url(),

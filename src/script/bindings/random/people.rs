@@ -3,7 +3,7 @@
 //! Addresses of mail and numbers of phones are those that the standards keep for examples (RFC 2606; 555-0100 to 555-0199), so that no
 //! load test writes to anybody. The lists are part of what a seed means: append to none of them.
 
-use super::Generator;
+use crate::script::chance::Generator;
 
 /// What is asked for by its name in `random.lua`; `None` for a name that there is not.
 pub(super) fn made_up(random: &mut Generator, what: &str) -> Option<String> {

@@ -11,10 +11,14 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use self::plain::Plain;
 use self::store::{Begin, Lease};
-use crate::script::context::VmContext;
+use crate::script::context::{LaneState, UserState, VmContext};
+use crate::script::driver::Answer;
+use crate::script::ledger::Ledger;
+use crate::script::library::{OfUser, Operation};
 use crate::script::value::duration;
 
-pub use self::store::{SharedStore, wait_for_flight};
+pub use self::store::SharedStore;
+use self::store::wait_for_flight;
 
 mod plain;
 mod store;
@@ -25,20 +29,44 @@ pub struct Leases {
     held: RefCell<Vec<Lease>>,
 }
 
-impl Leases {
-    fn hold(&self, lease: Lease) {
-        self.held.borrow_mut().push(lease);
+impl OfUser for Leases {
+    fn new(_lane: &Rc<LaneState>, _ledger: &Rc<Ledger>) -> Self {
+        Self::default()
     }
 
     /// Lets others fill what this user was filling: nobody is left in it who would.
-    pub fn give_up(&self) {
+    fn on_interrupt(&self) {
         self.held.borrow_mut().clear();
+    }
+}
+
+impl Leases {
+    fn hold(&self, lease: Lease) {
+        self.held.borrow_mut().push(lease);
     }
 
     fn take(&self, number: u64) -> Option<Lease> {
         let mut held = self.held.borrow_mut();
         let at = held.iter().position(|lease| lease.number() == number)?;
         Some(held.swap_remove(at))
+    }
+}
+
+/// Waits for the flight of another user that fills a key.
+#[derive(Debug)]
+pub struct Flight(String);
+
+impl Operation for Flight {
+    fn read(_lua: &Lua, mut values: MultiValue) -> Result<Self, String> {
+        match values.pop_front() {
+            Some(Value::String(key)) => Ok(Self(key.to_string_lossy())),
+            _ => Err("a key of shared values must be a string".to_owned()),
+        }
+    }
+
+    /// Bounded by the flight's own deadline.
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        user.wait_for(wait_for_flight(Arc::clone(&user.lane.worker.shared), self.0)).await
     }
 }
 
@@ -63,11 +91,11 @@ struct CurrentUser(Rc<VmContext>);
 
 impl Source for CurrentUser {
     fn store(&self) -> Option<Arc<SharedStore>> {
-        self.0.lane.as_ref().map(|lane| Arc::clone(&lane.shared))
+        self.0.lane.as_ref().map(|lane| Arc::clone(&lane.worker.shared))
     }
 
     fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R> {
-        self.0.current.borrow().as_ref().map(|user| use_it(user.index, &user.leases))
+        self.0.current.borrow().as_ref().map(|user| use_it(user.index, &user.libraries.shared))
     }
 }
 
