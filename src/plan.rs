@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use profile::{ArrivalsProfile, LoadProfile, ProfileEnd, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER};
 pub(crate) use settings::run_settings;
-pub use settings::{DnsMode, RunSettings};
+pub use settings::{DnsMode, RunSettings, Words};
 
 /// One run, as data.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::codec::{RECORD_BYTES, decode_record, encode_record};
 use super::record::{KeptRun, Record};
+use crate::stats::phases::PHASES;
 
 /// The open journal of one master.
 #[derive(Debug)]
@@ -370,8 +371,11 @@ const LOCK_FILE: &str = "lock";
 
 const MAGIC: &[u8; 8] = b"LUNAJRNL";
 
-/// Raised with each change of the frames or of a record's layout.
-const VERSION: u32 = 9;
+/// As [`PROTOCOL_VERSION`](super::transport::PROTOCOL_VERSION): its last two digits are the number of phases.
+const VERSION: u32 = LAYOUT * 100 + PHASES.len() as u32;
+
+/// Raised with each other change of the frames or of a record's layout.
+const LAYOUT: u32 = 9;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;

@@ -19,7 +19,7 @@ use super::secret::{PREVIOUS_SECRET_VARIABLE, SECRET_VARIABLE, Secret, WEB_TOKEN
 use super::setting::Setting;
 use super::values;
 use super::words::{LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};
-use crate::plan::{DnsMode, Rate, RunSettings};
+use crate::plan::{DnsMode, Rate, RunSettings, Words as _};
 
 macro_rules! settings {
     (

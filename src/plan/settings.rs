@@ -28,7 +28,7 @@ macro_rules! run_settings {
             /// Accept any certificate
             InsecureTls(insecure_tls): bool = false => (Http, Switch(values::switch), "BOOL", "true");
             /// cached: addresses are kept for their time to live; fresh: asked for each new connection [default: cached]
-            Dns(dns): DnsMode = DnsMode::Cached => (HttpWays, Text(|text| values::word(text, &DnsMode::WORDS)), "MODE", "fresh");
+            Dns(dns): DnsMode = DnsMode::Cached => (HttpWays, Text(|text| values::word(text, DnsMode::WORDS)), "MODE", "fresh");
             /// Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY
             ProxyFromEnv(proxy_from_env): bool = false => (HttpWays, Switch(values::switch), "BOOL", "true");
             /// How long requests in flight may take once the run stops [default: 10s]
@@ -49,7 +49,7 @@ pub(crate) use run_settings;
 macro_rules! fields {
     ($( $(#[doc = $help:literal])+ $setting:ident($name:ident): $type:ty = $default:expr => $row:tt; )*) => {
         /// What the settings say of the whole run, on every machine.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq)]
         pub struct RunSettings {
             $( #[doc = concat!("```text\n", $($help,)+ "\n```")] pub $name: $type, )*
         }
@@ -73,7 +73,12 @@ pub enum DnsMode {
     Fresh,
 }
 
-impl DnsMode {
-    /// The modes by their words.
-    pub const WORDS: [(&str, Self); 2] = [("cached", Self::Cached), ("fresh", Self::Fresh)];
+impl Words for DnsMode {
+    const WORDS: &[(&str, Self)] = &[("cached", Self::Cached), ("fresh", Self::Fresh)];
+}
+
+/// A setting that is one word of a closed list, and travels as that word.
+pub trait Words: Copy + PartialEq + 'static {
+    /// Every value with its word.
+    const WORDS: &[(&str, Self)];
 }

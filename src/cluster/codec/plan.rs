@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
-    ProfileEnd, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan, run_settings,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
+    ProfileEnd, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan, Words, run_settings,
 };
 
 impl Wire for Plan {
@@ -322,15 +322,45 @@ impl Wire for Duration {
 }
 
 /// Its word.
-impl Wire for DnsMode {
+impl<T: Words> Wire for T {
     fn put(&self, out: &mut Output) {
-        let (word, _) = Self::WORDS.into_iter().find(|(_, mode)| mode == self).expect("every mode has a word");
+        let word = Self::WORDS.iter().find(|(_, value)| value == self).map_or("", |(word, _)| word);
         out.text(word, KEY_BYTES);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let word = input.text(KEY_BYTES, "mode")?;
-        Self::WORDS.into_iter().find(|(other, _)| *other == word).map(|(_, mode)| mode).ok_or(CodecError::Invalid { what: "mode" })
+        let word = input.text(KEY_BYTES, "word")?;
+        Self::WORDS.iter().find(|(other, _)| *other == word).map(|(_, value)| *value).ok_or(CodecError::Invalid { what: "word" })
+    }
+}
+
+impl Wire for f64 {
+    fn put(&self, out: &mut Output) {
+        out.float(*self);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.float()
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, out: &mut Output) {
+        out.option(self.as_ref(), |out, value| value.put(out));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.option(Wire::take)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn put(&self, out: &mut Output) {
+        out.list(self, usize::MAX);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.list(LIST, "number of values")
     }
 }
 
@@ -456,6 +486,7 @@ const ARRIVALS: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::DnsMode;
 
     /// What is at its default does not travel, so a changed default is a changed layout: it raises the versions of preamble and journal, and
     /// its line here. A setting more needs no line until its default changes.
@@ -465,6 +496,25 @@ mod tests {
                        false, stop_timeout: 10s, no_error_backoff: false, raw_names: false, names: 2000";
         let defaults = format!("{:?}", RunSettings::default());
         assert!(written.split(", ").all(|default| defaults.contains(default)), "{defaults}");
+    }
+
+    #[test]
+    fn every_type_that_a_setting_may_have_comes_back_as_it_was() {
+        fn back<T: Wire + PartialEq + std::fmt::Debug>(value: &T) {
+            let mut out = Output::new();
+            value.put(&mut out);
+            assert_eq!(T::take(&mut Input::new(&out.into_bytes()).unwrap()).as_ref(), Ok(value));
+        }
+        back(&true);
+        back(&u32::MAX);
+        back(&u64::MAX);
+        back(&(1_usize << 40));
+        back(&-1.5);
+        back(&Duration::from_nanos(u64::MAX));
+        back(&String::from("\u{65e5}"));
+        back(&vec![String::from("a"), String::new()]);
+        back(&[None, Some(7_u32)].to_vec());
+        DnsMode::WORDS.iter().for_each(|(_, mode)| back(mode));
     }
 
     #[test]

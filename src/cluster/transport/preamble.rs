@@ -2,8 +2,14 @@
 //! refuse each other politely: the magic, the protocol's version (big endian), and six bytes kept for later, which are sent
 //! as zero and not looked at.
 
-/// The version of everything that follows the preamble: frames, messages, their encoding. Versions do not mix.
-pub const PROTOCOL_VERSION: u16 = 11;
+use crate::stats::phases::PHASES;
+
+/// The version of everything that follows the preamble: frames, messages, their encoding. Versions do not mix. Its last two digits are the
+/// number of phases, so that who adds one need not think of it.
+pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + PHASES.len() as u16;
+
+/// Raised with every other change.
+const LAYOUT: u16 = 11;
 
 /// The preamble of a version.
 pub(super) fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
