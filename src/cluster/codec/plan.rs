@@ -13,47 +13,58 @@ use crate::plan::{
     ProfileEnd, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan, Words, run_settings,
 };
 
-impl Wire for Plan {
-    fn put(&self, out: &mut Output) {
-        self.run.put(out);
-        out.number(u64::from(self.revision));
-        out.number(self.seed);
-        for text in [&self.scenario, &self.script, &self.fingerprint] {
-            text.put(out);
-        }
-        out.option(self.host.as_ref(), |out, host| host.put(out));
-        out.list(&self.classes, usize::MAX);
-        self.profile.put(out);
-        out.list(&self.thresholds, usize::MAX);
-        out.list(&self.metrics, usize::MAX);
-        out.list(&self.tags.include, usize::MAX);
-        out.list(&self.tags.exclude, usize::MAX);
-        put_map(&self.env, out);
-        self.settings.put(out);
-        self.http.put(out);
-    }
+/// The fields of a struct in their order, each of which its type checks; then what is to hold of them beyond that.
+macro_rules! layout {
+    ($type:ident { $($field:ident),* } $(holds $what:literal if $check:expr)*) => {
+        impl Wire for $type {
+            fn put(&self, out: &mut Output) {
+                $( self.$field.put(out); )*
+            }
 
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let plan = Self {
-            run: Wire::take(input)?,
-            revision: input.number_32("revision")?,
-            seed: input.number()?,
-            scenario: Wire::take(input)?,
-            script: Wire::take(input)?,
-            fingerprint: Wire::take(input)?,
-            host: input.option(Wire::take)?,
-            classes: input.list(LIST, "number of user classes")?,
-            profile: Wire::take(input)?,
-            thresholds: input.list(LIST, "number of thresholds")?,
-            metrics: input.list(LIST, "number of metrics")?,
-            tags: TagFilter { include: input.list(LIST, "number of tags")?, exclude: input.list(LIST, "number of tags")? },
-            env: take_map(input)?,
-            settings: Wire::take(input)?,
-            http: Wire::take(input)?,
-        };
-        if plan.classes.is_empty() { Err(CodecError::Invalid { what: "number of user classes" }) } else { Ok(plan) }
-    }
+            fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+                let taken = Self { $( $field: Wire::take(input)?, )* };
+                $(
+                    let holds: fn(&Self) -> bool = $check;
+                    if !holds(&taken) {
+                        return Err(CodecError::Invalid { what: $what });
+                    }
+                )*
+                Ok(taken)
+            }
+        }
+    };
 }
+
+layout! {
+    Plan {
+        run, revision, seed, scenario, script, fingerprint, host, classes, profile, thresholds, metrics, tags, env, settings, http
+    }
+    holds "number of user classes" if |plan| !plan.classes.is_empty()
+}
+
+layout! { TagFilter { include, exclude } }
+
+layout! { ClassPlan { name, weight, count, tasks } holds "weight" if |class| class.weight > 0 }
+
+layout! { TaskPlan { name, weight } }
+
+layout! { ThresholdPlan { metric, condition } }
+
+layout! { RampProfile { stages, end, spawn_interval } holds "number of stages" if |ramp| ramp.stages.len() <= STAGES }
+
+layout! {
+    ArrivalsProfile { stages, end, spacing, max_users, patience }
+    holds "number of stages" if |arrivals| arrivals.stages.len() <= STAGES
+    holds "number of users" if |arrivals| arrivals.max_users != Some(0)
+}
+
+layout! { Stage { users, over } }
+
+layout! { RateStage { rate, over } holds "rate" if |stage| stage.rate <= Rate::GREATEST }
+
+layout! { HttpPlan { extra_roots, hosts, client_identity, connections } }
+
+layout! { ClientIdentity { cert, key } }
 
 impl Wire for Arc<Plan> {
     fn put(&self, out: &mut Output) {
@@ -86,76 +97,47 @@ impl Wire for String {
     }
 }
 
-impl Wire for ClassPlan {
-    fn put(&self, out: &mut Output) {
-        self.name.put(out);
-        out.number(u64::from(self.weight));
-        out.option(self.count, |out, count| out.number(u64::from(count)));
-        out.list(&self.tasks, usize::MAX);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let class = Self {
-            name: Wire::take(input)?,
-            weight: input.number_32("weight")?,
-            count: input.option(|input| input.number_32("number of users"))?,
-            tasks: input.list(LIST, "number of tasks")?,
-        };
-        if class.weight == 0 { Err(CodecError::Invalid { what: "weight" }) } else { Ok(class) }
-    }
-}
-
-impl Wire for TaskPlan {
-    fn put(&self, out: &mut Output) {
-        self.name.put(out);
-        out.number(u64::from(self.weight));
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { name: Wire::take(input)?, weight: input.number_32("weight")? })
-    }
-}
-
 /// The kind, then its own.
 impl Wire for LoadProfile {
     fn put(&self, out: &mut Output) {
         match self {
             Self::Ramp(ramp) => {
                 out.byte(RAMP);
-                out.list(&ramp.stages, usize::MAX);
-                ramp.end.put(out);
-                out.duration(ramp.spawn_interval);
+                ramp.put(out);
             }
             Self::Arrivals(arrivals) => {
                 out.byte(ARRIVALS);
-                out.list(&arrivals.stages, usize::MAX);
-                arrivals.end.put(out);
-                out.flag(arrivals.spacing == Spacing::Poisson);
-                out.option(arrivals.max_users, |out, users| out.number(u64::from(users)));
-                out.duration(arrivals.patience);
+                arrivals.put(out);
             }
         }
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(match input.byte()? {
-            RAMP => Self::Ramp(RampProfile {
-                stages: input.list(STAGES, "number of stages")?,
-                end: Wire::take(input)?,
-                spawn_interval: input.duration()?,
-            }),
-            ARRIVALS => Self::Arrivals(ArrivalsProfile {
-                stages: input.list(STAGES, "number of stages")?,
-                end: Wire::take(input)?,
-                spacing: if input.flag()? { Spacing::Poisson } else { Spacing::Even },
-                max_users: match input.option(|input| input.number_32("number of users"))? {
-                    Some(0) => return Err(CodecError::Invalid { what: "number of users" }),
-                    users => users,
-                },
-                patience: input.duration()?,
-            }),
-            _ => return Err(CodecError::Invalid { what: "kind of profile" }),
-        })
+        match input.byte()? {
+            RAMP => Wire::take(input).map(Self::Ramp),
+            ARRIVALS => Wire::take(input).map(Self::Arrivals),
+            _ => Err(CodecError::Invalid { what: "kind of profile" }),
+        }
+    }
+}
+
+impl Wire for Spacing {
+    fn put(&self, out: &mut Output) {
+        out.flag(*self == Self::Poisson);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(if input.flag()? { Self::Poisson } else { Self::Even })
+    }
+}
+
+impl Wire for Rate {
+    fn put(&self, out: &mut Output) {
+        out.number(self.0);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        input.number().map(Self)
     }
 }
 
@@ -173,18 +155,6 @@ impl Wire for ProfileEnd {
     }
 }
 
-impl Wire for RateStage {
-    fn put(&self, out: &mut Output) {
-        out.number(self.rate.0);
-        out.duration(self.over);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let rate = Rate(input.number()?);
-        if rate > Rate::GREATEST { Err(CodecError::Invalid { what: "rate" }) } else { Ok(Self { rate, over: input.duration()? }) }
-    }
-}
-
 impl Wire for Arc<LoadProfile> {
     fn put(&self, out: &mut Output) {
         (**self).put(out);
@@ -192,28 +162,6 @@ impl Wire for Arc<LoadProfile> {
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         LoadProfile::take(input).map(Self::new)
-    }
-}
-
-impl Wire for Stage {
-    fn put(&self, out: &mut Output) {
-        out.number(u64::from(self.users));
-        out.duration(self.over);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { users: input.number_32("number of users")?, over: input.duration()? })
-    }
-}
-
-impl Wire for ThresholdPlan {
-    fn put(&self, out: &mut Output) {
-        self.metric.put(out);
-        self.condition.put(out);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { metric: Wire::take(input)?, condition: Wire::take(input)? })
     }
 }
 
@@ -364,27 +312,6 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
-impl Wire for HttpPlan {
-    fn put(&self, out: &mut Output) {
-        out.option(self.extra_roots.as_ref(), |out, roots| roots.put(out));
-        put_map(&self.hosts, out);
-        out.option(self.client_identity.as_ref(), |out, identity| {
-            identity.cert.put(out);
-            identity.key.put(out);
-        });
-        self.connections.put(out);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            extra_roots: input.option(Wire::take)?,
-            hosts: take_map(input)?,
-            client_identity: input.option(|input| Ok(ClientIdentity { cert: Wire::take(input)?, key: Wire::take(input)? }))?,
-            connections: Wire::take(input)?,
-        })
-    }
-}
-
 /// The version as 0 (any), 1 (HTTP/1.1) or 2 (HTTP/2).
 impl Wire for ConnectionPlan {
     fn put(&self, out: &mut Output) {
@@ -445,34 +372,36 @@ impl Wire for HostAddress {
     }
 }
 
-fn put_map<V: Wire>(map: &BTreeMap<String, V>, out: &mut Output) {
-    out.length(map.len());
-    for (name, value) in map {
-        name.put(out);
-        value.put(out);
-    }
-}
-
 /// Ascending, so that no name comes twice.
-fn take_map<V: Wire>(input: &mut Input<'_>) -> Result<BTreeMap<String, V>, CodecError> {
-    let length = input.length(LIST, "number of names")?;
-    let mut map = BTreeMap::new();
-    for _ in 0..length {
-        // A node of the map has room for eleven and may be half empty.
-        input.claim(2 * size_of::<(String, V)>() + NODE_BYTES)?;
-        let name = String::take(input)?;
-        if map.last_key_value().is_some_and(|(last, _)| *last >= name) {
-            return Err(CodecError::Invalid { what: "order of names" });
+impl<V: Wire> Wire for BTreeMap<String, V> {
+    fn put(&self, out: &mut Output) {
+        out.length(self.len());
+        for (name, value) in self {
+            name.put(out);
+            value.put(out);
         }
-        map.insert(name, V::take(input)?);
     }
-    Ok(map)
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let length = input.length(LIST, "number of names")?;
+        let mut map = Self::new();
+        for _ in 0..length {
+            // A node of the map has room for eleven and may be half empty.
+            input.claim(2 * size_of::<(String, V)>() + NODE_BYTES)?;
+            let name = String::take(input)?;
+            if map.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                return Err(CodecError::Invalid { what: "order of names" });
+            }
+            map.insert(name, V::take(input)?);
+        }
+        Ok(map)
+    }
 }
 
 /// Stages of a profile at most.
 const STAGES: usize = 10_000;
 
-/// Classes, thresholds, metrics, tags, variables and hosts at most, each.
+/// Elements of a list or a map at most.
 const LIST: usize = 100_000;
 
 /// The longest key of a setting, and the longest word that is one's value.

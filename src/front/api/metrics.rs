@@ -16,6 +16,7 @@ pub(super) fn metrics(snapshot: &Snapshot) -> String {
     run(&mut page, snapshot);
     requests(&mut page, snapshot);
     durations(&mut page, snapshot);
+    phases(&mut page, snapshot);
     iterations(&mut page, snapshot);
     script(&mut page, snapshot);
     generator(&mut page, snapshot);
@@ -97,6 +98,18 @@ fn durations(page: &mut Exposition, snapshot: &Snapshot) {
         page.part("_bucket", &[labels[0], labels[1], ("le", "+Inf")], count);
         page.part("_sum", &labels, entry.duration_sum.as_secs_f64());
         page.part("_count", &labels, count);
+    }
+}
+
+/// Where the time of all requests went; how often each phase took place divides it.
+fn phases(page: &mut Exposition, snapshot: &Snapshot) {
+    page.family("lunamoth_phase_seconds_total", Kind::Counter, "How long each phase of requests took together.");
+    for phase in &snapshot.phases {
+        page.sample(&[("phase", &phase.name)], phase.sum);
+    }
+    page.family("lunamoth_phases_total", Kind::Counter, "How often each phase of requests took place.");
+    for phase in &snapshot.phases {
+        page.sample(&[("phase", &phase.name)], phase.count);
     }
 }
 
@@ -270,6 +283,8 @@ mod tests {
             "lunamoth_request_duration_seconds_bucket{method=\"GET\",name=\"/cart\",le=\"+Inf\"} 100",
             "lunamoth_request_duration_seconds_sum{method=\"GET\",name=\"/cart\"} 0.042",
             "lunamoth_request_duration_seconds_count{method=\"GET\",name=\"/cart\"} 100",
+            "lunamoth_phase_seconds_total{phase=\"http_req_waiting\"} 0.08",
+            "lunamoth_phases_total{phase=\"http_req_waiting\"} 200",
             "lunamoth_users 8",
             "lunamoth_run_state{state=\"running\"} 1",
             "lunamoth_run_state{state=\"stopped\"} 0",
