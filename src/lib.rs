@@ -66,6 +66,7 @@
 //! | plan | the run as data ([`plan::Plan`]) |
 //! | setting | what a person may say of a run, by flag, variable or file: one row ([`config::Setting`], [`plan::RunSettings`]) |
 //! | phase | a part of a hop's duration that is a metric: one row ([`stats::phases`]) |
+//! | time | a length that is measured over the whole run and is a metric: one row ([`stats::times`]) |
 //! | library | what `require` gives a script: one row, with its state and its operations (`script/library.rs`) |
 //! | operation | what a coroutine asks of its lane ([`script::bindings`]) |
 //! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |

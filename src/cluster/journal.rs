@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use super::codec::{RECORD_BYTES, decode_record, encode_record};
 use super::record::{KeptRun, Record};
 use crate::stats::phases::PHASES;
+use crate::stats::times::TIMES;
 
 /// The open journal of one master.
 #[derive(Debug)]
@@ -371,8 +372,8 @@ const LOCK_FILE: &str = "lock";
 
 const MAGIC: &[u8; 8] = b"LUNAJRNL";
 
-/// As [`PROTOCOL_VERSION`](super::transport::PROTOCOL_VERSION): its last two digits are the number of phases.
-const VERSION: u32 = LAYOUT * 100 + PHASES.len() as u32;
+/// As [`PROTOCOL_VERSION`](super::transport::PROTOCOL_VERSION): its last two digits are the number of phases and times.
+const VERSION: u32 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u32;
 
 /// Raised with each other change of the frames or of a record's layout.
 const LAYOUT: u32 = 9;

@@ -75,6 +75,8 @@ pub struct SnapshotJson {
     pub metrics: Vec<MetricJson>,
     /// The phases of all requests.
     pub phases: Vec<TrendJson>,
+    /// Times of the whole run, by metric; iterations and generator have theirs again in their own places.
+    pub times: Vec<TrendJson>,
     /// Iterations.
     pub iterations: IterationsJson,
     /// In the scenario's order.

@@ -6,6 +6,7 @@ use crate::plan::RunId;
 use crate::stats::histogram::Histogram;
 use crate::stats::sample::FailureKind;
 use crate::stats::snapshot::*;
+use crate::stats::times::Times;
 
 fn histogram(values_us: &[(u64, u64)]) -> Histogram {
     let mut histogram = Histogram::default();
@@ -96,18 +97,16 @@ pub(super) fn busy_snapshot() -> Snapshot {
             MetricView { name: "depth".into(), value: MetricValue::Gauge { last: 2.5, min: 1.0, max: 9.0 } },
         ],
         phases: vec![trend("http_req_waiting", &[(400, 200)])],
-        iterations: trend("iteration_duration", &[(16_000, 90)]),
+        times: Times {
+            iterations: trend("iteration_duration", &[(16_000, 90)]),
+            lag: trend("generator_lag", &[(80, 1000)]),
+            ..Times::default()
+        },
         thresholds: vec![
             ThresholdView { metric: "http_req_duration".into(), condition: "p(95) < 200ms".into(), actual: "15ms".into(), passed: true },
             ThresholdView { metric: "http_req_failed".into(), condition: "rate < 1%".into(), actual: "1.5%".into(), passed: false },
         ],
-        health: HealthView {
-            lag: trend("generator_lag", &[(80, 1000)]),
-            unsound_seconds: 1,
-            cpu_cores: 0.42,
-            memory_bytes: 30 << 20,
-            ..HealthView::default()
-        },
+        health: HealthView { unsound_seconds: 1, cpu_cores: 0.42, memory_bytes: 30 << 20, ..HealthView::default() },
         history: vec![HistoryPoint {
             at: Duration::from_secs(5),
             length: Duration::from_secs(1),

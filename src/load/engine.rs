@@ -324,7 +324,7 @@ mod tests {
         assert!(!engine.is_finished());
         // The first report is of a whole second: by then each lane has made load.
         let first = engine.next_report().await.unwrap();
-        assert!(first.tally.iterations.spread.count > 0);
+        assert!(first.tally.times.iterations.spread.count > 0);
         engine.stop();
         let mut finished: Vec<_> =
             reports(&mut engine).await.iter().filter(|report| report.is_finished).map(|report| report.lane).collect();

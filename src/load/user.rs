@@ -311,7 +311,7 @@ mod tests {
             };
             let life = live(user, 0, &control, &recorder, true).await;
             let tally = recorder.borrow_mut().take(0);
-            (calls.take(), life, tally.iterations.spread.count, tally.events.iterations_interrupted)
+            (calls.take(), life, tally.times.iterations.spread.count, tally.events.iterations_interrupted)
         })
     }
 
@@ -348,7 +348,7 @@ mod tests {
             live(user, 0, &control, &recorder, true).await;
             recorder.borrow_mut().take(0)
         });
-        assert_eq!((tally.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));
+        assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
         drop(Begun { class: 0, recorder: &recorder });
         Begun { class: 0, recorder: &recorder }.finish(Duration::from_millis(1), false);
         let tally = recorder.borrow_mut().take(0);
-        assert_eq!((tally.iterations.spread.count, tally.events.iterations_interrupted), (1, 1));
+        assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_interrupted), (1, 1));
     }
 
     #[test]

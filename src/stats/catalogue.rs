@@ -3,6 +3,7 @@
 use super::metric::MetricKind;
 use super::phases::PHASES;
 use super::threshold::{Aggregate, Family, Unit};
+use super::times::TIMES;
 
 /// One metric, as people know it.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,9 @@ const fn listed(name: &'static str, family: Family, meaning: &'static str, examp
 /// The metrics that every run has, in the order in which people look for them.
 pub(super) fn metrics() -> impl Iterator<Item = Listed> {
     let phases = PHASES.into_iter().map(|phase| listed(phase.metric, Family::Phase, phase.meaning, phase.example));
-    REQUESTS.into_iter().chain(phases).chain(OTHERS)
+    let mut times = TIMES.into_iter().map(|time| listed(time.metric, Family::Times, time.meaning, time.example));
+    let of_generator = times.next_back();
+    REQUESTS.into_iter().chain(phases).chain(COUNTS).chain(times).chain(OTHERS).chain(of_generator)
 }
 
 /// Those of requests, phases apart.
@@ -39,8 +42,8 @@ const REQUESTS: [Listed; 4] = [
     listed("http_req_duration_due", Family::DurationDue, "from the due time to the last byte, where iterations have one", "p(99) < 1s"),
 ];
 
-/// The same, of what has to do with no request.
-const OTHERS: [Listed; 13] = [
+/// The same, of what has to do with no request and is counted.
+const COUNTS: [Listed; 5] = [
     listed("checks", Family::Checks, "checks that held", "rate > 99%"),
     listed(
         "exceptions",
@@ -51,14 +54,14 @@ const OTHERS: [Listed; 13] = [
     listed("iterations", Family::Count, "iterations that came to their end", "count > 100"),
     listed("iterations_interrupted", Family::Count, "iterations that began, and whose users were to finish or were dropped", "count < 10"),
     listed("dropped_iterations", Family::Count, "iterations that were due and could not begin", "count == 0"),
-    listed("iteration_duration", Family::Times, "how long iterations took, waits between them apart", "p(90) < 5s"),
-    listed("iteration_duration_due", Family::Times, "the same from the due time on, where iterations have one", "p(90) < 5s"),
-    listed("iteration_lateness", Family::Times, "how long after their due time iterations began", "p(99) < 10ms"),
+];
+
+/// The same, of groups, users and bytes.
+const OTHERS: [Listed; 4] = [
     listed("group_duration", Family::Groups, "passages through the script's groups", "p(95) < 2s"),
     listed("users", Family::Users, "users that ran", "max >= 50"),
     listed("data_sent", Family::Bytes, "bytes on the wire to the target, headers included", "count < 10MB"),
     listed("data_received", Family::Bytes, "bytes on the wire from the target, headers included", "count < 1GB"),
-    listed("generator_lag", Family::Times, "how late the generator's own timers were", "p(99) < 10ms"),
 ];
 
 /// The list of metrics for people, with what a threshold may say of each.

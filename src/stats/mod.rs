@@ -26,6 +26,7 @@ pub mod sparse;
 pub mod table;
 pub mod tally;
 pub mod threshold;
+pub mod times;
 pub mod trend;
 pub mod verdict;
 pub mod windows;

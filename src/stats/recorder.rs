@@ -19,6 +19,7 @@ use super::names::{
 use super::phases::{PHASES, parts_of};
 use super::sample::{FailureKind, Sample};
 use super::tally::{CheckCounts, ClassCounts, DropReason, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
+use super::times::Times;
 use super::trend::{Spread, Summary as _, Trend};
 
 /// Adds up what one lane measures.
@@ -36,10 +37,7 @@ pub struct Recorder {
     /// The distributions alone; `take` adds the sums from the entries.
     phases: [Trend<Spread>; PHASES.len()],
     since_due: Trend<Spread>,
-    iterations: Trend<Spread>,
-    iterations_since_due: Trend<Spread>,
-    lateness: Trend<Spread>,
-    lag: Trend<Spread>,
+    times: Times<Trend<Spread>>,
     events: EventCounts,
     /// By the plan's order of classes, as long as the highest class of which something was counted.
     classes: Vec<ClassCounts>,
@@ -73,10 +71,7 @@ impl Recorder {
             metrics: NameMap::default(),
             phases: Default::default(),
             since_due: Trend::default(),
-            iterations: Trend::default(),
-            iterations_since_due: Trend::default(),
-            lateness: Trend::default(),
-            lag: Trend::default(),
+            times: Times::default(),
             events: EventCounts::default(),
             classes: Vec::new(),
             warnings: Vec::new(),
@@ -140,7 +135,7 @@ impl Recorder {
 
     /// Counts one finished iteration of user class `class`.
     pub fn iteration(&mut self, class: usize, duration: Duration, raised: bool) {
-        self.iterations.add(duration);
+        self.times.iterations.add(duration);
         self.events.iterations_raised += u64::from(raised);
         let counts = self.class(class);
         counts.finished += 1;
@@ -167,12 +162,12 @@ impl Recorder {
     /// Counts one iteration that was due and begins, so late.
     pub fn iteration_started(&mut self, late: Duration) {
         self.events.iterations_started += 1;
-        self.lateness.add(late);
+        self.times.lateness.add(late);
     }
 
     /// Counts how long after its due time a finished iteration ended.
     pub fn iteration_since_due(&mut self, duration: Duration) {
-        self.iterations_since_due.add(duration);
+        self.times.iterations_since_due.add(duration);
     }
 
     /// Counts one iteration that was due and could not begin.
@@ -218,7 +213,7 @@ impl Recorder {
 
     /// Notes how late one of the lane's timers was.
     pub fn lag(&mut self, late: Duration) {
-        self.lag.add(late);
+        self.times.lag.add(late);
     }
 
     /// Adds a text that a reader of the numbers must know, once.
@@ -282,10 +277,9 @@ impl Recorder {
             tally.metrics.insert(Arc::clone(name), live.sums.take(second));
         }
         tally.since_due = self.since_due.take();
-        tally.iterations = self.iterations.take();
-        tally.iterations_since_due = self.iterations_since_due.take();
-        tally.lateness = self.lateness.take();
-        tally.lag = self.lag.take();
+        for (counts, time) in tally.times.each_mut().into_iter().zip(self.times.each_mut()) {
+            *counts = time.take();
+        }
         tally.events = std::mem::take(&mut self.events);
         tally.classes = std::mem::take(&mut self.classes);
         tally.warnings = self.warnings[self.warnings_taken..].to_vec();

@@ -97,7 +97,7 @@ impl Series {
             let hops = &counts.hops;
             (requests.saturating_add(hops.timed()), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
         });
-        let lag_max = tally.lag.spread.max;
+        let lag_max = tally.times.lag.spread.max;
         let is_unsound = local > 0 || lag_max > LAG_LIMIT;
         if tally.second < self.first_recent {
             let known = if is_first { SECOND } else { Duration::ZERO };

@@ -17,6 +17,7 @@ use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
 use super::tally::{ClassCounts, DropReason};
+use super::times::Times;
 use crate::plan::RunId;
 
 /// One view of a run.
@@ -81,12 +82,8 @@ pub struct Snapshot {
     pub phases: Vec<TrendView>,
     /// Durations from the due time on, of hops that had one (open model); `name` is `http_req_duration_due`.
     pub since_due: TrendView,
-    /// Finished iterations and their length; `name` is `iteration_duration`.
-    pub iterations: TrendView,
-    /// The same from their due time on, of those that had one; `name` is `iteration_duration_due`.
-    pub iterations_since_due: TrendView,
-    /// How late iterations began that had a due time; `name` is `iteration_lateness`.
-    pub lateness: TrendView,
+    /// Times of the whole run; each bears its metric as its `name`.
+    pub times: Times<TrendView>,
     /// What became of iterations that had a due time. All zero where the profile is closed.
     pub arrivals: ArrivalsView,
     /// Iterations that raised.
@@ -471,8 +468,6 @@ pub struct ThresholdView {
 /// The generator's own part in the numbers.
 #[derive(Debug, Clone, Default)]
 pub struct HealthView {
-    /// How late the lanes' own timers were, in microseconds: metric `generator_lag`.
-    pub lag: TrendView,
     /// The greatest lag of the last 10 seconds.
     pub lag_recent_max: Duration,
     /// Seconds of the run in which the lag, an exhausted resource or throttling made the numbers unsound.

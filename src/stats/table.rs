@@ -21,6 +21,7 @@ use super::snapshot::{
 };
 use super::tally::{CheckCounts, ClassCounts, DropReason, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
+use super::times::Times;
 use super::trend::{Spread, Summary as _, Trend};
 use crate::plan::RunId;
 
@@ -42,10 +43,7 @@ pub struct Table {
     metrics: NameMap<Arc<str>, MetricSums>,
     phases: [Trend<Spread>; PHASES.len()],
     since_due: Trend<Spread>,
-    iterations: Trend<Spread>,
-    iterations_since_due: Trend<Spread>,
-    lateness: Trend<Spread>,
-    lag: Trend<Spread>,
+    times: Times<Trend<Spread>>,
     events: EventCounts,
     /// In the plan's order.
     classes: Vec<ClassCounts>,
@@ -76,10 +74,7 @@ impl Table {
             metrics: NameMap::default(),
             phases: std::array::from_fn(|_| Trend::shared()),
             since_due: Trend::shared(),
-            iterations: Trend::shared(),
-            iterations_since_due: Trend::shared(),
-            lateness: Trend::shared(),
-            lag: Trend::shared(),
+            times: Times::from_fn(Trend::shared),
             events: EventCounts::default(),
             classes: Vec::new(),
             warnings: Vec::new(),
@@ -192,9 +187,7 @@ impl Table {
             metrics: self.metric_views(),
             phases: PHASES.iter().zip(&self.phases).map(|(phase, trend)| trend.view(phase.metric.into())).collect(),
             since_due: self.since_due.view("http_req_duration_due".into()),
-            iterations: self.iterations.view("iteration_duration".into()),
-            iterations_since_due: self.iterations_since_due.view("iteration_duration_due".into()),
-            lateness: self.lateness.view("iteration_lateness".into()),
+            times: self.times.map(|metric, trend| trend.view(metric.into())),
             arrivals: self.arrivals_view(),
             iterations_raised: self.events.iterations_raised,
             iterations_interrupted: self.events.iterations_interrupted,
@@ -204,7 +197,6 @@ impl Table {
             stop_failures: self.events.stop_failures,
             users_dropped: self.events.users_dropped,
             health: HealthView {
-                lag: self.lag.view("generator_lag".into()),
                 lag_recent_max: current.lag_max,
                 unsound_seconds: self.series.unsound_seconds(),
                 local_failures: total.hops.local(),
@@ -242,10 +234,9 @@ impl Table {
             sum.merge(counts);
         }
         self.since_due.merge(&tally.since_due);
-        self.iterations.merge(&tally.iterations);
-        self.iterations_since_due.merge(&tally.iterations_since_due);
-        self.lateness.merge(&tally.lateness);
-        self.lag.merge(&tally.lag);
+        for (sum, counts) in self.times.each_mut().into_iter().zip(tally.times.each()) {
+            sum.merge(counts);
+        }
         self.events.merge(tally.events);
         ClassCounts::merge_all(&mut self.classes, &tally.classes);
         for warning in &tally.warnings {

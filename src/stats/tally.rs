@@ -12,6 +12,7 @@ use super::hop_counts::HopCounts;
 use super::metric::MetricCounts;
 use super::names::{EntryName, ErrorName, NameMap};
 use super::phases::PHASES;
+use super::times::Times;
 use super::trend::{Spread, TrendCounts};
 
 /// Changed counters of one second of the run's clock.
@@ -37,14 +38,8 @@ pub struct Tally {
     pub phases: [TrendCounts<Spread>; PHASES.len()],
     /// Durations from the due time on, where there was one.
     pub since_due: TrendCounts<Spread>,
-    /// Finished iterations.
-    pub iterations: TrendCounts<Spread>,
-    /// Finished iterations from their due time on, where they had one.
-    pub iterations_since_due: TrendCounts<Spread>,
-    /// How late iterations began that had a due time.
-    pub lateness: TrendCounts<Spread>,
-    /// How late the lane's own timers were.
-    pub lag: TrendCounts<Spread>,
+    /// Times of the whole run.
+    pub times: Times<TrendCounts<Spread>>,
     /// What happens to users.
     pub events: EventCounts,
     /// What became of the iterations of each user class, in the plan's order; classes of which nothing is counted may be missing at the end.
@@ -81,10 +76,9 @@ impl Tally {
             sum.merge(counts);
         }
         self.since_due.merge(&other.since_due);
-        self.iterations.merge(&other.iterations);
-        self.iterations_since_due.merge(&other.iterations_since_due);
-        self.lateness.merge(&other.lateness);
-        self.lag.merge(&other.lag);
+        for (sum, counts) in self.times.each_mut().into_iter().zip(other.times.each()) {
+            sum.merge(counts);
+        }
         self.events.merge(other.events);
         ClassCounts::merge_all(&mut self.classes, &other.classes);
         for warning in &other.warnings {
@@ -102,10 +96,7 @@ impl Tally {
             users: std::mem::take(&mut self.users),
             phases: std::mem::take(&mut self.phases),
             since_due: std::mem::take(&mut self.since_due),
-            iterations: std::mem::take(&mut self.iterations),
-            iterations_since_due: std::mem::take(&mut self.iterations_since_due),
-            lateness: std::mem::take(&mut self.lateness),
-            lag: std::mem::take(&mut self.lag),
+            times: std::mem::take(&mut self.times),
             events: std::mem::take(&mut self.events),
             classes: std::mem::take(&mut self.classes),
             warnings: std::mem::take(&mut self.warnings),
@@ -130,8 +121,7 @@ impl Tally {
             + size::all(&self.checks, size::check)
             + size::all(&self.groups, size::group)
             + size::all(&self.metrics, size::metric);
-        let lone = [&self.since_due, &self.iterations, &self.iterations_since_due, &self.lateness, &self.lag];
-        let trends = self.phases.iter().chain(lone);
+        let trends = self.phases.iter().chain([&self.since_due]).chain(self.times.each());
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
         named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + (24 + 3 * self.classes.len()) * size::NUMBER
     }
@@ -445,7 +435,8 @@ mod tests {
 
     /// A tally in which every part has something, under names of `length` bytes and more.
     fn tally(second: u64, names: u64, length: usize) -> Tally {
-        let mut tally = Tally { second, users: 3, iterations: durations(&[5, 6]), ..Tally::default() };
+        let mut tally = Tally { second, users: 3, ..Tally::default() };
+        tally.times.iterations = durations(&[5, 6]);
         tally.events.backoffs = 2;
         tally.warnings.push("careful".into());
         for number in 0..names {
@@ -493,7 +484,7 @@ mod tests {
             let mut merged = left.clone();
             merged.merge(right.clone());
             assert_eq!(added, merged);
-            assert_eq!(added.iterations.spread.count, 4);
+            assert_eq!(added.times.iterations.spread.count, 4);
             assert_eq!(added.entries.len(), left.entries.len().max(right.entries.len()));
         }
     }

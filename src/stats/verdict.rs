@@ -7,6 +7,7 @@ use super::metric::MetricKind;
 use super::phases::PHASES;
 use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
 use super::threshold::{Aggregate, Family, Threshold, show};
+use super::times::TIMES;
 
 impl Threshold {
     /// Judges the threshold over the whole run so far.
@@ -31,19 +32,17 @@ impl Threshold {
                 self.of_trend(&self.entries(snapshot).map(|entry| &entry.since_due).fold(TrendView::default(), merge_trends))
             }
             Family::Phase => self.phase(snapshot),
-            Family::Times => self.of_trend(match self.metric.as_str() {
-                "iteration_duration" => &snapshot.iterations,
-                "iteration_duration_due" => &snapshot.iterations_since_due,
-                "iteration_lateness" => &snapshot.lateness,
-                _ => &snapshot.health.lag,
-            }),
+            Family::Times => {
+                let time = TIMES.iter().zip(snapshot.times.each()).find(|(time, _)| time.metric == self.metric);
+                time.and_then(|(_, trend)| self.of_trend(trend))
+            }
             Family::Groups => self.groups(snapshot),
             // Counters are watched from the start: no request is a count of zero, and no lack of data.
             Family::Requests => counted(self.sum(snapshot, EntryView::timed) as f64),
             Family::Bytes if self.metric == "data_sent" => counted(self.sum(snapshot, |entry| entry.bytes_out) as f64),
             Family::Bytes => counted(self.sum(snapshot, |entry| entry.bytes_in) as f64),
             Family::Failed => self.share(self.sum(snapshot, |entry| entry.failures), self.sum(snapshot, EntryView::judged)),
-            Family::Count if self.metric == "iterations" => counted(snapshot.iterations.count as f64),
+            Family::Count if self.metric == "iterations" => counted(snapshot.times.iterations.count as f64),
             Family::Count if self.metric == "iterations_interrupted" => counted(snapshot.iterations_interrupted as f64),
             Family::Count => counted(snapshot.iterations_dropped as f64),
             Family::Checks => {
@@ -55,7 +54,7 @@ impl Threshold {
                 self.share(passes, passes + fails)
             }
             Family::Exceptions if self.aggregate == Aggregate::Count => Some(snapshot.exceptions_raised() as f64),
-            Family::Exceptions => self.share(snapshot.iterations_raised, snapshot.iterations.count),
+            Family::Exceptions => self.share(snapshot.iterations_raised, snapshot.times.iterations.count),
             Family::Users => {
                 let mut users: Vec<u64> = snapshot.history.iter().filter_map(|point| point.seen.as_ref()).map(|seen| seen.users).collect();
                 match snapshot.state {

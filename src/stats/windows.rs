@@ -220,12 +220,7 @@ fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
             let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects(&[("name", &name.name), ("method", &name.method)]));
             wanted.for_each(|(_, counts)| sum.merge(counts));
         }
-        Family::Times => {
-            part.iterations.clone_from(&tally.iterations);
-            part.iterations_since_due.clone_from(&tally.iterations_since_due);
-            part.lateness.clone_from(&tally.lateness);
-            part.lag.clone_from(&tally.lag);
-        }
+        Family::Times => part.times.clone_from(&tally.times),
         Family::Groups => {
             let wanted = tally.groups.iter().filter(|(name, _)| threshold.selects(&[("group", name)]));
             part.groups = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();
@@ -235,7 +230,7 @@ fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
             part.checks = wanted.map(|(name, counts)| (name.clone(), *counts)).collect();
         }
         Family::Count | Family::Exceptions => {
-            part.iterations.clone_from(&tally.iterations);
+            part.times.iterations.clone_from(&tally.times.iterations);
             part.events = tally.events;
             part.exceptions.clone_from(&tally.exceptions);
         }

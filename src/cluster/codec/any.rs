@@ -17,6 +17,7 @@ use crate::stats::names::ErrorName;
 use crate::stats::sample::FailureKind;
 use crate::stats::snapshot::{HistoryPoint, Seen};
 use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::times::{TIMES, Times};
 use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
 
 /// Any tally that a recorder could have made, and some that it could not.
@@ -41,10 +42,12 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
         // No tally bears a warning twice.
         prop::collection::btree_set(text(), 0..3),
     );
-    let trends = (prop::array::uniform(sparse_trend()), prop::array::uniform5(sparse_trend()));
+    let trends = (prop::array::uniform(sparse_trend()), (sparse_trend(), prop::collection::vec(sparse_trend(), TIMES.len())));
     (names, trends, prop::array::uniform13(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
         |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
-            let [since_due, iterations, iterations_since_due, lateness, lag] = lone;
+            let (since_due, times) = lone;
+            let mut times = times.into_iter();
+            let times = Times::from_fn(|| times.next().expect("one for each"));
             let [
                 iterations_raised,
                 iterations_interrupted,
@@ -59,7 +62,7 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
             ] = events;
             let iterations_dropped: [u64; 4] = dropped;
             let unpacking = Duration::from_nanos(unpacking);
-            let mut tally = Tally { second, users, phases, since_due, iterations, iterations_since_due, lateness, lag, ..Tally::default() };
+            let mut tally = Tally { second, users, phases, since_due, times, ..Tally::default() };
             tally.events = EventCounts {
                 iterations_raised,
                 iterations_interrupted,

@@ -203,10 +203,10 @@ fn full() -> Tally {
     tally.metrics.insert("hit".into(), Metric::Rate { passes: 1, total: 2 });
     tally.metrics.insert("size".into(), Metric::Trend(numbers));
     tally.since_due = tally.phases[5].clone();
-    tally.iterations = TrendCounts { clamped: 1, ..tally.phases[6].clone() };
-    tally.lag = tally.phases[0].clone();
-    tally.iterations_since_due = tally.phases[6].clone();
-    tally.lateness = tally.phases[0].clone();
+    tally.times.iterations = TrendCounts { clamped: 1, ..tally.phases[6].clone() };
+    tally.times.lag = tally.phases[0].clone();
+    tally.times.iterations_since_due = tally.phases[6].clone();
+    tally.times.lateness = tally.phases[0].clone();
     tally.entries[0].since_due = tally.phases[5].clone();
     tally.users = 12;
     tally.events = EventCounts {

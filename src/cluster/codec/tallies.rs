@@ -12,6 +12,7 @@ use crate::stats::names::{EntryName, ErrorName, NAME_BYTES, NameMap, TRACEBACK_B
 use crate::stats::phases::PHASES;
 use crate::stats::sample::FailureKind;
 use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
+use crate::stats::times::TIMES;
 use crate::stats::trend::{Spread, TrendCounts};
 
 /// Second, users, the mask, a mask of the phases; then each part.
@@ -28,12 +29,7 @@ impl Wire for Tally {
         put_map(&self.checks, NAME_BYTES, out);
         put_map(&self.groups, NAME_BYTES, out);
         put_map(&self.metrics, NAME_BYTES, out);
-        for trend in self
-            .phases
-            .iter()
-            .chain([&self.since_due, &self.iterations, &self.iterations_since_due, &self.lateness, &self.lag])
-            .filter(|trend| !is_empty(trend))
-        {
+        for trend in self.phases.iter().chain([&self.since_due]).chain(self.times.each()).filter(|trend| !is_empty(trend)) {
             trend.put(out);
         }
         if parts & EVENTS != 0 {
@@ -79,13 +75,8 @@ impl Wire for Tally {
                 *trend = take_trend(input)?;
             }
         }
-        for (part, trend) in [
-            (SINCE_DUE, &mut tally.since_due),
-            (ITERATIONS, &mut tally.iterations),
-            (ITERATIONS_SINCE_DUE, &mut tally.iterations_since_due),
-            (LATENESS, &mut tally.lateness),
-            (LAG, &mut tally.lag),
-        ] {
+        let times = TIMES.iter().map(|time| 1 << time.place).zip(tally.times.each_mut());
+        for (part, trend) in [(SINCE_DUE, &mut tally.since_due)].into_iter().chain(times) {
             if has(part) {
                 *trend = take_trend(input)?;
             }
@@ -112,16 +103,13 @@ fn parts_of(tally: &Tally) -> u64 {
         (GROUPS, !tally.groups.is_empty()),
         (METRICS, !tally.metrics.is_empty()),
         (SINCE_DUE, !is_empty(&tally.since_due)),
-        (ITERATIONS, !is_empty(&tally.iterations)),
-        (ITERATIONS_SINCE_DUE, !is_empty(&tally.iterations_since_due)),
-        (LATENESS, !is_empty(&tally.lateness)),
         (ENTRIES_SINCE_DUE, has_due_entries(tally)),
-        (LAG, !is_empty(&tally.lag)),
         (EVENTS, tally.events != EventCounts::default()),
         (CLASSES, !tally.classes.is_empty()),
         (WARNINGS, !tally.warnings.is_empty()),
     ]
     .into_iter()
+    .chain(TIMES.iter().map(|time| 1 << time.place).zip(tally.times.each().map(|trend| !is_empty(trend))))
     .fold(0, |mask, (part, has)| mask | if has { part } else { 0 })
 }
 
@@ -344,21 +332,18 @@ fn clip(text: &str) -> &str {
 }
 
 const ENTRIES: u64 = 1;
-const ITERATIONS: u64 = 1 << 1;
 const ERRORS: u64 = 1 << 2;
 const CHECKS: u64 = 1 << 3;
 const GROUPS: u64 = 1 << 4;
 const METRICS: u64 = 1 << 5;
-const LAG: u64 = 1 << 6;
 const EXCEPTIONS: u64 = 1 << 7;
 const SINCE_DUE: u64 = 1 << 8;
 const EVENTS: u64 = 1 << 9;
 const WARNINGS: u64 = 1 << 10;
 const CLASSES: u64 = 1 << 11;
-const ITERATIONS_SINCE_DUE: u64 = 1 << 12;
-const LATENESS: u64 = 1 << 13;
 const ENTRIES_SINCE_DUE: u64 = 1 << 14;
-const ALL_PARTS: u64 = (1 << 15) - 1;
+/// With those of [`TIMES`].
+const ALL_PARTS: u64 = (1 << (11 + TIMES.len())) - 1;
 
 /// Warnings of one tally at most; further ones are left out, as the table would.
 const WARNINGS_MAX: usize = 64;

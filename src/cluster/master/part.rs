@@ -181,7 +181,7 @@ impl Part {
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
-        self.lag = delta.tallies.iter().map(|tally| tally.lag.spread.max).max().unwrap_or(self.lag);
+        self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().unwrap_or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {
             self.stage = PartStage::Finished;

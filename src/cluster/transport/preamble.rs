@@ -3,10 +3,11 @@
 //! as zero and not looked at.
 
 use crate::stats::phases::PHASES;
+use crate::stats::times::TIMES;
 
 /// The version of everything that follows the preamble: frames, messages, their encoding. Versions do not mix. Its last two digits are the
-/// number of phases, so that who adds one need not think of it.
-pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + PHASES.len() as u16;
+/// number of phases and times, so that who adds one need not think of it.
+pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u16;
 
 /// Raised with every other change.
 const LAYOUT: u16 = 11;

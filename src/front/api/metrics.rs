@@ -115,7 +115,7 @@ fn phases(page: &mut Exposition, snapshot: &Snapshot) {
 
 fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
     let rows = [
-        ("lunamoth_iterations_total", "Iterations that ended.", snapshot.iterations.count),
+        ("lunamoth_iterations_total", "Iterations that ended.", snapshot.times.iterations.count),
         ("lunamoth_iterations_raised_total", "Iterations that raised an error.", snapshot.iterations_raised),
         ("lunamoth_iterations_interrupted_total", "Iterations that were ended before their own end.", snapshot.iterations_interrupted),
         ("lunamoth_iterations_dropped_total", "Iterations that were due and could not begin.", snapshot.iterations_dropped),
@@ -127,7 +127,7 @@ fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
     for (name, help, count) in rows {
         page.single(name, Kind::Counter, help, count);
     }
-    let seconds = snapshot.iterations.sum;
+    let seconds = snapshot.times.iterations.sum;
     page.single("lunamoth_iteration_seconds_total", Kind::Counter, "How long the iterations took together.", seconds);
 }
 

@@ -296,7 +296,7 @@ struct Iterations {
 impl Iterations {
     fn new(snapshot: &Snapshot) -> Self {
         Self {
-            count: snapshot.iterations.count,
+            count: snapshot.times.iterations.count,
             raised: snapshot.iterations_raised,
             interrupted: snapshot.iterations_interrupted,
             dropped: snapshot.iterations_dropped,

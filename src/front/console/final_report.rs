@@ -93,9 +93,9 @@ fn arrivals(snapshot: &Snapshot) -> String {
         arrivals.started,
         snapshot.iterations_dropped,
         arrivals.lost,
-        late(snapshot.lateness.percentile(0.5)),
-        late(snapshot.lateness.percentile(0.99)),
-        late(snapshot.lateness.max),
+        late(snapshot.times.lateness.percentile(0.5)),
+        late(snapshot.times.lateness.percentile(0.99)),
+        late(snapshot.times.lateness.max),
     )
 }
 
@@ -139,12 +139,9 @@ fn groups(snapshot: &Snapshot, width: usize) -> String {
 
 fn phases(snapshot: &Snapshot, width: usize) -> String {
     let mut grid = Grid::new("Phases of all requests (ms)", &trend_columns("# times"));
-    for phase in snapshot
-        .phases
-        .iter()
-        .chain([&snapshot.since_due, &snapshot.iterations, &snapshot.iterations_since_due, &snapshot.lateness])
-        .filter(|phase| phase.count > 0)
-    {
+    // The last one is the generator's, which has its own line.
+    let [times @ .., _] = snapshot.times.each();
+    for phase in snapshot.phases.iter().chain([&snapshot.since_due]).chain(times.iter().copied()).filter(|phase| phase.count > 0) {
         grid.row(trend_row(phase));
     }
     grid.render(width)
@@ -244,8 +241,8 @@ fn health(snapshot: &Snapshot) -> String {
         |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |seconds| duration(Duration::from_secs_f64(seconds.max(0.0))));
     let mut text = format!(
         "Generator: lag p99 {}, max {}; {:.2} cores, {} of memory; {} out, {} in\n",
-        lag(health.lag.percentile(0.99)),
-        lag(health.lag.max),
+        lag(snapshot.times.lag.percentile(0.99)),
+        lag(snapshot.times.lag.max),
         health.cpu_cores,
         bytes(health.memory_bytes),
         bytes(total.bytes_out),

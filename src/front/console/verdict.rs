@@ -112,7 +112,7 @@ impl Evidence {
             failures: snapshot.total.failures,
             local: snapshot.total.local(),
             raised: snapshot.exceptions_raised().max(snapshot.steps_raised()),
-            iterations: snapshot.iterations.count,
+            iterations: snapshot.times.iterations.count,
             iterations_raised: snapshot.iterations_raised,
             steps_raised: snapshot.steps_raised(),
             broken_classes: snapshot
@@ -309,7 +309,8 @@ mod tests {
     fn a_script_that_raised_in_every_iteration_does_not_pass_unless_a_threshold_has_thought_of_it() {
         let of = |raised, count| {
             let iterations = crate::stats::snapshot::TrendView { count, ..Default::default() };
-            Snapshot { iterations, iterations_raised: raised, ..snapshot(10, 0, &[]) }
+            let times = crate::stats::times::Times { iterations, ..Default::default() };
+            Snapshot { times, iterations_raised: raised, ..snapshot(10, 0, &[]) }
         };
         assert_eq!(holding(&["http_req_duration"], of(5, 5)), 1);
         assert_eq!(holding(&["http_req_duration"], of(4, 5)), 0);

@@ -78,12 +78,12 @@ fn more(snapshot: &Snapshot, closing: &Closing) -> Value {
         "metrics": snapshot.metrics.iter().map(|metric| self::metric(&metric.value)).collect::<Vec<Value>>(),
         "phases": snapshot.phases.iter().map(time_trend).collect::<Vec<Value>>(),
         "iterations": {
-            "duration": time_trend(&snapshot.iterations),
+            "duration": time_trend(&snapshot.times.iterations),
             "since_due": time_trend(&snapshot.since_due),
-            "duration_due": time_trend(&snapshot.iterations_since_due),
-            "lateness": time_trend(&snapshot.lateness),
+            "duration_due": time_trend(&snapshot.times.iterations_since_due),
+            "lateness": time_trend(&snapshot.times.lateness),
         },
-        "generator": { "lag": time_trend(&snapshot.health.lag) },
+        "generator": { "lag": time_trend(&snapshot.times.lag) },
     })
 }
 

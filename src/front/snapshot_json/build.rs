@@ -42,6 +42,7 @@ impl From<&Snapshot> for SnapshotJson {
             groups: snapshot.groups.iter().map(TrendJson::from).collect(),
             metrics: snapshot.metrics.iter().map(MetricJson::from).collect(),
             phases: snapshot.phases.iter().map(TrendJson::from).collect(),
+            times: snapshot.times.each().map(TrendJson::from).into(),
             iterations: iterations(snapshot),
             thresholds: thresholds(snapshot),
             aborted: snapshot.aborted.clone(),
@@ -274,10 +275,10 @@ fn checks(snapshot: &Snapshot) -> Vec<CheckJson> {
 
 fn iterations(snapshot: &Snapshot) -> IterationsJson {
     IterationsJson {
-        duration: (&snapshot.iterations).into(),
+        duration: (&snapshot.times.iterations).into(),
         since_due: (&snapshot.since_due).into(),
-        duration_due: (&snapshot.iterations_since_due).into(),
-        lateness: (&snapshot.lateness).into(),
+        duration_due: (&snapshot.times.iterations_since_due).into(),
+        lateness: (&snapshot.times.lateness).into(),
         due: snapshot.arrivals.due,
         started: snapshot.arrivals.started,
         dropped_by_reason: snapshot.arrivals.dropped.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
@@ -307,7 +308,7 @@ fn thresholds(snapshot: &Snapshot) -> Vec<ThresholdJson> {
 fn generator(snapshot: &Snapshot) -> GeneratorJson {
     let health = &snapshot.health;
     GeneratorJson {
-        lag: (&health.lag).into(),
+        lag: (&snapshot.times.lag).into(),
         lag_recent_max_ms: milliseconds(health.lag_recent_max),
         unsound_s: health.unsound_seconds,
         local_failures: health.local_failures,

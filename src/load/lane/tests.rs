@@ -193,7 +193,7 @@ fn busy(iteration_millis: u64, think_millis: u64) -> Conduct {
 }
 
 fn iterations(reports: &[LaneReport]) -> u64 {
-    reports.iter().map(|report| report.tally.iterations.spread.count).sum()
+    reports.iter().map(|report| report.tally.times.iterations.spread.count).sum()
 }
 
 fn dropped(reports: &[LaneReport]) -> u64 {
@@ -336,7 +336,7 @@ fn each_second_is_reported_once_with_what_was_counted_in_it() {
         let seconds: Vec<_> = reports.iter().map(|report| (report.tally.second, report.users, report.is_finished)).collect();
         assert_eq!(seconds, [(0, 2, false), (1, 2, false), (2, 0, true)]);
         assert_eq!(iterations(&reports), 2 * 26, "each user ends the iteration that it began at the end");
-        assert!(reports.iter().all(|report| report.panics == 0 && !report.is_exhausted && report.tally.lag.spread.count > 0));
+        assert!(reports.iter().all(|report| report.panics == 0 && !report.is_exhausted && report.tally.times.lag.spread.count > 0));
     });
 }
 
@@ -458,7 +458,7 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     running.report_if_due(Duration::from_millis(4_200));
     let mut lateness = Vec::new();
     while let Ok(report) = reports.try_recv() {
-        lateness.push((report.tally.second, report.tally.lag.spread.max));
+        lateness.push((report.tally.second, report.tally.times.lag.spread.max));
     }
     let millis = Duration::from_millis;
     assert_eq!(lateness, [(0, millis(1)), (1, millis(2_200)), (2, millis(2_200)), (3, millis(1_200))]);
