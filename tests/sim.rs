@@ -24,6 +24,7 @@
 //! | in a paused run nobody makes load, and everybody goes on afterwards | `IgnoresPause`, `NeverResumes` |
 //! | a run ends when somebody stops it, at its planned end, when no user is left, and for no other reason | `EndsTooEarly`, `NeverEndsByPlan`, `NeverExhausted` |
 //! | after its end nobody makes load, everybody is ready, and another run can be started | `IgnoresStop` |
+//! | a stop waits for those who are out of reach and may come back with numbers | `WaitsForNobody` |
 //! | a run that is called complete is; what is missing of one that was killed is a hole, and nothing else is | `FinishesAtOnce`, `HidesHoles`, `InventsHole` |
 //! | whoever is let go is in the journal, and so is whoever was found lost, and that somebody has begun | `FarewellUnkept`, `ForgetsTheLost`, `ForgetsTheBegun` |
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
@@ -34,7 +35,7 @@
 //!
 //! An ordinary test plays the first seeds and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
 //! seed that is drawn from the date and printed, or from `LUNAMOTH_SIM_FROM`; with `LUNAMOTH_SIM_SEEDS=5000` just so many. `LUNAMOTH_SIM_SEED=123`
-//! plays one, with `LUNAMOTH_SIM_DRAWING=1` as it was drawn at first. Of failures the first is shrunk to the smallest course of faults that still
+//! plays one, with `LUNAMOTH_SIM_DRAWING=1` or `2` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
 //! fails, and told with all that happened.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
@@ -78,7 +79,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use course::{Failure, play};
-use scenario::Scenario;
+use scenario::{Drawing, Scenario};
 
 /// Seeds of an ordinary test, as they are drawn today and as they were drawn at first.
 const SEEDS: u64 = 200;
@@ -112,6 +113,11 @@ const FAILED_AT_FIRST: &[u64] = &[
 ];
 /// The same, as they are drawn today.
 const FAILED_ONCE: &[u64] = &[
+    16000032, 16000039, 16000310, 16000316, 16000327, 16000450, 16000550, 16000873, 16000907, 16000938, 16000970, 16001043, 16001076,
+    16001650, 16001714, 16002113, 16002161, 16002677, 16002789, 16003032, 16003227, 16003361, 16003545,
+];
+/// The same, as they were drawn before that.
+const FAILED_AT_SECOND: &[u64] = &[
     75,
     358,
     20086,
@@ -135,7 +141,12 @@ const FAILED_ONCE: &[u64] = &[
 #[test]
 fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_wanted() {
     if let Some(seed) = number_from("LUNAMOTH_SIM_SEED") {
-        let scenario = if number_from("LUNAMOTH_SIM_DRAWING") == Some(1) { Scenario::drawn_at_first(seed) } else { Scenario::drawn(seed) };
+        let scenario = match number_from("LUNAMOTH_SIM_DRAWING") {
+            None | Some(3) => Scenario::drawn(seed),
+            Some(2) => Scenario::drawn_at_second(seed),
+            Some(1) => Scenario::drawn_at_first(seed),
+            Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1, 2 or 3, not {drawing}"),
+        };
         return report(play(&scenario, None).err().into_iter().collect());
     }
     let (from, seeds, seconds) = ["FROM", "SEEDS", "SECONDS"].map(|name| number_from(&format!("LUNAMOTH_SIM_{name}"))).into();
@@ -157,7 +168,10 @@ fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_w
 /// What an ordinary test plays.
 fn ordinary_lives() -> impl Iterator<Item = Scenario> {
     let at_first = (0..SEEDS).chain(FAILED_AT_FIRST.iter().copied()).map(Scenario::drawn_at_first);
-    at_first.chain((0..SEEDS).chain(FAILED_ONCE.iter().copied()).map(Scenario::drawn))
+    let at_second = (0..SEEDS).chain(FAILED_AT_SECOND.iter().copied()).map(Scenario::drawn_at_second);
+    // Most lives are as they were; those that are not are new.
+    let today = (0..SEEDS).map(Scenario::drawn).filter(|life| life.events != Scenario::drawn_at_second(life.seed).events);
+    at_first.chain(at_second).chain(today.chain(FAILED_ONCE.iter().copied().map(Scenario::drawn)))
 }
 
 /// Plays the lives that `life_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,
@@ -209,7 +223,10 @@ fn verdict(mut failures: Vec<Box<Failure>>) -> Option<String> {
     let first = failures.first()?;
     let list: Vec<String> = failures.iter().map(|failure| format!("seed {}: {}", failure.scenario.seed, failure.what)).collect();
     let (trace, list, seed) = (first.trace.join("\n"), list.join("\n"), first.scenario.seed);
-    let drawing = if first.scenario.is_of_first_drawing { "LUNAMOTH_SIM_DRAWING=1 " } else { "" };
+    let drawing = match first.scenario.drawing {
+        Drawing::Today => String::new(),
+        drawing => format!("LUNAMOTH_SIM_DRAWING={} ", drawing as u8),
+    };
     Some(format!("{trace}\n{:#?}\n{list}\n{drawing}LUNAMOTH_SIM_SEED={seed} plays the first of them again", first.scenario))
 }
 

@@ -184,8 +184,10 @@ pub struct RunStanding {
 pub struct Followed {
     /// Which.
     pub generation: u64,
-    /// What the run is doing.
+    /// What the run is doing, by them.
     pub phase: Phase,
+    /// The worker has ended its users by itself, whatever the orders say: it was told to end, or has waited for a master for too long.
+    pub has_stopped: bool,
     /// How many users the cluster wants.
     pub profile: Arc<LoadProfile>,
     /// The worker's own slots.

@@ -434,7 +434,7 @@ impl Worker {
         self.next.take_if(|plan| plan.run == run);
         if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
             let requests = current.ledger.requests();
-            out.push(if current.stage() == Stage::Finished && current.ledger.is_handed_in() {
+            out.push(if current.stage() == Stage::Finished && current.ledger.is_sealed() && !current.ledger.has_unacknowledged() {
                 // How a master takes leave of a run that is over.
                 Action::Log(log::Level::Debug, format!("run {run} is done with"))
             } else {

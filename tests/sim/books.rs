@@ -33,8 +33,9 @@ pub struct Account {
     seconds: BTreeMap<u64, u64>,
     /// Lanes that have reported and not for the last time.
     open_lanes: BTreeSet<usize>,
-    /// The name under which it numbers.
+    /// The name under which it numbers, and whether it has numbered anything under it.
     name: Option<WorkerId>,
+    has_numbered: bool,
     /// By sequence, as it was sent last.
     sealed: BTreeMap<u64, Arc<Delta>>,
     /// The highest acknowledgement that it has heard, and of which master.
@@ -111,9 +112,11 @@ impl Books {
     }
 
     /// Holds the table of a run that is over against the books.
-    pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
-        let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
-        let reset = self.of(run).filter(|(_, account)| account.epoch == epoch).filter_map(|(_, account)| account.epoch_since).min();
+    pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper, of_master: u32) -> Result<(), String> {
+        let heard = self.epoch_heard(run);
+        let reset = self.of(run).filter(|(_, account)| account.epoch == heard).filter_map(|(_, account)| account.epoch_since).min();
+        // Of a reset of which no worker has heard, since none was left that could, all the same nothing counts that was counted before.
+        let (epoch, reset) = if of_master > heard { (of_master, Some(u64::MAX)) } else { (heard, reset) };
         let mut sum = Count::default();
         for (seat, account) in self.of(run) {
             let name = entry_name(seat);
@@ -157,15 +160,16 @@ impl Books {
     }
 
     /// All that was counted in a run whose workers all count for the same epoch, and dropped nothing.
-    pub fn served_in_one_epoch(&self, run: RunId) -> Option<u64> {
-        let epoch = self.of(run).map(|(_, account)| account.epoch).max()?;
+    pub fn served_in_one_epoch(&self, run: RunId, of_master: u32) -> Option<u64> {
+        let epoch = self.epoch_heard(run).max(of_master);
         let is_plain = |account: &Account| account.epoch == epoch && matches!(account.excuse, None | Some(LEFT | KILLED));
         self.of(run).all(|(_, account)| is_plain(account)).then(|| self.served(run))
     }
 
     /// Holds the table of a run that ended amid faults against the books: whose numbers may still be on their way, they may be missing.
-    pub fn audit_amid_faults(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper) -> Result<(), String> {
-        let epoch = self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0);
+    pub fn audit_amid_faults(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper, of_master: u32) -> Result<(), String> {
+        // Whoever has heard of a later reset may be out of reach, and the next master too has not heard of it.
+        let epoch = of_master;
         self.of(run).try_for_each(|(seat, account)| {
             let name = entry_name(seat);
             account
@@ -187,6 +191,11 @@ impl Books {
         Ok(())
     }
 
+    /// The highest epoch of which a worker has heard.
+    fn epoch_heard(&self, run: RunId) -> u32 {
+        self.of(run).map(|(_, account)| account.epoch).max().unwrap_or(0)
+    }
+
     fn of(&self, run: RunId) -> impl Iterator<Item = (usize, &Account)> {
         self.accounts.iter().filter(move |((of, _), _)| *of == run).map(|((_, seat), account)| (*seat, account))
     }
@@ -195,11 +204,11 @@ impl Books {
 impl Account {
     /// Lanes are opened for the run. False if another numbering of it has begun under the same name: deltas could be taken for one another.
     pub fn on_opened(&mut self, name: &WorkerId) -> bool {
-        let has_numbered = !self.sealed.is_empty();
-        self.has_begun_anew |= has_numbered;
+        self.has_begun_anew |= !self.sealed.is_empty();
         self.open_lanes.clear();
         let is_another = self.name.replace(name.clone()).is_none_or(|before| before != *name);
-        !has_numbered || is_another
+        self.has_numbered &= !is_another;
+        !self.has_numbered
     }
 
     pub fn on_report(&mut self, report: &LaneReport) {
@@ -226,6 +235,7 @@ impl Account {
     }
 
     pub fn on_sealed(&mut self, delta: &Arc<Delta>) {
+        self.has_numbered = true;
         self.sealed.insert(delta.sequence, Arc::clone(delta));
     }
 

@@ -41,6 +41,7 @@ impl World {
         if self.operator.wants_again.is_some() {
             return self.fail("the run does not end".into());
         }
+        self.need_a_worker();
         self.go_on(Duration::from_secs(40), |world| {
             world.has_started = world.has_started || world.start_if_ready();
             world.has_started
@@ -115,7 +116,8 @@ impl World {
     /// The run has ended, or never began, or nobody is left who knows of it.
     pub fn is_over(&self) -> bool {
         let knows = self.master.machine.as_ref().and_then(|master| master.run()).is_some_and(|(id, _)| id == self.operator.plan.run);
-        let is_forgotten = !knows && self.now > self.master.born + Duration::from_secs(20);
+        // While no master is there, its journal may still know.
+        let is_forgotten = !knows && self.master.machine.is_some() && self.now > self.master.born + Duration::from_secs(20);
         self.operator.ended.as_ref().is_some_and(|(master, _)| *master == self.master.number)
             || is_forgotten && (!self.watch.has_begun || self.has_vanished() || self.operator.ended.is_some())
     }
@@ -127,7 +129,7 @@ impl World {
         if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
             return;
         }
-        if let Err(why) = self.books.audit_amid_faults(run, &snapshot, &self.master.keeper) {
+        if let Err(why) = self.books.audit_amid_faults(run, &snapshot, &self.master.keeper, master.epoch().unwrap_or(0)) {
             self.fail(format!("at the end of run {run}, {why}"));
         }
     }
@@ -138,10 +140,11 @@ impl World {
         if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
             return;
         }
+        let epoch = master.epoch().unwrap_or(0);
         let audit = self
             .check_rates_and_rest(&snapshot)
-            .and_then(|()| self.check_complete(&snapshot))
-            .and_then(|()| self.books.audit(run, &snapshot, &self.master.keeper))
+            .and_then(|()| self.check_complete(&snapshot, epoch))
+            .and_then(|()| self.books.audit(run, &snapshot, &self.master.keeper, epoch))
             .and_then(|()| self.check_overlaps(&snapshot));
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
@@ -161,9 +164,7 @@ impl World {
         if self.violation.is_some() {
             return;
         }
-        if !self.alive().any(|seat| !self.seats[seat].is_leaving) {
-            self.add_seat(self.now);
-        }
+        self.need_a_worker();
         self.scenario.life = None;
         self.operator.plan_next(plan_of(&self.scenario, self.operator.next_run(), LoadProfile::plain(13, 50.0, None)));
         self.watch.renew();
@@ -192,6 +193,13 @@ impl World {
         }
         self.go_on(Duration::from_secs(3), |_| false);
         self.audit();
+    }
+
+    /// Nobody starts a run where no worker is left.
+    fn need_a_worker(&mut self) {
+        if !self.seats.iter().any(|seat| (seat.is_alive() || seat.starts_at.is_some()) && !seat.is_leaving) {
+            self.add_seat(self.now);
+        }
     }
 
     /// Lets time pass until `is_done` or for so long.

@@ -21,6 +21,7 @@ impl World {
                 let Some(seat) = self.one_alive(worker) else { return };
                 let until = self.now + lasts;
                 self.watch.disturb(until + SETTLING);
+                self.watch.on_hindered(seat);
                 let place = &mut self.seats[seat];
                 if up {
                     place.up_blocked_until = place.up_blocked_until.max(until);
@@ -34,12 +35,14 @@ impl World {
             Event::Freeze { worker, lasts } => {
                 let Some(seat) = self.one_alive(worker) else { return };
                 self.note(|| format!("worker {seat} stands still"));
+                self.watch.on_hindered(seat);
                 self.watch.disturb(self.now + lasts + SETTLING);
                 (self.seats[seat].frozen_until, self.seats[seat].sleeps) = (self.now + lasts, false);
             }
             Event::Sleep { worker, lasts } => {
                 let Some(seat) = self.one_alive(worker) else { return };
                 self.note(|| format!("the machine of worker {seat} sleeps"));
+                self.watch.on_hindered(seat);
                 self.watch.disturb(self.now + lasts + SETTLING);
                 (self.seats[seat].frozen_until, self.seats[seat].sleeps) = (self.now + lasts, true);
             }
@@ -77,7 +80,8 @@ impl World {
         self.master.keeper = Keeper {
             master: self.master.number,
             restored: self.restored(kept.as_ref()),
-            begun: self.master.begun.keys().copied().filter(|_| self.scenario.has_journal).collect(),
+            // Of a run that its journal calls over, it is told nothing: that has been reported.
+            begun: self.master.begun.keys().copied().filter(|(run, _)| kept.as_ref().is_some_and(|kept| kept.plan.run == *run)).collect(),
         };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
         let instant = self.master_instant();
@@ -157,6 +161,7 @@ impl World {
     pub fn kill_seat(&mut self, seat: usize) {
         self.note(|| format!("worker {seat} is killed"));
         self.watch.on_killed(seat, self.now);
+        self.watch.on_hindered(seat);
         let place = &mut self.seats[seat];
         if let Some(lanes) = &place.lanes {
             self.books.account(lanes.run(), seat).buried = lanes.unreported;
@@ -183,6 +188,7 @@ impl World {
         };
         self.note(|| format!("worker {seat} shall leave"));
         self.seats[seat].is_leaving = true;
+        self.watch.on_hindered(seat);
         let now = self.instant_of(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_leave(now);
@@ -200,6 +206,7 @@ impl World {
         // Each end learns of it at its own time: one at once, the other by what the first one's machine answers, or by silence.
         let worker_first = self.chance.percent(50);
         self.note(|| format!("link {id} of worker {seat} dies"));
+        self.watch.on_hindered(seat);
         let LinkEnds { at_worker, at_master } = LinkEnds::of(worker_first);
         let link = &self.links[&id];
         if at_worker && link.worker_end.is_open {

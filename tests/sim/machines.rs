@@ -265,7 +265,13 @@ impl World {
                     let at = if keeping == Keeping::Synced { (self.now + takes).max(last) } else { self.now };
                     self.master.syncing.push_back((at, number, (keeping == Keeping::Synced).then_some(record)));
                 }
-                master::Action::Log(level, text) => self.note(|| format!("master {level}: {text}")),
+                master::Action::Log(level, text) => {
+                    self.note(|| format!("master {level}: {text}"));
+                    // Of two masters each may hold what the other does not.
+                    if text.contains("its link is closed, and it sends again") && self.retiring.is_none() {
+                        self.fail(format!("the master cannot place what it is sent: {text}"));
+                    }
+                }
                 master::Action::Relay(worker, line) => self.note(|| format!("{worker} {}: {}", line.level, line.text)),
                 master::Action::Finish(end) => self.on_finish(end),
             }
@@ -305,6 +311,7 @@ impl World {
         }
         self.watch.ended_at.get_or_insert(self.now);
         self.note_end(&end);
+        self.check_patience();
         let why = self.premature(&end);
         self.operator.ended = Some((number, end));
         if let Some(why) = why {

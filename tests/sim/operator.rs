@@ -14,6 +14,8 @@ pub struct Operator {
     /// The run that was asked for last.
     pub plan: Arc<Plan>,
     pub asked_stop: bool,
+    /// Which master was asked first to stop it, and when.
+    pub first_stop: Option<(u32, Duration)>,
     /// How the run ended, and in which master.
     pub ended: Option<(u32, RunEnd)>,
     /// When the run was asked for.
@@ -31,6 +33,7 @@ impl Operator {
         Self {
             plan,
             asked_stop: false,
+            first_stop: None,
             ended: None,
             started: Duration::ZERO,
             wants_pause: false,
@@ -42,7 +45,7 @@ impl Operator {
 
     /// Another run shall be started.
     pub fn plan_next(&mut self, plan: Plan) {
-        (self.plan, self.asked_stop, self.ended) = (Arc::new(plan), false, None);
+        (self.plan, self.asked_stop, self.first_stop, self.ended) = (Arc::new(plan), false, None, None);
     }
 
     pub fn next_run(&self) -> RunId {
@@ -74,7 +77,8 @@ impl World {
 
     /// Whoever wants a run to end asks again, where a master that was killed may have forgotten it.
     pub fn press_stop(&mut self) {
-        if self.now >= self.operator.next_press && self.operator.ended.is_none() {
+        let is_ended_here = self.operator.ended.as_ref().is_some_and(|(master, _)| *master == self.master.number);
+        if self.now >= self.operator.next_press && !is_ended_here {
             self.operator.next_press = self.now + Duration::from_secs(3);
             self.stop();
         }
@@ -82,6 +86,9 @@ impl World {
 
     pub fn stop(&mut self) {
         self.operator.asked_stop = true;
+        if self.operator.first_stop.is_none() && self.awake_master().is_some() {
+            self.operator.first_stop = Some((self.master.number, self.now));
+        }
         self.ask("stop", |master, now| Ok(master.on_stop(now)));
     }
 

@@ -10,7 +10,7 @@ use lunamoth::cluster::record::Record;
 use lunamoth::load::shape::Shape;
 use lunamoth::load::slots::SlotSet;
 use lunamoth::plan::{LoadProfile, ProfileEnd, RunId};
-use lunamoth::stats::snapshot::{RunState, Snapshot};
+use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
 
 use super::books::host_name;
 use super::lanes::Lanes;
@@ -92,9 +92,12 @@ impl World {
             return None;
         }
         let elapsed = instant.saturating_duration_since(zero?);
+        // A master that is about to take the run over gathers who is there first.
+        let has_settled = self.master.number == 1 || self.now > self.master.born + TAKEN_OVER_WITHIN + self.slack();
         if let ProfileEnd::StopAt(end) = self.operator.plan.profile.end()
             && elapsed > end + LATE + self.slack()
             && self.now > self.master.frozen_until + LATE
+            && has_settled
         {
             return Some(format!("the run goes on past its planned end: {elapsed:?} of {end:?}"));
         }
@@ -151,9 +154,39 @@ impl World {
         self.watch.called_complete = self.snapshot().filter(|_| is_called).map(|snapshot| snapshot.total.requests);
     }
 
+    /// A stop waits for whoever is out of reach and may still come back with numbers, for as long as that is worth while.
+    pub fn check_patience(&mut self) {
+        let number = self.master.number;
+        let is_plain = self.operator.plan.profile.end() == ProfileEnd::Hold
+            && self.scenario.life.is_none()
+            && self.scenario.adopts
+            && self.scenario.orphan_timeout >= Duration::from_secs(60);
+        let Some((_, asked)) = self.operator.first_stop.filter(|(master, _)| is_plain && *master == number) else { return };
+        let (Some(snapshot), waited) = (self.snapshot(), self.now - asked) else { return };
+        if waited + LATE >= WAITS_FOR_THE_AWAY {
+            return;
+        }
+        let is_away = |seat: usize| {
+            let id = self.seats[seat].id.to_string();
+            let is_lost = snapshot.workers.iter().any(|view| view.id == id && view.state == WorkerState::Lost);
+            let alone = self.seats[seat].machine.as_ref().and_then(|worker| worker.status(self.instant_of(seat)).orphaned_for);
+            is_lost && alone.is_none_or(|alone| alone < Duration::from_secs(40))
+        };
+        let brings_numbers = |seat: usize| {
+            self.books.get(snapshot.run, seat).is_some_and(|account| {
+                let known = account.acknowledged_by(number).unwrap_or(0);
+                known > 0 && account.last_that_counts().is_some_and(|last| last > known)
+            })
+        };
+        let given_up_on = self.alive().find(|seat| is_away(*seat) && brings_numbers(*seat));
+        if let Some(seat) = given_up_on {
+            self.fail(format!("a stop has waited {waited:?} and no longer for worker {seat}, which is away with numbers"));
+        }
+    }
+
     /// Of a run that was called complete nothing came later.
-    pub fn check_complete(&self, snapshot: &Snapshot) -> Result<(), String> {
-        let served = self.books.served_in_one_epoch(snapshot.run);
+    pub fn check_complete(&self, snapshot: &Snapshot, epoch: u32) -> Result<(), String> {
+        let served = self.books.served_in_one_epoch(snapshot.run, epoch);
         match (self.watch.called_complete, served) {
             (Some(held), Some(served)) if held != served => {
                 Err(format!("the run is called complete with {held} requests in the table of {served} served"))
@@ -223,5 +256,9 @@ const PAUSES_AFTER: Duration = Duration::from_secs(3);
 const HEARD_WITHIN: Duration = Duration::from_secs(6);
 /// A worker is found lost, and that is in the journal.
 const KEPT_WITHIN: Duration = Duration::from_secs(7);
+/// How long a stop waits for those who are out of reach.
+const WAITS_FOR_THE_AWAY: Duration = Duration::from_secs(15);
+/// A master has taken a run over of which somebody tells it.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(12);
 /// Everybody has reported that no user is left, and that has been believed.
 const EMPTY_WITHIN: Duration = Duration::from_secs(9);

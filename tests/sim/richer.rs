@@ -3,12 +3,30 @@
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::scenario::{Event, LEAST_RATE, Scenario, Weather};
+use super::scenario::{Drawing, Event, LEAST_RATE, Scenario, Weather};
 
 impl Scenario {
     /// The scenario of a seed.
     pub fn drawn(seed: u64) -> Self {
-        let mut scenario = Self { is_of_first_drawing: false, ..Self::drawn_at_first(seed) };
+        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_second(seed) };
+        let mut chance = Chance::new(seed, 5);
+        if chance.percent(30) {
+            let (heal, _) = scenario.events.pop().expect("the last event heals");
+            let at = chance.millis(3_000, u64::try_from(heal.as_millis()).unwrap().max(3_100));
+            match chance.below(4) {
+                0 => scenario.add_orders_that_some_have_not_heard(at, &mut chance),
+                1 => scenario.add_churns_before_another_target(at, &mut chance),
+                2 => scenario.add_resets_while_numbers_come(at, &mut chance),
+                _ => scenario.add_end_while_somebody_is_away(at, &mut chance),
+            }
+            scenario.heal_at_the_end(heal);
+        }
+        scenario
+    }
+
+    /// As it was drawn when lives had become rich.
+    pub fn drawn_at_second(seed: u64) -> Self {
+        let mut scenario = Self { drawing: Drawing::Second, ..Self::drawn_at_first(seed) };
         let mut chance = Chance::new(seed, 3);
         if chance.percent(3) {
             scenario.workers = usize::try_from(chance.between(12, 50)).unwrap();
@@ -23,10 +41,73 @@ impl Scenario {
             let at = chance.millis(1_500, u64::try_from(heal.as_millis()).unwrap().max(1_600));
             scenario.add_chapter(at, &mut chance);
         }
-        scenario.events.sort_by_key(|(at, _)| *at);
-        let last = scenario.events.last().map_or(heal, |(at, _)| *at);
-        scenario.events.push((heal.max(last), Event::Heal));
+        scenario.heal_at_the_end(heal);
         scenario
+    }
+
+    fn heal_at_the_end(&mut self, heal: Duration) {
+        self.events.sort_by_key(|(at, _)| *at);
+        let last = self.events.last().map_or(heal, |(at, _)| *at);
+        self.events.push((heal.max(last), Event::Heal));
+    }
+
+    /// Orders are given while some are out of reach, the master dies, and of the next one those are out of reach who have heard them.
+    fn add_orders_that_some_have_not_heard(&mut self, at: Duration, chance: &mut Chance) {
+        let workers = self.workers.min(6);
+        let unheard = usize::try_from(chance.below(workers as u64)).unwrap();
+        let away = |worker, lasts| Event::Partition { worker, up: true, down: true, lasts };
+        let lasts = chance.millis(2_000, 12_000);
+        self.events.push((at, away(unheard, lasts)));
+        let mut ordered = at + chance.millis(100, 1_000);
+        for _ in 0..chance.between(1, 8) {
+            self.events.push((ordered, retarget(chance)));
+            ordered += chance.millis(20, 700);
+        }
+        let killed = ordered.max(at + lasts.saturating_sub(chance.millis(0, 2_500))) + chance.millis(0, 1_000);
+        self.events
+            .push((killed, Event::KillMaster { back_after: chance.millis(200, 3_000), loses_journal: chance.percent(50), forgets: 0 }));
+        for worker in (0..workers).filter(|worker| *worker != unheard) {
+            if chance.percent(60) {
+                self.events.push((killed, away(worker, chance.millis(1_000, 12_000))));
+            }
+        }
+    }
+
+    /// Workers come and go, and then another number of users is wanted of those that are there.
+    fn add_churns_before_another_target(&mut self, mut at: Duration, chance: &mut Chance) {
+        for _ in 0..chance.between(2, 7) {
+            let worker = usize::try_from(chance.below(60)).unwrap();
+            let churn = match chance.below(4) {
+                0 => Event::Leave { worker },
+                1 => Event::Kill { worker, comes_back_after: Some(chance.millis(100, 3_000)) },
+                _ => Event::Join,
+            };
+            self.events.push((at, churn));
+            at += chance.millis(200, 5_000);
+        }
+        self.events.push((at, retarget(chance)));
+    }
+
+    /// A new master is being told everything, and somebody clears the statistics meanwhile.
+    fn add_resets_while_numbers_come(&mut self, at: Duration, chance: &mut Chance) {
+        if chance.percent(60) {
+            self.weather = Weather { delay: (200, 600), stalls: 0 };
+        }
+        let back_after = chance.millis(200, 3_000);
+        self.events.push((at, Event::KillMaster { back_after, loses_journal: chance.percent(60), forgets: 0 }));
+        let mut reset = at + back_after + chance.millis(100, 3_000);
+        for _ in 0..chance.between(1, 4) {
+            self.events.push((reset, Event::Reset));
+            reset += chance.millis(50, 1_200);
+        }
+    }
+
+    /// The run is ended while somebody is out of reach who will come back with numbers.
+    fn add_end_while_somebody_is_away(&mut self, at: Duration, chance: &mut Chance) {
+        let worker = usize::try_from(chance.below(60)).unwrap();
+        let lasts = chance.millis(4_000, 14_000);
+        self.events.push((at, Event::Partition { worker, up: true, down: true, lasts }));
+        self.events.push((at + chance.millis(3_200, 8_000).min(lasts), again(chance)));
     }
 
     fn add_chapter(&mut self, at: Duration, chance: &mut Chance) {

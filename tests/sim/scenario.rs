@@ -11,8 +11,7 @@ use super::chance::Chance;
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub seed: u64,
-    /// It was drawn as seeds were at first.
-    pub is_of_first_drawing: bool,
+    pub drawing: Drawing,
     /// Workers at the start.
     pub workers: usize,
     pub lanes: u32,
@@ -29,6 +28,16 @@ pub struct Scenario {
     pub events: Vec<(Duration, Event)>,
     /// The run is stopped when all faults are healed; otherwise amid them.
     pub stops_in_quiet: bool,
+}
+
+/// How a life was made of its seed. A seed that failed once is played as it was drawn then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawing {
+    First = 1,
+    /// With several runs in a life, roll-outs, two masters, sleeping clocks.
+    Second,
+    /// With chapters that end where it hurts.
+    Today,
 }
 
 /// The network as it is for everybody all the time.
@@ -128,7 +137,7 @@ impl Scenario {
         events.push((at, Event::Heal));
         Self {
             seed,
-            is_of_first_drawing: true,
+            drawing: Drawing::First,
             workers,
             lanes: u32::try_from(chance.between(1, 2)).unwrap(),
             profile: profile(users, at, &mut chance),
@@ -148,7 +157,7 @@ impl Scenario {
     pub fn plain(workers: usize, users: u32, end: Duration) -> Self {
         Self {
             seed: 7,
-            is_of_first_drawing: false,
+            drawing: Drawing::Today,
             workers,
             lanes: 1,
             profile: LoadProfile::plain(users, f64::from(users) * 2.0, None),

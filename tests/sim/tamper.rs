@@ -41,6 +41,8 @@ pub enum Fault {
     IgnoresReset,
     /// The master gives a run up in half the time that orphans go on.
     EndsTooEarly,
+    /// The master finishes without those who are out of reach.
+    WaitsForNobody,
     /// The worker dates what it counted by when it sends it.
     DatesByArrival,
     /// The worker stops as an orphan before its time.
@@ -110,6 +112,7 @@ impl Fault {
         (Self::WeighsWrongly, "buyers of"),
         (Self::IgnoresReset, "counts for epoch"),
         (Self::EndsTooEarly, "ended by itself"),
+        (Self::WaitsForNobody, "which is away with numbers"),
         (Self::DatesByArrival, "the history tells of"),
         (Self::GivesUpEarly, "ends its users by itself"),
         (Self::NeverGivesUp, "for longer than orphans go on"),
@@ -146,6 +149,9 @@ impl Fault {
             Self::EndsTooEarly => {
                 let freeze = Event::Freeze { worker: 0, lasts: Duration::from_secs(14) };
                 Scenario { orphan_timeout: Duration::from_secs(20), ..alone(1) }.with(at, freeze)
+            }
+            Self::WaitsForNobody => {
+                Scenario { stops_in_quiet: false, ..alone(3) }.with(at, cut_off(9)).with(at + Duration::from_secs(5), Event::Stop)
             }
             Self::DatesByArrival | Self::HidesOverlaps => alone(3).with(at, cut_off(14)),
             Self::GivesUpEarly | Self::NeverGivesUp => {
@@ -189,6 +195,7 @@ impl Tamper {
     pub fn config(&self, mut config: MasterConfig) -> MasterConfig {
         match self.fault {
             Fault::EndsTooEarly => config.orphan.timeout /= 2,
+            Fault::WaitsForNobody => config.orphan.timeout = Duration::from_secs(1),
             Fault::AdoptsAll => config.adopts = true,
             _ => {}
         }
@@ -276,6 +283,7 @@ impl Tamper {
                 match self.fault {
                     // What it tells workers is as it should be.
                     Fault::EndsTooEarly => rules.timeout *= 2,
+                    Fault::WaitsForNobody => rules.timeout *= 60,
                     Fault::GivesUpEarly => rules.timeout /= 2,
                     Fault::NeverGivesUp => rules.timeout *= 9,
                     Fault::NeverPausesAlone => rules.pauses = false,

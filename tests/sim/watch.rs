@@ -47,6 +47,8 @@ pub struct Watch {
     /// What the operator wants, where no master can have forgotten it.
     pub target: Option<u32>,
     retargeted_at: Duration,
+    /// While a master is missing, and until the next one has taken the run over: workers that have heard of the target and can tell of it.
+    knowers: Option<BTreeSet<usize>>,
 }
 
 /// A user lived twice for long.
@@ -93,6 +95,22 @@ impl Watch {
         if now < self.retargeted_at + HEARD_BY_ALL || self.in_touch_since.is_empty() {
             self.target = None;
         }
+        self.knowers = Some(self.in_touch_since.iter().filter(|(_, since)| now >= **since + HEARD_BY_ALL).map(|(seat, _)| *seat).collect());
+    }
+
+    /// Something happens to a worker. If it is the last that could tell the next master of the target, nobody can.
+    pub fn on_hindered(&mut self, seat: usize) {
+        if let Some(knowers) = &mut self.knowers {
+            knowers.remove(&seat);
+            if knowers.is_empty() {
+                self.target = None;
+            }
+        }
+    }
+
+    /// A master has taken over what there was.
+    pub fn on_settled(&mut self) {
+        self.knowers = None;
     }
 
     pub const fn on_retargeted(&mut self, users: u32, now: Duration) {
@@ -181,7 +199,10 @@ impl World {
     fn note_touch(&mut self) {
         let now = self.now;
         let is_settled =
-            self.master.machine.is_some() && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER + self.slack());
+            self.is_master_awake(self.master.number) && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER + self.slack());
+        if is_settled {
+            self.watch.on_settled();
+        }
         for seat in 0..self.seats.len() {
             let place = &self.seats[seat];
             let is_linked = self

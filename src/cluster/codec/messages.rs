@@ -243,6 +243,7 @@ impl Wire for Followed {
     fn put(&self, out: &mut Output) {
         out.count(self.generation);
         self.phase.put(out);
+        out.flag(self.has_stopped);
         self.profile.put(out);
         self.slots.put(out);
         out.flag(self.is_paused);
@@ -252,6 +253,7 @@ impl Wire for Followed {
         Ok(Self {
             generation: input.count()?,
             phase: Wire::take(input)?,
+            has_stopped: input.flag()?,
             profile: Wire::take(input)?,
             slots: SlotSet::take(input).map(Arc::new)?,
             is_paused: input.flag()?,

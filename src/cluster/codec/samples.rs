@@ -57,8 +57,14 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
 
 /// One message of each kind to the master.
 pub fn to_master() -> Vec<(&'static str, ToMaster)> {
-    let followed =
-        Followed { generation: 4, phase: Phase::Stop, profile: Arc::new(plan().profile), slots: Arc::new(SlotSet::all()), is_paused: true };
+    let followed = Followed {
+        generation: 4,
+        phase: Phase::Stop,
+        has_stopped: false,
+        profile: Arc::new(plan().profile),
+        slots: Arc::new(SlotSet::all()),
+        is_paused: true,
+    };
     let standing = RunStanding {
         plan: plan().into(),
         epoch: 1,

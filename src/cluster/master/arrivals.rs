@@ -56,6 +56,8 @@ impl Master {
                     self.claims.insert(number, followed.clone());
                 } else if standing.orders.is_some() {
                     self.on_return(number, now, out);
+                } else if run.is_adopting() {
+                    // Its lanes are open, or about to be: it says so, and has orders when the run is taken over.
                 } else if run.takes_workers() {
                     run.ask(number, &self.peers, now, out);
                 } else {
@@ -85,19 +87,19 @@ impl Master {
         send(&self.peers, number, ToWorker::Abandon(run), out);
     }
 
-    /// Another run is about to be asked for: whoever is still in the former one, since it heard too late of its end, drops what is left of that.
-    /// Its table was kept until now.
+    /// Another run is about to be asked for, and the former one's table was kept until now. Whoever is still in that, since it heard too late of
+    /// its end, drops what is left of it; and whoever has finished waits for no answer any more: its last word may be on its way.
     pub(super) fn end_former_run(&mut self, out: &mut Vec<Action>) {
         let Some(run) = &self.run else { return };
-        for (&number, _) in run.parts.iter().filter(|(_, part)| part.stage != PartStage::Finished) {
+        for (&number, part) in &run.parts {
             let peer = self.peers.get_mut(number);
-            if peer.link.is_some() {
+            if peer.link.is_some() && part.stage != PartStage::Finished {
                 peer.was_abandoned = true;
                 let text =
                     format!("Client '{}' is still in run {}, which is over; it drops what is left of it", peer.hello.worker, run.id());
                 out.push(Action::Log(log::Level::Info, text));
-                send(&self.peers, number, ToWorker::Abandon(run.id()), out);
             }
+            send(&self.peers, number, ToWorker::Abandon(run.id()), out);
         }
     }
 

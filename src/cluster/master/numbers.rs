@@ -96,7 +96,7 @@ impl Run {
         part.held = Some(sequence);
         part.has_run = true;
         if part.says_finished {
-            part.stage = PartStage::Finished;
+            part.finish();
         }
         part.cover(&staged, horizon);
         let is_current = epoch == self.epoch;
@@ -165,7 +165,9 @@ impl Run {
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.
     pub fn reset(&mut self, now: Instant) {
-        self.reset_since(Some(Duration::from_secs(self.elapsed(now).as_secs())), now);
+        // Of a run that nobody has brought yet the clock is not known.
+        let since = (!self.is_awaited()).then(|| Duration::from_secs(self.elapsed(now).as_secs()));
+        self.reset_since(since, now);
         // What they had counted is void, and they hear of the reset before they count anew.
         self.unheard.clear();
     }

@@ -184,10 +184,15 @@ impl Part {
         self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().unwrap_or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {
-            self.stage = PartStage::Finished;
-            self.users = 0;
+            self.finish();
         }
         self.vitals.add(now, delta.vitals)
+    }
+
+    /// All that it has counted is here: no user of its runs any more.
+    pub fn finish(&mut self) {
+        self.stage = PartStage::Finished;
+        self.users = 0;
     }
 
     /// The seconds of these tallies are in the table, those after `horizon` left aside.
@@ -214,7 +219,7 @@ impl Part {
         (staged.len() == parts as usize).then_some(staged)
     }
 
-    /// The worker is given up, or its link is a new one: what was left half done is void.
+    /// Its link is gone, or a new one: what was left half done is void.
     pub fn unstage(&mut self) {
         self.staged = Vec::new();
     }

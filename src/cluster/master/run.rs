@@ -405,7 +405,7 @@ impl Run {
         }
         part.revision = standing.plan.revision;
         part.says_finished = standing.is_finished;
-        let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.phase != Phase::Run);
+        let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.has_stopped || followed.phase != Phase::Run);
         part.has_given_up = self.phase == Phase::Run && (standing.is_finished || has_stopped);
         part.has_run |= standing.orders.is_some();
         if part.stage != PartStage::Finished {
@@ -461,7 +461,8 @@ impl Run {
     /// What nobody owns goes to those who are there.
     pub fn fill_gaps(&mut self, peers: &Peers, now: Instant) {
         let level = self.level(now);
-        let can_run = |number: PeerNumber, part: &Part| part.can_run() && takes_slots(number, part, peers);
+        let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
+        let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
         let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number);
         let mut moved = self.assignment.unowned();
         for number in here.collect::<Vec<_>>() {
@@ -477,13 +478,18 @@ pub(super) fn takes_slots(number: PeerNumber, part: &Part, peers: &Peers) -> boo
     part.is_here() && peers.get(number).presence == Presence::Here
 }
 
-/// What the run was doing by the newest orders. A worker says Stop of itself as well when it has given up waiting for a master; others
-/// that follow the same orders tell then what those were. What a worker says that is about to end is of itself alone.
+/// What the run was doing by the newest orders. A run whose workers have all given up waiting for a master is at its end as well; what one
+/// did that is about to end says nothing of the others.
 fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
+    let newest = claims.iter().map(|(_, followed)| followed.generation).max();
+    let ordered = claims.iter().filter(|(_, followed)| Some(followed.generation) == newest).map(|(_, followed)| followed.phase).min();
     let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
-    let counted = || claims.iter().filter(|(number, _)| stays(**number)).map(|(_, followed)| followed);
-    let newest = counted().map(|followed| followed.generation).max();
-    counted().filter(|followed| Some(followed.generation) == newest).map(|followed| followed.phase).min().unwrap_or(Phase::Run)
+    let mut staying = claims.iter().filter(|(number, _)| stays(**number)).peekable();
+    let have_given_up = staying.peek().is_some() && staying.all(|(_, followed)| followed.has_stopped);
+    match ordered.unwrap_or(Phase::Run) {
+        Phase::Run if have_given_up => Phase::Stop,
+        phase => phase,
+    }
 }
 
 /// How far ahead of its moment a change of an open profile is ordered: longer than a message takes, even where one is lost on the way.

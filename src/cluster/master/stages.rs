@@ -31,7 +31,9 @@ impl Run {
         match self.stage {
             Stage::Live => self.join(number, peers, origin, now, out),
             Stage::Waiting => self.begin_if_all_agree(peers, origin, now, out),
-            Stage::Adopting { .. } | Stage::Stopping { .. } | Stage::Over { .. } => {
+            // Orders come once the run is taken over.
+            Stage::Adopting { .. } => {}
+            Stage::Stopping { .. } | Stage::Over { .. } => {
                 send(peers, number, ToWorker::Abandon(self.id()), out);
                 self.parts.remove(&number);
             }
@@ -84,7 +86,9 @@ impl Run {
         let elapsed = self.elapsed(now);
         let is_over = self.is_over();
         let Some(part) = self.parts.get_mut(&number) else { return };
-        part.unstage();
+        if peers.get(number).link.is_none() {
+            part.unstage();
+        }
         if is_over || part.stage == PartStage::Finished {
             return;
         }

@@ -86,6 +86,12 @@ impl Master {
         if is_awaited { Err(format!("the run is being taken over from the master before: {AWAITED}")) } else { Ok(()) }
     }
 
+    /// The epoch of the run's statistics: how often they were reset.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u32> {
+        self.run.as_ref().map(|run| run.epoch)
+    }
+
     /// Somebody clears the statistics.
     pub fn on_reset(&mut self, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();

@@ -13,6 +13,7 @@ use crate::stats::tally::Tally;
 mod endings;
 mod revision;
 mod scriptless;
+mod takeover;
 
 /// A master, and the moment that it is.
 struct Stand {
@@ -186,6 +187,7 @@ fn standing(slots: &SlotSet, elapsed: Duration, acknowledged: u64) -> RunStandin
         orders: Some(Followed {
             generation: 5,
             phase: Phase::Run,
+            has_stopped: false,
             profile: Arc::new(plan.profile.clone()),
             slots: Arc::new(slots.clone()),
             is_paused: false,

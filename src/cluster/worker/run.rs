@@ -307,8 +307,8 @@ impl Run {
         let elapsed = self.zero.filter(|_| has_begun).map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero));
         let followed = self.orders.as_ref().map(|RunOrders { generation, phase, orders, .. }| Followed {
             generation: *generation,
-            // A worker that has stopped by itself makes no load, whatever its last orders say.
-            phase: self.ended_by.map_or(*phase, |ended| ended.max(*phase)),
+            phase: *phase,
+            has_stopped: *phase == Phase::Run && self.ended_by.is_some(),
             profile: Arc::clone(&orders.profile),
             slots: Arc::clone(&orders.slots),
             is_paused: orders.is_paused,

@@ -197,7 +197,7 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
 }
 
 /// A master that has read in its journal of a run in which these workers had left something.
-fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
+pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
     let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
     let profile = Arc::new(plan.profile.clone());
     let run = KeptRun {
@@ -394,15 +394,15 @@ fn a_worker_that_is_about_to_end_does_not_stop_the_run_that_it_brings() {
     let mut stand = Stand::new();
     let mut half = SlotSet::none();
     SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
-    let claim = |phase| {
+    let claim = |has_stopped| {
         let mut standing = standing(&half, Duration::from_secs(41), 0);
-        standing.orders.as_mut().unwrap().phase = phase;
+        standing.orders.as_mut().unwrap().has_stopped = has_stopped;
         standing
     };
-    stand.message(1, ToMaster::Hello(Box::new(Hello { is_leaving: true, ..hello(1, Some(claim(Phase::Stop))) })));
+    stand.message(1, ToMaster::Hello(Box::new(Hello { is_leaving: true, ..hello(1, Some(claim(true))) })));
     stand.live(Duration::from_secs(5), &[1]);
     assert_eq!(stand.state(), RunState::Running);
-    stand.hello(2, Some(claim(Phase::Run)));
+    stand.hello(2, Some(claim(false)));
     stand.live(Duration::from_secs(1), &[1, 2]);
     assert_eq!(stand.state(), RunState::Running);
 }

@@ -86,7 +86,8 @@ fn a_worker_that_stopped_by_itself_says_so_to_the_next_master() {
     let mut bench = Bench::running(1);
     bench.gone(1);
     bench.pass(60 * SECOND);
-    assert_eq!(bench.hello(2).standing.unwrap().orders.unwrap().phase, Phase::Stop);
+    let followed = bench.hello(2).standing.unwrap().orders.unwrap();
+    assert_eq!((followed.phase, followed.has_stopped), (Phase::Run, true), "what it was told, and what it did");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! How a master takes a run over of which several workers tell, each what it knows.
+
+use super::*;
+
+/// What a worker brings that was prepared when its master died.
+fn unbegun() -> RunStanding {
+    RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) }
+}
+
+fn is_leaving(worker: u64, standing: RunStanding) -> ToMaster {
+    ToMaster::Hello(Box::new(Hello { is_leaving: true, ..hello(worker, Some(standing)) }))
+}
+
+#[test]
+fn a_worker_that_was_prepared_when_its_master_died_has_its_share_after_the_takeover_and_is_not_sent_away() {
+    // Seed 16000970: it was told to drop the run, and what it had said before made the next master count on it for good.
+    for says_so_late in [false, true] {
+        let mut stand = Stand::new();
+        stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
+        stand.hello(2, Some(unbegun()));
+        let prepared = ToMaster::Prepared { run: RunId(7), revision: 0 };
+        if !says_so_late {
+            stand.message(2, prepared.clone());
+        }
+        assert!(!stand.sent().iter().any(|(_, message)| matches!(message, ToWorker::Abandon(_))), "it is of use");
+        stand.live(Duration::from_secs(5), &[1, 2]);
+        if says_so_late {
+            stand.message(2, prepared);
+        }
+        let orders = stand.orders();
+        assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5), "{says_so_late}");
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_does_not_begin_again_because_the_worker_that_tells_of_it_is_about_to_end() {
+    // Seed 16001076.
+    let mut stand = Stand::new();
+    stand.hello(2, None);
+    let mut stopped = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+    stopped.orders.as_mut().unwrap().phase = Phase::Stop;
+    stopped.is_finished = true;
+    stand.message(1, is_leaving(1, stopped));
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    assert!(!stand.sent().iter().any(|(_, message)| matches!(message, ToWorker::Prepare(_))), "nobody is asked to run it");
+    assert_ne!(stand.state(), RunState::Running);
+}
+
+#[test]
+fn a_run_whose_workers_have_all_given_up_is_at_its_end_and_one_that_is_about_to_end_says_nothing_of_the_others() {
+    for (leaves, state) in [(false, RunState::Stopping), (true, RunState::Running)] {
+        let mut stand = Stand::new();
+        let mut brought = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+        brought.orders.as_mut().unwrap().has_stopped = true;
+        if leaves {
+            stand.message(1, is_leaving(1, brought));
+        } else {
+            stand.hello(1, Some(brought));
+        }
+        stand.live(Duration::from_secs(5), &[1]);
+        assert_eq!(stand.state(), state);
+    }
+}
+
+#[test]
+fn a_worker_whose_whole_total_is_there_and_that_has_finished_runs_no_user() {
+    // Seed 16001043: it was gone before it could say that this was its last word.
+    let mut stand = Stand::new();
+    stand.hello(1, Some(standing(&SlotSet::none(), Duration::from_secs(41), 0)));
+    let finished = RunStanding { is_finished: true, ..standing(&SlotSet::all(), Duration::from_secs(41), 3) };
+    stand.message(2, is_leaving(2, finished));
+    stand.message(2, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, 5)) });
+    stand.message(2, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 3 });
+    assert_eq!(stand.master.snapshot(stand.now).users, 0);
+}
+
+#[test]
+fn a_reset_of_a_run_that_nobody_has_brought_yet_does_not_say_since_when_it_counts() {
+    // Seed 16000032: the time of the journal's run is not known before its first worker comes.
+    let mut stand = endings::restored(Vec::new());
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    assert_eq!(stand.master.snapshot(stand.now).counted_since, None);
+    assert_eq!(stand.master.epoch(), Some(1));
+}
+
+#[test]
+fn a_worker_that_waits_for_the_answer_to_its_last_word_is_free_for_the_next_run() {
+    // Seed 16000450: its last word came when the next run was there, was answered with nothing, and it refused that run for ever.
+    let mut stand = Stand::running(1, 1);
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    stand.last_delta(1, 1);
+    assert!(stand.end().is_some());
+    stand.start(1);
+    let sent: Vec<ToWorker> = stand.sent().into_iter().map(|(_, message)| message).collect();
+    let done = sent.iter().position(|message| matches!(message, ToWorker::Abandon(RunId(7))));
+    let asked = sent.iter().position(|message| matches!(message, ToWorker::Prepare(_)));
+    assert!(done.is_some() && done < asked, "{sent:?}");
+}
+
+#[test]
+fn a_total_whose_end_comes_after_a_silence_on_the_same_link_is_whole() {
+    // Seed 16002161: a worker that was silent for long between the pieces and their end had to send all of it again.
+    let mut stand = Stand::new();
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 3)));
+    stand.hello(2, Some(standing(&SlotSet::none(), Duration::from_secs(41), 0)));
+    stand.message(1, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, 5)) });
+    stand.live(Duration::from_secs(4), &[2]);
+    stand.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 3 });
+    assert_eq!(stand.requests(), 5);
+}
