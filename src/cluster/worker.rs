@@ -93,6 +93,8 @@ pub struct Worker {
     next: Option<Arc<Plan>>,
     /// Its name until it dropped a run's numbers, until a master has heard of it.
     formerly: Option<WorkerId>,
+    /// The run in which it has numbered last and that it has dropped since.
+    numbered: Option<RunId>,
     /// The run that it last refused and why: the master asks again each second, and the log says it once.
     refused: Option<(RunId, String)>,
     leaving: Option<Leaving>,
@@ -207,6 +209,7 @@ impl Worker {
             run: None,
             next: None,
             formerly: None,
+            numbered: None,
             refused: None,
             leaving: None,
             log: Logbook::default(),
@@ -359,7 +362,7 @@ impl Worker {
 
     fn on_masters_word(&mut self, message: ToWorker, now: Instant, out: &mut Vec<Action>) {
         match message {
-            ToWorker::Prepare(plan) => self.on_prepare(plan, out),
+            ToWorker::Prepare(plan) => self.on_prepare(plan, now, out),
             ToWorker::Orders(orders) => self.on_orders(orders, out),
             ToWorker::Answer(answer) => self.on_answer(answer, now),
             ToWorker::Abandon(run) => self.on_abandon(run, out),
@@ -382,13 +385,13 @@ impl Worker {
         self.run.as_ref().is_some_and(|run| matches!(run.stage(), Stage::Running | Stage::Finished))
     }
 
-    fn on_prepare(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+    fn on_prepare(&mut self, plan: Arc<Plan>, now: Instant, out: &mut Vec<Action>) {
         let refuse = |text: &str| ToMaster::Refused(Refusal { run: plan.run, text: text.into(), differs: None });
         if self.leaving.is_some() {
             return self.say(refuse("the worker is about to end"), out);
         }
         let Some(run) = &mut self.run else {
-            return self.open(plan, out);
+            return self.open(plan, now, out);
         };
         let is_same = run.plan.run == plan.run;
         match run.stage() {
@@ -403,8 +406,9 @@ impl Worker {
             Stage::Running => self.say(refuse("the worker is busy with another run"), out),
             Stage::Abandoned { .. } => self.next = Some(plan),
             Stage::Opening | Stage::Prepared | Stage::Finished => {
+                self.numbered = run.numbered().or(self.numbered);
                 if run.abandon(out) {
-                    self.open(plan, out);
+                    self.open(plan, now, out);
                 } else {
                     self.next = Some(plan);
                 }
@@ -433,6 +437,7 @@ impl Worker {
     fn on_abandon(&mut self, run: RunId, out: &mut Vec<Action>) {
         self.next.take_if(|plan| plan.run == run);
         if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
+            self.numbered = current.numbered().or(self.numbered);
             let requests = current.ledger.requests();
             out.push(if current.stage() == Stage::Finished && current.ledger.is_sealed() && !current.ledger.has_unacknowledged() {
                 // How a master takes leave of a run that is over.
@@ -455,7 +460,7 @@ impl Worker {
         if self.run.is_none()
             && let Some(plan) = self.next.take()
         {
-            self.open(plan, &mut out);
+            self.open(plan, now, &mut out);
         }
         self.hand_in(now, &mut out);
         let is_over = self.run.as_ref().is_some_and(|run| run.stage() == Stage::Finished && run.ledger.is_handed_in());
@@ -473,7 +478,10 @@ impl Worker {
         out
     }
 
-    fn open(&mut self, plan: Arc<Plan>, out: &mut Vec<Action>) {
+    fn open(&mut self, plan: Arc<Plan>, now: Instant, out: &mut Vec<Action>) {
+        if self.numbered == Some(plan.run) {
+            return self.come_as_another(now, out);
+        }
         self.asks = Asks::default();
         self.run = Some(Run::new(Arc::clone(&plan), self.config.keeps_total));
         out.push(Action::Open(plan));

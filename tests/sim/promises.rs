@@ -166,6 +166,7 @@ impl World {
         if waited + LATE >= WAITS_FOR_THE_AWAY {
             return;
         }
+        let epoch = self.master.machine.as_ref().and_then(lunamoth::cluster::master::Master::epoch).unwrap_or(0);
         let is_away = |seat: usize| {
             let id = self.seats[seat].id.to_string();
             let is_lost = snapshot.workers.iter().any(|view| view.id == id && view.state == WorkerState::Lost);
@@ -175,7 +176,9 @@ impl World {
         let brings_numbers = |seat: usize| {
             self.books.get(snapshot.run, seat).is_some_and(|account| {
                 let known = account.acknowledged_by(number).unwrap_or(0);
-                known > 0 && account.last_that_counts().is_some_and(|last| last > known)
+                // Of one that has begun its journal tells a new master, which has heard nothing of it yet.
+                let is_begun = self.master.keeper.begun.contains(&(snapshot.run, seat)) && account.epoch >= epoch;
+                (known > 0 || is_begun) && account.last_that_counts().is_some_and(|last| last > known)
             })
         };
         let given_up_on = self.alive().find(|seat| is_away(*seat) && brings_numbers(*seat));

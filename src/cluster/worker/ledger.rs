@@ -218,6 +218,11 @@ impl Ledger {
         self.total.is_some() && self.sequence > 0
     }
 
+    /// A delta was sealed.
+    pub const fn has_numbered(&self) -> bool {
+        self.sequence > 0
+    }
+
     pub const fn epoch(&self) -> u32 {
         self.epoch
     }

@@ -136,6 +136,15 @@ impl Links {
         self.next_dial = now + REFUSED_PAUSE;
     }
 
+    /// The worker has another name, under which it must be welcomed anew.
+    pub fn leave(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if let Some(master) = self.master.take() {
+            out.push(Action::CloseLink(master.link));
+            self.alone_since.get_or_insert(now);
+            self.next_dial = now;
+        }
+    }
+
     /// Gives up a candidate that is not answered. True if the master's silence has just become too long.
     pub fn watch(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
         if let Some(late) = self.candidate.take_if(|candidate| now.saturating_duration_since(candidate.since) >= SILENCE) {

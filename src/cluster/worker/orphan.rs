@@ -61,6 +61,18 @@ impl Worker {
     /// begins anew under one name, so that a master that asks for the same run again cannot take one delta for another.
     fn drop_run(&mut self) {
         self.run = None;
+        self.take_another_name();
+    }
+
+    /// A run is asked for in which it has numbered and that it has dropped: for a master, too, that takes it over from others who had not heard
+    /// of its end, it is another one, on another link.
+    pub(super) fn come_as_another(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.take_another_name();
+        self.links.leave(now, out);
+    }
+
+    fn take_another_name(&mut self) {
+        self.numbered = None;
         let old = self.config.id.clone();
         self.config.id.incarnation = old.incarnation.wrapping_add(1);
         self.formerly = Some(old);

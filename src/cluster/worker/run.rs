@@ -14,7 +14,7 @@ use crate::load::lane::LaneReport;
 use crate::load::shape::Shape;
 use crate::load::slots::Orders;
 use crate::load::vitals::Vitals;
-use crate::plan::Plan;
+use crate::plan::{Plan, RunId};
 
 /// One run.
 #[derive(Debug)]
@@ -273,6 +273,11 @@ impl Run {
 
     pub const fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// Its id, if deltas of it were numbered.
+    pub fn numbered(&self) -> Option<RunId> {
+        self.ledger.has_numbered().then_some(self.plan.run)
     }
 
     /// The lanes were told to stop.

@@ -145,6 +145,22 @@ fn a_run_abandoned_before_it_began_or_after_it_ended_is_gone_at_once() {
 }
 
 #[test]
+fn a_worker_that_is_asked_for_a_run_again_that_it_has_counted_in_and_dropped_comes_as_another_one() {
+    // Seed 16003732: a master took over a run that was over, from one that had not heard of it, and asked one that had.
+    let mut bench = Bench::finished();
+    bench.acknowledge(1, 1);
+    let before = bench.worker.config.id.clone();
+    bench.message(1, ToWorker::Abandon(RUN));
+    bench.prepare(8);
+    bench.message(1, ToWorker::Abandon(RunId(8)));
+    assert_eq!(names(&bench.message(1, ToWorker::Prepare(plan(7)))), ["close 1", "dial"]);
+    let hello = bench.hello(2);
+    assert_eq!((hello.worker == before, hello.formerly, hello.standing), (false, Some(before), None));
+    bench.welcome(2, None);
+    assert_eq!(names(&bench.message(2, ToWorker::Prepare(plan(7)))), ["open 7"]);
+}
+
+#[test]
 fn a_finished_run_stands_until_the_next_prepare() {
     let mut bench = Bench::finished();
     bench.acknowledge(1, 1);
