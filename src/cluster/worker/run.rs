@@ -34,6 +34,8 @@ pub(super) struct Run {
     is_paused: bool,
     /// The end that the lanes were told and since when, as the clock has shown it.
     end_seen: Option<(Phase, Instant)>,
+    /// The planned end that has passed, and since when the clock has shown it: a process that stood still sees it late.
+    planned_end_seen: Option<(Duration, Instant)>,
     /// Since when lanes have reported in the round that is not complete.
     round_since: Option<Instant>,
     /// The last report of each lane, by lane.
@@ -73,6 +75,7 @@ impl Run {
             ended_by: None,
             is_paused: false,
             end_seen: None,
+            planned_end_seen: None,
             round_since: None,
             lanes: BTreeMap::new(),
             vitals: Vitals::default(),
@@ -175,10 +178,13 @@ impl Run {
             Phase::Cut => since + CUT_GRACE,
             Phase::Run | Phase::Stop => since + self.plan.settings.stop_timeout + STOP_GRACE,
         });
-        // The lanes know the planned end by themselves.
+        // The lanes know the planned end by themselves. If the whole process stood still across it, they have had no time since.
         let planned = self.orders.as_ref().and_then(|orders| Shape::new(&orders.orders.profile).end());
-        let planned_due =
-            self.zero.zip(planned).and_then(|(zero, end)| zero.checked_add(end)?.checked_add(self.plan.settings.stop_timeout + STOP_GRACE));
+        let passed = self.zero.zip(planned).and_then(|(zero, end)| (zero.checked_add(end)? <= now).then_some(end));
+        if self.planned_end_seen.map(|(end, _)| end) != passed {
+            self.planned_end_seen = passed.map(|end| (end, now));
+        }
+        let planned_due = self.planned_end_seen.map(|(_, since)| since + self.plan.settings.stop_timeout + STOP_GRACE);
         told_due.into_iter().chain(planned_due).min().is_some_and(|due| due <= now)
     }
 

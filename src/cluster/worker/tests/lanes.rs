@@ -75,6 +75,21 @@ fn a_lane_that_does_not_come_to_the_planned_end_is_given_up_though_nobody_has_to
 }
 
 #[test]
+fn a_process_that_stood_still_across_the_planned_end_gives_its_lanes_their_time_to_finish() {
+    let mut bench = Bench::linked(config(2));
+    bench.prepare(7);
+    let mut planned = orders(1, Phase::Run);
+    planned.orders.profile = Arc::new(LoadProfile::plain(1, 1.0, Some(Duration::from_secs(3))));
+    bench.orders(1, planned);
+    bench.now += Duration::from_secs(60);
+    let before = live(&mut bench, plan(7).settings.stop_timeout + millis(400));
+    assert!(!closes(&before) && deltas(&before).iter().all(|delta| delta.lanes_lost == 0), "{before:?}");
+    bench.report(last(0, 3));
+    let sent = deltas(&bench.report(last(1, 2)));
+    assert_eq!(sent.iter().map(|delta| (delta.is_last, delta.lanes_lost)).collect::<Vec<_>>(), [(true, 0)]);
+}
+
+#[test]
 fn a_run_that_nobody_wants_is_left_with_the_lane_that_does_not_end_and_the_next_one_opens() {
     let mut bench = Bench::running(2);
     bench.message(1, ToWorker::Abandon(RUN));
