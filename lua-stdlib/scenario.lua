@@ -13,10 +13,11 @@ local call, operation, int = engine.call, engine.operation, native.int
 ---@field users UserClass[]                    at least one class
 ---@field load LoadProfile?                    such as `scenario.ramp { ... }`; `-u -r -t` override it
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
+---@field warmup number|string|nil              `"30s"`: what is measured in this time at the start of the run is shown apart and judged by nothing; whole seconds; `--warmup` overrides it
 ---@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`: `["shop.test"] = "127.0.0.1"`, `["shop.test:8443"] = "127.0.0.1:9443"`, `["*.test"] = "::1"`
 ---@field tls { cert: string, key: string }?   PEM files of a client certificate and its key
 ---@field http ScenarioHttp?                  which connections requests have
-local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "hosts", "tls", "http" }
+local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "warmup", "hosts", "tls", "http" }
 
 ---What all requests obey, unless `http.defaults`, `http.client` or the request says otherwise: `http = { version = "2", max_connections = 6 }`.
 ---@class ScenarioHttp
@@ -432,12 +433,15 @@ local function make(options)
     local mistake = native.check_http(options.http)
     if mistake then error("scenario: http: " .. mistake, 2) end
   end
+  local warmup = options.warmup ~= nil and seconds(options.warmup, "scenario: warmup", 2) or nil
+  if warmup and warmup % 1 ~= 0 then error("scenario: warmup: whole seconds are needed, such as \"30s\"", 2) end
   local made = {}
   scenarios[made] = {
     host = optional_text(options.host, "scenario: host", 2),
     users = users,
     load = options.load,
     thresholds = thresholds_of(options.thresholds == nil and {} or options.thresholds),
+    warmup = warmup,
     hosts = text_map(options.hosts, "scenario: hosts") or {},
     tls = tls,
     http = options.http,
@@ -609,6 +613,7 @@ function native.describe(result, default_name, filter)
     classes = described,
     load = record.load and profiles[record.load],
     thresholds = record.thresholds,
+    warmup = record.warmup,
     hosts = record.hosts,
     tls = record.tls,
     http = record.http,

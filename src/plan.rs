@@ -54,6 +54,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// How long the run warms up before its numbers count: whole seconds.
+    #[must_use]
+    pub fn warmup(&self) -> Duration {
+        self.settings.warmup.unwrap_or(Duration::ZERO)
+    }
+
     /// The same run by changed scripts, of which `newer` was planned: their code, tasks, `env` values, name look-ups and client certificate.
     /// Users keep their classes, and the run its profile, thresholds, host and seed.
     ///

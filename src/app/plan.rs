@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failure;
 use crate::config::{LoadOrder, Settings};
@@ -28,11 +29,19 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
             class.name
         )));
     }
+    let mut run_settings = settings.run.clone();
+    run_settings.warmup = run_settings.warmup.or(scenario.warmup).filter(|warmup| !warmup.is_zero());
+    if let (Some(warmup), ProfileEnd::StopAt(end)) = (run_settings.warmup, profile.end())
+        && warmup >= end
+    {
+        let [warmup, end] = [warmup, end].map(|time| time.as_secs_f64());
+        return Err(Failure::bad_use(anyhow::anyhow!("the warm-up takes {warmup} s and the whole run {end} s: nothing would count")));
+    }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
     let read = |threshold| {
         let threshold = Threshold::parse(threshold, &own_metrics)?;
         if let ProfileEnd::StopAt(end) = profile.end() {
-            threshold.fits(end)?;
+            threshold.fits(run_settings.warmup.unwrap_or(Duration::ZERO), end)?;
         }
         Ok(threshold)
     };
@@ -57,7 +66,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         metrics: own_metrics,
         tags: settings.tag_filter(),
         env: scenario.env.clone(),
-        settings: settings.run.clone(),
+        settings: run_settings,
         http,
     };
     Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)? })

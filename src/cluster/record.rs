@@ -83,8 +83,8 @@ pub struct KeptWorker {
     pub sequence: u64,
     /// These are all its numbers: it said goodbye, or had finished. Otherwise it was found lost.
     pub has_left: bool,
-    /// The sums of the whole run.
-    pub tally: Tally,
+    /// The sums of the whole run; those of its warm-up, where it has one, first and by themselves.
+    pub tallies: Vec<Tally>,
 }
 
 /// What a journal says of the last run in it.

@@ -56,6 +56,12 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
 }
 
+/// A duration of whole seconds.
+pub(super) fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.subsec_nanos() == 0 { Ok(duration) } else { Err(format!("`{}` is not a time of whole seconds", text.trim())) }
+}
+
 /// A whole number within bounds that its type holds.
 pub(super) fn whole<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
     let text = text.trim();

@@ -81,6 +81,8 @@ pub struct SnapshotJson {
     pub iterations: IterationsJson,
     /// In the scenario's order.
     pub thresholds: Vec<ThresholdJson>,
+    /// What the warm-up brought, where the run has one: it is in no other number but the points over time.
+    pub warmup: Option<WarmupJson>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
     /// The generator's own part in the numbers.
@@ -97,6 +99,29 @@ pub struct SnapshotJson {
     pub warnings: Vec<String>,
     /// The last points of the history, so that a reader who misses a few snapshots has no gap in its charts.
     pub recent: Vec<PointJson>,
+}
+
+/// What was counted before the warm-up's end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Warmup)]
+pub struct WarmupJson {
+    /// The run's clock at its end.
+    pub end_s: f64,
+    /// It has ended, with its time or with the run.
+    pub over: bool,
+    /// All entries together.
+    pub total: EntryJson,
+    /// Sorted by (name, method).
+    pub entries: Vec<EntryJson>,
+    /// Most frequent first.
+    pub errors: Vec<ErrorJson>,
+    /// Most frequent first.
+    pub exceptions: Vec<ExceptionJson>,
+    /// In the order of their first run.
+    pub checks: Vec<CheckJson>,
+    /// Iterations.
+    pub iterations: IterationsJson,
 }
 
 /// What a run is doing.

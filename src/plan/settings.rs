@@ -31,6 +31,8 @@ macro_rules! run_settings {
             Dns(dns): DnsMode = DnsMode::Cached => (HttpWays, Text(|text| values::word(text, DnsMode::WORDS)), "MODE", "fresh");
             /// Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY
             ProxyFromEnv(proxy_from_env): bool = false => (HttpWays, Switch(values::switch), "BOOL", "true");
+            /// What is measured in this time at the start is shown apart and judged by nothing: whole seconds [default: the scenario's, else 0s]
+            Warmup(warmup): Option<Duration> = None => (Limits, Amount(values::whole_seconds), "TIME", "30s");
             /// How long requests in flight may take once the run stops [default: 10s]
             StopTimeout(stop_timeout): Duration = Duration::from_secs(10) =>
                 (Limits, Amount(values::parse_duration), "TIME", "10s", short: Some('s'));

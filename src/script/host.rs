@@ -183,6 +183,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         left_out: described.left_out,
         profile: described.profile,
         thresholds: described.thresholds,
+        warmup: described.warmup,
         env: context.env.borrow().clone(),
         metrics: context.metrics.borrow().clone(),
         hosts: described.hosts,

@@ -31,6 +31,8 @@ pub struct ScenarioDescription {
     pub profile: Option<LoadProfile>,
     /// By metric, in alphabetical order.
     pub thresholds: Vec<ThresholdPlan>,
+    /// How long the run warms up: whole seconds.
+    pub warmup: Option<Duration>,
     /// What `env()` answered while the script was evaluated.
     pub env: BTreeMap<String, String>,
     /// The script's own metrics.
@@ -123,6 +125,7 @@ pub(super) struct Described {
     pub(super) runtimes: Vec<ClassRuntime>,
     pub(super) profile: Option<LoadProfile>,
     pub(super) thresholds: Vec<ThresholdPlan>,
+    pub(super) warmup: Option<Duration>,
     pub(super) hosts: BTreeMap<String, HostAddress>,
     /// Classes without a task that the tags allow.
     pub(super) left_out: Vec<String>,
@@ -154,6 +157,7 @@ impl Described {
             runtimes,
             profile: load.map(|load| profile(&load)).transpose().map_err(text)?,
             thresholds: thresholds(table).map_err(text)?,
+            warmup: if table.contains_key("warmup").map_err(text)? { Some(duration(table, "warmup").map_err(text)?) } else { None },
             hosts: hosts(table)?,
             left_out: table.get("left_out").map_err(text)?,
             tls: tls.map(|tls| Ok((tls.get("cert")?, tls.get("key")?))).transpose().map_err(text)?,

@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod span;
 pub mod sparse;
 pub mod table;
+pub mod tables;
 pub mod tally;
 pub mod threshold;
 pub mod times;

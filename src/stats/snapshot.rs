@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub users_dropped: u64,
     /// Thresholds in the scenario's order, judged over the whole run so far.
     pub thresholds: Vec<ThresholdView>,
+    /// What the warm-up brought, where the run has one: in none of the other numbers but the history, and judged by nothing.
+    pub warmup: Option<Arc<WarmupView>>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
     /// The generator's own part.
@@ -120,6 +122,17 @@ pub struct Snapshot {
     pub overlaps: Vec<OverlapView>,
     /// Deltas that came again and were dropped.
     pub repeats: u64,
+}
+
+/// What was counted before the warm-up's end.
+#[derive(Debug, Clone, Default)]
+pub struct WarmupView {
+    /// The run's clock at its end: whole seconds.
+    pub end: Duration,
+    /// It has ended, with its time or with the run.
+    pub is_over: bool,
+    /// Its rows, sums, errors, exceptions and checks; without a history and thresholds.
+    pub numbers: Snapshot,
 }
 
 /// What became of the iterations of an open profile: `started + dropped + lost = due` once the run is over; before, some may wait.

@@ -136,6 +136,12 @@ impl Table {
         &self.classes
     }
 
+    /// Iterations of an open profile that began or were dropped.
+    #[must_use]
+    pub fn resolved(&self) -> u64 {
+        self.events.iterations_started + self.events.iterations_dropped.iter().sum::<u64>()
+    }
+
     /// The points of the history before `now`, oldest first.
     #[must_use]
     pub fn history(&self, now: Duration) -> Vec<HistoryPoint> {

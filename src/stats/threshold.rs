@@ -48,9 +48,11 @@ impl Threshold {
     ///
     /// # Errors
     /// It looks at a part that such a run never comes to.
-    pub fn fits(&self, end: Duration) -> Result<(), ThresholdError> {
+    pub fn fits(&self, warmup: Duration, end: Duration) -> Result<(), ThresholdError> {
         let problem = |reason| ThresholdError { metric: self.plan.metric.clone(), condition: self.plan.condition.clone(), reason };
-        self.span.fits(end).map_err(problem)
+        // What is measured in the warm-up is in no window.
+        let after_seconds = self.span.after_seconds.max(warmup.as_secs());
+        Span { after_seconds, ..self.span }.fits(end).map_err(problem)
     }
 }
 

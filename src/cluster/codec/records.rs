@@ -72,7 +72,7 @@ impl Wire for KeptWorker {
         put_epoch(self.epoch, out);
         out.count(self.sequence);
         out.flag(self.has_left);
-        self.tally.put(out);
+        self.tallies.put(out);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -81,7 +81,7 @@ impl Wire for KeptWorker {
             epoch: take_epoch(input)?,
             sequence: input.count()?,
             has_left: input.flag()?,
-            tally: Wire::take(input)?,
+            tallies: Wire::take(input)?,
         })
     }
 }

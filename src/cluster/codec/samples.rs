@@ -105,7 +105,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
 
 /// One record of each kind.
 pub fn records() -> Vec<(&'static str, Record)> {
-    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tally: full() };
+    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tallies: vec![busy(2, 3), full()] };
     vec![
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
         ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),

@@ -96,7 +96,8 @@ impl Run {
         self.parts.values_mut().for_each(|part| part.dues.reset(from));
     }
 
-    /// What became of what was due, as far as it is known: `view` has what the workers have told.
+    /// What became of what was due, as far as it is known: `view` has what the workers have told. An iteration belongs where it was begun or
+    /// dropped: of those that were due in the warm-up, the ones that waited over its end count.
     pub(super) fn account(&self, view: ArrivalsView) -> ArrivalsView {
         let Some((mut schedule, round)) = self.schedule() else { return view };
         // By its plan a run is over at the same iteration everywhere; when somebody stops it each lane knows for itself.
@@ -114,7 +115,7 @@ impl Run {
             due += if is_silent { owed.max(part.dues.resolved) } else { owed.max(part.dues.due) };
             lost += if is_silent { owed.max(part.dues.due).saturating_sub(part.dues.resolved) } else { 0 };
         }
-        ArrivalsView { due, lost, ..view }
+        ArrivalsView { due: due.saturating_sub(self.table.resolved_in_warmup()), lost, ..view }
     }
 }
 

@@ -37,7 +37,7 @@ impl Run {
 
     /// Another master's windows died with it: they begin anew with the next second.
     pub(super) fn begin_windows_anew(&mut self, now: Instant) {
-        let since = self.elapsed(now).as_secs() + 1;
+        let since = (self.elapsed(now).as_secs() + 1).max(self.plan.warmup().as_secs());
         self.windows = windows_of(&self.thresholds, since);
         if !self.windows.is_empty() {
             let (minutes, seconds) = (since / 60, since % 60);

@@ -11,7 +11,7 @@ use super::peers::PeerNumber;
 use super::run::Run;
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::HoleView;
-use crate::stats::table::Table;
+use crate::stats::tables::{Tables, Totals};
 use crate::stats::tally::Tally;
 
 /// What became of a message with numbers.
@@ -45,7 +45,7 @@ impl Run {
                     // What was counted counts; when it was counted is not believed.
                     self.misdated += 1;
                     self.table.merge_undated(tally);
-                    self.table.note_raised(tally, number, None);
+                    self.table.note_raised_undated(tally, number);
                     self.table.warn(&MISDATED.into());
                     continue;
                 }
@@ -57,7 +57,7 @@ impl Run {
                 }
             }
             if keeps_totals {
-                let total = part.total.get_or_insert_default();
+                let total = part.total.get_or_insert_with(|| Totals::new(self.plan.warmup()).into());
                 delta.tallies.iter().for_each(|tally| total.add(tally));
             }
         }
@@ -106,11 +106,11 @@ impl Run {
             staged.iter().for_each(|tally| part.dues.note(tally));
         }
         if keeps_totals {
-            let mut total = Box::<Tally>::default();
+            let mut total = Totals::new(self.plan.warmup());
             if is_current {
                 staged.iter().for_each(|tally| total.add(tally));
             }
-            part.total = Some(total);
+            part.total = Some(total.into());
         }
         if replaces {
             self.rebuild(now);
@@ -127,25 +127,31 @@ impl Run {
     fn rebuild(&mut self, now: Instant) {
         let elapsed = self.elapsed(now);
         let history = self.table.history(elapsed);
-        self.table = self.empty_table();
+        self.table = self.empty_tables();
         self.table.restore_history(&history);
         self.table.take_over(elapsed);
         for (&number, total) in self.parts.iter().filter_map(|(number, part)| Some((number, part.total.as_deref()?))) {
-            self.table.merge_total(total);
-            self.table.note_raised(total, number, None);
+            for tally in total.tallies() {
+                self.table.merge_total(tally);
+                self.table.note_raised(tally, number, None);
+            }
         }
     }
 
     /// Takes over what a journal has kept of one worker.
     pub fn restore(&mut self, number: PeerNumber, kept: KeptWorker) {
         let mut part = Part::new(if kept.has_left { PartStage::Finished } else { PartStage::Ordered });
-        self.table.merge_total(&kept.tally);
-        self.table.note_raised(&kept.tally, number, None);
+        let mut total = Totals::new(self.plan.warmup());
+        for tally in &kept.tallies {
+            self.table.merge_total(tally);
+            self.table.note_raised(tally, number, None);
+            part.dues.note(tally);
+            total.add(tally);
+        }
         part.has_run = true;
         part.held = Some(kept.sequence);
-        part.covered = kept.tally.second + 1;
-        part.dues.note(&kept.tally);
-        part.total = Some(Box::new(kept.tally));
+        part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
+        part.total = Some(total.into());
         part.away_since = Some(Duration::from_secs(part.covered));
         if !kept.has_left {
             let at = Duration::from_secs(part.covered);
@@ -158,9 +164,13 @@ impl Run {
     pub fn record_of(&self, number: PeerNumber, worker: super::super::message::WorkerId, has_left: bool) -> Option<Record> {
         let part = self.parts.get(&number).filter(|part| part.has_run)?;
         let nothing = || Tally { second: part.covered.saturating_sub(1), ..Tally::default() };
-        let (tally, sequence) = (part.total.as_deref().map_or_else(nothing, Tally::clone), part.held.unwrap_or(0));
+        let mut tallies: Vec<_> = part.total.iter().flat_map(|total| total.tallies()).cloned().collect();
+        if tallies.is_empty() {
+            tallies.push(nothing());
+        }
+        let sequence = part.held.unwrap_or(0);
         let has_left = has_left || part.stage == PartStage::Finished;
-        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tally })))
+        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tallies })))
     }
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.
@@ -177,14 +187,14 @@ impl Run {
         self.epoch += 1;
         self.counted_since = since;
         let elapsed = self.elapsed(now);
-        self.table = self.empty_table();
-        self.windows = windows_of(&self.thresholds, elapsed.as_secs());
+        self.table = self.empty_tables();
+        self.windows = windows_of(&self.thresholds, elapsed.max(self.plan.warmup()).as_secs());
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;
         self.reset_dues();
         for part in self.parts.values_mut() {
-            part.total = part.total.take().map(|_| Box::default());
+            part.total.iter_mut().for_each(|total| total.clear());
             part.is_begun_kept = false;
             if let Some(overtaken) = &mut part.overtaken {
                 (overtaken.at, overtaken.shown_as) = (elapsed, None);
@@ -192,8 +202,8 @@ impl Run {
         }
     }
 
-    fn empty_table(&self) -> Table {
-        Table::counted_since(Limits { names: self.plan.settings.names }, self.counted_since)
+    pub fn empty_tables(&self) -> Tables {
+        Tables::new(Limits { names: self.plan.settings.names }, self.counted_since, self.plan.warmup())
     }
 
     /// History that is final and that the journal has not got, in steps of ten seconds.

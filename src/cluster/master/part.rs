@@ -7,6 +7,7 @@ use super::super::message::Delta;
 use super::dues::Dues;
 use super::vitals::VitalsOverTime;
 use crate::load::slots::SlotSet;
+use crate::stats::tables::Totals;
 use crate::stats::tally::Tally;
 
 /// What the run knows of one worker.
@@ -50,7 +51,7 @@ pub(super) struct Part {
     /// Slots that others have got since, and that it may still run.
     pub overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
-    pub total: Option<Box<Tally>>,
+    pub total: Option<Box<Totals>>,
     staged: Vec<Tally>,
 }
 

@@ -19,7 +19,7 @@ use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
-use crate::stats::table::Table;
+use crate::stats::tables::Tables;
 use crate::stats::threshold::Threshold;
 use crate::stats::windows::Windows;
 
@@ -49,7 +49,7 @@ pub(super) struct Run {
     pub ordered: Instant,
     pub assignment: Assignment<PeerNumber>,
     pub parts: BTreeMap<PeerNumber, Part>,
-    pub table: Table,
+    pub table: Tables,
     /// Of thresholds that look at a part of the run, or end it: by their place.
     pub windows: BTreeMap<usize, Windows>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
@@ -111,9 +111,9 @@ impl Run {
         Self {
             profile: Arc::new(plan.profile.clone()),
             shape: Shape::new(&plan.profile),
-            table: Table::new(Limits { names: plan.settings.names }),
+            table: Tables::new(Limits { names: plan.settings.names }, Some(Duration::ZERO), plan.warmup()),
+            windows: windows_of(&thresholds, plan.warmup().as_secs()),
             plan,
-            windows: windows_of(&thresholds, 0),
             thresholds,
             wall,
             stage: Stage::Waiting,
@@ -163,7 +163,7 @@ impl Run {
         run.profile = profile;
         run.epoch = counted.epoch;
         run.counted_since = counted.since;
-        run.table = Table::counted_since(Limits { names: run.plan.settings.names }, counted.since);
+        run.table = run.empty_tables();
         for warning in warnings {
             run.table.warn(&warning.into());
         }

@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cluster::message::{Delta, ToMaster};
 use crate::load::Halt;
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
+use crate::stats::tables::Totals;
 use crate::stats::tally::Tally;
 
 /// The numbers of one run.
@@ -19,6 +21,8 @@ use crate::stats::tally::Tally;
 pub(super) struct Ledger {
     run: RunId,
     epoch: u32,
+    /// The second of the run's clock with which counting begins: those before it are the warm-up's.
+    warmup_end: u64,
     /// Counted and not yet sealed, by second of the run's clock.
     gathered: BTreeMap<u64, Tally>,
     /// A round of reports is complete: what is gathered may go.
@@ -30,7 +34,7 @@ pub(super) struct Ledger {
     /// The highest that any master has acknowledged.
     acknowledged: u64,
     /// `None` where no total is kept.
-    total: Option<Tally>,
+    total: Option<Totals>,
     /// A total was sent that stands for all deltas up to this one, and is not acknowledged.
     transfer: Option<u64>,
     /// The lanes are finished: nothing more will be gathered.
@@ -54,16 +58,17 @@ pub(super) struct DeltaHead {
 }
 
 impl Ledger {
-    pub fn new(run: RunId, keeps_total: bool) -> Self {
+    pub fn new(run: RunId, warmup: Duration, keeps_total: bool) -> Self {
         Self {
             run,
+            warmup_end: warmup.as_secs(),
             epoch: 0,
             gathered: BTreeMap::new(),
             is_due: false,
             kept: VecDeque::new(),
             sequence: 0,
             acknowledged: 0,
-            total: keeps_total.then(Tally::default),
+            total: keeps_total.then(|| Totals::new(warmup)),
             transfer: None,
             has_ended: false,
             is_last_sealed: false,
@@ -76,10 +81,13 @@ impl Ledger {
         self.requests += requests_of(&tally);
         merge_into(&mut self.gathered, tally);
         while self.gathered.len() > SECONDS_APART {
-            if let Some((_, oldest)) = self.gathered.pop_first()
-                && let Some(mut next) = self.gathered.first_entry()
+            // Not over the warm-up's end: what is after it counts.
+            let mut seconds = self.gathered.keys().copied().filter(|second| *second >= self.warmup_end || self.is_followed(*second));
+            let Some(oldest) = seconds.next() else { return };
+            if let Some(oldest) = self.gathered.remove(&oldest)
+                && let Some((_, next)) = self.gathered.range_mut(oldest.second..).next()
             {
-                next.get_mut().merge(oldest);
+                next.merge(oldest);
             }
         }
     }
@@ -105,7 +113,7 @@ impl Ledger {
         self.requests = 0;
         self.gathered.clear();
         if let Some(total) = &mut self.total {
-            *total = Tally::default();
+            total.clear();
         }
         for delta in &mut self.kept {
             *delta = Arc::new(Delta { epoch, tallies: Vec::new(), ..Delta::clone(delta) });
@@ -164,12 +172,13 @@ impl Ledger {
     /// The total in pieces, and the message that ends it. The deltas in it stay kept until the master acknowledges the whole.
     pub fn begin_transfer(&mut self) -> Vec<ToMaster> {
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
-        let mut rest = self.total.clone().unwrap_or_default();
         let mut messages = Vec::new();
         let mut parts = 0;
-        while !rest.is_empty() {
-            messages.push(ToMaster::TotalPart { run, number: parts, tally: Box::new(rest.take_part(PART_BYTES)) });
-            parts += 1;
+        for mut rest in self.total.iter().flat_map(Totals::tallies).cloned() {
+            while !rest.is_empty() {
+                messages.push(ToMaster::TotalPart { run, number: parts, tally: Box::new(rest.take_part(PART_BYTES)) });
+                parts += 1;
+            }
         }
         messages.push(ToMaster::TotalEnd { run, epoch, parts, sequence });
         self.transfer = Some(sequence);
@@ -229,6 +238,11 @@ impl Ledger {
 
     pub const fn acknowledged(&self) -> u64 {
         self.acknowledged
+    }
+
+    /// A second of the warm-up after which another one of it is gathered.
+    fn is_followed(&self, second: u64) -> bool {
+        self.gathered.range(second + 1..).next().is_some_and(|(next, _)| *next < self.warmup_end)
     }
 
     fn unacknowledged_tallies(&self) -> impl Iterator<Item = &Tally> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::grid::Grid;
-use super::table::{table, time};
+use super::table::{table, time, warmup_table};
 use super::verdict::{Evidence, ExitCode};
 use crate::front::report::{Closing, PERCENTILES};
 use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
@@ -16,6 +16,7 @@ use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 #[must_use]
 pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
     [
+        snapshot.warmup.as_deref().map_or_else(String::new, |warmup| warmup_table(warmup, width)),
         table(snapshot, width),
         percentiles(snapshot, width),
         percentiles_since_due(snapshot, width),
@@ -350,7 +351,7 @@ fn words(snapshot: &Snapshot, exit_code: ExitCode) -> String {
         }
         (ExitCode::RequestsFailed(_), None) => format!("FAILED: {} of {} requests failed", total.failures, total.judged()),
         (ExitCode::Unsound, _) => {
-            let (unsound, all) = (snapshot.health.unsound_seconds, snapshot.elapsed.as_secs());
+            let (unsound, all) = (snapshot.health.unsound_seconds, Evidence::of(snapshot).seconds);
             format!("UNSOUND: the generator was at fault in {unsound} of {all} seconds, and --strict allows a hundredth")
         }
         (ExitCode::ThresholdsFailed, _) => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),

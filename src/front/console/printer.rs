@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::final_report::final_report;
 use super::progress::progress;
 use super::screen::Screen;
-use super::table::table;
+use super::table::current_table;
 use super::verdict::ExitCode;
 use crate::plan::RunId;
 use crate::stats::snapshot::{ExceptionView, RunState, Snapshot};
@@ -71,7 +71,8 @@ impl Printer {
                     if following.run != snapshot.run {
                         following = Following::new(snapshot.run, printer.options.print_interval);
                     }
-                    for message in untold(&snapshot.exceptions, &mut following.told) {
+                    let warmup = snapshot.warmup.iter().flat_map(|warmup| &warmup.numbers.exceptions);
+                    for message in untold(snapshot.exceptions.iter().chain(warmup), &mut following.told) {
                         log::warn!("the script raised: {message} (more of the same is only counted)");
                     }
                     printer.on_snapshot(&snapshot, &mut following.schedule);
@@ -95,7 +96,7 @@ impl Printer {
             return;
         }
         if schedule.is_due(snapshot.elapsed, self.options.print_interval) {
-            self.screen.print(&table(snapshot, self.screen.table_width()));
+            self.screen.print(&current_table(snapshot, self.screen.table_width()));
         }
         self.screen.progress(progress(snapshot, self.screen.progress_width()));
     }
@@ -116,7 +117,7 @@ impl Following {
 }
 
 /// The exceptions that nobody has been told of. The final report has them all; a person who sees no request wants to know at once.
-fn untold(exceptions: &[ExceptionView], told: &mut HashSet<Arc<str>>) -> Vec<Arc<str>> {
+fn untold<'a>(exceptions: impl Iterator<Item = &'a ExceptionView>, told: &mut HashSet<Arc<str>>) -> Vec<Arc<str>> {
     let mut messages = Vec::new();
     for exception in exceptions {
         if told.len() < TOLD && told.insert(Arc::clone(&exception.message)) {
@@ -173,9 +174,9 @@ mod tests {
     fn each_exception_is_told_once_and_only_the_first_ones() {
         let raised = |number: usize| ExceptionView { message: format!("a.lua:{number}: no").into(), count: 1, ..ExceptionView::default() };
         let mut told = HashSet::new();
-        assert_eq!(untold(&[raised(1)], &mut told).len(), 1);
-        assert_eq!(*untold(&[raised(1), raised(2)], &mut told), ["a.lua:2: no".into()]);
-        assert_eq!(untold(&(0..100).map(raised).collect::<Vec<_>>(), &mut told).len(), TOLD - 2);
+        assert_eq!(untold([raised(1)].iter(), &mut told).len(), 1);
+        assert_eq!(*untold([raised(1), raised(2)].iter(), &mut told), ["a.lua:2: no".into()]);
+        assert_eq!(untold((0..100).map(raised).collect::<Vec<_>>().iter(), &mut told).len(), TOLD - 2);
     }
 
     #[test]

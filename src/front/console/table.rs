@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::front::text::{Align, escape, known, milliseconds, pad, percent, shorten};
-use crate::stats::snapshot::{EntryView, RunState, Snapshot};
+use crate::front::text::{Align, clock, escape, known, milliseconds, pad, percent, shorten};
+use crate::stats::snapshot::{EntryView, RunState, Snapshot, WarmupView};
 
 /// The table's width where there is no terminal: names have 60 columns, as in 0.8.1.
 pub const TABLE_WIDTH: usize = 152;
@@ -16,6 +16,10 @@ pub const TABLE_WIDTH: usize = 152;
 /// Rates look at the last 10 seconds; those of a run that is over, at the whole run, and the table says so.
 #[must_use]
 pub fn table(snapshot: &Snapshot, width: usize) -> String {
+    table_of(snapshot, width, "whole run")
+}
+
+fn table_of(snapshot: &Snapshot, width: usize, whole: &str) -> String {
     let names: Vec<String> =
         snapshot.entries.iter().map(|entry| escape(&format!("{} {}", entry.method, entry.name)).into_owned()).collect();
     let longest = names.iter().map(|name| name.width()).max().unwrap_or(0);
@@ -38,8 +42,23 @@ pub fn table(snapshot: &Snapshot, width: usize) -> String {
     let header = line("Name", &|column| column.title.to_owned());
     let body: String = snapshot.entries.iter().zip(&names).map(|(entry, name)| row(name, entry) + "\n").collect();
     let total = row("Total", &snapshot.total);
-    let note = if is_over && snapshot.total.requests > 0 { " Rates are those of the whole run.\n" } else { "" };
+    let note = if is_over && snapshot.total.requests > 0 { format!(" Rates are those of the {whole}.\n") } else { String::new() };
     format!("{header}\n{rule}\n{body}{rule}\n{total}\n{note}\n")
+}
+
+/// The warm-up's table as long as it lasts, then the one that counts.
+#[must_use]
+pub fn current_table(snapshot: &Snapshot, width: usize) -> String {
+    match &snapshot.warmup {
+        Some(warmup) if !warmup.is_over => warmup_table(warmup, width),
+        _ => table(snapshot, width),
+    }
+}
+
+/// The table of the warm-up, marked as such; empty where nothing was counted in it.
+#[must_use]
+pub fn warmup_table(warmup: &WarmupView, width: usize) -> String {
+    format!(" Warm-up, to {}: counted apart, and judged by nothing.\n{}", clock(warmup.end), table_of(&warmup.numbers, width, "warm-up"))
 }
 
 /// One column of numbers.

@@ -1,5 +1,7 @@
 //! The verdict: what a run's numbers, and how it ended, mean as an exit code.
 
+use std::time::Duration;
+
 use crate::stats::snapshot::Snapshot;
 
 /// The exit codes of the program. Where several apply, the one that stands first here counts.
@@ -95,7 +97,7 @@ pub struct Evidence {
     pub broken_classes: Vec<String>,
     /// Seconds in which the generator was late, held back or out of resources.
     pub unsound_seconds: u64,
-    /// Seconds of the run.
+    /// Seconds of the run, without those of its warm-up.
     pub seconds: u64,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
@@ -123,7 +125,8 @@ impl Evidence {
                 .collect(),
             aborted: snapshot.aborted.clone(),
             unsound_seconds: snapshot.health.unsound_seconds,
-            seconds: snapshot.elapsed.as_secs(),
+            // The warm-up is judged by nothing.
+            seconds: snapshot.elapsed.saturating_sub(snapshot.warmup.as_ref().map_or(Duration::ZERO, |warmup| warmup.end)).as_secs(),
             thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
         }
     }

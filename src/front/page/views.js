@@ -77,6 +77,11 @@ class Notices {
       if (worker.state === "differs") notices.push(["bad", "Script differs", `${worker.host || worker.id} has another version of the script than the master, and gets no users until they agree.`]);
     }
     const { generator } = snapshot;
+    const warmup = snapshot.warmup;
+    if (warmup) {
+      const text = `${format.plural(warmup.total.requests, "request")} of the run's first ${format.clock(warmup.end_s)} ${warmup.over ? "are" : "so far are"} the warm-up's: charts show them; tables, totals and thresholds do not count them.`;
+      notices.push(["info", warmup.over ? "Warm-up" : "Warming up", text]);
+    }
     if (generator.unsound_s > 0) {
       notices.push(["warn", "Generator too busy", `In ${format.plural(generator.unsound_s, "second")} the load generator fell behind; response times of those are shaded and not to be trusted. Add workers or cores.`]);
     }

@@ -4,11 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson, LogsJson,
-    MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WorkerJson,
+    MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WarmupJson, WorkerJson,
 };
 use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
-use crate::stats::snapshot::{ClassShare, EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WorkerView};
+use crate::stats::snapshot::{
+    ClassShare, EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WarmupView, WorkerView,
+};
 use crate::stats::tally::ClassCounts;
 
 impl From<&Snapshot> for SnapshotJson {
@@ -45,6 +47,7 @@ impl From<&Snapshot> for SnapshotJson {
             times: snapshot.times.each().map(TrendJson::from).into(),
             iterations: iterations(snapshot),
             thresholds: thresholds(snapshot),
+            warmup: snapshot.warmup.as_deref().map(WarmupJson::from),
             aborted: snapshot.aborted.clone(),
             generator: generator(snapshot),
             workers: snapshot.workers.iter().map(WorkerJson::from).collect(),
@@ -53,6 +56,22 @@ impl From<&Snapshot> for SnapshotJson {
             repeats: snapshot.repeats,
             warnings: snapshot.warnings.clone(),
             recent: recent.iter().map(PointJson::from).collect(),
+        }
+    }
+}
+
+impl From<&WarmupView> for WarmupJson {
+    fn from(warmup: &WarmupView) -> Self {
+        let numbers = &warmup.numbers;
+        Self {
+            end_s: warmup.end.as_secs_f64(),
+            over: warmup.is_over,
+            total: (&numbers.total).into(),
+            entries: numbers.entries.iter().map(EntryJson::from).collect(),
+            errors: errors(numbers),
+            exceptions: exceptions(numbers),
+            checks: checks(numbers),
+            iterations: iterations(numbers),
         }
     }
 }

@@ -188,7 +188,7 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
         epoch: 0,
         sequence: 4,
         has_left,
-        tally: Tally { ..tally(20, 50) },
+        tallies: vec![Tally { ..tally(20, 50) }],
     };
     let mut stand = adopted(restored(vec![kept(3, true), kept(1, false)]));
     stand.live(Duration::from_secs(5), &[1, 2]);
