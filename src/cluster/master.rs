@@ -239,7 +239,7 @@ impl Master {
     /// What the shell has measured of a link.
     pub fn note_round_trip(&mut self, link: LinkId, round_trip: Duration) {
         if let Some(number) = self.peers.on_link(link) {
-            self.peers.get_mut(number).round_trip = round_trip;
+            self.peers.get_mut(number).round_trip = Some(round_trip);
         }
     }
 

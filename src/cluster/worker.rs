@@ -195,8 +195,8 @@ pub struct WorkerStatus {
     pub users: u64,
     /// Deltas that no master has acknowledged.
     pub unacknowledged: u64,
-    /// The least round trip measured lately.
-    pub round_trip: Duration,
+    /// The least round trip measured lately; `None` before the first.
+    pub round_trip: Option<Duration>,
 }
 
 impl Worker {

@@ -143,12 +143,6 @@ fn metrics(readings: &WorkerReadings) -> String {
             "How long the worker has been without a master.",
             status.orphaned_for.unwrap_or_default().as_secs_f64(),
         ),
-        (
-            "lunamoth_worker_round_trip_seconds",
-            Kind::Gauge,
-            "The least round trip to the master measured lately.",
-            status.round_trip.as_secs_f64(),
-        ),
         ("lunamoth_worker_cpu_seconds_total", Kind::Counter, "Processor time of the process.", vitals.cpu.as_secs_f64()),
         (
             "lunamoth_worker_throttled_seconds_total",
@@ -161,6 +155,10 @@ fn metrics(readings: &WorkerReadings) -> String {
     let mut page = Exposition::default();
     for (name, kind, help, value) in rows {
         page.single(name, kind, help, value);
+    }
+    if let Some(round_trip) = status.round_trip {
+        let help = "The least round trip to the master measured lately.";
+        page.single("lunamoth_worker_round_trip_seconds", Kind::Gauge, help, round_trip.as_secs_f64());
     }
     page.finish()
 }
@@ -212,7 +210,7 @@ mod tests {
 
     #[test]
     fn metrics_are_in_base_units() {
-        let status = WorkerStatus { users: 12, unacknowledged: 3, round_trip: Duration::from_micros(250), ..WorkerStatus::default() };
+        let status = WorkerStatus { users: 12, unacknowledged: 3, round_trip: Some(Duration::from_micros(250)), ..WorkerStatus::default() };
         let mut readings = WorkerReadings { status, ..WorkerReadings::default() };
         readings.vitals.cpu = Duration::from_millis(1500);
         readings.vitals.memory_bytes = 4096;
@@ -220,6 +218,7 @@ mod tests {
         for line in ["users 12", "unacknowledged_deltas 3", "round_trip_seconds 0.00025", "cpu_seconds_total 1.5", "memory_bytes 4096"] {
             assert!(text.contains(&format!("\nlunamoth_worker_{line}\n")), "{line} is not in {text}");
         }
+        assert!(!metrics(&WorkerReadings::default()).contains("round_trip"), "a round trip that nobody has measured is not zero");
     }
 
     #[test]

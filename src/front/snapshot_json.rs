@@ -372,10 +372,12 @@ pub struct GeneratorJson {
     pub lag_recent_max_ms: f64,
     pub unsound_s: u64,
     pub local_failures: u64,
-    pub cpu_cores: f64,
+    /// Null where it is not known.
+    pub cpu_cores: Option<f64>,
     pub throttled_ms: f64,
     pub unpacking_ms: f64,
-    pub memory_bytes: u64,
+    /// Null where it is not known.
+    pub memory_bytes: Option<u64>,
 }
 
 /// One worker.
@@ -394,15 +396,17 @@ pub struct WorkerJson {
     pub users: u64,
     pub slots: u32,
     pub lanes: u32,
-    pub cpu_cores: f64,
-    pub memory_bytes: u64,
-    pub lag_ms: f64,
+    /// Null, as the next two, of a worker that has not reported in the run.
+    pub cpu_cores: Option<f64>,
+    pub memory_bytes: Option<u64>,
+    pub lag_ms: Option<f64>,
     pub script: String,
     pub fingerprint: String,
     /// How often it has taken changed scripts over in the run.
     pub revision: u32,
     pub script_error: Option<String>,
-    pub round_trip_ms: f64,
+    /// Null before the first.
+    pub round_trip_ms: Option<f64>,
     pub silence_s: f64,
 }
 

@@ -106,7 +106,7 @@ pub(super) fn busy_snapshot() -> Snapshot {
             ThresholdView { metric: "http_req_duration".into(), condition: "p(95) < 200ms".into(), actual: "15ms".into(), passed: true },
             ThresholdView { metric: "http_req_failed".into(), condition: "rate < 1%".into(), actual: "1.5%".into(), passed: false },
         ],
-        health: HealthView { unsound_seconds: 1, cpu_cores: 0.42, memory_bytes: 30 << 20, ..HealthView::default() },
+        health: HealthView { unsound_seconds: 1, cpu_cores: Some(0.42), memory_bytes: Some(30 << 20), ..HealthView::default() },
         history: vec![HistoryPoint {
             at: Duration::from_secs(5),
             length: Duration::from_secs(1),
@@ -120,19 +120,19 @@ pub(super) fn busy_snapshot() -> Snapshot {
 
 /// The end of a run on two workers, one of which was killed.
 pub(super) fn snapshot_of_a_cluster() -> Snapshot {
-    let worker = |id: &str, state, memory_bytes| WorkerView {
+    let worker = |id: &str, state, memory_bytes: Option<u64>| WorkerView {
         id: id.to_owned(),
         address: Some(([10, 0, 0, 7], 40_123).into()),
         state,
         lanes: 2,
-        cpu_cores: 0.5,
+        cpu_cores: memory_bytes.map(|_| 0.5),
         memory_bytes,
-        lag: Duration::from_micros(80),
+        lag: memory_bytes.map(|_| Duration::from_micros(80)),
         ..WorkerView::default()
     };
     Snapshot {
         state: RunState::Stopped,
-        workers: vec![worker("a_1", WorkerState::Ready, 30 << 20), worker("b_2", WorkerState::Lost, 0)],
+        workers: vec![worker("a_1", WorkerState::Ready, Some(30 << 20)), worker("b_2", WorkerState::Lost, None)],
         holes: vec![HoleView { worker: "b_2".to_owned(), from: Duration::from_secs(3), to: Duration::from_secs(6) }],
         overlaps: vec![OverlapView { worker: "b_2".to_owned(), from: Duration::from_secs(4), to: None, users: 7 }],
         ..busy_snapshot()

@@ -487,12 +487,12 @@ pub struct HealthView {
     pub unsound_seconds: u64,
     /// Hops that failed as `local`.
     pub local_failures: u64,
-    /// Processor time of the generator over wall time, in cores, over the last 10 seconds.
-    pub cpu_cores: f64,
+    /// Processor time of the generator over wall time, in cores, over the last 10 seconds; `None` where no worker has told enough.
+    pub cpu_cores: Option<f64>,
     /// Time that the cgroup kept the process from running, over the whole run.
     pub throttled: Duration,
     /// Processor time for unpacking bodies and for judging large ones, over the whole run: the generator's, and in no duration of a request.
     pub unpacking: Duration,
-    /// Resident memory.
-    pub memory_bytes: u64,
+    /// Resident memory; `None` where no worker has told.
+    pub memory_bytes: Option<u64>,
 }

@@ -440,12 +440,12 @@ pub struct SnapshotContext<'a> {
 /// Readings of the generator's own process. The fields mean what those of [`HealthView`] mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GeneratorReadings {
-    /// Over the last 10 seconds.
-    pub cpu_cores: f64,
+    /// Over the last 10 seconds, where that is known.
+    pub cpu_cores: Option<f64>,
     /// Over the whole run.
     pub throttled: Duration,
-    /// Resident.
-    pub memory_bytes: u64,
+    /// Resident, where that is known.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Warnings of a run at most.

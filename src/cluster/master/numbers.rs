@@ -96,7 +96,7 @@ impl Run {
         part.held = Some(sequence);
         part.has_run = true;
         if part.says_finished {
-            part.finish();
+            part.finish(now);
         }
         part.cover(&staged, horizon);
         let is_current = epoch == self.epoch;

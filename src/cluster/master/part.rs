@@ -42,7 +42,8 @@ pub(super) struct Part {
     pub panics: u32,
     /// Lanes that the worker has given up.
     pub lanes_lost: u32,
-    pub lag: Duration,
+    /// By its last report that had any.
+    pub lag: Option<Duration>,
     pub vitals: VitalsOverTime,
     /// What was due in its slots, and what it has told of that.
     pub dues: Dues,
@@ -52,6 +53,7 @@ pub(super) struct Part {
     pub overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
     pub total: Option<Box<Totals>>,
+    finished_at: Option<Instant>,
     staged: Vec<Tally>,
 }
 
@@ -126,12 +128,13 @@ impl Part {
             is_exhausted: false,
             panics: 0,
             lanes_lost: 0,
-            lag: Duration::ZERO,
+            lag: None,
             vitals: VitalsOverTime::default(),
             dues: Dues::default(),
             ordered: Arc::new(SlotSet::none()),
             overtaken: None,
             total: None,
+            finished_at: None,
             staged: Vec::new(),
         }
     }
@@ -144,6 +147,11 @@ impl Part {
     /// There, and taking part or about to.
     pub fn is_here(&self) -> bool {
         self.away_since.is_none()
+    }
+
+    /// When it finished, if it has.
+    pub const fn finished_at(&self) -> Option<Instant> {
+        self.finished_at
     }
 
     /// Its users run, or may run: it can have slots.
@@ -182,17 +190,18 @@ impl Part {
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
-        self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().unwrap_or(self.lag);
+        self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {
-            self.finish();
+            self.finish(now);
         }
         self.vitals.add(now, delta.vitals)
     }
 
     /// All that it has counted is here: no user of its runs any more.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, now: Instant) {
         self.stage = PartStage::Finished;
+        self.finished_at.get_or_insert(now);
         self.users = 0;
     }
 

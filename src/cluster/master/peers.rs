@@ -30,7 +30,8 @@ pub(super) struct Peer {
     pub presence: Presence,
     /// It has been told to forget a run of another master's, and may still be busy with that.
     pub was_abandoned: bool,
-    pub round_trip: Duration,
+    /// As the shell measured it last.
+    pub round_trip: Option<Duration>,
     /// Where its last link came from, where that has an address.
     pub address: Option<SocketAddr>,
     /// The worker's clock in the last message that was answered.
@@ -93,7 +94,7 @@ impl Peers {
             heard: now,
             presence,
             was_abandoned: false,
-            round_trip: Duration::ZERO,
+            round_trip: None,
             address: None,
             sent: Duration::ZERO,
             script_error,

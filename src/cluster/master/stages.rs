@@ -274,7 +274,10 @@ impl Run {
     /// The run is over.
     pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
-        self.stage = Stage::Over { at: now };
+        // The clock of a stopped run stands still from when the last worker that can be heard had finished. What came after was waiting for those
+        // that are out of reach.
+        let at = if let Stage::Stopping { since } = self.stage { self.last_finish().map(|last| last.max(since)) } else { None };
+        self.stage = Stage::Over { at: at.unwrap_or(now) };
         let elapsed = self.elapsed(now);
         self.windows.values_mut().for_each(|windows| windows.judge(elapsed, true));
         if self.phase == Phase::Run {
@@ -286,6 +289,13 @@ impl Run {
             part.users = 0;
         }
         RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
+    }
+
+    /// When the last of the workers that can be heard had finished. `None` where one of them has not, and where nobody is there.
+    fn last_finish(&self) -> Option<Instant> {
+        let mut here = self.parts.values().filter(|part| part.has_run && part.is_here());
+        let last = here.try_fold(None, |last, part| Some(last.max(Some(part.finished_at()?))));
+        last.flatten()
     }
 
     /// A new master has heard long enough who owns what. Everybody gets its orders.

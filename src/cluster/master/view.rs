@@ -1,6 +1,6 @@
 //! What people see of a master: its run's snapshot with the workers in it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Master;
 use super::part::PartStage;
@@ -68,9 +68,9 @@ impl Master {
             users: part.filter(|part| part.is_here()).map_or(0, |part| part.users),
             slots,
             lanes: peer.hello.lanes,
-            cpu_cores: part.map_or(0.0, |part| part.vitals.cores()),
-            memory_bytes: part.map_or(0, |part| part.vitals.memory_bytes()),
-            lag: part.map_or(Duration::ZERO, |part| part.lag),
+            cpu_cores: part.and_then(|part| part.vitals.cores()),
+            memory_bytes: part.and_then(|part| part.vitals.memory_bytes()),
+            lag: part.and_then(|part| part.lag),
             script: peer.hello.script.clone(),
             fingerprint: peer.hello.fingerprint.clone(),
             revision: part.map_or(0, |part| part.revision),
@@ -119,9 +119,9 @@ impl Run {
             target_users: self.target_users(now),
             thresholds: &self.thresholds,
             generator: GeneratorReadings {
-                cpu_cores: here().map(|part| part.vitals.cores()).sum(),
+                cpu_cores: sum_of_known(here().map(|part| part.vitals.cores())),
                 throttled: self.parts.values().map(|part| part.vitals.throttled()).sum(),
-                memory_bytes: here().map(|part| part.vitals.memory_bytes()).sum(),
+                memory_bytes: sum_of_known(here().map(|part| part.vitals.memory_bytes())),
             },
         });
         snapshot.seed = Some(self.plan.seed);
@@ -151,4 +151,9 @@ impl Run {
         self.show_windows(&mut snapshot);
         snapshot
     }
+}
+
+/// The sum of what is known; `None` where nothing is.
+fn sum_of_known<Number: std::ops::Add<Output = Number>>(readings: impl Iterator<Item = Option<Number>>) -> Option<Number> {
+    readings.flatten().reduce(|sum, reading| sum + reading)
 }

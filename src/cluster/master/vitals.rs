@@ -24,13 +24,13 @@ impl VitalsOverTime {
         self.throttled().saturating_sub(before)
     }
 
-    /// Processor time over wall time.
-    pub fn cores(&self) -> f64 {
+    /// Processor time over wall time; `None` before the second reading.
+    pub fn cores(&self) -> Option<f64> {
         match (self.recent.front(), self.recent.back()) {
             (Some((from, first)), Some((to, last))) if to > from => {
-                last.cpu.saturating_sub(first.cpu).as_secs_f64() / (*to - *from).as_secs_f64()
+                Some(last.cpu.saturating_sub(first.cpu).as_secs_f64() / (*to - *from).as_secs_f64())
             }
-            _ => 0.0,
+            _ => None,
         }
     }
 
@@ -43,8 +43,8 @@ impl VitalsOverTime {
     }
 
     /// Resident, by the last reading.
-    pub fn memory_bytes(&self) -> u64 {
-        self.recent.back().map_or(0, |(_, vitals)| vitals.memory_bytes)
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.recent.back().map(|(_, vitals)| vitals.memory_bytes)
     }
 }
 

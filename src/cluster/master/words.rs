@@ -122,7 +122,7 @@ impl Master {
                 run.part_with(number, &self.peers, self.origin, now, out);
             }
             if let Some(part) = run.parts.get_mut(&number) {
-                part.finish();
+                part.finish(now);
             }
         }
         let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());

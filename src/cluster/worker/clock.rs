@@ -28,23 +28,24 @@ impl ClockEstimate {
         self.exchanges.push_back(Exchange { round_trip, ahead_nanos: nanos(master) - half_way });
     }
 
-    /// The least round trip of the last answers; zero where there was none.
-    pub fn round_trip(&self) -> Duration {
-        self.best().round_trip
+    /// The least round trip of the last answers; `None` where there was none.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.best().map(|exchange| exchange.round_trip)
     }
 
-    /// Nanoseconds of the worker's clock when the master's clock stood at `master`; below zero where that was before the worker began.
+    /// Nanoseconds of the worker's clock when the master's clock stood at `master`; below zero where that was before the worker began. Before the
+    /// first answer both clocks are taken for one.
     pub fn own_nanos(&self, master: Duration) -> i128 {
-        nanos(master) - self.best().ahead_nanos
+        nanos(master) - self.best().map_or(0, |exchange| exchange.ahead_nanos)
     }
 
     /// Of equals the latest: it has drifted the least.
-    fn best(&self) -> Exchange {
-        self.exchanges.iter().rev().min_by_key(|exchange| exchange.round_trip).copied().unwrap_or_default()
+    fn best(&self) -> Option<Exchange> {
+        self.exchanges.iter().rev().min_by_key(|exchange| exchange.round_trip).copied()
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Exchange {
     round_trip: Duration,
     ahead_nanos: i128,
@@ -72,7 +73,7 @@ mod tests {
         clock.add(millis(0), millis(100), millis(1_050));
         clock.add(millis(1_000), millis(1_310), millis(2_010));
         clock.add(millis(2_000), millis(2_020), millis(3_010));
-        assert_eq!(clock.round_trip(), millis(20));
+        assert_eq!(clock.round_trip(), Some(millis(20)));
         assert_eq!(clock.own_nanos(millis(5_000)), 4_000_000_000);
     }
 
@@ -83,7 +84,7 @@ mod tests {
         for second in 1..=30 {
             clock.add(millis(second * 1_000), millis(second * 1_000 + 10), millis(second * 1_000 + 605));
         }
-        assert_eq!(clock.round_trip(), millis(10));
+        assert_eq!(clock.round_trip(), Some(millis(10)));
         assert_eq!(clock.own_nanos(millis(1_600)), 1_000_000_000);
     }
 

@@ -207,8 +207,8 @@ impl Links {
         self.rules
     }
 
-    pub fn round_trip(&self) -> Duration {
-        self.master.as_ref().map_or(Duration::ZERO, |master| master.clock.round_trip())
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.master.as_ref().and_then(|master| master.clock.round_trip())
     }
 
     /// When the master's clock stood, or will stand, at `master_clock`.

@@ -174,8 +174,9 @@ fn generator(page: &mut Exposition, snapshot: &Snapshot) {
     );
     let local = health.local_failures;
     page.single("lunamoth_generator_local_failures_total", Kind::Counter, "Requests that failed by the generator's own fault.", local);
-    let cores = health.cpu_cores;
-    page.single("lunamoth_generator_cpu_cores", Kind::Gauge, "Processor cores that the generator uses, over 10 seconds.", cores);
+    if let Some(cores) = health.cpu_cores {
+        page.single("lunamoth_generator_cpu_cores", Kind::Gauge, "Processor cores that the generator uses, over 10 seconds.", cores);
+    }
     let throttled = health.throttled.as_secs_f64();
     page.single(
         "lunamoth_generator_throttled_seconds_total",
@@ -189,7 +190,9 @@ fn generator(page: &mut Exposition, snapshot: &Snapshot) {
         "Processor time for unpacking bodies, which is in no duration of a request.",
         health.unpacking.as_secs_f64(),
     );
-    page.single("lunamoth_generator_memory_bytes", Kind::Gauge, "Resident memory of the generator.", health.memory_bytes);
+    if let Some(memory) = health.memory_bytes {
+        page.single("lunamoth_generator_memory_bytes", Kind::Gauge, "Resident memory of the generator.", memory);
+    }
 }
 
 fn workers(page: &mut Exposition, snapshot: &Snapshot) {
@@ -198,19 +201,22 @@ fn workers(page: &mut Exposition, snapshot: &Snapshot) {
         let count = snapshot.workers.iter().filter(|worker| worker.state == state).count();
         page.sample(&[("state", state.name())], count);
     }
-    let families: [Column<WorkerView, f64>; 7] = [
-        ("lunamoth_cluster_worker_users", "Users in a worker.", |worker| worker.users as f64),
-        ("lunamoth_cluster_worker_lanes", "Threads of a worker that make load.", |worker| f64::from(worker.lanes)),
+    // What a worker has not told has no line.
+    let families: [Column<WorkerView, Option<f64>>; 7] = [
+        ("lunamoth_cluster_worker_users", "Users in a worker.", |worker| Some(worker.users as f64)),
+        ("lunamoth_cluster_worker_lanes", "Threads of a worker that make load.", |worker| Some(f64::from(worker.lanes))),
         ("lunamoth_cluster_worker_cpu_cores", "Processor cores that a worker uses, over 10 seconds.", |worker| worker.cpu_cores),
-        ("lunamoth_cluster_worker_memory_bytes", "Resident memory of a worker.", |worker| worker.memory_bytes as f64),
-        ("lunamoth_cluster_worker_lag_seconds", "The greatest lag of a worker's timers lately.", |worker| seconds(worker.lag)),
-        ("lunamoth_cluster_worker_round_trip_seconds", "The least round trip of a worker lately.", |worker| seconds(worker.round_trip)),
-        ("lunamoth_cluster_worker_silence_seconds", "How long a worker has said nothing.", |worker| seconds(worker.silence)),
+        ("lunamoth_cluster_worker_memory_bytes", "Resident memory of a worker.", |worker| worker.memory_bytes.map(|bytes| bytes as f64)),
+        ("lunamoth_cluster_worker_lag_seconds", "The greatest lag of a worker's timers lately.", |worker| worker.lag.map(seconds)),
+        ("lunamoth_cluster_worker_round_trip_seconds", "The least round trip of a worker lately.", |worker| worker.round_trip.map(seconds)),
+        ("lunamoth_cluster_worker_silence_seconds", "How long a worker has said nothing.", |worker| Some(seconds(worker.silence))),
     ];
     for (name, help, value) in families {
         page.family(name, Kind::Gauge, help);
         for worker in &snapshot.workers {
-            page.sample(&[("worker", &worker.id), ("host", &worker.host)], value(worker));
+            if let Some(value) = value(worker) {
+                page.sample(&[("worker", &worker.id), ("host", &worker.host)], value);
+            }
         }
     }
     page.family("lunamoth_cluster_worker_script", Kind::Gauge, "1; the labels say which version of which script a worker has.");

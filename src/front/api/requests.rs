@@ -221,13 +221,13 @@ struct WorkerRow<'a> {
     state: &'static str,
     user_count: u64,
     /// In percent of one core, as Locust has it.
-    cpu_usage: f64,
+    cpu_usage: Option<f64>,
     /// In bytes.
-    memory_usage: u64,
+    memory_usage: Option<u64>,
     host: &'a str,
     slots: u32,
     lanes: u32,
-    lag_ms: f64,
+    lag_ms: Option<f64>,
     script: &'a str,
     fingerprint: &'a str,
     /// Why what lies in its folder cannot be used; it keeps the script that it has.
@@ -242,16 +242,16 @@ impl<'a> WorkerRow<'a> {
             id: &worker.id,
             state: worker.state.name(),
             user_count: worker.users,
-            cpu_usage: worker.cpu_cores * 100.0,
+            cpu_usage: worker.cpu_cores.map(|cores| cores * 100.0),
             memory_usage: worker.memory_bytes,
             host: &worker.host,
             slots: worker.slots,
             lanes: worker.lanes,
-            lag_ms: milliseconds(worker.lag),
+            lag_ms: worker.lag.map(milliseconds),
             script: &worker.script,
             fingerprint: &worker.fingerprint,
             script_error: worker.script_error.as_deref(),
-            round_trip_ms: (!worker.round_trip.is_zero()).then(|| milliseconds(worker.round_trip)),
+            round_trip_ms: worker.round_trip.map(milliseconds),
             silence_ms: milliseconds(worker.silence),
         }
     }
@@ -314,10 +314,10 @@ struct Health {
     lag_recent_max_ms: f64,
     unsound_s: u64,
     local_failures: u64,
-    cpu_cores: f64,
+    cpu_cores: Option<f64>,
     throttled_ms: f64,
     unpacking_ms: f64,
-    memory_bytes: u64,
+    memory_bytes: Option<u64>,
 }
 
 impl Health {

@@ -71,8 +71,8 @@ pub(super) struct Operation {
 pub(super) type Named = (String, utoipa::openapi::RefOr<utoipa::openapi::Schema>);
 
 impl Operation {
-    /// Something that shows and changes nothing.
-    pub fn show(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
+    /// Something that shows and changes nothing, and that whoever asks may see, by whatever name he calls this machine.
+    pub fn probe(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
         let operation = Self { method: "", id, tag, summary, parameters: Vec::new(), body: None, answers: Map::new(), collect: Vec::new() };
         operation
             .problem(400, "A parameter, or the request itself, cannot be read.")
@@ -80,10 +80,15 @@ impl Operation {
             .problem(500, "A bug of Lunamoth's.")
     }
 
+    /// Something that shows and changes nothing.
+    pub fn show(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
+        Self::probe(tag, id, summary).problem(403, "The request calls this machine by a name that is not its own.")
+    }
+
     /// Something that changes the run.
     pub fn act(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
         Self::show(tag, id, summary)
-            .problem(403, "The request comes from another site.")
+            .problem(403, "The request comes from another site, or calls this machine by a name that is not its own.")
             .problem(503, "The master is ending, or has not answered in time.")
     }
 

@@ -227,14 +227,15 @@ fn locust_documents() -> Vec<Route> {
 
 fn monitoring() -> Vec<Route> {
     let show = |id, summary| Operation::show(MONITORING, id, summary);
+    let probe = |id, summary| Operation::probe(MONITORING, id, summary);
     let metrics = async |State(api): State<Arc<Api>>| api.document(Document::Metrics).await;
     vec![
         Route::at("/metrics")
             .get(metrics, show("metrics", "The run, for Prometheus.").text(200, MEDIA_TYPE, "Prometheus' text format 0.0.4.")),
-        Route::at("/healthz").get(async || text(PLAIN, "ok"), show("healthz", "Whether the process lives.").text(200, PLAIN, "`ok`.")),
+        Route::at("/healthz").get(async || text(PLAIN, "ok"), probe("healthz", "Whether the process lives.").text(200, PLAIN, "`ok`.")),
         Route::at("/readyz").get(
             ready,
-            show("readyz", "Whether the master takes requests.").text(200, PLAIN, "`ok`.").problem(503, "It is shutting down."),
+            probe("readyz", "Whether the master takes requests.").text(200, PLAIN, "`ok`.").problem(503, "It is shutting down."),
         ),
     ]
 }

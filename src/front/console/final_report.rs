@@ -210,13 +210,18 @@ fn workers(snapshot: &Snapshot, width: usize) -> String {
                 worker.id.clone(),
                 worker.state.name().to_owned(),
                 worker.lanes.to_string(),
-                format!("{:.2}", worker.cpu_cores),
-                bytes(worker.memory_bytes),
-                duration(worker.lag),
+                known(worker.cpu_cores.map(|cores| format!("{cores:.2}"))),
+                known(worker.memory_bytes.map(bytes)),
+                known(worker.lag.map(duration)),
             ]);
         }
     }
     grid.render(width)
+}
+
+/// What nobody has told stays a dash: it is no zero.
+fn known(reading: Option<String>) -> String {
+    reading.unwrap_or_else(|| "-".to_owned())
 }
 
 /// Numbers that are lost, and load that ran twice.
@@ -241,11 +246,11 @@ fn health(snapshot: &Snapshot) -> String {
     let lag =
         |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |seconds| duration(Duration::from_secs_f64(seconds.max(0.0))));
     let mut text = format!(
-        "Generator: lag p99 {}, max {}; {:.2} cores, {} of memory; {} out, {} in\n",
+        "Generator: lag p99 {}, max {}; {} cores, {} of memory; {} out, {} in\n",
         lag(snapshot.times.lag.percentile(0.99)),
         lag(snapshot.times.lag.max),
-        health.cpu_cores,
-        bytes(health.memory_bytes),
+        known(health.cpu_cores.map(|cores| format!("{cores:.2}"))),
+        known(health.memory_bytes.map(bytes)),
         bytes(total.bytes_out),
         bytes(total.bytes_in)
     );

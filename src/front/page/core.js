@@ -63,6 +63,7 @@ function logo() {
 
 const format = {
   number(value, digits) {
+    if (value === null || value === undefined) return NONE;
     return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   },
   count(value) {
@@ -96,6 +97,7 @@ const format = {
     return format.number(percent, percent === 100 ? 0 : percent < 10 ? 2 : 1);
   },
   bytes(value) {
+    if (value === null || value === undefined) return NONE;
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = 0;
     while (value >= 1024 && unit < units.length - 1) {

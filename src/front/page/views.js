@@ -35,7 +35,7 @@ class Tiles {
     const away = snapshot.workers.filter((worker) => worker.state === "missing").length;
     const here = snapshot.workers.filter((worker) => !isAway(worker)).length;
     const cores = snapshot.generator.cpu_cores;
-    this.set(this.workers, format.count(here), "", away ? `${away} missing` : `${format.number(cores, cores < 1 ? 2 : cores < 10 ? 1 : 0)} cores busy`, away ? "bad" : here ? "" : "warn");
+    this.set(this.workers, format.count(here), "", away ? `${away} missing` : cores == null ? "" : `${format.number(cores, cores < 1 ? 2 : cores < 10 ? 1 : 0)} cores busy`, away ? "bad" : here ? "" : "warn");
     const planned = snapshot.planned_s;
     this.set(this.clock, format.clock(snapshot.elapsed_s), "", planned ? `of ${format.clock(planned)}` : isActive(snapshot.state) ? "until stopped" : began(snapshot.started_at_unix_ms));
     this.judge(snapshot.thresholds, isOver || total.requests > 0);
@@ -353,7 +353,7 @@ class Workers {
     this.fact("Unsound seconds", format.count(generator.unsound_s));
     this.fact("Lag, worst of 10 s", format.timeText(generator.lag_recent_max_ms));
     this.fact("Lag, p99 of the run", generator.lag.count ? format.timeText(generator.lag.p99_ms) : NONE);
-    this.fact("Processor", `${format.number(generator.cpu_cores, 2)} cores`);
+    this.fact("Processor", generator.cpu_cores == null ? NONE : `${format.number(generator.cpu_cores, 2)} cores`);
     this.fact("Throttled", format.timeText(generator.throttled_ms));
     this.fact("Unpacking", format.timeText(generator.unpacking_ms));
     this.fact("Memory", format.bytes(generator.memory_bytes));

@@ -230,12 +230,12 @@ impl From<&WorkerView> for WorkerJson {
             lanes: worker.lanes,
             cpu_cores: worker.cpu_cores,
             memory_bytes: worker.memory_bytes,
-            lag_ms: milliseconds(worker.lag),
+            lag_ms: worker.lag.map(milliseconds),
             script: worker.script.clone(),
             fingerprint: worker.fingerprint.clone(),
             revision: worker.revision,
             script_error: worker.script_error.clone(),
-            round_trip_ms: milliseconds(worker.round_trip),
+            round_trip_ms: worker.round_trip.map(milliseconds),
             silence_s: worker.silence.as_secs_f64(),
         }
     }

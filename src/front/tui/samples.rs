@@ -61,13 +61,13 @@ pub(super) fn worker(number: u64) -> WorkerJson {
         users: 60,
         slots: 21_845,
         lanes: 4,
-        cpu_cores: 1.25,
-        memory_bytes: 80 << 20,
-        lag_ms: 0.4 + number as f64 * 40.0,
+        cpu_cores: Some(1.25),
+        memory_bytes: Some(80 << 20),
+        lag_ms: Some(0.4 + number as f64 * 40.0),
         script: "shop".into(),
         fingerprint: "3f9ac0de55aa3f9ac0de".into(),
         script_error: None,
-        round_trip_ms: 0.31,
+        round_trip_ms: Some(0.31),
         silence_s: number as f64 * 6.0,
         ..WorkerJson::default()
     }

@@ -22,12 +22,12 @@ pub struct WorkerView {
     pub slots: u32,
     /// Threads that make load.
     pub lanes: u32,
-    /// Processor time over wall time, over the last 10 seconds.
-    pub cpu_cores: f64,
-    /// Resident memory.
-    pub memory_bytes: u64,
-    /// The greatest lag of its timers in its last report.
-    pub lag: Duration,
+    /// Processor time over wall time, over the last 10 seconds; `None` where it has reported less than twice.
+    pub cpu_cores: Option<f64>,
+    /// Resident memory; `None` before its first report of the run.
+    pub memory_bytes: Option<u64>,
+    /// The greatest lag of its timers in the last report that had any; `None` before that.
+    pub lag: Option<Duration>,
     /// The script that it has compiled.
     pub script: String,
     /// The fingerprint of that script's bundle.
@@ -36,8 +36,8 @@ pub struct WorkerView {
     pub revision: u32,
     /// Why what lies in its folder cannot be used, for people; it keeps the script that it has.
     pub script_error: Option<String>,
-    /// The least round trip that it has measured lately; zero before the first.
-    pub round_trip: Duration,
+    /// The least round trip that it has measured lately; `None` before the first.
+    pub round_trip: Option<Duration>,
     /// How long it has said nothing.
     pub silence: Duration,
 }

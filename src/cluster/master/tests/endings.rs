@@ -41,6 +41,23 @@ fn a_stop_waits_for_all_last_numbers() {
 }
 
 #[test]
+fn the_clock_of_a_run_stands_still_with_the_last_worker_that_finished_however_long_a_killed_one_is_waited_for() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    stand.live(Duration::from_secs(4), &[1]);
+    let view = stand.master.snapshot(stand.now);
+    let killed = view.workers.iter().find(|worker| worker.state == WorkerState::Lost).expect("it is lost");
+    assert_eq!((killed.cpu_cores, killed.memory_bytes, killed.lag), (None, None, None), "what it never told is not zero");
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    let elapsed = stand.master.snapshot(stand.now).elapsed;
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(30), &[1]);
+    assert_eq!(stand.state(), RunState::Stopped);
+    assert_eq!(stand.master.snapshot(stand.now).elapsed, elapsed);
+}
+
+#[test]
 fn a_script_that_aborts_on_one_worker_ends_the_run_on_all_and_its_reason_is_shown() {
     let mut stand = Stand::running(2, 10);
     stand.live(Duration::from_secs(2), &[1, 2]);

@@ -134,7 +134,7 @@ fn time_zero_is_taken_from_the_answer_with_the_least_round_trip() {
     for _ in 0..30 {
         bench.message(1, ToWorker::Answer(Answer { echo: millis(1_000), clock: millis(10_020), acknowledged: None }));
     }
-    assert_eq!(bench.worker.status(bench.now()).round_trip, millis(40));
+    assert_eq!(bench.worker.status(bench.now()).round_trip, Some(millis(40)));
     let actions = bench.orders(1, RunOrders { zero: millis(10_500), ..orders(1, Phase::Run) });
     assert!(matches!(actions[1], Action::Begin(zero) if zero == bench.start + millis(1_500)), "{actions:?}");
 }

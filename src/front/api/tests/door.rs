@@ -11,6 +11,13 @@ async fn on_a_loopback_address_another_sites_name_reads_nothing_but_health() {
         assert!(stage.send(&ask(path, "host: localhost:8089\r\n")).await.status != 403, "{path}");
     }
     assert_eq!(stage.send(&ask("/healthz", "host: 10.0.0.7:8089\r\n")).await.body, "ok");
+    let described = stage.get("/api/v1/openapi.json").await.json();
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let is_probe = matches!(&**path, "/healthz" | "/readyz");
+            assert_eq!(operation["responses"].get("403").is_none(), is_probe, "{method} {path}");
+        }
+    }
     for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n"] {
         assert!(stage.send(&ask("/healthz", hosts)).await.status == 400, "{hosts}");
     }

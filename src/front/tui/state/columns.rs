@@ -90,20 +90,25 @@ pub const WORKER_COLUMNS: &[Column<WorkerJson>] = &[
     Column::number("Users", 7, 0, |w| grouped(w.users), |a, b| a.users.cmp(&b.users)),
     Column::number("Slots", 6, 3, |w| grouped(u64::from(w.slots)), |a, b| a.slots.cmp(&b.slots)),
     Column::number("Lanes", 5, 4, |w| w.lanes.to_string(), |a, b| a.lanes.cmp(&b.lanes)),
-    Column::number("CPU cores", 9, 1, |w| format!("{:.2}", w.cpu_cores), |a, b| a.cpu_cores.total_cmp(&b.cpu_cores)),
-    Column::number("Memory", 9, 2, |w| bytes(w.memory_bytes), |a, b| a.memory_bytes.cmp(&b.memory_bytes)),
-    Column::number("Lag ms", 7, 1, |w| millis(w.lag_ms), |a, b| a.lag_ms.total_cmp(&b.lag_ms)),
+    Column::number("CPU cores", 9, 1, |w| known(w.cpu_cores, |cores| format!("{cores:.2}")), |a, b| by_number(a.cpu_cores, b.cpu_cores)),
+    Column::number("Memory", 9, 2, |w| known(w.memory_bytes, bytes), |a, b| a.memory_bytes.cmp(&b.memory_bytes)),
+    Column::number("Lag ms", 7, 1, |w| known(w.lag_ms, millis), |a, b| by_number(a.lag_ms, b.lag_ms)),
     Column::number(
         "RTT ms",
         7,
         2,
-        |w| if w.round_trip_ms > 0.0 { millis(w.round_trip_ms) } else { NONE.into() },
-        |a, b| a.round_trip_ms.total_cmp(&b.round_trip_ms),
+        |w| known(w.round_trip_ms, millis),
+        |a, b| by_number(a.round_trip_ms, b.round_trip_ms),
     ),
     Column::number("Silent s", 8, 4, |w| format!("{:.0}", w.silence_s), |a, b| a.silence_s.total_cmp(&b.silence_s)),
     Column::words("Script", 14, 5, |w| escape(&w.script).into_owned(), |a, b| a.script.cmp(&b.script)),
     Column::words("Fingerprint", 12, 4, |w| escape(&w.fingerprint).chars().take(12).collect(), |a, b| a.fingerprint.cmp(&b.fingerprint)),
 ];
+
+/// What is known, as text; a dash where nothing is.
+fn known<Reading>(reading: Option<Reading>, text: impl Fn(Reading) -> String) -> String {
+    reading.map_or_else(|| NONE.to_owned(), text)
+}
 
 /// A whole number with commas between thousands.
 #[must_use]

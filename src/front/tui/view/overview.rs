@@ -236,7 +236,9 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let generator = &snapshot.generator;
     pen.heading(area, 0, "Generator");
     let (word, style) = soundness(screen, theme);
-    let load = format!("   {:.2} cores   {}", generator.cpu_cores, bytes(generator.memory_bytes));
+    let cores = generator.cpu_cores.map_or_else(String::new, |cores| format!("   {cores:.2} cores"));
+    let memory = generator.memory_bytes.map_or_else(String::new, |memory| format!("   {}", bytes(memory)));
+    let load = cores + &memory;
     pen.words(area, 0, 1, &[(&word, style), (&load, theme.plain())]);
     let lag = format!(
         "lag p99 {}, max {}, lately {} ms",

@@ -126,7 +126,7 @@ pub fn workers(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
         ("State", "missing" | "differs") => theme.bad(),
         ("State", "preparing" | "stopping") => theme.doubtful(),
         ("State" | "Fingerprint" | "Script", _) => theme.quiet(),
-        ("Lag ms", _) if worker.lag_ms > LAG_LIMIT_MS => theme.bad(),
+        ("Lag ms", _) if worker.lag_ms.is_some_and(|lag| lag > LAG_LIMIT_MS) => theme.bad(),
         _ => theme.plain(),
     };
     let lost = snapshot.holes.len() + snapshot.overlaps.len();
