@@ -246,11 +246,11 @@ fn health(snapshot: &Snapshot) -> String {
     let lag =
         |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |seconds| duration(Duration::from_secs_f64(seconds.max(0.0))));
     let mut text = format!(
-        "Generator: lag p99 {}, max {}; {} cores, {} of memory; {} out, {} in\n",
+        "Generator: lag p99 {}, max {}; {}, {}; {} out, {} in\n",
         lag(snapshot.times.lag.percentile(0.99)),
         lag(snapshot.times.lag.max),
-        known(health.cpu_cores.map(|cores| format!("{cores:.2}"))),
-        known(health.memory_bytes.map(bytes)),
+        health.cpu_cores.map_or_else(|| "cores unknown".to_owned(), |cores| format!("{cores:.2} cores")),
+        health.memory_bytes.map_or_else(|| "memory unknown".to_owned(), |memory| format!("{} of memory", bytes(memory))),
         bytes(total.bytes_out),
         bytes(total.bytes_in)
     );
@@ -473,7 +473,7 @@ mod tests {
          Worker  State    Lanes  Cores    Memory   Lag
         -----------------------------------------------
          a_1     ready        2   0.50  30.0 MiB  80us
-         b_2     missing      2   0.50       0 B  80us
+         b_2     missing      2      -         -     -
 
         Lost with workers, or twice
          Worker  from       to  What
@@ -491,7 +491,7 @@ mod tests {
         --------------------------------------------------------------------------------------------------------------------------------------------------------
          Total                                                              0         0(-)       -       -       -  |       -       -       -       -          -
 
-        Generator: lag p99 unknown, max unknown; 0.00 cores, 0 B of memory; 0 B out, 0 B in
+        Generator: lag p99 unknown, max unknown; cores unknown, memory unknown; 0 B out, 0 B in
 
         interrupted before any verdict (0 requests in 0:00, exit code 130)
         "##);
