@@ -128,6 +128,8 @@ pub struct Step {
     pub answered: u32,
     /// Whether the step gave control back to the lane at least once.
     pub yielded: bool,
+    /// Until then the user leaves the lane to the others, since it has held it for long; that is counted already.
+    pub back: Option<Instant>,
 }
 
 /// How a lane tells one user to come to an end; shared by the lane, the life loop and the script's sleeps.

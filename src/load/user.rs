@@ -67,12 +67,15 @@ pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserContr
             break;
         }
         let think = user.think_time();
+        let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(ended));
         let idle = match pause.after(&step, length) {
             Some(pause) => {
-                recorder.borrow_mut().backoff();
-                pause.max(think)
+                if step.back.is_none() {
+                    recorder.borrow_mut().backoff();
+                }
+                pause.max(think).max(room)
             }
-            None => think,
+            None => think.max(room),
         };
         if idle > Duration::ZERO {
             user.rest(idle);
@@ -130,7 +133,9 @@ pub(super) async fn serve<U: VirtualUser>(
             life.was_told = !step.ended;
             break;
         }
-        if !step.yielded {
+        if let Some(back) = step.back {
+            control.sleep_until(back).await;
+        } else if !step.yielded {
             tokio::task::yield_now().await;
         }
         next = pool.next(class, &seat, control).await;
@@ -176,15 +181,20 @@ async fn start<U: VirtualUser>(
         if step.interrupted {
             return Some(true);
         }
+        let now = now();
+        let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(now));
         if !step.raised {
             pause.reset();
+            if room > Duration::ZERO {
+                control.sleep_until(now + room).await;
+            }
             return None;
         }
         recorder.borrow_mut().start_failure(class);
         // Even with pauses switched off: an `on_start` that raises at once would spin.
-        let idle = pause.grow();
+        let idle = pause.grow().max(room);
         user.rest(idle);
-        control.sleep_until(now() + idle).await;
+        control.sleep_until(now + idle).await;
         if control.is_at_its_end() {
             return Some(true);
         }
@@ -283,7 +293,7 @@ mod tests {
         }
     }
 
-    const ANSWERED: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true };
+    const ANSWERED: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, back: None };
     const RAISED: Step = Step { raised: true, ..ANSWERED };
     const DEAF: Step = Step { answered: 0, ..ANSWERED };
     const EMPTY: Step = Step { requests: 0, answered: 0, yielded: false, ..ANSWERED };

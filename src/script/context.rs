@@ -51,8 +51,8 @@ pub struct LaneState {
     pub stock: Arc<crate::load::stock::Stock>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
     pub halt: RefCell<Option<Halt>>,
-    /// Whether it was said that a user held the lane.
-    pub told_of_holding: Cell<bool>,
+    /// What those who have held the lane owe to the others.
+    pub debt: super::debt::Debt,
     /// Sees all that users do, in `check`.
     pub witness: Option<Rc<super::witness::Witness>>,
     /// What all users of the worker share of libraries.

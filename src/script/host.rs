@@ -135,7 +135,7 @@ impl ScriptWorkload {
     /// Opens a lane whose users are seen by `witness`.
     pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
         let state = LaneState {
-            told_of_holding: std::cell::Cell::default(),
+            debt: super::debt::Debt::default(),
             libraries: LaneLibraries::open(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,

@@ -10,6 +10,7 @@ mod chance;
 pub mod context;
 mod crossing;
 mod data_file;
+mod debt;
 mod driver;
 mod error;
 mod folder;

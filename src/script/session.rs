@@ -15,7 +15,6 @@ use super::scenario::{ClassRuntime, Described};
 use super::vm::{Account, Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::Halt;
-use crate::load::user::OTHERS;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
 
 /// The users of one lane.
@@ -181,6 +180,8 @@ impl ScriptUser {
             let request = match self.vm.resume(&self.state, &self.account, answer) {
                 Resumed::Asks(request) => request,
                 Resumed::Dead(why) => {
+                    // Others wait where the lane was held, though this user will never come again.
+                    self.owe();
                     self.on_death(&why, &mut step);
                     break;
                 }
@@ -190,9 +191,13 @@ impl ScriptUser {
                 }
             };
             answer = match request {
-                Request::Done => break,
+                Request::Done => {
+                    step.back = self.owe();
+                    break;
+                }
                 Request::Raised { message, traceback } => {
                     step.raised = true;
+                    step.back = self.owe();
                     self.count_exception(&message, &traceback);
                     break;
                 }
@@ -213,8 +218,15 @@ impl ScriptUser {
 
     /// A user whose script held the lane for long leaves it to the others for nine times as long, before it does what it asks for.
     async fn make_room(&self) {
-        let Some(held) = self.vm.held() else { return };
-        if !self.state.lane.told_of_holding.replace(true) {
+        if let Some(back) = self.owe() {
+            self.state.control.sleep_until(back).await;
+        }
+    }
+
+    /// When a user whose script has held the lane for long may go on; `None` of one that has not.
+    fn owe(&self) -> Option<Instant> {
+        let held = self.vm.held()?;
+        if self.state.lane.debt.is_news() {
             log::warn!(
                 target: "lunamoth::script",
                 "user {} held its lane for {} ms without yielding, while all its other users waited: it pauses, so that they get nine tenths of the time. Told once a lane.",
@@ -223,7 +235,7 @@ impl ScriptUser {
             );
         }
         self.state.lane.recorder.borrow_mut().backoff();
-        self.state.control.sleep_until(Instant::now() + held.saturating_mul(OTHERS)).await;
+        Some(self.state.lane.debt.owe(Instant::now(), held))
     }
 
     /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.

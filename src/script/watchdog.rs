@@ -164,6 +164,18 @@ impl Default for Watch {
     }
 }
 
+impl Watch {
+    /// The stretch was seen at two looks, first at `began`. What was noted of it before stays.
+    fn note_long(&self, stretch: u64, began: Instant) {
+        if self.long.load(Ordering::Relaxed) == stretch {
+            return;
+        }
+        let began = began.saturating_duration_since(self.base);
+        self.long_began_us.store(u64::try_from(began.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.long.store(stretch, Ordering::Relaxed);
+    }
+}
+
 /// The watchdog's thread.
 fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
     let pause = LOOK_EVERY.min(limit / 4);
@@ -178,14 +190,14 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
             cpu_seen = clock.now();
             continue;
         }
-        if watch.long.load(Ordering::Relaxed) != stretch && clock.used_since(cpu_seen).is_none_or(|used| used >= seen.1.elapsed() / 2) {
-            let began = seen.1.saturating_duration_since(watch.base);
-            watch.long_began_us.store(u64::try_from(began.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            watch.long.store(stretch, Ordering::Relaxed);
+        if clock.used_since(cpu_seen).is_none_or(|used| used >= seen.1.elapsed() / 2) {
+            watch.note_long(stretch, seen.1);
         }
         if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {
             // The machine, not the script, keeps the stretch from its end: a throttled cgroup, a crowded core.
         } else if seen.1.elapsed() >= limit && !watch.is_closed.load(Ordering::Acquire) {
+            // On a crowded core it may have had less than half of the time, and held the lane all the same.
+            watch.note_long(stretch, seen.1);
             watch.condemned.store(stretch, Ordering::Release);
             // SAFETY: the lane's thread joins this one before it ends (`Watchdog::drop`), so the id is valid.
             unsafe { libc::pthread_kill(lane, signal()) };

@@ -76,7 +76,7 @@ struct User {
     zero: Option<Instant>,
 }
 
-const DONE: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true };
+const DONE: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, back: None };
 
 impl VirtualUser for User {
     async fn on_start(&mut self) -> Step {

@@ -128,6 +128,26 @@ fn a_runaway_that_swallows_its_errors_is_named_with_file_and_line_and_ends() {
 }
 
 #[test]
+fn users_that_run_away_after_a_wait_leave_the_lane_to_the_others_for_nine_times_what_all_of_them_held() {
+    watchdog::limit_in_tests(Duration::from_millis(200));
+    let lane = Script::new("local time = require 'time'\nreturn function(self)\ntime.sleep(0.001) while true do end\nend").lane();
+    let began = Instant::now();
+    let backs: Vec<Instant> = (0..2)
+        .map(|index| {
+            let step = lane.live(index, 1)[1];
+            assert!(step.raised && step.yielded, "{step:?}");
+            step.back.expect("it has held the lane")
+        })
+        .collect();
+    // The second one waits for the first one's time, too.
+    let held = began.elapsed();
+    assert!(backs[0] >= began + Duration::from_millis(200 * 9), "{:?}", backs[0] - began);
+    assert!(backs[1] >= backs[0] + Duration::from_millis(200 * 9) && backs[1] <= began + held * 11, "{:?}", backs[1] - began);
+    let quick = Script::new("local time = require 'time'\nreturn function(self) time.sleep(0.001) end").lane();
+    assert_eq!(quick.live(0, 1)[1].back, None);
+}
+
+#[test]
 fn no_function_writes_into_a_table_that_all_users_see() {
     for target in ["_G", "string", "table", "coroutine", "os", "json", "regex", "time"] {
         for (call, name) in [
