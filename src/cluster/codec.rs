@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 mod any;
+mod errands;
 mod leases;
 mod messages;
 mod numbers;

@@ -22,6 +22,7 @@
 
 mod arrivals;
 mod begun;
+mod commons;
 mod dues;
 mod giving;
 mod judging;
@@ -190,7 +191,7 @@ impl Master {
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
         run.table.restore_history(&kept.history);
-        run.leases.restore(&kept.leases);
+        run.commons.restore(&kept.leases, kept.board);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);
@@ -289,8 +290,7 @@ impl Master {
         self.end_users(Phase::Cut, now)
     }
 
-    /// The master ends in order, and its run, if there was any, is over and reported: nobody shall bring it to the next master, and who came
-    /// for one run alone need not wait for it.
+    /// The master ends in order, and its run, if any, is over and reported: nobody shall bring it to the next master, nor wait for it.
     pub fn on_close(&mut self) -> Vec<Action> {
         let mut out = Vec::new();
         if self.run.as_ref().is_some_and(|run| !run.is_over()) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::load::Halt;
+use crate::load::errand::{BoardWord, Errand};
 use crate::load::slots::{Orders, SlotSet};
 use crate::load::stock::{Ask, Grant, Leftover};
 use crate::load::vitals::Vitals;
@@ -37,6 +38,13 @@ pub enum ToWorker {
         run: RunId,
         /// What the worker gets.
         grant: Grant,
+    },
+    /// The answer to an `Errand`, once the journal has it, where there is one; or something that its users wait for.
+    Board {
+        /// Of which run.
+        run: RunId,
+        /// What.
+        word: BoardWord,
     },
 }
 
@@ -107,6 +115,13 @@ pub enum ToMaster {
         run: RunId,
         /// What is left.
         leftover: Leftover,
+    },
+    /// What the worker's users ask of the board. Said again each second, and on each new link, until it is answered.
+    Errand {
+        /// Of which run.
+        run: RunId,
+        /// What they ask.
+        errand: Arc<Errand>,
     },
 }
 

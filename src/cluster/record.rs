@@ -1,10 +1,13 @@
 //! What the journal keeps of a run, so that a master's death loses nothing: the shape only. Its bytes and its file are `journal`'s.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::message::WorkerId;
+use crate::load::board::Change;
+use crate::load::errand::{BoardAnswer, Posted, Reply};
 use crate::plan::{LoadProfile, Plan};
 use crate::stats::snapshot::HistoryPoint;
 use crate::stats::tally::Tally;
@@ -46,6 +49,63 @@ pub enum Record {
         /// From here on; the profile in force stays.
         plan: Arc<Plan>,
     },
+    /// An errand has changed the board.
+    Errand(Box<KeptErrand>),
+}
+
+/// What an errand changed, and what its worker is answered: so that an errand which comes again to another master changes nothing more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptErrand {
+    /// Whose; nobody's where the number is 0.
+    pub worker: WorkerId,
+    /// Of the errand.
+    pub number: u64,
+    /// The answers. Those that say a value are [`BoardAnswer::Later`]: it is asked for again.
+    pub answers: Vec<BoardAnswer>,
+    /// Never none, unless the journal was written anew.
+    pub changes: Vec<Change>,
+}
+
+impl KeptErrand {
+    /// What is kept of an errand that was answered so.
+    #[must_use]
+    pub fn new(worker: WorkerId, number: u64, mut answers: Vec<BoardAnswer>, changes: Vec<Change>) -> Self {
+        for answer in answers.iter_mut().filter(|answer| matches!(answer, BoardAnswer::Value { .. })) {
+            *answer = BoardAnswer::Later;
+        }
+        Self { worker, number, answers, changes }
+    }
+}
+
+/// What a journal says of the board.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeptBoard {
+    /// By key: the value, and until when it is good by the run's clock.
+    pub values: BTreeMap<String, (Posted, Option<Duration>)>,
+    /// To the last errand of each worker that changed something.
+    pub replies: BTreeMap<WorkerId, Reply>,
+}
+
+impl KeptBoard {
+    fn add(&mut self, KeptErrand { worker, number, answers, changes }: KeptErrand) {
+        for Change { key, value, expires } in changes {
+            match value {
+                Some(value) => drop(self.values.insert(key, (value, expires))),
+                None => drop(self.values.remove(&key)),
+            }
+        }
+        if number > 0 {
+            self.replies.insert(worker, Reply { number, answers });
+        }
+    }
+
+    /// Records that say the same: of a hundred values each, so that none is too long.
+    fn into_records(self) -> Vec<Record> {
+        let record = |worker, number, answers, changes| Record::Errand(Box::new(KeptErrand { worker, number, answers, changes }));
+        let values: Vec<_> = self.values.into_iter().map(|(key, (value, expires))| Change { key, value: Some(value), expires }).collect();
+        let values = values.chunks(100).map(|changes| record(WorkerId::default(), 0, Vec::new(), changes.to_vec()));
+        values.chain(self.replies.into_iter().map(|(worker, reply)| record(worker, reply.number, reply.answers, Vec::new()))).collect()
+    }
 }
 
 /// Rows that a worker was given, or brought back.
@@ -108,6 +168,8 @@ pub struct KeptRun {
     pub history: Vec<HistoryPoint>,
     /// In their order.
     pub leases: Vec<KeptLease>,
+    /// What users share across the cluster.
+    pub board: KeptBoard,
     /// The run was brought to its end.
     pub is_over: bool,
 }
@@ -132,6 +194,7 @@ impl KeptRun {
                         workers: Vec::new(),
                         history: Vec::new(),
                         leases: Vec::new(),
+                        board: KeptBoard::default(),
                         is_over: false,
                     });
                 }
@@ -164,6 +227,7 @@ impl KeptRun {
                 (Record::End, Some(kept)) => kept.is_over = true,
                 (Record::Revised { plan }, Some(kept)) => kept.plan = plan,
                 (Record::Lease(lease), Some(kept)) => kept.leases.push(lease),
+                (Record::Errand(errand), Some(kept)) => kept.board.add(*errand),
             }
         }
         kept
@@ -178,6 +242,7 @@ impl KeptRun {
         }
         records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
         records.extend(self.leases.into_iter().map(Record::Lease));
+        records.extend(self.board.into_records());
         records.extend(self.began.into_iter().map(Record::Began));
         records.push(Record::History(self.history));
         records.extend(self.is_over.then_some(Record::End));

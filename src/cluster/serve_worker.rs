@@ -15,6 +15,7 @@ use super::link::{Dialer, LinkEvent, WorkerLinks};
 use super::message::{LogLine, ToMaster, ToWorker};
 use super::worker::{Action, LinkId, OpenRefusal, Worker, WorkerConfig, WorkerEnd, WorkerStatus};
 use crate::load::Workload;
+use crate::load::courier::Courier;
 use crate::load::engine::Engine;
 use crate::load::lane::LaneReport;
 use crate::load::stock::Stock;
@@ -134,6 +135,8 @@ struct Shell<S: Workshop, D> {
     engine: Option<Engine<S::Workload>>,
     /// What the lanes of the run that was opened last take rows from; it outlives them, for what is left is brought back.
     stock: Option<(RunId, Arc<Stock>)>,
+    /// What the lanes of that run ask of the board with.
+    courier: Option<Arc<Courier>>,
     /// Counts openings; the result of one that is no longer wanted is thrown away.
     opening: u64,
     closings: JoinSet<()>,
@@ -169,6 +172,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             outcome_sender,
             engine: None,
             stock: None,
+            courier: None,
             opening: 0,
             closings: JoinSet::new(),
             published: None,
@@ -186,6 +190,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 Some(report) = next_report(self.engine.as_mut()) => self.worker.on_report(report, Vitals::read(), Instant::now()),
                 Some(outcome) = self.outcomes.recv() => self.on_outcome(outcome),
                 () = question(self.stock.as_ref()) => self.ask(),
+                () = want(self.courier.as_ref()) => self.carry_errand(),
                 Some(line) = next_line(self.log_lines.as_mut()) => {
                     self.worker.on_log(line);
                     Vec::new()
@@ -195,7 +200,11 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                     Some(Wish::Scripts(compiled)) => self.worker.on_scripts(compiled),
                     Some(Wish::Close) | None => break,
                 },
-                _ = tick.tick() => self.worker.on_tick(Instant::now()),
+                _ = tick.tick() => {
+                    let mut actions = self.worker.on_tick(Instant::now());
+                    actions.extend(self.carry_errand());
+                    actions
+                }
             };
             self.carry_out(actions);
             self.publish(Instant::now());
@@ -233,6 +242,10 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                         self.stock = engine.workload().stock().map(|stock| (run, stock));
                         if let Some((_, stock)) = &self.stock {
                             stock.attend();
+                        }
+                        self.courier = engine.workload().courier();
+                        if let Some(courier) = &self.courier {
+                            courier.attend();
                         }
                         self.engine = Some(*engine);
                         Ok(())
@@ -275,6 +288,11 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                         stock.on_grant(grant, Instant::now());
                     }
                 }
+                Action::Board(word) => {
+                    if let Some(courier) = &self.courier {
+                        courier.on_word(word, Instant::now());
+                    }
+                }
                 Action::CloseLink(link) => drop(self.outboxes.remove(&link)),
                 Action::Open(plan) => self.open(plan),
                 Action::Renew(plan) => self.renew(plan),
@@ -293,6 +311,13 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
     fn ask(&mut self) -> Vec<Action> {
         let questions = self.stock.as_ref().map(|(_, stock)| stock.take_questions());
         questions.into_iter().flatten().flat_map(|ask| self.worker.on_ask(ask, Instant::now())).collect()
+    }
+
+    /// Carries what users ask of the board.
+    fn carry_errand(&mut self) -> Vec<Action> {
+        let now = Instant::now();
+        let errand = self.courier.as_ref().and_then(|courier| courier.take_errand(now));
+        errand.map_or_else(Vec::new, |errand| self.worker.on_errand(errand, now))
     }
 
     /// Rows that nobody will take here any more, as they are brought back before the goodbye.
@@ -327,6 +352,8 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
 
     fn open(&mut self, plan: Arc<Plan>) {
         self.close_lanes();
+        // What users of the run before still asked is none of this one's.
+        self.courier = None;
         let (workshop, lanes, opening, outcomes) = (self.workshop.clone(), self.lanes, self.opening, self.outcome_sender.clone());
         tokio::spawn(async move {
             let run = plan.run;
@@ -411,6 +438,14 @@ async fn next_report<W: Workload>(engine: Option<&mut Engine<W>>) -> Option<Lane
 async fn question(stock: Option<&(RunId, Arc<Stock>)>) {
     match stock {
         Some((_, stock)) => stock.question().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the lanes want something of the board.
+async fn want(courier: Option<&Arc<Courier>>) {
+    match courier {
+        Some(courier) => courier.want().await,
         None => std::future::pending().await,
     }
 }

@@ -1,8 +1,8 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
-//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger`
-//! numbers and keeps deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `greeting` says who it is, `clock` estimates the master's clock, `logbook` bounds what is
-//! logged, `rows` asks for rows, `orphan` is life without a master, `leaving` the way out.
+//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger` numbers and keeps
+//! deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `greeting` says who it is, `clock` estimates the
+//! master's clock, `logbook` bounds what is logged, `rows` asks for rows and carries errands, `orphan` is life without a master, `leaving` the way out.
 //!
 //! # The link
 //!
@@ -79,6 +79,7 @@ use self::logbook::Logbook;
 use self::rows::Asks;
 use self::run::{Run, Stage};
 use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
+use crate::load::errand::BoardWord;
 use crate::load::slots::Orders;
 use crate::load::stock::Grant;
 use crate::plan::{Plan, RunId};
@@ -101,7 +102,7 @@ pub struct Worker {
     log: Logbook,
     /// Why what lies in its folder does not compile, once it has been looked at since the start.
     script_error: Option<Option<String>>,
-    /// Rows that its lanes want.
+    /// What its lanes want of the master.
     asks: Asks,
     /// How it ends, once that is settled.
     end: Option<WorkerEnd>,
@@ -141,8 +142,7 @@ pub enum Action {
     CloseLink(LinkId),
     /// Compile the plan's script and open the lanes, then call [`Worker::on_opened`].
     Open(Arc<Plan>),
-    /// Compile the script of this plan, which is the run's in a higher revision, and let the lanes take it over; then call
-    /// [`Worker::on_renewed`].
+    /// Compile this plan's script, the run's in a higher revision, and let the lanes take it over; then call [`Worker::on_renewed`].
     Renew(Arc<Plan>),
     /// Begin the run in the lanes: time zero of its clock.
     Begin(Instant),
@@ -154,6 +154,8 @@ pub enum Action {
     Cut,
     /// Give the lanes these rows.
     Grant(Grant),
+    /// Tell the lanes what the board says.
+    Board(BoardWord),
     /// Close the lanes.
     CloseLanes,
     /// Write this to the log.
@@ -256,9 +258,7 @@ impl Worker {
             (Speaker::Master, message) => self.on_masters_word(message, now, &mut out),
             (Speaker::MasterAgain, message) => {
                 out.push(Action::Log(log::Level::Info, "the master speaks again".into()));
-                if let Some(run) = &mut self.run {
-                    run.resume(&mut out);
-                }
+                self.run.iter_mut().for_each(|run| run.resume(&mut out));
                 self.on_masters_word(message, now, &mut out);
             }
         }
@@ -276,9 +276,7 @@ impl Worker {
                 // Before the lanes begin: the master hears things in their order.
                 let revision = current.plan.revision;
                 self.say(ToMaster::Prepared { run, revision }, &mut out);
-                if let Some(current) = &mut self.run {
-                    current.on_opened(self.config.lanes, &mut out);
-                }
+                self.run.iter_mut().for_each(|current| current.on_opened(self.config.lanes, &mut out));
             }
             (Stage::Opening, Err(OpenRefusal { text, differs })) => {
                 self.run = None;
@@ -371,6 +369,7 @@ impl Worker {
                 self.exit(out);
             }
             ToWorker::Grant { run, grant } => self.on_grant(run, grant, out),
+            ToWorker::Board { run, word } => self.on_board(run, word, out),
             ToWorker::Farewell if self.config.is_once && self.leaving.is_none() && !self.has_begun() => {
                 out.push(Action::Log(log::Level::Info, "the master has ended without a run for this worker, which ends with it".into()));
                 self.leave(now, out);

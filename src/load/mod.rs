@@ -4,8 +4,11 @@
 //! its users, its recorder. Lanes share nothing.
 
 mod alarm;
+pub mod board;
+pub mod courier;
 mod dealer;
 pub mod engine;
+pub mod errand;
 mod foreman;
 pub mod lane;
 mod live_users;
@@ -42,6 +45,11 @@ pub trait Workload: Send + Sync + 'static {
 
     /// The rows that its users take once in the whole cluster, where there are such: the worker brings what the master gives out.
     fn stock(&self) -> Option<Arc<stock::Stock>> {
+        None
+    }
+
+    /// The way of its users to the board of the run, where they have one: the worker carries what they ask.
+    fn courier(&self) -> Option<Arc<courier::Courier>> {
         None
     }
 }

@@ -49,6 +49,8 @@ pub struct LaneState {
     pub zero: Cell<Instant>,
     /// Rows that users take once in the whole cluster.
     pub stock: Arc<crate::load::stock::Stock>,
+    /// The way to what users share across the cluster.
+    pub courier: Arc<crate::load::courier::Courier>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
     pub halt: RefCell<Option<Halt>>,
     /// What those who have held the lane owe to the others.

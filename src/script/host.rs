@@ -17,6 +17,7 @@ use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use super::witness::{self, Witness, WitnessedStep};
+use crate::load::courier::Courier;
 use crate::load::stock::Stock;
 use crate::load::{LaneContext, Workload};
 use crate::plan::{ClassPlan, ClientIdentity, Plan, TagFilter, TaskPlan};
@@ -101,13 +102,23 @@ impl Host {
     /// What lanes open to run the script.
     #[must_use]
     pub fn workload(&self) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), worker: WorkerLibraries::default(), stock: Arc::default() }
+        ScriptWorkload {
+            bundle: Arc::clone(&self.bundle),
+            worker: WorkerLibraries::default(),
+            stock: Arc::default(),
+            courier: Arc::default(),
+        }
     }
 
     /// What lanes take over from `before` in mid-run; what its users share stays theirs.
     #[must_use]
     pub fn renewal(&self, before: &ScriptWorkload) -> ScriptWorkload {
-        ScriptWorkload { bundle: Arc::clone(&self.bundle), worker: before.worker.clone(), stock: Arc::clone(&before.stock) }
+        ScriptWorkload {
+            bundle: Arc::clone(&self.bundle),
+            worker: before.worker.clone(),
+            stock: Arc::clone(&before.stock),
+            courier: Arc::clone(&before.courier),
+        }
     }
 }
 
@@ -117,6 +128,7 @@ pub struct ScriptWorkload {
     bundle: Arc<Bundle>,
     worker: WorkerLibraries,
     stock: Arc<Stock>,
+    courier: Arc<Courier>,
 }
 
 impl Workload for ScriptWorkload {
@@ -128,6 +140,10 @@ impl Workload for ScriptWorkload {
 
     fn stock(&self) -> Option<Arc<Stock>> {
         Some(Arc::clone(&self.stock))
+    }
+
+    fn courier(&self) -> Option<Arc<Courier>> {
+        Some(Arc::clone(&self.courier))
     }
 }
 
@@ -142,6 +158,7 @@ impl ScriptWorkload {
             zero: Cell::new(std::time::Instant::now()),
             worker: self.worker.clone(),
             stock: Arc::clone(&self.stock),
+            courier: Arc::clone(&self.courier),
             witness,
             halt: RefCell::default(),
         };

@@ -47,6 +47,11 @@ impl Wire for ToWorker {
                 run.put(out);
                 grant.put(out);
             }
+            Self::Board { run, word } => {
+                out.byte(8);
+                run.put(out);
+                word.put(out);
+            }
         }
     }
 
@@ -60,6 +65,7 @@ impl Wire for ToWorker {
             5 => Self::Abandon(Wire::take(input)?),
             6 => Self::Farewell,
             7 => Self::Grant { run: Wire::take(input)?, grant: Wire::take(input)? },
+            8 => Self::Board { run: Wire::take(input)?, word: Wire::take(input)? },
             _ => return Err(KIND),
         })
     }
@@ -123,6 +129,11 @@ impl Wire for ToMaster {
                 run.put(out);
                 leftover.put(out);
             }
+            Self::Errand { run, errand } => {
+                out.byte(13);
+                run.put(out);
+                errand.put(out);
+            }
         }
     }
 
@@ -150,6 +161,7 @@ impl Wire for ToMaster {
             10 => Self::Scripts(Wire::take(input)?),
             11 => Self::Ask { run: Wire::take(input)?, ask: Wire::take(input)? },
             12 => Self::Leftover { run: Wire::take(input)?, leftover: Wire::take(input)? },
+            13 => Self::Errand { run: Wire::take(input)?, errand: Arc::new(Wire::take(input)?) },
             _ => return Err(KIND),
         })
     }

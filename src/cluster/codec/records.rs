@@ -42,6 +42,10 @@ impl Wire for Record {
                 out.byte(7);
                 lease.put(out);
             }
+            Self::Errand(errand) => {
+                out.byte(9);
+                errand.put(out);
+            }
             Self::Began(begun) => {
                 out.byte(8);
                 begun.worker.put(out);
@@ -60,6 +64,7 @@ impl Wire for Record {
             5 => Self::End,
             6 => Self::Revised { plan: Wire::take(input)? },
             7 => Self::Lease(Wire::take(input)?),
+            9 => Self::Errand(Box::new(Wire::take(input)?)),
             8 => Self::Began(BegunWorker { worker: Wire::take(input)?, since: Duration::from_secs(input.second()?) }),
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::errands::samples as errands;
 use super::leases::samples::{self as leases, worker};
 use super::records::samples as records;
 use crate::cluster::message::{
@@ -52,6 +53,9 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ("abandon", ToWorker::Abandon(RunId(u64::MAX))),
         ("farewell", ToWorker::Farewell),
         ("grant", leases::grant()),
+        ("reply", errands::reply()),
+        ("landed", errands::landed()),
+        ("opened", errands::opened()),
     ]
 }
 
@@ -100,6 +104,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         ("scripts", ToMaster::Scripts(Scripts { script: "main.lua".into(), fingerprint: "00ff".into(), error: Some("no".into()) })),
         ("ask", leases::ask()),
         ("leftover", leases::leftover()),
+        ("errand", errands::errand()),
     ]
 }
 
@@ -119,6 +124,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("end", Record::End),
         ("revised", Record::Revised { plan: plan().into() }),
         ("lease", leases::lease()),
+        ("errand", errands::kept()),
         ("began", records::began()),
     ]
 }

@@ -29,7 +29,7 @@ impl Master {
             return;
         };
         let worker = &peers.get(number).hello.worker;
-        let Some((grant, kept)) = run.leases.on_ask(worker, ask, is_here, now) else { return };
+        let Some((grant, kept)) = run.commons.leases.on_ask(worker, ask, is_here, now) else { return };
         let message = ToWorker::Grant { run: id, grant };
         match kept.filter(|_| self.config.has_journal) {
             Some(kept) => {
@@ -43,7 +43,7 @@ impl Master {
     pub(super) fn on_leftover(&mut self, number: PeerNumber, id: RunId, leftover: &Leftover, out: &mut Vec<Action>) {
         let worker = &self.peers.get(number).hello.worker;
         let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
-        if let Some(kept) = run.leases.on_leftover(worker, leftover) {
+        if let Some(kept) = run.commons.leases.on_leftover(worker, leftover) {
             self.keep(Record::Lease(kept), out);
         }
     }
@@ -51,7 +51,7 @@ impl Master {
     /// A worker is lost: which rows go with it, unless it comes back.
     pub(super) fn tell_rows_of_lost(&self, worker: &WorkerId, out: &mut Vec<Action>) {
         let Some(run) = self.run.as_ref().filter(|run| !run.is_over()) else { return };
-        for (source, holder, rows) in run.leases.held().filter(|(_, holder, _)| *holder == worker) {
+        for (source, holder, rows) in run.commons.leases.held().filter(|(_, holder, _)| *holder == worker) {
             out.push(Action::Log(log::Level::Warn, in_lost_hands(source, holder, rows)));
         }
     }
@@ -63,7 +63,7 @@ impl Master {
         let is_here = |worker: &WorkerId| {
             peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
         };
-        for (source, holder, rows) in run.leases.held().filter(|(_, holder, _)| !is_here(holder)) {
+        for (source, holder, rows) in run.commons.leases.held().filter(|(_, holder, _)| !is_here(holder)) {
             run.table.warn(&Arc::from(in_lost_hands(source, holder, rows)));
         }
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::commons::Commons;
 use super::judging::windows_of;
-use super::leases::Leases;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::{Action, Rerate, Retarget, RunStart, clock_at, send};
@@ -57,8 +57,8 @@ pub(super) struct Run {
     /// Workers that have begun, as the journal tells, and have not come back: the seconds of the run's clock from which their numbers are missing.
     pub unheard: BTreeMap<PeerNumber, Duration>,
     pub overlaps: Vec<OverlapView>,
-    /// Rows that are given out once.
-    pub leases: Leases,
+    /// Rows that are given out once, and the board.
+    pub commons: Commons,
     pub repeats: u64,
     /// Tallies of seconds that cannot have been yet.
     pub misdated: u64,
@@ -132,7 +132,7 @@ impl Run {
             holes: BTreeMap::new(),
             unheard: BTreeMap::new(),
             overlaps: Vec::new(),
-            leases: Leases::default(),
+            commons: Commons::default(),
             repeats: 0,
             misdated: 0,
             halt: None,

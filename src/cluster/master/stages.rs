@@ -308,6 +308,7 @@ impl Run {
             format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
         ));
         self.table.take_over(self.elapsed(now));
+        self.take_board_over(self.elapsed(now));
         self.begin_windows_anew(now);
         self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;

@@ -72,6 +72,7 @@ impl Master {
             }
             ToMaster::Ask { run, ask } => self.on_ask(number, run, &ask, now, out),
             ToMaster::Leftover { run, leftover } => self.on_leftover(number, run, &leftover, out),
+            ToMaster::Errand { run, errand } => self.on_errand(number, run, &errand, now, out),
             ToMaster::Scripts(scripts) => self.on_scripts(number, scripts, out),
             ToMaster::Leaving => self.on_leaving(number, now, out),
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
@@ -117,6 +118,7 @@ impl Master {
             log::Level::Info,
             format!("Client '{worker}' left in order. Currently {} clients ready to swarm.", self.peers.count_here()),
         ));
+        self.board_without(&worker, out);
         if let Some(run) = &mut self.run {
             if run.stage == Stage::Live {
                 run.part_with(number, &self.peers, self.origin, now, out);
@@ -144,6 +146,7 @@ impl Master {
             format!("Client '{worker}' is lost: no word for {:.1} s. Currently {count} clients ready to swarm.", silence.as_secs_f64()),
         ));
         self.tell_rows_of_lost(&worker, out);
+        self.board_without(&worker, out);
         let Some(run) = &mut self.run else { return };
         run.on_lost(number, &self.peers, self.origin, now, out);
         if self.config.has_journal

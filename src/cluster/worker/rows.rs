@@ -1,18 +1,27 @@
-//! Rows that are given out once in the cluster: the lanes' questions on their way to a master, until they are answered.
+//! What the lanes want of the master, for rows that are given out once and of the board: questions on their way, until they are answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Action, Worker};
+use super::run::Stage;
+use super::{Action, LinkId, Worker};
 use crate::cluster::message::ToMaster;
+use crate::load::errand::{BoardWord, Errand};
 use crate::load::stock::{Ask, Grant};
 use crate::plan::RunId;
 
-/// Questions without an answer, by source: one each.
+/// Questions without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
-    open: BTreeMap<String, (Ask, Option<Instant>)>,
+    /// By source: one each.
+    open: BTreeMap<String, (Ask, Said)>,
+    /// What users ask of the board: one at a time.
+    errand: Option<(Arc<Errand>, Said)>,
 }
+
+/// When a question was said last, and on which link.
+type Said = Option<(Instant, LinkId)>;
 
 impl Worker {
     /// The lanes want rows.
@@ -23,14 +32,35 @@ impl Worker {
         self.settle(now, out)
     }
 
-    /// Says what has not been said for a second: a master that was not there, or not ready, did not answer.
+    /// Users ask something of the board; the errand before is answered.
+    pub fn on_errand(&mut self, errand: Errand, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.asks.errand = Some((Arc::new(errand), None));
+        self.say_asks(now, &mut out);
+        self.settle(now, out)
+    }
+
+    /// Says what has not been said for a second, or not on this link: a master that was not there, or not ready, did not answer.
     pub(super) fn say_asks(&mut self, now: Instant, out: &mut Vec<Action>) {
         let (Some(link), Some(run)) = (self.links.master(), &self.run) else { return };
-        for (ask, said) in self.asks.open.values_mut() {
-            if said.is_none_or(|said| now.saturating_duration_since(said) >= AGAIN) {
-                *said = Some(now);
-                out.push(Action::Send(link, ToMaster::Ask { run: run.plan.run, ask: ask.clone() }));
+        let (run, is_running) = (run.plan.run, run.stage() == Stage::Running);
+        let is_due = |said: &mut Said| {
+            let is_due = said.is_none_or(|(at, on)| on != link || now.saturating_duration_since(at) >= AGAIN);
+            if is_due {
+                *said = Some((now, link));
             }
+            is_due
+        };
+        for (ask, said) in self.asks.open.values_mut() {
+            if is_due(said) {
+                out.push(Action::Send(link, ToMaster::Ask { run, ask: ask.clone() }));
+            }
+        }
+        if let Some((errand, said)) = &mut self.asks.errand
+            && is_running
+            && is_due(said)
+        {
+            out.push(Action::Send(link, ToMaster::Errand { run, errand: Arc::clone(errand) }));
         }
     }
 
@@ -40,6 +70,18 @@ impl Worker {
             self.asks.open.remove(&grant.source);
             out.push(Action::Grant(grant));
         }
+    }
+
+    pub(super) fn on_board(&mut self, run: RunId, word: BoardWord, out: &mut Vec<Action>) {
+        if self.run.as_ref().is_none_or(|current| current.plan.run != run) {
+            return;
+        }
+        if let BoardWord::Reply(reply) = &word
+            && self.asks.errand.take_if(|(errand, _)| errand.number == reply.number).is_none()
+        {
+            return;
+        }
+        out.push(Action::Board(word));
     }
 }
 

@@ -132,7 +132,7 @@ libraries! {
     random;
     regex;
     scenario;
-    shared worker SharedStore user Leases asks flight Flight;
+    shared worker SharedStore user Leases asks flight Flight board Board fetch Fetch bring Bring meet Meet;
     time asks sleep Sleep;
     url;
     uuid;

@@ -150,34 +150,36 @@ fn a_user_that_gives_way_or_ends_itself_sleeps_on() {
 
 #[test]
 fn a_flight_whose_user_was_interrupted_in_it_is_anothers_to_fill() {
-    let lane = script(
-        "if self.index == 0 then shared.cached('k', function() time.sleep(3600) return 'never' end) \
-         else check.that(shared.cached('k', function() return 'second' end), true) end",
-        "",
-    );
-    in_paused_time(async {
-        let (mut first, control) = lane.user(0);
-        let (mut second, _other) = lane.user(1);
-        let began = tokio::time::Instant::now();
-        let (first, second, ()) = tokio::join!(first.iterate(), second.iterate(), tell(&control, 20));
-        assert!(first.interrupted && !second.interrupted && !second.raised, "{first:?} {second:?}");
-        // The first user lives on, until its on_stop is over; the flight does not wait for that.
-        assert_eq!(began.elapsed(), Duration::from_millis(20));
-    });
-    assert_eq!(passed(&lane), [("second".to_owned(), 1)]);
+    for library in ["shared", "shared.cluster"] {
+        let source = "if self.index == 0 then L.cached('k', function() time.sleep(3600) return 'never' end) \
+             else check.that(L.cached('k', function() return 'second' end), true) end";
+        let lane = script(&source.replace("L.", &format!("{library}.")), "");
+        in_paused_time(async {
+            let (mut first, control) = lane.user(0);
+            let (mut second, _other) = lane.user(1);
+            let began = tokio::time::Instant::now();
+            let (first, second, ()) = tokio::join!(first.iterate(), second.iterate(), tell(&control, 20));
+            assert!(first.interrupted && !second.interrupted && !second.raised, "{first:?} {second:?}");
+            // The first user lives on, until its on_stop is over; the flight does not wait for that.
+            assert_eq!(began.elapsed(), Duration::from_millis(20));
+        });
+        assert_eq!(passed(&lane), [("second".to_owned(), 1)]);
+    }
 }
 
 #[test]
 fn a_user_that_waits_for_anothers_flight_ends_there_where_it_shall_finish() {
-    let lane = script("shared.cached('k', function() time.sleep(3600) return 1 end)", "");
-    in_paused_time(async {
-        let (mut first, _holds_on) = lane.user(0);
-        let (mut second, control) = lane.user(1);
-        tokio::select! {
-            _ = first.iterate() => panic!("the first one sleeps for an hour"),
-            (step, ()) = async { tokio::join!(second.iterate(), tell(&control, 20)) } => assert!(step.interrupted, "{step:?}"),
-        }
-    });
+    for library in ["shared", "shared.cluster"] {
+        let lane = script(&format!("{library}.cached('k', function() time.sleep(3600) return 1 end)"), "");
+        in_paused_time(async {
+            let (mut first, _holds_on) = lane.user(0);
+            let (mut second, control) = lane.user(1);
+            tokio::select! {
+                _ = first.iterate() => panic!("the first one sleeps for an hour"),
+                (step, ()) = async { tokio::join!(second.iterate(), tell(&control, 20)) } => assert!(step.interrupted, "{step:?}"),
+            }
+        });
+    }
 }
 
 #[test]

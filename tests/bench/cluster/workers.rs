@@ -221,6 +221,7 @@ impl Crowd {
             What::Heard(ToWorker::Grant { grant, .. }) => {
                 anyhow::bail!("worker {worker} was given rows that it never asked for: {grant:?}")
             }
+            What::Heard(ToWorker::Board { word, .. }) => anyhow::bail!("worker {worker} was told what it never asked for: {word:?}"),
         }
     }
 

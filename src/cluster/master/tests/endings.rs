@@ -225,6 +225,7 @@ pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stan
         counted_since: Some(Duration::ZERO),
         workers,
         leases: Vec::new(),
+        board: Default::default(),
         began: Vec::new(),
         history: Vec::new(),
         is_over: false,

@@ -1,5 +1,6 @@
 //! Rows of the worker's tables, one by one: explicit instants, no sleeps. `model` has the property tests.
 
+mod errands;
 mod lanes;
 mod leaving;
 mod links;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::message::Hello;
 use super::*;
 use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
+use crate::load::errand::Errand;
 use crate::load::lane::LaneReport;
 use crate::load::slots::SlotSet;
 use crate::load::vitals::Vitals;
@@ -203,6 +205,7 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::Stop => "stop".into(),
                 Action::Cut => "cut".into(),
                 Action::Grant(grant) => format!("grant {} {:?}", grant.number, grant.given),
+                Action::Board(word) => format!("board {word:?}"),
                 Action::CloseLanes => "close lanes".into(),
                 Action::Exit(end) => format!("exit {end:?}"),
             })
@@ -226,6 +229,7 @@ fn message_name(message: &ToMaster) -> String {
         ToMaster::Log(lines) => format!("log {}", lines.len()),
         ToMaster::Ask { ask, .. } => format!("ask {} for {}", ask.number, ask.wanted),
         ToMaster::Leftover { leftover, .. } => format!("leftover {:?}", leftover.rows),
+        ToMaster::Errand { errand, .. } => format!("errand {}", errand.number),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `require "shared"`: values that all users of one worker see.
 //!
-//! `store` holds them and decides who fills a key; `plain` says what a value may be; here are the natives and a user's leases.
+//! `store` holds them and decides who fills a key; `plain` says what a value may be; `cluster` is the same for all users of a run; here are the
+//! natives and a user's leases.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,15 +12,18 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use self::plain::Plain;
 use self::store::{Begin, Lease};
+use crate::load::courier;
 use crate::script::context::{LaneState, UserState, VmContext};
 use crate::script::driver::Answer;
 use crate::script::ledger::Ledger;
 use crate::script::library::{OfUser, Operation};
 use crate::script::value::duration;
 
+pub use self::cluster::{Board, Bring, Fetch, Meet};
 pub use self::store::SharedStore;
 use self::store::wait_for_flight;
 
+mod cluster;
 mod plain;
 mod store;
 
@@ -27,6 +31,8 @@ mod store;
 #[derive(Debug, Default)]
 pub struct Leases {
     held: RefCell<Vec<Lease>>,
+    /// Those for the whole cluster.
+    of_cluster: RefCell<Vec<courier::Lease>>,
 }
 
 impl OfUser for Leases {
@@ -37,6 +43,7 @@ impl OfUser for Leases {
     /// Lets others fill what this user was filling: nobody is left in it who would.
     fn on_interrupt(&self) {
         self.held.borrow_mut().clear();
+        self.of_cluster.borrow_mut().clear();
     }
 }
 
@@ -75,7 +82,9 @@ impl Operation for Flight {
 /// # Errors
 /// Lua is out of memory.
 pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
-    natives_over(lua, &CurrentUser(Rc::clone(context)))
+    let natives = natives_over(lua, &CurrentUser(Rc::clone(context)))?;
+    cluster::add_natives(lua, context, &natives)?;
+    Ok(natives)
 }
 
 /// Where the natives find the store and the user.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mlua::{Lua, Table, Value};
 
+use crate::load::errand::{Posted, VALUE_BYTES};
 use crate::script::bindings::json;
 use crate::script::watchdog;
 
@@ -95,6 +96,86 @@ impl Plain {
         })
     }
 
+    /// As it stands on the board: a number that can be added to, or bytes.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub(super) fn to_posted(&self) -> Result<Posted, String> {
+        if let Self::Number(number) = self
+            && number.is_finite()
+        {
+            return Ok(Posted::Number(*number));
+        }
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        if bytes.len() > VALUE_BYTES {
+            return Err(format!("the value would take {} KiB; the cluster takes {} KiB at most", bytes.len() >> 10, VALUE_BYTES >> 10));
+        }
+        Ok(Posted::Bytes(bytes.into()))
+    }
+
+    /// What stands on the board; `None` of bytes that no [`Plain::to_posted`] writes.
+    pub(super) fn from_posted(posted: &Posted) -> Option<Self> {
+        match posted {
+            Posted::Number(number) => Some(Self::Number(*number)),
+            Posted::Bytes(bytes) => {
+                let mut rest = &**bytes;
+                Self::read(&mut rest, 0).filter(|_| rest.is_empty())
+            }
+        }
+    }
+
+    /// A byte for the kind, then what it has: 8 bytes of a number, the length of a text or a table in 4 bytes and its content.
+    fn write(&self, out: &mut Vec<u8>) {
+        let length = |out: &mut Vec<u8>, length: usize| out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        match self {
+            Self::Nil => out.push(0),
+            Self::Null => out.push(1),
+            Self::Boolean(boolean) => out.push(2 + u8::from(*boolean)),
+            Self::Number(number) => {
+                out.push(4);
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            Self::Text(text) => {
+                out.push(5);
+                length(out, text.len());
+                out.extend_from_slice(text);
+            }
+            Self::Table(table) => {
+                out.push(6 + u8::from(table.is_list));
+                length(out, table.members.len());
+                for (key, value) in &table.members {
+                    key.write(out);
+                    value.write(out);
+                }
+            }
+        }
+    }
+
+    fn read(rest: &mut &[u8], depth: usize) -> Option<Self> {
+        let kind = take(rest, 1)?[0];
+        let length = |rest: &mut &[u8]| Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?) as usize);
+        Some(match kind {
+            0 => Self::Nil,
+            1 => Self::Null,
+            2 | 3 => Self::Boolean(kind == 3),
+            4 => Self::Number(f64::from_le_bytes(take(rest, 8)?.try_into().ok()?)),
+            5 => {
+                let length = length(rest)?;
+                Self::Text(take(rest, length)?.into())
+            }
+            6 | 7 if depth <= DEPTH_MAX => {
+                let count = length(rest)?;
+                let mut members = Vec::new();
+                for _ in 0..count {
+                    members.push((Self::read(rest, depth + 1)?, Self::read(rest, depth + 1)?));
+                }
+                Self::Table(Arc::new(PlainTable { members, is_list: kind == 7 }))
+            }
+            _ => return None,
+        })
+    }
+
     /// Lua's name of the kind.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -118,7 +199,43 @@ impl Plain {
     }
 }
 
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(count)?;
+    *rest = left;
+    Some(taken)
+}
+
 const DEPTH_MAX: usize = 64;
 
 /// Of one value. Each `get` makes a copy of it.
 const BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &[u8]) -> Plain {
+        Plain::Text(text.into())
+    }
+
+    #[test]
+    fn whatever_can_leave_a_user_comes_back_from_the_board_as_it_was() {
+        let list = Plain::Table(Arc::new(PlainTable { members: vec![(Plain::Number(1.0), Plain::Null)], is_list: true }));
+        let members = vec![(text(b"\xff\0key"), list), (Plain::Number(0.5), Plain::Boolean(false)), (Plain::Boolean(true), text(b""))];
+        let table = Plain::Table(Arc::new(PlainTable { members, is_list: false }));
+        for plain in [Plain::Nil, Plain::Number(1e300), Plain::Number(f64::NEG_INFINITY), text(b"\xfe"), table] {
+            assert_eq!(Plain::from_posted(&plain.to_posted().unwrap()), Some(plain));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_too_long_are_none() {
+        let Posted::Bytes(bytes) = text(b"abc").to_posted().unwrap() else { panic!("a text is no number") };
+        for length in 0..bytes.len() {
+            assert_eq!(Plain::from_posted(&Posted::Bytes(bytes[..length].into())), None, "{length}");
+        }
+        assert_eq!(Plain::from_posted(&Posted::Bytes([&*bytes, &[0]].concat().into())), None);
+        assert_eq!(Plain::from_posted(&Posted::Bytes([6, 255, 255, 255, 255].into())), None);
+        assert!(text(&vec![b'x'; VALUE_BYTES]).to_posted().unwrap_err().contains("256 KiB at most"));
+    }
+}
