@@ -426,10 +426,12 @@ mod tests {
 
     #[test]
     fn two_reports_are_compared_by_what_was_typed() {
-        let line = ["lunamoth", "compare", "a.json", "b.json", "--limit", "p(99) +5%", "--limit", "rate -5%", "--markdown", "-"];
+        let line =
+            ["lunamoth", "compare", "a.json", "b.json", "--limit", "p(99) +5%", "--limit", "rate -5%", "--markdown", "-", "--update"];
         let Command::Compare(asked) = Command::parse(line.map(OsString::from)).unwrap() else { panic!("compare was typed") };
         assert_eq!((asked.base.as_path(), asked.new.as_path()), (Path::new("a.json"), Path::new("b.json")));
         assert_eq!((asked.limits.len(), asked.markdown.as_deref(), asked.junit), (2, Some(Path::new("-")), None));
+        assert!(asked.updates);
         assert_eq!(parse("compare a.json").unwrap_err().exit_code(), 2);
     }
 

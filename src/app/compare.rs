@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::cli::Compare;
-use crate::front::compare::{ComparisonFile, junit, markdown, notes, read, text};
+use crate::front::compare::{ComparisonFile, Reported, junit, markdown, notes, read, text};
 use crate::front::console::{Colours, ExitCode, Screen, Tables};
 use crate::front::report::is_stdout;
 use crate::stats::comparison::{Comparison, Limit, State, compare};
@@ -10,7 +10,11 @@ use crate::stats::comparison::{Comparison, Limit, State, compare};
 /// Compares; the exit code says whether a limit is broken.
 pub(super) fn compare_reports(asked: &Compare) -> Result<u8, Failure> {
     let limits = asked.limits.iter().map(|text| Limit::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::bad_use)?;
-    let (base, new) = (read(&asked.base).map_err(Failure::bad_use)?, read(&asked.new).map_err(Failure::bad_use)?);
+    let new = read(&asked.new).map_err(Failure::bad_use)?;
+    if asked.updates && !asked.base.exists() {
+        return take_as_base(asked, &new, Screen::new(Colours::of(false, |name| std::env::var_os(name)), Tables::Stdout));
+    }
+    let base = read(&asked.base).map_err(Failure::bad_use)?;
     let for_programs = || asked.markdown.iter().chain(&asked.junit);
     if for_programs().filter(|path| is_stdout(path)).count() > 1 {
         return Err(Failure::bad_use(anyhow::anyhow!("--markdown and --junit cannot both be written to stdout")));
@@ -31,7 +35,21 @@ pub(super) fn compare_reports(asked: &Compare) -> Result<u8, Failure> {
     if screen.has_failed() {
         return Ok(ExitCode::BadUse.code());
     }
-    exit_code(&comparison, &limits)
+    let code = exit_code(&comparison, &limits)?;
+    if asked.updates && code == ExitCode::Passed.code() { take_as_base(asked, &new, screen) } else { Ok(code) }
+}
+
+/// The new report takes the place of the base. One of a run that is not whole does not: what comes after would be held against a part of a run.
+fn take_as_base(asked: &Compare, new: &Reported, screen: Screen) -> Result<u8, Failure> {
+    let (base, path) = (asked.base.display(), asked.new.display());
+    if new.is_complete {
+        let text = std::fs::read_to_string(&asked.new).map_err(|why| Failure::bad_use(anyhow::anyhow!("{path} cannot be read: {why}")))?;
+        ComparisonFile::create(&asked.base).and_then(|file| file.finish(&text)).map_err(Failure::bad_use)?;
+        screen.print(&format!("{path} is the base of the next comparison: {base}\n"));
+    } else {
+        screen.print(&format!("{path} is no base for later comparisons: its run is not complete\n"));
+    }
+    Ok(if screen.has_failed() { ExitCode::BadUse } else { ExitCode::Passed }.code())
 }
 
 fn exit_code(comparison: &Comparison, limits: &[Limit]) -> Result<u8, Failure> {

@@ -17,6 +17,8 @@ pub struct Compare {
     pub markdown: Option<PathBuf>,
     /// Where the test cases for a build server go.
     pub junit: Option<PathBuf>,
+    /// The new report takes the place of the base where no limit is broken, or where there is no base yet.
+    pub updates: bool,
 }
 
 #[derive(Debug, Args)]
@@ -37,11 +39,14 @@ pub(super) struct CompareFlags {
     /// Write a test case for each limit and entry here, for a build server; `-` is stdout
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Where no limit is broken, NEW takes the place of BASE; where there is no BASE yet, NEW becomes it. For runs that come each night
+    #[arg(long)]
+    update: bool,
 }
 
 impl CompareFlags {
     pub(super) fn into_compare(self) -> Compare {
-        let Self { base, new, limits, markdown, junit } = self;
-        Compare { base, new, limits, markdown, junit }
+        let Self { base, new, limits, markdown, junit, update: updates } = self;
+        Compare { base, new, limits, markdown, junit, updates }
     }
 }

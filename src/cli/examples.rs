@@ -35,6 +35,7 @@ Examples:
   lunamoth compare base.json new.json
   lunamoth compare base.json new.json --limit \"p(99) +5%\" --limit \"rate -5%\" --limit \"failures +0.5%\"
   lunamoth compare base.json new.json --limit \"avg +10ms\" --markdown comment.md --junit junit.xml
+  lunamoth compare last.json new.json --limit \"p(95) +10%\" --update       each night: the first run is the base, then each that keeps the limits
 
 Each figure has a 95 % interval, by a block bootstrap over the run's seconds. A difference is called one where it surely exceeds 1 % (of failures
 0.1 percentage points), all figures judged together: at most one comparison of equal runs in twenty says that anything differs. Runs of a minute

@@ -97,6 +97,21 @@ class Compare(unittest.TestCase):
         self.assertEqual(self.compare(base, slow), self.compare(base, slow), "the same reports give the same words")
         self.assertTrue(self.compare(base, slow, "--markdown", "-").startswith("### Load test: "))
 
+    def test_a_run_that_keeps_the_limits_is_the_base_of_the_next_comparison_and_one_that_breaks_them_is_not(self):
+        base, equal, slow = self.folder / "kept.json", self.report("base", 0), self.report("slow", 0)
+        limits = ("--limit", "avg +20%", "--update")
+        self.assertIn("is the base of the next comparison", self.compare(base, equal, *limits))
+        self.assertEqual(base.read_bytes(), equal.read_bytes())
+        self.compare(base, slow, *limits, code=99)
+        self.assertEqual(base.read_bytes(), equal.read_bytes())
+        cut = self.folder / "cut.json"
+        cut.write_text(equal.read_text().replace('"complete":true', '"complete":false').replace('"complete": true', '"complete": false'))
+        self.assertIn("its run is not complete", self.compare(base, cut, *limits))
+        self.assertEqual(base.read_bytes(), equal.read_bytes())
+        none = self.folder / "none.json"
+        done = support.run([support.program(), "compare", none, self.folder / "missing.json", "--update"], deadline=20)
+        self.assertEqual((done.code, none.exists()), (2, False), done.said())
+
     def test_what_cannot_be_compared_ends_with_2_and_a_line(self):
         base = self.report("base", 0)
         torn = self.folder / "torn.json"

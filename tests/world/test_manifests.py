@@ -185,19 +185,19 @@ class Bundle:
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
             if claim and ("PersistentVolumeClaim", claim) not in self.by_name:
                 yield f"the claim {claim} is not there"
-        for container in pod["containers"]:
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
             yield from self.faults_of_container(container, volumes, pod)
 
     def faults_of_admission(self, pod):
         """What the PodSecurity profile `restricted` refuses, and the API server in names; and a volume that a plain number cannot write to."""
-        if {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys():
+        if {"hostNetwork", "hostPID", "hostIPC", "ephemeralContainers"} & pod.keys():
             yield "it shares its node, or has containers that are not looked at here"
         for volume in pod.get("volumes", []):
             if not volume.keys() - {"name"} <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}:
                 yield f"the volume {volume['name']} is of a kind that is not allowed"
             if volume.keys() & {"emptyDir", "persistentVolumeClaim"} and "fsGroup" not in pod["securityContext"]:
                 yield f"the volume {volume['name']} belongs to root alone"
-        for port in (port for container in pod["containers"] for port in container["ports"]):
+        for port in (port for container in [*pod.get("initContainers", []), *pod["containers"]] for port in container["ports"]):
             if "hostPort" in port or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", port["name"]) or len(port["name"]) > 15:
                 yield f"the port {port['name']} is the node's, or has a name that is none"
 
