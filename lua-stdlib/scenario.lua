@@ -372,7 +372,40 @@ function scenario.spike(options)
   return profile
 end
 
-engine.later(scenario, "scenario", { "iterations", "shape" })
+-- More iterations than any run has time for, and still an exact number.
+local MOST_ITERATIONS = 1e12
+
+---So many users from the start on, and so many iterations for them; the run ends by itself when all are done. With `each`, every user does that many
+---and leaves. With `total`, all users in the whole cluster share that many: whoever is free takes the next one, so that fast users do more. What
+---`within` is not enough for is not begun, and the report says how much that is. No iteration is begun twice: those that a worker had taken which is
+---then lost are told as lost.
+---
+---    load = scenario.iterations { users = 10, total = 5000, within = "10m" }
+---@param options { users: integer, each: integer?, total: integer?, within: number|string|nil }  either `each` or `total`
+---@return LoadProfile
+function scenario.iterations(options)
+  local what = "scenario.iterations"
+  if type(options) ~= "table" then error(what .. ": a table is needed: { users = 10, each = 100 } or { users = 10, total = 5000 }", 2) end
+  check_keys(options, { "users", "each", "total", "within" }, what, 2)
+  if (options.each == nil) == (options.total == nil) then
+    error(what .. ": say either how many iterations `each` user does, or how many there are in `total`", 2)
+  end
+  local total = options.total
+  if total ~= nil and (type(total) ~= "number" or total < 1 or total % 1 ~= 0 or total > MOST_ITERATIONS) then
+    error(what .. ": total must be a whole number from 1 to 10^12, not " .. (type(total) == "string" and ("%q"):format(total) or tostring(total)), 2)
+  end
+  local within = options.within ~= nil and seconds(options.within, what .. ": within", 2) or nil
+  if within == 0 then error(what .. ": within must be longer than 0 s", 2) end
+  return profile_of {
+    kind = "iterations",
+    users = whole(options.users, what .. ": users", 2),
+    each = options.each ~= nil and whole(options.each, what .. ": each", 2) or nil,
+    total = total,
+    within = within,
+  }
+end
+
+engine.later(scenario, "scenario", { "shape" })
 
 local function thresholds_of(given)
   local out = {}

@@ -14,7 +14,9 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use profile::{ArrivalsProfile, LoadProfile, ProfileEnd, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER};
+pub use profile::{
+    ArrivalsProfile, IterationsProfile, LoadProfile, ProfileEnd, Quota, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER,
+};
 pub(crate) use settings::run_settings;
 pub use settings::{DnsMode, RunSettings, Words};
 

@@ -101,7 +101,11 @@ const FLAGS: &[Row] = &[
         "`-t TIME`, the length of the run (`-t` is no number of threads: that is `--lanes N`)",
     ),
     (&["-z"], "hey's and oha's", "`-t TIME`, the length of the run"),
-    (&["--iterations", "-i", "-n", "--num-requests", "--requests"], "k6's, ab's, hey's and oha's", "a run by time, `-t TIME`"),
+    (
+        &["--iterations", "-i", "-n", "--num-requests", "--requests"],
+        "k6's, ab's, hey's and oha's",
+        "`load = scenario.iterations { users = 10, total = 5000 }` in the script, or a run by time, `-t TIME`",
+    ),
     (&["--stage", "--stages"], "k6's", "the scenario's `load = scenario.ramp { { users = 20, over = \"10s\" }, { hold = \"30s\" } }`"),
     (
         &["--connections", "-c", "--concurrency", "--clients", "--num-clients", "--workers"],

@@ -376,7 +376,7 @@ const MAGIC: &[u8; 8] = b"LUNAJRNL";
 const VERSION: u32 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u32;
 
 /// Raised with each other change of the frames or of a record's layout.
-const LAYOUT: u32 = 10;
+const LAYOUT: u32 = 11;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;
@@ -410,7 +410,7 @@ mod tests {
             tally.entries.insert(name, EntryCounts::default());
         }
         let worker = WorkerId { host: host.into(), incarnation: 1 };
-        Record::Worker(Box::new(KeptWorker { worker, epoch: 0, sequence, has_left: true, tallies: vec![tally] }))
+        Record::Worker(Box::new(KeptWorker { worker, epoch: 0, sequence, has_left: true, begun: 0, tallies: vec![tally] }))
     }
 
     fn history(second: u64) -> Record {

@@ -109,7 +109,8 @@ pub enum ToMaster {
         /// What it wants.
         ask: Ask,
     },
-    /// Rows that a worker was given and did not take; said before its goodbye.
+    /// Rows that a worker was given and did not take; said before its goodbye. Of iterations when no user is left that would take them, and again on
+    /// each link.
     Leftover {
         /// Of which run.
         run: RunId,
@@ -314,6 +315,8 @@ pub struct Delta {
     pub panics: u32,
     /// Lanes that did not come to their end in time and were given up: their last numbers are missing.
     pub lanes_lost: u32,
+    /// Iterations that began so far, where the profile says how many there are; no reset of the statistics takes any away.
+    pub begun: u64,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.
     pub halt: Option<Halt>,
 }

@@ -143,6 +143,8 @@ pub struct KeptWorker {
     pub sequence: u64,
     /// These are all its numbers: it said goodbye, or had finished. Otherwise it was found lost.
     pub has_left: bool,
+    /// Iterations that it began, where the profile says how many there are.
+    pub begun: u64,
     /// The sums of the whole run; those of its warm-up, where it has one, first and by themselves.
     pub tallies: Vec<Tally>,
 }

@@ -239,10 +239,8 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             Outcome::Opened { opening, run, opened } if opening == self.opening => {
                 let answer = match opened {
                     Ok(engine) => {
-                        self.stock = engine.workload().stock().map(|stock| (run, stock));
-                        if let Some((_, stock)) = &self.stock {
-                            stock.attend();
-                        }
+                        engine.stock().attend();
+                        self.stock = Some((run, engine.stock().clone()));
                         self.courier = engine.workload().courier();
                         if let Some(courier) = &self.courier {
                             courier.attend();
@@ -307,10 +305,18 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
         }
     }
 
-    /// Carries the lanes' questions for rows.
+    /// Carries what goes back, and then the lanes' questions for rows.
     fn ask(&mut self) -> Vec<Action> {
-        let questions = self.stock.as_ref().map(|(_, stock)| stock.take_questions());
-        questions.into_iter().flatten().flat_map(|ask| self.worker.on_ask(ask, Instant::now())).collect()
+        let Some((run, stock)) = self.stock.clone() else { return Vec::new() };
+        let now = Instant::now();
+        let mut actions = Vec::new();
+        for leftover in stock.take_returns() {
+            actions.extend(self.worker.on_leftover(run, leftover, now));
+        }
+        for ask in stock.take_questions() {
+            actions.extend(self.worker.on_ask(ask, now));
+        }
+        actions
     }
 
     /// Carries what users ask of the board.

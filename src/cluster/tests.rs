@@ -21,6 +21,7 @@ use crate::load::{LaneContext, LaneWorkload, Step, UserStart, VirtualUser, Workl
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
+mod iterations;
 mod rows;
 
 /// Counts the iterations of all its users.
@@ -113,7 +114,8 @@ impl Planner for TestPlanner {
             return Err("there is no script `absent`".into());
         }
         let run = RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
-        let profile = LoadProfile::plain(order.users.unwrap_or(4), order.spawn_rate.unwrap_or(1e6), order.run_time);
+        let plain = LoadProfile::plain(order.users.unwrap_or(4), order.spawn_rate.unwrap_or(1e6), order.run_time);
+        let profile = iterations::profile_of(order).unwrap_or(plain);
         let script = order.script.clone().unwrap_or_else(|| "test.lua".into());
         let host = Some(order.host.clone().unwrap_or_else(|| "http://a".into()));
         let mut plan = Plan { run, script, host, ..Plan::for_tests(profile) };

@@ -75,7 +75,11 @@ impl Settings {
 }
 
 fn scenarios_own(own: LoadProfile, order: &LoadOrder) -> (LoadProfile, String) {
-    let what = if own.is_open() { "arrivals" } else { "users" };
+    let what = match own {
+        LoadProfile::Ramp(_) => "users",
+        LoadProfile::Arrivals(_) => "arrivals",
+        LoadProfile::Iterations(_) => "iterations",
+    };
     let mut text = format!("{what}: as the scenario's load says");
     let mut profile = own;
     if let Some(time) = order.run_time {

@@ -330,6 +330,10 @@ pub struct IterationsJson {
     pub dropped_by_reason: BTreeMap<String, u64>,
     pub lost: u64,
     pub rate_wanted: Option<f64>,
+    /// How many the profile has in all; null where it does not say.
+    pub total: Option<u64>,
+    /// Those of them that began.
+    pub begun: Option<u64>,
     pub raised: u64,
     pub interrupted: u64,
     pub dropped: u64,

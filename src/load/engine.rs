@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::foreman::{Brief, Ending, Foreman};
 use super::lane::{Lane, LaneReport, Renewal, recorder_for};
 use super::slots::Orders;
+use super::stock::Stock;
 use super::{LaneContext, Workload};
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
@@ -25,6 +26,7 @@ use crate::stats::tally::Tally;
 pub struct Engine<W> {
     foreman: Foreman,
     workload: Arc<W>,
+    stock: Arc<Stock>,
     /// The newest workload, and those before it no more.
     renewals: watch::Sender<Option<Arc<Renewed<W>>>>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -59,13 +61,20 @@ impl<W: Workload> Engine<W> {
         let (report_sender, reports) = mpsc::channel(lanes * REPORTS_A_LANE);
         let (foreman, inboxes) = Foreman::new(lanes, plan.settings.stop_timeout);
         let (renewals, renewed) = watch::channel(None);
-        let mut engine =
-            Self { foreman, workload: workload.clone(), renewals, threads: Vec::with_capacity(lanes), reports, unfinished: lanes };
+        let stock = workload.stock().unwrap_or_default();
+        let threads = Vec::with_capacity(lanes);
+        let mut engine = Self { foreman, workload: workload.clone(), stock, renewals, threads, reports, unfinished: lanes };
         let mut openings = Vec::with_capacity(lanes);
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (opened, opening) = oneshot::channel();
-            let seat =
-                Seat { workload: workload.clone(), plan: plan.clone(), number, reports: report_sender.clone(), renewed: renewed.clone() };
+            let seat = Seat {
+                workload: workload.clone(),
+                plan: plan.clone(),
+                number,
+                stock: engine.stock.clone(),
+                reports: report_sender.clone(),
+                renewed: renewed.clone(),
+            };
             let thread = thread::Builder::new()
                 .name(format!("lane-{number}"))
                 .spawn(move || seat.run(inbox, opened))
@@ -106,6 +115,12 @@ impl<W: Workload> Engine<W> {
     /// Users that still live are dropped.
     pub fn cut(&self) {
         self.foreman.end(Ending::Cut);
+    }
+
+    /// What the lanes take rows and iterations from that are given out once in the cluster; a renewed workload goes on with it.
+    #[must_use]
+    pub const fn stock(&self) -> &Arc<Stock> {
+        &self.stock
     }
 
     /// What the lanes run, or take over.
@@ -154,6 +169,7 @@ struct Seat<W> {
     workload: Arc<W>,
     plan: Arc<Plan>,
     number: usize,
+    stock: Arc<Stock>,
     reports: mpsc::Sender<LaneReport>,
     renewed: watch::Receiver<Option<Arc<Renewed<W>>>>,
 }
@@ -172,7 +188,7 @@ impl<W: Workload> Seat<W> {
         if catch_unwind(AssertUnwindSafe(|| self.serve(inbox, opened))).is_err() {
             log::error!("lane {lane} panicked: this is a bug of Lunamoth's; its last second is lost");
             let tally = Tally::default();
-            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, halt: None };
+            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, begun: 0, halt: None };
             // The thread has nothing else to do than wait; a worker that is gone answers at once.
             let _ = reports.blocking_send(report);
         }
@@ -193,7 +209,7 @@ impl<W: Workload> Seat<W> {
                     let _ = opened.send(Ok(()));
                     let (renewals, renewed) = mpsc::channel(1);
                     tokio::task::spawn_local(open_renewed(self.renewed, self.number, recorder.clone(), renewals));
-                    Lane::new(workload, self.number, self.plan, recorder, self.reports).run(inbox, renewed).await;
+                    Lane::new(workload, self.number, self.plan, recorder, self.stock, self.reports).run(inbox, renewed).await;
                 }
                 Err(why) => drop(opened.send(Err(why))),
             }

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::alarm::Alarm;
+use super::allotment::Allotment;
 use super::dealer::Duty;
 use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
@@ -34,6 +35,7 @@ use super::roster::Roster;
 use super::rota::Rota;
 use super::shape::Shape;
 use super::slots::SLOTS;
+use super::stock::Stock;
 use super::tenure::Tenure;
 use super::user::Life;
 use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
@@ -43,6 +45,7 @@ use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::tally::Tally;
 
 mod arrivals;
+mod reports;
 
 /// What a lane says once a second, and at its end.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub struct LaneReport {
     pub is_finished: bool,
     /// User tasks that panicked so far: bugs of ours.
     pub panics: u32,
+    /// Iterations that began so far, where the profile says how many there are.
+    pub begun: u64,
     /// See [`LaneWorkload::halt`].
     pub halt: Option<Halt>,
 }
@@ -70,19 +75,21 @@ pub struct Lane<L> {
     number: usize,
     plan: Arc<Plan>,
     recorder: Rc<RefCell<Recorder>>,
+    allotment: Rc<Allotment>,
     reports: mpsc::Sender<LaneReport>,
 }
 
 impl<L: LaneWorkload> Lane<L> {
-    /// A lane that has been told nothing.
+    /// A lane that has been told nothing. Iterations that are given out by their number come from `stock`.
     pub(super) fn new(
         workload: L,
         number: usize,
         plan: Arc<Plan>,
         recorder: Rc<RefCell<Recorder>>,
+        stock: Arc<Stock>,
         reports: mpsc::Sender<LaneReport>,
     ) -> Self {
-        Self { workload, number, plan, recorder, reports }
+        Self { workload, number, plan, recorder, allotment: Rc::new(Allotment::new(stock)), reports }
     }
 
     /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
@@ -165,6 +172,8 @@ struct Running<L> {
     is_stopping: bool,
     /// The second of the run's clock that is being counted.
     second: u64,
+    /// The worker was told out of turn that nobody will ever run here again.
+    has_told_exhaustion: bool,
     /// Reports that the worker had no room for, oldest first.
     unsent: VecDeque<LaneReport>,
     panics: u32,
@@ -188,6 +197,7 @@ impl<L: LaneWorkload> Running<L> {
             level: 0,
             is_stopping: false,
             second: since.as_secs(),
+            has_told_exhaustion: false,
             unsent: VecDeque::new(),
             panics: 0,
         }
@@ -199,6 +209,7 @@ impl<L: LaneWorkload> Running<L> {
             && !self.duty.as_ref().is_some_and(|known| Arc::ptr_eq(known, duty))
         {
             self.shape = Shape::new(&duty.profile);
+            self.lane.allotment.follow(&duty.profile);
             self.tenure.follow(duty, now.saturating_duration_since(self.zero));
             self.gate.set_shut(duty.is_paused);
             self.follow_rota(duty);
@@ -347,70 +358,6 @@ impl<L: LaneWorkload> Running<L> {
             self.lane.recorder.borrow_mut().user_dropped();
         }
     }
-
-    fn report_if_due(&mut self, elapsed: Duration) {
-        if self.second < elapsed.as_secs() {
-            // The report was due at the second's end: where it is late, the lane fell asleep in that second.
-            self.note_late_since(self.second + 1, elapsed);
-        }
-        while self.second < elapsed.as_secs() {
-            let report = self.report(false, elapsed);
-            self.second += 1;
-            self.send(report);
-            // A lateness of seconds is measured once, in one second. The others that the lane has slept through were no better.
-            if self.second < elapsed.as_secs() {
-                self.note_late_since(self.second, elapsed);
-            }
-        }
-    }
-
-    fn note_late_since(&self, second: u64, elapsed: Duration) {
-        self.lane.recorder.borrow_mut().lag(elapsed.saturating_sub(Duration::from_secs(second)));
-    }
-
-    fn report(&mut self, is_finished: bool, elapsed: Duration) -> LaneReport {
-        // Users that have ended by themselves start again only where the level falls below them and rises again.
-        let is_exhausted = self.users.count() == 0
-            && !self.is_stopping
-            && self.level > 0
-            && self.level == self.shape.users_at(elapsed)
-            && !self.shape.rises_after(elapsed)
-            && !self.tenure.awaits_users(self.level);
-        let users = self.users.count() as u64;
-        let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
-        LaneReport { lane: self.lane.number, tally, users, is_exhausted, is_finished, panics: self.panics, halt: self.lane.workload.halt() }
-    }
-
-    /// Sends what waits and `report`. What the worker has no room for waits for the next second; past a bound two reports become
-    /// one, so that memory stays bounded, nothing is lost, and only the second in which it was counted blurs.
-    fn send(&mut self, report: LaneReport) {
-        self.unsent.push_back(report);
-        while let Some(report) = self.unsent.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(report)) = self.lane.reports.try_send(report) {
-                self.unsent.push_front(report);
-                break;
-            }
-        }
-        if self.unsent.len() > UNSENT_REPORTS
-            && let (Some(older), Some(newer)) = (self.unsent.pop_front(), self.unsent.front_mut())
-        {
-            newer.tally.merge(older.tally);
-        }
-    }
-
-    /// Waits for the users that were cut, then hands over the last tally.
-    async fn finish(mut self) {
-        self.users.settle().await;
-        let last = self.report(true, Duration::from_secs(self.second));
-        self.unsent.push_back(last);
-        for report in self.unsent {
-            // The worker waits for this report; if it is gone, nobody is left to tell.
-            let sent = self.lane.reports.send_timeout(report, LAST_REPORT_TIMEOUT).await;
-            if sent.is_err() {
-                log::error!("lane {}: the worker did not take the last numbers", self.lane.number);
-            }
-        }
-    }
 }
 
 fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<Gate>, roster: &Roster, index: u64, iterations_done: u64) {
@@ -423,8 +370,9 @@ fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<
             let recorder = lane.recorder.clone();
             let pauses = !lane.plan.settings.no_error_backoff;
             let life_control = control.clone();
+            let share = lane.allotment.share(iterations_done);
             let life = async move {
-                let life = user::live(user, class, &life_control, &recorder, pauses).await;
+                let life = user::live(user, class, &life_control, &recorder, pauses, share).await;
                 Life { iterations: iterations_done + life.iterations, ..life }
             };
             users.spawn(index, control, life);
@@ -474,10 +422,8 @@ async fn measure_lag(begin: Instant, recorder: Rc<RefCell<Recorder>>) {
 const STARTS_IN_A_TURN: u32 = 64;
 /// Slots and indices that one turn may look at for users to start or to drain.
 const LOOKS_IN_A_TURN: u32 = 4_096;
-const UNSENT_REPORTS: usize = 60;
 const LAG_INTERVAL: Duration = Duration::from_millis(1);
 const LONGEST_STALL: Duration = Duration::from_secs(10);
-const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

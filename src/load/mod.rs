@@ -4,6 +4,7 @@
 //! its users, its recorder. Lanes share nothing.
 
 mod alarm;
+mod allotment;
 pub mod board;
 pub mod courier;
 mod dealer;
@@ -43,7 +44,8 @@ pub trait Workload: Send + Sync + 'static {
     /// A text for people; the run cannot start.
     fn open_lane(&self, lane: LaneContext) -> Result<Self::Lane, String>;
 
-    /// The rows that its users take once in the whole cluster, where there are such: the worker brings what the master gives out.
+    /// The rows that its users take once in the whole cluster, where there are such: the worker brings what the master gives out. A run's
+    /// iterations come from the same stock, where they are given out by their number.
     fn stock(&self) -> Option<Arc<stock::Stock>> {
         None
     }

@@ -36,6 +36,8 @@ impl Shape {
     pub fn new(profile: &LoadProfile) -> Self {
         match profile {
             LoadProfile::Ramp(ramp) => Self::Ramp(Ramp::new(ramp)),
+            // When its iterations are used up is not known before: by then its users have left.
+            LoadProfile::Iterations(iterations) => Self::Ramp(Ramp::new(&iterations.as_ramp())),
             LoadProfile::Arrivals(arrivals) => Self::Arrivals {
                 rates: Schedule::new(arrivals, 0),
                 slots: slots_of(arrivals),

@@ -2,6 +2,9 @@
 //!
 //! Lanes take; the worker's shell carries questions to the master and answers back. Where nobody does, as in a look at the script, the stock
 //! serves itself. Decides nothing about who gets which rows: that is the master's.
+//!
+//! The iterations of a profile that has a number of them are given out like rows, as the source [`ITERATIONS`]. Users take them for as long as they
+//! live: when the last one that could has left, what is left over goes back, for other workers' users to take.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,6 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// The source of a run's iterations, where it has a number of them. No file has this name.
+pub const ITERATIONS: &str = "";
 
 /// A worker's question for rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +91,10 @@ pub struct Stock {
 #[derive(Debug, Default)]
 struct Content {
     shelves: BTreeMap<String, Shelf>,
+    /// Users that may take iterations.
+    customers: usize,
+    /// What goes back and that nobody has carried yet, in its order.
+    returns: Vec<Leftover>,
     /// Somebody carries questions to a master.
     is_attended: bool,
 }
@@ -152,10 +163,44 @@ impl Stock {
         Taken::Wait
     }
 
+    /// A user begins that may take iterations.
+    pub fn enter(&self) {
+        self.lock().customers += 1;
+    }
+
+    /// It has left.
+    pub fn leave(&self) {
+        let mut content = self.lock();
+        content.customers = content.customers.saturating_sub(1);
+        self.give_back(&mut content);
+    }
+
+    /// Iterations that nobody is left to take.
+    fn give_back(&self, content: &mut Content) {
+        if content.customers > 0 || !content.is_attended {
+            return;
+        }
+        let Some(shelf) = content.shelves.get_mut(ITERATIONS).filter(|shelf| !shelf.rows.is_empty()) else { return };
+        let rows = std::mem::replace(&mut shelf.rows, 0..0);
+        content.returns.push(Leftover { source: ITERATIONS.to_owned(), number: shelf.number, rows });
+        self.asked.notify_one();
+    }
+
+    /// Whether it is known that there is nothing more of a source.
+    pub fn is_over(&self, source: &str) -> bool {
+        let content = self.lock();
+        content.shelves.get(source).is_some_and(|shelf| shelf.rows.is_empty() && matches!(shelf.state, State::Over | State::Unknown))
+    }
+
+    /// Hears of each answer that comes from here on.
+    pub fn news(&self) -> Notified<'_> {
+        self.came.notified()
+    }
+
     /// Waits until an answer has come, or for [`LOOK_AGAIN`]: then take again.
     pub async fn arrival(&self) {
         // An answer that came between the take and this wait is seen at the next look.
-        let _ = tokio::time::timeout(LOOK_AGAIN, self.came.notified()).await;
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.news()).await;
     }
 
     /// From here on somebody carries questions.
@@ -163,9 +208,14 @@ impl Stock {
         self.lock().is_attended = true;
     }
 
-    /// Waits until there is a question.
+    /// Waits until there is a question, or something goes back.
     pub async fn question(&self) {
         self.asked.notified().await;
+    }
+
+    /// What goes back and that nobody has carried yet. To be carried before any question that is taken after it.
+    pub fn take_returns(&self) -> Vec<Leftover> {
+        std::mem::take(&mut self.lock().returns)
     }
 
     /// The questions that nobody has carried yet.
@@ -197,6 +247,10 @@ impl Stock {
             Given::Over => State::Over,
             Given::Unknown => State::Unknown,
         };
+        if grant.source == ITERATIONS {
+            // Those who wanted them may have left meanwhile.
+            self.give_back(&mut content);
+        }
         drop(content);
         self.came.notify_waiters();
     }
@@ -231,7 +285,7 @@ const LATE: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Between two looks of a lane that waits.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -281,5 +335,28 @@ mod tests {
         assert_eq!((stock.take("a.csv", Some(9), now + ASK_AGAIN), stock.take_questions()[0].number), (Taken::Wait, 1));
         stock.on_grant(grant(1, Given::Over), now);
         assert_eq!((stock.take("a.csv", Some(9), now), stock.take_questions().len()), (Taken::Over, 0));
+    }
+
+    #[test]
+    fn iterations_that_nobody_is_left_to_take_go_back_and_are_asked_for_anew_by_the_next_user() {
+        let stock = Stock::default();
+        stock.attend();
+        let now = Instant::now();
+        let grant = |number, rows| Grant { source: ITERATIONS.into(), number, given: Given::Rows(rows) };
+        stock.enter();
+        stock.enter();
+        assert_eq!((stock.take(ITERATIONS, Some(9), now), stock.take_questions().len()), (Taken::Wait, 1));
+        stock.on_grant(grant(1, 3..6), now);
+        assert_eq!(stock.take(ITERATIONS, Some(9), now), Taken::Row(3));
+        stock.leave();
+        assert_eq!(stock.take_returns(), [], "another one may take them");
+        stock.leave();
+        assert_eq!(stock.take_returns(), [Leftover { source: ITERATIONS.into(), number: 1, rows: 4..6 }]);
+        assert!(stock.take_returns().is_empty() && stock.leftovers().is_empty());
+        stock.enter();
+        assert_eq!((stock.take(ITERATIONS, Some(9), now), stock.take_questions()[0].number), (Taken::Wait, 2));
+        stock.leave();
+        stock.on_grant(grant(2, 6..9), now);
+        assert_eq!(stock.take_returns(), [Leftover { source: ITERATIONS.into(), number: 2, rows: 6..9 }], "they came too late");
     }
 }

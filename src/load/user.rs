@@ -9,6 +9,7 @@
 //! | iterating | fruitful iteration | thinks | iterating |
 //! | iterating | fruitless iteration | counts it, pauses | iterating |
 //! | either | the run is paused | waits until it goes on | the same |
+//! | either | no iteration is left for it | `on_stop`, if it has started | gone |
 //! | iterating | told to finish in mid-iteration | ends it at its next sleep or wait, counts it as interrupted, `on_stop` | gone |
 //! | iterating | told to finish or to give way between two, or `self:stop()` | `on_stop` | gone |
 //! | starting | told to finish or to give way, or `self:stop()` | ends `on_start` at its next sleep or wait | gone |
@@ -18,8 +19,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::allotment::{Next, Share};
 use super::pool::{Arrival, Pool};
 use super::{Step, UserControl, VirtualUser, now};
 use crate::stats::recorder::Recorder;
@@ -34,12 +36,22 @@ pub struct Life {
     pub was_told: bool,
 }
 
-/// Lives the whole life of `user`, one of user class `class`.
-pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserControl, recorder: &RefCell<Recorder>, pauses: bool) -> Life {
+/// Lives the whole life of `user`, one of user class `class`, which has `share` of the iterations.
+pub(super) async fn live<U: VirtualUser>(
+    mut user: U,
+    class: usize,
+    control: &UserControl,
+    recorder: &RefCell<Recorder>,
+    pauses: bool,
+    mut share: Share,
+) -> Life {
     let mut pause = Pause::new(pauses);
     control.pass().await;
     if control.is_at_its_end() {
         return Life { iterations: 0, was_told: true };
+    }
+    if share.is_used_up() {
+        return Life { iterations: 0, was_told: false };
     }
     if let Some(was_told) = start(&mut user, class, control, recorder, &mut pause).await {
         return Life { iterations: 0, was_told };
@@ -51,6 +63,17 @@ pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserContr
             control.pass().await;
             began = now();
             continue;
+        }
+        match share.next(control, began).await {
+            Next::Begins => {}
+            Next::Waits => {
+                began = now();
+                continue;
+            }
+            Next::IsThrough => {
+                life.was_told = false;
+                break;
+            }
         }
         let begun = Begun { class, recorder };
         let step = user.iterate().await;
@@ -66,17 +89,7 @@ pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserContr
             life.was_told = !step.ended;
             break;
         }
-        let think = user.think_time();
-        let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(ended));
-        let idle = match pause.after(&step, length) {
-            Some(pause) => {
-                if step.back.is_none() {
-                    recorder.borrow_mut().backoff();
-                }
-                pause.max(think).max(room)
-            }
-            None => think.max(room),
-        };
+        let idle = idle_after(&mut user, &step, ended, length, &mut pause, recorder);
         if idle > Duration::ZERO {
             user.rest(idle);
             control.sleep_until(ended + idle).await;
@@ -90,6 +103,28 @@ pub async fn live<U: VirtualUser>(mut user: U, class: usize, control: &UserContr
         recorder.borrow_mut().stop_failure();
     }
     life
+}
+
+/// How long the user thinks, or pauses, or leaves the lane to the others, whichever is longest, once its step has `ended`.
+fn idle_after<U: VirtualUser>(
+    user: &mut U,
+    step: &Step,
+    ended: Instant,
+    length: Duration,
+    pause: &mut Pause,
+    recorder: &RefCell<Recorder>,
+) -> Duration {
+    let think = user.think_time();
+    let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(ended));
+    match pause.after(step, length) {
+        Some(pause) => {
+            if step.back.is_none() {
+                recorder.borrow_mut().backoff();
+            }
+            pause.max(think).max(room)
+        }
+        None => think.max(room),
+    }
 }
 
 /// Lives the life of a user of an open profile, which was made for iteration `first`: it runs one iteration after the other as they are due,
@@ -253,8 +288,10 @@ const SHORTEST_WORK: Duration = Duration::from_millis(1);
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::load::allotment::Allotment;
     use crate::stats::recorder::Limits;
 
     /// Answers each step from a script of steps, and notes what it was asked.
@@ -303,6 +340,10 @@ mod tests {
         lived(starts, iterations, think).0
     }
 
+    fn any_number() -> Share {
+        Rc::new(Allotment::new(Arc::default())).share(0)
+    }
+
     /// What was asked of a user, how its life went, and how many of its iterations were counted as finished and as interrupted.
     fn lived(starts: Vec<Step>, iterations: Vec<Step>, think: Duration) -> (Vec<String>, Life, u64, u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -319,7 +360,7 @@ mod tests {
                 turn: Cell::new(0),
                 stop: Step::default(),
             };
-            let life = live(user, 0, &control, &recorder, true).await;
+            let life = live(user, 0, &control, &recorder, true, any_number()).await;
             let tally = recorder.borrow_mut().take(0);
             (calls.take(), life, tally.times.iterations.spread.count, tally.events.iterations_interrupted)
         })
@@ -355,7 +396,7 @@ mod tests {
                 turn,
                 stop: RAISED,
             };
-            live(user, 0, &control, &recorder, true).await;
+            live(user, 0, &control, &recorder, true, any_number()).await;
             recorder.borrow_mut().take(0)
         });
         assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));

@@ -12,6 +12,8 @@ pub enum LoadProfile {
     Ramp(RampProfile),
     /// Open: iterations are due at their time, whether or not a user is free.
     Arrivals(ArrivalsProfile),
+    /// Closed, and over by itself once so many iterations are done.
+    Iterations(IterationsProfile),
 }
 
 /// The wanted number of users over time: straight lines from level to level, beginning at 0 users.
@@ -56,6 +58,26 @@ pub struct RateStage {
     pub rate: Rate,
     /// The stage's length. Zero is a jump.
     pub over: Duration,
+}
+
+/// So many users from the start on, and so many iterations for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IterationsProfile {
+    /// How many users; at least 1.
+    pub users: u32,
+    /// How many iterations.
+    pub quota: Quota,
+    /// What ends the run that is not over by then.
+    pub end: ProfileEnd,
+}
+
+/// How many iterations the users of an [`IterationsProfile`] have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// Each user has so many, and leaves then; at least 1.
+    Each(u32),
+    /// All users together have so many, whoever is free takes the next; at least 1.
+    Total(u64),
 }
 
 /// A rate of iterations, in millionths of an iteration an hour: so `200/s`, `0.1/s`, `1/m` and `7/h` are what they say, exactly.
@@ -161,6 +183,7 @@ impl LoadProfile {
         match self {
             Self::Ramp(ramp) => ramp.end,
             Self::Arrivals(arrivals) => arrivals.end,
+            Self::Iterations(iterations) => iterations.end,
         }
     }
 
@@ -170,6 +193,7 @@ impl LoadProfile {
         match &mut self {
             Self::Ramp(ramp) => ramp.end = end,
             Self::Arrivals(arrivals) => arrivals.end = end,
+            Self::Iterations(iterations) => iterations.end = end,
         }
         self
     }
@@ -179,8 +203,8 @@ impl LoadProfile {
     pub const fn spawn_interval(&self) -> Duration {
         match self {
             Self::Ramp(ramp) => ramp.spawn_interval,
-            // They are made as iterations are due.
-            Self::Arrivals(_) => Duration::ZERO,
+            // They are made as iterations are due, or begin together.
+            Self::Arrivals(_) | Self::Iterations(_) => Duration::ZERO,
         }
     }
 
@@ -190,7 +214,15 @@ impl LoadProfile {
         matches!(self, Self::Arrivals(_))
     }
 
-    /// The same with every level multiplied by `factor`, in the same time. A level that is not zero keeps one user at least.
+    /// How many iterations the run has in all, and how many of them one user; `None` where it ends by time alone.
+    #[must_use]
+    pub fn quota(&self) -> Option<(u64, Option<u64>)> {
+        let Self::Iterations(iterations) = self else { return None };
+        Some((iterations.total(), if let Quota::Each(each) = iterations.quota { Some(u64::from(each)) } else { None }))
+    }
+
+    /// The same with every level multiplied by `factor`, in the same time. A level that is not zero keeps one user at least; a number of
+    /// iterations that users share is multiplied as they are.
     ///
     /// `factor` must be positive and finite; the settings check that.
     #[must_use]
@@ -209,6 +241,7 @@ impl LoadProfile {
                 let stages = arrivals.stages.iter().map(|stage| RateStage { rate: scaled(stage.rate), over: stage.over }).collect();
                 Self::Arrivals(ArrivalsProfile { stages, ..arrivals.clone() })
             }
+            Self::Iterations(iterations) => Self::Iterations(iterations.scaled(factor)),
         }
     }
 
@@ -231,6 +264,33 @@ impl LoadProfile {
         let stages = vec![jump, Stage { users: level, over: at }, Stage { users, over: Duration::from_secs_f64(seconds) }];
         let end = run_time.map_or(self.end(), |run_time| ProfileEnd::StopAt(at.saturating_add(run_time)));
         Self::Ramp(RampProfile { stages, end, spawn_interval: interval_of(spawn_rate) })
+    }
+}
+
+impl IterationsProfile {
+    /// How many iterations all users have together.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        match self.quota {
+            Quota::Each(each) => self.users as u64 * each as u64,
+            Quota::Total(total) => total,
+        }
+    }
+
+    /// The same as a number of users over time.
+    #[must_use]
+    pub fn as_ramp(&self) -> RampProfile {
+        RampProfile { stages: vec![Stage { users: self.users, over: Duration::ZERO }], end: self.end, spawn_interval: Duration::ZERO }
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        // Casts saturate.
+        let users = (f64::from(self.users) * factor).round().max(1.0) as u32;
+        let quota = match self.quota {
+            Quota::Each(each) => Quota::Each(each),
+            Quota::Total(total) => Quota::Total((total as f64 * factor).round().max(1.0) as u64),
+        };
+        Self { users, quota, ..self }
     }
 }
 
@@ -303,5 +363,15 @@ mod tests {
         let new = profile.retargeted(seconds(40), Rate::per_second(7.0), Some(seconds(9)));
         assert_eq!(new.stages, [stage(100.0, 10), stage(100.0, 20), stage(100.0, 10), stage(7.0, 0)]);
         assert_eq!(new.end, ProfileEnd::StopAt(seconds(49)));
+    }
+
+    #[test]
+    fn the_scale_of_iterations_is_that_of_their_users_and_of_what_these_share() {
+        let of = |users, quota| LoadProfile::Iterations(IterationsProfile { users, quota, end: ProfileEnd::Hold });
+        assert_eq!(of(10, Quota::Each(3)).scaled(0.5), of(5, Quota::Each(3)));
+        assert_eq!(of(10, Quota::Total(5_000)).scaled(0.01), of(1, Quota::Total(50)));
+        assert_eq!(of(10, Quota::Total(5)).scaled(0.01), of(1, Quota::Total(1)));
+        assert_eq!((of(10, Quota::Each(3)).quota(), of(9, Quota::Total(4)).quota()), (Some((30, Some(3))), Some((4, None))));
+        assert_eq!(LoadProfile::plain(1, 1.0, None).quota(), None);
     }
 }

@@ -10,8 +10,8 @@ use mlua::{Table, Value};
 use super::bindings::http::connection_plan;
 use super::value;
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, LoadProfile, ProfileEnd, Rate, RateStage, Spacing, Stage,
-    ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, IterationsProfile, LoadProfile, ProfileEnd, Quota, Rate,
+    RateStage, Spacing, Stage, ThresholdPlan,
 };
 use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
@@ -202,10 +202,11 @@ fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
 }
 
 fn profile(load: &Table) -> mlua::Result<LoadProfile> {
-    let (kind, stages) = (load.get::<String>("kind")?, load.get::<Table>("stages")?);
+    let kind = load.get::<String>("kind")?;
     match &*kind {
-        "ramp" => ramp(&stages),
-        "arrivals" => arrivals(load, &stages),
+        "ramp" => ramp(&load.get("stages")?),
+        "arrivals" => arrivals(load, &load.get("stages")?),
+        "iterations" => iterations(load),
         other => Err(mlua::Error::runtime(format!("there is no profile of the kind `{other}`"))),
     }
 }
@@ -230,6 +231,16 @@ fn arrivals(load: &Table, stages: &Table) -> mlua::Result<LoadProfile> {
     let spacing = if load.get::<bool>("is_poisson")? { Spacing::Poisson } else { Spacing::Even };
     let (max_users, patience) = (load.get("max_users")?, duration(load, "patience")?);
     Ok(LoadProfile::Arrivals(ArrivalsProfile { stages: out, end, spacing, max_users, patience }))
+}
+
+fn iterations(load: &Table) -> mlua::Result<LoadProfile> {
+    let within = if load.contains_key("within")? { ProfileEnd::StopAt(duration(load, "within")?) } else { ProfileEnd::Hold };
+    let quota = match load.get::<Option<u32>>("each")? {
+        Some(each) => Quota::Each(each),
+        // Lua has it as a float.
+        None => Quota::Total(load.get::<f64>("total")? as u64),
+    };
+    Ok(LoadProfile::Iterations(IterationsProfile { users: load.get("users")?, quota, end: within }))
 }
 
 fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {

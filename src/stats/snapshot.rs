@@ -4,19 +4,21 @@
 //! Percentiles come from one merged histogram and are the same to the last digit, merged or not.
 
 mod history;
+mod iterations;
 mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use history::{HistoryPoint, Seen};
+pub use iterations::{ArrivalsView, QuotaView};
 pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 
 use super::cells::CellsView;
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
-use super::tally::{ClassCounts, DropReason};
+use super::tally::ClassCounts;
 use super::times::Times;
 use crate::plan::RunId;
 
@@ -86,6 +88,8 @@ pub struct Snapshot {
     pub times: Times<TrendView>,
     /// What became of iterations that had a due time. All zero where the profile is closed.
     pub arrivals: ArrivalsView,
+    /// How many iterations have begun, where the profile says how many there are; no reset of the statistics takes any away.
+    pub quota: Option<QuotaView>,
     /// Iterations that raised.
     pub iterations_raised: u64,
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped.
@@ -133,21 +137,6 @@ pub struct WarmupView {
     pub is_over: bool,
     /// Its rows, sums, errors, exceptions and checks; without a history and thresholds.
     pub numbers: Snapshot,
-}
-
-/// What became of the iterations of an open profile: `started + dropped + lost = due` once the run is over; before, some may wait.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ArrivalsView {
-    /// Iterations that were due.
-    pub due: u64,
-    /// Those that began.
-    pub started: u64,
-    /// Those that could not begin, by reason; reasons without any are left out.
-    pub dropped: Vec<(DropReason, u64)>,
-    /// Those that nobody tells of: they were in the hands of a worker that was lost.
-    pub lost: u64,
-    /// Iterations per second that the plan wants now; `None` where the profile is closed.
-    pub rate: Option<f64>,
 }
 
 /// What a run is doing.

@@ -195,6 +195,7 @@ impl Table {
             since_due: self.since_due.view("http_req_duration_due".into()),
             times: self.times.map(|metric, trend| trend.view(metric.into())),
             arrivals: self.arrivals_view(),
+            quota: None,
             iterations_raised: self.events.iterations_raised,
             iterations_interrupted: self.events.iterations_interrupted,
             iterations_dropped: self.events.iterations_dropped.iter().sum(),

@@ -257,7 +257,7 @@ impl Lanes {
         let is_exhausted = users == 0 && self.has_orders && !self.is_stopping && level > 0 && !self.shape.rises_after(elapsed) && !awaits;
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
-        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, halt: None }
+        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: 0, halt: None }
     }
 }
 

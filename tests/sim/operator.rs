@@ -129,6 +129,7 @@ impl World {
             let profile = &self.operator.plan.profile;
             let target = match profile {
                 lunamoth::plan::LoadProfile::Ramp(ramp) => ramp.stages.last().map_or(0, |stage| stage.users),
+                lunamoth::plan::LoadProfile::Iterations(iterations) => iterations.users,
                 lunamoth::plan::LoadProfile::Arrivals(_) => 0,
             };
             self.watch.target = (profile.end() == ProfileEnd::Hold).then_some(target);

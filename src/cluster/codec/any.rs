@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::samples::{entry_name, plan};
 use crate::load::slots::{SLOTS, SlotSet};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, DnsMode, HostAddress, HttpPlan, LoadProfile, Plan, ProfileEnd, RampProfile, Rate, RateStage, RunId,
-    RunSettings, Spacing, Stage, TaskPlan,
+    ArrivalsProfile, ClassPlan, DnsMode, HostAddress, HttpPlan, IterationsProfile, LoadProfile, Plan, ProfileEnd, Quota, RampProfile, Rate,
+    RateStage, RunId, RunSettings, Spacing, Stage, TaskPlan,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::hop_counts::HopCounts;
@@ -136,7 +136,11 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         )| {
             let end = end.map_or(ProfileEnd::Hold, |end| ProfileEnd::StopAt(Duration::from_nanos(end)));
             let over = |(_, over): &(u32, u64)| Duration::from_nanos(*over);
-            let profile = if dns_fresh {
+            let profile = if raw_names && !stages.is_empty() {
+                let users = u32::try_from(stages.len()).unwrap();
+                let quota = if insecure_tls { Quota::Each(stages[0].0.max(1)) } else { Quota::Total(nanos.max(1)) };
+                LoadProfile::Iterations(IterationsProfile { users, quota, end })
+            } else if dns_fresh {
                 LoadProfile::Arrivals(ArrivalsProfile {
                     stages: stages.iter().map(|stage| RateStage { rate: Rate(u64::from(stage.0) << 20), over: over(stage) }).collect(),
                     end,

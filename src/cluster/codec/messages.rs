@@ -405,6 +405,7 @@ impl Wire for Delta {
         out.flag(self.is_last);
         out.number(u64::from(self.panics));
         out.number(u64::from(self.lanes_lost));
+        out.count(self.begun);
         out.option(self.halt.as_ref(), |out, halt| halt.put(out));
     }
 
@@ -421,6 +422,7 @@ impl Wire for Delta {
             is_last: input.flag()?,
             panics: input.number_32("number of panics")?,
             lanes_lost: input.number_32("number of lanes")?,
+            begun: input.count()?,
             halt: input.option(Wire::take)?,
         })
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan,
-    ProfileEnd, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan, ThresholdPlan, Words, run_settings,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, IterationsProfile, LoadProfile,
+    MetricKind, Plan, ProfileEnd, Quota, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan,
+    ThresholdPlan, Words, run_settings,
 };
 
 /// The fields of a struct in their order, each of which its type checks; then what is to hold of them beyond that.
@@ -57,6 +58,8 @@ layout! {
     holds "number of stages" if |arrivals| arrivals.stages.len() <= STAGES
     holds "number of users" if |arrivals| arrivals.max_users != Some(0)
 }
+
+layout! { IterationsProfile { users, quota, end } holds "number of users" if |iterations| iterations.users > 0 }
 
 layout! { Stage { users, over } }
 
@@ -109,6 +112,10 @@ impl Wire for LoadProfile {
                 out.byte(ARRIVALS);
                 arrivals.put(out);
             }
+            Self::Iterations(iterations) => {
+                out.byte(ITERATIONS);
+                iterations.put(out);
+            }
         }
     }
 
@@ -116,8 +123,27 @@ impl Wire for LoadProfile {
         match input.byte()? {
             RAMP => Wire::take(input).map(Self::Ramp),
             ARRIVALS => Wire::take(input).map(Self::Arrivals),
+            ITERATIONS => Wire::take(input).map(Self::Iterations),
             _ => Err(CodecError::Invalid { what: "kind of profile" }),
         }
+    }
+}
+
+/// Whether they are each user's, then how many.
+impl Wire for Quota {
+    fn put(&self, out: &mut Output) {
+        let (is_each, count) = match self {
+            Self::Each(each) => (true, u64::from(*each)),
+            Self::Total(total) => (false, *total),
+        };
+        out.flag(is_each);
+        out.number(count);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let quota = if input.flag()? { Self::Each(input.number_32(ITERATIONS_OF_A_RUN)?) } else { Self::Total(input.number()?) };
+        let is_right = !matches!(quota, Self::Each(0) | Self::Total(0));
+        if is_right { Ok(quota) } else { Err(CodecError::Invalid { what: ITERATIONS_OF_A_RUN }) }
     }
 }
 
@@ -411,6 +437,9 @@ const NODE_BYTES: usize = 64;
 
 const RAMP: u8 = 0;
 const ARRIVALS: u8 = 1;
+const ITERATIONS: u8 = 2;
+
+const ITERATIONS_OF_A_RUN: &str = "number of iterations";
 
 #[cfg(test)]
 mod tests {

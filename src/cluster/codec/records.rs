@@ -77,6 +77,7 @@ impl Wire for KeptWorker {
         put_epoch(self.epoch, out);
         out.count(self.sequence);
         out.flag(self.has_left);
+        out.count(self.begun);
         self.tallies.put(out);
     }
 
@@ -86,6 +87,7 @@ impl Wire for KeptWorker {
             epoch: take_epoch(input)?,
             sequence: input.count()?,
             has_left: input.flag()?,
+            begun: input.count()?,
             tallies: Wire::take(input)?,
         })
     }

@@ -16,8 +16,8 @@ use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::{
-    ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, LoadProfile, MetricKind, Plan, Rate, RunId, RunSettings,
-    TagFilter, TaskPlan, ThresholdPlan,
+    ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, IterationsProfile, LoadProfile, MetricKind, Plan,
+    ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
 };
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
@@ -110,7 +110,8 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
 
 /// One record of each kind.
 pub fn records() -> Vec<(&'static str, Record)> {
-    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, tallies: vec![busy(2, 3), full()] };
+    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, begun: 900, tallies: vec![busy(2, 3), full()] };
+    let iterations = IterationsProfile { users: 10, quota: Quota::Total(5_000), end: ProfileEnd::StopAt(Duration::from_secs(600)) };
     vec![
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
         ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
@@ -118,6 +119,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
             "arrivals",
             Record::Retargeted { profile: LoadProfile::plain_arrivals(Rate::per_second(500.0), Some(Duration::from_secs(9))).into() },
         ),
+        ("iterations", Record::Retargeted { profile: LoadProfile::Iterations(iterations).into() }),
         ("reset", Record::Reset { epoch: 2, at: Some(Duration::from_millis(12_345)) }),
         ("worker", Record::Worker(Box::new(kept))),
         ("history", records::history()),
@@ -143,6 +145,7 @@ pub fn delta() -> Delta {
         is_last: true,
         panics: 1,
         lanes_lost: 2,
+        begun: 1_200,
         halt: Some(Halt::Misuse("no host".into())),
     }
 }

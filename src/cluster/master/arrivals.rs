@@ -120,7 +120,7 @@ impl Master {
         let profile = standing.orders.as_ref().map_or_else(|| Arc::new(standing.plan.profile.clone()), |followed| followed.profile.clone());
         let counted = Counted { epoch: standing.epoch, since: (standing.epoch == 0).then_some(Duration::ZERO) };
         let mut run = Run::adopted(standing.plan.clone(), standing.wall, profile, counted, now);
-        run.commons.forget_all();
+        run.forget_commons();
         let records = run.records();
         out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
         self.run = Some(run);

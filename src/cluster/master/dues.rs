@@ -73,7 +73,7 @@ impl Run {
     fn schedule(&self) -> Option<(Schedule, u32)> {
         match &*self.profile {
             LoadProfile::Arrivals(arrivals) => Some((Schedule::new(arrivals, self.plan.seed), slots_of(arrivals))),
-            LoadProfile::Ramp(_) => None,
+            LoadProfile::Ramp(_) | LoadProfile::Iterations(_) => None,
         }
     }
 

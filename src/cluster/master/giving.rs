@@ -1,16 +1,20 @@
-//! Workers that ask for rows, bring some back, or are lost with some in their hands.
+//! Workers that ask for rows or iterations, bring some back, or are lost with some in their hands; and how many iterations have begun of those
+//! that are given out by their number.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::message::{ToWorker, WorkerId};
 use super::super::record::Record;
-use super::peers::{PeerNumber, Presence};
-use super::run::Stage;
+use super::part::PartStage;
+use super::peers::{PeerNumber, Peers, Presence};
+use super::run::{Run, Stage};
 use super::{Action, Master, send};
-use crate::load::stock::{Ask, Leftover};
+use crate::load::stock::{Ask, ITERATIONS, Leftover};
 use crate::plan::RunId;
+use crate::stats::snapshot::QuotaView;
 
 impl Master {
     /// Answered once the journal has it, where there is one; not at all while it is open what other workers hold, for the worker asks again.
@@ -69,8 +73,62 @@ impl Master {
     }
 }
 
+impl Run {
+    /// How many of the run's iterations have begun; `None` where nobody says how many there are.
+    ///
+    /// A worker that has told its last has begun all that it was given and did not bring back. Of one that is lost, what it was given and has not
+    /// told of is lost with it: in its hands, or begun after its last word.
+    pub(super) fn quota(&self, peers: &Peers) -> Option<QuotaView> {
+        let (total, _) = self.profile.quota()?;
+        let mut view = QuotaView { total, begun: self.parts.values().map(|part| part.begun).sum(), lost: 0 };
+        let numbers: BTreeMap<&WorkerId, PeerNumber> = peers.iter().map(|(number, peer)| (&peer.hello.worker, number)).collect();
+        for (worker, given) in self.commons.leases.given(ITERATIONS) {
+            let part = numbers.get(worker).and_then(|number| self.parts.get(number));
+            let Some(part) = part else {
+                if numbers.contains_key(worker) {
+                    // It has begun, as the journal tells, and nobody has heard of it since.
+                    view.lost += given;
+                } else {
+                    // It left before the statistics were cleared: the journal keeps no more of it.
+                    view.begun += given;
+                }
+                continue;
+            };
+            let is_silent = part.stage != PartStage::Finished && (self.is_over() || !part.is_here());
+            if is_silent {
+                view.lost += given.saturating_sub(part.begun);
+            }
+        }
+        Some(view)
+    }
+
+    /// Why a run ends whose users have all ended by themselves.
+    pub(super) fn words_of_exhaustion(&self, peers: &Peers) -> String {
+        match self.quota(peers) {
+            Some(quota) if quota.begun + quota.lost >= quota.total => format!("all {} iterations are over: the run ends", quota.total),
+            Some(quota) => format!("every user has ended by itself, after {} of {} iterations: the run ends", quota.begun, quota.total),
+            None => "every user has ended by itself, and none is still to start: the run ends".into(),
+        }
+    }
+
+    /// What was given out and set is known to nobody; of iterations people are told.
+    pub(super) fn forget_commons(&mut self) {
+        self.commons.forget_all();
+        if self.profile.quota().is_some() {
+            let text = "this master took the run over without a journal: which iterations were given out is known to nobody, so none is given \
+                        out any more";
+            self.table.warn(&text.into());
+        }
+    }
+}
+
 fn in_lost_hands(source: &str, worker: &WorkerId, rows: &Range<u64>) -> String {
     let (from, to) = (rows.start + 1, rows.end);
+    if source == ITERATIONS {
+        return format!(
+            "iterations {from} to {to} were in the hands of client '{worker}', which is lost: those of them that it had not begun are begun by nobody"
+        );
+    }
     format!(
         "rows {from} to {to} of `{source}` were in the hands of client '{worker}', which is lost: those of them that it had not taken are taken by nobody"
     )

@@ -5,7 +5,7 @@
 //! | a question with a number that was answered | | the same answer |
 //! | the next question: the rows before are used up | some were brought back | those |
 //! | | some were never given out | the next of them |
-//! | | all are given out, a worker that is there may still hold some | later; over after ten seconds |
+//! | | all are given out, a worker that is there may still hold some | later; over after ten seconds, if they are no iterations |
 //! | | all are given out | over |
 //! | a worker brings rows back | are free again | |
 //!
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::WorkerId;
 use super::super::record::KeptLease;
-use crate::load::stock::{Ask, Given, Grant, Leftover};
+use crate::load::stock::{Ask, Given, Grant, ITERATIONS, Leftover};
 
 /// The rows of all sources of a run.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ struct Source {
     free: Vec<Range<u64>>,
     /// The last block of each worker; those before it are used up.
     blocks: BTreeMap<WorkerId, Block>,
+    /// How many each worker was given, without what it brought back.
+    given: BTreeMap<WorkerId, u64>,
     /// Since when somebody waits for rows that others hold.
     waiting_since: Option<Instant>,
 }
@@ -75,13 +77,16 @@ impl Leases {
         if let Some(rows) = source.cut(ask.wanted, ask.limit) {
             source.waiting_since = None;
             source.blocks.insert(worker.clone(), Block { number: ask.number, rows: rows.clone(), granted: rows.clone() });
+            source.note_given(worker, &rows);
             let kept =
                 KeptLease { source: ask.source.clone(), worker: worker.clone(), number: ask.number, rows: rows.clone(), is_return: false };
             return Some((answer(Given::Rows(rows)), Some(kept)));
         }
         let is_held = source.blocks.iter().any(|(holder, block)| holder != worker && !block.rows.is_empty() && is_here(holder));
         let since = *source.waiting_since.get_or_insert(now);
-        let is_over = !is_held || now.saturating_duration_since(since) >= PATIENCE;
+        // Users that wait for iterations do nothing else, and whoever holds some begins them or brings them back.
+        let is_patient = ask.source == ITERATIONS || now.saturating_duration_since(since) < PATIENCE;
+        let is_over = !is_held || !is_patient;
         Some((answer(if is_over { Given::Over } else { Given::Later }), None))
     }
 
@@ -95,6 +100,7 @@ impl Leases {
         }
         block.rows = block.rows.end..block.rows.end;
         source.free.push(leftover.rows.clone());
+        source.note_returned(worker, &leftover.rows);
         let Leftover { source, number, rows } = leftover.clone();
         Some(KeptLease { source, worker: worker.clone(), number, rows, is_return: true })
     }
@@ -105,6 +111,7 @@ impl Leases {
             let source = self.sources.entry(lease.source.clone()).or_default();
             if lease.is_return {
                 source.free.push(lease.rows.clone());
+                source.note_returned(&lease.worker, &lease.rows);
                 if let Some(block) = source.blocks.get_mut(&lease.worker) {
                     block.rows = block.rows.end..block.rows.end;
                 }
@@ -112,9 +119,15 @@ impl Leases {
             }
             source.free = source.free.iter().flat_map(|free| without(free, &lease.rows)).collect();
             source.next = source.next.max(lease.rows.end);
+            source.note_given(&lease.worker, &lease.rows);
             let block = Block { number: lease.number, rows: lease.rows.clone(), granted: lease.rows.clone() };
             source.blocks.insert(lease.worker.clone(), block);
         }
+    }
+
+    /// How many rows of a source each worker was given, without what it brought back.
+    pub fn given(&self, source: &str) -> impl Iterator<Item = (&WorkerId, u64)> {
+        self.sources.get(source).into_iter().flat_map(|source| source.given.iter().map(|(worker, count)| (worker, *count)))
     }
 
     /// What workers have in their hands at most: the source, who, and which rows.
@@ -128,6 +141,16 @@ impl Leases {
 }
 
 impl Source {
+    fn note_given(&mut self, worker: &WorkerId, rows: &Range<u64>) {
+        *self.given.entry(worker.clone()).or_default() += rows.end - rows.start;
+    }
+
+    fn note_returned(&mut self, worker: &WorkerId, rows: &Range<u64>) {
+        if let Some(given) = self.given.get_mut(worker) {
+            *given = given.saturating_sub(rows.end - rows.start);
+        }
+    }
+
     /// Takes a block of at most `wanted` rows, and of a sixty-fourth of all.
     fn cut(&mut self, wanted: u64, limit: Option<u64>) -> Option<Range<u64>> {
         let share = limit.map_or(u64::MAX, |limit| (limit / SHARES).max(1));
@@ -217,6 +240,37 @@ mod tests {
         assert_eq!(given(1, 2, false, now), Given::Over, "the other is lost");
         assert_eq!(given(1, 2, true, now + PATIENCE), Given::Over);
         assert_eq!(given(2, 2, true, now), Given::Over, "nobody holds any");
+    }
+
+    #[test]
+    fn who_finds_no_iteration_waits_for_as_long_as_somebody_is_there_who_holds_some() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        let mut given = |of: u8, number: u64, is_here: bool, now: Instant| {
+            let ask = Ask { source: ITERATIONS.into(), ..ask(number, 10, Some(2)) };
+            leases.on_ask(&worker(of), &ask, |_| is_here, now).unwrap().0.given
+        };
+        assert_eq!((given(1, 1, true, now), given(2, 1, true, now)), (Given::Rows(0..1), Given::Rows(1..2)));
+        assert_eq!(given(1, 2, true, now), Given::Later);
+        assert_eq!(given(1, 2, true, now + PATIENCE * 100), Given::Later);
+        assert_eq!(given(1, 2, false, now), Given::Over, "the other is lost");
+    }
+
+    #[test]
+    fn what_each_worker_was_given_is_known_and_to_the_next_master_as_well() {
+        let mut leases = Leases::default();
+        let mut journal = Vec::new();
+        for (of, number) in [(1, 1), (2, 1), (1, 2)] {
+            let (_, kept) = leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_| true, Instant::now()).unwrap();
+            journal.extend(kept);
+        }
+        journal.extend(leases.on_leftover(&worker(1), &Leftover { source: "a.csv".into(), number: 2, rows: 27..30 }));
+        let mut next = Leases::default();
+        next.restore(&journal);
+        for leases in [leases, next] {
+            let given: Vec<_> = leases.given("a.csv").map(|(worker, count)| (worker.incarnation, count)).collect();
+            assert_eq!(given, [(1, 17), (2, 10)]);
+        }
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Run {
         }
         part.has_run = true;
         part.held = Some(kept.sequence);
+        part.begun = kept.begun;
         part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
         part.total = Some(total.into());
         part.away_since = Some(Duration::from_secs(part.covered));
@@ -170,7 +171,7 @@ impl Run {
         }
         let sequence = part.held.unwrap_or(0);
         let has_left = has_left || part.stage == PartStage::Finished;
-        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, tallies })))
+        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, begun: part.begun, tallies })))
     }
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.

@@ -42,6 +42,8 @@ pub(super) struct Part {
     pub panics: u32,
     /// Lanes that the worker has given up.
     pub lanes_lost: u32,
+    /// Iterations that it began so far, of those that are given out by their number.
+    pub begun: u64,
     /// By its last report that had any.
     pub lag: Option<Duration>,
     pub vitals: VitalsOverTime,
@@ -128,6 +130,7 @@ impl Part {
             is_exhausted: false,
             panics: 0,
             lanes_lost: 0,
+            begun: 0,
             lag: None,
             vitals: VitalsOverTime::default(),
             dues: Dues::default(),
@@ -190,6 +193,7 @@ impl Part {
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
+        self.begun = self.begun.max(delta.begun);
         self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {

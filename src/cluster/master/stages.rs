@@ -211,7 +211,7 @@ impl Run {
         let has_settled = self.parts.len() == 1 || now.saturating_duration_since(self.ordered) >= SILENCE_LIMIT;
         let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted) && has_settled;
         if is_exhausted && self.phase == Phase::Run {
-            out.push(Action::Log(log::Level::Info, "every user has ended by itself, and none is still to start: the run ends".into()));
+            out.push(Action::Log(log::Level::Info, self.words_of_exhaustion(peers)));
         }
         if is_exhausted || self.panics() > 0 {
             self.end_users(Phase::Stop, peers, origin, now, out);

@@ -170,6 +170,7 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         is_last: false,
         panics: 0,
         lanes_lost: 0,
+        begun: 0,
         halt: None,
     }
 }

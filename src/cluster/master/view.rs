@@ -20,6 +20,7 @@ impl Master {
         let counts = self.run.as_ref().map(|run| run.assignment.counts()).unwrap_or_default();
         let slots_of = |number| counts.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| counts[place].1);
         if let Some(run) = &self.run {
+            snapshot.quota = run.quota(&self.peers);
             let name = |&number: &PeerNumber| self.peers.get(number).hello.worker.to_string();
             for exception in &mut snapshot.exceptions {
                 let origin = run.table.origin_of(&exception.message);

@@ -16,6 +16,7 @@ impl Worker {
             leaving.has_said_goodbye = false;
         }
         self.say_scripts(out);
+        self.say_returned(out);
         // The master was told nothing of an abandoned run.
         let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Abandoned { .. })) else { return };
         if run.ledger.on_held(held) {

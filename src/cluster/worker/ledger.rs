@@ -54,6 +54,7 @@ pub(super) struct DeltaHead {
     pub is_exhausted: bool,
     pub panics: u32,
     pub lanes_lost: u32,
+    pub begun: u64,
     pub halt: Option<Halt>,
 }
 
@@ -137,10 +138,23 @@ impl Ledger {
                 total.add(tally);
             }
         }
-        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, halt } = head.clone();
+        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, begun, halt } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
-        let delta =
-            Arc::new(Delta { run, epoch, sequence, generation, tallies, users, vitals, is_exhausted, is_last, panics, lanes_lost, halt });
+        let delta = Arc::new(Delta {
+            run,
+            epoch,
+            sequence,
+            generation,
+            tallies,
+            users,
+            vitals,
+            is_exhausted,
+            is_last,
+            panics,
+            lanes_lost,
+            begun,
+            halt,
+        });
         self.kept.push_back(Arc::clone(&delta));
         Some(delta)
     }

@@ -8,16 +8,18 @@ use super::run::Stage;
 use super::{Action, LinkId, Worker};
 use crate::cluster::message::ToMaster;
 use crate::load::errand::{BoardWord, Errand};
-use crate::load::stock::{Ask, Grant};
+use crate::load::stock::{Ask, Grant, Leftover};
 use crate::plan::RunId;
 
-/// Questions without an answer.
+/// What there is to say of rows and of the board.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
-    /// By source: one each.
+    /// Questions without an answer, by source: one each.
     open: BTreeMap<String, (Ask, Said)>,
     /// What users ask of the board: one at a time.
     errand: Option<(Arc<Errand>, Said)>,
+    /// What went back last, by source. Nobody answers it: it is said on each link, before any question that comes after it.
+    returned: BTreeMap<String, Leftover>,
 }
 
 /// When a question was said last, and on which link.
@@ -30,6 +32,24 @@ impl Worker {
         self.asks.open.insert(ask.source.clone(), (ask, None));
         self.say_asks(now, &mut out);
         self.settle(now, out)
+    }
+
+    /// Rows that the lanes were given and that nobody is left to take here, though the run goes on.
+    pub fn on_leftover(&mut self, run: RunId, leftover: Leftover, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.run.as_ref().is_some_and(|current| current.plan.run == run) {
+            self.say(ToMaster::Leftover { run, leftover: leftover.clone() }, &mut out);
+            self.asks.returned.insert(leftover.source.clone(), leftover);
+        }
+        self.settle(now, out)
+    }
+
+    /// Says again what went back: it may have been lost with the last link. A master that knows of it is not disturbed.
+    pub(super) fn say_returned(&self, out: &mut Vec<Action>) {
+        let Some(run) = &self.run else { return };
+        for leftover in self.asks.returned.values() {
+            self.say(ToMaster::Leftover { run: run.plan.run, leftover: leftover.clone() }, out);
+        }
     }
 
     /// Users ask something of the board; the errand before is answered.

@@ -131,7 +131,10 @@ impl Run {
     pub fn on_report(&mut self, report: LaneReport, vitals: Vitals, now: Instant) -> bool {
         self.round_since.get_or_insert(now);
         let standing = self.lanes.entry(report.lane).or_default();
+        // A lane that panicked does not know any more how many it began.
+        let begun = standing.begun.max(report.begun);
         *standing = LaneStanding {
+            begun,
             has_reported: true,
             users: report.users,
             is_exhausted: report.is_exhausted,
@@ -161,7 +164,7 @@ impl Run {
             return false;
         }
         for (number, lane) in self.lanes.iter_mut().filter(|(_, lane)| !lane.is_finished) {
-            *lane = LaneStanding { is_finished: true, is_lost: true, panics: lane.panics, ..LaneStanding::default() };
+            *lane = LaneStanding { is_finished: true, is_lost: true, panics: lane.panics, begun: lane.begun, ..LaneStanding::default() };
             let text = "does not come to its end, since a script holds its processor: it is given up, and its last numbers are missing";
             out.push(Action::Log(log::Level::Error, format!("lane {number} {text}")));
         }
@@ -304,6 +307,7 @@ impl Run {
             vitals: self.vitals,
             is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
+            begun: self.lanes.values().map(|lane| lane.begun).sum(),
             lanes_lost: u32::try_from(self.lanes.values().filter(|lane| lane.is_lost).count()).unwrap_or(u32::MAX),
             halt: self.halt.clone(),
         }
@@ -345,6 +349,8 @@ struct LaneStanding {
     is_exhausted: bool,
     is_finished: bool,
     panics: u32,
+    /// Iterations of those that are given out by their number.
+    begun: u64,
     /// It was given up.
     is_lost: bool,
 }

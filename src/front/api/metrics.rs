@@ -127,6 +127,11 @@ fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
     for (name, help, count) in rows {
         page.single(name, Kind::Counter, help, count);
     }
+    if let Some(quota) = &snapshot.quota {
+        page.single("lunamoth_iterations_planned", Kind::Gauge, "Iterations that the load profile has in all.", quota.total);
+        page.single("lunamoth_iterations_begun_total", Kind::Counter, "Those of them that began.", quota.begun);
+        page.single("lunamoth_iterations_lost_total", Kind::Counter, "Those of them that were lost with a worker.", quota.lost);
+    }
     let seconds = snapshot.times.iterations.sum;
     page.single("lunamoth_iteration_seconds_total", Kind::Counter, "How long the iterations took together.", seconds);
 }

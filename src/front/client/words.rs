@@ -26,8 +26,12 @@ pub fn is_over(run: &str, shown: &RunJson) -> bool {
 #[must_use]
 pub fn line(snapshot: &SnapshotJson) -> String {
     let total = &snapshot.total;
+    let progress = match (snapshot.iterations.begun, snapshot.iterations.total) {
+        (Some(begun), Some(total)) => format!("  iterations {begun}/{total}"),
+        _ => String::new(),
+    };
     format!(
-        "{} {}  users {}/{}  requests {} ({}/s)  failures {} ({})  p50 {} ms  p95 {} ms  workers {}",
+        "{} {}  users {}/{}{progress}  requests {} ({}/s)  failures {} ({})  p50 {} ms  p95 {} ms  workers {}",
         clock(seconds(snapshot.elapsed_s)),
         state(snapshot.state),
         snapshot.users,
@@ -81,6 +85,9 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
     }
     rows.extend(snapshot.host.iter().map(|host| ("host", escape(host).into_owned())));
     rows.push(("users", format!("{} of {}", snapshot.users, snapshot.target_users)));
+    if let (Some(begun), Some(total)) = (snapshot.iterations.begun, snapshot.iterations.total) {
+        rows.push(("iterations", format!("{begun} of {total} begun")));
+    }
     rows.push(("workers", present(snapshot).to_string()));
     if total.requests > 0 {
         let rate = number_short(total.current_requests_per_s);

@@ -21,6 +21,7 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
         percentiles(snapshot, width),
         percentiles_since_due(snapshot, width),
         arrivals(snapshot),
+        quota(snapshot),
         errors(snapshot, width),
         exceptions(snapshot),
         checks(snapshot, width),
@@ -98,6 +99,20 @@ fn arrivals(snapshot: &Snapshot) -> String {
         late(snapshot.times.lateness.percentile(0.99)),
         late(snapshot.times.lateness.max),
     )
+}
+
+/// How many iterations began of a profile that says how many there are.
+fn quota(snapshot: &Snapshot) -> String {
+    let Some(quota) = &snapshot.quota else { return String::new() };
+    let mut rest = Vec::new();
+    if quota.lost > 0 {
+        rest.push(format!("{} lost with their worker", quota.lost));
+    }
+    if quota.left() > 0 {
+        rest.push(format!("{} not begun", quota.left()));
+    }
+    let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
+    format!("Iterations: {} of {} begun{rest}\n\n", quota.begun, quota.total)
 }
 
 fn errors(snapshot: &Snapshot, width: usize) -> String {

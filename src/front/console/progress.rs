@@ -18,6 +18,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         state(snapshot.state).to_owned(),
         time(snapshot.elapsed, snapshot.planned, width >= BAR_FROM_WIDTH),
         users,
+        snapshot.quota.map_or_else(String::new, |quota| format!("{}/{} iterations", quota.begun, quota.total)),
         snapshot.arrivals.rate.map_or_else(String::new, |rate| format!("{}/s due", (rate * 100.0).round() / 100.0)),
         format!("{} req/s", known(total.current_rps, 1)),
         format!("{} failed ({})", total.failures, percent(total.failures, total.judged())),

@@ -37,7 +37,10 @@ class Tiles {
     const cores = snapshot.generator.cpu_cores;
     this.set(this.workers, format.count(here), "", away ? `${away} missing` : cores == null ? "" : `${format.number(cores, cores < 1 ? 2 : cores < 10 ? 1 : 0)} cores busy`, away ? "bad" : here ? "" : "warn");
     const planned = snapshot.planned_s;
-    this.set(this.clock, format.clock(snapshot.elapsed_s), "", planned ? `of ${format.clock(planned)}` : isActive(snapshot.state) ? "until stopped" : began(snapshot.started_at_unix_ms));
+    const { begun, total: iterations } = snapshot.iterations;
+    const progress = iterations == null ? "" : `${format.count(begun)} of ${format.count(iterations)} iterations`;
+    const open = progress || (isActive(snapshot.state) ? "until stopped" : began(snapshot.started_at_unix_ms));
+    this.set(this.clock, format.clock(snapshot.elapsed_s), "", planned ? [`of ${format.clock(planned)}`, progress].filter(Boolean).join(" · ") : open);
     this.judge(snapshot.thresholds, isOver || total.requests > 0);
   }
 

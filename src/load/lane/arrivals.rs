@@ -126,6 +126,6 @@ impl<L: LaneWorkload> Running<L> {
 fn patience_of(profile: &LoadProfile) -> Duration {
     match profile {
         LoadProfile::Arrivals(arrivals) => arrivals.patience,
-        LoadProfile::Ramp(_) => Duration::ZERO,
+        LoadProfile::Ramp(_) | LoadProfile::Iterations(_) => Duration::ZERO,
     }
 }

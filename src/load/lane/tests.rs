@@ -3,6 +3,7 @@
 use crate::load::Halt;
 use std::future::pending;
 
+use super::reports::UNSENT_REPORTS;
 use super::*;
 use crate::load::foreman::Foreman;
 use crate::load::slots::{Orders, SlotSet};
@@ -10,6 +11,7 @@ use crate::load::{Step, VirtualUser};
 use crate::plan::{ClassPlan, LoadProfile, ProfileEnd, Stage};
 
 mod arrivals;
+mod iterations;
 mod orders;
 mod renewal;
 
@@ -126,10 +128,11 @@ impl Stand {
         let (reporter, reports) = mpsc::channel(room_for_reports);
         let (foreman, inboxes) = Foreman::new(lanes, plan.settings.stop_timeout);
         let diary = Diary::default();
+        let stock = Arc::<Stock>::default();
         let mut renewals = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let users = Users { conduct, diary: diary.clone(), zero: Rc::default(), halt: None };
-            let lane = Lane::new(users, number, Arc::new(plan.clone()), recorder_for(plan), reporter.clone());
+            let lane = Lane::new(users, number, Arc::new(plan.clone()), recorder_for(plan), stock.clone(), reporter.clone());
             let (renewal, renewed) = mpsc::channel(1);
             renewals.push(renewal);
             tokio::task::spawn_local(lane.run(inbox, renewed));
@@ -452,7 +455,7 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     let plan = Arc::new(plan(&[], None));
     let (sender, mut reports) = mpsc::channel(8);
     let users = Users { conduct: Conduct::Refused, diary: Diary::default(), zero: Rc::default(), halt: None };
-    let lane = Lane::new(users, 0, plan.clone(), recorder_for(&plan), sender);
+    let lane = Lane::new(users, 0, plan.clone(), recorder_for(&plan), Arc::default(), sender);
     let mut running = Running::new(lane, Instant::now(), Duration::ZERO);
     running.report_if_due(Duration::from_millis(1_001));
     running.report_if_due(Duration::from_millis(4_200));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::testing::Script;
 use super::super::{Host, LoadOptions};
-use crate::plan::{ArrivalsProfile, LoadProfile, ProfileEnd, Spacing, Stage};
+use crate::plan::{ArrivalsProfile, IterationsProfile, LoadProfile, ProfileEnd, Quota, Spacing, Stage};
 
 const HEAD: &str =
     "local scenario, wait = require 'scenario', require 'wait'\nlocal U = scenario.user { name = 'U' }\nU:task('t', function() end)\n";
@@ -112,6 +112,21 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("scenario.arrivals { { rate = 1, over = 1 }, patience = -1 }", "scenario.arrivals: patience: a duration is"),
         ("scenario.arrivals { { rate = 1, over = 1 }, spacing = 'random' }", "spacing is \"even\" or \"poisson\", not random"),
         ("scenario.arrivals { { rate = 1, over = 1 }, max_user = 5 }", "has no `max_user`, did you mean `max_users`?"),
+        ("scenario.iterations(5)", "test.lua:4: scenario.iterations: a table is needed"),
+        ("scenario.iterations { users = 10 }", "say either how many iterations `each` user does, or how many there are in `total`"),
+        ("scenario.iterations { users = 10, each = 1, total = 5 }", "scenario.iterations: say either how many"),
+        ("scenario.iterations { users = 0, each = 1 }", "test.lua:4: scenario.iterations: users must be a positive whole number, not 0"),
+        ("scenario.iterations { each = 1 }", "users must be a positive whole number, not nil"),
+        ("scenario.iterations { users = 2, each = 1.5 }", "each must be a positive whole number, not 1.5"),
+        ("scenario.iterations { users = 2, each = 0 }", "each must be a positive whole number, not 0"),
+        ("scenario.iterations { users = 2, total = 0 }", "total must be a whole number from 1 to 10^12, not 0"),
+        ("scenario.iterations { users = 2, total = 2.5 }", "not 2.5"),
+        ("scenario.iterations { users = 2, total = '5' }", "not \"5\""),
+        ("scenario.iterations { users = 2, total = 1 / 0 }", "not inf"),
+        ("scenario.iterations { users = 2, total = 5, within = 0 }", "scenario.iterations: within must be longer than 0 s"),
+        ("scenario.iterations { users = 2, total = 5, within = 'soon' }", "scenario.iterations: within: a duration is"),
+        ("scenario.iterations { users = 2, iterations = 5 }", "scenario.iterations has no `iterations`"),
+        ("scenario.iterations { users = 2, totl = 5 }", "has no `totl`, did you mean `total`?"),
         ("scenario.steps { from = '1/s', step = 2, every = 1, to = 'x' }", "scenario.steps: to: a rate is"),
         ("wait.pacing(0)", "test.lua:4: wait.pacing: iterations must begin more than 0 s apart"),
         ("wait.pacing('soon')", "test.lua:4: wait.pacing: a duration is"),
@@ -314,4 +329,22 @@ fn arrivals_are_rates_over_time_and_steps_of_rates_are_arrivals() {
     assert_eq!(steps.max_users, Some(7));
     let spike = told("scenario.spike { base = 0, peak = '9/s', at = 1, hold = 2 }");
     assert_eq!(stages(&spike)[2..4], text(&[("9/s", 0.0), ("9/s", 2.0)]));
+}
+
+#[test]
+fn iterations_are_each_users_or_all_users_together_and_may_have_a_limit() {
+    let told = |load: &str| {
+        let script = format!(
+            "local scenario = require 'scenario' local U = scenario.user {{}} U:task('t', function() end) \
+             return scenario {{ users = {{ U }}, load = scenario.iterations {load} }}"
+        );
+        let lane = Script::new(&script).lane();
+        let Some(LoadProfile::Iterations(profile)) = lane.host.description().profile.clone() else { panic!("no iterations") };
+        profile
+    };
+    let wanted = |users, quota, end| IterationsProfile { users, quota, end };
+    assert_eq!(told("{ users = 10, each = 100 }"), wanted(10, Quota::Each(100), ProfileEnd::Hold));
+    let within = ProfileEnd::StopAt(std::time::Duration::from_secs(600));
+    assert_eq!(told("{ users = 10, total = 5000, within = '10m' }"), wanted(10, Quota::Total(5_000), within));
+    assert_eq!(told("{ users = 1, total = 1e12 }"), wanted(1, Quota::Total(1_000_000_000_000), ProfileEnd::Hold));
 }

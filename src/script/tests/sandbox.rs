@@ -66,7 +66,10 @@ fn each_known_way_out_is_closed() {
         ("require './lib/h.lua'", "write `require \"lib.h\"`"),
         ("local x = nothing.at.all", "nothing has given `nothing` a value"),
         ("self:wiat()", "did you mean `wait`?"),
-        ("require('scenario').zebra()", "module `scenario` has no `zebra`: it has abort, arrivals, ramp, spike, steps, tasks, user"),
+        (
+            "require('scenario').zebra()",
+            "module `scenario` has no `zebra`: it has abort, arrivals, iterations, ramp, spike, steps, tasks, user",
+        ),
     ] {
         let said = raised(body).unwrap_or_else(|| panic!("{body} was allowed"));
         assert!(said.contains(expected), "{body}\n  said {said}");

@@ -315,6 +315,7 @@ impl Crowd {
             is_last: false,
             panics: 0,
             lanes_lost: 0,
+            begun: 0,
             halt: None,
         }
     }

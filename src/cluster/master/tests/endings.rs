@@ -205,6 +205,7 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
         epoch: 0,
         sequence: 4,
         has_left,
+        begun: 0,
         tallies: vec![Tally { ..tally(20, 50) }],
     };
     let mut stand = adopted(restored(vec![kept(3, true), kept(1, false)]));

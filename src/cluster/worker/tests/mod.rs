@@ -66,7 +66,7 @@ fn orders(generation: u64, phase: Phase) -> RunOrders {
 
 /// A lane's report of one second with as many requests as users.
 fn report(lane: usize, second: u64, users: u64) -> LaneReport {
-    LaneReport { lane, tally: tally(second, "/", users), users, is_exhausted: false, is_finished: false, panics: 0, halt: None }
+    LaneReport { lane, tally: tally(second, "/", users), users, is_exhausted: false, is_finished: false, panics: 0, begun: 0, halt: None }
 }
 
 fn tally(second: u64, name: &str, requests: u64) -> Tally {

@@ -56,10 +56,14 @@ fn users(screen: &Screen) -> String {
     let goal = screen.wanted_users.map(|(users, _)| users).or(screen.goal_users).map_or(snapshot.goal_users, u64::from);
     let is_news = goal > 0 && goal != snapshot.users && goal != snapshot.target_users;
     let wanted = if is_news { format!(" -> {}", grouped(goal)) } else { String::new() };
+    let progress = match (snapshot.iterations.begun, snapshot.iterations.total) {
+        (Some(begun), Some(total)) => format!("  {}/{} iterations", grouped(begun), grouped(total)),
+        _ => String::new(),
+    };
     if snapshot.users == snapshot.target_users {
-        format!("{} users{wanted}", grouped(snapshot.users))
+        format!("{} users{wanted}{progress}", grouped(snapshot.users))
     } else {
-        format!("{}/{} users{wanted}", grouped(snapshot.users), grouped(snapshot.target_users))
+        format!("{}/{} users{wanted}{progress}", grouped(snapshot.users), grouped(snapshot.target_users))
     }
 }
 
