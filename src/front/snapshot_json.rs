@@ -195,6 +195,11 @@ pub struct EntryJson {
     pub p99_ms: Option<f64>,
     #[serde(rename = "p99.9_ms")]
     pub p99_9_ms: Option<f64>,
+    /// From the moment at which the requests were due, as the next three; null where nothing was due at a time of its own.
+    pub due_p50_ms: Option<f64>,
+    pub due_p95_ms: Option<f64>,
+    pub due_p99_ms: Option<f64>,
+    pub due_max_ms: Option<f64>,
     /// Over the last 10 seconds; like the other rates null as long as no whole second is known.
     pub current_requests_per_s: Option<f64>,
     /// Over the last 10 seconds.

@@ -37,7 +37,7 @@ fn entry(method: &str, name: &str, failures: u64, values_us: &[(u64, u64)]) -> E
     }
 }
 
-fn trend(name: &str, values_us: &[(u64, u64)]) -> TrendView {
+pub(super) fn trend(name: &str, values_us: &[(u64, u64)]) -> TrendView {
     TrendView {
         name: name.into(),
         count: values_us.iter().map(|(_, count)| count).sum(),

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::front::exposition::{Exposition, Kind};
 use crate::front::snapshot_json::StateJson;
+use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, WorkerState, WorkerView};
 
 /// The page of metrics.
@@ -81,24 +82,32 @@ fn requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
-/// Buckets hold what the histogram knows to lie at or below their bounds: its ranges are a thousandth wide, and begin below the bound.
 fn durations(page: &mut Exposition, snapshot: &Snapshot) {
     page.family("lunamoth_request_duration_seconds", Kind::Histogram, "How long requests took, failed ones included.");
     for entry in &snapshot.entries {
-        let labels = [("method", &*entry.method), ("name", &*entry.name)];
-        let mut values = entry.histogram.iter().peekable();
-        let mut count = 0;
-        for (bound_us, bound) in BOUNDS {
-            while let Some((_, more)) = values.next_if(|(value_us, _)| *value_us <= bound_us) {
-                count += more;
-            }
-            page.part("_bucket", &[labels[0], labels[1], ("le", bound)], count);
-        }
-        count += values.map(|(_, more)| more).sum::<u64>();
-        page.part("_bucket", &[labels[0], labels[1], ("le", "+Inf")], count);
-        page.part("_sum", &labels, entry.duration_sum.as_secs_f64());
-        page.part("_count", &labels, count);
+        histogram(page, &[("method", &entry.method), ("name", &entry.name)], &entry.histogram, entry.duration_sum.as_secs_f64());
     }
+    page.family("lunamoth_request_since_due_seconds", Kind::Histogram, "The same from the moment at which the requests were due.");
+    for entry in snapshot.entries.iter().filter(|entry| entry.since_due.count > 0) {
+        histogram(page, &[("method", &entry.method), ("name", &entry.name)], &entry.since_due.histogram, entry.since_due.sum);
+    }
+}
+
+/// Buckets hold what the histogram knows to lie at or below their bounds: its ranges are a thousandth wide, and begin below the bound.
+fn histogram(page: &mut Exposition, labels: &[(&str, &str)], histogram: &Histogram, sum: f64) {
+    let with = |bound| [labels, &[("le", bound)]].concat();
+    let mut values = histogram.iter().peekable();
+    let mut count = 0;
+    for (bound_us, bound) in BOUNDS {
+        while let Some((_, more)) = values.next_if(|(value_us, _)| *value_us <= bound_us) {
+            count += more;
+        }
+        page.part("_bucket", &with(bound), count);
+    }
+    count += values.map(|(_, more)| more).sum::<u64>();
+    page.part("_bucket", &with("+Inf"), count);
+    page.part("_sum", labels, sum);
+    page.part("_count", labels, count);
 }
 
 /// Where the time of all requests went; how often each phase took place divides it.
@@ -114,11 +123,15 @@ fn phases(page: &mut Exposition, snapshot: &Snapshot) {
 }
 
 fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
+    let lost = snapshot.arrivals.lost + snapshot.quota.as_ref().map_or(0, |quota| quota.lost);
     let rows = [
         ("lunamoth_iterations_total", "Iterations that ended.", snapshot.times.iterations.count),
         ("lunamoth_iterations_raised_total", "Iterations that raised an error.", snapshot.iterations_raised),
         ("lunamoth_iterations_interrupted_total", "Iterations that were ended before their own end.", snapshot.iterations_interrupted),
+        ("lunamoth_iterations_due_total", "Iterations that were due at a time of their own.", snapshot.arrivals.due),
+        ("lunamoth_iterations_started_total", "Iterations that were due and began.", snapshot.arrivals.started),
         ("lunamoth_iterations_dropped_total", "Iterations that were due and could not begin.", snapshot.iterations_dropped),
+        ("lunamoth_iterations_lost_total", "Iterations that were due, or the load profile's, in the hands of workers that are gone.", lost),
         ("lunamoth_backoffs_total", "Iterations that ended in the pause after an error.", snapshot.backoffs),
         ("lunamoth_start_failures_total", "Users whose start raised and was tried again.", snapshot.start_failures),
         ("lunamoth_stop_failures_total", "Users whose end raised.", snapshot.stop_failures),
@@ -130,7 +143,17 @@ fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
     if let Some(quota) = &snapshot.quota {
         page.single("lunamoth_iterations_planned", Kind::Gauge, "Iterations that the load profile has in all.", quota.total);
         page.single("lunamoth_iterations_begun_total", Kind::Counter, "Those of them that began.", quota.begun);
-        page.single("lunamoth_iterations_lost_total", Kind::Counter, "Those of them that were lost with a worker.", quota.lost);
+    }
+    page.family("lunamoth_iterations_dropped_by_reason_total", Kind::Counter, "Iterations that were due and could not begin, by why.");
+    for (reason, count) in &snapshot.arrivals.dropped {
+        page.sample(&[("reason", reason.name())], count);
+    }
+    if let Some(rate) = snapshot.arrivals.rate {
+        page.single("lunamoth_iterations_rate_wanted", Kind::Gauge, "Iterations that are due in a second now.", rate);
+    }
+    page.family("lunamoth_iteration_lateness_seconds", Kind::Histogram, "How long after they were due iterations began.");
+    if snapshot.arrivals.due > 0 {
+        histogram(page, &[], &snapshot.times.lateness.histogram, snapshot.times.lateness.sum);
     }
     let seconds = snapshot.times.iterations.sum;
     page.single("lunamoth_iteration_seconds_total", Kind::Counter, "How long the iterations took together.", seconds);
@@ -276,8 +299,10 @@ const WORKER_STATES: [WorkerState; 7] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::tests::busy_snapshot;
+    use crate::front::tests::{busy_snapshot, trend};
     use crate::stats::sample::FailureKind;
+    use crate::stats::snapshot::ArrivalsView;
+    use crate::stats::tally::DropReason;
 
     #[test]
     fn counts_are_those_of_the_snapshot() {
@@ -301,6 +326,38 @@ mod tests {
             "lunamoth_run_state{state=\"stopped\"} 0",
             "lunamoth_checks_total{check=\"has a price\",result=\"fail\"} 1",
             "lunamoth_workers{state=\"missing\"} 0",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn what_was_due_at_a_time_of_its_own_has_its_counts_and_its_times_and_a_closed_run_has_no_rate() {
+        let mut snapshot = busy_snapshot();
+        let closed = metrics(&snapshot);
+        assert!(!closed.contains("\nlunamoth_iterations_rate_wanted ") && !closed.contains("since_due_seconds_count"), "{closed}");
+        snapshot.arrivals = ArrivalsView {
+            due: 12,
+            started: 9,
+            dropped: vec![(DropReason::NoFreeUser, 2)],
+            lost: 1,
+            rate: Some(2.5),
+            ..ArrivalsView::default()
+        };
+        snapshot.iterations_dropped = 2;
+        snapshot.entries[0].since_due = trend("http_req_duration_due", &[(2_000_000, 4)]);
+        snapshot.times.lateness = trend("iteration_lateness", &[(3_000, 9)]);
+        let page = metrics(&snapshot);
+        for line in [
+            "lunamoth_iterations_due_total 12",
+            "lunamoth_iterations_started_total 9",
+            "lunamoth_iterations_dropped_by_reason_total{reason=\"no_free_user\"} 2",
+            "lunamoth_iterations_lost_total 1",
+            "lunamoth_iterations_rate_wanted 2.5",
+            "lunamoth_request_since_due_seconds_count{method=\"GET\",name=\"/cart\"} 4",
+            "lunamoth_request_since_due_seconds_sum{method=\"GET\",name=\"/cart\"} 8",
+            "lunamoth_iteration_lateness_seconds_bucket{le=\"0.005\"} 9",
+            "lunamoth_iteration_lateness_seconds_count 9",
         ] {
             assert!(page.contains(&format!("\n{line}\n")), "{line} is not in {page}");
         }

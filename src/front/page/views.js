@@ -29,9 +29,11 @@ class Tiles {
     const [p50, p95] = isOver ? [total.p50_ms, total.p95_ms] : [snapshot.current_p50_ms, snapshot.current_p95_ms];
     const span = isOver ? "whole run" : "last 10 s";
     this.set(this.p50, ...format.time(p50), span);
-    this.set(this.p95, ...format.time(p95), isOver ? `p99 ${format.timeText(total.p99_ms)}` : span);
+    const fromDue = total.due_p99_ms == null ? "" : `, from due ${format.timeText(total.due_p99_ms)}`;
+    this.set(this.p95, ...format.time(p95), isOver || fromDue ? `p99 ${format.timeText(total.p99_ms)}${fromDue}` : span);
     const goal = snapshot.goal_users && snapshot.goal_users !== snapshot.target_users ? `, to ${format.count(snapshot.goal_users)}` : "";
-    this.set(this.users, format.count(snapshot.users), "", `of ${format.count(snapshot.target_users)} wanted${goal}`);
+    const due = snapshot.iterations.rate_wanted;
+    this.set(this.users, format.count(snapshot.users), "", due == null ? `of ${format.count(snapshot.target_users)} wanted${goal}` : `for ${format.rate(due)} iterations/s due`);
     const away = snapshot.workers.filter((worker) => worker.state === "missing").length;
     const here = snapshot.workers.filter((worker) => !isAway(worker)).length;
     const cores = snapshot.generator.cpu_cores;
@@ -125,6 +127,7 @@ function entryColumns(open) {
     ms("p90", "p90_ms"),
     ms("p95", "p95_ms"),
     ms("p99", "p99_ms"),
+    ...["p50", "p95", "p99", "max"].map((mark) => ({ ...ms(mark === "max" ? "Max" : mark, `due_${mark}_ms`), unit: "ms from due", when: (total) => total && total.due_p50_ms != null })),
     ms("Mean", "avg_ms"),
     ms("Min", "min_ms", { tone: () => "dim" }),
     ms("Max", "max_ms", { tone: () => "dim" }),
@@ -410,8 +413,11 @@ class Metrics {
     this.metrics.update(snapshot.metrics);
     this.groups.update(snapshot.groups);
     const { iterations } = snapshot;
-    this.iterations.update([iterations.duration, iterations.since_due].filter((trend) => trend.count || trend === iterations.duration));
-    setText(this.told, [["raised", "raised an error"], ["interrupted", "interrupted, for their users were to finish"], ["dropped", "could not begin when due"], ["start_failures", "failed starts of users"], ["stop_failures", "failed ends of users"], ["users_dropped", "users dropped"]]
+    const ofIterations = [iterations.duration, iterations.duration_due, iterations.lateness, iterations.since_due];
+    this.iterations.update(ofIterations.filter((trend) => trend.count || trend === iterations.duration));
+    const reasons = Object.entries(iterations.dropped_by_reason).map(([reason, count]) => `${format.count(count)} ${reason}`).join(", ");
+    const due = `${format.count(iterations.due)} due: ${format.count(iterations.started)} started, ${format.count(iterations.dropped)} dropped${reasons && ` (${reasons})`}, ${format.count(iterations.lost)} lost · `;
+    setText(this.told, (iterations.due ? due : "") + [["raised", "raised an error"], ["interrupted", "interrupted, for their users were to finish"], ["start_failures", "failed starts of users"], ["stop_failures", "failed ends of users"], ["users_dropped", "users dropped"]]
       .filter(([key]) => iterations[key]).map(([key, words]) => `${format.count(iterations[key])} ${words}`).join(" · "));
     this.phases.update(snapshot.phases.filter((phase) => phase.count));
     // A report has no use for what did not happen.

@@ -38,7 +38,7 @@ impl CsvFiles {
         history.write(&history_header())?;
         // What an earlier run left must not be taken for this one's.
         let none = Snapshot::default();
-        stats.replace(&stats_header(false))?;
+        stats.replace(&stats_header(Ours::default()))?;
         failures.replace(&self::failures(&none))?;
         exceptions.replace(&self::exceptions(&none))?;
         Ok(Self { stats, history, failures, exceptions, written_second: None, window: Window::default() })
@@ -137,8 +137,16 @@ impl Window {
 
 const WINDOW_SECONDS: u64 = 10;
 
-/// `has_cut`: with a column of ours at the end, for what was cut.
-fn stats_header(has_cut: bool) -> String {
+/// Which columns of ours stand behind Locust's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ours {
+    /// What was cut.
+    cut: bool,
+    /// Times from the moment at which requests were due.
+    due: bool,
+}
+
+fn stats_header(ours: Ours) -> String {
     let mut columns = vec![
         "Type",
         "Name",
@@ -153,25 +161,31 @@ fn stats_header(has_cut: bool) -> String {
         "Failures/s",
     ];
     columns.extend(PERCENTILES.iter().map(|(name, _)| *name));
-    columns.extend(has_cut.then_some("Cut Count"));
+    columns.extend(ours.cut.then_some("Cut Count"));
+    columns.extend(ours.due.then_some(DUE.map(|(name, _)| name)).into_iter().flatten());
     row(columns.into_iter().map(str::to_owned))
 }
 
-/// The rows of `BASE_stats.csv`: Locust's columns, and where anything was cut one more.
+/// The rows of `BASE_stats.csv`: Locust's columns, where anything was cut one more, and where requests were due four more.
 pub(in crate::front) fn stats(snapshot: &Snapshot) -> String {
-    let has_cut = snapshot.total.cut > 0;
-    let mut text = stats_header(has_cut);
+    let ours = Ours { cut: snapshot.total.cut > 0, due: snapshot.total.since_due.count > 0 };
+    let mut text = stats_header(ours);
     let entries = snapshot.entries.iter().map(|entry| (entry, &*entry.name));
     for (entry, name) in entries.chain([(&snapshot.total, "Aggregated")]) {
         let cells = [cell(&entry.method), cell(name), entry.requests.to_string(), entry.failures.to_string()];
         let times = times(entry);
         let rates = [entry.total_rps, entry.total_fail_per_sec].map(rate);
         let percentiles = PERCENTILES.iter().map(|(_, quantile)| time(entry.percentile(*quantile)));
-        let cut = has_cut.then(|| entry.cut.to_string());
-        text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles).chain(cut)));
+        let cut = ours.cut.then(|| entry.cut.to_string());
+        let since_due = |quantile| time(entry.since_due.percentile(quantile).map(Duration::from_secs_f64));
+        let due = ours.due.then(|| DUE.map(|(_, quantile)| since_due(quantile)));
+        text.push_str(&row(cells.into_iter().chain(times).chain(rates).chain(percentiles).chain(cut).chain(due.into_iter().flatten())));
     }
     text
 }
+
+/// Columns of times from the moment at which requests were due.
+const DUE: [(&str, f64); 4] = [("Due 50%", 0.5), ("Due 95%", 0.95), ("Due 99%", 0.99), ("Due 100%", 1.0)];
 
 /// Median, average, min and max in milliseconds, average content size in bytes, which is empty where none is known.
 fn times(entry: &EntryView) -> [String; 5] {
@@ -394,6 +408,20 @@ mod tests {
             ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "node-1_0a, node-2_0b, and others"]
         );
         assert!([stats, history, failures, exceptions].iter().all(|rows| rows.iter().all(|row| row.len() == rows[0].len())));
+    }
+
+    #[test]
+    fn times_from_the_due_moment_have_columns_where_something_was_due() {
+        let mut snapshot = crate::front::tests::busy_snapshot();
+        assert!(!stats(&snapshot).contains("Due"));
+        let due = crate::front::tests::trend("http_req_duration_due", &[(1_000, 98), (2_000_000, 2)]);
+        (snapshot.entries[0].since_due, snapshot.total.since_due) = (due.clone(), due);
+        let text = stats(&snapshot);
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let ends: Vec<&[&str]> = rows.iter().map(|row| &row[row.len() - 4..]).collect();
+        assert_eq!(ends[0], ["Due 50%", "Due 95%", "Due 99%", "Due 100%"]);
+        assert_eq!(ends[1], ["1", "1", "2000", "2000"]);
+        assert!(rows[2..].iter().any(|row| row[row.len() - 1] == "N/A") || rows.len() == 3, "{text}");
     }
 
     #[test]

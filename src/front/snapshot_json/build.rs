@@ -94,7 +94,7 @@ impl From<&EntryView> for EntryJson {
     fn from(entry: &EntryView) -> Self {
         let [p50_ms, p90_ms, p95_ms, p99_ms, p99_9_ms] =
             entry.percentiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|percentile| percentile.map(milliseconds));
-        Self {
+        let entry_json = Self {
             method: entry.method.to_string(),
             name: entry.name.to_string(),
             requests: entry.requests,
@@ -116,7 +116,18 @@ impl From<&EntryView> for EntryJson {
             avg_body_bytes: entry.mean_body_bytes(),
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,
-        }
+            ..Self::default()
+        };
+        entry_json.with_due(&entry.since_due)
+    }
+}
+
+impl EntryJson {
+    /// With the times from the due moment on; of an entry that was never due they are not known.
+    fn with_due(self, since_due: &TrendView) -> Self {
+        let ms = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
+        let [due_p50_ms, due_p95_ms, due_p99_ms] = [0.5, 0.95, 0.99].map(|quantile| ms(since_due.percentile(quantile)));
+        Self { due_p50_ms, due_p95_ms, due_p99_ms, due_max_ms: ms(since_due.max), ..self }
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn entry(number: u64) -> EntryJson {
         avg_body_bytes: Some(2_345.0),
         bytes_in: 12_345_678,
         bytes_out: 2_345_678,
+        ..EntryJson::default()
     }
 }
 

@@ -252,8 +252,17 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let p50 = optional(iterations.duration.p50_ms);
     let whole = format!("iterations {count}, p50 {p50} ms, raised {raised}");
     let short = format!("iterations {count}, raised {raised}");
-    pen.text(area, 0, 3, if whole.len() <= usize::from(area.width) { &whole } else { &short }, theme.quiet());
-    warnings(pen, Rect { y: area.y + 4, height: area.height.saturating_sub(4), ..area }, &notes(screen));
+    let fitting = |whole: String, short: String| if whole.len() <= usize::from(area.width) { whole } else { short };
+    pen.text(area, 0, 3, &fitting(whole, short), theme.quiet());
+    let mut used = 4;
+    if iterations.due > 0 {
+        let wanted = iterations.rate_wanted.map_or_else(String::new, |rate| format!("{}/s of ", millis(rate)));
+        let short = format!("due {wanted}{}, begun late p99 {} ms", grouped(iterations.due), optional(iterations.lateness.p99_ms));
+        let whole = format!("{short}, p99 from due {} ms, lost {}", optional(snapshot.total.due_p99_ms), grouped(iterations.lost));
+        pen.text(area, 0, used, &fitting(whole, short), theme.quiet());
+        used += 1;
+    }
+    warnings(pen, Rect { y: area.y + used, height: area.height.saturating_sub(used), ..area }, &notes(screen));
 }
 
 /// As many warnings as there is room for, each whole, and how many others there are.
