@@ -336,14 +336,7 @@ mod tests {
         let mut snapshot = busy_snapshot();
         let closed = metrics(&snapshot);
         assert!(!closed.contains("\nlunamoth_iterations_rate_wanted ") && !closed.contains("since_due_seconds_count"), "{closed}");
-        snapshot.arrivals = ArrivalsView {
-            due: 12,
-            started: 9,
-            dropped: vec![(DropReason::NoFreeUser, 2)],
-            lost: 1,
-            rate: Some(2.5),
-            ..ArrivalsView::default()
-        };
+        snapshot.arrivals = ArrivalsView { due: 12, started: 9, dropped: vec![(DropReason::NoFreeUser, 2)], lost: 1, rate: Some(2.5) };
         snapshot.iterations_dropped = 2;
         snapshot.entries[0].since_due = trend("http_req_duration_due", &[(2_000_000, 4)]);
         snapshot.times.lateness = trend("iteration_lateness", &[(3_000, 9)]);
