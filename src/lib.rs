@@ -69,6 +69,10 @@
 //! | time | a length that is measured over the whole run and is a metric: one row ([`stats::times`]) |
 //! | library | what `require` gives a script: one row, with its state and its operations (`script/library.rs`) |
 //! | operation | what a coroutine asks of its lane ([`script::bindings`]) |
+//! | board | what all users of a run share, kept on the master ([`load::board::Board`]) |
+//! | errand | what the users of a worker ask of the board in one go ([`load::errand::Errand`]) |
+//! | courier | how a worker's users come to the board ([`load::courier::Courier`]) |
+//! | flight | the filling of a key by one user while others wait for it |
 //! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |
 //! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
 //! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |

@@ -44,6 +44,8 @@
 mod books;
 #[path = "sim/chance.rs"]
 mod chance;
+#[path = "sim/counting.rs"]
+mod counting;
 #[path = "sim/course.rs"]
 mod course;
 #[path = "sim/directed.rs"]

@@ -191,7 +191,7 @@ impl Master {
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
         run.table.restore_history(&kept.history);
-        run.commons.restore(&kept.leases, kept.board);
+        run.commons.restore(&kept.leases, kept.board, kept.is_forgotten);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);

@@ -51,6 +51,8 @@ pub enum Record {
     },
     /// An errand has changed the board.
     Errand(Box<KeptErrand>),
+    /// The run was brought by a worker, and what had been given out and set before is known to nobody.
+    Forgotten,
 }
 
 /// What an errand changed, and what its worker is answered: so that an errand which comes again to another master changes nothing more.
@@ -172,6 +174,8 @@ pub struct KeptRun {
     pub leases: Vec<KeptLease>,
     /// What users share across the cluster.
     pub board: KeptBoard,
+    /// What was given out and set before this journal is known to nobody.
+    pub is_forgotten: bool,
     /// The run was brought to its end.
     pub is_over: bool,
 }
@@ -197,6 +201,7 @@ impl KeptRun {
                         history: Vec::new(),
                         leases: Vec::new(),
                         board: KeptBoard::default(),
+                        is_forgotten: false,
                         is_over: false,
                     });
                 }
@@ -230,6 +235,7 @@ impl KeptRun {
                 (Record::Revised { plan }, Some(kept)) => kept.plan = plan,
                 (Record::Lease(lease), Some(kept)) => kept.leases.push(lease),
                 (Record::Errand(errand), Some(kept)) => kept.board.add(*errand),
+                (Record::Forgotten, Some(kept)) => kept.is_forgotten = true,
             }
         }
         kept
@@ -244,6 +250,7 @@ impl KeptRun {
         }
         records.extend(self.workers.into_iter().map(|worker| Record::Worker(Box::new(worker))));
         records.extend(self.leases.into_iter().map(Record::Lease));
+        records.extend(self.is_forgotten.then_some(Record::Forgotten));
         records.extend(self.board.into_records());
         records.extend(self.began.into_iter().map(Record::Began));
         records.push(Record::History(self.history));

@@ -5,6 +5,7 @@
 //! second whether it still is. What stands on the board is decided by `board`.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ impl Default for Courier {
             is_attended: false,
             own: Board::default(),
             since: Instant::now(),
-            number: 0,
+            number: COURIERS.fetch_add(1, Ordering::Relaxed) << 32,
             pending: VecDeque::new(),
             carried: None,
             said: None,
@@ -50,7 +51,7 @@ struct Content {
     is_attended: bool,
     own: Board<()>,
     since: Instant,
-    /// Of the last errand.
+    /// Of the last errand. Rises within the process, whose name the board knows: a run may be opened a second time.
     number: u64,
     /// In no errand yet.
     pending: VecDeque<Pending>,
@@ -473,6 +474,9 @@ fn bytes_of(ask: &BoardAsk) -> usize {
         _ => 0,
     }
 }
+
+/// How many there have been in this process.
+static COURIERS: AtomicU64 = AtomicU64::new(0);
 
 /// How long a user waits for a master to answer.
 pub const ANSWER_TIME: Duration = Duration::from_secs(30);

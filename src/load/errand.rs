@@ -16,7 +16,7 @@ pub enum Posted {
 /// What the users of a worker ask of the board, in one go. The next one comes when this one is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Errand {
-    /// 1 for the worker's first one.
+    /// Above 0; rises with each of the worker.
     pub number: u64,
     /// At most [`ASKS_MAX`], in their order.
     pub asks: Vec<BoardAsk>,

@@ -107,6 +107,7 @@ impl World {
         self.master.back_at = Some(self.now + back_after);
         self.master.syncing.clear();
         let is_torn = kept < self.master.journal.len();
+        self.doubt_numbers(is_torn && kept > 0);
         // One that stands still writes nothing either.
         let written = self.now.saturating_sub(if self.now < self.master.frozen_until { STANDS_STILL } else { WRITTEN_WITHIN });
         self.master.begun.retain(|_, at| !is_torn && *at <= written);
@@ -127,6 +128,7 @@ impl World {
         if self.master.machine.is_none() || self.retiring.is_some() {
             return;
         }
+        self.doubt_numbers(true);
         self.watch.disturb(self.now + lasts + self.settling());
         let mut next = MasterSeat::empty();
         next.number = self.master.number;

@@ -14,6 +14,7 @@ use lunamoth::stats::sample::{Answer, Sample};
 use lunamoth::stats::tally::Tally;
 
 use super::chance::mixed;
+use super::counting::Clerk;
 
 /// All lanes of one worker in one run.
 pub struct Lanes {
@@ -37,6 +38,8 @@ pub struct Lanes {
     pub is_finished: bool,
     /// Requests of which no report has told.
     pub unreported: u64,
+    /// Draws numbers, where users do.
+    pub clerk: Clerk,
 }
 
 /// One user that lives.
@@ -71,6 +74,7 @@ impl Lanes {
             second: 0,
             is_finished: false,
             unreported: 0,
+            clerk: Clerk::default(),
         }
     }
 

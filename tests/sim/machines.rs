@@ -52,6 +52,7 @@ impl World {
                 self.note(|| format!("worker {seat} compiles revision {}", plan.revision));
                 self.seats[seat].renewing = Some((at, plan));
             }
+            worker::Action::Board(word) => self.on_board(seat, word),
             worker::Action::CloseLanes => self.close_lanes(seat),
             worker::Action::Exit(end) => self.on_exit(seat, end),
             worker::Action::Log(level, text) => {

@@ -16,6 +16,7 @@ use lunamoth::stats::snapshot::Snapshot;
 
 use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
+use super::counting::Counting;
 use super::lanes::Lanes;
 use super::link::Link;
 use super::operator::Operator;
@@ -44,6 +45,8 @@ pub struct World {
     pub books: Books,
     pub operator: Operator,
     pub watch: Watch,
+    /// Where users draw numbers: in lives of their own, so that all others stay as they are.
+    pub counting: Option<Counting>,
     pub tamper: Option<Tamper>,
     /// What is still to happen, in order.
     pub to_come: VecDeque<(Duration, Event)>,
@@ -139,6 +142,7 @@ impl World {
             books: Books::default(),
             operator: Operator::of(plan),
             watch: Watch::default(),
+            counting: None,
             tamper,
             to_come: scenario.events.iter().cloned().collect(),
             has_started: false,
@@ -326,6 +330,7 @@ impl World {
             let actions = worker.on_tick(instant);
             self.do_worker(seat, actions);
         }
+        self.draw_numbers(seat);
     }
 
     fn turn_lanes(&mut self, seat: usize) {

@@ -46,6 +46,7 @@ impl Wire for Record {
                 out.byte(9);
                 errand.put(out);
             }
+            Self::Forgotten => out.byte(10),
             Self::Began(begun) => {
                 out.byte(8);
                 begun.worker.put(out);
@@ -65,6 +66,7 @@ impl Wire for Record {
             6 => Self::Revised { plan: Wire::take(input)? },
             7 => Self::Lease(Wire::take(input)?),
             9 => Self::Errand(Box::new(Wire::take(input)?)),
+            10 => Self::Forgotten,
             8 => Self::Began(BegunWorker { worker: Wire::take(input)?, since: Duration::from_secs(input.second()?) }),
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })

@@ -127,6 +127,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("revised", Record::Revised { plan: plan().into() }),
         ("lease", leases::lease()),
         ("errand", errands::kept()),
+        ("forgotten", Record::Forgotten),
         ("began", records::began()),
     ]
 }

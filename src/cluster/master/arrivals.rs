@@ -121,7 +121,9 @@ impl Master {
         let counted = Counted { epoch: standing.epoch, since: (standing.epoch == 0).then_some(Duration::ZERO) };
         let mut run = Run::adopted(standing.plan.clone(), standing.wall, profile, counted, now);
         run.forget_commons();
-        let records = run.records();
+        let mut records = run.records();
+        // The next master shall not take this journal for all that there was.
+        records.push(Record::Forgotten);
         out.push(Action::Log(log::Level::Info, format!("a worker brings run {}; waiting for the others", run.id())));
         self.run = Some(run);
         self.keep_all(records, out);

@@ -28,7 +28,10 @@ impl Commons {
     }
 
     /// What the journal says.
-    pub fn restore(&mut self, leases: &[KeptLease], board: KeptBoard) {
+    pub fn restore(&mut self, leases: &[KeptLease], board: KeptBoard, is_forgotten: bool) {
+        if is_forgotten {
+            self.forget_all();
+        }
         self.leases.restore(leases);
         for (key, kept) in board.values {
             self.board.restore_value(key, kept);

@@ -23,6 +23,12 @@ impl Stand {
         self.sent().into_iter().filter_map(word).collect()
     }
 
+    /// What is to be kept.
+    fn kept(&mut self) -> Vec<Record> {
+        let record = |action| if let Action::Keep(_, record) = action { Some(record) } else { None };
+        std::mem::take(&mut self.actions).into_iter().filter_map(record).collect()
+    }
+
     fn answer(&mut self, worker: u64, number: u64, ask: BoardAsk) -> Vec<BoardAnswer> {
         self.told();
         self.message(worker, errand(number, ask));
@@ -87,15 +93,25 @@ fn a_run_that_a_worker_brings_has_a_board_that_nobody_knows() {
 }
 
 #[test]
+fn what_one_master_does_not_know_the_next_one_does_not_know_either_though_it_has_a_journal() {
+    let mut stand = Stand::with(with_journal());
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
+    stand.live(Duration::from_secs(5), &[1]);
+    let kept = KeptRun::from_records(stand.kept()).unwrap();
+    assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept.clone()));
+    let mut next = Stand::new();
+    next.master = Master::restored(with_journal(), kept, next.now);
+    next.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(48), 0)));
+    next.live(Duration::from_secs(5), &[1]);
+    assert_eq!(next.answer(1, 9, add()), [BoardAnswer::Unknown]);
+}
+
+#[test]
 fn a_run_that_the_journal_knows_goes_on_with_its_board() {
     let mut stand = Stand::running_with(with_journal(), 1, 10);
     stand.message(1, errand(1, add()));
     stand.message(1, errand(2, BoardAsk::Set { key: "t".into(), value: Some(Posted::Number(5.0)), ttl: None }));
-    let records = std::mem::take(&mut stand.actions).into_iter().filter_map(|action| match action {
-        Action::Keep(_, record) => Some(record),
-        _ => None,
-    });
-    let kept = KeptRun::from_records(records).unwrap();
+    let kept = KeptRun::from_records(stand.kept()).unwrap();
     assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept.clone()), "written anew it says the same");
     let mut next = Stand::new();
     next.master = Master::restored(with_journal(), kept, next.now);

@@ -227,6 +227,7 @@ pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stan
         workers,
         leases: Vec::new(),
         board: Default::default(),
+        is_forgotten: false,
         began: Vec::new(),
         history: Vec::new(),
         is_over: false,
