@@ -72,6 +72,12 @@ local detail, native_json, label, judge = native.detail, native.json, native.lab
 ---@field connection_max_age number|string|false|nil  a connection that has been open for so long takes no further request: seconds, or a text such as "30s"
 ---@field connection_max_requests integer|false|nil  so many requests and a connection takes no further one
 
+---Of `http.client`: PEM files, by their paths relative to the script's folder. They are read at the top of the script and travel with it.
+---@class HttpClientTemplate: HttpTemplate
+---@field cert string?  the certificate that this client shows, with those that lead to its authority; by default the scenario's `tls`
+---@field key string?   its private key
+---@field ca string?    certificate authorities that it trusts besides the usual ones and those of `--ca-file`
+
 ---@class HttpTimings  seconds; a part that did not take place is nil
 ---@field blocked number?
 ---@field dns number?
@@ -117,6 +123,8 @@ local header_methods = {}
 ---@param name string
 ---@return string[]
 function header_methods.all(headers, name)
+  if type(headers) ~= "table" then error("headers:all: call it with a colon, on headers", 2) end
+  if type(name) ~= "string" then error("headers:all: the name must be a string, not a " .. type(name), 2) end
   name = lower(name)
   local values = more_values[headers] and more_values[headers][name]
   if values then return { (unpack or table.unpack)(values) } end
@@ -203,7 +211,7 @@ end
 ---@field big_integers? "number"|"string"  how integers beyond 2^53 arrive: rounded to a number (the default), or with all digits in a string
 
 ---The body as JSON, or the value at `path` in it, such as `"items.0.id"` (positions count from 0). Never raises for what the body is: nil and why.
----@param path string?
+---@param path string|HttpJsonOptions|nil  or the options alone
 ---@param options HttpJsonOptions?
 ---@return any value
 ---@return string? why
@@ -418,7 +426,9 @@ end
 
 ---A client with its own settings and the verbs of `http`, called with a dot: `api.get("/x")`. It is a template: connections and cookies are each user's
 ---own, and it lies over the user's `http.defaults`. Make it once, at the top of the script.
----@param template HttpTemplate
+---
+---    local partner = http.client { host = "https://partner.example", cert = "partner.pem", key = "partner.key", ca = "partner-ca.pem" }
+---@param template HttpClientTemplate
 ---@return HttpClient
 function http.client(template)
   local handle, mistake = native.client(template)
@@ -451,11 +461,17 @@ end
 local cookies = {}
 http.cookies = cookies
 
+local function check_cookie(what, name, url)
+  if type(name) ~= "string" then error("http.cookies." .. what .. ": the name must be a string, not a " .. type(name), 3) end
+  if url ~= nil and type(url) ~= "string" then error("http.cookies." .. what .. ": the URL must be a string, not a " .. type(url), 3) end
+end
+
 ---The value of a cookie, or of all of them by name, as a request to `url` would send them.
 ---@param name string?
 ---@param url string?  the user's host by default
 ---@return string|table<string, string>|nil
 function cookies.get(name, url)
+  check_cookie("get", name == nil and "" or name, url)
   local found, mistake
   if name == nil then
     found, mistake = native.cookie_all(url)
@@ -468,9 +484,14 @@ end
 
 ---Sets a cookie for all paths of a host.
 ---@param name string
----@param value string
+---@param value string|number
 ---@param url string?  the user's host by default
 function cookies.set(name, value, url)
+  check_cookie("set", name, url)
+  if type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "cdata" then
+    error("http.cookies.set: the value must be a string or a number, not a " .. type(value), 2)
+  end
+  value = engine.digits(value)
   local done, mistake = native.cookie_set(name, value, url)
   if not done then error("http.cookies.set: " .. mistake, 2) end
 end
@@ -480,8 +501,7 @@ end
 ---@param url string?  the user's host by default
 ---@return boolean found
 function cookies.delete(name, url)
-  if type(name) ~= "string" then error("http.cookies.delete: the name must be a string, not a " .. type(name), 2) end
-  if url ~= nil and type(url) ~= "string" then error("http.cookies.delete: the URL must be a string, not a " .. type(url), 2) end
+  check_cookie("delete", name, url)
   local found, mistake = native.cookie_delete(name, url)
   if mistake then error("http.cookies.delete: " .. mistake, 2) end
   return found

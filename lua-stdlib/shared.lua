@@ -219,4 +219,6 @@ function cluster.barrier(name, users, timeout)
   return met, why
 end
 
+engine.lock_library("shared.cluster", cluster)
+
 return shared

@@ -4,7 +4,7 @@
 ---@class urllib
 local url = {}
 
-local native = ...
+local native, engine = ...
 
 local error, ipairs, pairs, tostring, type = error, ipairs, pairs, tostring, type
 local concat, sort = table.concat, table.sort
@@ -16,6 +16,7 @@ local function bound(name, text, longest, shown)
 end
 
 local function text_of(value)
+  value = engine.digits(value)
   local kind = type(value)
   if kind == "string" then return value end
   if kind == "number" or kind == "boolean" then return tostring(value) end
@@ -25,6 +26,7 @@ end
 ---@param text string|number
 ---@return string
 function url.encode(text)
+  text = engine.digits(text)
   if type(text) ~= "string" and type(text) ~= "number" then
     error("url.encode: a string or a number is needed, got " .. type(text), 2)
   end

@@ -13,6 +13,7 @@
 ---    engine.check_keys(table, allowed, what, level)   raises on a key that is not in the list, with the nearest right one.
 ---    engine.seconds(value, what, level)               a duration as seconds.
 ---    engine.per_second(value, what, level)            a rate as a number per second, above zero.
+---    engine.digits(value)              a 64-bit integer (`1LL`) as its digits, another value as it is; nil for other cdata.
 ---    engine.nearest(name, list)        the nearest name of a list, or nil.
 ---    engine.later(module, name, list)  functions that say that this version does not have them.
 ---    engine.lock(table, describe)      makes a table read-only; `describe(key)` gives the error's text.
@@ -82,6 +83,11 @@ end
 function engine.can_call() return not is_loading and isyieldable() end
 
 function engine.nearest(name, list) return native.nearest(tostring(name), list) end
+
+function engine.digits(value)
+  if type(value) ~= "cdata" then return value end
+  return (strings.match(tostring(value), "^(-?%d+)U?LL$"))
+end
 
 function engine.check_keys(given, allowed, what, level)
   for key in next, given do

@@ -30,6 +30,19 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// The digits of a 64-bit integer, such as `1LL`, which is no number of Lua's. `None` for any other value.
+pub(super) fn digits_of(value: &Value) -> Option<String> {
+    let Value::Other(_) = value else { return None };
+    digits_in(&value.to_string().ok()?).map(str::to_owned)
+}
+
+/// The digits of a 64-bit integer as LuaJIT spells it.
+pub(super) fn digits_in(spelled: &str) -> Option<&str> {
+    let digits = spelled.strip_suffix("ULL").or_else(|| spelled.strip_suffix("LL"))?;
+    let bare = digits.strip_prefix('-').unwrap_or(digits);
+    (!bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+}
+
 /// Seconds as a number, or a text such as `500ms`, `1.5s`, `2m`, `1m30s`; from 0 to some thirty years.
 ///
 /// # Errors

@@ -274,6 +274,16 @@ impl Sources {
         })
     }
 
+    /// A file that the script names by its path, relative to its folder; a certificate, say.
+    pub(super) fn named_file(&self, name: &str) -> Result<Arc<[u8]>, String> {
+        match self {
+            Self::Disk(reader) => reader.borrow_mut().named_file(name).map_err(|error| error.to_string()),
+            Self::Memory(bundle) => {
+                bundle.file(name).map(Arc::clone).ok_or_else(|| format!("`{name}` was not read when the script was loaded"))
+            }
+        }
+    }
+
     /// A file of rows, by its path in the script's folder or that of `--data`.
     pub(super) fn data_file(&self, name: &str) -> Result<Arc<DataFile>, String> {
         match self {

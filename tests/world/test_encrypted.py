@@ -18,6 +18,19 @@ return function()
 end
 """
 
+# Two clients with certificates of their own, and one without, which trusts the authority as they do.
+OWN_CERTIFICATES = """
+local check, http = require "check", require "http"
+local good = http.client { cert = "good.pem", key = "good.key", ca = "authority.pem" }
+local foreign = http.client { cert = "foreign.pem", key = "foreign.key", ca = "authority.pem" }
+local none = http.client { ca = "authority.pem" }
+return function()
+  check.that("the one", good.get("/small.json").headers["x-client"] == "CN=good")
+  check.that("the other", foreign.get("/small.json").headers["x-client"] == "CN=foreign")
+  check.that("without", none.get("/small.json", { expect = 400 }).status == 400)
+end
+"""
+
 TEXT = b"a line that repeats itself\n" * 4000
 
 
@@ -42,9 +55,11 @@ class Encrypted(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.report = self.folder / "report.json"
-        self.ports = {name: support.free_port() for name in ("good", "two", "expired", "foreign", "six")}
+        self.ports = {name: support.free_port() for name in ("good", "two", "expired", "foreign", "six", "closed", "closed_two")}
         more = "".join(server(self.ports[kind], kind) for kind in certificates.KINDS) + server(self.ports["two"], "good", "http2")
         more += f"server {{ listen [::1]:{self.ports['six']}; root html; gzip on; gzip_types *; gzip_min_length 0; }}"
+        asks = "ssl_client_certificate ca.pem; ssl_verify_client on; add_header x-client $ssl_client_s_dn always;"
+        more += "".join(server(self.ports[name], "good", version).replace("root html;", f"root html; {asks}") for name, version in (("closed", ""), ("closed_two", "http2")))
         files = {path.name: path.read_bytes() for path in self.certificates.iterdir()}
         files["html/text.txt"] = TEXT
         self.nginx = self.enterContext(support.Nginx(access_log=True, more=more, files=files))
@@ -112,6 +127,19 @@ class Encrypted(unittest.TestCase):
                 done = self.start(self.small("HTTP/1.1"), self.url(name, "127.0.0.1"), "-u", 2, "-r", 2, "-t", "1s", "--insecure-tls").wait()
                 self.assertEqual(done.code, 0, done.said())
                 self.assertGreater(support.Report(self.report).total.answered, 10)
+
+    def test_each_client_shows_its_own_certificate_and_one_without_is_turned_away(self):
+        for kind in ("good", "foreign"):
+            for end in ("pem", "key"):
+                (self.folder / f"{kind}.{end}").write_bytes((self.certificates / f"{kind}.{end}").read_bytes())
+        (self.folder / "authority.pem").write_bytes((self.certificates / "ca.pem").read_bytes())
+        for name in ("closed", "closed_two"):
+            with self.subTest(name):
+                done = self.start(OWN_CERTIFICATES, self.url(name), "-u", 3, "-r", 3, "-t", "2s").wait()
+                self.assertEqual(done.code, 0, done.said())
+                for row in support.Report(self.report).whole["checks"]:
+                    self.assertEqual(row["fails"], 0, row)
+                    self.assertGreater(row["passes"], 3, row)
 
     def test_a_server_that_does_not_speak_tls_is_a_tls_failure(self):
         done = self.start(self.small("HTTP/1.1"), self.nginx.url.replace("http:", "https:"), "-u", 1, "-t", "1s").wait()

@@ -9,15 +9,15 @@ use mlua::{Lua, Table, Value};
 
 /// A function as the text declares it, with the comment lines above it.
 #[derive(Debug)]
-struct Declared {
+pub(super) struct Declared {
     /// As in `function random.int(lo, hi)`: `random.int`, with a dot or a colon.
-    name: String,
+    pub name: String,
     params: Vec<String>,
     gives_values: bool,
-    comment: Vec<String>,
+    pub comment: Vec<String>,
 }
 
-fn modules() -> Vec<(String, String)> {
+pub(super) fn modules() -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("lua-stdlib");
     let mut modules = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
@@ -33,7 +33,7 @@ fn modules() -> Vec<(String, String)> {
 }
 
 /// The functions that are no locals, at the left margin.
-fn declared_in(text: &str) -> Vec<Declared> {
+pub(super) fn declared_in(text: &str) -> Vec<Declared> {
     let lines: Vec<&str> = text.lines().collect();
     let mut declared = Vec::new();
     for (at, line) in lines.iter().enumerate() {

@@ -17,6 +17,8 @@ use crate::plan::Plan;
 #[cfg(test)]
 mod annotations;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod testing;
 
 /// Registers the natives of one library.

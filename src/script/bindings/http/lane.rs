@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::address::{Address, Base, Origins};
 use super::aside::Aside;
 use super::connections::rules_of;
+use super::identity::{Identities, Identity};
 use super::template::{Settings, Template};
 use crate::script::library::OfLane;
 use crate::load::vitals::allowed_memory;
@@ -26,10 +27,13 @@ impl OfLane for LaneHttp {
     /// Reads roots and certificates once. What can be wrong is the host or a certificate.
     fn open(plan: &Plan) -> Result<Self, String> {
         let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
-        let context = Context::new(client_settings(plan)?)?;
+        let client_settings = client_settings(plan)?;
+        let context = Context::new(client_settings.clone())?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
         let shared = Shared {
             context: Rc::new(context),
+            identities: Identities::default(),
+            client_settings,
             base,
             usual,
             origins: Origins::default(),
@@ -50,6 +54,9 @@ impl OfLane for LaneHttp {
 pub(super) struct Shared {
     /// Of the users' connections.
     pub(super) context: Rc<Context>,
+    identities: Identities,
+    /// What the context was made of.
+    client_settings: ClientSettings,
     /// The scenario's host.
     pub(super) base: Option<Base>,
     /// The headers that every request has.
@@ -77,6 +84,14 @@ impl Shared {
         let base = Base::parse(host).map_err(|why| format!("the host of the user class cannot be used: {why}"))?;
         self.class_bases.borrow_mut().insert(Rc::clone(host), base.clone());
         Ok(base)
+    }
+
+    /// The surroundings of connections with certificates of a client's own.
+    ///
+    /// # Errors
+    /// A text for people that names what cannot be used.
+    pub(super) fn context_of(&self, identity: &Rc<Identity>) -> Result<Rc<Context>, String> {
+        self.identities.context(identity, &self.client_settings)
     }
 
     /// Whether `address` is on another host than the scenario's.

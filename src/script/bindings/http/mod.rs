@@ -20,6 +20,7 @@ mod connections;
 mod detail;
 mod expect;
 mod headers;
+mod identity;
 mod in_flight;
 mod lane;
 mod look;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use mlua::{AnyUserData, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value};
 
-use super::super::super::context::{UserState, VmContext};
+use super::super::super::context::{Stage, UserState, VmContext};
 use super::super::json;
 use super::address::Address;
 use super::body_handle::{BodyHandle, HeldBody};
@@ -26,7 +26,8 @@ use crate::protocol::http::Unpacker;
 pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
     natives.raw_set("methods", lua.create_sequence_from(METHODS)?)?;
-    natives.raw_set("client", lua.create_function(client)?)?;
+    let of = Rc::clone(context);
+    natives.raw_set("client", lua.create_function(move |lua, options: Value| client(lua, &of, &options))?)?;
     natives.raw_set("detail", lua.create_function(detail)?)?;
     natives.raw_set("json", lua.create_function(read_json)?)?;
     natives.raw_set("open", with_user(lua, context, |lua, user, (packed, handle, is_all)| open(lua, user, &packed, handle, is_all))?)?;
@@ -98,8 +99,20 @@ fn label(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
     })
 }
 
-fn client(lua: &Lua, options: Value) -> mlua::Result<Answer<AnyUserData>> {
-    match Template::from_lua(lua, &options) {
+fn client(lua: &Lua, context: &VmContext, options: &Value) -> mlua::Result<Answer<AnyUserData>> {
+    let file = |name: &str| {
+        let sources = context.files.borrow();
+        let sources = sources.as_ref().filter(|_| context.stage.get() == Stage::Loading);
+        let sources = sources.ok_or("files are read while the script is loaded: make the client at its top")?;
+        sources.named_file(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let template = Template::of_client(lua, options, file).and_then(|template| {
+        if let (Some(identity), Some(lane)) = (&template.settings.identity, &context.lane) {
+            lane.libraries.http.shared.context_of(identity)?;
+        }
+        Ok(template)
+    });
+    match template {
         Ok(template) => Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?)),
         Err(why) => Ok(Answer::Mistake(why)),
     }

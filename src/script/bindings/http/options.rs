@@ -7,6 +7,7 @@ use mlua::{Lua, Table, Value};
 use super::address::Base;
 use super::body::{self, Body};
 use super::expect::Expect;
+use super::identity::Identity;
 use super::headers::{ENCODINGS, Field, authorization, fields_of};
 use super::template::{Settings, Template};
 use super::values::{did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
@@ -43,15 +44,28 @@ impl Options {
 }
 
 impl Template {
-    /// Reads the options of `http.defaults` or `http.client`.
+    /// Reads the options of `http.defaults`.
     ///
     /// # Errors
     /// The caller's mistake.
     pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
+        Self::read(lua, value, Reading::new(&TEMPLATE_OPTIONS), |_| Err(String::new()))
+    }
+
+    /// Reads the options of `http.client`, and with `file` the certificates that it names.
+    ///
+    /// # Errors
+    /// The caller's mistake.
+    pub(super) fn of_client(lua: &Lua, value: &Value, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, String> {
+        Self::read(lua, value, Reading::new(&CLIENT_OPTIONS), file)
+    }
+
+    fn read(lua: &Lua, value: &Value, mut reading: Reading, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, String> {
         let Value::Table(table) = value else { return Err(format!("options must be a table, not {}", super::values::kind_of(value))) };
-        let mut reading = Reading::new(&TEMPLATE_OPTIONS);
         reading.read(lua, table)?;
-        let options = reading.finish();
+        let identity = Identity::read(&reading.files, file)?;
+        let mut options = reading.finish();
+        options.settings.identity = identity;
         if !options.cookies.is_empty() {
             return Err("option `cookies` must be true or false here; http.cookies.set fills the jar".to_owned());
         }
@@ -65,11 +79,13 @@ struct Reading {
     options: Options,
     implied: Vec<Field>,
     bodies: Vec<String>,
+    /// Options that name a file, and which.
+    files: Vec<(String, String)>,
 }
 
 impl Reading {
     fn new(known: &'static [&'static str]) -> Self {
-        Self { known, options: Options::default(), implied: Vec::new(), bodies: Vec::new() }
+        Self { known, options: Options::default(), implied: Vec::new(), bodies: Vec::new(), files: Vec::new() }
     }
 
     fn read(&mut self, lua: &Lua, table: &Table) -> Result<(), String> {
@@ -99,6 +115,9 @@ impl Reading {
         let key = key.to_str().map_err(|_| "an option's name must be in UTF-8".to_owned())?;
         let key: &str = &key;
         if !self.known.contains(&key) {
+            if CLIENT_FILES.contains(&key) {
+                return Err(format!("option `{key}` is for http.client, or in the scenario's `tls` for all requests"));
+            }
             if TEMPLATE_OPTIONS.contains(&key) && key.contains("connection") {
                 return Err(format!("option `{key}` is for many requests: in http.client, http.defaults or the scenario's `http`"));
             }
@@ -130,6 +149,10 @@ impl Reading {
             "expect" => settings.expect = Some(Rc::new(Expect::from_lua(lua, value)?)),
             "compress" => self.implied.push(compress(flag("compress", value)?)),
             "discard" => settings.discard = Some(flag("discard", value)?),
+            file if CLIENT_FILES.contains(&file) => match value {
+                Value::String(name) => self.files.push((file.to_owned(), name.to_string_lossy())),
+                other => return Err(wrong(file, "the name of a PEM file beside the script", other)),
+            },
             _ if settings.connection.read(key, value)? => {}
             _host => settings.host = Some(Base::parse(&text("host", value)?).map_err(|why| format!("option `host`: {why}"))?),
         }
@@ -202,7 +225,21 @@ const REQUEST_OPTIONS: [&str; 17] = [
     "version",
 ];
 
-/// What `http.defaults` and `http.client` may say.
+/// Those of `http.client` alone that name a file.
+const CLIENT_FILES: [&str; 3] = ["cert", "key", "ca"];
+
+/// What `http.client` may say: what `http.defaults` may, and [`CLIENT_FILES`].
+const CLIENT_OPTIONS: [&str; 18] = {
+    let mut all = ["cert", "key", "ca", "", "", "", "", "", "", "", "", "", "", "", "", "", "", ""];
+    let mut place = 0;
+    while place < TEMPLATE_OPTIONS.len() {
+        all[place + CLIENT_FILES.len()] = TEMPLATE_OPTIONS[place];
+        place += 1;
+    }
+    all
+};
+
+/// What `http.defaults` may say.
 const TEMPLATE_OPTIONS: [&str; 15] = [
     "host",
     "headers",
@@ -267,6 +304,30 @@ mod tests {
         write_block(&options.fields, &mut block);
         assert_eq!(String::from_utf8(block).unwrap(), "Authorization: mine\r\n");
         assert!(options.fields.contains(&Field::without("accept-encoding")));
+    }
+
+    #[test]
+    fn a_client_names_its_certificates_and_whatever_is_wrong_with_them_names_the_file() {
+        let lua = Lua::new();
+        let files = |name: &str| match name {
+            "no.pem" => Ok("no certificate".to_owned()),
+            name => Err(format!("no file `{name}`")),
+        };
+        let why = |code: &str| {
+            let value: Value = lua.load(format!("return {code}")).call(()).unwrap();
+            Template::of_client(&lua, &value, files).map(|_| ()).unwrap_err()
+        };
+        for (code, words) in [
+            ("{ cert = 'a.pem', key = 'a.key' }", "option `cert`: no file `a.pem`"),
+            ("{ cert = 'no.pem', key = 'no.pem' }", "options `cert` (`no.pem`) and `key` (`no.pem`): no certificate in the PEM text"),
+            ("{ cert = 'a.pem' }", "options `cert` and `key` belong together"),
+            ("{ ca = 'no.pem' }", "option `ca` (`no.pem`): no certificate in the PEM text"),
+            ("{ ca = 7 }", "option `ca` must be the name of a PEM file beside the script, not a number"),
+            ("{ crt = 'a.pem' }", "unknown option `crt`; did you mean `cert`?"),
+        ] {
+            assert!(why(code).starts_with(words), "{code}: {}", why(code));
+        }
+        assert!(options("{ cert = 'a.pem' }").unwrap_err().starts_with("option `cert` is for http.client"));
     }
 
     #[test]

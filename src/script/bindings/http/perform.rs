@@ -229,7 +229,7 @@ impl Prepared {
             ends_streams: self.discard || self.has_own_timeout,
             connection: self.connection,
         };
-        in_flight::exchange(user, &request, entry).await
+        in_flight::exchange(user, &request, entry, self.template.settings.identity.as_ref()).await
     }
 
     /// A hop behind redirects has what is left of the time; its error names the limit that a person set, so that such errors are one.

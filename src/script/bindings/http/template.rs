@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::address::Base;
 use super::connections::ConnectionSettings;
 use super::expect::Expect;
+use super::identity::Identity;
 use super::headers::{Field, lay_over, sends, usual, write_block};
 
 /// Settings of many requests. `Rc` and never changed: a change makes another one.
@@ -59,6 +60,8 @@ pub(super) struct Settings {
     pub(super) uses_jar: Option<bool>,
     /// What the last answer must be like.
     pub(super) expect: Option<Rc<Expect>>,
+    /// Certificates of its own; of a client only.
+    pub(super) identity: Option<Rc<Identity>>,
 }
 
 impl Settings {
@@ -72,6 +75,7 @@ impl Settings {
             connection: self.connection.over(&lower.connection),
             uses_jar: self.uses_jar.or(lower.uses_jar),
             expect: self.expect.clone().or_else(|| lower.expect.clone()),
+            identity: self.identity.clone().or_else(|| lower.identity.clone()),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::super::super::context::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
 use super::address::Address;
+use super::identity::OfIdentities;
 use super::lane::Shared;
 use super::template::Template;
 use crate::load::Halt;
@@ -20,6 +21,8 @@ pub struct UserHttp {
     /// Where samples go.
     pub(super) ledger: Rc<Ledger>,
     pub(super) connections: Connections,
+    /// Those with certificates of clients.
+    pub(super) of_identities: OfIdentities,
     jar: RefCell<Jar>,
     defaults: RefCell<Option<Rc<Template>>>,
     merged: RefCell<Option<Box<Merged>>>,
@@ -30,6 +33,7 @@ impl OfUser for UserHttp {
         Self {
             ledger: Rc::clone(ledger),
             connections: Connections::new(Rc::clone(&lane.libraries.http.shared.context)),
+            of_identities: OfIdentities::default(),
             jar: RefCell::default(),
             defaults: RefCell::default(),
             merged: RefCell::default(),

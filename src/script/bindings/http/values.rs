@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mlua::{Table, Value};
 
-use crate::script::value;
+use crate::script::value::{self, digits_of};
 pub(super) use crate::script::value::{kind_of, number};
 
 /// The error for an option of the wrong type.
@@ -25,7 +25,7 @@ pub(super) fn scalar(value: &Value) -> Option<Vec<u8>> {
         Value::String(text) => Some(text.as_bytes().to_vec()),
         Value::Integer(number) => Some(number.to_string().into_bytes()),
         Value::Number(number) => Some(spell_number(*number).into_bytes()),
-        _ => None,
+        other => digits_of(other).map(String::into_bytes),
     }
 }
 
@@ -154,6 +154,10 @@ mod tests {
         let lua = mlua::Lua::new();
         let table: Table = lua.load("return { b = 'x y', a = { 1, 2.5 }, c = true }").call(()).unwrap();
         assert_eq!(encode_pairs(&pairs("params", &table).unwrap()), "a=1&a=2.5&b=x+y&c=true");
+        let table: Table = lua.load("return { a = { 9007199254740993LL, 7ULL }, b = -1LL }").call(()).unwrap();
+        assert_eq!(encode_pairs(&pairs("params", &table).unwrap()), "a=9007199254740993&a=7&b=-1");
+        let table: Table = lua.load("return { a = 1i }").call(()).unwrap();
+        assert!(pairs("params", &table).unwrap_err().starts_with("option `params.a` must be a string"));
         let list: Table = lua.load("return { { 'z', 'ä' }, { 'a', '&' } }").call(()).unwrap();
         assert_eq!(encode_pairs(&pairs("params", &list).unwrap()), "z=%C3%A4&a=%26");
     }

@@ -244,3 +244,19 @@ proptest! {
         let _ = decode_path(&lua, &bytes, Some("a.0"), false);
     }
 }
+
+#[test]
+fn a_64_bit_integer_is_written_by_its_digits_wherever_a_number_may_stand() {
+    let why = crate::script::bindings::testing::raised(
+        r#"
+        assert(json.encode { id = 9007199254740993LL, list = json.list { -1LL, 18446744073709551615ULL } } ==
+          '{"id":9007199254740993,"list":[-1,18446744073709551615]}')
+        assert(json.encode(7LL) == "7")
+        assert(url.query { id = 9007199254740993LL, ids = { 1ULL, 2 } } == "id=9007199254740993&ids=1&ids=2")
+        assert(url.encode(-5LL) == "-5")
+        local ok, why = pcall(json.encode, { 1i })
+        assert(not ok and why:find("a cdata has no place in JSON", 1, true), why)
+        "#,
+    );
+    assert_eq!(why, None);
+}

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use mlua::ffi;
 
+use crate::script::value::digits_in;
+
 use crate::script::watchdog;
 
 /// Writes one value.
@@ -59,11 +61,33 @@ impl Writer {
                 ffi::LUA_TNUMBER => self.number(ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TSTRING => self.string(string_at_top(state))?,
                 ffi::LUA_TTABLE => return self.table(state),
+                LUA_TCDATA => self.integer(state)?,
                 kind => {
                     let name = std::ffi::CStr::from_ptr(ffi::lua_typename(state, kind)).to_string_lossy();
                     return Err(Fault::new(format!("a {name} has no place in JSON")));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A 64-bit integer, by its digits.
+    ///
+    /// # Safety
+    /// As `write`, with cdata at the top.
+    unsafe fn integer(&mut self, state: *mut ffi::lua_State) -> Result<(), Fault> {
+        // SAFETY: the stack has room after the check; what spells the value runs in a protected call, and its text is copied before it is popped.
+        unsafe {
+            if ffi::lua_checkstack(state, 6) == 0 {
+                return Err(Fault::new("not enough memory".to_owned()));
+            }
+            ffi::lua_pushcfunction(state, spell);
+            ffi::lua_pushvalue(state, -2);
+            let is_spelled = ffi::lua_pcall(state, 1, 1, 0) == ffi::LUA_OK && ffi::lua_type(state, -1) == ffi::LUA_TSTRING;
+            let text = if is_spelled { String::from_utf8_lossy(string_at_top(state)).into_owned() } else { String::new() };
+            ffi::lua_pop(state, 1);
+            let digits = digits_in(&text).ok_or_else(|| Fault::new("a cdata has no place in JSON, unless it is a 64-bit integer".to_owned()))?;
+            self.out.extend_from_slice(digits.as_bytes());
         }
         Ok(())
     }
@@ -348,3 +372,13 @@ unsafe fn has_list_mark(state: *mut ffi::lua_State) -> bool {
         is_list
     }
 }
+/// The text of the first argument, as `tostring` gives it.
+unsafe extern "C-unwind" fn spell(state: *mut ffi::lua_State) -> std::ffi::c_int {
+    // SAFETY: it is called with one value.
+    unsafe { ffi::luaL_tolstring(state, 1, std::ptr::null_mut()) };
+    1
+}
+
+/// LuaJIT's own kind of value: 64-bit integers among others.
+const LUA_TCDATA: std::ffi::c_int = 10;
+

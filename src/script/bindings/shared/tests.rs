@@ -33,7 +33,7 @@ fn vm(store: &Arc<SharedStore>, index: u64) -> Lua {
     let natives = natives_over(&lua, &source).unwrap();
     let engine: Table = lua
         .load(
-            "return { operation = { flight = 'flight' }, must_run = function() end, capture = function(e) return e end,
+            "return { operation = { flight = 'flight' }, must_run = function() end, lock_library = function() end, capture = function(e) return e end,
                       rethrow = function(e) error(e, 0) end, call = coroutine.yield,
                       seconds = function(value) return value end }",
         )
