@@ -29,6 +29,7 @@
 //! | whoever is let go is in the journal, and so is whoever was found lost, and that somebody has begun | `FarewellUnkept`, `ForgetsTheLost`, `ForgetsTheBegun` |
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
+//! | a number that users draw is handed out once, in the whole run | (`counting` plays lives of its own) |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
 //!
 //! # How it is played
