@@ -14,10 +14,14 @@ local call, operation, int = engine.call, engine.operation, native.int
 ---@field load LoadProfile?                    such as `scenario.ramp { ... }`; `-u -r -t` override it
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
 ---@field warmup number|string|nil              `"30s"`: what is measured in this time at the start of the run is shown apart and judged by nothing; whole seconds; `--warmup` overrides it
+---@field setup (fun(): any)?                 runs once in the whole cluster, before the first user; what it returns is `scenario.data()` for all of them. Its requests stand apart and are in no total
+---@field setup_timeout number|string|nil      how long it may take, 60 s by default; one that raises or takes longer ends the run
+---@field teardown (fun(data: any))?           runs once, after the last user
+---@field teardown_timeout number|string|nil   how long it may take, 60 s by default
 ---@field hosts table<string, string>?         names and their addresses, as curl's `--resolve`: `["shop.test"] = "127.0.0.1"`, `["shop.test:8443"] = "127.0.0.1:9443"`, `["*.test"] = "::1"`
 ---@field tls { cert: string, key: string }?   PEM files of a client certificate and its key
 ---@field http ScenarioHttp?                  which connections requests have
-local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "warmup", "hosts", "tls", "http" }
+local SCENARIO_KEYS = { "host", "users", "load", "thresholds", "warmup", "setup", "setup_timeout", "teardown", "teardown_timeout", "hosts", "tls", "http" }
 
 ---What all requests obey, unless `http.defaults`, `http.client` or the request says otherwise: `http = { version = "2", max_connections = 6 }`.
 ---@class ScenarioHttp
@@ -153,6 +157,18 @@ function scenario.abort(reason)
   engine.must_run("scenario.abort()", 2)
   native.abort(reason)
   local _ = call(operation.stop)
+end
+
+---What the scenario's `setup` returned, as JSON has it: tables, texts, numbers, booleans, `json.null`. Each call gives a copy of its own, so that nobody
+---changes what others see; large data is best taken once, in `on_start`.
+---
+---    function Shopper:on_start() self.token = scenario.data().token end
+---@return any
+function scenario.data()
+  engine.must_run("scenario.data()", 2)
+  local is_there, data = native.data()
+  if not is_there then error("scenario.data(): there is none: the scenario has no `setup`, or it has not returned yet", 2) end
+  return data
 end
 
 ---A user class. Give it tasks with `:task`, and `on_start` and `on_stop` as methods.
@@ -441,7 +457,6 @@ end
 local function make(options)
   must_load("scenario{}", 2)
   if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 2) end
-  if options.setup or options.teardown then error("this version does not have setup and teardown", 2) end
   for _, key in ipairs(HTTP_KEYS) do
     if options[key] ~= nil then error("scenario: `" .. key .. "` stands in its table `http`: http = { " .. key .. " = ... }", 2) end
   end
@@ -468,8 +483,24 @@ local function make(options)
   end
   local warmup = options.warmup ~= nil and seconds(options.warmup, "scenario: warmup", 2) or nil
   if warmup and warmup % 1 ~= 0 then error("scenario: warmup: whole seconds are needed, such as \"30s\"", 2) end
+  for _, key in ipairs { "setup", "teardown" } do
+    if options[key] ~= nil and type(options[key]) ~= "function" then error("scenario: " .. key .. " must be a function, not a " .. type(options[key]), 2) end
+    if options[key] == nil and options[key .. "_timeout"] ~= nil then error("scenario: " .. key .. "_timeout needs a " .. key, 2) end
+  end
+  local function limit(key)
+    if options[key] == nil then return nil end
+    local name = key .. "_timeout"
+    local length = options[name] == nil and 60 or seconds(options[name], "scenario: " .. name, 3)
+    if length == 0 then error("scenario: " .. name .. " must be longer than 0 s", 3) end
+    return length
+  end
+  local setup_limit, teardown_limit = limit("setup"), limit("teardown")
   local made = {}
   scenarios[made] = {
+    setup = options.setup,
+    setup_limit = setup_limit,
+    teardown = options.teardown,
+    teardown_limit = teardown_limit,
     host = optional_text(options.host, "scenario: host", 2),
     users = users,
     load = options.load,
@@ -628,6 +659,21 @@ local function scenario_of(result, default_name)
   error("the script returned " .. what .. ": it must return scenario { ... }, a user class or a function", 0)
 end
 
+local function setup_job(body)
+  return engine.add_job(function()
+    local data = body()
+    local mistake = native.returned(data)
+    if mistake then error("what setup returned cannot be handed to users: " .. mistake) end
+  end, body)
+end
+
+local function teardown_job(body)
+  return engine.add_job(function()
+    local _, data = native.data()
+    body(data)
+  end, body)
+end
+
 ---The scenario as plain tables.
 function native.describe(result, default_name, filter)
   local record = scenario_of(result, default_name)
@@ -647,6 +693,10 @@ function native.describe(result, default_name, filter)
     load = record.load and profiles[record.load],
     thresholds = record.thresholds,
     warmup = record.warmup,
+    setup = record.setup and setup_job(record.setup),
+    setup_limit = record.setup_limit,
+    teardown = record.teardown and teardown_job(record.teardown),
+    teardown_limit = record.teardown_limit,
     hosts = record.hosts,
     tls = record.tls,
     http = record.http,

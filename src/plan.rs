@@ -53,6 +53,8 @@ pub struct Plan {
     pub settings: RunSettings,
     /// What the scenario says of every HTTP request, and the certificates that settings name.
     pub http: HttpPlan,
+    /// What is done once for the whole run.
+    pub life: LifePlan,
 }
 
 impl Plan {
@@ -117,6 +119,54 @@ pub enum ReviseError {
         /// What it has become.
         newer: MetricKind,
     },
+}
+
+/// What is done once for the whole run, on one of its workers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LifePlan {
+    /// The scenario has a setup, which may take so long.
+    pub setup: Option<Duration>,
+    /// The scenario has a teardown, which may take so long.
+    pub teardown: Option<Duration>,
+    /// What the setup returned, as JSON; `None` before it is over.
+    pub data: Option<String>,
+}
+
+impl LifePlan {
+    /// How long an act may take; `None` where the scenario does not have it.
+    #[must_use]
+    pub const fn limit_of(&self, act: Act) -> Option<Duration> {
+        match act {
+            Act::Setup => self.setup,
+            Act::Teardown => self.teardown,
+        }
+    }
+}
+
+/// What is done once for the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Before anybody begins.
+    Setup,
+    /// After the last user.
+    Teardown,
+}
+
+impl Act {
+    /// Its key in the scenario.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Teardown => "teardown",
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
 }
 
 /// A run's name: random, unique, printed as 16 hexadecimal digits.
@@ -311,6 +361,7 @@ impl Plan {
             env: BTreeMap::new(),
             settings: RunSettings { stop_timeout: Duration::from_secs(2), names: 100, ..RunSettings::default() },
             http: HttpPlan::default(),
+            life: LifePlan::default(),
         }
     }
 }

@@ -13,6 +13,8 @@ local LONGEST_TEXT = 8192 -- bytes of an error
 local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
 
 local jobs, metatables = {}, {}
+-- The script's own function, where the engine's runs around it.
+local bodies = {}
 -- Whose coroutine it is. Weak both ways: a user's `self` is held by its coroutine, on whose stack it lies.
 local selves = setmetatable({}, { __mode = "kv" })
 local trace, rethrown = "", nil
@@ -70,14 +72,15 @@ local function life(self)
     else
       local seen = trace
       trace = ""
-      job, iteration = yield(TOKEN, RAISED, placed(text_of(problem), jobs[job]), seen)
+      job, iteration = yield(TOKEN, RAISED, placed(text_of(problem), bodies[job] or jobs[job]), seen)
     end
   end
 end
 
----Makes a function known that users can be told to run; gives its number.
-function engine.add_job(body)
+---Makes a function known that users can be told to run; gives its number. `inner` is the script's, where `body` is the engine's around it.
+function engine.add_job(body, inner)
   jobs[#jobs + 1] = body
+  bodies[#jobs] = inner
   return #jobs
 end
 

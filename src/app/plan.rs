@@ -68,6 +68,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         env: scenario.env.clone(),
         settings: run_settings,
         http,
+        life: scenario.life.clone(),
     };
     Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)? })
 }

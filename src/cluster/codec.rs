@@ -10,6 +10,7 @@
 //!
 //! Decoding allocates at most [`decoded_bytes_max`] bytes for a message, claimed before they are allocated.
 
+mod acts;
 #[cfg(test)]
 mod any;
 mod errands;

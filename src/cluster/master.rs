@@ -20,6 +20,7 @@
 //!
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
+mod acts;
 mod arrivals;
 mod begun;
 mod commons;
@@ -348,18 +349,6 @@ impl Master {
         self.run.as_ref().map(|run| (run.id(), run.zero))
     }
 
-    /// The script that the run is of, and its base URL.
-    #[must_use]
-    pub fn script(&self) -> Option<(Option<String>, Option<String>)> {
-        self.run.as_ref().map(|run| (Some(run.plan.script.clone()), run.plan.host.clone()))
-    }
-
-    /// The fingerprint of the scripts that it runs.
-    #[must_use]
-    pub fn fingerprint(&self) -> Option<&str> {
-        self.run.as_ref().map(|run| &*run.plan.fingerprint)
-    }
-
     /// How long a start waits for scripts to be where they shall be.
     #[must_use]
     pub const fn skew_timeout(&self) -> Duration {
@@ -450,8 +439,10 @@ impl Master {
     fn finish(&mut self, end: Option<RunEnd>, out: &mut Vec<Action>) {
         let Some(end) = end else { return };
         self.name_rows_of_lost();
-        if let Some(run) = self.run.as_ref().filter(|run| run.zero.is_none()) {
-            for number in run.parts.keys() {
+        if let Some(run) = &self.run {
+            // Nobody has begun; or who has finished has waited for the teardown.
+            let waits = |part: &part::Part| run.plan.life.teardown.is_some() && part.stage == part::PartStage::Finished;
+            for (number, _) in run.parts.iter().filter(|(_, part)| run.zero.is_none() || waits(part)) {
                 send(&self.peers, *number, ToWorker::Abandon(run.id()), out);
             }
         }

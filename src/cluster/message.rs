@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::load::Halt;
+use crate::load::act::Acted;
 use crate::load::errand::{BoardWord, Errand};
 use crate::load::slots::{Orders, SlotSet};
 use crate::load::stock::{Ask, Grant, Leftover};
 use crate::load::vitals::Vitals;
-use crate::plan::{LoadProfile, Plan, RunId};
+use crate::plan::{Act, LoadProfile, Plan, RunId};
 use crate::stats::tally::Tally;
 
 /// From the master to a worker.
@@ -45,6 +46,20 @@ pub enum ToWorker {
         run: RunId,
         /// What.
         word: BoardWord,
+    },
+    /// Do this once for the whole run. May come again on another link.
+    Act {
+        /// Of which run.
+        run: RunId,
+        /// What.
+        act: Act,
+    },
+    /// What the run's setup returned, for all users; before the first orders. A plan that is asked for later has it.
+    Data {
+        /// Of which run.
+        run: RunId,
+        /// As JSON.
+        data: String,
     },
 }
 
@@ -123,6 +138,15 @@ pub enum ToMaster {
         run: RunId,
         /// What they ask.
         errand: Arc<Errand>,
+    },
+    /// The answer to an `Act`.
+    Acted {
+        /// Of which run.
+        run: RunId,
+        /// What.
+        act: Act,
+        /// How it went.
+        acted: Arc<Acted>,
     },
 }
 

@@ -3,11 +3,13 @@
 //! It is one task. The lanes have threads of their own, scripts are compiled on threads of their own, and each link has tasks of its
 //! own, so that nothing holds up anything else.
 
+mod acting;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -15,12 +17,13 @@ use super::link::{Dialer, LinkEvent, WorkerLinks};
 use super::message::{LogLine, ToMaster, ToWorker};
 use super::worker::{Action, LinkId, OpenRefusal, Worker, WorkerConfig, WorkerEnd, WorkerStatus};
 use crate::load::Workload;
+use crate::load::act::Acted;
 use crate::load::courier::Courier;
 use crate::load::engine::Engine;
 use crate::load::lane::LaneReport;
 use crate::load::stock::Stock;
 use crate::load::vitals::Vitals;
-use crate::plan::{Plan, RunId};
+use crate::plan::{Act, Plan, RunId};
 
 /// Where a worker's workloads come from.
 pub trait Workshop: Send + Sync + 'static {
@@ -139,6 +142,8 @@ struct Shell<S: Workshop, D> {
     courier: Option<Arc<Courier>>,
     /// Counts openings; the result of one that is no longer wanted is thrown away.
     opening: u64,
+    /// Ends the act that is under way when it is dropped.
+    acting: Option<oneshot::Sender<()>>,
     closings: JoinSet<()>,
     /// The second of `since` in which readings were published last.
     published: Option<u64>,
@@ -151,6 +156,7 @@ enum Outcome<W> {
     DialFailed(String),
     Opened { opening: u64, run: RunId, opened: Result<Box<Engine<W>>, OpenRefusal> },
     Renewed { opening: u64, plan: Arc<Plan>, renewed: Result<Arc<W>, OpenRefusal> },
+    Acted { run: RunId, act: Act, acted: Box<Acted> },
 }
 
 impl<S: Workshop, D: Dialer> Shell<S, D> {
@@ -174,6 +180,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
             stock: None,
             courier: None,
             opening: 0,
+            acting: None,
             closings: JoinSet::new(),
             published: None,
             since: now,
@@ -264,6 +271,7 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 });
                 self.worker.on_renewed(&plan, answer)
             }
+            Outcome::Acted { run, act, acted } => self.worker.on_acted(run, act, *acted, Instant::now()),
             // A newer revision is on its way, or the run's lanes are closed.
             Outcome::Renewed { .. } => Vec::new(),
         }
@@ -294,6 +302,9 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 Action::CloseLink(link) => drop(self.outboxes.remove(&link)),
                 Action::Open(plan) => self.open(plan),
                 Action::Renew(plan) => self.renew(plan),
+                Action::Act(plan, act) => self.act(plan, act),
+                Action::DropAct => self.acting = None,
+                Action::GiveData(data) => self.tell(|engine| engine.workload().give_data(&data)),
                 Action::Begin(zero) => self.tell(|engine| engine.begin(zero)),
                 Action::Follow(orders) => self.tell(|engine| engine.follow(&orders)),
                 Action::Stop => self.tell(Engine::stop),
@@ -370,6 +381,12 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 close(*engine).await;
             }
         });
+    }
+
+    fn act(&mut self, plan: Arc<Plan>, act: Act) {
+        let (stop, cancelled) = oneshot::channel();
+        self.acting = Some(stop);
+        tokio::spawn(acting::perform(self.workshop.clone(), plan, act, cancelled, self.outcome_sender.clone()));
     }
 
     /// Compiles beside what the lanes run.

@@ -1,6 +1,6 @@
 //! The worker as a state machine: what it does with the master's messages, its lanes' reports, and the loss of either. No I/O.
 //!
-//! Owns what is said when, and the way out. Parts of it: `links` dials and listens for silence, `run` follows orders, `ledger` numbers and keeps
+//! Owns what is said when, and the way out. Parts of it: `acts` does setup and teardown, `links` dials and listens for silence, `run` follows orders, `ledger` numbers and keeps
 //! deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `greeting` says who it is, `clock` estimates the
 //! master's clock, `logbook` bounds what is logged, `rows` asks for rows and carries errands, `orphan` is life without a master, `leaving` the way out.
 //!
@@ -33,6 +33,8 @@
 //! | prepared | `Orders`: stop, cut | close the lanes, send an empty last `Delta` | finished |
 //! | running | newer `Orders`: run | follow | running |
 //! | running | newer `Orders`: stop, cut | stop, cut the lanes, once each | running |
+//! | prepared, finished | `Act` | do it, or tell again how it went | same |
+//! | opening, prepared | `Data` | give it to the lanes | same |
 //! | any | `Orders` of a higher epoch | forget what was counted before; the numbering goes on | same |
 //! | running | all live lanes have reported | send a `Delta`, if fewer than 4 are in flight | running |
 //! | running | an `Answer` acknowledges | forget; send what has waited | running |
@@ -57,6 +59,7 @@
 //! | leaving | lanes closed, no link, nothing to hand in | exit |
 //! | leaving | `Farewell`; `Refuse`; the time is up | exit |
 
+mod acts;
 mod clock;
 mod delivery;
 mod greeting;
@@ -73,6 +76,7 @@ mod scripts;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::acts::Acting;
 use self::leaving::Leaving;
 use self::links::{Links, Speaker};
 use self::logbook::Logbook;
@@ -82,7 +86,7 @@ use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, Wo
 use crate::load::errand::BoardWord;
 use crate::load::slots::Orders;
 use crate::load::stock::Grant;
-use crate::plan::{Plan, RunId};
+use crate::plan::{Act, Plan, RunId};
 
 /// One worker.
 #[derive(Debug)]
@@ -99,6 +103,8 @@ pub struct Worker {
     /// The run that it last refused and why: the master asks again each second, and the log says it once.
     refused: Option<(RunId, String)>,
     leaving: Option<Leaving>,
+    /// The setup or teardown that it does, or did last.
+    acting: Option<Acting>,
     log: Logbook,
     /// Why what lies in its folder does not compile, once it has been looked at since the start.
     script_error: Option<Option<String>>,
@@ -152,6 +158,12 @@ pub enum Action {
     Stop,
     /// Tell the lanes to cut.
     Cut,
+    /// Do this once for the whole run of this plan, beside the lanes; then call [`Worker::on_acted`].
+    Act(Arc<Plan>, Act),
+    /// Nobody waits for the act any more: cut it short.
+    DropAct,
+    /// What the setup returned, for all users of the lanes.
+    GiveData(String),
     /// Give the lanes these rows.
     Grant(Grant),
     /// Tell the lanes what the board says.
@@ -214,6 +226,7 @@ impl Worker {
             numbered: None,
             refused: None,
             leaving: None,
+            acting: None,
             log: Logbook::default(),
             script_error: None,
             asks: Asks::default(),
@@ -363,7 +376,9 @@ impl Worker {
             ToWorker::Prepare(plan) => self.on_prepare(plan, now, out),
             ToWorker::Orders(orders) => self.on_orders(orders, out),
             ToWorker::Answer(answer) => self.on_answer(answer, now),
-            ToWorker::Abandon(run) => self.on_abandon(run, out),
+            ToWorker::Abandon(run) => self.on_abandon(run, now, out),
+            ToWorker::Act { run, act } => self.on_act(run, act, out),
+            ToWorker::Data { run, data } => self.on_data(run, data, out),
             ToWorker::Farewell if self.leaving.as_ref().is_some_and(|leaving| leaving.has_said_goodbye) => {
                 self.run = None;
                 self.exit(out);
@@ -394,10 +409,14 @@ impl Worker {
         };
         let is_same = run.plan.run == plan.run;
         match run.stage() {
-            Stage::Opening if is_same => {} // Answered once the lanes are open.
+            // Answered once the lanes are open.
+            Stage::Opening if is_same => plan.life.data.iter().for_each(|data| self.on_data(plan.run, data.clone(), out)),
             Stage::Prepared | Stage::Running if is_same && plan.revision > run.plan.revision => run.renew(plan, out),
             Stage::Prepared | Stage::Running if is_same => {
                 let revision = run.plan.revision;
+                if let Some(data) = &plan.life.data {
+                    self.on_data(plan.run, data.clone(), out);
+                }
                 self.say(ToMaster::Prepared { run: plan.run, revision }, out);
             }
             Stage::Finished if is_same => self.say(refuse("the run is over in this worker"), out),
@@ -433,24 +452,6 @@ impl Worker {
         }
     }
 
-    fn on_abandon(&mut self, run: RunId, out: &mut Vec<Action>) {
-        self.next.take_if(|plan| plan.run == run);
-        if let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) {
-            self.numbered = current.numbered().or(self.numbered);
-            let requests = current.ledger.requests();
-            out.push(if current.stage() == Stage::Finished && current.ledger.is_sealed() && !current.ledger.has_unacknowledged() {
-                // How a master takes leave of a run that is over.
-                Action::Log(log::Level::Debug, format!("run {run} is done with"))
-            } else {
-                let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
-                Action::Log(log::Level::Warn, text)
-            });
-            if current.abandon(out) {
-                self.run = None;
-            }
-        }
-    }
-
     /// What follows from the state, whatever led to it.
     fn settle(&mut self, now: Instant, mut out: Vec<Action>) -> Vec<Action> {
         if self.has_ended {
@@ -462,8 +463,7 @@ impl Worker {
             self.open(plan, now, &mut out);
         }
         self.hand_in(now, &mut out);
-        let is_over = self.run.as_ref().is_some_and(|run| run.stage() == Stage::Finished && run.ledger.is_handed_in());
-        if self.config.is_once && is_over && self.leaving.is_none() {
+        if self.is_through() {
             self.leave(now, &mut out);
         }
         self.go_if_possible(now, &mut out);

@@ -83,6 +83,8 @@ pub struct SnapshotJson {
     pub thresholds: Vec<ThresholdJson>,
     /// What the warm-up brought, where the run has one: it is in no other number but the points over time.
     pub warmup: Option<WarmupJson>,
+    /// What was done once for the whole run, and is over: `setup`, `teardown`. Its requests are in no other number.
+    pub acts: Vec<ActJson>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
     /// The generator's own part in the numbers.
@@ -99,6 +101,25 @@ pub struct SnapshotJson {
     pub warnings: Vec<String>,
     /// The last points of the history, so that a reader who misses a few snapshots has no gap in its charts.
     pub recent: Vec<PointJson>,
+}
+
+/// The run's setup or teardown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Act)]
+pub struct ActJson {
+    /// `setup` or `teardown`.
+    pub act: String,
+    /// The worker that did it.
+    pub worker: String,
+    /// From its begin to its end.
+    pub took_s: f64,
+    /// Why it came to no good end, if it did not.
+    pub error: Option<String>,
+    /// Its requests, sorted by (name, method).
+    pub entries: Vec<EntryJson>,
+    /// What failed of them.
+    pub errors: Vec<ErrorJson>,
 }
 
 /// What was counted before the warm-up's end.

@@ -3,6 +3,7 @@
 //! `script` fills the traits below; `cluster` starts the engine. A lane is one core: a thread with a current-thread runtime,
 //! its users, its recorder. Lanes share nothing.
 
+pub mod act;
 mod alarm;
 mod allotment;
 pub mod board;
@@ -30,7 +31,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::plan::Plan;
+use crate::plan::{Act, Plan};
 use crate::stats::recorder::Recorder;
 
 /// What users do, for one worker. Opened once in each lane, on the lane's thread.
@@ -54,6 +55,9 @@ pub trait Workload: Send + Sync + 'static {
     fn courier(&self) -> Option<Arc<courier::Courier>> {
         None
     }
+
+    /// What the run's setup returned, as JSON; before its first user begins. Where lanes are opened later, their plan has it.
+    fn give_data(&self, _data: &str) {}
 }
 
 /// What a lane gives to its workload.
@@ -92,6 +96,14 @@ pub trait LaneWorkload: 'static {
     /// # Errors
     /// A text for people; the user is counted as dropped.
     fn new_user(&self, start: UserStart) -> Result<Self::User, String>;
+
+    /// Does what is done once for the whole run, in a lane that has no users. Answers the JSON text of what a setup returned.
+    ///
+    /// # Errors
+    /// Why it came to no good end, in words for people.
+    fn act(&self, act: Act) -> impl Future<Output = Result<String, String>> {
+        std::future::ready(Err(format!("this workload has no {act}")))
+    }
 }
 
 /// Which user begins.

@@ -55,6 +55,10 @@ pub struct LaneState {
     pub halt: RefCell<Option<Halt>>,
     /// What those who have held the lane owe to the others.
     pub debt: super::debt::Debt,
+    /// What the run's setup returned, as JSON; once it has.
+    pub data: Arc<std::sync::OnceLock<String>>,
+    /// The same, in the lane in which it has just returned.
+    pub returned: RefCell<Option<String>>,
     /// Sees all that users do, in `check`.
     pub witness: Option<Rc<super::witness::Witness>>,
     /// What all users of the worker share of libraries.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::bindings::{self, LaneLibraries, WorkerLibraries};
 use super::bundle::{Bundle, Reader};
@@ -107,6 +107,7 @@ impl Host {
             worker: WorkerLibraries::default(),
             stock: Arc::default(),
             courier: Arc::default(),
+            data: Arc::default(),
         }
     }
 
@@ -118,6 +119,7 @@ impl Host {
             worker: before.worker.clone(),
             stock: Arc::clone(&before.stock),
             courier: Arc::clone(&before.courier),
+            data: Arc::clone(&before.data),
         }
     }
 }
@@ -129,6 +131,8 @@ pub struct ScriptWorkload {
     worker: WorkerLibraries,
     stock: Arc<Stock>,
     courier: Arc<Courier>,
+    /// What the run's setup returned, as JSON.
+    data: Arc<OnceLock<String>>,
 }
 
 impl Workload for ScriptWorkload {
@@ -145,11 +149,19 @@ impl Workload for ScriptWorkload {
     fn courier(&self) -> Option<Arc<Courier>> {
         Some(Arc::clone(&self.courier))
     }
+
+    fn give_data(&self, data: &str) {
+        // There is one setup a run: what comes again is the same.
+        self.data.get_or_init(|| data.to_owned());
+    }
 }
 
 impl ScriptWorkload {
     /// Opens a lane whose users are seen by `witness`.
     pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
+        if let Some(data) = &lane.plan.life.data {
+            self.give_data(data);
+        }
         let state = LaneState {
             debt: super::debt::Debt::default(),
             libraries: LaneLibraries::open(&lane.plan)?,
@@ -161,6 +173,8 @@ impl ScriptWorkload {
             courier: Arc::clone(&self.courier),
             witness,
             halt: RefCell::default(),
+            data: Arc::clone(&self.data),
+            returned: RefCell::default(),
         };
         ScriptLane::open(Rc::new(state), Arc::clone(&self.bundle))
     }
@@ -201,6 +215,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         profile: described.profile,
         thresholds: described.thresholds,
         warmup: described.warmup,
+        life: described.life,
         env: context.env.borrow().clone(),
         metrics: context.metrics.borrow().clone(),
         hosts: described.hosts,

@@ -10,8 +10,8 @@ use mlua::{Table, Value};
 use super::bindings::http::connection_plan;
 use super::value;
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, IterationsProfile, LoadProfile, ProfileEnd, Quota, Rate,
-    RateStage, Spacing, Stage, ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, IterationsProfile, LifePlan, LoadProfile, ProfileEnd, Quota,
+    Rate, RateStage, Spacing, Stage, ThresholdPlan,
 };
 use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
@@ -33,6 +33,8 @@ pub struct ScenarioDescription {
     pub thresholds: Vec<ThresholdPlan>,
     /// How long the run warms up: whole seconds.
     pub warmup: Option<Duration>,
+    /// What is done once for the whole run.
+    pub life: LifePlan,
     /// What `env()` answered while the script was evaluated.
     pub env: BTreeMap<String, String>,
     /// The script's own metrics.
@@ -117,6 +119,13 @@ impl WaitRule {
     }
 }
 
+/// The functions of setup and teardown, where there are such.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Acts {
+    pub(super) setup: Option<i64>,
+    pub(super) teardown: Option<i64>,
+}
+
 /// All that a script describes.
 #[derive(Debug)]
 pub(super) struct Described {
@@ -126,6 +135,9 @@ pub(super) struct Described {
     pub(super) profile: Option<LoadProfile>,
     pub(super) thresholds: Vec<ThresholdPlan>,
     pub(super) warmup: Option<Duration>,
+    pub(super) life: LifePlan,
+    /// The numbers of setup and teardown in the VM.
+    pub(super) acts: Acts,
     pub(super) hosts: BTreeMap<String, HostAddress>,
     /// Classes without a task that the tags allow.
     pub(super) left_out: Vec<String>,
@@ -157,12 +169,20 @@ impl Described {
             runtimes,
             profile: load.map(|load| profile(&load)).transpose().map_err(text)?,
             thresholds: thresholds(table).map_err(text)?,
-            warmup: if table.contains_key("warmup").map_err(text)? { Some(duration(table, "warmup").map_err(text)?) } else { None },
+            life: LifePlan { setup: limit(table, "setup_limit")?, teardown: limit(table, "teardown_limit")?, data: None },
+            acts: Acts { setup: table.get("setup").map_err(text)?, teardown: table.get("teardown").map_err(text)? },
+            warmup: limit(table, "warmup")?,
             hosts: hosts(table)?,
             left_out: table.get("left_out").map_err(text)?,
             tls: tls.map(|tls| Ok((tls.get("cert")?, tls.get("key")?))).transpose().map_err(text)?,
         })
     }
+}
+
+/// A duration that may be left out.
+fn limit(table: &Table, key: &str) -> Result<Option<Duration>, String> {
+    let value: Value = table.get(key).map_err(|error| error.to_string())?;
+    if value.is_nil() { Ok(None) } else { value::duration(&value).map(Some).map_err(|why| format!("{key}: {why}")) }
 }
 
 fn class_plan(class: &Table) -> mlua::Result<ClassPlan> {

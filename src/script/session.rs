@@ -16,6 +16,7 @@ use super::vm::{Account, Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::Halt;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
+use crate::plan::Act;
 
 /// The users of one lane.
 #[derive(Debug)]
@@ -88,6 +89,34 @@ impl LaneWorkload for ScriptLane {
 
     fn new_user(&self, start: UserStart) -> Result<ScriptUser, String> {
         let vm = self.vm()?;
+        let host = vm.classes[start.class].host.clone();
+        self.user_in(vm, start, host)
+    }
+
+    async fn act(&self, act: Act) -> Result<String, String> {
+        let vm = self.vm()?;
+        let job = match act {
+            Act::Setup => vm.acts.setup,
+            Act::Teardown => vm.acts.teardown,
+        };
+        let job = job.ok_or_else(|| format!("the script has no {act} here"))?;
+        let start = UserStart { index: INDEX_OF_ACTS, class: 0, iterations_done: 0, control: Rc::default() };
+        let mut user = self.user_in(vm, start, None)?;
+        let step = user.run(job, Phase::Starting).await;
+        match self.halt() {
+            Some(Halt::Misuse(why)) => return Err(why),
+            Some(Halt::Abort(why)) => return Err(format!("the script ended the run: {why}")),
+            None => {}
+        }
+        if step.raised {
+            return Err(user.raised.take().unwrap_or_else(|| "the script raised".to_owned()));
+        }
+        Ok(self.lane.returned.take().unwrap_or_else(|| "null".to_owned()))
+    }
+}
+
+impl ScriptLane {
+    fn user_in(&self, vm: Rc<Vm>, start: UserStart, class_host: Option<Rc<str>>) -> Result<ScriptUser, String> {
         let account = vm.admit(start.class, start.index)?;
         let seed = self.lane.plan.seed;
         let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control)));
@@ -98,11 +127,20 @@ impl LaneWorkload for ScriptLane {
             libraries: UserLibraries::new(&self.lane, &ledger),
             ledger,
             control: start.control,
-            class_host: vm.classes[start.class].host.clone(),
+            class_host,
             is_in_on_stop: Cell::new(false),
             is_stopping: Cell::new(false),
         });
-        Ok(ScriptUser { vm, account, state, class: start.class, iterations: start.iterations_done, is_dead: false, paced: None })
+        Ok(ScriptUser {
+            vm,
+            account,
+            state,
+            class: start.class,
+            iterations: start.iterations_done,
+            is_dead: false,
+            paced: None,
+            raised: RefCell::default(),
+        })
     }
 }
 
@@ -119,6 +157,8 @@ pub struct ScriptUser {
     is_dead: bool,
     /// When what comes to its next wait was to begin: an iteration, or what follows a wait in one. `None` before the first iteration.
     paced: Option<Instant>,
+    /// What was raised last.
+    raised: RefCell<Option<String>>,
 }
 
 impl ScriptUser {
@@ -265,6 +305,7 @@ impl ScriptUser {
 
     fn count_exception(&self, message: &str, traceback: &str) {
         self.state.lane.recorder.borrow_mut().exception(message, traceback);
+        self.raised.replace(Some(message.to_owned()));
         if let Some(witness) = &self.state.lane.witness {
             witness.exception(message, traceback);
         }
@@ -346,6 +387,9 @@ impl Drop for ScriptUser {
 fn stream_of_start(iterations_done: u64) -> u64 {
     if iterations_done == 0 { 0 } else { u64::MAX - iterations_done }
 }
+
+/// Of what is done once for the whole run: no user has it, and Lua's numbers hold it.
+const INDEX_OF_ACTS: u64 = 1 << 52;
 
 /// The stream of an iteration that has an index of its own: no user has as many iterations.
 const STREAM_OF_ARRIVALS: u64 = 1 << 62;

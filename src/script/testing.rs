@@ -63,7 +63,8 @@ impl Script {
         TestLane { host, lane, recorder }
     }
 
-    fn plan(&self, host: &Host) -> Plan {
+    /// What the master would plan of it.
+    pub(crate) fn plan(&self, host: &Host) -> Plan {
         let description = host.description();
         Plan {
             script: "test.lua".into(),
@@ -81,6 +82,7 @@ impl Script {
             env: description.env.clone(),
             settings: RunSettings { body_limit: self.body_limit, ..RunSettings::default() },
             http: HttpPlan { hosts: description.hosts.clone(), connections: description.connections, ..HttpPlan::default() },
+            life: description.life.clone(),
         }
     }
 }

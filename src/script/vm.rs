@@ -32,6 +32,8 @@ pub(super) struct Vm {
     watchdog: Rc<Watchdog>,
     new_user: Function,
     renew_user: Function,
+    /// Setup and teardown.
+    pub(super) acts: super::scenario::Acts,
     /// The classes, in the plan's order.
     pub(super) classes: Vec<ClassRuntime>,
     /// Users that live here, by index.
@@ -103,6 +105,7 @@ impl Vm {
             watchdog,
             new_user: opened.native.get("new_user").map_err(engine_error)?,
             renew_user: opened.native.get("renew_user").map_err(engine_error)?,
+            acts: described.acts,
             classes: described.runtimes.clone(),
             accounts: RefCell::default(),
             held: Cell::default(),

@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::host::ScriptWorkload;
 use super::session::ScriptUser;
 use crate::load::Halt;
-use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser};
-use crate::plan::{ClassPlan, Plan};
+use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser, Workload as _};
+use crate::plan::{Act, ClassPlan, Plan};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::Sample;
 
@@ -125,8 +125,14 @@ pub(super) async fn walk(
 ) -> Result<(), String> {
     let witness = Rc::new(Witness::default());
     let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })));
+    let life = plan.life.clone();
     let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
     lane.begin(Instant::now());
+    if life.setup.is_some() {
+        let done = lane.act(Act::Setup).await;
+        tell(witness.take("setup".to_owned()));
+        workload.give_data(&done.map_err(|why| format!("setup: {why}"))?);
+    }
     for (number, class) in classes.iter().enumerate() {
         let control = Rc::new(UserControl::default());
         let mut user = lane.new_user(UserStart { index: number as u64, class: number, iterations_done: 0, control })?;
@@ -136,6 +142,11 @@ pub(super) async fn walk(
             Some(Halt::Abort(why)) => return Err(format!("the script ended the run: {why}")),
             None => {}
         }
+    }
+    if life.teardown.is_some() {
+        let done = lane.act(Act::Teardown).await;
+        tell(witness.take("teardown".to_owned()));
+        done.map_err(|why| format!("teardown: {why}"))?;
     }
     Ok(())
 }

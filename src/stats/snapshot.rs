@@ -3,6 +3,7 @@
 //! Owns the shape of the view only; `table` and `series` fill it. Times are [`Duration`]s, rates are per second, ratios are 0..=1.
 //! Percentiles come from one merged histogram and are the same to the last digit, merged or not.
 
+mod apart;
 mod history;
 mod iterations;
 mod workers;
@@ -10,6 +11,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use apart::{ActView, WarmupView};
 pub use history::{HistoryPoint, Seen};
 pub use iterations::{ArrivalsView, QuotaView};
 pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
@@ -108,6 +110,8 @@ pub struct Snapshot {
     pub thresholds: Vec<ThresholdView>,
     /// What the warm-up brought, where the run has one: in none of the other numbers but the history, and judged by nothing.
     pub warmup: Option<Arc<WarmupView>>,
+    /// What was done once for the whole run, and is over: in none of the other numbers.
+    pub acts: Vec<Arc<ActView>>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
     /// The generator's own part.
@@ -126,17 +130,6 @@ pub struct Snapshot {
     pub overlaps: Vec<OverlapView>,
     /// Deltas that came again and were dropped.
     pub repeats: u64,
-}
-
-/// What was counted before the warm-up's end.
-#[derive(Debug, Clone, Default)]
-pub struct WarmupView {
-    /// The run's clock at its end: whole seconds.
-    pub end: Duration,
-    /// It has ended, with its time or with the run.
-    pub is_over: bool,
-    /// Its rows, sums, errors, exceptions and checks; without a history and thresholds.
-    pub numbers: Snapshot,
 }
 
 /// What a run is doing.

@@ -11,7 +11,7 @@ use lunamoth::cluster::message::{OrphanRules, WorkerId};
 use lunamoth::cluster::record::Record;
 use lunamoth::cluster::worker::{Worker, WorkerConfig, WorkerEnd};
 use lunamoth::load::vitals::Vitals;
-use lunamoth::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
+use lunamoth::plan::{ClassPlan, HttpPlan, LifePlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
 
 use super::books::{Books, Keeper, host_name};
@@ -421,6 +421,7 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
         env: BTreeMap::new(),
         settings: RunSettings { stop_timeout: scenario.stop_timeout, names: 100, ..RunSettings::default() },
         http: HttpPlan::default(),
+        life: LifePlan::default(),
     }
 }
 

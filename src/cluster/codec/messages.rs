@@ -8,7 +8,6 @@ use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
     WorkerId,
 };
-use crate::load::Halt;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
@@ -52,6 +51,16 @@ impl Wire for ToWorker {
                 run.put(out);
                 word.put(out);
             }
+            Self::Act { run, act } => {
+                out.byte(9);
+                run.put(out);
+                act.put(out);
+            }
+            Self::Data { run, data } => {
+                out.byte(10);
+                run.put(out);
+                data.put(out);
+            }
         }
     }
 
@@ -66,6 +75,8 @@ impl Wire for ToWorker {
             6 => Self::Farewell,
             7 => Self::Grant { run: Wire::take(input)?, grant: Wire::take(input)? },
             8 => Self::Board { run: Wire::take(input)?, word: Wire::take(input)? },
+            9 => Self::Act { run: Wire::take(input)?, act: Wire::take(input)? },
+            10 => Self::Data { run: Wire::take(input)?, data: Wire::take(input)? },
             _ => return Err(KIND),
         })
     }
@@ -134,6 +145,12 @@ impl Wire for ToMaster {
                 run.put(out);
                 errand.put(out);
             }
+            Self::Acted { run, act, acted } => {
+                out.byte(14);
+                run.put(out);
+                act.put(out);
+                acted.put(out);
+            }
         }
     }
 
@@ -162,29 +179,9 @@ impl Wire for ToMaster {
             11 => Self::Ask { run: Wire::take(input)?, ask: Wire::take(input)? },
             12 => Self::Leftover { run: Wire::take(input)?, leftover: Wire::take(input)? },
             13 => Self::Errand { run: Wire::take(input)?, errand: Arc::new(Wire::take(input)?) },
+            14 => Self::Acted { run: Wire::take(input)?, act: Wire::take(input)?, acted: Arc::new(Wire::take(input)?) },
             _ => return Err(KIND),
         })
-    }
-}
-
-impl Wire for Halt {
-    fn put(&self, out: &mut Output) {
-        let (kind, text) = match self {
-            Self::Misuse(text) => (0, text),
-            Self::Abort(text) => (1, text),
-        };
-        out.byte(kind);
-        out.text(text, TEXT_BYTES);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let kind = input.byte()?;
-        let text = input.string(TEXT_BYTES, "text")?;
-        match kind {
-            0 => Ok(Self::Misuse(text)),
-            1 => Ok(Self::Abort(text)),
-            _ => Err(CodecError::Invalid { what: "why the script ends the run" }),
-        }
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, IterationsProfile, LoadProfile,
-    MetricKind, Plan, ProfileEnd, Quota, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter, TaskPlan,
-    ThresholdPlan, Words, run_settings,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, IterationsProfile, LifePlan,
+    LoadProfile, MetricKind, Plan, ProfileEnd, Quota, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter,
+    TaskPlan, ThresholdPlan, Words, run_settings,
 };
 
 /// The fields of a struct in their order, each of which its type checks; then what is to hold of them beyond that.
@@ -38,12 +38,15 @@ macro_rules! layout {
 
 layout! {
     Plan {
-        run, revision, seed, scenario, script, fingerprint, host, classes, profile, thresholds, metrics, tags, env, settings, http
+        run, revision, seed, scenario, script, fingerprint, host, classes, profile, thresholds, metrics, tags, env, settings, http,
+        life
     }
     holds "number of user classes" if |plan| !plan.classes.is_empty()
 }
 
 layout! { TagFilter { include, exclude } }
+
+layout! { LifePlan { setup, teardown, data } }
 
 layout! { ClassPlan { name, weight, count, tasks } holds "weight" if |class| class.weight > 0 }
 

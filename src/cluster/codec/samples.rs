@@ -13,11 +13,12 @@ use crate::cluster::message::{
 };
 use crate::cluster::record::{KeptWorker, Record};
 use crate::load::Halt;
+use crate::load::act::Acted;
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::{
-    ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, IterationsProfile, LoadProfile, MetricKind, Plan,
-    ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
+    Act, ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, IterationsProfile, LifePlan, LoadProfile, MetricKind,
+    Plan, ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
 };
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
@@ -56,7 +57,13 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ("reply", errands::reply()),
         ("landed", errands::landed()),
         ("opened", errands::opened()),
+        ("act", ToWorker::Act { run: RunId(7), act: Act::Teardown }),
+        ("data", ToWorker::Data { run: RunId(7), data: "[1]".into() }),
     ]
+}
+
+fn acted() -> Acted {
+    Acted { result: Err("setup: a.lua:3: no".into()), took: Duration::from_millis(1_500), tally: busy(0, 1) }
 }
 
 /// One message of each kind to the master.
@@ -105,6 +112,7 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         ("ask", leases::ask()),
         ("leftover", leases::leftover()),
         ("errand", errands::errand()),
+        ("acted", ToMaster::Acted { run: RunId(7), act: Act::Setup, acted: Arc::new(acted()) }),
     ]
 }
 
@@ -275,6 +283,7 @@ pub(super) fn plan() -> Plan {
                 ..ConnectionPlan::default()
             },
         },
+        life: LifePlan { setup: Some(Duration::from_secs(60)), teardown: None, data: Some("{}".into()) },
     }
 }
 

@@ -15,9 +15,16 @@ use super::part::Part;
 use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
 use super::run::Run;
 use super::{Action, MasterConfig};
+use crate::load::slots::SlotSet;
 use crate::stats::snapshot::OverlapView;
 
 impl Run {
+    /// How many users run in these slots.
+    pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
+        let level = u64::from(self.shape.users_at(self.elapsed(now)));
+        (0..level).filter(|&user| slots.has_user(user)).count() as u64
+    }
+
     /// A worker has come back that was given up at `from`, and has run its users until now.
     pub fn show_return(&mut self, number: PeerNumber, from: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
         let elapsed = self.elapsed(now);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::acts::Acts;
 use super::commons::Commons;
 use super::judging::windows_of;
 use super::part::{Part, PartStage};
@@ -79,6 +80,8 @@ pub(super) struct Run {
     pub ended_by_plan: Option<Duration>,
     /// The run's clock when this master took it over from another one.
     pub taken_over: Option<Duration>,
+    /// Its setup and teardown.
+    pub acts: Acts,
 }
 
 /// The epoch of a run's statistics.
@@ -144,6 +147,7 @@ impl Run {
             deserted: None,
             ended_by_plan: None,
             taken_over: None,
+            acts: Acts::default(),
         }
     }
 
@@ -192,9 +196,9 @@ impl Run {
         matches!(self.stage, Stage::Over { .. })
     }
 
-    /// The run's clock; it stands still once the run is over.
+    /// The run's clock; it stands still once the run is over, its teardown aside.
     pub fn elapsed(&self, now: Instant) -> Duration {
-        let now = if let Stage::Over { at } = self.stage { at } else { now };
+        let now = if let Stage::Over { at } = self.stage { at } else { self.acts.ended.unwrap_or(now) };
         self.zero.map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero))
     }
 
@@ -293,6 +297,7 @@ impl Run {
         let owners: Vec<_> = self.parts.iter().filter(|(number, part)| prepared(**number, part)).map(|(&number, _)| number).collect();
         self.assignment.deal(&owners);
         out.push(Action::Log(log::Level::Info, format!("Sending hatch jobs to {} ready clients", owners.len())));
+        owners.iter().for_each(|number| self.hand_data_to(*number, peers, out));
         self.order_all(peers, origin, now, out);
     }
 
@@ -301,6 +306,7 @@ impl Run {
         let moved = self.assignment.join(number, self.level(now));
         self.hand_over(moved, LEAD, now);
         self.deserted = None;
+        self.hand_data_to(number, peers, out);
         self.order_all(peers, origin, now, out);
     }
 
@@ -450,12 +456,6 @@ impl Run {
         }
         self.taken_over = Some(self.elapsed(now));
         self.on_their_way = SlotSet::all();
-    }
-
-    /// How many users run in these slots.
-    pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
-        let level = u64::from(self.shape.users_at(self.elapsed(now)));
-        (0..level).filter(|&user| slots.has_user(user)).count() as u64
     }
 
     /// What nobody owns goes to those who are there.

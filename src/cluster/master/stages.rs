@@ -74,9 +74,9 @@ impl Run {
         None
     }
 
-    fn begin_if_all_agree(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn begin_if_all_agree(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         let mut here = self.parts.iter().filter(|(number, part)| takes_slots(**number, part, peers)).peekable();
-        if here.peek().is_some() && here.all(|(_, part)| part.stage == PartStage::Prepared) {
+        if here.peek().is_some() && here.all(|(_, part)| part.stage == PartStage::Prepared) && self.is_set_up() {
             self.begin(peers, origin, now, out);
         }
     }
@@ -132,6 +132,7 @@ impl Run {
             }
             Stage::Stopping { since } => {
                 self.judge_windows(peers, origin, now, out);
+                self.mind_teardown(peers, now, out);
                 self.finish_if_done(config, peers, since, now)
             }
         }
@@ -146,6 +147,14 @@ impl Run {
         self.begin_if_all_agree(peers, origin, now, out);
         if self.stage != Stage::Waiting {
             return None;
+        }
+        let is_slow = |part: &Part| matches!(part.stage, PartStage::Asked { .. });
+        let is_time = waited >= PREPARE_TIMEOUT || self.parts.values().all(|part| part.stage == PartStage::Prepared);
+        if !self.is_set_up() && (is_time || self.is_setting_up()) {
+            let end = self.mind_setup(peers, now, out);
+            if end.is_some() || self.is_setting_up() {
+                return end;
+            }
         }
         let unable: Vec<String> = self
             .parts
@@ -165,7 +174,6 @@ impl Run {
             return Some(self.end(now, Some(RunFailure::bad_use(text))));
         }
         self.ask_again(EARLY_ASK, peers, now, out);
-        let is_slow = |part: &Part| matches!(part.stage, PartStage::Asked { .. });
         if unable.is_empty() && waited >= PREPARE_TIMEOUT {
             let ready = self.parts.values().any(|part| part.stage == PartStage::Prepared);
             let slow: Vec<_> = self.parts.iter().filter(|(_, part)| is_slow(part)).map(|(&number, _)| number).collect();
@@ -248,7 +256,7 @@ impl Run {
         };
         let waits_for_away = self.parts.values().filter(unfinished).any(|part| !part.is_here() && may_come_back(part));
         let waits_for_unheard = self.phase != Phase::Cut && waited < AWAY_GRACE && self.may_hear_of_more(config, elapsed);
-        if waits_for_present || waits_for_away || waits_for_unheard {
+        if waits_for_present || waits_for_away || waits_for_unheard || self.awaits_teardown(now) {
             return None;
         }
         let missing: Vec<_> = self
@@ -275,9 +283,9 @@ impl Run {
     pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
         // The clock of a stopped run stands still from when the last worker that can be heard had finished. What came after was waiting for those
-        // that are out of reach.
+        // that are out of reach, or for the teardown.
         let at = if let Stage::Stopping { since } = self.stage { self.last_finish().map(|last| last.max(since)) } else { None };
-        self.stage = Stage::Over { at: at.unwrap_or(now) };
+        self.stage = Stage::Over { at: at.or(self.acts.ended).unwrap_or(now) };
         let elapsed = self.elapsed(now);
         self.windows.values_mut().for_each(|windows| windows.judge(elapsed, true));
         if self.phase == Phase::Run {

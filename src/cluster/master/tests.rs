@@ -10,6 +10,7 @@ use crate::stats::sample::Sample;
 use crate::stats::snapshot::{RunState, WorkerState};
 use crate::stats::tally::Tally;
 
+mod acts;
 mod commons;
 mod endings;
 mod revision;

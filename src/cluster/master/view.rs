@@ -32,6 +32,18 @@ impl Master {
         snapshot
     }
 
+    /// The script that the run is of, and its base URL.
+    #[must_use]
+    pub fn script(&self) -> Option<(Option<String>, Option<String>)> {
+        self.run.as_ref().map(|run| (Some(run.plan.script.clone()), run.plan.host.clone()))
+    }
+
+    /// The fingerprint of the scripts that it runs.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| &*run.plan.fingerprint)
+    }
+
     /// Users that the plan wants now; none where no load is made.
     #[must_use]
     pub fn target_users(&self, now: Instant) -> u64 {
@@ -149,6 +161,7 @@ impl Run {
         if let Some(Halt::Abort(why)) = &self.halt {
             snapshot.aborted = Some(why.clone());
         }
+        snapshot.acts.clone_from(&self.acts.views);
         self.show_windows(&mut snapshot);
         snapshot
     }

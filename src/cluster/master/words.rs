@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::message::{Answer, ToMaster, ToWorker};
+use super::super::message::{Answer, LogLine, ToMaster, ToWorker};
 use super::super::worker::LinkId;
 use super::numbers::Merged;
 use super::part::PartStage;
@@ -70,17 +70,20 @@ impl Master {
                     self.finish(Some(end), out);
                 }
             }
+            ToMaster::Acted { run, act, acted } => self.on_acted(number, run, act, &acted, now, out),
             ToMaster::Ask { run, ask } => self.on_ask(number, run, &ask, now, out),
             ToMaster::Leftover { run, leftover } => self.on_leftover(number, run, &leftover, out),
             ToMaster::Errand { run, errand } => self.on_errand(number, run, &errand, now, out),
             ToMaster::Scripts(scripts) => self.on_scripts(number, scripts, out),
             ToMaster::Leaving => self.on_leaving(number, now, out),
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
-            ToMaster::Log(lines) => {
-                let worker = &self.peers.get(number).hello.worker;
-                out.extend(lines.into_iter().map(|line| Action::Relay(worker.clone(), line)));
-            }
+            ToMaster::Log(lines) => self.relay(number, lines, out),
         }
+    }
+
+    fn relay(&self, number: PeerNumber, lines: Vec<LogLine>, out: &mut Vec<Action>) {
+        let worker = &self.peers.get(number).hello.worker;
+        out.extend(lines.into_iter().map(|line| Action::Relay(worker.clone(), line)));
     }
 
     /// A worker has finished. In a run that nobody has stopped, and that is not at its planned end, others take its users.

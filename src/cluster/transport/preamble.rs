@@ -10,7 +10,7 @@ use crate::stats::times::TIMES;
 pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u16;
 
 /// Raised with every other change.
-const LAYOUT: u16 = 14;
+const LAYOUT: u16 = 15;
 
 /// The preamble of a version.
 pub(super) fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {

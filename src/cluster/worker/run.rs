@@ -87,6 +87,7 @@ impl Run {
     pub fn on_opened(&mut self, lanes: u32, out: &mut Vec<Action>) {
         self.stage = Stage::Prepared;
         self.lanes = (0..lanes as usize).map(|lane| (lane, LaneStanding::default())).collect();
+        out.extend(self.plan.life.data.clone().map(Action::GiveData));
         self.follow(out);
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use super::apart::apart;
 use super::grid::Grid;
-use super::table::{table, time, warmup_table};
+use super::table::{table, time};
 use super::verdict::{Evidence, ExitCode};
 use crate::front::report::{Closing, PERCENTILES};
 use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
@@ -16,7 +17,7 @@ use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 #[must_use]
 pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
     [
-        snapshot.warmup.as_deref().map_or_else(String::new, |warmup| warmup_table(warmup, width)),
+        apart(snapshot, width),
         table(snapshot, width),
         percentiles(snapshot, width),
         percentiles_since_due(snapshot, width),

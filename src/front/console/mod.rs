@@ -2,6 +2,7 @@
 //!
 //! Everything that is printed is made by pure functions of a snapshot; `screen` and `printer` alone write.
 
+mod apart;
 pub mod check;
 mod final_report;
 mod grid;

@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson, LogsJson,
-    MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WarmupJson, WorkerJson,
+    ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson,
+    LogsJson, MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WarmupJson, WorkerJson,
 };
 use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
 use crate::stats::snapshot::{
-    ClassShare, EntryView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WarmupView, WorkerView,
+    ActView, ClassShare, EntryView, ErrorView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WarmupView, WorkerView,
 };
 use crate::stats::tally::ClassCounts;
 
@@ -48,6 +48,7 @@ impl From<&Snapshot> for SnapshotJson {
             iterations: iterations(snapshot),
             thresholds: thresholds(snapshot),
             warmup: snapshot.warmup.as_deref().map(WarmupJson::from),
+            acts: snapshot.acts.iter().map(|act| ActJson::from(&**act)).collect(),
             aborted: snapshot.aborted.clone(),
             generator: generator(snapshot),
             workers: snapshot.workers.iter().map(WorkerJson::from).collect(),
@@ -56,6 +57,19 @@ impl From<&Snapshot> for SnapshotJson {
             repeats: snapshot.repeats,
             warnings: snapshot.warnings.clone(),
             recent: recent.iter().map(PointJson::from).collect(),
+        }
+    }
+}
+
+impl From<&ActView> for ActJson {
+    fn from(act: &ActView) -> Self {
+        Self {
+            act: act.act.to_owned(),
+            worker: act.worker.clone(),
+            took_s: act.took.as_secs_f64(),
+            error: act.error.clone(),
+            entries: act.entries.iter().map(EntryJson::from).collect(),
+            errors: error_list(&act.errors),
         }
     }
 }
@@ -272,8 +286,11 @@ impl From<&HistoryPoint> for PointJson {
 }
 
 pub(in crate::front) fn errors(snapshot: &Snapshot) -> Vec<ErrorJson> {
-    let errors = snapshot.errors.iter();
-    let json = errors.map(|error| ErrorJson {
+    error_list(&snapshot.errors)
+}
+
+fn error_list(errors: &[ErrorView]) -> Vec<ErrorJson> {
+    let json = errors.iter().map(|error| ErrorJson {
         method: error.method.to_string(),
         name: error.name.to_string(),
         kind: error.kind.name().to_owned(),

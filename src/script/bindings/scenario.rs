@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, Table};
+use mlua::{Lua, Table, Value};
 
 use super::http::connection_plan;
+use super::json::{decode_path, encode_to_vec};
 use crate::load::Halt;
 use crate::script::context::{Stage, VmContext};
 
@@ -37,6 +38,33 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    let returning = Rc::clone(context);
+    natives.set(
+        "returned",
+        lua.create_function(move |lua, value: Value| {
+            let text = match encode_to_vec(lua, &value).map(String::from_utf8) {
+                Err(why) => return Ok(Some(why)),
+                Ok(Err(_)) => return Ok(Some("a text in it is not UTF-8".to_owned())),
+                Ok(Ok(text)) if text.len() > DATA_BYTES => return Ok(Some(format!("it has {} bytes as JSON, and at most 1 MiB is handed to users", text.len()))),
+                Ok(Ok(text)) => text,
+            };
+            if let Some(user) = returning.current.borrow().as_ref() {
+                user.lane.returned.replace(Some(text));
+            }
+            Ok(None)
+        })?,
+    )?;
+    let looking = Rc::clone(context);
+    natives.set(
+        "data",
+        lua.create_function(move |lua, ()| {
+            let current = looking.current.borrow();
+            match current.as_ref().and_then(|user| user.lane.data.get()) {
+                Some(text) => decode_path(lua, text.as_bytes(), None, false).map(|value| (true, value)).map_err(mlua::Error::runtime),
+                None => Ok((false, Value::Nil)),
+            }
+        })?,
+    )?;
     natives.set("check_http", lua.create_function(|_, table: Table| Ok(connection_plan(&table).err()))?)?;
     let drawing = Rc::clone(context);
     natives.set(
@@ -50,3 +78,5 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
 
 /// Of the reason why a script ends a run.
 const REASON_LETTERS: usize = 500;
+/// Of what a setup returns.
+const DATA_BYTES: usize = 1 << 20;

@@ -1,5 +1,6 @@
 //! Tests of scripts as a whole, by what they see and what is counted.
 
+mod acts;
 mod bounds;
 mod ends;
 mod life;

@@ -17,7 +17,7 @@ use lunamoth::cluster::remote::WorkerDoor;
 use lunamoth::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use lunamoth::cluster::transport::MasterEndpoint;
 use lunamoth::load::vitals::{self, Vitals};
-use lunamoth::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
+use lunamoth::plan::{ClassPlan, HttpPlan, LifePlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -231,6 +231,7 @@ impl Planner for BenchPlanner {
             env: BTreeMap::from([(CHANGED.to_owned(), changed)]),
             settings: RunSettings { stop_timeout: Duration::from_secs(5), names: 10_000, ..RunSettings::default() },
             http: HttpPlan::default(),
+            life: LifePlan::default(),
         };
         let start = RunStart { plan: Arc::new(plan), thresholds: Vec::new(), wall: SystemTime::now() };
         Ok(Planned { start, words: "the bench's own profile".into() })

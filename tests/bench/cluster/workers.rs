@@ -218,6 +218,7 @@ impl Crowd {
             }
             What::Heard(ToWorker::Refuse(why)) => anyhow::bail!("the master refused worker {worker}: {why}"),
             What::Heard(ToWorker::Abandon(_) | ToWorker::Farewell) => Ok(()),
+            What::Heard(ToWorker::Act { .. } | ToWorker::Data { .. }) => anyhow::bail!("the bench's run has neither setup nor teardown"),
             What::Heard(ToWorker::Grant { grant, .. }) => {
                 anyhow::bail!("worker {worker} was given rows that it never asked for: {grant:?}")
             }

@@ -1,5 +1,6 @@
 //! Rows of the worker's tables, one by one: explicit instants, no sleeps. `model` has the property tests.
 
+mod acts;
 mod errands;
 mod lanes;
 mod leaving;
@@ -204,6 +205,9 @@ fn names(actions: &[Action]) -> Vec<String> {
                 Action::Dial => "dial".into(),
                 Action::Stop => "stop".into(),
                 Action::Cut => "cut".into(),
+                Action::Act(plan, act) => format!("{act} of {}", plan.run.0),
+                Action::DropAct => "drop act".into(),
+                Action::GiveData(data) => format!("data {data}"),
                 Action::Grant(grant) => format!("grant {} {:?}", grant.number, grant.given),
                 Action::Board(word) => format!("board {word:?}"),
                 Action::CloseLanes => "close lanes".into(),
@@ -228,6 +232,7 @@ fn message_name(message: &ToMaster) -> String {
         ToMaster::Scripts(scripts) => format!("scripts {} {:?}", scripts.fingerprint, scripts.error),
         ToMaster::Log(lines) => format!("log {}", lines.len()),
         ToMaster::Ask { ask, .. } => format!("ask {} for {}", ask.number, ask.wanted),
+        ToMaster::Acted { act, acted, .. } => format!("{act} {:?}", acted.result),
         ToMaster::Leftover { leftover, .. } => format!("leftover {:?}", leftover.rows),
         ToMaster::Errand { errand, .. } => format!("errand {}", errand.number),
     }

@@ -1,0 +1,197 @@
+//! What is done once for the whole run, on one worker: its setup before anybody begins, its teardown after the last user.
+//!
+//! | act | is done | not at all where | again where |
+//! |---|---|---|---|
+//! | setup | once all that are there are prepared | somebody stops the run first | its worker is lost before it has told |
+//! | teardown | once the last numbers are here | the setup did not come to its end; the run is cut; no worker is left | the same; a master dies in it |
+//!
+//! A setup that fails ends the run, before it began. A teardown that fails is told, and changes no verdict: what was measured was measured.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::message::{Phase, ToWorker};
+use super::super::worker::LinkId;
+use super::part::{Part, PartStage};
+use super::peers::{PeerNumber, Peers, Presence};
+use super::run::{Run, Stage, takes_slots};
+use super::{Action, Master, RunEnd, RunFailure, send};
+use crate::load::act::Acted;
+use crate::plan::{Act, LifePlan, Plan, RunId};
+use crate::stats::recorder::Limits;
+use crate::stats::snapshot::ActView;
+use crate::stats::table::{SnapshotContext, Table};
+
+/// How far the acts of a run are.
+#[derive(Debug, Default)]
+pub(super) struct Acts {
+    under_way: Option<UnderWay>,
+    /// The teardown is due since then: the run's clock stands still.
+    pub ended: Option<Instant>,
+    /// It is over, or was left out.
+    is_torn_down: bool,
+    /// What people see of those that are over.
+    pub views: Vec<Arc<ActView>>,
+}
+
+/// An act that a worker was asked for.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    act: Act,
+    worker: PeerNumber,
+    /// Where it was asked; on another link it is asked again.
+    link: Option<LinkId>,
+    since: Instant,
+}
+
+impl Run {
+    /// Whether users may begin: there is no setup, or it is over.
+    pub(super) fn is_set_up(&self) -> bool {
+        self.plan.life.setup.is_none() || self.plan.life.data.is_some()
+    }
+
+    /// Users could begin, were the setup over. Sees to it that somebody does it. Answers how the run ended, if it did.
+    pub(super) fn mind_setup(&mut self, peers: &Peers, now: Instant, out: &mut Vec<Action>) -> Option<RunEnd> {
+        let can = |number: PeerNumber, part: &Part| takes_slots(number, part, peers) && part.stage == PartStage::Prepared;
+        let able = self.parts.iter().find(|(number, part)| can(**number, part)).map(|(&number, _)| number);
+        if self.acts.under_way.is_some() || able.is_some() {
+            return self.mind(Act::Setup, able, peers, now, out).map(|why| self.end(now, Some(RunFailure::lost(why))));
+        }
+        None
+    }
+
+    /// Whether a setup is being done.
+    pub(super) const fn is_setting_up(&self) -> bool {
+        matches!(self.acts.under_way, Some(UnderWay { act: Act::Setup, .. }))
+    }
+
+    /// What the setup returned goes to those who take part.
+    pub(super) fn hand_data_to(&self, number: PeerNumber, peers: &Peers, out: &mut Vec<Action>) {
+        if let Some(data) = &self.plan.life.data {
+            send(peers, number, ToWorker::Data { run: self.id(), data: data.clone() }, out);
+        }
+    }
+
+    /// All last numbers are here: whether the run has to wait for its teardown.
+    pub(super) fn awaits_teardown(&mut self, now: Instant) -> bool {
+        if self.plan.life.teardown.is_none() || self.acts.is_torn_down || !self.is_set_up() {
+            return false;
+        }
+        if self.phase == Phase::Cut {
+            self.leave_out("the run was cut before its teardown had come to its end");
+            return false;
+        }
+        self.acts.ended.get_or_insert(now);
+        true
+    }
+
+    /// The last numbers are here. Sees to it that somebody does the teardown.
+    pub(super) fn mind_teardown(&mut self, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+        if self.acts.ended.is_none() || self.acts.is_torn_down {
+            return;
+        }
+        let can = |number: PeerNumber, part: &Part| part.stage == PartStage::Finished && peers.get(number).presence == Presence::Here;
+        let able = self.parts.iter().find(|(number, part)| can(**number, part)).map(|(&number, _)| number);
+        if self.acts.under_way.is_none() && able.is_none() {
+            return self.leave_out("no worker was left to do the teardown");
+        }
+        if let Some(why) = self.mind(Act::Teardown, able, peers, now, out) {
+            self.leave_out(&why);
+        }
+    }
+
+    /// Asks whom it finds for the act, or looks after whoever does it. Answers why nobody will come to its end.
+    fn mind(&mut self, act: Act, able: Option<PeerNumber>, peers: &Peers, now: Instant, out: &mut Vec<Action>) -> Option<String> {
+        let run = self.id();
+        let is_there = |under_way: &UnderWay| {
+            under_way.act == act && self.parts.contains_key(&under_way.worker) && peers.get(under_way.worker).presence == Presence::Here
+        };
+        let Some(mut under_way) = self.acts.under_way.filter(is_there) else {
+            self.acts.under_way = able.map(|worker| {
+                let (link, id) = (peers.get(worker).link, &peers.get(worker).hello.worker);
+                out.push(Action::Log(log::Level::Info, format!("{act} of run {run} on '{id}'")));
+                send(peers, worker, ToWorker::Act { run, act }, out);
+                UnderWay { act, worker, link, since: now }
+            });
+            return None;
+        };
+        let limit = self.plan.life.limit_of(act).unwrap_or(Duration::ZERO) + ACT_GRACE;
+        if now.saturating_duration_since(under_way.since) >= limit {
+            let id = &peers.get(under_way.worker).hello.worker;
+            return Some(format!("{act}: '{id}' has not told of its end within {} s", limit.as_secs_f64()));
+        }
+        if peers.get(under_way.worker).link != under_way.link {
+            under_way.link = peers.get(under_way.worker).link;
+            self.acts.under_way = Some(under_way);
+            send(peers, under_way.worker, ToWorker::Act { run, act }, out);
+        }
+        None
+    }
+
+    /// An act has come to its end. Answers how the run ended, if it did.
+    fn on_acted(
+        &mut self,
+        number: PeerNumber,
+        act: Act,
+        acted: &Acted,
+        peers: &Peers,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Option<RunEnd> {
+        // One that was told again, or that another worker has done since, counts once.
+        self.acts.under_way.take_if(|under_way| under_way.act == act && under_way.worker == number)?;
+        let worker = peers.get(number).hello.worker.to_string();
+        self.acts.views.push(Arc::new(self.view_of(act, worker, acted)));
+        match (act, &acted.result) {
+            (Act::Setup, Ok(data)) => {
+                let life = LifePlan { data: Some(data.clone()), ..self.plan.life.clone() };
+                self.plan = Arc::new(Plan { life, ..(*self.plan).clone() });
+                None
+            }
+            (Act::Setup, Err(why)) => Some(self.end(now, Some(RunFailure::bad_use(why)))),
+            (Act::Teardown, Ok(_)) => {
+                self.acts.is_torn_down = true;
+                None
+            }
+            (Act::Teardown, Err(why)) => {
+                out.push(Action::Log(log::Level::Error, why.clone()));
+                self.leave_out(why);
+                None
+            }
+        }
+    }
+
+    fn leave_out(&mut self, why: &str) {
+        self.acts.under_way = None;
+        self.acts.is_torn_down = true;
+        self.table.warn(&why.into());
+    }
+
+    fn view_of(&self, act: Act, worker: String, acted: &Acted) -> ActView {
+        let mut table = Table::new(Limits { names: self.plan.settings.names });
+        table.merge_undated(&acted.tally);
+        let shown = table.snapshot(SnapshotContext::default());
+        let error = acted.result.as_ref().err().cloned();
+        ActView { act: act.name(), worker, took: acted.took, error, entries: shown.entries, errors: shown.errors }
+    }
+}
+
+impl Master {
+    /// A worker tells of an act.
+    pub(super) fn on_acted(&mut self, number: PeerNumber, id: RunId, act: Act, acted: &Acted, now: Instant, out: &mut Vec<Action>) {
+        let Some(run) = self.run.as_mut().filter(|run| run.id() == id && !run.is_over()) else { return };
+        let before = run.stage;
+        let end = run.on_acted(number, act, acted, &self.peers, now, out);
+        if end.is_some() {
+            return self.finish(end, out);
+        }
+        if run.stage == Stage::Waiting {
+            run.begin_if_all_agree(&self.peers, self.origin, now, out);
+        }
+        self.note_begin(before, out);
+        self.after_numbers(now, out);
+    }
+}
+
+/// How long past its own limit a worker may take to tell.
+const ACT_GRACE: Duration = Duration::from_secs(10);

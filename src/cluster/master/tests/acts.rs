@@ -1,0 +1,129 @@
+//! Setup and teardown, as a master sees to them.
+
+use super::*;
+use crate::load::act::Acted;
+use crate::plan::{Act, LifePlan};
+
+/// Workers 1 to `count` are prepared for a run with both.
+fn asked(count: u64) -> Stand {
+    let mut stand = Stand::new();
+    (1..=count).for_each(|worker| stand.hello(worker, None));
+    let life = LifePlan { setup: Some(Duration::from_secs(60)), teardown: Some(Duration::from_secs(20)), data: None };
+    let plan = Plan { fingerprint: "abc".into(), life, ..Plan::for_tests(LoadProfile::plain(10, 10.0, None)) };
+    let start = RunStart { plan: Arc::new(plan), thresholds: Vec::new(), wall: SystemTime::UNIX_EPOCH };
+    stand.actions = stand.master.on_start(start, stand.now).unwrap();
+    (1..=count).for_each(|worker| stand.message(worker, ToMaster::Prepared { run: RunId(7), revision: 0 }));
+    stand.pass(Duration::from_millis(50));
+    stand
+}
+
+/// Who was asked for which act since the last look.
+fn acts(stand: &mut Stand) -> Vec<(u64, Act)> {
+    let acts = |(link, message)| if let ToWorker::Act { act, .. } = message { Some((link, act)) } else { None };
+    stand.sent().into_iter().filter_map(acts).collect()
+}
+
+fn done(stand: &mut Stand, worker: u64, act: Act, result: Result<&str, &str>) {
+    let acted = Acted { result: result.map(str::to_owned).map_err(str::to_owned), took: Duration::from_secs(1), tally: tally(0, 3) };
+    stand.message(worker, ToMaster::Acted { run: RunId(7), act, acted: Arc::new(acted) });
+}
+
+/// The run is under way on both workers.
+fn under_way() -> Stand {
+    let mut stand = asked(2);
+    done(&mut stand, 1, Act::Setup, Ok("[1]"));
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    stand.actions.clear();
+    stand
+}
+
+#[test]
+fn one_worker_sets_the_run_up_before_anybody_begins_and_all_have_what_it_returned() {
+    let mut stand = asked(2);
+    assert_eq!(acts(&mut stand), [(1, Act::Setup)]);
+    stand.live(Duration::from_secs(20), &[1, 2]);
+    assert_eq!((stand.state(), stand.orders().len()), (RunState::Waiting, 0));
+    done(&mut stand, 1, Act::Setup, Ok("[1]"));
+    let sent = stand.sent();
+    for worker in [1, 2] {
+        let own: Vec<_> = sent.iter().filter(|(link, _)| *link == worker).map(|(_, message)| message).collect();
+        assert!(matches!(own[..], [ToWorker::Data { data, .. }, ToWorker::Orders(_)] if data == "[1]"), "{own:?}");
+    }
+    stand.hello(3, None);
+    let joined = stand.sent().into_iter().find_map(|(_, message)| if let ToWorker::Prepare(plan) = message { Some(plan) } else { None });
+    assert_eq!(joined.unwrap().life.data.as_deref(), Some("[1]"));
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!((snapshot.total.requests, snapshot.acts[0].entries[0].requests, snapshot.acts[0].act), (0, 3, "setup"));
+}
+
+#[test]
+fn where_the_worker_is_lost_in_its_setup_another_one_does_it_and_that_one_alone_counts() {
+    let mut stand = asked(2);
+    stand.live(Duration::from_secs(5), &[2]);
+    assert_eq!(acts(&mut stand), [(1, Act::Setup), (2, Act::Setup)]);
+    done(&mut stand, 1, Act::Setup, Ok("[late]"));
+    assert_eq!(stand.state(), RunState::Waiting, "it is not the one's that was asked last");
+    done(&mut stand, 2, Act::Setup, Ok("[2]"));
+    assert_eq!(stand.state(), RunState::Waiting, "the first one is back, and prepares anew");
+    stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    assert_ne!(stand.state(), RunState::Waiting);
+    assert_eq!(stand.master.run.as_ref().unwrap().plan.life.data.as_deref(), Some("[2]"));
+}
+
+#[test]
+fn a_setup_that_fails_ends_the_run_before_it_began_and_a_stop_does_not_wait_for_it() {
+    let mut stand = asked(2);
+    done(&mut stand, 1, Act::Setup, Err("setup: a.lua:3: no"));
+    let end = stand.end().unwrap();
+    assert_eq!(end.failure, Some(RunFailure { cause: FailureCause::BadUse, text: "setup: a.lua:3: no".into() }));
+    let mut stand = asked(1);
+    stand.actions = stand.master.on_stop(stand.now);
+    let abandons = |stand: &Stand| stand.actions.iter().filter(|action| matches!(action, Action::Send(_, ToWorker::Abandon(_)))).count();
+    assert_eq!(abandons(&stand), 1);
+    assert_eq!(stand.end().unwrap().failure, None);
+}
+
+#[test]
+fn a_worker_that_never_tells_of_its_setup_ends_the_wait() {
+    let mut stand = asked(1);
+    stand.live(Duration::from_secs(69), &[1]);
+    assert_eq!(stand.end(), None);
+    stand.live(Duration::from_secs(2), &[1]);
+    assert!(stand.end().unwrap().failure.unwrap().text.contains("has not told of its end within 70 s"));
+}
+
+#[test]
+fn after_the_last_user_one_worker_tears_down_and_the_runs_clock_stands_still() {
+    let mut stand = under_way();
+    stand.actions = stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.last_delta(2, 1);
+    let elapsed = stand.master.snapshot(stand.now).elapsed;
+    stand.live(Duration::from_secs(9), &[1, 2]);
+    assert_eq!((acts(&mut stand), stand.end()), (vec![(1, Act::Teardown)], None));
+    done(&mut stand, 1, Act::Teardown, Err("teardown: a.lua:9: no"));
+    stand.pass(Duration::from_millis(50));
+    let told: Vec<_> = stand
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::Send(link, ToWorker::Abandon(_)) = action { Some(link.0) } else { None })
+        .collect();
+    assert_eq!(told, [1, 2], "who waits for one run alone may go");
+    assert_eq!(stand.end(), Some(RunEnd { is_complete: true, failure: None, panics: 0 }));
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!((snapshot.elapsed, &*snapshot.warnings), (elapsed, &["teardown: a.lua:9: no".to_owned()][..]));
+    assert_eq!(snapshot.acts.iter().map(|act| (act.act, act.error.is_some())).collect::<Vec<_>>(), [("setup", false), ("teardown", true)]);
+}
+
+#[test]
+fn a_run_that_is_cut_leaves_its_teardown_out_and_says_so() {
+    let mut stand = under_way();
+    stand.actions = stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.last_delta(2, 1);
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    let actions = stand.master.on_cut(stand.now);
+    stand.actions.extend(actions);
+    assert!(stand.end().is_some());
+    assert!(stand.master.snapshot(stand.now).warnings[0].contains("was cut before its teardown"));
+}

@@ -1,0 +1,98 @@
+//! The run's setup and teardown, where the master asks this worker for them, and the data that users are given.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::run::Stage;
+use super::{Action, Worker};
+use crate::cluster::message::ToMaster;
+use crate::load::act::Acted;
+use crate::plan::{Act, LifePlan, Plan, RunId};
+
+/// An act that was asked for.
+#[derive(Debug)]
+pub(super) struct Acting {
+    run: RunId,
+    act: Act,
+    /// How it went; kept, since the link may be gone on which it was told.
+    acted: Option<Arc<Acted>>,
+}
+
+impl Worker {
+    /// The master asks for an act; again, where it cannot know whether this worker has heard.
+    pub(super) fn on_act(&mut self, run: RunId, act: Act, out: &mut Vec<Action>) {
+        let Some(current) = self.run.as_ref().filter(|current| current.plan.run == run) else { return };
+        match &self.acting {
+            Some(Acting { run: known, act: asked, acted }) if (*known, *asked) == (run, act) => {
+                if let Some(acted) = acted.clone() {
+                    self.say(ToMaster::Acted { run, act, acted }, out);
+                }
+            }
+            _ => {
+                out.push(Action::Act(Arc::clone(&current.plan), act));
+                self.acting = Some(Acting { run, act, acted: None });
+            }
+        }
+    }
+
+    /// An act has come to its end.
+    pub fn on_acted(&mut self, run: RunId, act: Act, acted: Acted, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if let Some(acting) = self.acting.as_mut().filter(|acting| (acting.run, acting.act) == (run, act)) {
+            let acted = Arc::new(acted);
+            acting.acted = Some(Arc::clone(&acted));
+            self.say(ToMaster::Acted { run, act, acted }, &mut out);
+        }
+        self.settle(now, out)
+    }
+
+    /// What the setup returned, for all users.
+    pub(super) fn on_data(&mut self, run: RunId, data: String, out: &mut Vec<Action>) {
+        let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run && current.plan.life.data.is_none()) else { return };
+        let life = LifePlan { data: Some(data.clone()), ..current.plan.life.clone() };
+        current.plan = Arc::new(Plan { life, ..(*current.plan).clone() });
+        // Lanes that are being opened are given it when they are.
+        if current.stage() != Stage::Opening {
+            out.push(Action::GiveData(data));
+        }
+    }
+
+    /// The run is none of this worker's any more: nobody waits for its act.
+    pub(super) fn drop_act(&mut self, run: RunId, out: &mut Vec<Action>) {
+        if let Some(acting) = self.acting.take_if(|acting| acting.run == run)
+            && acting.acted.is_none()
+        {
+            out.push(Action::DropAct);
+        }
+    }
+
+    /// A master lets go of a run.
+    pub(super) fn on_abandon(&mut self, run: RunId, now: Instant, out: &mut Vec<Action>) {
+        self.next.take_if(|plan| plan.run == run);
+        self.drop_act(run, out);
+        let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) else { return };
+        self.numbered = current.numbered().or(self.numbered);
+        let requests = current.ledger.requests();
+        let is_done = current.stage() == Stage::Finished && current.ledger.is_sealed() && !current.ledger.has_unacknowledged();
+        out.push(if is_done {
+            // How a master takes leave of a run that is over.
+            Action::Log(log::Level::Debug, format!("run {run} is done with"))
+        } else {
+            let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
+            Action::Log(log::Level::Warn, text)
+        });
+        if current.abandon(out) {
+            self.run = None;
+            if is_done && self.config.is_once && self.leaving.is_none() {
+                self.leave(now, out);
+            }
+        }
+    }
+
+    /// The only run of a worker that has one is over; it stays where it may still be asked for the teardown.
+    pub(super) fn is_through(&self) -> bool {
+        let is_over =
+            |run: &super::run::Run| run.stage() == Stage::Finished && run.ledger.is_handed_in() && run.plan.life.teardown.is_none();
+        self.config.is_once && self.leaving.is_none() && self.run.as_ref().is_some_and(is_over)
+    }
+}
