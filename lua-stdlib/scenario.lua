@@ -88,7 +88,9 @@ local function texts(value, what, level)
   end
   for key in pairs(list) do
     if type(key) ~= "number" or key < 1 or key > #out or key % 1 ~= 0 then
-      error(what .. " is a list of texts, which has no `" .. tostring(key) .. "`" .. list_hint(key), level + 1)
+      local hint = what:find("tags$") and type(key) == "string"
+        and ": these are for -T and -E; tags of requests are an option of theirs, as in http.defaults { tags = { kind = \"read\" } }"
+      error(what .. " is a list of texts, which has no `" .. tostring(key) .. "`" .. (hint or list_hint(key)), level + 1)
     end
   end
   return out

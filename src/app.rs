@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod control;
 mod files;
+mod find;
 mod linger;
 mod master;
 mod plan;
@@ -46,6 +47,7 @@ pub fn run(command: Command) -> u8 {
         Command::Worker(typed) => with_start(&typed, worker::run_worker),
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
         Command::Metrics => say(&catalogue::text()),
+        Command::Find(typed, asked) => with_start(&typed, |start| find::find(start, &asked)),
         Command::Compare(asked) => compare::compare_reports(&asked),
         Command::New(path) => new_script(&path),
         Command::Tui(typed) => with_start(&typed, tui::attach),

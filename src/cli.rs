@@ -3,6 +3,7 @@
 mod compare;
 mod control;
 mod examples;
+mod find;
 mod foreign;
 mod takes;
 mod typed;
@@ -18,9 +19,12 @@ use self::compare::CompareFlags;
 pub use self::control::{Control, ControlAction};
 use self::control::{ReportFlags as ReportOfFlags, ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
-    CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES, RESET_EXAMPLES,
-    RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES, WORKER_EXAMPLES,
+    CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, FIND_EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES,
+    RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES,
+    WORKER_EXAMPLES,
 };
+pub use self::find::Find;
+use self::find::FindFlags;
 use self::takes::{TakesOfCheck, TakesOfMaster, TakesOfRun, TakesOfTarget, TakesOfWorker};
 use self::typed::Typed;
 use crate::config::{Layer, Setting};
@@ -50,6 +54,8 @@ pub enum Command {
     Secret,
     /// List the metrics of thresholds. It has no settings.
     Metrics,
+    /// Find the highest rate that the target of a script holds.
+    Find(Layer, Find),
     /// Compare two reports. It has no settings.
     Compare(Compare),
 }
@@ -158,6 +164,9 @@ enum TypedCommand {
     /// Make a secret, by which master and workers know each other
     #[command(after_help = SECRET_EXAMPLES)]
     Secret,
+    /// Find the highest rate of iterations that a target holds, by holds at one rate after the other
+    #[command(after_help = FIND_EXAMPLES)]
+    Find(Box<FindFlags>),
     /// Compare the reports of two runs: what is better, worse, or no more different than chance
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(Box<CompareFlags>),
@@ -186,6 +195,7 @@ impl TypedCommand {
             Self::Target(typed) => Command::Target(typed.layer),
             Self::Secret => Command::Secret,
             Self::Metrics => Command::Metrics,
+            Self::Find(flags) => flags.into_command(),
             Self::Compare(flags) => Command::Compare(flags.into_compare()),
         }
     }
@@ -270,6 +280,7 @@ mod tests {
             Command::Tui(layer)
             | Command::Run(layer)
             | Command::Check(layer, _)
+            | Command::Find(layer, _)
             | Command::Fingerprint(layer)
             | Command::Target(layer)
             | Command::Master(layer)
@@ -433,6 +444,15 @@ mod tests {
         assert_eq!((asked.limits.len(), asked.markdown.as_deref(), asked.junit), (2, Some(Path::new("-")), None));
         assert!(asked.updates);
         assert_eq!(parse("compare a.json").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn what_a_search_shall_keep_and_between_which_rates_is_as_it_was_typed() {
+        let line = ["lunamoth", "find", "a.lua", "--keep", "p(99) < 200ms", "--keep", "rate < 1%", "--from", "50/s", "-H", "http://h"];
+        let Command::Find(layer, asked) = Command::parse(line.map(OsString::from)).unwrap() else { panic!("find was typed") };
+        assert_eq!((asked.keeps.len(), asked.from.as_deref(), asked.to), (2, Some("50/s"), None));
+        assert_eq!(Settings::resolve(&layer, [], None).unwrap().0.script.as_deref(), Some(Path::new("a.lua")));
+        assert!(message("find a.lua").contains("--keep"));
     }
 
     #[test]

@@ -104,6 +104,6 @@ fn resolve_host(host: Option<String>) -> Result<(Option<String>, Option<Target>)
 }
 
 /// A number that differs from run to run: the standard library's own random seed, drawn from the system.
-fn random_number() -> u64 {
+pub(super) fn random_number() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

@@ -28,6 +28,20 @@ Examples:
 
 Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
 
+pub(super) const FIND_EXAMPLES: &str = "\
+Examples:
+  lunamoth find load.lua --keep \"p(99) < 200ms\"
+  lunamoth find load.lua --keep \"p(99) < 200ms\" --from 50/s --to 10000/s
+  lunamoth find load.lua --keep \"p(95) < 1s\" --keep \"http_req_failed: rate < 0.1%\" --hold 30s --confirm 2m --json curve.json
+  lunamoth find load.lua --keep \"http_req_duration{name:/cart}: p(99) < 300ms\"
+
+Rates are of iterations, each a task of a user. A condition without a metric looks at http_req_duration_due, the time from the moment at which a
+request was due, so that waiting in line shows; `rate` at http_req_failed. Whatever is to be kept, fewer than 1 % of the requests fail (unless a
+condition on http_req_failed says otherwise), and iterations find a user. The scenario's own load, warm-up and thresholds are left aside; its
+setup and teardown are done for each hold. The rate doubles until it breaks; then holds in between narrow it down, and longer ones confirm both ends.
+
+Exit codes: 0 a rate holds, 2 bad use, 99 not even the lowest one does, 130 interrupted; what is known by then is printed.";
+
 pub(super) const COMPARE_EXAMPLES: &str = "\
 Examples:
   lunamoth run load.lua --json base.json                     before the change

@@ -104,6 +104,12 @@ takes! {
     ];
     /// `check`, besides its script.
     TakesOfCheck: [All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(General)];
+    /// `find`, besides its script and what it asks.
+    TakesOfFind: [
+        All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), All(Lanes),
+        Part::told(Setting::Json, "Output", "Write the curve and what was found; `-` is stdout, and the table goes to stderr then"),
+        All(General),
+    ];
     TakesOfTarget: [All(Target), All(General)];
     /// What a start asks for.
     TakesOfSwarm: [

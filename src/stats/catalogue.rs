@@ -120,6 +120,7 @@ measured, which fails otherwise. A percentile is p(N) with N from 0 to 100, such
   thresholds = {
     http_req_duration = { "p(95) < 200ms", "avg < 50ms", "p(99) < 1s over 30s after 1m abort" },
     ["http_req_duration{name:/cart,method:POST}"] = "p(99) < 1s",
+    ["http_req_duration{kind:read}"] = "p(99) < 300ms",  -- of requests with tags = { kind = "read" }
     ["http_reqs{name:\"/a,b:{c}\"}"] = "count > 1e2",      -- a name in quotes may hold commas, colons and braces
     http_req_failed = "rate < 1%",
     exceptions = "count == 0",

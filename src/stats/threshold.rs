@@ -6,6 +6,7 @@ use super::catalogue::metrics;
 use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
+use super::tags;
 use crate::plan::ThresholdPlan;
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
@@ -247,6 +248,9 @@ fn parse_selector(metric: &str, family: Family, selector: Option<&str>) -> Resul
         let pair = part.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
         match (pair, pairs.last_mut()) {
             (Some((key, value)), _) if known.contains(&key) => pairs.push((key.to_owned(), unquoted(value)?)),
+            (Some((key, value)), _) if takes_tags(known, key) && tags::mistake_in(key, value).is_none() => {
+                pairs.push((key.to_owned(), value.to_owned()));
+            }
             (Some((key, _)), _) if !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_') => {
                 let hint = did_you_mean(key, known.iter().copied());
                 let takes = quoted(known);
@@ -264,6 +268,11 @@ fn parse_selector(metric: &str, family: Family, selector: Option<&str>) -> Resul
         }
     }
     Ok(pairs)
+}
+
+/// Whether `key` may be a tag of requests: those whose metrics have entries have them, and what is nearly another selector is a slip.
+fn takes_tags(known: &[&str], key: &str) -> bool {
+    known.contains(&"name") && did_you_mean(key, known.iter().copied()).is_empty()
 }
 
 /// The parts of a selector, which commas separate. In a value that stands in quotes a comma is a letter like any other.
@@ -460,6 +469,20 @@ mod tests {
         assert_eq!(quoted(r#"name:"/a" b"#).unwrap_err(), r#"after the closing quotes of `"/a" b` stands `b`"#);
         assert_eq!(parse(r#"checks{"a:b, c"}"#, "rate > 99%").unwrap().selector, [("check".to_owned(), "a:b, c".to_owned())]);
         assert_eq!(parse("checks{has a price}", "rate > 99%").unwrap().selector, [("check".to_owned(), "has a price".to_owned())]);
+    }
+
+    #[test]
+    fn a_tag_of_requests_is_a_selector_of_what_has_entries() {
+        let read = parse("http_req_duration{kind:read,name:/cart}", "avg < 1s").unwrap();
+        assert_eq!(read.selector, [("kind".to_owned(), "read".to_owned()), ("name".to_owned(), "/cart".to_owned())]);
+        let selects = |name, method| read.selects_entry(name, method);
+        assert!(selects("/cart {kind:read}", "GET") && selects("/cart {a:b,kind:read}", "POST"));
+        assert!(!selects("/cart", "GET") && !selects("/cart {kind:write}", "GET") && !selects("/ {kind:read}", "GET"));
+        let named = parse("http_reqs{name:/cart}", "count > 1").unwrap();
+        assert!(named.selects_entry("/cart {kind:read}", "GET") && named.selects_entry("/cart", "GET"));
+        for wrong in ["http_reqs{status:200}", "http_reqs{nam:x}", "checks{kind:read}", "http_reqs{kind:}"] {
+            assert!(parse(wrong, "count > 1").is_err() || wrong.starts_with("checks"), "{wrong}");
+        }
     }
 
     #[test]

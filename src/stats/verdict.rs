@@ -6,6 +6,7 @@ use super::histogram::Histogram;
 use super::metric::MetricKind;
 use super::phases::PHASES;
 use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
+use super::tags;
 use super::threshold::{Aggregate, Family, Threshold, show};
 use super::times::TIMES;
 
@@ -171,7 +172,18 @@ impl Threshold {
 
     fn entries<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a EntryView> {
         let (total, entries) = if self.selector.is_empty() { (Some(&snapshot.total), &[][..]) } else { (None, &snapshot.entries[..]) };
-        total.into_iter().chain(entries.iter().filter(|entry| self.selects(&[("name", &entry.name), ("method", &entry.method)])))
+        total.into_iter().chain(entries.iter().filter(|entry| self.selects_entry(&entry.name, &entry.method)))
+    }
+
+    /// Whether an entry is one that the threshold looks at. A name stands for all entries of it, whatever tags they have.
+    pub(super) fn selects_entry(&self, name: &str, method: &str) -> bool {
+        let (plain, tags) = tags::split(name);
+        let tags: Vec<_> = tags.collect();
+        self.selector.iter().all(|(key, wanted)| match key.as_str() {
+            "name" => name == wanted || plain == wanted,
+            "method" => method == wanted,
+            tag => tags.contains(&(tag, wanted.as_str())),
+        })
     }
 
     pub(super) fn selects(&self, labels: &[(&str, &str)]) -> bool {

@@ -11,6 +11,7 @@ use super::names::EntryName;
 use super::recorder::Limits;
 use super::snapshot::{RunState, ThresholdView};
 use super::table::{SnapshotContext, Table};
+use super::tags;
 use super::tally::Tally;
 use super::threshold::{Family, Operator, Threshold, show};
 
@@ -215,9 +216,11 @@ fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
         Family::Phase if threshold.selector.is_empty() => part.phases.clone_from(&tally.phases),
         // All that are selected become one, of a name that is.
         Family::Duration | Family::DurationDue | Family::Requests | Family::Failed | Family::Bytes | Family::Phase => {
-            let label = |wanted| threshold.selector.iter().find(|(key, _)| key == wanted).map_or("", |(_, value)| value).into();
-            let sum = part.entries.entry(EntryName { name: label("name"), method: label("method") }).or_default();
-            let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects(&[("name", &name.name), ("method", &name.method)]));
+            let label = |wanted| threshold.selector.iter().find(|(key, _)| key == wanted).map_or("", |(_, value)| value);
+            let wanted_tags = threshold.selector.iter().filter(|(key, _)| key != "name" && key != "method").cloned().collect();
+            let name = tags::tagged(label("name").into(), &tags::text_of(&wanted_tags)).as_ref().into();
+            let sum = part.entries.entry(EntryName { name, method: label("method").into() }).or_default();
+            let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects_entry(&name.name, &name.method));
             wanted.for_each(|(_, counts)| sum.merge(counts));
         }
         Family::Times => part.times.clone_from(&tally.times),

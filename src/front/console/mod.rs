@@ -5,6 +5,7 @@
 mod apart;
 pub mod check;
 mod final_report;
+pub mod find;
 mod grid;
 pub mod log;
 mod masking;

@@ -59,6 +59,10 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("scenario { users = { U }, thresholds = { http_req_duration = { p95 = '200ms' } } }", "has no `p95`: write \"p(95) < 200ms\""),
         ("scenario { users = { U }, thresholds = { http_req_duration = { agv = '200ms' } } }", "such as \"avg < 1\""),
         ("scenario { users = { U }, thresholds = { http_req_duration = {} } }", "thresholds of http_req_duration: the list is empty"),
+        (
+            "scenario.user { tags = { kind = 'read' } }",
+            "which has no `kind`: these are for -T and -E; tags of requests are an option of theirs",
+        ),
         ("scenario.user { tags = { 'read', nil, 'write' } }", "scenario.user: tags is a list of texts, which has no `3`"),
         ("scenario.user { weight = 0 }", "test.lua:4: scenario.user: weight must be a positive whole number, not 0"),
         ("scenario.user { weight = 1.5 }", "not 1.5"),

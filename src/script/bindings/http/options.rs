@@ -1,5 +1,6 @@
 //! The options of one request, of `http.defaults` and of `http.client`: read from their table into owned values, each mistake named.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mlua::{Lua, Table, Value};
@@ -11,6 +12,7 @@ use super::identity::Identity;
 use super::headers::{ENCODINGS, Field, authorization, fields_of};
 use super::template::{Settings, Template};
 use super::values::{did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
+use crate::stats::tags;
 
 /// What one request says besides its method and its URL.
 #[derive(Debug, Default)]
@@ -142,9 +144,8 @@ impl Reading {
                 other => return Err(wrong("cookies", "a table of names and values, or false to use none", other)),
             },
             "tags" => {
-                if !matches!(value, Value::Table(_)) {
-                    return Err(wrong("tags", "a table", value));
-                }
+                settings.tags = tags_of(value)?;
+                settings.tag_text = tags::text_of(&settings.tags).into();
             }
             "expect" => settings.expect = Some(Rc::new(Expect::from_lua(lua, value)?)),
             "compress" => self.implied.push(compress(flag("compress", value)?)),
@@ -188,6 +189,27 @@ fn redirects(value: &Value) -> Result<u32, String> {
     }
 }
 
+fn tags_of(value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let Value::Table(table) = value else { return Err(wrong("tags", "a table of names and values, such as { kind = \"read\" }", value)) };
+    let mut found = BTreeMap::new();
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair.map_err(|error| error.to_string())?;
+        if !matches!(key, Value::String(_)) {
+            return Err("option `tags` is a table of names and values, such as { kind = \"read\" }".to_owned());
+        }
+        let key = text("tags", &key)?;
+        let value = match &value {
+            Value::Boolean(flag) => flag.to_string(),
+            other => text(&format!("tags.{}", key.escape_debug()), other)?,
+        };
+        if let Some(mistake) = tags::mistake_in(&key, &value) {
+            return Err(format!("option `tags`: {mistake}"));
+        }
+        found.insert(key, value);
+    }
+    if found.len() > MOST_TAGS { Err(format!("option `tags`: at most {MOST_TAGS} tags are possible")) } else { Ok(found) }
+}
+
 fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut found = Vec::new();
     for pair in table.pairs::<Value, Value>() {
@@ -203,6 +225,9 @@ fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     found.sort();
     Ok(found)
 }
+
+/// Tags of a request at most.
+const MOST_TAGS: usize = 8;
 
 /// What one request may say.
 const REQUEST_OPTIONS: [&str; 17] = [
@@ -289,7 +314,11 @@ mod tests {
                 "{ max_connections = 2 }",
                 "option `max_connections` is for many requests: in http.client, http.defaults or the scenario's `http`",
             ),
-            ("{ tags = 'x' }", "option `tags` must be a table, not a string"),
+            ("{ tags = 'x' }", "option `tags` must be a table of names and values, such as { kind = \"read\" }, not a string"),
+            ("{ tags = { 'read' } }", "option `tags` is a table of names and values"),
+            ("{ tags = { kind = {} } }", "option `tags.kind` must be a string in UTF-8, not a table"),
+            ("{ tags = { status = 1 } }", "option `tags`: `status` has a meaning of its own in selectors"),
+            ("{ tags = { kind = 'a,b' } }", "option `tags`: the tag `kind` has the value \"a,b\""),
             ("{ expect = { foo = 1 } }", "unknown option `expect.foo`"),
         ] {
             let why = options(code).unwrap_err();

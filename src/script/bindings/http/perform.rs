@@ -18,6 +18,7 @@ use super::sample::{kind_of, sample_of};
 use super::template::Template;
 use super::user::UserHttp;
 use super::{in_flight, look, status};
+use crate::stats::tags;
 use crate::protocol::http::redirect::{self, NextHop};
 use crate::protocol::http::{ConnectionRules, Exchange, Origin, Request, Version};
 use crate::stats::recorder::EntryId;
@@ -61,6 +62,8 @@ struct Prepared {
     method: Cow<'static, str>,
     address: Address,
     name: Option<String>,
+    /// As they stand behind the name.
+    tags: Rc<str>,
     body: Option<Vec<u8>>,
     cookies: Vec<(String, Vec<u8>)>,
     uses_jar: bool,
@@ -114,6 +117,7 @@ impl Prepared {
             has_cookie: speaks_of(&template.fields, "cookie"),
             credentials: None,
             name: None,
+            tags: Rc::clone(&settings.tag_text),
             body: None,
             cookies: Vec::new(),
             uses_jar: settings.uses_jar.unwrap_or(true),
@@ -132,6 +136,9 @@ impl Prepared {
         self.name = name;
         self.address.add_query(&query);
         self.cookies = cookies;
+        if !settings.tags.is_empty() {
+            self.tags = tags::text_of(&settings.tags_over(&self.template.settings)).into();
+        }
         self.uses_jar = settings.uses_jar.unwrap_or(self.uses_jar);
         self.has_own_timeout |= settings.timeout.is_some();
         self.timeout = settings.timeout.unwrap_or(self.timeout);
@@ -394,13 +401,14 @@ struct Chain {
 impl Chain {
     /// The name of the hop that comes next: the request's own for the first one, `NAME > METHOD /path` for the others.
     fn name_of<'a>(&'a self, request: &'a Prepared, user: &UserHttp) -> Cow<'a, str> {
-        match &self.name {
+        let name = match &self.name {
             Some(name) if !self.followed.is_empty() => {
                 Cow::Owned(format!("{name} > {} {}", request.method, user.shared().name_of(&request.address)))
             }
-            Some(name) => Cow::Borrowed(name),
+            Some(name) => Cow::Borrowed(name.as_str()),
             None => user.shared().name_of(&request.address),
-        }
+        };
+        tags::tagged(name, &request.tags)
     }
 
     /// Notes a hop that is followed.

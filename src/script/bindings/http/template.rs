@@ -1,5 +1,6 @@
 //! What many requests have in common: the settings of `http.defaults` and `http.client`, with their headers written down once.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::connections::ConnectionSettings;
 use super::expect::Expect;
 use super::identity::Identity;
 use super::headers::{Field, lay_over, sends, usual, write_block};
+use crate::stats::tags;
 
 /// Settings of many requests. `Rc` and never changed: a change makes another one.
 #[derive(Debug)]
@@ -62,9 +64,20 @@ pub(super) struct Settings {
     pub(super) expect: Option<Rc<Expect>>,
     /// Certificates of its own; of a client only.
     pub(super) identity: Option<Rc<Identity>>,
+    /// Tags, those of higher layers added.
+    pub(super) tags: BTreeMap<String, String>,
+    /// The same as they stand behind a name.
+    pub(super) tag_text: Rc<str>,
 }
 
 impl Settings {
+    /// The tags of both; of one in both, this one's.
+    pub(super) fn tags_over(&self, lower: &Self) -> BTreeMap<String, String> {
+        let mut tags = lower.tags.clone();
+        tags.extend(self.tags.clone());
+        tags
+    }
+
     /// This one where it says something, `lower` elsewhere.
     pub(super) fn over(&self, lower: &Self) -> Self {
         Self {
@@ -76,6 +89,8 @@ impl Settings {
             uses_jar: self.uses_jar.or(lower.uses_jar),
             expect: self.expect.clone().or_else(|| lower.expect.clone()),
             identity: self.identity.clone().or_else(|| lower.identity.clone()),
+            tag_text: tags::text_of(&self.tags_over(lower)).into(),
+            tags: self.tags_over(lower),
         }
     }
 }

@@ -311,6 +311,28 @@ fn making_a_body_of_a_table_is_part_of_the_duration() {
 }
 
 #[test]
+fn tags_stand_behind_the_names_of_all_hops_and_those_of_a_request_are_added_to_its_clients() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"http.defaults { tags = { team = "a", kind = "read" } }
+           http.get("/ok")
+           http.get("/redirect/1", { name = "r", tags = { kind = "write", v = 2, new = true } })
+           local c = http.client { tags = { team = "b" } }
+           c.get("/ok", { name = "x" })"#,
+    );
+    assert_eq!(
+        entries(&tally),
+        [
+            "GET /ok {kind:read,team:a} 1 0",
+            "GET r > GET /echo {kind:write,new:true,team:a,v:2} 1 0",
+            "GET r {kind:write,new:true,team:a,v:2} 1 0",
+            "GET x {kind:read,team:b} 1 0",
+        ]
+    );
+}
+
+#[test]
 fn an_empty_name_is_none() {
     let server = Server::start();
     let tally = run(&server, r#"http.get("/json", { name = "" }) http.get("/json", { name = "", params = { a = 1 } })"#);

@@ -1,0 +1,112 @@
+//! Tags of requests: they stand at the end of an entry's name, as in `/cart {kind:read}`, so that an entry is all samples of one method, name and
+//! set of tags; and thresholds select by them: `http_req_duration{kind:read}`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What is wrong with a tag, in words for people; `None` where nothing is.
+#[must_use]
+pub fn mistake_in(key: &str, value: &str) -> Option<String> {
+    let starts_well = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if !starts_well || !key.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') || key.len() > LONGEST {
+        return Some(format!("`{}` is no name of a tag: letters, digits and `_`, as in kind = \"read\"", key.escape_debug()));
+    }
+    if RESERVED.contains(&key) {
+        return Some(format!("`{key}` has a meaning of its own in selectors: give the tag another name"));
+    }
+    let is_bad = |letter: char| matches!(letter, '{' | '}' | ',' | ':' | '"') || letter.is_control();
+    if value.is_empty() || value.len() > LONGEST || value.contains(is_bad) || value.trim() != value {
+        return Some(format!(
+            "the tag `{key}` has the value {value:?}: 1 to {LONGEST} bytes are needed, without braces, commas, colons, quotes and blanks at the ends"
+        ));
+    }
+    None
+}
+
+/// Tags as they stand behind a name; they have no mistakes. Nothing where there is none.
+#[must_use]
+pub fn text_of(tags: &BTreeMap<String, String>) -> String {
+    if tags.is_empty() {
+        return String::new();
+    }
+    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// A name with such a text behind it.
+#[must_use]
+pub fn tagged<'a>(name: Cow<'a, str>, text: &str) -> Cow<'a, str> {
+    if text.is_empty() { name } else { Cow::Owned(format!("{name} {text}")) }
+}
+
+/// A name without its tags, and those.
+pub fn split(name: &str) -> (&str, impl Iterator<Item = (&str, &str)>) {
+    let tags = name.strip_suffix('}').and_then(|rest| rest.rsplit_once(" {"));
+    let tags = tags
+        .filter(|(_, tags)| tags.split(',').all(|tag| tag.split_once(':').is_some_and(|(key, value)| mistake_in(key, value).is_none())));
+    let (name, tags) = tags.unwrap_or((name, ""));
+    (name, tags.split(',').filter_map(|tag| tag.split_once(':')))
+}
+
+/// What selectors mean already, here or in other tools; a tag of such a name would be looked for in vain.
+pub const RESERVED: [&str; 20] = [
+    "name",
+    "method",
+    "url",
+    "status",
+    "error",
+    "error_code",
+    "expected_response",
+    "group",
+    "check",
+    "scenario",
+    "profile",
+    "class",
+    "task",
+    "worker",
+    "proto",
+    "subproto",
+    "tls_version",
+    "vu",
+    "iter",
+    "host",
+];
+/// Bytes of a tag's name, and of its value.
+const LONGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_stand_behind_a_name_in_the_order_of_their_keys_and_come_off_it_again() {
+        let tags = BTreeMap::from([("team".to_owned(), "a b".to_owned()), ("kind".to_owned(), "read".to_owned())]);
+        let name = tagged("/cart".into(), &text_of(&tags));
+        assert_eq!(name, "/cart {kind:read,team:a b}");
+        let (plain, found) = split(&name);
+        assert_eq!((plain, found.collect::<Vec<_>>()), ("/cart", vec![("kind", "read"), ("team", "a b")]));
+        assert_eq!(tagged("/cart".into(), &text_of(&BTreeMap::new())), "/cart");
+        for plain in ["/cart", "a {b}", "a {}", "/x {name:y}", "{a:b}", "x {a:b}c"] {
+            assert_eq!((split(plain).0, split(plain).1.count()), (plain, 0), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_no_selector_could_name_is_a_mistake() {
+        assert_eq!(mistake_in("kind", "read"), None);
+        for (key, value) in [
+            ("", "a"),
+            ("1st", "a"),
+            ("a-b", "a"),
+            ("name", "a"),
+            ("k", ""),
+            ("k", "a,b"),
+            ("k", "a:b"),
+            ("k", "{a}"),
+            ("k", " a"),
+            ("k", "a\nb"),
+        ] {
+            assert!(mistake_in(key, value).is_some(), "{key}={value}");
+        }
+    }
+}
