@@ -73,6 +73,7 @@ mod rows;
 mod run;
 mod scripts;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,8 +99,8 @@ pub struct Worker {
     next: Option<Arc<Plan>>,
     /// Its name until it dropped a run's numbers, until a master has heard of it.
     formerly: Option<WorkerId>,
-    /// The run in which it has numbered last and that it has dropped since.
-    numbered: Option<RunId>,
+    /// Runs in which it has numbered under its name, and that it has dropped since.
+    numbered: BTreeSet<RunId>,
     /// The run that it last refused and why: the master asks again each second, and the log says it once.
     refused: Option<(RunId, String)>,
     leaving: Option<Leaving>,
@@ -223,7 +224,7 @@ impl Worker {
             run: None,
             next: None,
             formerly: None,
-            numbered: None,
+            numbered: BTreeSet::new(),
             refused: None,
             leaving: None,
             acting: None,
@@ -424,7 +425,7 @@ impl Worker {
             Stage::Running => self.say(refuse("the worker is busy with another run"), out),
             Stage::Abandoned { .. } => self.next = Some(plan),
             Stage::Opening | Stage::Prepared | Stage::Finished => {
-                self.numbered = run.numbered().or(self.numbered);
+                self.numbered.extend(run.numbered());
                 if run.abandon(out) {
                     self.open(plan, now, out);
                 } else {
@@ -478,7 +479,7 @@ impl Worker {
     }
 
     fn open(&mut self, plan: Arc<Plan>, now: Instant, out: &mut Vec<Action>) {
-        if self.numbered == Some(plan.run) {
+        if self.numbered.contains(&plan.run) || self.numbered.len() >= orphan::RUNS_OF_A_NAME {
             return self.come_as_another(now, out);
         }
         self.asks = Asks::default();

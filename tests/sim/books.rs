@@ -88,6 +88,8 @@ pub struct Keeper {
     pub restored: BTreeMap<usize, u64>,
     /// Whom it has been told to have begun, in which run.
     pub begun: BTreeSet<(RunId, usize)>,
+    /// A master before it has taken a part of the journal along, or there never was one.
+    pub is_torn: bool,
 }
 
 impl Books {
@@ -113,7 +115,9 @@ impl Books {
 
     /// Holds the table of a run that is over against the books.
     pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper, of_master: u32) -> Result<(), String> {
-        let heard = self.epoch_heard(run);
+        // What has no keeper: a reset of which only workers had heard that are gone, and a journal that is gone, too. It never was.
+        let is_void = |account: &Account| keeper.is_torn && account.epoch > of_master && matches!(account.excuse, Some(LEFT | KILLED));
+        let heard = self.of(run).filter(|(_, account)| !is_void(account)).map(|(_, account)| account.epoch).max().unwrap_or(0);
         let reset = self.of(run).filter(|(_, account)| account.epoch == heard).filter_map(|(_, account)| account.epoch_since).min();
         // Of a reset of which no worker has heard, since none was left that could, all the same nothing counts that was counted before.
         let (epoch, reset) = if of_master > heard { (of_master, Some(u64::MAX)) } else { (heard, reset) };

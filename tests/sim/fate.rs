@@ -82,6 +82,7 @@ impl World {
             restored: self.restored(kept.as_ref()),
             // Of a run that its journal calls over, it is told nothing: that has been reported.
             begun: self.master.begun.keys().copied().filter(|(run, _)| kept.as_ref().is_some_and(|kept| kept.plan.run == *run)).collect(),
+            is_torn: self.master.is_torn || !self.scenario.has_journal,
         };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
         let instant = self.master_instant();
@@ -110,6 +111,7 @@ impl World {
         self.doubt_numbers(is_torn && kept > 0);
         // One that stands still writes nothing either.
         let written = self.now.saturating_sub(if self.now < self.master.frozen_until { STANDS_STILL } else { WRITTEN_WITHIN });
+        self.master.is_torn |= is_torn;
         self.master.begun.retain(|_, at| !is_torn && *at <= written);
         self.master.journal.truncate(kept);
         self.watch.on_master_killed(self.now, back_after + SETTLING);

@@ -179,7 +179,12 @@ impl World {
     /// Why a run must not have ended, if it must not.
     pub fn premature(&self, end: &RunEnd) -> Option<String> {
         let by_plan = self.operator.plan.profile.end() != lunamoth::plan::ProfileEnd::Hold;
-        let nobody_runs = !self.seats.iter().any(|seat| seat.lanes.as_ref().is_some_and(Lanes::has_begun));
+        // Lanes of the run before are none of it: who cannot be reached is not asked for the next one.
+        let run = Some(self.operator.plan.run);
+        let is_in_it =
+            |seat: usize| self.seats[seat].machine.as_ref().is_some_and(|worker| worker.status(self.instant_of(seat)).run == run);
+        let has_begun = |seat: usize| self.seats[seat].lanes.as_ref().is_some_and(Lanes::has_begun);
+        let nobody_runs = !(0..self.seats.len()).any(|seat| is_in_it(seat) && has_begun(seat));
         let is_expected = self.operator.asked_stop
             || by_plan
             || self.scenario.life.is_some()

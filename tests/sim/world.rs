@@ -77,6 +77,8 @@ pub struct MasterSeat {
     /// On its way to the disk.
     pub syncing: VecDeque<(Duration, u64, Option<Record>)>,
     pub keeper: Keeper,
+    /// A part of it is gone with a master.
+    pub is_torn: bool,
     /// Who was told to begin by this master, or one before it of whose journal nothing is lost, and when.
     pub begun: BTreeMap<(RunId, usize), Duration>,
     /// Its process stands still.
@@ -377,7 +379,8 @@ impl MasterSeat {
             back_at: None,
             journal: Vec::new(),
             syncing: VecDeque::new(),
-            keeper: Keeper { master: 0, restored: BTreeMap::new(), begun: BTreeSet::new() },
+            keeper: Keeper { master: 0, restored: BTreeMap::new(), begun: BTreeSet::new(), is_torn: false },
+            is_torn: false,
             begun: BTreeMap::new(),
             frozen_until: Duration::ZERO,
             sleeps: false,

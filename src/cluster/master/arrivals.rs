@@ -136,16 +136,20 @@ impl Master {
             // It had not begun when it was lost.
             return run.ask(number, &self.peers, now, out);
         };
-        let was_away = part.away_since.take();
+        let (was_away, replaced) = (part.away_since.take(), part.replaced.take());
         if was_away.is_some() {
             part.back = Some(now);
         }
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             run.holes.remove(&number);
-            let has_others = run.assignment.owners().iter().any(|owner| *owner != number);
-            if is_ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
-                run.show_return(number, from, &self.peers, now, out);
+            // Those who took its users over may be away themselves by now.
+            if let Some(since) = replaced
+                && is_ordered
+                && !self.config.orphan.pauses
+                && run.phase == Phase::Run
+            {
+                run.show_return(number, from.max(since), &self.peers, now, out);
             }
         }
         let is_leaving = self.peers.get(number).presence == Presence::Leaving;

@@ -82,6 +82,8 @@ pub(super) struct Run {
     pub taken_over: Option<Duration>,
     /// Its setup and teardown.
     pub acts: Acts,
+    /// The number of users of the profile's last level for which slots were shared out level.
+    pub levelled: Option<u64>,
 }
 
 /// The epoch of a run's statistics.
@@ -148,6 +150,7 @@ impl Run {
             ended_by_plan: None,
             taken_over: None,
             acts: Acts::default(),
+            levelled: None,
         }
     }
 
@@ -203,7 +206,7 @@ impl Run {
     }
 
     /// The number of users for which slots are shared out level: the highest of the line that is running.
-    fn level(&self, now: Instant) -> u64 {
+    pub(super) fn level(&self, now: Instant) -> u64 {
         self.shape.level_at(self.elapsed(now))
     }
 
@@ -240,7 +243,9 @@ impl Run {
         let age = at.as_secs();
         let mut ordered = Vec::new();
         for (&number, part) in &mut self.parts {
-            if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
+            if !part.is_here() && shares.keys().any(|owner| *owner != number) {
+                part.replaced.get_or_insert(at);
+            } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
                 if !part.has_run {
                     // What was before it came is none of its numbers.
@@ -264,7 +269,7 @@ impl Run {
     ///
     /// Of an open profile all slots move at one moment: a little ahead where those who give them live, so that they hear of it before it comes
     /// and no iteration has two owners. What is still on its way moves with them, so that none is without one.
-    fn hand_over(&mut self, mut moved: SlotSet, lead: Duration, now: Instant) {
+    pub(super) fn hand_over(&mut self, mut moved: SlotSet, lead: Duration, now: Instant) {
         let mut at = self.elapsed(now);
         if self.profile.is_open() {
             let pending = self.handover.as_ref().filter(|handover| handover.at > at);
@@ -345,14 +350,6 @@ impl Run {
         self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, LEAD, now);
         self.order_all(peers, origin, now, out);
-    }
-
-    /// No iteration begins from here on, or they begin again.
-    pub fn set_paused(&mut self, is_paused: bool, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        if self.is_paused != is_paused {
-            self.is_paused = is_paused;
-            self.order_all(peers, origin, now, out);
-        }
     }
 
     /// Users finish, or are cut.
@@ -493,6 +490,6 @@ fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
 }
 
 /// How far ahead of its moment a change of an open profile is ordered: longer than a message takes, even where one is lost on the way.
-const LEAD: Duration = Duration::from_millis(500);
+pub(super) const LEAD: Duration = Duration::from_millis(500);
 /// How long a new master waits for the other workers of a run that one has brought.
 pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::message::{Followed, Phase, Refusal, ToWorker};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
-use super::run::{Run, Stage, takes_slots};
+use super::run::{LEAD, Run, Stage, takes_slots};
 use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
 use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
@@ -120,6 +120,7 @@ impl Run {
                 self.ask_again(LATE_ASK, peers, now, out);
                 self.ask_those_behind(LATE_ASK, peers, now, out);
                 self.show_overtaken(config, peers, now, out);
+                self.level_out(peers, origin, now, out);
                 if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
                     // The lanes know the planned end by themselves; the orders are for those that are late.
                     self.ended_by_plan = self.shape.end();
@@ -197,6 +198,29 @@ impl Run {
                 _ => continue,
             }
             send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+        }
+    }
+
+    /// A line of the profile has come to its end: the users of its level are shared out level again, where workers that came and went on the way
+    /// have left them uneven. On the way itself the highest number of the line counts, so that nobody moves at each step.
+    fn level_out(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let level = self.level(now);
+        if self.levelled == Some(level) || self.shape.is_spawning(self.elapsed(now)) {
+            return;
+        }
+        self.levelled = Some(level);
+        let moved = self.assignment.level(level);
+        if !moved.is_empty() {
+            self.hand_over(moved, LEAD, now);
+            self.order_all(peers, origin, now, out);
+        }
+    }
+
+    /// No iteration begins from here on, or they begin again.
+    pub fn set_paused(&mut self, is_paused: bool, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        if self.is_paused != is_paused {
+            self.is_paused = is_paused;
+            self.order_all(peers, origin, now, out);
         }
     }
 

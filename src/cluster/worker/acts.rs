@@ -71,7 +71,7 @@ impl Worker {
         self.next.take_if(|plan| plan.run == run);
         self.drop_act(run, out);
         let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) else { return };
-        self.numbered = current.numbered().or(self.numbered);
+        self.numbered.extend(current.numbered());
         let requests = current.ledger.requests();
         let is_done = current.stage() == Stage::Finished && current.ledger.is_sealed() && !current.ledger.has_unacknowledged();
         out.push(if is_done {

@@ -72,12 +72,14 @@ impl Worker {
     }
 
     fn take_another_name(&mut self) {
-        self.numbered = None;
+        self.numbered.clear();
         let old = self.config.id.clone();
         self.config.id.incarnation = old.incarnation.wrapping_add(1);
         self.formerly = Some(old);
     }
 }
 
+/// A worker that has numbered so many runs takes another name, so that what it remembers has a bound.
+pub(super) const RUNS_OF_A_NAME: usize = 1_024;
 /// How long an orphan whose link broke goes on before it pauses, where orphans pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(3);
