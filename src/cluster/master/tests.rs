@@ -15,6 +15,7 @@ mod commons;
 mod endings;
 mod revision;
 mod scriptless;
+mod shares;
 mod takeover;
 mod warmup;
 

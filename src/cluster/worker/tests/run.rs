@@ -161,6 +161,19 @@ fn a_worker_that_is_asked_for_a_run_again_that_it_has_counted_in_and_dropped_com
 }
 
 #[test]
+fn a_worker_that_has_counted_in_several_runs_begins_none_of_them_anew_under_its_name() {
+    // Seed 31000652: it had counted in a further run since, and a master without a journal took the first one over from a worker that stood still.
+    let mut bench = Bench::finished();
+    bench.acknowledge(1, 1);
+    let before = bench.worker.config.id.clone();
+    bench.message(1, ToWorker::Abandon(RUN));
+    bench.worker.numbered.insert(RunId(8));
+    assert_eq!(names(&bench.message(1, ToWorker::Prepare(plan(7)))), ["close 1", "dial"]);
+    assert_ne!(bench.worker.config.id, before);
+    assert!(bench.worker.numbered.is_empty());
+}
+
+#[test]
 fn a_finished_run_stands_until_the_next_prepare() {
     let mut bench = Bench::finished();
     bench.acknowledge(1, 1);

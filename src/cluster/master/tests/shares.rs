@@ -1,0 +1,40 @@
+//! Who has which users after workers have come and gone, and what is shown of users that ran twice.
+
+use super::*;
+use crate::plan::{ProfileEnd, RampProfile, Stage};
+
+#[test]
+fn where_a_line_of_the_profile_ends_users_are_shared_out_level_whoever_went_on_the_way() {
+    // Seed 31001676: shared out level for four users when a worker was lost, they were 0, 2 and 1 once three were wanted.
+    let stages = [(1, 8_649), (4, 6_579), (3, 8_393)].map(|(users, over)| Stage { users, over: Duration::from_millis(over) });
+    let ramp = RampProfile { stages: stages.to_vec(), end: ProfileEnd::Hold, spawn_interval: Duration::from_millis(2_193) };
+    let mut stand = Stand::new();
+    (1..=4).for_each(|worker| stand.hello(worker, None));
+    let plan = Plan { fingerprint: "abc".into(), ..Plan::for_tests(LoadProfile::Ramp(ramp)) };
+    let start = RunStart { plan: Arc::new(plan), thresholds: Vec::new(), wall: SystemTime::UNIX_EPOCH };
+    let actions = stand.master.on_start(start, stand.now).unwrap();
+    stand.actions.extend(actions);
+    (1..=4).for_each(|worker| stand.message(worker, ToMaster::Prepared { run: RunId(7), revision: 0 }));
+    stand.live(Duration::from_secs(8), &[1, 2, 3, 4]);
+    stand.live(Duration::from_secs(30), &[1, 2, 4]);
+    let orders = stand.orders();
+    let users_of = |wanted| [1, 2, 4].map(|worker| users(&orders[&worker], wanted));
+    assert_eq!(users_of(3), [1, 1, 1]);
+    stand.live(Duration::from_secs(30), &[1, 2, 4]);
+    assert!(stand.orders().is_empty(), "once is enough");
+}
+
+#[test]
+fn who_was_replaced_shows_as_doubled_though_those_that_replaced_it_are_away_when_it_comes_back() {
+    // Seed 31004219.
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(5), &[2]);
+    stand.live(Duration::from_secs(5), &[]);
+    stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
+    assert_eq!(stand.master.snapshot(stand.now).overlaps.len(), 1);
+    // With nobody beside it, nothing of its ran twice.
+    let mut stand = Stand::running(1, 10);
+    stand.live(Duration::from_secs(5), &[]);
+    stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
+    assert!(stand.master.snapshot(stand.now).overlaps.is_empty());
+}
