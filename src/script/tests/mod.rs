@@ -3,6 +3,7 @@
 mod acts;
 mod bounds;
 mod ends;
+mod equivalents;
 mod life;
 mod loading;
 mod sandbox;
