@@ -423,7 +423,48 @@ function scenario.iterations(options)
   }
 end
 
-engine.later(scenario, "scenario", { "shape" })
+---What the function of `scenario.shape` sees of the run, as of a second ago. What is not known yet is nil.
+---@class ShapeView
+---@field users integer           users that run
+---@field requests integer        made so far
+---@field failures integer        of them
+---@field requests_per_s number?  over the last 10 seconds
+---@field fail_ratio number?      0 to 1, of the whole run
+---@field p50 number?             of the last 10 seconds, in seconds
+---@field p95 number?             the same
+
+---A load that a function steers. It is called with the run's seconds, 0 at first, and then once a second on the master, and returns how many users
+---there shall be or which rate, or nil to end the run. Whole users are made of fractions. The same kind has to come back each time. It has no
+---request, sleep or random number, and its state is its own: each worker calls it for second 0, too.
+---
+---    load = scenario.shape(function(t, view)
+---      if t > 60 or (view.p95 or 0) > 0.5 then return nil end
+---      return { users = 50 + 40 * math.sin(t / 10) }
+---    end)
+---@param body fun(t: integer, view: ShapeView): { users: number?, rate: number|string|nil }?
+---@return LoadProfile
+function scenario.shape(body)
+  if type(body) ~= "function" then error("scenario.shape: a function is needed: function(t, view) return { users = 10 } end; not a " .. type(body), 2) end
+  return profile_of { kind = "shape", body = body }
+end
+
+-- What a shape says of a moment: "users" and how many, or "rate" and how many a second; nothing where the run ends.
+local function level_of(body, t, view)
+  local level = body(t, view)
+  if level == nil then return nil end
+  local what = "scenario.shape: what the function returns at " .. t .. " s"
+  if type(level) ~= "table" then error(what .. ' must be { users = 10 }, { rate = "50/s" } or nil, not a ' .. type(level), 0) end
+  check_keys(level, { "users", "rate" }, what, -1) -- -1: the text tells the place
+  if (level.users == nil) == (level.rate == nil) then error(what .. " must have either users or rate", 0) end
+  if level.rate ~= nil then
+    return "rate", (engine.per_second(level.rate, what, -1))
+  end
+  local users = type(level.users) == "number" and math.floor(level.users + 0.5) or nil
+  if not users or users < 1 or users > 1e6 then
+    error(what .. ": users must be a number from 1 to 1000000, not " .. tostring(level.users) .. "; nil ends the run", 0)
+  end
+  return "users", users
+end
 
 local function thresholds_of(given)
   local out = {}
@@ -676,6 +717,20 @@ local function teardown_job(body)
   end, body)
 end
 
+-- The load as plain tables; of a shape how it begins.
+local function load_of(record)
+  local load = record.load and profiles[record.load]
+  if not load or load.kind ~= "shape" then return load end
+  local kind, level = level_of(load.body, 0, { users = 0, requests = 0, failures = 0 })
+  if not kind then error("scenario.shape: the function returns nil at 0 s, and the run would have no length", 0) end
+  native.level = function(t, view)
+    local now_kind, now_level = level_of(load.body, t, view)
+    if now_kind and now_kind ~= kind then error("scenario.shape: the function returned " .. kind .. " at first, and " .. now_kind .. " at " .. t .. " s", 0) end
+    return now_level
+  end
+  return { kind = "shape", is_open = kind == "rate", level = level }
+end
+
 ---The scenario as plain tables.
 function native.describe(result, default_name, filter)
   local record = scenario_of(result, default_name)
@@ -692,7 +747,7 @@ function native.describe(result, default_name, filter)
     host = record.host,
     left_out = left_out,
     classes = described,
-    load = record.load and profiles[record.load],
+    load = load_of(record),
     thresholds = record.thresholds,
     warmup = record.warmup,
     setup = record.setup and setup_job(record.setup),

@@ -15,6 +15,7 @@ mod planner;
 mod reload;
 mod run;
 mod signals;
+mod steering;
 mod tui;
 mod worker;
 

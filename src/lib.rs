@@ -60,6 +60,7 @@
 //! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536 ([`load::slots`]) |
 //! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]) |
 //! | shape | what a profile says of any moment, whichever its kind ([`load::shape::Shape`]) |
+//! | helm | the function of `scenario.shape`, which steers a run's load from the master ([`script::Helm`]) |
 //! | schedule | which iteration of an open profile is due when ([`load::profile::arrivals::Schedule`]) |
 //! | rota | which of those are one lane's own (`load::rota`) |
 //! | arrival | an iteration that is due, until a user begins it (`load::pool`) |

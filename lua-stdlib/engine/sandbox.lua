@@ -27,7 +27,7 @@ local yield, isyieldable = coroutine.yield, coroutine.isyieldable
 local collectgarbage, date = collectgarbage, os.date
 
 local TOKEN, FAILED, take = native.token, native.failed, native.take
-local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod: collect first, then loop"
+local IN_CALLBACK = "a request, a wait or a sleep is not possible inside a callback of gsub, sort or the like, nor in a metamethod or the function of scenario.shape: collect first, then loop"
 local LONGEST_SOURCE = 1024 * 1024
 local LONGEST_DATE = 256
 local LONGEST_NUMBER = 4096

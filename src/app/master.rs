@@ -11,6 +11,7 @@ use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
 use super::run::{KEYS, ending, on_signal, rules, with_files};
 use super::signals::note_report;
+use super::steering::steer_all;
 use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::{MasterHandle, Planner, StartOrder};
 use crate::cluster::identity::Identities;
@@ -34,13 +35,12 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let folder = settings.scripts_folder().map_err(Failure::bad_use)?;
     let folder = ScriptFolder::open(folder, settings.script.as_deref().and_then(|script| script.to_str())).map_err(Failure::bad_use)?;
     let bind = settings.cluster_bind().map_err(Failure::bad_use)?;
-    let identities = start.identities()?;
-    let files = RunFiles::create(settings)?;
+    let (identities, files) = (start.identities()?, RunFiles::create(settings)?);
     let (journal, kept) = open_journal(start)?;
     let had_run = settings.state.is_none() || kept.as_ref().is_some_and(|kept| !kept.is_over);
     let options = LoadOptions { tags: settings.tag_filter(), env: settings.set.clone(), data: settings.data.clone() };
     let watched = WatchedFolder::compile(folder.clone(), options);
-    let planner = Arc::new(FolderPlanner { settings: settings.clone(), folder });
+    let (planner, steered) = FolderPlanner::new(settings, folder);
     let hosts = planner.hosts(watched.compiled());
     let offered = Arc::clone(&planner);
     let options =
@@ -51,6 +51,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
         let address = endpoint.local_address();
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
+        tokio::spawn(steer_all(steered, shell.handle().clone()));
         tokio::spawn(follow_scripts(watched, shell.handle().clone(), settings.reload)?);
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts, Some(address.port()))?)

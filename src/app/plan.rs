@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
+use super::steering::Steered;
 use crate::config::{LoadOrder, Settings};
 use crate::plan::{HttpPlan, Plan, ProfileEnd, RunId};
 use crate::script::Host;
@@ -17,6 +18,8 @@ pub(super) struct Planning {
     /// Whose load profile applies, for people.
     pub(super) profile_words: String,
     pub(super) thresholds: Vec<Threshold>,
+    /// What steers its load, where the script's own load applies and is a function.
+    pub(super) steered: Option<Steered>,
 }
 
 /// Plans a run of `host`'s script against the base URL `base`.
@@ -70,7 +73,16 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         http,
         life: scenario.life.clone(),
     };
-    Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)? })
+    // Whatever else says how many users or which rate does so in place of the function.
+    let is_own = order.users.is_none()
+        && order.rate.is_none()
+        && settings.rate.is_none()
+        && settings.users.is_none()
+        && settings.spawn_rate.is_none()
+        && settings.run_time.is_none();
+    let helm = host.helm(&settings.tag_filter()).filter(|_| is_own);
+    let steered = helm.map(|helm| Steered { run: plan.run, is_open: plan.profile.is_open(), scale: settings.scale, helm });
+    Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)?, steered })
 }
 
 /// A run's plan with what was started for it.
@@ -78,6 +90,7 @@ pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) profile_words: String,
     pub(super) thresholds: Vec<Threshold>,
+    pub(super) steered: Option<Steered>,
     /// The built-in target, where the host is one; it serves as long as this lives.
     _target: Option<Target>,
 }
@@ -85,8 +98,8 @@ pub(super) struct Prepared {
 /// Plans a run in this process, by the settings alone.
 pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
     let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
-    let Planning { plan, profile_words, thresholds } = plan_run(settings, host, &LoadOrder::default(), base)?;
-    Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, _target: target })
+    let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &LoadOrder::default(), base)?;
+    Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, steered, _target: target })
 }
 
 /// The base URL; a `builtin:` target is started for it.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::mpsc;
+
 use super::plan::plan_run;
 use super::reload::Compiled;
+use super::steering::{STEERED, Steered};
 use super::{Failure, whole_text};
 use crate::cluster::handle::{LoadView, Planned, Planner, ScriptView, StartOrder};
 use crate::cluster::master::RunStart;
@@ -16,11 +19,19 @@ use crate::script::{LoadOptions, ScriptFolder};
 
 /// The planner of a cluster's master.
 pub(super) struct FolderPlanner {
-    pub(super) settings: Settings,
-    pub(super) folder: ScriptFolder,
+    settings: Settings,
+    folder: ScriptFolder,
+    /// Where runs are told of whose load a function steers.
+    steered: mpsc::Sender<Steered>,
 }
 
 impl FolderPlanner {
+    /// A planner, and where runs come from whose load a function steers.
+    pub(super) fn new(settings: &Settings, folder: ScriptFolder) -> (Arc<Self>, mpsc::Receiver<Steered>) {
+        let (steered, runs) = mpsc::channel(STEERED);
+        (Arc::new(Self { settings: settings.clone(), folder, steered }), runs)
+    }
+
     /// The base URLs that a start over HTTP may name.
     pub(super) fn hosts(&self, compiled: &Compiled) -> Vec<String> {
         let own = match compiled {
@@ -81,6 +92,10 @@ impl FolderPlanner {
         if settings.allow_script_skew {
             // Workers compare nothing where there is nothing to compare with.
             planning.plan.fingerprint.clear();
+        }
+        if let Some(steered) = planning.steered {
+            // Of more starts than have room at once the others hold the level at which they begin.
+            self.steered.try_send(steered).map_err(|why| Failure::bug(anyhow::anyhow!("nobody steers the run: {why}")))?;
         }
         let start = RunStart { plan: Arc::new(planning.plan), thresholds: planning.thresholds, wall: SystemTime::now() };
         Ok(Planned { start, words: planning.profile_words })

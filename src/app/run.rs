@@ -10,6 +10,7 @@ use super::linger::{Linger, linger};
 use super::master::{MAIN, api_context};
 use super::plan::prepare;
 use super::signals::note_report;
+use super::steering::steer;
 use super::{Failure, Signals, Start, run_to_end, tui};
 use crate::cluster::handle::MasterHandle;
 use crate::cluster::local::LocalRun;
@@ -54,6 +55,9 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     let done = run_to_end(async {
         let mut signals = Signals::new()?;
         let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
+        if let Some(steered) = prepared.steered.clone() {
+            tokio::spawn(steer(steered, run.handle.clone()));
+        }
         let api = match settings.run_web_bind() {
             Some(address) => {
                 Some(ApiServer::start(address, api_context(settings, run.handle.clone(), hosts, None)?).map_err(Failure::bad_use)?)

@@ -127,6 +127,14 @@ impl MasterHandle {
         self.ask(Command::Revise, "").await
     }
 
+    /// Ends the run as bad use, for these reasons.
+    ///
+    /// # Errors
+    /// The master takes no orders any more.
+    pub async fn misuse(&self, why: String) -> Result<Accepted, Declined> {
+        self.ask(Command::Misuse(why), "").await
+    }
+
     async fn ask(&self, command: Command, by: &str) -> Result<Accepted, Declined> {
         let (reply, answer) = oneshot::channel();
         let gone = || Declined { reason: "the master takes no orders any more: its run is over, or it is shutting down".into() };
@@ -161,6 +169,8 @@ pub enum Command {
     Resume,
     /// The statistics are cleared.
     Reset,
+    /// The run cannot go on, for what its script does on the master: it is cut, and ends as bad use.
+    Misuse(String),
     /// The master's folder of scripts has changed.
     NoteScripts(Scripts),
     /// The running test takes changed scripts over.

@@ -12,7 +12,7 @@ use super::journal::Journal;
 use super::link::{Dialer, MasterLinks, MemoryDialer, WorkerLinks};
 use super::local::LocalRun;
 use super::logs::LogFeed;
-use super::master::{MasterConfig, RunStart};
+use super::master::{FailureCause, MasterConfig, RunFailure, RunStart};
 use super::message::{LogLine, OrphanRules, WorkerId};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
@@ -268,6 +268,18 @@ async fn a_run_is_shared_by_two_workers_and_every_count_of_theirs_arrives() {
     let ended = cluster.end().await;
     assert!(ended.end.is_complete);
     assert_eq!(counted(&ended.last), cluster.done.load(Ordering::Relaxed));
+    cluster.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_its_script_steers_wrongly_is_cut_and_is_bad_use() {
+    let mut cluster = Cluster::of(2).await;
+    cluster.handle().start(users(4), "").await.unwrap();
+    cluster.until(|snapshot| snapshot.users == 4).await;
+    cluster.handle().misuse("test.lua:3: no".into()).await.unwrap();
+    let ended = cluster.end().await;
+    let failure = RunFailure { cause: FailureCause::BadUse, text: "test.lua:3: no".into() };
+    assert_eq!((ended.end.failure.as_ref(), ended.end.is_complete), (Some(&failure), true));
     cluster.close().await;
 }
 

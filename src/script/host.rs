@@ -12,6 +12,7 @@ use super::bundle::{Bundle, Reader};
 use super::context::{LaneState, Stage, VmContext};
 use super::error::LoadScriptError;
 use super::folder;
+use super::helm::Helm;
 use super::scenario::{Described, ScenarioDescription};
 use super::session::ScriptLane;
 use super::vm::{Sources, Vm};
@@ -97,6 +98,13 @@ impl Host {
     /// The script cannot be set up in a lane.
     pub async fn check(&self, plan: Arc<Plan>, tell: impl FnMut(WitnessedStep)) -> Result<(), String> {
         witness::walk(self.workload(), plan, &self.description.classes, tell).await
+    }
+
+    /// The function that steers the load; `None` where there is none.
+    #[must_use]
+    pub fn helm(&self, tags: &TagFilter) -> Option<Helm> {
+        let description = &self.description;
+        description.is_steered.then(|| Helm::new(Arc::clone(&self.bundle), description.env.clone(), tags.clone()))
     }
 
     /// What lanes open to run the script.
@@ -213,6 +221,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         classes: classes.collect(),
         left_out: described.left_out,
         profile: described.profile,
+        is_steered: described.is_steered,
         thresholds: described.thresholds,
         warmup: described.warmup,
         life: described.life,

@@ -27,8 +27,10 @@ pub struct ScenarioDescription {
     pub classes: Vec<ClassPlan>,
     /// Names of the classes that have no user in this run, since the tags allow none of their tasks.
     pub left_out: Vec<String>,
-    /// The scenario's `load`.
+    /// The scenario's `load`; of one that a function steers, how it begins.
     pub profile: Option<LoadProfile>,
+    /// A function steers the load: see [`super::Helm`].
+    pub is_steered: bool,
     /// By metric, in alphabetical order.
     pub thresholds: Vec<ThresholdPlan>,
     /// How long the run warms up: whole seconds.
@@ -133,6 +135,7 @@ pub(super) struct Described {
     pub(super) plans: Vec<ClassPlan>,
     pub(super) runtimes: Vec<ClassRuntime>,
     pub(super) profile: Option<LoadProfile>,
+    pub(super) is_steered: bool,
     pub(super) thresholds: Vec<ThresholdPlan>,
     pub(super) warmup: Option<Duration>,
     pub(super) life: LifePlan,
@@ -167,6 +170,7 @@ impl Described {
             host: table.get("host").map_err(text)?,
             plans,
             runtimes,
+            is_steered: load.as_ref().map(|load| load.get::<String>("kind")).transpose().map_err(text)?.as_deref() == Some("shape"),
             profile: load.map(|load| profile(&load)).transpose().map_err(text)?,
             thresholds: thresholds(table).map_err(text)?,
             life: LifePlan { setup: limit(table, "setup_limit")?, teardown: limit(table, "teardown_limit")?, data: None },
@@ -227,6 +231,7 @@ fn profile(load: &Table) -> mlua::Result<LoadProfile> {
         "ramp" => ramp(&load.get("stages")?),
         "arrivals" => arrivals(load, &load.get("stages")?),
         "iterations" => iterations(load),
+        "shape" => shape(load),
         other => Err(mlua::Error::runtime(format!("there is no profile of the kind `{other}`"))),
     }
 }
@@ -251,6 +256,15 @@ fn arrivals(load: &Table, stages: &Table) -> mlua::Result<LoadProfile> {
     let spacing = if load.get::<bool>("is_poisson")? { Spacing::Poisson } else { Spacing::Even };
     let (max_users, patience) = (load.get("max_users")?, duration(load, "patience")?);
     Ok(LoadProfile::Arrivals(ArrivalsProfile { stages: out, end, spacing, max_users, patience }))
+}
+
+/// As it begins.
+fn shape(load: &Table) -> mlua::Result<LoadProfile> {
+    if load.get("is_open")? {
+        return Ok(LoadProfile::plain_arrivals(Rate::per_second(load.get("level")?), None));
+    }
+    let users = load.get::<f64>("level")? as u32;
+    Ok(LoadProfile::staged(vec![Stage { users, over: Duration::ZERO }], ProfileEnd::Hold))
 }
 
 fn iterations(load: &Table) -> mlua::Result<LoadProfile> {

@@ -25,15 +25,17 @@ use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.
 pub(super) struct Vm {
-    lua: Lua,
-    main_state: *mut ffi::lua_State,
-    context: Rc<VmContext>,
+    pub(super) lua: Lua,
+    pub(super) main_state: *mut ffi::lua_State,
+    pub(super) context: Rc<VmContext>,
     crossing: Crossing,
-    watchdog: Rc<Watchdog>,
+    pub(super) watchdog: Rc<Watchdog>,
     new_user: Function,
     renew_user: Function,
     /// Setup and teardown.
     pub(super) acts: super::scenario::Acts,
+    /// What `scenario.shape` says of a moment.
+    pub(super) level: Option<Function>,
     /// The classes, in the plan's order.
     pub(super) classes: Vec<ClassRuntime>,
     /// Users that live here, by index.
@@ -106,6 +108,7 @@ impl Vm {
             new_user: opened.native.get("new_user").map_err(engine_error)?,
             renew_user: opened.native.get("renew_user").map_err(engine_error)?,
             acts: described.acts,
+            level: opened.native.get::<Table>("scenario_natives").and_then(|natives| natives.get("level")).map_err(engine_error)?,
             classes: described.runtimes.clone(),
             accounts: RefCell::default(),
             held: Cell::default(),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::run::{Run, Stage};
 use super::{Action, Master, Rerate, Retarget};
 use crate::cluster::record::Record;
+use crate::load::Halt;
 
 impl Master {
     /// Somebody wants another number of users.
@@ -84,6 +85,14 @@ impl Master {
     fn refuse_while_awaited(&self) -> Result<(), String> {
         let is_awaited = self.run.as_ref().is_some_and(Run::is_awaited);
         if is_awaited { Err(format!("the run is being taken over from the master before: {AWAITED}")) } else { Ok(()) }
+    }
+
+    /// What the script does on the master is wrong: the next tick cuts the run.
+    pub fn on_misuse(&mut self, why: String) -> Vec<Action> {
+        if let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) {
+            run.halt.get_or_insert(Halt::Misuse(why));
+        }
+        Vec::new()
     }
 
     /// The epoch of the run's statistics: how often they were reset.

@@ -5,6 +5,7 @@
 //! | start | plan it, then start it | wait until it is live or over | re-target | wait for the end, then as without a run |
 //! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
 //! | reset | reset | reset | reset | reset |
+//! | end for misuse | nothing | end | end | nothing |
 //! | pause, resume | declined | declined | pause, resume | declined |
 //! | note the scripts of its own folder | note | note | note | note |
 //! | take changed scripts over | nothing | wait until it is live or over | plan it, then revise the run | nothing |
@@ -89,6 +90,7 @@ impl Asking {
                 (master.on_cut(now), "cut")
             }
             Command::Reset => (master.on_reset(now), "reset of the statistics"),
+            Command::Misuse(why) => (master.on_misuse(why), "end of the run, for its script cannot steer it"),
             Command::NoteScripts(scripts) => {
                 master.on_own_scripts(scripts);
                 answer(reply, Ok(Accepted::default()));

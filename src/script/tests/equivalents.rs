@@ -29,8 +29,8 @@ fn lines() -> Vec<(&'static str, &'static str, &'static str)> {
 /// A script with this load, whose users tell that they begin.
 fn host_of(load: &str) -> Host {
     let source = format!(
-        "local scenario, check = require 'scenario', require 'check' local U = scenario.user {{}} \
-         function U:on_start() check.that('began', true) end U:task('t', function() end) \
+        "local scenario, check, time = require 'scenario', require 'check', require 'time' local U = scenario.user {{}} \
+         function U:on_start() check.that('began', true) end U:task('t', function() time.sleep(0.002) end) \
          return scenario {{ users = {{ U }}, load = {load} }}"
     );
     Script::new(&source).load().unwrap_or_else(|why| panic!("{load}: {why}"))

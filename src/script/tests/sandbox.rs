@@ -68,7 +68,7 @@ fn each_known_way_out_is_closed() {
         ("self:wiat()", "did you mean `wait`?"),
         (
             "require('scenario').zebra()",
-            "module `scenario` has no `zebra`: it has abort, arrivals, data, iterations, ramp, spike, steps, tasks, user",
+            "module `scenario` has no `zebra`: it has abort, arrivals, data, iterations, ramp, shape, spike, steps, tasks, user",
         ),
     ] {
         let said = raised(body).unwrap_or_else(|| panic!("{body} was allowed"));
