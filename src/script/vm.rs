@@ -10,17 +10,15 @@ use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
 
-use super::bindings;
 use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
 use super::data_file::DataFile;
 use super::driver::{self, Answer, Request};
 use super::error::LoadScriptError;
-use super::pattern;
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::{self, Watchdog};
-use super::{hints, numerals, stdlib, traceback, value};
+use super::{bindings, hints, numerals, pattern, stdlib, traceback, value};
 use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.

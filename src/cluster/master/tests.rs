@@ -396,20 +396,6 @@ fn a_worker_whose_link_breaks_is_lost_within_a_second_unless_it_comes_back() {
 }
 
 #[test]
-fn a_worker_that_was_out_of_reach_gets_its_share_again_and_the_overlap_is_shown() {
-    let mut stand = Stand::running(2, 10);
-    stand.live(Duration::from_secs(5), &[2]);
-    stand.actions.clear();
-    stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
-    let orders = stand.orders();
-    assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
-    let snapshot = stand.master.snapshot(stand.now);
-    assert!(snapshot.holes.is_empty());
-    assert_eq!(snapshot.overlaps.len(), 1);
-    assert!(snapshot.overlaps[0].to > Some(snapshot.overlaps[0].from));
-}
-
-#[test]
 fn a_worker_that_comes_in_mid_run_takes_its_share_only() {
     let mut stand = Stand::running(2, 12);
     stand.hello(3, None);

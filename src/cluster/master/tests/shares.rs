@@ -38,3 +38,17 @@ fn who_was_replaced_shows_as_doubled_though_those_that_replaced_it_are_away_when
     stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
     assert!(stand.master.snapshot(stand.now).overlaps.is_empty());
 }
+
+#[test]
+fn a_worker_that_was_out_of_reach_gets_its_share_again_and_the_overlap_is_shown() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(5), &[2]);
+    stand.actions.clear();
+    stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
+    let orders = stand.orders();
+    assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
+    let snapshot = stand.master.snapshot(stand.now);
+    assert!(snapshot.holes.is_empty());
+    assert_eq!(snapshot.overlaps.len(), 1);
+    assert!(snapshot.overlaps[0].to > Some(snapshot.overlaps[0].from));
+}
