@@ -136,7 +136,7 @@ impl Master {
             // It had not begun when it was lost.
             return run.ask(number, &self.peers, now, out);
         };
-        let (was_away, replaced) = (part.away_since.take(), part.replaced.take());
+        let (was_away, was_replaced) = (part.away_since.take(), std::mem::take(&mut part.was_replaced));
         if was_away.is_some() {
             part.back = Some(now);
         }
@@ -144,12 +144,9 @@ impl Master {
         if let Some(from) = was_away {
             run.holes.remove(&number);
             // Those who took its users over may be away themselves by now.
-            if let Some(since) = replaced
-                && is_ordered
-                && !self.config.orphan.pauses
-                && run.phase == Phase::Run
-            {
-                run.show_return(number, from.max(since), &self.peers, now, out);
+            let has_others = was_replaced || run.assignment.owners().iter().any(|owner| *owner != number);
+            if is_ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
+                run.show_return(number, from, &self.peers, now, out);
             }
         }
         let is_leaving = self.peers.get(number).presence == Presence::Leaving;

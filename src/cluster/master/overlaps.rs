@@ -40,9 +40,9 @@ impl Run {
     pub fn show_dropped(&mut self, formerly: &WorkerId, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
         let Some(number) = peers.number_of(formerly) else { return };
         let elapsed = self.elapsed(now);
+        let has_others = self.assignment.owners().iter().any(|owner| *owner != number);
         let Some(part) = self.parts.get(&number).filter(|part| part.has_run && !config.orphan.pauses) else { return };
-        // Where nobody took its users over, nobody ran beside it.
-        let (Some(from), Some(_)) = (part.away_since, part.replaced) else { return };
+        let Some(from) = part.away_since.filter(|_| has_others || part.was_replaced) else { return };
         let worker = formerly.to_string();
         if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.from == from) {
             return; // Its first welcome did not come through, and it greets again.

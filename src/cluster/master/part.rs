@@ -20,8 +20,8 @@ pub(super) struct Part {
     pub behind: Option<Behind>,
     /// The run's clock when the worker was given up; `None` as long as it is there.
     pub away_since: Option<Duration>,
-    /// Since when others have its slots, of a worker that was given up; `None` as long as nobody has.
-    pub replaced: Option<Duration>,
+    /// Others have got its slots since it was given up.
+    pub was_replaced: bool,
     /// When it came back last from having been given up.
     pub back: Option<Instant>,
     /// The run's clock when it was given up, of a worker that came while the run was taken over.
@@ -120,7 +120,7 @@ impl Part {
             revision: 0,
             behind: None,
             away_since: None,
-            replaced: None,
+            was_replaced: false,
             back: None,
             claimed_since: None,
             has_run: false,

@@ -244,7 +244,7 @@ impl Run {
         let mut ordered = Vec::new();
         for (&number, part) in &mut self.parts {
             if !part.is_here() && shares.keys().any(|owner| *owner != number) {
-                part.replaced.get_or_insert(at);
+                part.was_replaced = true;
             } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
                 if !part.has_run {
