@@ -28,7 +28,7 @@ return scenario {
     return { token = token }
   end,
   -- While the users come nothing counts yet.
-  warmup = "3s",
+  warmup = "2s",
   teardown = function(data)
     http.get("/me", { auth = { bearer = data.token } }):must()
   end,
