@@ -30,7 +30,6 @@ use crate::cluster::identity::{self, Identities};
 use crate::cluster::logs::LogFeed;
 use crate::config::{self, LogFormat, LogLevel, Settings};
 use crate::front::console::{Colours, ExitCode, Screen, Tables, log as console_log};
-use crate::front::report::is_stdout;
 use crate::load::vitals;
 use crate::script::starter;
 use crate::stats::catalogue;
@@ -91,7 +90,7 @@ struct Start {
 impl Start {
     fn new(typed: &config::Layer) -> Result<Self, Failure> {
         let (settings, warnings) = config::load(typed).map_err(Failure::bad_use)?;
-        let tables = if settings.json.iter().chain(&settings.html).any(|path| is_stdout(path)) { Tables::Stderr } else { Tables::Stdout };
+        let tables = if files::takes_stdout(&settings)? { Tables::Stderr } else { Tables::Stdout };
         let screen = Arc::new(Screen::new(Colours::of(settings.no_color, |name| std::env::var_os(name)), tables));
         let logs = LogFeed::default();
         console_log::install(screen.clone(), settings.log == LogFormat::Json, level_filter(settings.log_level), logs.clone())

@@ -1,72 +1,79 @@
-//! The files that runs leave behind: `--csv`, `--json` and `--html`, and the report in a master's state directory. Of a master's many runs the
+//! The outputs of runs: `--csv`, `--json`, `--html` and `--out`, and the report in a master's state directory. Of a master's many runs the
 //! last one's stay.
 //!
-//! Written on a thread apart, so that a slow disk, or a pipe that nobody reads, holds up neither master nor workers.
+//! Owns which outputs are wanted and that no two of them meet; each works by itself ([`Writer`]).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
-use crate::config::{Setting, Settings};
-use crate::front::report::{Closing, CsvFiles, HtmlFile, JsonFile, KEPT_HTML, KEPT_JSON, KEPT_TEXT, ReportError};
-use crate::plan::RunId;
+use crate::config::Settings;
+use crate::front::report::{
+    Closing, Finishing, HtmlFile, JsonFile, KEPT_HTML, KEPT_JSON, KEPT_TEXT, Output as _, ReportError, Wanted, WriteError, Writer,
+    is_stdout,
+};
 use crate::stats::snapshot::Snapshot;
 
-/// Writes the files of one run after the other.
-pub(super) struct RunFiles {
-    /// None while a thread writes, and where no file is wanted.
-    desk: Option<Desk>,
+/// The outputs that the settings name.
+pub(super) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Failure> {
+    let own = [("csv", &settings.csv), ("json", &settings.json), ("html", &settings.html)];
+    let own = own.into_iter().filter_map(|(kind, place)| Some((format!("--{kind}"), kind, place.as_deref()?)));
+    let own = own.map(|(said, kind, place)| Wanted::said_by(said, kind, place));
+    let named = settings.out.iter().map(|(kind, place)| Wanted::new(kind, Path::new(place)));
+    own.chain(named).collect::<Result<_, _>>().map_err(|words| Failure::bad_use(anyhow::anyhow!(words)))
 }
 
-struct Desk {
-    csv_base: Option<PathBuf>,
-    json_path: Option<PathBuf>,
-    html_path: Option<PathBuf>,
-    csv: Option<CsvFiles>,
-    json: Option<JsonFile>,
-    html: Option<HtmlFile>,
-    /// Whose history is in `csv`.
-    run: Option<RunId>,
-    /// What was told of a row that could not be written; the later ones are tried, and say the same.
-    lost: Option<ReportError>,
+/// Whether one of them goes to stdout, which is then no place for tables.
+pub(super) fn takes_stdout(settings: &Settings) -> Result<bool, Failure> {
+    Ok(wanted(settings)?.iter().any(|wanted| is_stdout(wanted.place())))
+}
+
+/// The outputs of one run after the other.
+pub(super) struct RunFiles {
+    writers: Vec<Writer>,
 }
 
 impl RunFiles {
     /// Looks at the places that the settings name, so that a path that cannot be written is known before any load is made.
     pub(super) fn create(settings: &Settings) -> Result<Self, Failure> {
-        let (csv_base, json_path, html_path) = (settings.csv.clone(), settings.json.clone(), settings.html.clone());
-        if csv_base.is_none() && json_path.is_none() && html_path.is_none() {
-            return Ok(Self { desk: None });
+        let (mut writers, mut places) = (Vec::new(), HashMap::new());
+        for wanted in wanted(settings)? {
+            let output = wanted.open().map_err(Failure::bad_use)?;
+            for key in output.keys() {
+                // Two reports in one place would leave one of them, and nobody knows which.
+                if let Some(other) = places.insert(key.clone(), wanted.said().to_owned()) {
+                    return Err(Failure::bad_use(anyhow::anyhow!(
+                        "`{other}` and `{}` both write `{}`: give them places apart",
+                        wanted.said(),
+                        key.display()
+                    )));
+                }
+            }
+            writers.push(Writer::start(wanted, output).map_err(Failure::bug)?);
         }
-        let csv = csv_base.as_deref().map(CsvFiles::create).transpose().map_err(Failure::bad_use)?;
-        let json = json_path.as_deref().map(JsonFile::create).transpose().map_err(Failure::bad_use)?;
-        let html = html_path.as_deref().map(HtmlFile::create).transpose().map_err(Failure::bad_use)?;
-        let desk = Desk { csv_base, json_path, html_path, csv, json, html, run: None, lost: None };
-        desk.ensure_apart()?;
-        Ok(Self { desk: Some(desk) })
+        Ok(Self { writers })
     }
 
-    /// Writes what is current during a run. A full disk is told, and ends neither the run nor the file.
-    pub(super) async fn on_snapshot(&mut self, snapshot: Arc<Snapshot>) -> Result<(), Failure> {
-        self.apart(move |desk| desk.on_snapshot(&snapshot)).await.map(|_| ())
+    /// Hands on what is current during a run; waits for nobody.
+    pub(super) fn on_snapshot(&mut self, snapshot: &Arc<Snapshot>) {
+        if snapshot.started_at.is_some() {
+            self.writers.iter_mut().for_each(|writer| writer.on_snapshot(snapshot));
+        }
     }
 
-    /// Writes what is written at the end of a run: all of it that can be, whatever becomes of the rest.
-    pub(super) async fn finish(&mut self, last: Arc<Snapshot>, closing: Closing) -> Result<(), Failure> {
-        let written = self.apart(move |desk| desk.finish(&last, &closing)).await?;
-        written.map_or(Ok(()), |written| written.map_err(Failure::bad_use))
-    }
-
-    async fn apart<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<Option<T>, Failure> {
-        let Some(mut desk) = self.desk.take() else { return Ok(None) };
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work(&mut desk);
-            (desk, done)
-        });
-        let (desk, done) = done.await.map_err(Failure::bug)?;
-        self.desk = Some(desk);
-        Ok(Some(done))
+    /// Lets all of them write their ends, and waits for that: all that can be, whatever becomes of the rest.
+    pub(super) async fn finish(&mut self, last: &Arc<Snapshot>, closing: &Closing) -> Result<(), Failure> {
+        // All are asked before the first is waited for.
+        let endings: Vec<Finishing> = self.writers.iter_mut().map(|writer| writer.finish(last, closing)).collect();
+        let mut failures = Vec::new();
+        for ending in endings {
+            failures.extend(ending.done().await.err());
+        }
+        // The last of them is answered for; the others are told here.
+        let Some(answered) = failures.pop() else { return Ok(()) };
+        failures.iter().for_each(|why| log::error!("{why}"));
+        Err(if matches!(answered, WriteError::Gone { .. }) { Failure::bug(answered) } else { Failure::bad_use(answered) })
     }
 }
 
@@ -80,8 +87,8 @@ pub(super) async fn keep_report(folder: PathBuf, last: Arc<Snapshot>, closing: C
         let part = folder.join(format!("{KEPT_TEXT}.part"));
         let text = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &text_path));
         let text = text.map_err(|source| ReportError { path: text_path, source });
-        let json = JsonFile::create(&folder.join(KEPT_JSON)).and_then(|json| json.finish(&last, &closing));
-        let html = HtmlFile::create(&folder.join(KEPT_HTML)).and_then(|html| html.finish(&last, &closing));
+        let json = JsonFile::create(&folder.join(KEPT_JSON)).and_then(|mut json| json.finish(&last, &closing));
+        let html = HtmlFile::create(&folder.join(KEPT_HTML)).and_then(|mut html| html.finish(&last, &closing));
         text.and(json).and(html)
     });
     writing.await.map_err(Failure::bug)?.map_err(Failure::bad_use)
@@ -96,62 +103,5 @@ pub(super) fn kept_report(folder: &Path) -> Option<String> {
             log::warn!("the report of the run before, in `{}`, cannot be read: {why}", folder.display());
             None
         }
-    }
-}
-
-impl Desk {
-    /// Two reports in one place would leave one of them, and nobody knows which.
-    fn ensure_apart(&self) -> Result<(), Failure> {
-        let csv = self.csv.iter().flat_map(CsvFiles::keys).map(|key| (Setting::Csv, key));
-        let json = self.json.iter().map(|json| (Setting::Json, json.key()));
-        let html = self.html.iter().map(|html| (Setting::Html, html.key()));
-        let mut places = HashMap::new();
-        for (setting, key) in csv.chain(json).chain(html) {
-            if let Some(other) = places.insert(key.clone(), setting) {
-                let (one, two) = (other.flag(), setting.flag());
-                return Err(Failure::bad_use(anyhow::anyhow!(
-                    "`{one}` and `{two}` both write `{}`: give them places apart",
-                    key.display()
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn on_snapshot(&mut self, snapshot: &Snapshot) {
-        if snapshot.started_at.is_none() {
-            return;
-        }
-        if self.run.replace(snapshot.run).is_some_and(|run| run != snapshot.run) {
-            // Another run: its files take the place of those before.
-            let (csv, json) = (self.csv_base.as_deref().map(CsvFiles::create), self.json_path.as_deref().map(JsonFile::create));
-            let html = self.html_path.as_deref().map(HtmlFile::create);
-            let told = |why| log::error!("{why}");
-            self.csv = csv.and_then(|csv| csv.map_err(told).ok());
-            self.json = json.and_then(|json| json.map_err(told).ok());
-            self.html = html.and_then(|html| html.map_err(told).ok());
-            self.lost = None;
-        }
-        if let Some(csv) = &mut self.csv
-            && let Err(why) = csv.on_snapshot(snapshot)
-            && self.lost.is_none()
-        {
-            log::error!("{why}; the run goes on, and what comes later is tried again");
-            self.lost = Some(why);
-        }
-    }
-
-    fn finish(&mut self, last: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
-        self.on_snapshot(last);
-        let lost = self.lost.take().map_or(Ok(()), Err);
-        let csv = self.csv.take().map_or(Ok(()), |mut csv| csv.finish(last));
-        let json = self.json.take().map_or(Ok(()), |json| json.finish(last, closing));
-        let html = self.html.take().map_or(Ok(()), |html| html.finish(last, closing));
-        // The last of them is answered for; the others are told here.
-        let failures: Vec<ReportError> = [lost, csv, json, html].into_iter().filter_map(Result::err).collect();
-        let mut failures = failures.into_iter();
-        let Some(answered) = failures.next_back() else { return Ok(()) };
-        failures.for_each(|why| log::error!("{why}"));
-        Err(answered)
     }
 }

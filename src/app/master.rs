@@ -273,7 +273,7 @@ impl Office<'_> {
                 }
                 Ok(()) = snapshots.changed() => {
                     let snapshot = snapshots.borrow_and_update().clone();
-                    self.files.on_snapshot(snapshot).await?;
+                    self.files.on_snapshot(&snapshot);
                 }
                 started = &mut starting, if is_starting => {
                     is_starting = false;
@@ -338,7 +338,7 @@ impl Office<'_> {
         if let Some(failure) = &end.failure {
             log::error!(target: MAIN, "the run is not whole: {}", failure.text);
         }
-        match self.files.finish(Arc::clone(last), closing(last, self.code, end.is_complete)).await {
+        match self.files.finish(last, &closing(last, self.code, end.is_complete)).await {
             // Other runs may follow, and have files of their own.
             Err(failure) if !self.settings.autostart => log::error!(target: MAIN, "{}", failure.reason),
             written => self.code = with_files(self.code, written)?,

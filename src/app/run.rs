@@ -105,7 +105,7 @@ async fn report(printer: &Printer, outcome: Outcome, signals: &mut Signals) -> R
     let closing = closing(&last, exit_code, end.is_complete);
     // What ends the program while they are written leaves them out.
     note_report(if exit_code == ExitCode::Bug { exit_code } else { ExitCode::BadUse }.code());
-    let written = files.finish(last, closing);
+    let written = files.finish(&last, &closing);
     tokio::pin!(written);
     let written = loop {
         tokio::select! {
@@ -159,7 +159,7 @@ pub(super) const fn rules(settings: &Settings) -> Rules {
 async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, settings: &Settings, signals: &mut Signals) -> Result<Outcome, Failure> {
     let snapshots = run.handle.snapshots();
     let screen = printer.follow(snapshots.clone()).map_err(Failure::bug)?;
-    let files = tokio::spawn(write_history(snapshots.clone(), files));
+    let files = tokio::spawn(hand_out(snapshots.clone(), files));
     let handle = run.handle.clone();
     let mut interrupt = Interrupt::None;
     let end = run.end();
@@ -175,7 +175,7 @@ async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, settings: &Se
     note_report(exit_code.code());
     // Both end with the last snapshot, which is published.
     drop(tokio::task::spawn_blocking(move || screen.join()).await);
-    let files = files.await.map_err(Failure::bug)??;
+    let files = files.await.map_err(Failure::bug)?;
     Ok(Outcome { last, end, interrupt, exit_code, files })
 }
 
@@ -191,14 +191,14 @@ pub(super) async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> In
     }
 }
 
-/// Keeps the files current until the last snapshot.
-async fn write_history(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunFiles) -> Result<RunFiles, Failure> {
+/// Hands the snapshots to the outputs, up to the last one.
+async fn hand_out(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunFiles) -> RunFiles {
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         let is_last = snapshot.state == RunState::Stopped;
-        files.on_snapshot(snapshot).await?;
+        files.on_snapshot(&snapshot);
         if is_last || snapshots.changed().await.is_err() {
-            return Ok(files);
+            return files;
         }
     }
 }

@@ -125,9 +125,9 @@ const FLAGS: &[Row] = &[
     (&["--latency", "--latencies", "--print-latencies"], "wrk's", "always shown"),
     (&["--only-summary", "--no-summary"], "Locust's and k6's", "`-q`: the final report alone"),
     (
-        &["--summary-export", "--out", "-o", "--output", "--output-format", "--summary-mode", "--report", "--outdir"],
+        &["--summary-export", "-o", "--output", "--output-format", "--summary-mode", "--report", "--outdir"],
         "k6's, oha's and vegeta's",
-        "`--json FILE` (`-` is stdout), `--csv BASE` or `--html FILE`",
+        "`--json FILE` (`-` is stdout), `--csv BASE`, `--html FILE`, or `--out KIND=FILE`",
     ),
     (&["--results-folder", "-rf"], "Gatling's", "`--csv BASE`, `--json FILE` or `--html FILE`"),
     (&["--simulation"], "Gatling's", "the script's path, without a flag: `lunamoth run SCRIPT`"),

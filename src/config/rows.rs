@@ -66,6 +66,9 @@ macro_rules! all_settings {
             Json(json): Option<PathBuf> = None => (Report, Path(values::path), "FILE", "results/monday.json");
             /// Write a report for people: charts and tables in one HTML file; `-` as for --json
             Html(html): Option<PathBuf> = None => (Report, Path(values::path), "FILE", "results/monday.html");
+            /// Write to several places: csv=BASE, json=FILE, html=FILE, jsonl=FILE (a line each second), junit=FILE; may be repeated
+            Out(out): Vec<(String, String)> = Vec::new() =>
+                (Report, List(values::outputs), "KIND=PLACE,...", "json=results/monday.json,junit=results/junit.xml");
             /// The exit code when a request failed and the scenario states no threshold [default: 1]
             ExitCodeOnError(exit_code_on_error): u8 = 1 => (Report, Amount(|text| values::whole::<u8>(text, 0, 255)), "N", "1");
             /// Exit code 4 where in more than 1 % of the run's seconds the generator was late, held back or out of resources

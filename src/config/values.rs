@@ -203,6 +203,15 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `kind=place` between commas.
+pub(super) fn outputs(texts: &[String]) -> Result<Vec<(String, String)>, String> {
+    let one = |text: &String| match text.split_once('=') {
+        Some((kind, place)) if !kind.trim().is_empty() && !place.trim().is_empty() => Ok((kind.trim().to_owned(), place.trim().to_owned())),
+        _ => Err(format!("`{text}` is not KIND=PLACE")),
+    };
+    list(texts).iter().map(one).collect()
+}
+
 /// A base URL: `http://` or `https://` and a host, or `builtin:shop`. A slash at the end is dropped.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 import urllib.request
+import xml.etree.ElementTree
 
 import support
 from terminal import Terminals
@@ -88,6 +89,29 @@ class Ends(unittest.TestCase):
         code = running.wait(10)
         self.assertLess(time.monotonic() - begin, 1.3 + more)
         return code
+
+    def test_several_outputs_say_the_same_and_one_that_nobody_reads_holds_nobody_up(self):
+        (a, b, lines, suite), pipe = [self.folder / name for name in ("a.json", "b.json", "run.jsonl", "run.xml")], self.folder / "pipe"
+        os.mkfifo(pipe)
+        # Somebody who opens it and reads nothing.
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        outs = ("--out", f"json={a},jsonl={lines}", "--out", f"junit={suite}", "--json", b, "--out", f"jsonl={pipe}")
+        done = support.run(self.command(WIDE, "-t", "4s", "--headless", *outs), deadline=25)
+        os.close(reader)
+        self.assertIn(f"cannot write `{pipe}`: its reader has taken nothing for 10 s", done.said())
+        self.assertEqual(done.code, 2, done.said())
+        reports = [json.loads(path.read_text()) for path in (a, b)]
+        self.assertEqual(*reports)
+        rows = [json.loads(line) for line in lines.read_text().splitlines()]
+        self.assertEqual(rows[-1]["total"]["requests"], reports[0]["total"]["requests"])
+        self.assertEqual(rows[-1]["verdict"], reports[0]["verdict"])
+        self.assertGreaterEqual(len(rows), 4)
+        self.assertTrue(all(one["total"]["requests"] <= two["total"]["requests"] for one, two in zip(rows, rows[1:])))
+        cases = xml.etree.ElementTree.parse(suite).getroot().findall("testsuite/testcase")
+        self.assertEqual([(case.get("classname"), case.find("failure")) for case in cases], [("lunamoth.run", None)])
+        refused = support.run(self.command(SCRIPT, "-t", "1s", "--out", "influxdb=http://127.0.0.1:8086"), deadline=20)
+        self.assertEqual(refused.code, 2)
+        self.assertIn("there is no output `influxdb`; there are csv=BASE, json=FILE", refused.stderr)
 
     def test_a_second_signal_ends_it_though_nobody_reads_its_report(self):
         pipe = self.folder / "report"

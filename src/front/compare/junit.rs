@@ -1,6 +1,7 @@
 //! A comparison for a build server: a test case for each limit and entry.
 
 use super::figures;
+use crate::front::text::xml_text;
 use crate::stats::comparison::{Comparison, State};
 
 /// JUnit's XML. A limit that is broken is a failure; one that cannot be judged is skipped, with the reason.
@@ -14,11 +15,11 @@ pub fn junit(comparison: &Comparison) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite name=\"lunamoth compare\" {counts} time=\"0\">\n"
     );
     for outcome in outcomes {
-        let words = attribute(&figures::outcome(outcome));
+        let words = xml_text(&figures::outcome(outcome));
         let head = format!(
             "    <testcase classname=\"lunamoth.compare.{}\" name=\"{}\" time=\"0\"",
-            attribute(&outcome.limit),
-            attribute(&format!("{}: {}", outcome.limit, outcome.name)),
+            xml_text(&outcome.limit),
+            xml_text(&format!("{}: {}", outcome.limit, outcome.name)),
         );
         let case = match outcome.state {
             State::Broken => format!("{head}>\n      <failure message=\"{words}\" type=\"limit\"/>\n    </testcase>\n"),
@@ -29,21 +30,4 @@ pub fn junit(comparison: &Comparison) -> String {
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
-}
-
-/// Text in an attribute or an element. What XML has no character for is left out.
-fn attribute(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&apos;"),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }

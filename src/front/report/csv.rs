@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::output::Output;
 use super::place::{Growing, Place};
-use super::{PERCENTILES, ReportError};
+use super::{Closing, PERCENTILES, ReportError, SecondGate};
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, ErrorView, ExceptionView, Snapshot};
 
@@ -16,8 +17,7 @@ pub struct CsvFiles {
     history: Growing,
     failures: Place,
     exceptions: Place,
-    /// The second of the run's clock that was written last.
-    written_second: Option<u64>,
+    gate: SecondGate,
     window: Window,
 }
 
@@ -41,21 +41,30 @@ impl CsvFiles {
         stats.replace(&stats_header(Ours::default()))?;
         failures.replace(&self::failures(&none))?;
         exceptions.replace(&self::exceptions(&none))?;
-        Ok(Self { stats, history, failures, exceptions, written_second: None, window: Window::default() })
+        Ok(Self { stats, history, failures, exceptions, gate: SecondGate::default(), window: Window::default() })
     }
 
-    /// What reports have in common that would be written over each other.
-    #[must_use]
-    pub fn keys(&self) -> Vec<PathBuf> {
+    /// Whether the snapshot was of a second that had no row.
+    fn add_row(&mut self, snapshot: &Snapshot) -> Result<bool, ReportError> {
+        let Some(second) = self.gate.pass(snapshot) else { return Ok(false) };
+        let current = self.window.advance(second, &snapshot.total.histogram);
+        self.history.write(&history_row(snapshot, &current))?;
+        Ok(true)
+    }
+
+    fn tables(&mut self, snapshot: &Snapshot) -> [(&mut Place, String); 3] {
+        [(&mut self.stats, stats(snapshot)), (&mut self.failures, failures(snapshot)), (&mut self.exceptions, exceptions(snapshot))]
+    }
+}
+
+impl Output for CsvFiles {
+    fn keys(&self) -> Vec<PathBuf> {
         vec![self.stats.key(), self.history.key(), self.failures.key(), self.exceptions.key()]
     }
 
     /// Adds the row `Aggregated` to the history, one for each second of the run's clock, whatever the number of snapshots, and writes the
     /// other three as they stand.
-    ///
-    /// # Errors
-    /// The disk is full or gone; the files stay as they were, and what comes after may be tried.
-    pub fn on_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+    fn on_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
         if !self.add_row(snapshot)? {
             return Ok(());
         }
@@ -67,31 +76,10 @@ impl CsvFiles {
         Ok(())
     }
 
-    /// Writes all that is left to be written.
-    ///
-    /// # Errors
-    /// The disk is full or gone.
-    pub fn finish(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
-        let row = self.add_row(snapshot).map(drop);
+    fn finish(&mut self, last: &Snapshot, _: &Closing) -> Result<(), ReportError> {
+        let row = self.add_row(last).map(drop);
         // Each is written, whatever became of the others.
-        self.tables(snapshot).into_iter().map(|(place, text)| place.finish(&text)).fold(row, Result::and)
-    }
-
-    /// Whether the snapshot was of a second that had no row.
-    fn add_row(&mut self, snapshot: &Snapshot) -> Result<bool, ReportError> {
-        // A snapshot that came a little early belongs to the second that it almost reached.
-        let second = (snapshot.elapsed + Duration::from_millis(500)).as_secs();
-        if snapshot.started_at.is_none() || self.written_second.is_some_and(|written| second <= written) {
-            return Ok(false);
-        }
-        self.written_second = Some(second);
-        let current = self.window.advance(second, &snapshot.total.histogram);
-        self.history.write(&history_row(snapshot, &current))?;
-        Ok(true)
-    }
-
-    fn tables(&mut self, snapshot: &Snapshot) -> [(&mut Place, String); 3] {
-        [(&mut self.stats, stats(snapshot)), (&mut self.failures, failures(snapshot)), (&mut self.exceptions, exceptions(snapshot))]
+        self.tables(last).into_iter().map(|(place, text)| place.finish(&text)).fold(row, Result::and)
     }
 }
 
@@ -381,7 +369,7 @@ mod tests {
             snapshot.elapsed = Duration::from_secs(second);
             files.on_snapshot(&snapshot).unwrap();
         }
-        files.finish(&snapshot).unwrap();
+        files.finish(&snapshot, &Closing::default()).unwrap();
         let read = |ending: &str| parse(&std::fs::read_to_string(format!("{}{ending}", base.display())).unwrap());
 
         let stats = read("_stats.csv");

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::json::unix_ms;
+use super::output::Output;
 use super::place::Place;
 use super::{Closing, ReportError};
 use crate::front::page;
@@ -26,19 +27,19 @@ impl HtmlFile {
     pub fn create(path: &Path) -> Result<Self, ReportError> {
         Place::new(path).map(Self)
     }
+}
 
-    /// What two reports have in common that would be written over each other.
-    #[must_use]
-    pub fn key(&self) -> PathBuf {
-        self.0.key()
+impl Output for HtmlFile {
+    fn keys(&self) -> Vec<PathBuf> {
+        vec![self.0.key()]
     }
 
-    /// Writes the report and puts it in its place.
-    ///
-    /// # Errors
-    /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
-    pub fn finish(mut self, snapshot: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
-        self.0.finish(&render(snapshot, Some(closing), SystemTime::now()))
+    fn on_snapshot(&mut self, _: &Snapshot) -> Result<(), ReportError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, last: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
+        self.0.finish(&render(last, Some(closing), SystemTime::now()))
     }
 }
 
@@ -53,7 +54,7 @@ pub(in crate::front) fn render(snapshot: &Snapshot, closing: Option<&Closing>, m
     let shown = SnapshotJson { recent: Vec::new(), ..SnapshotJson::from(snapshot) };
     let report = json!({
         "complete": closing.map_or(snapshot.holes.is_empty(), |closing| closing.is_complete),
-        "verdict": closing.map(|closing| json!({ "passed": closing.has_passed, "exit_code": closing.exit_code, "words": closing.words })),
+        "verdict": closing.map(Closing::to_json),
         // As a text: a number of JavaScript's holds no 64 bits.
         "seed": snapshot.seed.map(|seed| seed.to_string()),
         "made_at_unix_ms": unix_ms(made_at),
@@ -119,7 +120,7 @@ mod tests {
     fn the_file_is_there_once_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results/monday.html");
-        let file = HtmlFile::create(&path).unwrap();
+        let mut file = HtmlFile::create(&path).unwrap();
         assert!(!path.exists());
         file.finish(&busy_snapshot(), &Closing::default()).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("</html>\n"));

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use super::output::Output;
 use super::place::Place;
 use super::{Closing, PERCENTILES, ReportError};
 use crate::front::snapshot_json::{PointJson, SnapshotJson};
@@ -31,19 +32,19 @@ impl JsonFile {
     pub fn create(path: &Path) -> Result<Self, ReportError> {
         Place::new(path).map(Self)
     }
+}
 
-    /// What two reports have in common that would be written over each other.
-    #[must_use]
-    pub fn key(&self) -> PathBuf {
-        self.0.key()
+impl Output for JsonFile {
+    fn keys(&self) -> Vec<PathBuf> {
+        vec![self.0.key()]
     }
 
-    /// Writes the report and puts it in its place.
-    ///
-    /// # Errors
-    /// The disk is full or gone, or nobody reads a pipe. A file of an earlier run stays as it was.
-    pub fn finish(mut self, snapshot: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
-        self.0.finish(&format!("{:#}\n", render(snapshot, closing)))
+    fn on_snapshot(&mut self, _: &Snapshot) -> Result<(), ReportError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, last: &Snapshot, closing: &Closing) -> Result<(), ReportError> {
+        self.0.finish(&format!("{:#}\n", render(last, closing)))
     }
 }
 
@@ -67,7 +68,7 @@ fn more(snapshot: &Snapshot, closing: &Closing) -> Value {
         "schema": SCHEMA,
         "program": concat!("lunamoth ", env!("CARGO_PKG_VERSION")),
         "complete": closing.is_complete,
-        "verdict": { "passed": closing.has_passed, "exit_code": closing.exit_code, "words": closing.words },
+        "verdict": closing.to_json(),
         "seed": snapshot.seed,
         "run": snapshot.run.to_string(),
         "scripts_fingerprint": snapshot.fingerprint,
@@ -193,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results/monday.json");
         let names = || -> Vec<_> { std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
-        let file = JsonFile::create(&path).unwrap();
+        let mut file = JsonFile::create(&path).unwrap();
         assert!(!path.exists());
         file.finish(&busy_snapshot(), &Closing { is_complete: true, ..Closing::default() }).unwrap();
         assert_eq!(names(), ["monday.json"]);

@@ -1,19 +1,32 @@
-//! Files of a run: Locust's four CSV files, everything as JSON, and a page of HTML.
+//! What the numbers of a run are written to, as units: each kind is a file here and a row in `kinds.rs`, and works on a thread of its own.
 //!
-//! All are looked at before the run, so that a path that cannot be written is known at once. The CSV files are current while it lasts.
+//! All are looked at before the run, so that a path that cannot be written is known at once.
 
 pub(in crate::front) mod csv;
 pub(in crate::front) mod html;
 pub(in crate::front) mod json;
+mod junit;
+mod kinds;
+mod lines;
+mod output;
 mod place;
+mod writer;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::stats::snapshot::Snapshot;
 
 pub use csv::CsvFiles;
 pub use html::HtmlFile;
 pub use json::{JsonFile, SCHEMA};
+pub use junit::JunitFile;
+pub use kinds::{KINDS, Kind, Wanted};
+pub use lines::LinesFile;
+pub use output::Output;
 pub(in crate::front) use place::Place;
 pub use place::is_stdout;
+pub use writer::{Finishing, WriteError, Writer};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +49,30 @@ pub struct Closing {
     pub has_passed: bool,
     /// The verdict in words, such as `FAILED: 1 of 2 thresholds`.
     pub words: String,
+}
+
+impl Closing {
+    /// As `verdict` in reports.
+    pub(in crate::front) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "passed": self.has_passed, "exit_code": self.exit_code, "words": self.words })
+    }
+}
+
+/// Lets one snapshot through for each second of a run's clock, however many there are.
+#[derive(Debug, Default)]
+struct SecondGate(Option<u64>);
+
+impl SecondGate {
+    /// The second that the snapshot is of, where none of it has passed.
+    fn pass(&mut self, snapshot: &Snapshot) -> Option<u64> {
+        // A snapshot that came a little early belongs to the second that it almost reached.
+        let second = (snapshot.elapsed + Duration::from_millis(500)).as_secs();
+        if snapshot.started_at.is_none() || self.0.is_some_and(|passed| second <= passed) {
+            return None;
+        }
+        self.0 = Some(second);
+        Some(second)
+    }
 }
 
 /// The percentiles of the files and of the final table, by Locust's names.

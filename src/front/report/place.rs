@@ -76,9 +76,9 @@ impl Place {
     pub(in crate::front) fn finish(&mut self, text: &str) -> Result<(), ReportError> {
         let written = match &mut self.way {
             Way::File(path) => put(path, text, true),
-            Way::Descriptor(file) => pour(file, text.as_bytes(), PATIENCE),
+            Way::Descriptor(file) => pour(file, &mut text.as_bytes(), PATIENCE),
             Way::Through(open) => match open.take().map_or_else(|| open_through(&self.path, PATIENCE), Ok) {
-                Ok(mut file) => pour(&mut file, text.as_bytes(), PATIENCE),
+                Ok(mut file) => pour(&mut file, &mut text.as_bytes(), PATIENCE),
                 Err(why) => Err(why),
             },
         };
@@ -102,6 +102,10 @@ pub(super) struct Growing {
     key: PathBuf,
     /// How much of a regular file is whole; none where it is none.
     length: Option<u64>,
+    /// The rest of a row of which the reader of a pipe has the beginning.
+    begun: Vec<u8>,
+    /// The reader of a pipe took nothing for so long that he is not waited for until he takes something.
+    is_stalled: bool,
 }
 
 impl Growing {
@@ -114,7 +118,7 @@ impl Growing {
             Way::Descriptor(file) | Way::Through(Some(file)) => (file, None),
             Way::Through(None) => (open_through(path, PATIENCE).map_err(failed)?, None),
         };
-        Ok(Self { path: path.to_owned(), file, key, length })
+        Ok(Self { path: path.to_owned(), file, key, length, begun: Vec::new(), is_stalled: false })
     }
 
     /// As [`Place::key`].
@@ -122,10 +126,28 @@ impl Growing {
         self.key.clone()
     }
 
-    /// Adds `text`, whole or not at all. The reader of a pipe who is slower than the run loses it: the run waits for nobody.
+    fn pour(&mut self, text: &[u8]) -> io::Result<()> {
+        let patience = if self.is_stalled { Duration::ZERO } else { PATIENCE };
+        self.is_stalled = true;
+        let begun = std::mem::take(&mut self.begun);
+        for (row, has_begun) in [(&*begun, true), (text, false)] {
+            let mut rest = row;
+            if let Err(why) = pour(&mut self.file, &mut rest, patience) {
+                if has_begun || rest.len() < row.len() {
+                    self.begun = rest.to_vec();
+                }
+                return Err(why);
+            }
+        }
+        self.is_stalled = false;
+        Ok(())
+    }
+
+    /// Adds `text`, whole or not at all. The reader of a pipe who takes nothing for some seconds loses it; of what he has begun he gets the rest
+    /// before anything else.
     pub(super) fn write(&mut self, text: &str) -> Result<(), ReportError> {
         let written = match &mut self.length {
-            None => pour(&mut self.file, text.as_bytes(), Duration::ZERO),
+            None => self.pour(text.as_bytes()),
             Some(length) => match self.file.write_all(text.as_bytes()) {
                 Ok(()) => {
                     *length += text.len() as u64;
@@ -248,14 +270,14 @@ fn open_through(path: &Path, patience: Duration) -> io::Result<File> {
     }
 }
 
-/// Writes all of `bytes`, as fast as the reader takes them; `patience` is how long he may take none.
-fn pour(file: &mut File, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+/// Writes all of `bytes`, as fast as the reader takes them, and leaves those that he did not take; `patience` is how long he may take none.
+fn pour(file: &mut File, bytes: &mut &[u8], patience: Duration) -> io::Result<()> {
     while !bytes.is_empty() {
         await_room(file, patience)?;
         // No more than a pipe with any room takes at once, so that a blocking one does not block.
         match file.write(&bytes[..bytes.len().min(PIECE)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+            Ok(written) => *bytes = &bytes[written..],
             Err(why) if matches!(why.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(why) => return Err(why),
         }
@@ -271,7 +293,7 @@ fn await_room(file: &File, patience: Duration) -> io::Result<()> {
         // SAFETY: one valid entry, as the count says; the descriptor is open as long as `file` is borrowed.
         match unsafe { libc::poll(&raw mut wanted, 1, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)) } {
             0 => {
-                let words = format!("its reader has taken nothing for {} s", patience.as_secs());
+                let words = format!("its reader has taken nothing for {} s", PATIENCE.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, words));
             }
             -1 if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted => return Err(io::Error::last_os_error()),
@@ -462,7 +484,7 @@ mod tests {
         // And one whose reader takes nothing.
         let _reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
         let mut file = open_through(&path, Duration::ZERO).unwrap();
-        assert_eq!(pour(&mut file, &[0; 1 << 20], Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(pour(&mut file, &mut &[0; 1 << 20][..], Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
@@ -540,5 +562,27 @@ mod tests {
         assert_eq!(key(&file), key(&link));
         assert_eq!(key(&folder.path().join("./run")), key(&file));
         assert_ne!(key(&file), key(&folder.path().join("other")));
+    }
+
+    #[test]
+    fn a_reader_who_comes_late_gets_whole_rows_and_those_alone_that_had_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        fifo(&path);
+        let mut reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        let mut growing = Growing::create(&path).unwrap();
+        // As after the seconds that a reader is waited for.
+        growing.is_stalled = true;
+        let row = |letter: &str| letter.repeat(49_999) + "\n";
+        // A pipe holds 64 KiB: one row and the beginning of the next.
+        growing.write(&row("a")).unwrap();
+        growing.is_stalled = true;
+        assert!(growing.write(&row("b")).is_err() && growing.write(&row("c")).is_err());
+        let mut seen = vec![0; 1 << 17];
+        let first = reader.read(&mut seen).unwrap();
+        growing.write("d\n").unwrap();
+        assert!(!growing.is_stalled);
+        let second = reader.read(&mut seen[first..]).unwrap();
+        assert!(String::from_utf8(seen[..first + second].to_vec()).unwrap() == row("a") + &row("b") + "d\n");
     }
 }
