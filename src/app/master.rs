@@ -21,8 +21,8 @@ use crate::cluster::message::{OrphanRules, Scripts};
 use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
-use crate::cluster::sole::another_answers;
-use crate::cluster::transport::MasterEndpoint;
+use crate::cluster::sole::{another_answers, another_has_the_older_claim};
+use crate::cluster::transport::{Instance, MasterEndpoint};
 use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, arrival_rate, parse_duration};
 use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
 use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, TABLE_WIDTH, closing, final_report, verdict};
@@ -49,7 +49,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let (done, followed) = run_to_end(async {
         await_being_alone(settings, &identities).await?;
         let endpoint = MasterEndpoint::bind(bind, &identities).map_err(Failure::bad_use)?;
-        let address = endpoint.local_address();
+        let (address, instance) = (endpoint.local_address(), endpoint.instance());
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
         tokio::spawn(steer_all(steered, shell.handle().clone()));
         tokio::spawn(follow_scripts(watched, shell.handle().clone(), settings.reload)?);
@@ -76,9 +76,14 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
             lingers_until: None,
             pressed,
         };
-        let done = office.serve(&shell, had_run).await;
-        let reason = if matches!(done, Ok(Done::HandedOver)) {
-            log::info!(target: MAIN, "the run is left to the next master");
+        let done = tokio::select! {
+            done = office.serve(&shell, had_run) => done,
+            lost = lose_the_name(settings, &identities, instance) => lost.map(|()| Done::GaveWay),
+        };
+        let reason = if let Ok(Done::HandedOver | Done::GaveWay) = done {
+            if is_under_way(&shell.handle().snapshots()) {
+                log::info!(target: MAIN, "the run is left to the next master");
+            }
             shell.hand_over().await;
             "the run is left to the next master"
         } else {
@@ -98,6 +103,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     Ok(match done? {
         Done::Verdict(code) => code.code(),
         Done::HandedOver => ExitCode::Passed.code(),
+        Done::GaveWay => ExitCode::BadUse.code(),
     })
 }
 
@@ -112,6 +118,22 @@ async fn await_being_alone(settings: &Settings, identities: &Identities) -> Resu
         tokio::time::sleep(SOLE_PAUSE).await;
     }
     Ok(())
+}
+
+/// `--sole` of masters that began at the same moment, before any of them listened: returns in the one that is to give way, else never.
+async fn lose_the_name(settings: &Settings, identities: &Identities, own: Instance) -> Result<(), Failure> {
+    let Some(name) = settings.sole.as_ref().map(ToString::to_string) else { return std::future::pending().await };
+    for pause in SOLE_LOOKS_S.map(Duration::from_secs) {
+        tokio::time::sleep(pause).await;
+        if another_has_the_older_claim(identities, &name, own).await.map_err(Failure::bad_use)? {
+            log::error!(
+                target: MAIN,
+                "another master began to answer at {name} as this one did, and that one stays: this one ends. Is one too many running?"
+            );
+            return Ok(());
+        }
+    }
+    std::future::pending().await
 }
 
 /// The terminal UI of the master's own terminal, where it is wanted; what is answered ends when it is left.
@@ -229,6 +251,8 @@ fn open_journal(start: &Start) -> Result<(Option<Journal>, Option<KeptRun>), Fai
 enum Done {
     Verdict(ExitCode),
     HandedOver,
+    /// To another master that began at the same moment.
+    GaveWay,
 }
 
 /// What a master does besides leading workers: it listens for signals, starts what shall start by itself, and reports each run.
@@ -413,6 +437,9 @@ fn is_under_way(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
 
 /// Between two looks for other masters.
 const SOLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// When a master that serves looks for others that began as it did: it may take a service some seconds to lead to both.
+const SOLE_LOOKS_S: [u64; 5] = [1, 2, 4, 8, 16];
 
 /// How long the state directory of a master that ends is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);

@@ -27,7 +27,7 @@ pub use accept::MasterEndpoint;
 pub use dial::{DIAL_DEADLINE, DialError, WorkerEndpoint};
 pub use frame::{FRAME_BYTES_MAX, FrameError, FrameReceiver, FrameSender};
 pub use link::{LinkHandle, PeerLink};
-pub use preamble::PROTOCOL_VERSION;
+pub use preamble::{Instance, PROTOCOL_VERSION};
 pub use refusal::{RefusalCounts, Refusals};
 
 /// An endpoint could not be opened.

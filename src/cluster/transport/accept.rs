@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::TransportError;
 use super::doorway::Doorway;
 use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_TOO_MANY, CLOSE_VERSION, PeerLink, canonical, end_in_words};
-use super::preamble::{PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
+use super::preamble::{Instance, PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
 use super::refusal::{Reason, RefusalCounts, Refusals};
 use super::tls::{self, Proof};
 use crate::cluster::identity::Identities;
@@ -28,6 +28,7 @@ pub struct MasterEndpoint {
     links: mpsc::Receiver<PeerLink>,
     refusals: Arc<RefusalCounts>,
     acceptor: JoinHandle<()>,
+    instance: Instance,
 }
 
 impl MasterEndpoint {
@@ -58,6 +59,7 @@ impl MasterEndpoint {
         .map_err(cannot)?;
         let (hand_out, links) = mpsc::channel(HANDED_OUT_MAX);
         let refusals = Arc::new(RefusalCounts::default());
+        let instance = Instance::random();
         let acceptor = Acceptor {
             endpoint: endpoint.clone(),
             doorway: Doorway::new(limits.half_open, limits.half_open_of_network),
@@ -65,8 +67,9 @@ impl MasterEndpoint {
             refusals: refusals.clone(),
             hand_out,
             limits,
+            instance,
         };
-        Ok(Self { endpoint, address: bound, links, refusals, acceptor: tokio::spawn(acceptor.run()) })
+        Ok(Self { endpoint, address: bound, links, refusals, acceptor: tokio::spawn(acceptor.run()), instance })
     }
 
     /// The next link whose peer has proved that it holds the secret and speaks this version; nothing when the endpoint is
@@ -79,6 +82,12 @@ impl MasterEndpoint {
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// By which dials know it from other masters.
+    #[must_use]
+    pub fn instance(&self) -> Instance {
+        self.instance
     }
 
     /// Who was not let in so far.
@@ -143,6 +152,7 @@ struct Acceptor {
     refusals: Arc<RefusalCounts>,
     hand_out: mpsc::Sender<PeerLink>,
     limits: Limits,
+    instance: Instance,
 }
 
 impl Acceptor {
@@ -170,13 +180,13 @@ impl Acceptor {
             self.refusals.count(Reason::TooMany, remote, ": links");
             return incoming.refuse();
         };
-        let (refusals, hand_out, limits) = (self.refusals.clone(), self.hand_out.clone(), self.limits);
+        let (refusals, hand_out, limits, instance) = (self.refusals.clone(), self.hand_out.clone(), self.limits, self.instance);
         attempts.spawn(async move {
-            let outcome = timeout(limits.deadline, prove(incoming, limits.version)).await;
+            let outcome = timeout(limits.deadline, prove(incoming, limits.version, instance)).await;
             drop(in_doorway);
             match outcome {
                 Ok(Ok(proved)) => {
-                    let link = PeerLink::new(proved.connection, proved.streams, Some(place));
+                    let link = PeerLink::new(proved.connection, proved.streams, Some(place), Instance::default());
                     if let Err(late) = hand_out.send_timeout(link, limits.deadline).await {
                         refusals.count(Reason::TooMany, remote, ": links that nobody takes");
                         late.into_inner().handle().refuse(CLOSE_TOO_MANY, "the master is too busy");
@@ -240,7 +250,7 @@ impl Refused {
 }
 
 /// TLS, then the preambles.
-async fn prove(incoming: Incoming, version: u16) -> Result<Proved, Refused> {
+async fn prove(incoming: Incoming, version: u16, instance: Instance) -> Result<Proved, Refused> {
     let connecting = incoming.accept().map_err(|end| Refused::ended(&end))?;
     let connection = connecting.await.map_err(|end| Refused::ended(&end))?;
     let (mut send, mut receive) = connection.accept_bi().await.map_err(|end| Refused::ended(&end))?;
@@ -253,7 +263,7 @@ async fn prove(incoming: Incoming, version: u16) -> Result<Proved, Refused> {
     let Some(their_version) = version_of(&theirs) else {
         return Err(Refused::foreign(connection));
     };
-    match send.write_all(&preamble(version)).await {
+    match send.write_all(&preamble(version, instance)).await {
         Ok(()) => {}
         Err(WriteError::ConnectionLost(end)) => return Err(Refused::ended(&end)),
         Err(_) => return Err(Refused::foreign(connection)),

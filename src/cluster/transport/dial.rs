@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::TransportError;
 use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_VERSION, PeerLink, end_in_words};
-use super::preamble::{PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
+use super::preamble::{Instance, PREAMBLE_BYTES, PROTOCOL_VERSION, instance_of, preamble, version_of};
 use super::tls::{self, ASK_CURRENT, ASK_PREVIOUS, Proof};
 use crate::cluster::identity::{Identities, Identity};
 
@@ -271,19 +271,19 @@ impl Dial {
         };
         let connection = connecting.await.map_err(|end| self.ended(&end))?;
         let (mut send, mut receive) = connection.open_bi().await.map_err(|end| self.ended(&end))?;
-        match send.write_all(&preamble(self.version)).await {
+        match send.write_all(&preamble(self.version, Instance::default())).await {
             Ok(()) => {}
             Err(WriteError::ConnectionLost(end)) => return Err(self.ended(&end)),
             Err(error) => return Err(self.not_a_master(error.to_string())),
         }
-        let mut theirs = [0; PREAMBLE_BYTES];
-        match receive.read_exact(&mut theirs).await {
+        let mut bytes = [0; PREAMBLE_BYTES];
+        match receive.read_exact(&mut bytes).await {
             Ok(()) => {}
             Err(ReadExactError::ReadError(ReadError::ConnectionLost(end))) => return Err(self.ended(&end)),
             Err(error) => return Err(self.not_a_master(error.to_string())),
         }
-        match version_of(&theirs) {
-            Some(theirs) if theirs == self.version => Ok(PeerLink::new(connection, (send, receive), None)),
+        match version_of(&bytes) {
+            Some(theirs) if theirs == self.version => Ok(PeerLink::new(connection, (send, receive), None, instance_of(&bytes))),
             Some(theirs) => {
                 connection.close(CLOSE_VERSION, b"another version of the protocol");
                 Err(DialError::WrongVersion { host: self.host, ours: self.version, theirs })

@@ -8,6 +8,7 @@ use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::frame::{FrameReceiver, FrameSender};
+use super::preamble::Instance;
 
 /// A link to a peer that holds the secret and speaks this version. It closes when all its parts are dropped.
 #[derive(Debug)]
@@ -18,14 +19,21 @@ pub struct PeerLink {
     pub receiver: FrameReceiver,
     /// Where the peer was when the link came about; [`LinkHandle::remote`] follows it.
     pub remote: SocketAddr,
+    /// Which master the peer is; none of a worker.
+    pub instance: Instance,
 }
 
 impl PeerLink {
-    pub(super) fn new(connection: Connection, streams: (SendStream, RecvStream), place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        streams: (SendStream, RecvStream),
+        place: Option<OwnedSemaphorePermit>,
+        instance: Instance,
+    ) -> Self {
         let remote = canonical(connection.remote_address());
         let connected = Arc::new(Connected { connection, _place: place });
         let (send, receive) = streams;
-        Self { sender: FrameSender::new(send, connected.clone()), receiver: FrameReceiver::new(receive, connected), remote }
+        Self { sender: FrameSender::new(send, connected.clone()), receiver: FrameReceiver::new(receive, connected), remote, instance }
     }
 
     /// A handle that outlives the split into halves.

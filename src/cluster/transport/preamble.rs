@@ -1,6 +1,6 @@
 //! The first 16 bytes of a link in each direction, the same in every version for ever, so that any two versions can at least
-//! refuse each other politely: the magic, the protocol's version (big endian), and six bytes kept for later, which are sent
-//! as zero and not looked at.
+//! refuse each other politely: the magic, the protocol's version (big endian), and six bytes that tell masters apart, zero
+//! from a worker.
 
 use crate::stats::phases::PHASES;
 use crate::stats::times::TIMES;
@@ -12,11 +12,26 @@ pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as
 /// Raised with every other change.
 const LAYOUT: u16 = 15;
 
+/// Which master speaks, drawn anew by each that begins to listen; zero is none. Of two masters behind one name the smaller one stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instance([u8; 6]);
+
+impl Instance {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 6];
+        getrandom::fill(&mut bytes).expect("the system gives random bytes; without them there is no TLS either");
+        Self(bytes)
+    }
+}
+
 /// The preamble of a version.
-pub(super) fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
+pub(super) fn preamble(version: u16, instance: Instance) -> [u8; PREAMBLE_BYTES] {
     let mut bytes = [0; PREAMBLE_BYTES];
     bytes[..MAGIC.len()].copy_from_slice(MAGIC);
     bytes[MAGIC.len()..MAGIC.len() + 2].copy_from_slice(&version.to_be_bytes());
+    bytes[MAGIC.len() + 2..].copy_from_slice(&instance.0);
     bytes
 }
 
@@ -24,6 +39,11 @@ pub(super) fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
 pub(super) fn version_of(bytes: &[u8; PREAMBLE_BYTES]) -> Option<u16> {
     let version = bytes.strip_prefix(MAGIC)?.first_chunk::<2>()?;
     Some(u16::from_be_bytes(*version))
+}
+
+/// Who speaks, of a preamble that has a version.
+pub(super) fn instance_of(bytes: &[u8; PREAMBLE_BYTES]) -> Instance {
+    Instance(*bytes.last_chunk().expect("a preamble is longer than that"))
 }
 
 /// Its length.
@@ -36,7 +56,9 @@ mod tests {
 
     #[test]
     fn the_preamble_has_the_bytes_that_every_version_knows() {
-        assert_eq!(&preamble(0x0102), b"LUNAMOTH\x01\x02\0\0\0\0\0\0");
+        assert_eq!(&preamble(0x0102, Instance::default()), b"LUNAMOTH\x01\x02\0\0\0\0\0\0");
+        let bytes = preamble(7, Instance(*b"abcdef"));
+        assert_eq!((&bytes, instance_of(&bytes)), (b"LUNAMOTH\0\x07abcdef", Instance(*b"abcdef")));
     }
 
     #[test]

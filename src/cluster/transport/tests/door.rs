@@ -247,7 +247,7 @@ async fn an_absurd_length_ends_the_reading() {
     let tls = worker_tls(&identities, Some(identities.current.certified_key()));
     let connection = connect(&host, tls).await.unwrap();
     let (mut send, _receive) = connection.open_bi().await.unwrap();
-    send.write_all(&preamble(PROTOCOL_VERSION)).await.unwrap();
+    send.write_all(&preamble(PROTOCOL_VERSION, Instance::default())).await.unwrap();
     let mut at_master = master.accept().await.unwrap();
     send.write_all(&[0xff, 0xff, 0xff, 0xf0, 1, 2, 3]).await.unwrap();
     assert_eq!(
