@@ -80,18 +80,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
             done = office.serve(&shell, had_run) => done,
             lost = lose_the_name(settings, &identities, instance) => lost.map(|()| Done::GaveWay),
         };
-        let reason = if let Ok(Done::HandedOver | Done::GaveWay) = done {
-            if is_under_way(&shell.handle().snapshots()) {
-                log::info!(target: MAIN, "the run is left to the next master");
-            }
-            shell.hand_over().await;
-            "the run is left to the next master"
-        } else {
-            api.stop().await;
-            shell.close().await;
-            "the master ends"
-        };
-        door.close(reason).await;
+        take_leave(&done, shell, api, door).await;
         if let Some(left) = left {
             // It ends with the snapshots.
             drop(tokio::time::timeout(SCREEN_END, left).await);
@@ -105,6 +94,22 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         Done::HandedOver => ExitCode::Passed.code(),
         Done::GaveWay => ExitCode::BadUse.code(),
     })
+}
+
+/// Ends what a master serves: a run that it leaves to the next one stays with the workers.
+async fn take_leave(done: &Result<Done, Failure>, shell: MasterShell, api: ApiServer, door: WorkerDoor) {
+    let reason = if let Ok(Done::HandedOver | Done::GaveWay) = done {
+        if is_under_way(&shell.handle().snapshots()) {
+            log::info!(target: MAIN, "the run is left to the next master");
+        }
+        shell.hand_over().await;
+        "the run is left to the next master"
+    } else {
+        api.stop().await;
+        shell.close().await;
+        "the master ends"
+    };
+    door.close(reason).await;
 }
 
 /// `--sole`: workers that come to one name shall come to one master.

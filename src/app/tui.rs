@@ -38,10 +38,10 @@ impl Shown {
 
 /// Whether a run shows a screen: it does on a terminal, unless somebody wants it otherwise.
 pub(super) fn is_wanted(settings: &Settings, by_default: bool) -> Result<bool, Failure> {
-    if settings.tui && !tui::has_terminal() {
+    if settings.tui && !tui::has_terminal(true) {
         return Err(Failure::bad_use(anyhow::anyhow!("there is no terminal for `--tui` to draw on: leave it out")));
     }
-    Ok(settings.tui || (by_default && !settings.headless && !settings.quiet && tui::has_terminal()))
+    Ok(settings.tui || (by_default && !settings.headless && !settings.quiet && tui::has_terminal(false)))
 }
 
 /// Shows the screen of a master in this process. `interrupts` hears of Ctrl-C.
@@ -86,7 +86,7 @@ pub(super) fn local_feed(handle: MasterHandle, scripts: impl Fn() -> Vec<String>
 
 /// `lunamoth tui`: the screen of a master afar.
 pub(super) fn attach(start: &Start) -> Result<u8, Failure> {
-    if !tui::has_terminal() {
+    if !tui::has_terminal(true) {
         return Err(Failure::bad_use(anyhow::anyhow!("there is no terminal to draw on; `lunamoth status` says the same in text")));
     }
     let master = MasterClient::new(&options(&start.settings)?).map_err(Failure::bad_use)?;

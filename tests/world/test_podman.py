@@ -20,6 +20,7 @@ import unittest
 import yaml
 
 import support
+from terminal import Terminals
 from test_reload import Mounted
 
 DEPLOY = support.ROOT / "deploy"
@@ -56,8 +57,8 @@ class Podman:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lunamoth-podman-"))
         (self.folder / "containers.conf").write_text(CONTAINERS_CONF.format(folder=self.folder))
         (self.folder / "storage.conf").write_text(STORAGE_CONF.format(folder=self.folder))
-        confs = {"CONTAINERS_CONF": f"{self.folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{self.folder}/storage.conf"}
-        self.environment = {**support.foreign_environment(), **confs}
+        self.confs = {"CONTAINERS_CONF": f"{self.folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{self.folder}/storage.conf"}
+        self.environment = {**support.foreign_environment(), **self.confs}
         self.space = f"lunamoth-{os.getpid()}"
         self.run("ip", "netns", "add", self.space, inside=False)
         self.run("ip", "link", "set", "lo", "up")
@@ -184,6 +185,16 @@ class WalkThrough(unittest.TestCase):
     def users_of(self, stats):
         return sorted(worker["user_count"] for worker in stats["workers"] if worker["state"] == "running")
 
+    def look_by_terminal(self):
+        """`kubectl exec -it`: the image has no terminfo, and the terminal UI needs none."""
+        terminals = Terminals("podman")
+        self.addCleanup(terminals.close)
+        tui = ["podman", "exec", "-it", self.master, "/lunamoth", "tui", "--url", "http://127.0.0.1:8089/locust"]
+        terminals.open("tui", ["nsenter", f"--net=/run/netns/{self.pods.space}", *tui], env=self.pods.confs)
+        terminals.wait_for("tui", "unning", "4 users", "/login")
+        terminals.type("tui", "q")
+        terminals.wait_for("tui", "EXIT 0", seconds=10)
+
     def test_the_walk_through_and_all_that_can_happen_to_pods(self):
         self.secret()
         self.pods.play("lunamoth-target", as_podman_takes_it(manifest("target")))
@@ -202,6 +213,7 @@ class WalkThrough(unittest.TestCase):
         # The image has no roots, no shell and nobody's home: each command of it asks all the same.
         for words in (["status"], ["status", "--json"], ["report"], ["report", "--html"], ["swarm", "-u", "4"]):
             self.pods.podman("exec", self.master, "/lunamoth", *words, "--url", "http://127.0.0.1:8089/locust")
+        self.look_by_terminal()
         self.assertEqual(self.curl("/locust/stop"), '{"success": true, "message": "Test stopped"}')
         stats = self.await_that(lambda stats: stats["state"] == "stopped")
         self.assertEqual(stats["stats"][-1]["num_requests"], self.served())

@@ -22,8 +22,9 @@ use super::view::{Theme, draw};
 
 /// Whether there is a terminal to draw on and to read keys from.
 #[must_use]
-pub fn has_terminal() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+pub fn has_terminal(is_asked_for: bool) -> bool {
+    // One without a name is a container's, more often than not: good enough for who asks for it, no reason to draw on it unasked.
+    let is_dumb = std::env::var_os("TERM").map_or(!is_asked_for, |term| term == "dumb" || (term.is_empty() && !is_asked_for));
     !is_dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
