@@ -27,6 +27,7 @@
 //! | a stop waits for those who are out of reach and may come back with numbers | `WaitsForNobody` |
 //! | a run that is called complete is; what is missing of one that was killed is a hole, and nothing else is | `FinishesAtOnce`, `HidesHoles`, `InventsHole` |
 //! | whoever is let go is in the journal, and so is whoever was found lost, and that somebody has begun | `FarewellUnkept`, `ForgetsTheLost`, `ForgetsTheBegun` |
+//! | a worker that ends as whole has heard that all its numbers are kept | `LetsGoUnheard` |
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
 //! | a number that users draw is handed out once, in the whole run | (`counting` plays lives of its own) |
@@ -118,7 +119,7 @@ const FAILED_AT_FIRST: &[u64] = &[
 const FAILED_ONCE: &[u64] = &[
     16000032, 16000039, 16000310, 16000316, 16000327, 16000450, 16000550, 16000873, 16000907, 16000938, 16000970, 16001043, 16001076,
     16001650, 16001714, 16002113, 16002161, 16002677, 16002789, 16003032, 16003227, 16003361, 16003545, 16003732, 17002839, 17003310,
-    31000652, 31000739, 31001676, 31003069, 31003800, 31004219,
+    31000652, 31000739, 31001676, 31003069, 31003800, 31004219, 32000155, 32002297, 40000784, 40000897,
 ];
 /// The same, as they were drawn before that.
 const FAILED_AT_SECOND: &[u64] = &[

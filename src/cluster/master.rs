@@ -37,6 +37,7 @@ mod run;
 mod scripts;
 mod stages;
 mod steering;
+mod takeover;
 mod view;
 mod vitals;
 mod words;
@@ -71,8 +72,6 @@ pub struct Master {
     records: u64,
     /// What a start would run that names no script.
     scripts: Scripts,
-    /// What a refusal could not say, until the next tick.
-    unsaid: Vec<Action>,
 }
 
 /// How a master behaves.
@@ -116,6 +115,15 @@ pub struct RunEnd {
     pub failure: Option<RunFailure>,
     /// User tasks and lanes that panicked: bugs of ours.
     pub panics: u32,
+}
+
+/// Why something that was asked for is not done.
+#[derive(Debug)]
+pub struct Refused {
+    /// For people.
+    pub why: String,
+    /// What the shell shall do all the same: what was asked may have brought to light that the run is over.
+    pub actions: Vec<Action>,
 }
 
 /// Why a run came to no proper end.
@@ -181,7 +189,6 @@ impl Master {
             grants: BTreeMap::new(),
             records: 0,
             scripts: Scripts::default(),
-            unsaid: Vec::new(),
         }
     }
 
@@ -322,7 +329,7 @@ impl Master {
 
     /// Time passes; called every 50 ms or so.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
-        let mut out = std::mem::take(&mut self.unsaid);
+        let mut out = Vec::new();
         for (number, silence) in self.peers.take_lost(now) {
             self.on_lost(number, silence, now, &mut out);
         }

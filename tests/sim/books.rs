@@ -40,6 +40,8 @@ pub struct Account {
     sealed: BTreeMap<u64, Arc<Delta>>,
     /// The highest acknowledgement that it has heard, and of which master.
     acknowledged: Option<(u32, u64)>,
+    /// The highest delta, or total, that has come to a master, and to which.
+    delivered: Option<(u32, u64)>,
     /// Why numbers of its may be missing.
     pub excuse: Option<&'static str>,
     /// Requests that died with its lanes.
@@ -185,8 +187,8 @@ impl Books {
     /// A worker that ends as whole has handed everything in.
     pub fn audit_exit(&self, seat: usize) -> Result<(), String> {
         for ((run, _), account) in self.accounts.iter().filter(|((_, owner), account)| *owner == seat && account.excuse.is_none()) {
-            let counts = |delta: &Delta| delta.tallies.iter().any(|tally| !tally.entries.is_empty());
-            let sealed = account.sealed.values().rev().find(|delta| counts(delta)).map_or(0, |delta| delta.sequence);
+            // Of a reset that it has heard of, nothing counts that was counted before.
+            let sealed = account.last_that_counts().unwrap_or(0);
             let acknowledged = account.acknowledged.map_or(0, |(_, sequence)| sequence);
             if acknowledged < sealed {
                 return Err(format!("run {run}: delta {acknowledged} of {sealed} acknowledged"));
@@ -230,6 +232,16 @@ impl Account {
     /// The highest delta that this master has acknowledged.
     pub fn acknowledged_by(&self, master: u32) -> Option<u64> {
         self.acknowledged.filter(|(of, _)| *of == master).map(|(_, sequence)| sequence)
+    }
+
+    /// The highest delta that this master has, whether or not the worker knows.
+    pub fn delivered_to(&self, master: u32) -> Option<u64> {
+        self.delivered.filter(|(of, _)| *of == master).map(|(_, sequence)| sequence)
+    }
+
+    pub fn on_delivered(&mut self, master: u32, sequence: u64) {
+        let best = self.delivered_to(master).unwrap_or(0);
+        self.delivered = Some((master, best.max(sequence)));
     }
 
     /// The last delta with numbers of this epoch, of one that has dropped nothing.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lunamoth::cluster::message::ToMaster;
+use lunamoth::cluster::worker::WorkerEnd;
 use lunamoth::plan::{LoadProfile, ProfileEnd, RunId, Stage};
 use lunamoth::stats::snapshot::{HoleView, OverlapView, RunState, Snapshot, WorkerView};
 
@@ -223,7 +224,29 @@ fn a_run_that_is_stopped_behind_a_workers_back_has_its_numbers_in_the_end() {
     life.until(21.0);
     assert_eq!(life.shown().holes.len(), 1);
     let ended = life.end();
-    ended.is_whole();
+    ended.is_whole().has_overlap(0, 13.0, 22.0);
+}
+
+#[test]
+fn a_worker_that_is_back_when_the_run_is_at_its_planned_end_is_shown_to_have_run_its_users_beside_others() {
+    let profile = LoadProfile::plain(30, 60.0, Some(seconds(20.0)));
+    let life = Life::new(Scenario { profile, ..three(40.0) }.with(seconds(10.0), partition(0, 12.5)));
+    life.end().is_whole().has_overlap(0, 13.0, 22.0);
+}
+
+#[test]
+fn a_worker_that_ends_in_haste_after_a_reset_has_left_as_whole_since_what_it_had_not_handed_in_is_void() {
+    let slow = Weather { delay: (300, 400), stalls: 0 };
+    let mut life = Life::new(Scenario { weather: slow, stop_timeout: seconds(0.5), ..three(30.0) });
+    life.until(12.0);
+    life.0.suffer(&Event::Leave { worker: 1 });
+    life.0.suffer(&Event::Reset);
+    let epoch = |world: &World| world.books.get(RunId(1), 1).map(|account| account.epoch);
+    life.0.go_on(seconds(3.0), |world| epoch(world) == Some(1));
+    life.0.suffer(&Event::Leave { worker: 1 });
+    life.0.go_on(seconds(3.0), |world| world.seats[1].end.is_some());
+    assert_eq!(life.0.seats[1].end, Some(WorkerEnd::Whole));
+    life.end().is_whole();
 }
 
 #[test]

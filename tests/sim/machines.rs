@@ -191,6 +191,15 @@ impl World {
         }
     }
 
+    /// Of what reaches a master, what its worker's account must know.
+    pub fn book_up(&mut self, seat: usize, master: u32, message: &ToMaster) {
+        match message {
+            ToMaster::Delta { delta, .. } => self.books.account(delta.run, seat).on_delivered(master, delta.sequence),
+            ToMaster::TotalEnd { run, sequence, .. } => self.books.account(*run, seat).on_delivered(master, *sequence),
+            _ => {}
+        }
+    }
+
     /// Of what reaches a worker, what its account must know.
     pub fn book_down(&mut self, seat: usize, id: u64, message: &ToWorker) {
         match message {

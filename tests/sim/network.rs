@@ -64,6 +64,7 @@ impl World {
                         self.watch.on_heard(self.now);
                     }
                     let number = self.master.number;
+                    self.book_up(seat, number, &message);
                     self.note(|| format!("master {number} <- {id} ({seat}): {}", brief_up(&message)));
                     let Some(master) = &mut self.master.machine else { return };
                     let actions = master.on_message(LinkId(id), message, now);

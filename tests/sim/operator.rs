@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lunamoth::cluster::master::{Master, Retarget, RunEnd, RunStart};
+use lunamoth::cluster::master::{Action, Master, Refused, Retarget, RunEnd, RunStart};
 use lunamoth::plan::{LoadProfile, Plan, ProfileEnd, RunId};
 use lunamoth::stats::snapshot::RunState;
 
@@ -123,7 +123,7 @@ impl World {
         let plan = self.operator.plan.clone();
         let plan = self.tamper.as_ref().map_or_else(|| plan.clone(), |tamper| tamper.start(&plan));
         let start = RunStart { plan, thresholds: Vec::new(), wall: wall(self.now) };
-        let is_started = self.ask("start", |master, now| master.on_start(start, now));
+        let is_started = self.ask("start", |master, now| master.on_start(start, now).map_err(|why| Refused { why, actions: Vec::new() }));
         if is_started {
             self.operator.started = self.now;
             let profile = &self.operator.plan.profile;
@@ -148,11 +148,7 @@ impl World {
     }
 
     /// Asks the master for something. False if it is not there, or refuses.
-    fn ask(
-        &mut self,
-        what: &str,
-        request: impl FnOnce(&mut Master, Instant) -> Result<Vec<lunamoth::cluster::master::Action>, String>,
-    ) -> bool {
+    fn ask(&mut self, what: &str, request: impl FnOnce(&mut Master, Instant) -> Result<Vec<Action>, Refused>) -> bool {
         let instant = self.master_instant();
         let is_awake = self.now >= self.master.frozen_until;
         let Some(master) = self.master.machine.as_mut().filter(|_| is_awake) else { return false };
@@ -162,10 +158,11 @@ impl World {
                 self.do_master(actions);
                 true
             }
-            Err(why) => {
+            Err(Refused { why, actions }) => {
                 if what != "start" {
                     self.note(|| format!("somebody asks for: {what}; refused: {why}"));
                 }
+                self.do_master(actions);
                 false
             }
         }

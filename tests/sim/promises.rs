@@ -175,7 +175,7 @@ impl World {
         };
         let brings_numbers = |seat: usize| {
             self.books.get(snapshot.run, seat).is_some_and(|account| {
-                let known = account.acknowledged_by(number).unwrap_or(0);
+                let known = account.delivered_to(number).max(account.acknowledged_by(number)).unwrap_or(0);
                 // Of one that has begun its journal tells a new master, which has heard nothing of it yet.
                 let is_begun = self.master.keeper.begun.contains(&(snapshot.run, seat)) && account.epoch >= epoch;
                 (known > 0 || is_begun) && account.last_that_counts().is_some_and(|last| last > known)

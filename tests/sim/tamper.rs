@@ -69,6 +69,8 @@ pub enum Fault {
     MovesAtOnce,
     /// The master lets workers go before their numbers are kept.
     FarewellUnkept,
+    /// The master lets workers go that have not heard that it has their numbers.
+    LetsGoUnheard,
     /// The master does not keep what a lost worker has handed in.
     ForgetsTheLost,
     /// The master does not keep who has begun.
@@ -126,6 +128,7 @@ impl Fault {
         (Self::Reshuffles, "slots and loses"),
         (Self::MovesAtOnce, "faster than the spawn rate"),
         (Self::FarewellUnkept, "may go, and delta"),
+        (Self::LetsGoUnheard, "has left as whole"),
         (Self::ForgetsTheLost, "is lost for long"),
         (Self::ForgetsTheBegun, "no hole is shown"),
         (Self::IgnoresJournal, "must be there"),
@@ -167,7 +170,7 @@ impl Fault {
             | Self::InventsHole => alone(1),
             Self::NeverExhausted => Scenario { life: Some(9), ..alone(1) },
             Self::IgnoresRevisions => alone(2).with(at, Event::Revise),
-            Self::FarewellUnkept => alone(3).with(at, Event::Leave { worker: 1 }),
+            Self::FarewellUnkept | Self::LetsGoUnheard => alone(3).with(at, Event::Leave { worker: 0 }),
             Self::AdoptsAll | Self::IgnoresJournal => {
                 let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
                 let gone = Event::Kill { worker: 2, comes_back_after: None };
@@ -274,6 +277,9 @@ impl Tamper {
         match message {
             ToWorker::Orders(orders) => ToWorker::Orders(self.orders(seat, orders)),
             message if seat != 0 => message,
+            ToWorker::Answer(answer) if self.fault == Fault::LetsGoUnheard && answer.acknowledged.is_some_and(|(_, last)| last > 9) => {
+                ToWorker::Answer(Answer { acknowledged: None, ..answer })
+            }
             ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) }) if sequence > 4 => {
                 let sequence = sequence.checked_add_signed(-self.shift).unwrap();
                 ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) })

@@ -376,11 +376,7 @@ impl World {
             let is_dead = |seat: usize| self.watch.killed.contains_key(&seat) || self.seats[seat].end.is_some();
             // By whatever name it had then.
             let shown = |seat: usize| snapshot.overlaps.iter().any(|it| it.worker.starts_with(&format!("{}_", host_name(seat))));
-            let is_excused = is_void(self.watch.last_reset)
-                || is_void(self.watch.master_killed)
-                || is_dead(pair.0)
-                || is_dead(pair.1)
-                || self.operator.asked_stop && !self.scenario.stops_in_quiet;
+            let is_excused = is_void(self.watch.last_reset) || is_void(self.watch.master_killed) || is_dead(pair.0) || is_dead(pair.1);
             if !is_excused && !shown(pair.0) && !shown(pair.1) {
                 return Err(format!("workers {pair:?} ran the same users since {from:?}, and no overlap is shown"));
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::message::{Hello, Phase, RunStanding, ToWorker, Welcome};
+use super::super::message::{Hello, RunStanding, ToWorker, Welcome};
 use super::super::record::Record;
 use super::super::worker::LinkId;
 use super::part::PartStage;
@@ -143,9 +143,7 @@ impl Master {
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             run.holes.remove(&number);
-            // Those who took its users over may be away themselves by now.
-            let has_others = was_replaced || run.assignment.owners().iter().any(|owner| *owner != number);
-            if is_ordered && has_others && !self.config.orphan.pauses && run.phase == Phase::Run {
+            if is_ordered && !self.config.orphan.pauses && run.had_others(number, from, was_replaced) {
                 run.show_return(number, from, &self.peers, now, out);
             }
         }

@@ -25,24 +25,30 @@ impl Run {
         (0..level).filter(|&user| slots.has_user(user)).count() as u64
     }
 
-    /// A worker has come back that was given up at `from`, and has run its users until now.
+    /// Whether others ran the users of a worker that was given up at `from`: those who got them may be away themselves by now, or the run at its end.
+    pub fn had_others(&self, number: PeerNumber, from: Duration, was_replaced: bool) -> bool {
+        // Of one that was given up when the run was stopped nobody got any.
+        let is_in_run = self.stopped.is_none_or(|stopped| from < stopped);
+        is_in_run && (was_replaced || self.assignment.owners().iter().any(|owner| *owner != number))
+    }
+
+    /// A worker has come back that was given up at `from`, and has run its users until now, or to the planned end.
     pub fn show_return(&mut self, number: PeerNumber, from: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        let elapsed = self.elapsed(now);
+        let to = self.shape.end().map_or(self.elapsed(now), |end| end.min(self.elapsed(now)));
         let Some(part) = self.parts.get_mut(&number) else { return };
         let (users, worker) = (part.users, peers.get(number).hello.worker.to_string());
         // Orders that had not come to it when its last word came belong to the same story.
         let from = part.overtaken.take().map_or(from, |overtaken| overtaken.at.min(from));
         self.overlaps.retain(|overlap| overlap.worker != worker || overlap.to.is_some());
-        self.show(OverlapView { worker, from, to: Some(elapsed), users }, out);
+        self.show(OverlapView { worker, from, to: Some(to), users }, out);
     }
 
     /// A worker has come that bore another name until it dropped this run: as an orphan it had gone on until its patience ended.
     pub fn show_dropped(&mut self, formerly: &WorkerId, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
         let Some(number) = peers.number_of(formerly) else { return };
         let elapsed = self.elapsed(now);
-        let has_others = self.assignment.owners().iter().any(|owner| *owner != number);
         let Some(part) = self.parts.get(&number).filter(|part| part.has_run && !config.orphan.pauses) else { return };
-        let Some(from) = part.away_since.filter(|_| has_others || part.was_replaced) else { return };
+        let Some(from) = part.away_since.filter(|from| self.had_others(number, *from, part.was_replaced)) else { return };
         let worker = formerly.to_string();
         if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.from == from) {
             return; // Its first welcome did not come through, and it greets again.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
-use super::super::message::{Followed, Phase, RunOrders, RunStanding, ToWorker};
+use super::super::message::{Phase, RunOrders, ToWorker};
 use super::acts::Acts;
 use super::commons::Commons;
 use super::judging::windows_of;
@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub wall: SystemTime,
     pub stage: Stage,
     pub phase: Phase,
+    /// The run's clock when its users were told to finish, or when it was taken over as one that was at its end.
+    pub stopped: Option<Duration>,
     /// When the run was cut.
     pub cut_at: Option<Instant>,
     /// When somebody asked for the run, or its first worker brought it.
@@ -123,6 +125,7 @@ impl Run {
             wall,
             stage: Stage::Waiting,
             phase: Phase::Run,
+            stopped: None,
             cut_at: None,
             asked: now,
             zero: None,
@@ -244,7 +247,7 @@ impl Run {
         let mut ordered = Vec::new();
         for (&number, part) in &mut self.parts {
             if !part.is_here() && shares.keys().any(|owner| *owner != number) {
-                part.was_replaced = true;
+                part.was_replaced |= self.phase == Phase::Run;
             } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
                 if !part.has_run {
@@ -358,6 +361,7 @@ impl Run {
             return;
         }
         self.phase = phase;
+        self.stopped.get_or_insert(self.elapsed(now));
         if phase == Phase::Cut {
             self.cut_at = Some(now);
         }
@@ -366,127 +370,11 @@ impl Run {
         }
         self.order_all(peers, origin, now, out);
     }
-
-    /// Takes a worker in that brings this very run. Answers what the master holds of it.
-    pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<u64> {
-        let zero = now.checked_sub(standing.elapsed).unwrap_or(now);
-        if self.is_adopting() && standing.orders.is_some() {
-            // Of several estimates the earliest suffered the least delay.
-            self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
-        }
-        if standing.plan.revision > self.plan.revision {
-            // The master that asked for it is gone; this worker has heard of it.
-            self.plan = standing.plan.clone();
-        }
-        if standing.epoch > self.epoch {
-            // The master that was told to clear the statistics is gone; this worker has heard of it.
-            self.epoch = standing.epoch - 1;
-            self.reset_since(None, now);
-        }
-        self.hear_of(number);
-        let mut users = 0;
-        if let Some(followed) = &standing.orders {
-            let is_behind = followed.generation == self.generation && followed.phase < self.phase;
-            if followed.generation > self.generation || is_behind {
-                // Orders of another master's that this one knows nothing of; what it says from here on is newer.
-                self.generation = followed.generation + 1;
-            }
-            users = self.users_in(&followed.slots, now);
-        }
-        let ordered = standing.orders.as_ref().map(|followed| followed.slots.clone());
-        let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
-        let came_late = self.taken_over.filter(|_| standing.orders.is_some());
-        let is_adopting = self.is_adopting();
-        let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
-        part.unstage();
-        if standing.orders.is_none() {
-            // Its orders never reached it: it has run nobody, and nothing of it is missing.
-            self.holes.remove(&number);
-        }
-        if let Some(slots) = ordered.filter(|_| is_adopting) {
-            part.ordered = slots;
-        }
-        part.revision = standing.plan.revision;
-        part.says_finished = standing.is_finished;
-        let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.has_stopped || followed.phase != Phase::Run);
-        part.has_given_up = self.phase == Phase::Run && (standing.is_finished || has_stopped);
-        part.has_run |= standing.orders.is_some();
-        if part.stage != PartStage::Finished {
-            part.stage = stage;
-        }
-        if is_adopting {
-            part.claimed_since = part.away_since.take();
-            self.holes.remove(&number);
-        }
-        part.held
-    }
-
-    /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
-    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
-        let mut claims: Vec<_> = claims.iter().collect();
-        claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
-        let Some((_, newest)) = claims.first() else { return };
-        self.generation = self.generation.max(newest.generation);
-        if *newest.profile != *self.profile {
-            self.profile = newest.profile.clone();
-            self.shape = Shape::new(&self.profile);
-        }
-        self.phase = phase_of(&claims, peers);
-        self.is_paused = newest.is_paused;
-        // By newer orders than those that follow; of workers that have stopped by themselves as well, for until then they ran them.
-        let mut claimed = SlotSet::none();
-        for (&number, followed) in claims {
-            if self.parts.get(&number).is_some_and(|part| takes_slots(number, part, peers)) {
-                let mut twice = SlotSet::none();
-                followed.slots.iter().filter(|slot| claimed.contains(*slot)).for_each(|slot| twice.insert(slot));
-                followed.slots.iter().for_each(|slot| claimed.insert(slot));
-                if self.parts.get(&number).is_some_and(Part::can_run) {
-                    self.assignment.adopt(number, &followed.slots);
-                }
-                let users = self.users_in(&twice, now);
-                if users > 0 {
-                    let to = self.elapsed(now);
-                    let from = self.parts.get(&number).and_then(|part| part.claimed_since).unwrap_or(to);
-                    self.overlaps.push(OverlapView { worker: peers.get(number).hello.worker.to_string(), from, to: Some(to), users });
-                }
-            }
-        }
-        self.taken_over = Some(self.elapsed(now));
-        self.on_their_way = SlotSet::all();
-    }
-
-    /// What nobody owns goes to those who are there.
-    pub fn fill_gaps(&mut self, peers: &Peers, now: Instant) {
-        let level = self.level(now);
-        let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
-        let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
-        let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number);
-        let mut moved = self.assignment.unowned();
-        for number in here.collect::<Vec<_>>() {
-            self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
-        }
-        self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
-        self.hand_over(moved, LEAD, now);
-    }
 }
 
 /// Whether a worker may be given slots: it is there, and has not been told to end.
 pub(super) fn takes_slots(number: PeerNumber, part: &Part, peers: &Peers) -> bool {
     part.is_here() && peers.get(number).presence == Presence::Here
-}
-
-/// What the run was doing by the newest orders. A run whose workers have all given up waiting for a master is at its end as well; what one
-/// did that is about to end says nothing of the others.
-fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
-    let newest = claims.iter().map(|(_, followed)| followed.generation).max();
-    let ordered = claims.iter().filter(|(_, followed)| Some(followed.generation) == newest).map(|(_, followed)| followed.phase).min();
-    let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
-    let mut staying = claims.iter().filter(|(number, _)| stays(**number)).peekable();
-    let have_given_up = staying.peek().is_some() && staying.all(|(_, followed)| followed.has_stopped);
-    match ordered.unwrap_or(Phase::Run) {
-        Phase::Run if have_given_up => Phase::Stop,
-        phase => phase,
-    }
 }
 
 /// How far ahead of its moment a change of an open profile is ordered: longer than a message takes, even where one is lost on the way.

@@ -1,9 +1,8 @@
 //! How a run goes from stage to stage as time passes and workers come and go.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::super::message::{Followed, Phase, Refusal, ToWorker};
+use super::super::message::{Phase, Refusal, ToWorker};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
 use super::run::{LEAD, Run, Stage, takes_slots};
@@ -317,7 +316,8 @@ impl Run {
             self.phase = Phase::Stop;
             self.generation += 1;
         }
-        for part in self.parts.values_mut() {
+        // Of who is away it is known how many it had: if it comes back, it has run them meanwhile.
+        for part in self.parts.values_mut().filter(|part| part.is_here()) {
             part.users = 0;
         }
         RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
@@ -328,32 +328,6 @@ impl Run {
         let mut here = self.parts.values().filter(|part| part.has_run && part.is_here());
         let last = here.try_fold(None, |last, part| Some(last.max(Some(part.finished_at()?))));
         last.flatten()
-    }
-
-    /// A new master has heard long enough who owns what. Everybody gets its orders.
-    pub fn settle(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let age = self.elapsed(now).as_secs();
-        let here = self.parts.values().filter(|part| part.is_here()).count();
-        let workers = if here == 1 { "worker" } else { "workers" };
-        out.push(Action::Log(
-            log::Level::Info,
-            format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
-        ));
-        self.table.take_over(self.elapsed(now));
-        self.take_board_over(self.elapsed(now));
-        self.begin_windows_anew(now);
-        self.settle_claims(claims, peers, now);
-        let is_ending = self.phase != Phase::Run;
-        self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
-        if !is_ending {
-            self.fill_gaps(peers, now);
-        }
-        self.order_all(peers, origin, now, out);
-        for (number, peer) in peers.iter() {
-            if peer.presence == Presence::Here && !self.parts.contains_key(&number) {
-                self.ask(number, peers, now, out);
-            }
-        }
     }
 
     /// Which workers gave lanes up, in words for people.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::run::{Run, Stage};
-use super::{Action, Master, Rerate, Retarget};
+use super::{Action, Master, Refused, Rerate, Retarget};
 use crate::cluster::record::Record;
 use crate::load::Halt;
 
@@ -12,14 +12,12 @@ impl Master {
     ///
     /// # Errors
     /// No run is under way.
-    pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, String> {
+    pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, Refused> {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            // A run that was taken over turned out to be at its end: that is told all the same.
-            self.unsaid.append(&mut out);
-            return Err("no run is under way".into());
+            return Err(Refused::without_run(out));
         };
         run.retarget(retarget, &self.peers, self.origin, now, &mut out);
         let profile = run.profile.clone();
@@ -31,13 +29,12 @@ impl Master {
     ///
     /// # Errors
     /// No run is under way, or it is not open.
-    pub fn on_rerate(&mut self, rerate: Rerate, now: Instant) -> Result<Vec<Action>, String> {
+    pub fn on_rerate(&mut self, rerate: Rerate, now: Instant) -> Result<Vec<Action>, Refused> {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            self.unsaid.append(&mut out);
-            return Err("no run is under way".into());
+            return Err(Refused::without_run(out));
         };
         run.rerate(rerate, &self.peers, self.origin, now, &mut out);
         let profile = run.profile.clone();
@@ -56,7 +53,7 @@ impl Master {
     ///
     /// # Errors
     /// No run is under way.
-    pub fn on_pause(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+    pub fn on_pause(&mut self, now: Instant) -> Result<Vec<Action>, Refused> {
         self.set_paused(true, now)
     }
 
@@ -64,17 +61,16 @@ impl Master {
     ///
     /// # Errors
     /// No run is under way.
-    pub fn on_resume(&mut self, now: Instant) -> Result<Vec<Action>, String> {
+    pub fn on_resume(&mut self, now: Instant) -> Result<Vec<Action>, Refused> {
         self.set_paused(false, now)
     }
 
-    fn set_paused(&mut self, is_paused: bool, now: Instant) -> Result<Vec<Action>, String> {
+    fn set_paused(&mut self, is_paused: bool, now: Instant) -> Result<Vec<Action>, Refused> {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            self.unsaid.append(&mut out);
-            return Err("no run is under way".into());
+            return Err(Refused::without_run(out));
         };
         run.set_paused(is_paused, &self.peers, self.origin, now, &mut out);
         Ok(out)
@@ -82,9 +78,10 @@ impl Master {
 
     /// Orders cannot be given before the first worker of a journal's run has brought its clock; workers that were told none go on by the
     /// plan, and must not lose their run to somebody's haste.
-    fn refuse_while_awaited(&self) -> Result<(), String> {
+    fn refuse_while_awaited(&self) -> Result<(), Refused> {
         let is_awaited = self.run.as_ref().is_some_and(Run::is_awaited);
-        if is_awaited { Err(format!("the run is being taken over from the master before: {AWAITED}")) } else { Ok(()) }
+        let why = || format!("the run is being taken over from the master before: {AWAITED}");
+        if is_awaited { Err(Refused { why: why(), actions: Vec::new() }) } else { Ok(()) }
     }
 
     /// What the script does on the master is wrong: the next tick cuts the run.
@@ -124,6 +121,13 @@ impl Master {
             }
         }
         out
+    }
+}
+
+impl Refused {
+    /// Nothing can be asked of a run that is not there. One that was taken over for it may have turned out to be at its end: that is told all the same.
+    fn without_run(actions: Vec<Action>) -> Self {
+        Self { why: "no run is under way".into(), actions }
     }
 }
 

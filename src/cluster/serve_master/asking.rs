@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
-use crate::cluster::master::{Action, Master, Rerate, Retarget};
+use crate::cluster::master::{Action, Master, Refused, Rerate, Retarget};
 use crate::plan::{RunId, shown_host};
 use crate::stats::snapshot::RunState;
 
@@ -106,10 +106,10 @@ impl Asking {
                 let words = if is_pause { "pause" } else { "resume" };
                 match if is_pause { master.on_pause(now) } else { master.on_resume(now) } {
                     Ok(actions) => (actions, words),
-                    Err(reason) => {
+                    Err(Refused { why: reason, actions }) => {
                         note(&by, || format!("{words}, declined: {reason}"));
                         answer(reply, Err(Declined { reason }));
-                        return Vec::new();
+                        return actions;
                     }
                 }
             }
@@ -264,7 +264,8 @@ impl Asking {
     }
 
     fn retarget(&self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {
-        let done = self.retargeting(&start.order, master, now).and_then(|(change, accepted)| {
+        let planned = self.retargeting(&start.order, master, now).map_err(|why| Refused { why, actions: Vec::new() });
+        let done = planned.and_then(|(change, accepted)| {
             let actions = match change {
                 Change::Users(retarget) => master.on_retarget(retarget, now)?,
                 Change::Rate(rerate) => master.on_rerate(rerate, now)?,
@@ -276,9 +277,9 @@ impl Asking {
                 note(&start.by, || format!("re-target of run {}: {}", accepted.run, accepted.words));
                 (actions, Ok(accepted))
             }
-            Err(reason) => {
+            Err(Refused { why: reason, actions }) => {
                 note(&start.by, || format!("re-target, declined: {reason}"));
-                (Vec::new(), Err(Declined { reason }))
+                (actions, Err(Declined { reason }))
             }
         }
     }

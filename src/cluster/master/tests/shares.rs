@@ -52,3 +52,20 @@ fn a_worker_that_was_out_of_reach_gets_its_share_again_and_the_overlap_is_shown(
     assert_eq!(snapshot.overlaps.len(), 1);
     assert!(snapshot.overlaps[0].to > Some(snapshot.overlaps[0].from));
 }
+
+#[test]
+fn who_comes_back_to_a_run_that_was_stopped_meanwhile_is_shown_as_doubled_and_who_was_lost_after_the_stop_is_not() {
+    // Seed 32000155: the run came to its planned end a second before the worker was back.
+    for is_lost_before in [true, false] {
+        let mut stand = Stand::running(2, 10);
+        stand.delta(1, 1, 3);
+        let waits = if is_lost_before { 5 } else { 0 };
+        stand.live(Duration::from_secs(waits), &[2]);
+        let actions = stand.master.on_stop(stand.now);
+        stand.actions.extend(actions);
+        stand.live(Duration::from_secs(4), &[2]);
+        stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
+        let snapshot = stand.master.snapshot(stand.now);
+        assert_eq!((stand.state(), snapshot.overlaps.len()), (RunState::Stopping, usize::from(is_lost_before)));
+    }
+}

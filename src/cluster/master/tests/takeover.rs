@@ -110,3 +110,32 @@ fn a_total_whose_end_comes_after_a_silence_on_the_same_link_is_whole() {
     stand.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 3 });
     assert_eq!(stand.requests(), 5);
 }
+
+#[test]
+fn a_refused_re_target_that_brings_to_light_that_the_run_is_over_tells_of_its_end_before_the_next_run_can_be_asked_for() {
+    // Seed 40000897: a run that was asked for at once was taken for over with the one before, in the journal as well.
+    let finished = || {
+        let mut finished = standing(&SlotSet::none(), Duration::from_secs(41), 3);
+        finished.orders.as_mut().unwrap().phase = Phase::Stop;
+        RunStanding { is_finished: true, ..finished }
+    };
+    let is_end = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Finish(_)));
+    type Ask = fn(&mut Stand) -> Result<Vec<Action>, Refused>;
+    let asks: [Ask; 3] = [
+        |stand| stand.master.on_retarget(Retarget { users: 5, spawn_rate: 1.0, run_time: None }, stand.now),
+        |stand| stand.master.on_pause(stand.now),
+        |stand| stand.master.on_rerate(Rerate { rate: Rate::per_second(5.0), run_time: None }, stand.now),
+    ];
+    for ask in asks {
+        let mut stand = Stand::with(MasterConfig { has_journal: true, ..config() });
+        stand.hello(1, Some(finished()));
+        stand.message(1, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, 5)) });
+        stand.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 3 });
+        let refused = ask(&mut stand).unwrap_err();
+        assert_eq!(refused.why, "no run is under way");
+        assert!(is_end(&refused.actions), "the end of the run that was taken over");
+        stand.start(1);
+        stand.pass(Duration::from_millis(100));
+        assert!(!is_end(&stand.actions), "the next one goes on");
+    }
+}

@@ -1,0 +1,160 @@
+//! How a run is taken over from another master: what its workers bring, and whose word counts.
+//!
+//! Owns what becomes of claims. When a run is adopted and for how long workers are waited for is `master`'s; how a worker comes, `arrivals`'s.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::super::message::{Followed, Phase, RunStanding};
+use super::Action;
+use super::part::{Part, PartStage};
+use super::peers::{PeerNumber, Peers, Presence};
+use super::run::{LEAD, Run, Stage, takes_slots};
+use crate::load::shape::Shape;
+use crate::load::slots::SlotSet;
+use crate::stats::snapshot::OverlapView;
+
+impl Run {
+    /// Takes a worker in that brings this very run. Answers what the master holds of it.
+    pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<u64> {
+        let zero = now.checked_sub(standing.elapsed).unwrap_or(now);
+        if self.is_adopting() && standing.orders.is_some() {
+            // Of several estimates the earliest suffered the least delay.
+            self.zero = Some(self.zero.map_or(zero, |best| best.min(zero)));
+        }
+        if standing.plan.revision > self.plan.revision {
+            // The master that asked for it is gone; this worker has heard of it.
+            self.plan = standing.plan.clone();
+        }
+        if standing.epoch > self.epoch {
+            // The master that was told to clear the statistics is gone; this worker has heard of it.
+            self.epoch = standing.epoch - 1;
+            self.reset_since(None, now);
+        }
+        self.hear_of(number);
+        let mut users = 0;
+        if let Some(followed) = &standing.orders {
+            let is_behind = followed.generation == self.generation && followed.phase < self.phase;
+            if followed.generation > self.generation || is_behind {
+                // Orders of another master's that this one knows nothing of; what it says from here on is newer.
+                self.generation = followed.generation + 1;
+            }
+            users = self.users_in(&followed.slots, now);
+        }
+        let ordered = standing.orders.as_ref().map(|followed| followed.slots.clone());
+        let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
+        let came_late = self.taken_over.filter(|_| standing.orders.is_some());
+        let is_adopting = self.is_adopting();
+        let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
+        part.unstage();
+        if standing.orders.is_none() {
+            // Its orders never reached it: it has run nobody, and nothing of it is missing.
+            self.holes.remove(&number);
+        }
+        if let Some(slots) = ordered.filter(|_| is_adopting) {
+            part.ordered = slots;
+        }
+        part.revision = standing.plan.revision;
+        part.says_finished = standing.is_finished;
+        let has_stopped = standing.orders.as_ref().is_some_and(|followed| followed.has_stopped || followed.phase != Phase::Run);
+        part.has_given_up = self.phase == Phase::Run && (standing.is_finished || has_stopped);
+        part.has_run |= standing.orders.is_some();
+        if part.stage != PartStage::Finished {
+            part.stage = stage;
+        }
+        if is_adopting {
+            part.claimed_since = part.away_since.take();
+            self.holes.remove(&number);
+        }
+        part.held
+    }
+
+    /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
+    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
+        let mut claims: Vec<_> = claims.iter().collect();
+        claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
+        let Some((_, newest)) = claims.first() else { return };
+        self.generation = self.generation.max(newest.generation);
+        if *newest.profile != *self.profile {
+            self.profile = newest.profile.clone();
+            self.shape = Shape::new(&self.profile);
+        }
+        self.phase = phase_of(&claims, peers);
+        self.is_paused = newest.is_paused;
+        // By newer orders than those that follow; of workers that have stopped by themselves as well, for until then they ran them.
+        let mut claimed = SlotSet::none();
+        for (&number, followed) in claims {
+            if self.parts.get(&number).is_some_and(|part| takes_slots(number, part, peers)) {
+                let mut twice = SlotSet::none();
+                followed.slots.iter().filter(|slot| claimed.contains(*slot)).for_each(|slot| twice.insert(slot));
+                followed.slots.iter().for_each(|slot| claimed.insert(slot));
+                if self.parts.get(&number).is_some_and(Part::can_run) {
+                    self.assignment.adopt(number, &followed.slots);
+                }
+                let users = self.users_in(&twice, now);
+                if users > 0 {
+                    let to = self.elapsed(now);
+                    let from = self.parts.get(&number).and_then(|part| part.claimed_since).unwrap_or(to);
+                    self.overlaps.push(OverlapView { worker: peers.get(number).hello.worker.to_string(), from, to: Some(to), users });
+                }
+            }
+        }
+        self.taken_over = Some(self.elapsed(now));
+        self.stopped = self.taken_over.filter(|_| self.phase != Phase::Run);
+        self.on_their_way = SlotSet::all();
+    }
+
+    /// What nobody owns goes to those who are there.
+    pub fn fill_gaps(&mut self, peers: &Peers, now: Instant) {
+        let level = self.level(now);
+        let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
+        let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
+        let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number);
+        let mut moved = self.assignment.unowned();
+        for number in here.collect::<Vec<_>>() {
+            self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
+        }
+        self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
+        self.hand_over(moved, LEAD, now);
+    }
+
+    /// A new master has heard long enough who owns what. Everybody gets its orders.
+    pub fn settle(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let age = self.elapsed(now).as_secs();
+        let here = self.parts.values().filter(|part| part.is_here()).count();
+        let workers = if here == 1 { "worker" } else { "workers" };
+        out.push(Action::Log(
+            log::Level::Info,
+            format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
+        ));
+        self.table.take_over(self.elapsed(now));
+        self.take_board_over(self.elapsed(now));
+        self.begin_windows_anew(now);
+        self.settle_claims(claims, peers, now);
+        let is_ending = self.phase != Phase::Run;
+        self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
+        if !is_ending {
+            self.fill_gaps(peers, now);
+        }
+        self.order_all(peers, origin, now, out);
+        for (number, peer) in peers.iter() {
+            if peer.presence == Presence::Here && !self.parts.contains_key(&number) {
+                self.ask(number, peers, now, out);
+            }
+        }
+    }
+}
+
+/// What the run was doing by the newest orders. A run whose workers have all given up waiting for a master is at its end as well; what one
+/// did that is about to end says nothing of the others.
+fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
+    let newest = claims.iter().map(|(_, followed)| followed.generation).max();
+    let ordered = claims.iter().filter(|(_, followed)| Some(followed.generation) == newest).map(|(_, followed)| followed.phase).min();
+    let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
+    let mut staying = claims.iter().filter(|(number, _)| stays(**number)).peekable();
+    let have_given_up = staying.peek().is_some() && staying.all(|(_, followed)| followed.has_stopped);
+    match ordered.unwrap_or(Phase::Run) {
+        Phase::Run if have_given_up => Phase::Stop,
+        phase => phase,
+    }
+}
