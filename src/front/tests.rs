@@ -6,6 +6,7 @@ use crate::plan::RunId;
 use crate::stats::histogram::Histogram;
 use crate::stats::sample::FailureKind;
 use crate::stats::snapshot::*;
+use crate::stats::soundness::{Reasons, Stretch, Unsound};
 use crate::stats::times::Times;
 
 fn histogram(values_us: &[(u64, u64)]) -> Histogram {
@@ -106,12 +107,28 @@ pub(super) fn busy_snapshot() -> Snapshot {
             ThresholdView { metric: "http_req_duration".into(), condition: "p(95) < 200ms".into(), actual: "15ms".into(), passed: true },
             ThresholdView { metric: "http_req_failed".into(), condition: "rate < 1%".into(), actual: "1.5%".into(), passed: false },
         ],
-        health: HealthView { unsound_seconds: 1, cpu_cores: Some(0.42), memory_bytes: Some(30 << 20), ..HealthView::default() },
+        health: HealthView {
+            unsound_seconds: 1,
+            unsound: vec![UnsoundView {
+                worker: String::new(),
+                stretch: Stretch {
+                    source: 0,
+                    reason: Unsound::Late,
+                    seconds: 1,
+                    first: Duration::from_secs(5),
+                    end: Duration::from_secs(6),
+                },
+            }],
+            unsound_requests: 20,
+            cpu_cores: Some(0.42),
+            memory_bytes: Some(30 << 20),
+            ..HealthView::default()
+        },
         history: vec![HistoryPoint {
             at: Duration::from_secs(5),
             length: Duration::from_secs(1),
             seen: Some(Seen { known: Duration::from_secs(1), users: 8, requests: 33, ..Seen::default() }),
-            unsound: false,
+            unsound: Reasons::default(),
         }],
         warnings: vec!["names limit reached".to_owned()],
         ..Snapshot::default()

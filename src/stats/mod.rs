@@ -22,6 +22,7 @@ pub mod sample;
 pub mod search;
 pub mod series;
 pub mod snapshot;
+pub mod soundness;
 pub mod span;
 pub mod sparse;
 pub mod table;

@@ -13,6 +13,7 @@ use super::histogram::Histogram;
 use super::known::KnownSeconds;
 use super::names::EntryName;
 use super::snapshot::{HistoryPoint, Seen};
+use super::soundness::{Reasons, Unsound};
 use super::tally::Tally;
 
 /// The seconds of one run.
@@ -30,6 +31,8 @@ pub struct Series {
     first_recent: u64,
     /// Of which seconds a tally came.
     known: KnownSeconds,
+    /// Which seconds were unsound.
+    unsound: KnownSeconds,
     /// The latest second of which a tally came.
     latest: Option<u64>,
     /// What is before `first_recent`, without gaps; points of this process are `1 << thinning` seconds long, the last one perhaps less.
@@ -93,21 +96,22 @@ impl Series {
         self.latest = self.latest.max(Some(tally.second));
         let is_first = self.known.insert(tally.second);
         self.cells.add(tally, number_of, durations);
-        let (requests, failures, local) = tally.entries.values().fold((0_u64, 0_u64, 0_u64), |(requests, failures, local), counts| {
-            let hops = &counts.hops;
-            (requests.saturating_add(hops.timed()), failures.saturating_add(hops.failures()), local.saturating_add(hops.local()))
+        let (requests, failures) = tally.entries.values().fold((0_u64, 0_u64), |(requests, failures), counts| {
+            (requests.saturating_add(counts.hops.timed()), failures.saturating_add(counts.hops.failures()))
         });
-        let lag_max = tally.times.lag.spread.max;
-        let is_unsound = local > 0 || lag_max > LAG_LIMIT;
+        let (lag_max, reasons) = (tally.times.lag.spread.max, Reasons::of(tally));
+        if reasons.any() {
+            self.unsound.insert(tally.second);
+        }
         if tally.second < self.first_recent {
             let known = if is_first { SECOND } else { Duration::ZERO };
-            return self.add_late(tally, Seen { known, requests, failures, ..Seen::default() }, is_unsound);
+            return self.add_late(tally, Seen { known, requests, failures, ..Seen::default() }, reasons);
         }
         let second = self.second_mut(tally.second);
         second.is_known = true;
         second.requests = second.requests.saturating_add(requests);
         second.failures = second.failures.saturating_add(failures);
-        second.is_unsound |= is_unsound;
+        second.unsound.merge(reasons);
         second.users = second.users.saturating_add(tally.users);
         second.lag_max = second.lag_max.max(lag_max);
         second.histogram.merge(durations);
@@ -120,14 +124,14 @@ impl Series {
     }
 
     /// Adds to a second that has left the window. Its percentiles stay as they were; its sums stay right.
-    fn add_late(&mut self, tally: &Tally, late: Seen, is_unsound: bool) {
+    fn add_late(&mut self, tally: &Tally, late: Seen, reasons: Reasons) {
         let at = Duration::from_secs(tally.second);
         let place = self.points.partition_point(|point| point.at <= at);
         let Some(point) = place.checked_sub(1).and_then(|place| self.points.get_mut(place)) else { return };
         if point.at + point.length <= at {
             return;
         }
-        point.unsound |= is_unsound;
+        point.unsound.merge(reasons);
         // A longer point has the users of its last second.
         let users = if point.length == SECOND || point.seen.is_none() { tally.users } else { 0 };
         let seen = point.seen.get_or_insert_default();
@@ -150,6 +154,9 @@ impl Series {
             }
             if point.seen.as_ref().is_some_and(|seen| seen.known >= point.length) {
                 (begin..end).for_each(|second| _ = self.known.insert(second));
+            }
+            if point.unsound.any() {
+                (begin..end).for_each(|second| _ = self.unsound.insert(second));
             }
             self.remember(point.clone());
         }
@@ -178,7 +185,8 @@ impl Series {
     /// Notes that the generator was kept from running in a second.
     pub fn note_throttled(&mut self, second: u64) {
         if (self.first_recent..=LAST_SECOND).contains(&second) {
-            self.second_mut(second).is_unsound = true;
+            self.second_mut(second).unsound.add(Unsound::Throttled);
+            self.unsound.insert(second);
         }
     }
 
@@ -274,11 +282,10 @@ impl Series {
         })
     }
 
-    /// How many seconds were unsound; of thinned points, each counts with its length.
+    /// How many seconds were unsound; of a point that another process has kept, its whole length.
     #[must_use]
     pub fn unsound_seconds(&self) -> u64 {
-        let past: u64 = self.points.iter().filter(|point| point.unsound).map(|point| point.length.as_secs()).sum();
-        past + self.recent.iter().filter(|second| second.is_unsound).count() as u64
+        self.unsound.count(0..LAST_SECOND + 1)
     }
 
     fn second_mut(&mut self, number: u64) -> &mut Second {
@@ -343,7 +350,7 @@ struct Second {
     /// Hops and failed hops, by the entry's number in the table.
     entries: FxHashMap<u32, (u64, u64)>,
     lag_max: Duration,
-    is_unsound: bool,
+    unsound: Reasons,
 }
 
 impl Second {
@@ -357,7 +364,7 @@ impl Second {
             failures: self.failures,
             percentiles: (!self.histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(percentile)),
         };
-        HistoryPoint { at: Duration::from_secs(number), length: SECOND, seen: self.is_known.then_some(seen), unsound: self.is_unsound }
+        HistoryPoint { at: Duration::from_secs(number), length: SECOND, seen: self.is_known.then_some(seen), unsound: self.unsound }
     }
 }
 
@@ -376,10 +383,6 @@ fn push(points: &mut Vec<HistoryPoint>, point: HistoryPoint, thinning: u32) {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
-/// delay to this extent.
-pub const LAG_LIMIT: Duration = Duration::from_millis(50);
 
 /// How far back the current rates and percentiles look.
 pub const WINDOW_SECONDS: u64 = 10;
@@ -404,6 +407,7 @@ mod tests {
     use super::super::recorder::{Limits, Recorder};
     use super::super::sample::{Answer, FailureKind, Sample};
     use super::*;
+    use crate::stats::soundness::LAG_LIMIT;
 
     fn add(series: &mut Series, tally: &Tally, number_of: &[u32]) {
         let mut durations = Histogram::default();
@@ -611,7 +615,7 @@ mod tests {
             at: Duration::from_secs(at),
             length: Duration::from_secs(10),
             seen: Some(Seen { known: Duration::from_secs(10), users: 4, requests, ..Seen::default() }),
-            unsound: at == 20,
+            unsound: Reasons::of_bits(u8::from(at == 20)).unwrap(),
         };
         let mut series = Series::new(Some(Duration::ZERO));
         // The step of 10 s is missing.

@@ -20,6 +20,7 @@ use super::cells::CellsView;
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
+use super::soundness::Stretch;
 use super::tally::ClassCounts;
 use super::times::Times;
 use crate::plan::RunId;
@@ -460,6 +461,15 @@ pub struct ThresholdView {
     pub passed: bool,
 }
 
+/// The unsound seconds of one worker for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsoundView {
+    /// The worker; empty in a run of one process.
+    pub worker: String,
+    /// When, how many, and why.
+    pub stretch: Stretch,
+}
+
 /// The generator's own part in the numbers.
 #[derive(Debug, Clone, Default)]
 pub struct HealthView {
@@ -467,6 +477,10 @@ pub struct HealthView {
     pub lag_recent_max: Duration,
     /// Seconds of the run in which the lag, an exhausted resource or throttling made the numbers unsound.
     pub unsound_seconds: u64,
+    /// Those of each worker by reason, as far as this master has seen them.
+    pub unsound: Vec<UnsoundView>,
+    /// Requests that came to their end in an unsound second of their own worker, as far as this master has seen them.
+    pub unsound_requests: u64,
     /// Hops that failed as `local`.
     pub local_failures: u64,
     /// Processor time of the generator over wall time, in cores, over the last 10 seconds; `None` where no worker has told enough.

@@ -18,7 +18,9 @@ use super::recorder::{Bounded, Limits};
 use super::series::{Current, Series};
 use super::snapshot::{
     ArrivalsView, CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, RunState, Snapshot, TrendView,
+    UnsoundView,
 };
+use super::soundness::{Account, Reasons, Unsound};
 use super::tally::{CheckCounts, ClassCounts, DropReason, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
 use super::times::Times;
@@ -49,6 +51,7 @@ pub struct Table {
     classes: Vec<ClassCounts>,
     warnings: Vec<Arc<str>>,
     series: Series,
+    soundness: Account,
 }
 
 impl Table {
@@ -79,6 +82,7 @@ impl Table {
             classes: Vec::new(),
             warnings: Vec::new(),
             series: Series::new(since),
+            soundness: Account::default(),
         }
     }
 
@@ -148,9 +152,24 @@ impl Table {
         self.series.history(now)
     }
 
-    /// Notes that the generator was kept from running in a second of the run's clock.
-    pub fn note_throttled(&mut self, second: u64) {
-        self.series.note_throttled(second);
+    /// Notes whether the second of a tally, which is merged already, was sound on its worker `source`, which its cgroup kept from running or not.
+    pub fn note_soundness(&mut self, tally: &Tally, source: u32, is_throttled: bool) {
+        let mut reasons = Reasons::of(tally);
+        if is_throttled {
+            reasons.add(Unsound::Throttled);
+            self.series.note_throttled(tally.second);
+        }
+        self.soundness.note(source, tally, reasons);
+    }
+
+    /// The account of unsound seconds, for the table that takes this one's place.
+    pub fn take_soundness(&mut self) -> Account {
+        std::mem::take(&mut self.soundness)
+    }
+
+    /// Goes on with the account of the table whose place this one takes.
+    pub fn restore_soundness(&mut self, account: Account) {
+        self.soundness = account;
     }
 
     /// Adds a text that a reader of the numbers must know, once; the number of texts is bounded.
@@ -206,6 +225,8 @@ impl Table {
             health: HealthView {
                 lag_recent_max: current.lag_max,
                 unsound_seconds: self.series.unsound_seconds(),
+                unsound: self.soundness.stretches().map(|stretch| UnsoundView { worker: String::new(), stretch }).collect(),
+                unsound_requests: self.soundness.touched(),
                 local_failures: total.hops.local(),
                 cpu_cores: context.generator.cpu_cores,
                 throttled: context.generator.throttled,

@@ -110,9 +110,16 @@ impl Tables {
         points
     }
 
-    /// See [`Table::note_throttled`].
-    pub fn note_throttled(&mut self, second: u64) {
-        self.of_mut(second).note_throttled(second);
+    /// See [`Table::note_soundness`].
+    pub fn note_soundness(&mut self, tally: &Tally, source: u32, is_throttled: bool) {
+        self.of_mut(tally.second).note_soundness(tally, source, is_throttled);
+    }
+
+    /// Goes on with the accounts of unsound seconds of the tables whose place these take.
+    pub fn go_on_with_soundness_of(&mut self, mut before: Self) {
+        for (table, before) in self.each_mut().zip(before.each_mut()) {
+            table.restore_soundness(before.take_soundness());
+        }
     }
 
     /// See [`Table::warn`].

@@ -16,6 +16,7 @@ use crate::stats::metric::{Gauge, Metric, MetricCounts};
 use crate::stats::names::ErrorName;
 use crate::stats::sample::FailureKind;
 use crate::stats::snapshot::{HistoryPoint, Seen};
+use crate::stats::soundness::Reasons;
 use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::times::{TIMES, Times};
 use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
@@ -197,11 +198,11 @@ pub fn point() -> impl Strategy<Value = HistoryPoint> {
             percentiles: percentiles.map(|nanos| nanos.map(Duration::from_nanos)),
         },
     );
-    (0..31_000_000_u64, 1..100_u64, prop::option::of(seen), any::<bool>()).prop_map(|(at, length, seen, unsound)| HistoryPoint {
+    (0..31_000_000_u64, 1..100_u64, prop::option::of(seen), 0..16_u8).prop_map(|(at, length, seen, unsound)| HistoryPoint {
         at: Duration::from_secs(at),
         length: Duration::from_secs(length),
         seen,
-        unsound,
+        unsound: Reasons::of_bits(unsound).unwrap(),
     })
 }
 

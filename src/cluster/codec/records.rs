@@ -7,6 +7,7 @@ use super::messages::{put_epoch, take_epoch};
 use super::primitives::{Input, Output, Wire};
 use crate::cluster::record::{BegunWorker, KeptWorker, Record};
 use crate::stats::snapshot::{HistoryPoint, Seen};
+use crate::stats::soundness::Reasons;
 
 impl Wire for Record {
     fn put(&self, out: &mut Output) {
@@ -101,7 +102,7 @@ impl Wire for HistoryPoint {
         out.second(self.at.as_secs());
         out.second(self.length.as_secs());
         out.option(self.seen.as_ref(), |out, seen| seen.put(out));
-        out.flag(self.unsound);
+        out.byte(self.unsound.bits());
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
@@ -109,7 +110,7 @@ impl Wire for HistoryPoint {
             at: Duration::from_secs(input.second()?),
             length: Duration::from_secs(input.second()?),
             seen: input.option(Seen::take)?,
-            unsound: input.flag()?,
+            unsound: Reasons::of_bits(input.byte()?).ok_or(CodecError::Invalid { what: "reasons of an unsound second" })?,
         })
     }
 }
@@ -148,7 +149,12 @@ pub(super) mod samples {
 
     pub fn history() -> Record {
         let seen = Seen { known: Duration::from_secs(9), users: 8, requests: 700, ..Default::default() };
-        let step = HistoryPoint { at: Duration::from_secs(30), length: Duration::from_secs(10), seen: Some(seen), unsound: false };
+        let step = HistoryPoint {
+            at: Duration::from_secs(30),
+            length: Duration::from_secs(10),
+            seen: Some(seen),
+            unsound: crate::stats::soundness::Reasons::default(),
+        };
         let unknown = HistoryPoint { at: Duration::from_secs(40), length: Duration::from_secs(10), ..Default::default() };
         Record::History(vec![step, unknown])
     }

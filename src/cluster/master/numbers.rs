@@ -52,9 +52,7 @@ impl Run {
                 self.table.merge(tally);
                 self.windows.values_mut().for_each(|windows| windows.add(tally));
                 self.table.note_raised(tally, number, Some(tally.second));
-                if throttled >= NOTABLE_THROTTLING {
-                    self.table.note_throttled(tally.second);
-                }
+                self.table.note_soundness(tally, number, throttled >= NOTABLE_THROTTLING);
             }
             if keeps_totals {
                 let total = part.total.get_or_insert_with(|| Totals::new(self.plan.warmup()).into());
@@ -127,7 +125,9 @@ impl Run {
     fn rebuild(&mut self, now: Instant) {
         let elapsed = self.elapsed(now);
         let history = self.table.history(elapsed);
-        self.table = self.empty_tables();
+        let empty = self.empty_tables();
+        let before = std::mem::replace(&mut self.table, empty);
+        self.table.go_on_with_soundness_of(before);
         self.table.restore_history(&history);
         self.table.take_over(elapsed);
         for (&number, total) in self.parts.iter().filter_map(|(number, part)| Some((number, part.total.as_deref()?))) {

@@ -22,6 +22,9 @@ impl Master {
         if let Some(run) = &self.run {
             snapshot.quota = run.quota(&self.peers);
             let name = |&number: &PeerNumber| self.peers.get(number).hello.worker.to_string();
+            if self.peers.iter().count() > 1 {
+                snapshot.health.unsound.iter_mut().for_each(|unsound| unsound.worker = name(&unsound.stretch.source));
+            }
             for exception in &mut snapshot.exceptions {
                 let origin = run.table.origin_of(&exception.message);
                 exception.nodes = origin.map(|origin| origin.sources().iter().map(name).collect()).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::front::exposition::{Exposition, Kind};
 use crate::front::snapshot_json::StateJson;
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, WorkerState, WorkerView};
+use crate::stats::soundness::Unsound;
 
 /// The page of metrics.
 pub(super) fn metrics(snapshot: &Snapshot) -> String {
@@ -200,6 +201,11 @@ fn generator(page: &mut Exposition, snapshot: &Snapshot) {
         "Seconds in which the generator made the numbers unsound.",
         unsound,
     );
+    page.family("lunamoth_generator_unsound_worker_seconds_total", Kind::Counter, "Unsound seconds of all workers together, by reason.");
+    for reason in Unsound::ALL {
+        let stretches = health.unsound.iter().filter(|unsound| unsound.stretch.reason == reason);
+        page.sample(&[("reason", reason.name())], stretches.map(|unsound| unsound.stretch.seconds).sum::<u64>());
+    }
     let local = health.local_failures;
     page.single("lunamoth_generator_local_failures_total", Kind::Counter, "Requests that failed by the generator's own fault.", local);
     if let Some(cores) = health.cpu_cores {

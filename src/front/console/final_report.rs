@@ -10,7 +10,7 @@ use super::table::{table, time};
 use super::verdict::{Evidence, ExitCode};
 use crate::front::report::{Closing, PERCENTILES};
 use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
-use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
+use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView, UnsoundView};
 
 /// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, workers, what is lost and
 /// what ran twice, the generator's own part, the verdict. Tables without rows are left out.
@@ -303,16 +303,12 @@ fn health(snapshot: &Snapshot) -> String {
             "requests",
             "failed for want of descriptors, ports or buffers here, and are not held against the target",
         ),
-        (
-            health.unsound_seconds,
-            "second was",
-            "seconds were",
-            "unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone",
-        ),
+        (health.unsound_seconds, "second was", "seconds were", "unsound: numbers of that time are not the target's alone"),
     ];
     for (count, one, many, words) in notes.into_iter().filter(|(count, ..)| *count > 0) {
         text.push_str(&format!(" {count} {} {words}\n", if count == 1 { one } else { many }));
     }
+    text.push_str(&unsound(snapshot));
     if !health.throttled.is_zero() {
         text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));
     }
@@ -323,6 +319,23 @@ fn health(snapshot: &Snapshot) -> String {
         text.push_str(&format!(" warning: {}\n", escape(warning)));
     }
     text.push('\n');
+    text
+}
+
+/// Why seconds were unsound, which of which worker, and how much of the run that touches.
+fn unsound(snapshot: &Snapshot) -> String {
+    let health = &snapshot.health;
+    let mut text = String::new();
+    for UnsoundView { worker, stretch } in &health.unsound {
+        let whose = if worker.is_empty() { "the generator".to_owned() } else { escape(worker).into_owned() };
+        let (first, end) = (clock(stretch.first), clock(stretch.end));
+        let seconds = if stretch.seconds == 1 { format!("at {first}") } else { format!("{} s from {first} to {end}", stretch.seconds) };
+        text.push_str(&format!("   {whose} {} ({seconds})\n", stretch.reason.words()));
+    }
+    if health.unsound_requests > 0 {
+        let share = percent(health.unsound_requests, snapshot.total.requests);
+        text.push_str(&format!("   {share} of the requests ended in these seconds\n"));
+    }
     text
 }
 
@@ -473,7 +486,9 @@ mod tests {
          FAILED  http_req_failed: rate < 1%  (actual: 1.5%)
 
         Generator: lag p99 80us, max 80us; 0.42 cores, 30.0 MiB of memory; 0 B out, 0 B in
-         1 second was unsound: the generator was late, held back or out of resources, and numbers of that time are not the target's alone
+         1 second was unsound: numbers of that time are not the target's alone
+           the generator was late: it came to its timers after more than 50 ms (at 0:05)
+           9.95% of the requests ended in these seconds
          warning: names limit reached
 
         FAILED: 1 of 2 thresholds (201 requests, 3 raised checks in 0:06 of 1:00, ended early, exit code 99)

@@ -199,7 +199,7 @@ class Charts {
   update(points, lost) {
     for (const chart of this.charts) chart.update(points, lost);
     const keys = [];
-    if (points.some((point) => point.unsound)) keys.push(h("span.key", null, "generator too busy: not to be trusted"));
+    if (points.some((point) => point.unsound)) keys.push(h("span.key", null, "generator at fault: not the target's alone"));
     if (lost.length) keys.push(h("span.key.lost", null, "numbers lost"));
     this.charts[0].note.replaceChildren(...keys);
   }

@@ -88,7 +88,10 @@ class Notices {
       notices.push(["info", warmup.over ? "Warm-up" : "Warming up", text]);
     }
     if (generator.unsound_s > 0) {
-      notices.push(["warn", "Generator too busy", `In ${format.plural(generator.unsound_s, "second")} the load generator fell behind; response times of those are shaded and not to be trusted. Add workers or cores.`]);
+      const share = snapshot.total.requests > 0 ? `, ${format.percent(generator.unsound_requests / snapshot.total.requests)} % of the requests` : "";
+      const why = generator.unsound.map((one) => `${one.worker || "the generator"} ${one.words} (${one.seconds} s from ${format.clock(one.from_s)} to ${format.clock(one.to_s)})`);
+      const text = `${format.plural(generator.unsound_s, "second")}${share}: shaded in the charts, and not the target's numbers alone. ${why.join("; ")}`;
+      notices.push(["warn", "Generator at fault", text]);
     }
     if (generator.local_failures > 0) {
       notices.push(["warn", "Generator exhausted", `${format.plural(generator.local_failures, "request")} could not be made for want of descriptors, ports or buffers. They are not held against the target.`]);

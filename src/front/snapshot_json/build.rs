@@ -4,13 +4,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson,
-    LogsJson, MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, WarmupJson, WorkerJson,
+    LogsJson, MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, UnsoundJson, WarmupJson,
+    WorkerJson,
 };
 use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
 use crate::stats::snapshot::{
-    ActView, ClassShare, EntryView, ErrorView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, WarmupView, WorkerView,
+    ActView, ClassShare, EntryView, ErrorView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, UnsoundView,
+    WarmupView, WorkerView,
 };
+use crate::stats::soundness::Stretch;
 use crate::stats::tally::ClassCounts;
 
 impl From<&Snapshot> for SnapshotJson {
@@ -280,7 +283,8 @@ impl From<&HistoryPoint> for PointJson {
             p50_ms: percentile(0),
             p95_ms: percentile(1),
             p99_ms: percentile(2),
-            unsound: point.unsound,
+            unsound: point.unsound.any(),
+            reasons: point.unsound.iter().map(|reason| reason.name().to_owned()).collect(),
         }
     }
 }
@@ -360,11 +364,27 @@ fn generator(snapshot: &Snapshot) -> GeneratorJson {
         lag: (&snapshot.times.lag).into(),
         lag_recent_max_ms: milliseconds(health.lag_recent_max),
         unsound_s: health.unsound_seconds,
+        unsound: health.unsound.iter().map(UnsoundJson::from).collect(),
+        unsound_requests: health.unsound_requests,
         local_failures: health.local_failures,
         cpu_cores: health.cpu_cores,
         throttled_ms: milliseconds(health.throttled),
         unpacking_ms: milliseconds(health.unpacking),
         memory_bytes: health.memory_bytes,
+    }
+}
+
+impl From<&UnsoundView> for UnsoundJson {
+    fn from(view: &UnsoundView) -> Self {
+        let Stretch { reason, seconds, first, end, .. } = view.stretch;
+        Self {
+            worker: view.worker.clone(),
+            reason: reason.name().to_owned(),
+            words: reason.words().to_owned(),
+            seconds,
+            from_s: first.as_secs_f64(),
+            to_s: end.as_secs_f64(),
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(super) fn points(count: u32) -> Vec<PointJson> {
             p95_ms: Some(wave * 15.0),
             p99_ms: Some(wave * 30.0),
             unsound: false,
+            reasons: Vec::new(),
         }
     };
     (0..count).map(point).collect()

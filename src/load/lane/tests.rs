@@ -465,5 +465,5 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     }
     let millis = Duration::from_millis;
     assert_eq!(lateness, [(0, millis(1)), (1, millis(2_200)), (2, millis(2_200)), (3, millis(1_200))]);
-    assert!(millis(1_200) > crate::stats::series::LAG_LIMIT);
+    assert!(millis(1_200) > crate::stats::soundness::LAG_LIMIT);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::stats::soundness::Reasons;
+
 /// One second of the run, or a few of them once the run is long.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryPoint {
@@ -11,8 +13,8 @@ pub struct HistoryPoint {
     pub length: Duration,
     /// What was measured in it; `None` where nobody knows, which is not the same as nothing.
     pub seen: Option<Seen>,
-    /// Whether the second is sound: see [`super::HealthView::unsound_seconds`].
-    pub unsound: bool,
+    /// Why it is not sound, if it is not; of several seconds in one point, of any of them.
+    pub unsound: Reasons,
 }
 
 /// What was measured in a stretch of the history.
@@ -34,7 +36,7 @@ impl HistoryPoint {
     /// Lets the point stand for all up to the end of `later` too.
     pub fn append(&mut self, later: &Self) {
         self.length = (later.at + later.length).saturating_sub(self.at);
-        self.unsound |= later.unsound;
+        self.unsound.merge(later.unsound);
         match (&mut self.seen, &later.seen) {
             (_, None) => {}
             (seen @ None, later) => seen.clone_from(later),

@@ -312,6 +312,10 @@ fn notes(screen: &Screen) -> Vec<String> {
         let end = overlap.to_s.map_or_else(|| "still".to_owned(), |to_s| format!("to {}", moment(to_s)));
         notes.push(format!("{} users doubled, {} {end}: {}", overlap.users, moment(overlap.from_s), short(&overlap.worker)));
     }
+    for one in &generator.unsound {
+        let whose = if one.worker.is_empty() { "the generator".to_owned() } else { short(&one.worker) };
+        notes.push(format!("{whose} {}: {} s, {} to {}", one.words, grouped(one.seconds), moment(one.from_s), moment(one.to_s)));
+    }
     if generator.local_failures > 0 {
         notes.push(format!("{} requests failed for want of the generator's own resources", grouped(generator.local_failures)));
     }

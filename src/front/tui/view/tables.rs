@@ -10,7 +10,7 @@ use crate::front::snapshot_json::{EntryJson, ErrorJson, WorkerJson};
 use crate::front::text::{Align, escape};
 use crate::front::tui::state::columns::{moment, short_id};
 use crate::front::tui::state::{Column, Door, ENTRY_COLUMNS, FAILURE_COLUMNS, Listing, Screen, WORKER_COLUMNS, grouped};
-use crate::stats::series::LAG_LIMIT;
+use crate::stats::soundness::LAG_LIMIT;
 
 /// A row for each entry, and the total below.
 pub fn statistics(pen: &mut Pen<'_>, body: Rect, screen: &Screen) {
