@@ -236,8 +236,10 @@ impl RunFlags {
     fn into_layer(self) -> Layer {
         let Self { mut script, typed: Typed { mut layer, .. } } = self;
         // `--web` may have swallowed it: in `run --web load.lua` the script is no address.
-        let swallowed = layer.replace_flag(Setting::Web, Setting::Web.row().bare.unwrap_or_default(), |web| web.ends_with(".lua"));
-        script.script = script.script.or(swallowed);
+        // Where a script is named besides, it is an address that is none, and said to be.
+        if let (None, None, Some(bare)) = (&script.script, &script.script_flag, Setting::Web.row().bare) {
+            script.script = layer.replace_flag(Setting::Web, bare, |web| web.ends_with(".lua"));
+        }
         script.fill(&mut layer);
         layer
     }

@@ -286,10 +286,10 @@ impl Asking {
 
     fn retargeting(&self, order: &StartOrder, master: &Master, now: Instant) -> Result<(Change, Accepted), String> {
         let snapshot = master.snapshot(now);
-        if let (Some(asked), running) = (&order.host, snapshot.host.as_deref().unwrap_or_default())
-            && shown_host(asked).trim_end_matches('/') != running.trim_end_matches('/')
-        {
-            return Err(format!("a run against `{running}` is under way: stop it before one against `{}` begins", shown_host(asked)));
+        let is_running = |asked: &str| snapshot.host.as_ref().is_some_and(|host| host.trim_end_matches('/') == asked.trim_end_matches('/'));
+        if let Some(asked) = order.host.as_deref().map(shown_host).filter(|asked| !is_running(asked)) {
+            let running = snapshot.host.as_ref().map_or_else(|| "without a host".to_owned(), |host| format!("against `{host}`"));
+            return Err(format!("a run {running} is under way: stop it before one against `{asked}` begins"));
         }
         if let Some(asked) = order.script.as_deref().filter(|script| script.trim_end_matches(".lua") != snapshot.scenario) {
             return Err(format!("a run of `{}` is under way: stop it before one of `{asked}` begins", snapshot.scenario));

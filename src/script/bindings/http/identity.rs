@@ -81,13 +81,13 @@ pub(super) struct OfIdentities {
 
 impl OfIdentities {
     /// Those over `context`.
-    pub(super) fn connections(&self, context: Rc<Context>) -> Rc<Connections> {
+    pub(super) fn connections(&self, context: &Rc<Context>) -> Rc<Connections> {
         let mut opened = self.opened.borrow_mut();
-        if let Some((_, connections)) = opened.iter().find(|(known, _)| Rc::ptr_eq(known, &context)) {
+        if let Some((_, connections)) = opened.iter().find(|(known, _)| Rc::ptr_eq(known, context)) {
             return Rc::clone(connections);
         }
-        let connections = Rc::new(Connections::new(Rc::clone(&context)));
-        opened.push((context, Rc::clone(&connections)));
+        let connections = Rc::new(Connections::new(Rc::clone(context)));
+        opened.push((Rc::clone(context), Rc::clone(&connections)));
         connections
     }
 }

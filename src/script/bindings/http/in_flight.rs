@@ -2,21 +2,18 @@
 
 use std::rc::Rc;
 
-use super::identity::Identity;
 use super::user::UserHttp;
-use crate::protocol::http::{Exchange, Progress, Request};
+use crate::protocol::http::{Context, Exchange, Progress, Request};
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{Answer, FailureKind, Sample};
 
-/// Makes one hop, with the certificates of `identity` where there is one. A drop in flight is the cut at the stop timeout: the hop is then recorded at
+/// Makes one hop, over connections with the certificates of `identity` where there is one. A drop in flight is the cut at the stop timeout: the hop is then recorded at
 /// once.
-pub(super) async fn exchange(user: &UserHttp, request: &Request<'_>, entry: EntryId, identity: Option<&Rc<Identity>>) -> Exchange {
+pub(super) async fn exchange(user: &UserHttp, request: &Request<'_>, entry: EntryId, identity: Option<&Rc<Context>>) -> Exchange {
     let progress = Progress::default();
     // Declared before the exchange is awaited, so that it is dropped after it and sees the last of its progress.
     let mut guard = InFlight { user, entry, progress: &progress, is_over: false };
-    // A client's certificates are tried when it is made, in each lane.
-    let context = identity.and_then(|identity| user.shared().context_of(identity).ok());
-    let exchange = match context {
+    let exchange = match identity {
         Some(context) => user.of_identities.connections(context).exchange(request, &progress).await,
         None => user.connections.exchange(request, &progress).await,
     };

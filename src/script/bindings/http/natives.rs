@@ -106,13 +106,8 @@ fn client(lua: &Lua, context: &VmContext, options: &Value) -> mlua::Result<Answe
         let sources = sources.ok_or("files are read while the script is loaded: make the client at its top")?;
         sources.named_file(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
-    let template = Template::of_client(lua, options, file).and_then(|template| {
-        if let (Some(identity), Some(lane)) = (&template.settings.identity, &context.lane) {
-            lane.libraries.http.shared.context_of(identity)?;
-        }
-        Ok(template)
-    });
-    match template {
+    let lane = context.lane.as_ref().map(|lane| &lane.libraries.http.shared);
+    match Template::of_client(lua, options, file, |identity| lane.map(|lane| lane.context_of(identity)).transpose()) {
         Ok(template) => Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?)),
         Err(why) => Ok(Answer::Mistake(why)),
     }

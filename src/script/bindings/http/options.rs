@@ -12,6 +12,7 @@ use super::identity::Identity;
 use super::headers::{ENCODINGS, Field, authorization, fields_of};
 use super::template::{Settings, Template};
 use super::values::{did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
+use crate::protocol::http::Context;
 use crate::stats::tags;
 
 /// What one request says besides its method and its URL.
@@ -51,21 +52,34 @@ impl Template {
     /// # Errors
     /// The caller's mistake.
     pub(super) fn from_lua(lua: &Lua, value: &Value) -> Result<Self, String> {
-        Self::read(lua, value, Reading::new(&TEMPLATE_OPTIONS), |_| Err(String::new()))
+        Self::read(lua, value, Reading::new(&TEMPLATE_OPTIONS), |_| Ok(None))
     }
 
-    /// Reads the options of `http.client`, and with `file` the certificates that it names.
+    /// Reads the options of `http.client`, with `file` the certificates that it names, and has `context` make of them what its connections need:
+    /// nothing where no lane makes requests.
     ///
     /// # Errors
-    /// The caller's mistake.
-    pub(super) fn of_client(lua: &Lua, value: &Value, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, String> {
-        Self::read(lua, value, Reading::new(&CLIENT_OPTIONS), file)
+    /// The caller's mistake, or what `context` says.
+    pub(super) fn of_client(
+        lua: &Lua,
+        value: &Value,
+        file: impl Fn(&str) -> Result<String, String>,
+        context: impl Fn(&Rc<Identity>) -> Result<Option<Rc<Context>>, String>,
+    ) -> Result<Self, String> {
+        Self::read(lua, value, Reading::new(&CLIENT_OPTIONS), |files| {
+            Ok(Identity::read(files, file)?.as_ref().map(context).transpose()?.flatten())
+        })
     }
 
-    fn read(lua: &Lua, value: &Value, mut reading: Reading, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, String> {
+    fn read(
+        lua: &Lua,
+        value: &Value,
+        mut reading: Reading,
+        identity: impl FnOnce(&[(String, String)]) -> Result<Option<Rc<Context>>, String>,
+    ) -> Result<Self, String> {
         let Value::Table(table) = value else { return Err(format!("options must be a table, not {}", super::values::kind_of(value))) };
         reading.read(lua, table)?;
-        let identity = Identity::read(&reading.files, file)?;
+        let identity = identity(&reading.files)?;
         let mut options = reading.finish();
         options.settings.identity = identity;
         if !options.cookies.is_empty() {
@@ -344,7 +358,7 @@ mod tests {
         };
         let why = |code: &str| {
             let value: Value = lua.load(format!("return {code}")).call(()).unwrap();
-            Template::of_client(&lua, &value, files).map(|_| ()).unwrap_err()
+            Template::of_client(&lua, &value, files, |_| Ok(None)).map(|_| ()).unwrap_err()
         };
         for (code, words) in [
             ("{ cert = 'a.pem', key = 'a.key' }", "option `cert`: no file `a.pem`"),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::address::Base;
 use super::connections::ConnectionSettings;
 use super::expect::Expect;
-use super::identity::Identity;
 use super::headers::{Field, lay_over, sends, usual, write_block};
+use crate::protocol::http::Context;
 use crate::stats::tags;
 
 /// Settings of many requests. `Rc` and never changed: a change makes another one.
@@ -62,8 +62,9 @@ pub(super) struct Settings {
     pub(super) uses_jar: Option<bool>,
     /// What the last answer must be like.
     pub(super) expect: Option<Rc<Expect>>,
-    /// Certificates of its own; of a client only.
-    pub(super) identity: Option<Rc<Identity>>,
+    /// The surroundings of connections with certificates of its own; of a client only. What cannot be made is no client, so that a request
+    /// never goes out without the certificate that it names.
+    pub(super) identity: Option<Rc<Context>>,
     /// Tags, those of higher layers added.
     pub(super) tags: BTreeMap<String, String>,
     /// The same as they stand behind a name.
