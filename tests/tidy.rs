@@ -69,7 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("brotli", &["protocol"]),
     ("zstd", &["protocol"]),
     ("base64", &["protocol", "script", "front", "stats/histogram"]),
-    ("regex", &["script"]),
+    ("regex_automata", &["script/bindings/regex"]),
     ("memchr", &["script"]),
     ("rand_core", &["script", "stats/comparison"]),
     ("rand_pcg", &["script", "stats/comparison"]),

@@ -29,11 +29,11 @@ local function text_of(problem)
   return ok and sub(tostring(text), 1, LONGEST_TEXT) or "(an error object without a text)"
 end
 
----A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine. The function that was
----run is the nearest place that is left.
+---A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine; the watchdog's, which can
+---strike anywhere, may bear none. The function that was run is the nearest place that is left.
 local function placed(text, body)
   text = native.with_hint(text) or text
-  local message = text:match("^%[lunamoth [^%]]*%]:%d+: (.*)")
+  local message = text:match("^%[lunamoth [^%]]*%]:%d+: (.*)") or (text == native.strike and text)
   if not message then return text end
   local place = getinfo(body, "S")
   local line = place.linedefined > 0 and (":" .. place.linedefined) or ""
@@ -83,6 +83,9 @@ function engine.add_job(body, inner)
   bodies[#jobs] = inner
   return #jobs
 end
+
+---The text of an error in a job, with a place of the script's.
+function native.placed(text, job) return placed(text, bodies[job] or jobs[job]) end
 
 ---Makes the methods of a class known; gives its number.
 function engine.add_class(methods)

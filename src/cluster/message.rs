@@ -339,6 +339,8 @@ pub struct Delta {
     pub panics: u32,
     /// Lanes that did not come to their end in time and were given up: their last numbers are missing.
     pub lanes_lost: u32,
+    /// The run's clock from which on the numbers of the first of those are unknown.
+    pub lost_since: Option<Duration>,
     /// Iterations that began so far, where the profile says how many there are; no reset of the statistics takes any away.
     pub begun: u64,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.

@@ -24,6 +24,9 @@ impl BindAddress {
             Some(port) => format!("127.0.0.1:{port}"),
             None => text.to_owned(),
         };
+        if full.contains('%') {
+            return Err(format!("`{text}` has a zone (`%`), which is not possible: give an address without"));
+        }
         let address: SocketAddr = full.parse().map_err(|_| problem())?;
         Ok(Self { interface: Some(address.ip()), port: address.port() })
     }

@@ -4,6 +4,7 @@
 //! into a [`Bundle`] and evaluates it once on the master; each lane opens its VMs from that bundle (`session`), and a user is one coroutine in one of
 //! them (`driver`).
 
+mod account;
 pub mod bindings;
 mod bundle;
 mod chance;

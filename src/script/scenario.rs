@@ -292,6 +292,9 @@ fn hosts(table: &Table) -> Result<BTreeMap<String, HostAddress>, String> {
         .unwrap_or_default()
         .into_iter()
         .map(|(name, address)| {
+            if address.contains('%') {
+                return Err(format!("hosts: `{address}` (for `{name}`) has a zone (`%`), which is not possible: give an address without"));
+            }
             let parsed =
                 address.trim().parse::<HostAddress>().map_err(|_| format!("hosts: `{address}` (for `{name}`) is no IP address"))?;
             // Read here for its mistakes; the client of each lane reads it again.

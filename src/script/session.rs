@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::bindings::UserLibraries;
 use super::chance::Generator;
 use super::context::{LaneState, Stage, UserState, VmContext};
@@ -12,7 +13,7 @@ use super::driver::{Answer, Request};
 use super::ledger::Ledger;
 use super::library::pause;
 use super::scenario::{ClassRuntime, Described};
-use super::vm::{Account, Resumed, Sources, Vm};
+use super::vm::{Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::Halt;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
@@ -222,7 +223,7 @@ impl ScriptUser {
                 Resumed::Dead(why) => {
                     // Others wait where the lane was held, though this user will never come again.
                     self.owe();
-                    self.on_death(&why, &mut step);
+                    self.on_death(&self.vm.placed(job, why), &mut step);
                     break;
                 }
                 Resumed::Dropped => {

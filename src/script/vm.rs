@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
 
+use super::account::Account;
 use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
@@ -30,6 +31,7 @@ pub(super) struct Vm {
     pub(super) watchdog: Rc<Watchdog>,
     new_user: Function,
     renew_user: Function,
+    placed: Function,
     /// Setup and teardown.
     pub(super) acts: super::scenario::Acts,
     /// What `scenario.shape` says of a moment.
@@ -43,22 +45,6 @@ pub(super) struct Vm {
     memory_limit: usize,
     /// Past so many bytes the collector is run in full.
     collect_at: Cell<usize>,
-}
-
-/// What one user has in the VM.
-#[derive(Debug, Default)]
-pub(super) struct Account {
-    /// The coroutine; gone once the user was dropped for its hunger.
-    coroutine: RefCell<Option<Thread>>,
-    /// Bytes that the VM has grown by while the user's step ran.
-    grown_bytes: Cell<isize>,
-}
-
-impl Account {
-    /// A step begins.
-    pub(super) fn begin_step(&self) {
-        self.grown_bytes.set(0);
-    }
 }
 
 /// How a resume went.
@@ -105,6 +91,7 @@ impl Vm {
             watchdog,
             new_user: opened.native.get("new_user").map_err(engine_error)?,
             renew_user: opened.native.get("renew_user").map_err(engine_error)?,
+            placed: opened.native.get("placed").map_err(engine_error)?,
             acts: described.acts,
             level: opened.native.get::<Table>("scenario_natives").and_then(|natives| natives.get("level")).map_err(engine_error)?,
             classes: described.runtimes.clone(),
@@ -184,6 +171,12 @@ impl Vm {
             Ok(request) => Resumed::Asks(request),
             Err(why) => Resumed::Dead(why),
         }
+    }
+
+    /// Why the user's coroutine died in `job`, with the script's own place: that of the job's function, where the strike of the watchdog found none.
+    pub(super) fn placed(&self, job: i64, why: String) -> String {
+        // Without memory for it, the reason is as it was.
+        if watchdog::is_strike(&why) { self.placed.call((why.as_str(), job)).unwrap_or(why) } else { why }
     }
 
     /// How long the last resume held the lane, where that was so long that the others noticed.
@@ -372,6 +365,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set("spells_whole_numbers", numerals::spells_whole_numbers())?;
     native.set("part", lua.create_function(|lua, path: String| engine_chunk(lua, &path))?)?;
     native.set("call", call_function(lua)?)?;
+    native.set("strike", watchdog::MESSAGE.to_string_lossy())?;
     native.set("is_runaway", lua.create_function(|_, ()| Ok(watchdog::has_struck()))?)?;
     native.set(
         "seconds",

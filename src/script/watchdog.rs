@@ -288,6 +288,11 @@ pub(super) fn has_struck() -> bool {
     !watch.is_null() && unsafe { (*watch).strikes.load(Ordering::Relaxed) > 0 }
 }
 
+/// Whether the text of an error is that of a strike.
+pub(super) fn is_strike(text: &str) -> bool {
+    text.as_bytes().ends_with(MESSAGE.to_bytes())
+}
+
 /// A file and a line.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -424,7 +429,8 @@ unsafe fn raise(state: *mut ffi::lua_State) {
 /// What the names of the engine's own chunks begin with.
 const OURS: &[u8] = b"[lunamoth";
 
-const MESSAGE: &CStr = c"the script ran for more than 1 s without yielding";
+/// What a strike says, behind its place.
+pub(super) const MESSAGE: &CStr = c"the script ran for more than 1 s without yielding";
 
 /// How long a script may run without yielding.
 const LIMIT: Duration = Duration::from_secs(1);

@@ -402,6 +402,7 @@ impl Wire for Delta {
         out.flag(self.is_last);
         out.number(u64::from(self.panics));
         out.number(u64::from(self.lanes_lost));
+        out.option(self.lost_since, |out, since| out.duration(since));
         out.count(self.begun);
         out.option(self.halt.as_ref(), |out, halt| halt.put(out));
     }
@@ -419,6 +420,7 @@ impl Wire for Delta {
             is_last: input.flag()?,
             panics: input.number_32("number of panics")?,
             lanes_lost: input.number_32("number of lanes")?,
+            lost_since: input.option(Input::duration)?,
             begun: input.count()?,
             halt: input.option(Wire::take)?,
         })

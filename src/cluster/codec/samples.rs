@@ -154,6 +154,7 @@ pub fn delta() -> Delta {
         is_last: true,
         panics: 1,
         lanes_lost: 2,
+        lost_since: Some(Duration::from_secs(17)),
         begun: 1_200,
         halt: Some(Halt::Misuse("no host".into())),
     }

@@ -44,6 +44,8 @@ pub(super) struct Part {
     pub panics: u32,
     /// Lanes that the worker has given up.
     pub lanes_lost: u32,
+    /// The run's clock from which on the numbers of the first of those are unknown.
+    pub lost_since: Option<Duration>,
     /// Iterations that it began so far, of those that are given out by their number.
     pub begun: u64,
     /// By its last report that had any.
@@ -133,6 +135,7 @@ impl Part {
             is_exhausted: false,
             panics: 0,
             lanes_lost: 0,
+            lost_since: None,
             begun: 0,
             lag: None,
             vitals: VitalsOverTime::default(),
@@ -196,6 +199,7 @@ impl Part {
         self.is_exhausted = delta.is_exhausted;
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
+        self.lost_since = delta.lost_since.or(self.lost_since);
         self.begun = self.begun.max(delta.begun);
         self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().or(self.lag);
         self.cover(&delta.tallies, horizon);

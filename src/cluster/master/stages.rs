@@ -334,10 +334,11 @@ impl Run {
     fn lanes_lost(&self, peers: &Peers) -> Option<String> {
         let of = |(&number, part): (&PeerNumber, &Part)| {
             let (worker, lanes) = (&peers.get(number).hello.worker, part.lanes_lost);
-            format!("{lanes} lane{} of {worker}", if lanes == 1 { "" } else { "s" })
+            let since = part.lost_since.map_or_else(String::new, |since| format!(" from {} s of the run on", since.as_secs()));
+            format!("{lanes} lane{} of {worker}{since}", if lanes == 1 { "" } else { "s" })
         };
         let lost: Vec<_> = self.parts.iter().filter(|(_, part)| part.lanes_lost > 0).map(of).collect();
-        let text = || format!("the last numbers are missing of {}, where a script held the processor and did not stop", lost.join(", "));
+        let text = || format!("the numbers are missing of {}, where a script held the processor and did not stop", lost.join(", "));
         (!lost.is_empty()).then(text)
     }
 

@@ -172,6 +172,7 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         is_last: false,
         panics: 0,
         lanes_lost: 0,
+        lost_since: None,
         begun: 0,
         halt: None,
     }

@@ -54,6 +54,7 @@ pub(super) struct DeltaHead {
     pub is_exhausted: bool,
     pub panics: u32,
     pub lanes_lost: u32,
+    pub lost_since: Option<Duration>,
     pub begun: u64,
     pub halt: Option<Halt>,
 }
@@ -138,7 +139,7 @@ impl Ledger {
                 total.add(tally);
             }
         }
-        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, begun, halt } = head.clone();
+        let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, lost_since, begun, halt } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
         let delta = Arc::new(Delta {
             run,
@@ -152,6 +153,7 @@ impl Ledger {
             is_last,
             panics,
             lanes_lost,
+            lost_since,
             begun,
             halt,
         });

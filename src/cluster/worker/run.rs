@@ -134,6 +134,8 @@ impl Run {
         let standing = self.lanes.entry(report.lane).or_default();
         // A lane that panicked does not know any more how many it began.
         let begun = standing.begun.max(report.begun);
+        // A lane tells of its exhaustion in mid-second: of that one there may be more.
+        let counted_to = standing.counted_to.max(Duration::from_secs(report.tally.second + u64::from(!report.is_exhausted)));
         *standing = LaneStanding {
             begun,
             has_reported: true,
@@ -141,6 +143,7 @@ impl Run {
             is_exhausted: report.is_exhausted,
             is_finished: report.is_finished,
             panics: report.panics,
+            counted_to,
             is_lost: false,
         };
         self.vitals = vitals;
@@ -165,9 +168,10 @@ impl Run {
             return false;
         }
         for (number, lane) in self.lanes.iter_mut().filter(|(_, lane)| !lane.is_finished) {
-            *lane = LaneStanding { is_finished: true, is_lost: true, panics: lane.panics, begun: lane.begun, ..LaneStanding::default() };
-            let text = "does not come to its end, since a script holds its processor: it is given up, and its last numbers are missing";
-            out.push(Action::Log(log::Level::Error, format!("lane {number} {text}")));
+            let LaneStanding { panics, begun, counted_to, .. } = *lane;
+            *lane = LaneStanding { is_finished: true, is_lost: true, panics, begun, counted_to, ..LaneStanding::default() };
+            let text = "does not come to its end, since a script holds its processor: it is given up, and its numbers are missing from";
+            out.push(Action::Log(log::Level::Error, format!("lane {number} {text} {} s of the run on", counted_to.as_secs())));
         }
         self.end_if_finished()
     }
@@ -310,6 +314,7 @@ impl Run {
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
             begun: self.lanes.values().map(|lane| lane.begun).sum(),
             lanes_lost: u32::try_from(self.lanes.values().filter(|lane| lane.is_lost).count()).unwrap_or(u32::MAX),
+            lost_since: self.lanes.values().filter(|lane| lane.is_lost).map(|lane| lane.counted_to).min(),
             halt: self.halt.clone(),
         }
     }
@@ -352,6 +357,8 @@ struct LaneStanding {
     panics: u32,
     /// Iterations of those that are given out by their number.
     begun: u64,
+    /// The run's clock up to which its numbers have come.
+    counted_to: Duration,
     /// It was given up.
     is_lost: bool,
 }

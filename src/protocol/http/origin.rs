@@ -150,6 +150,10 @@ fn bad(text: &str, error: url::ParseError) -> BadUrl {
     match error {
         url::ParseError::RelativeUrlWithoutBase => BadUrl::NoScheme { url: without_credentials(text) },
         url::ParseError::EmptyHost => BadUrl::NoHost { url: without_credentials(text) },
+        url::ParseError::InvalidIpv6Address if text.split_once(']').is_some_and(|(host, _)| host.contains('%')) => {
+            let reason = "an IPv6 address with a zone (`%`), which no URL can have".to_owned();
+            BadUrl::Malformed { url: without_credentials(text), reason }
+        }
         other => BadUrl::Malformed { url: without_credentials(text), reason: other.to_string() },
     }
 }
@@ -216,6 +220,8 @@ mod tests {
             ("http://", "no host in `http://`"),
             ("http:", "no host in `http:`"),
             ("http://a:99999/", "bad URL `http://a:99999/`: invalid port number"),
+            ("http://[fe80::1%25lo]/", "bad URL `http://[fe80::1%25lo]/`: an IPv6 address with a zone (`%`), which no URL can have"),
+            ("http://[fe80::1/", "bad URL `http://[fe80::1/`: invalid IPv6 address"),
         ] {
             assert_eq!(Origin::parse(text).unwrap_err().to_string(), message);
         }

@@ -26,8 +26,13 @@ impl Proxies {
             Some((name, value)) if !value.is_empty() => Proxy::parse(&value).map(Some).map_err(|why| format!("{why} in `{name}`")),
             _ => Ok(None),
         };
-        let except = read("no_proxy").map(|(_, value)| value).unwrap_or_default();
-        let except = except.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).map(Exception::parse).collect();
+        let except = match read("no_proxy") {
+            Some((name, entries)) => {
+                let entries = entries.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
+                entries.map(Exception::parse).collect::<Result<_, _>>().map_err(|why| format!("{why} in `{name}`"))?
+            }
+            None => Vec::new(),
+        };
         Ok(Self { plain: proxy("http_proxy")?, tls: proxy("https_proxy")?, except })
     }
 
@@ -60,14 +65,24 @@ enum Hosts {
 
 impl Exception {
     /// Reads `example.org`, `.example.org`, `*.example.org`, `10.0.0.0/8`, `::1`, `[::1]:8080`, `example.org:81` or `*`.
-    fn parse(entry: &str) -> Self {
+    ///
+    /// # Errors
+    /// It is none of these, so that it would keep nothing from the proxy.
+    fn parse(entry: &str) -> Result<Self, String> {
         let (host, port) = split_port(entry);
         let hosts = match block_of(host) {
             Some((address, bits)) => Hosts::Block { address, bits },
             None if host == "*" => Hosts::All,
-            None => Hosts::Named(host.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase()),
+            None => {
+                let name = host.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
+                if name.contains(['/', '*', ':', '[', ']', '%']) {
+                    let takes = "a name such as `example.org`, an address, a block such as `10.0.0.0/8`, or `*`";
+                    return Err(format!("`{entry}` is no host that could be left out ({takes})"));
+                }
+                Hosts::Named(name)
+            }
         };
-        Self { hosts, port }
+        Ok(Self { hosts, port })
     }
 
     fn covers(&self, origin: &Origin, host: Option<IpAddr>) -> bool {
@@ -93,7 +108,9 @@ fn split_port(entry: &str) -> (&str, Option<u16>) {
 
 fn block_of(text: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    // URLs have no zones, so that an address of a zone is this address.
+    let address = address.trim_start_matches('[').trim_end_matches(']').split('%').next()?;
+    let address: IpAddr = address.parse().ok()?;
     let all = if address.is_ipv4() { 32 } else { 128 };
     let bits = bits.map_or(Some(all), |bits| bits.trim_end_matches(']').parse().ok())?;
     (bits <= all).then_some((address, bits))
@@ -183,7 +200,7 @@ mod tests {
             ("[::1]:81", "http://[::1]:82/", true),
             ("10.0.0.1:81", "http://10.0.0.1:81/", false),
             ("10.0.0.1:81", "http://10.0.0.1/", true),
-            ("10.0.0.0/33", "http://10.0.0.0/", true),
+            ("fe80::1%eth0", "http://[fe80::1]/", false),
             ("*", "http://any.test/", false),
             ("a.test *.inner.test", "http://x.inner.test/", false),
             ("a.test *.inner.test", "http://a.test/", false),
@@ -193,6 +210,14 @@ mod tests {
         ] {
             let proxies = proxies(&[("http_proxy", "p:1"), ("https_proxy", "p:1"), ("no_proxy", except)]).unwrap();
             assert_eq!(chosen(&proxies, url).is_some(), goes_through, "{except}: {url}");
+        }
+    }
+
+    #[test]
+    fn an_exception_that_would_except_nothing_is_refused() {
+        for except in ["10.0.0.0/33", "10.*", "http://a.test", "a.test:99999", "a.test, 192.168.0.0/", "*a.test"] {
+            let why = proxies(&[("http_proxy", "p:1"), ("NO_PROXY", except)]).unwrap_err();
+            assert!(why.contains("is no host that could be left out") && why.ends_with("in `NO_PROXY`"), "{except}: {why}");
         }
     }
 

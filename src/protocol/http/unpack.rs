@@ -10,13 +10,16 @@ use super::classify::Failure;
 
 /// The known codings of a `content-encoding`, in the order in which they were applied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Encodings([Option<Encoding>; ENCODINGS_LIMIT]);
+pub struct Encodings([Option<Encoding>; ENCODINGS_LIMIT], IsTooDeep);
+
+/// There are more codings than anybody undoes.
+type IsTooDeep = bool;
 
 impl Encodings {
     /// Reads all values of the field. One unknown coding leaves the whole body as it is: what lies below it cannot be reached.
     pub(super) fn of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut encodings = Self::default();
-        let mut free = encodings.0.iter_mut();
+        let (mut free, mut is_too_deep) = (encodings.0.iter_mut(), false);
         for token in values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii) {
             let encoding = match token.to_ascii_lowercase().as_slice() {
                 b"" | b"identity" => continue,
@@ -27,9 +30,12 @@ impl Encodings {
                 _ => return Self::default(),
             };
             // Nobody stacks more than two; each costs a window.
-            let Some(place) = free.next() else { return Self::default() };
-            *place = Some(encoding);
+            match free.next() {
+                Some(place) => *place = Some(encoding),
+                None => is_too_deep = true,
+            }
         }
+        encodings.1 = is_too_deep;
         encodings
     }
 
@@ -136,6 +142,9 @@ impl Unpacker {
     /// # Errors
     /// `protocol` for data that its decoder refuses, `too_large` past the limit, `local` where memory is short. It is not to be called again then.
     pub fn step(&mut self) -> Result<Option<Kept>, Failure> {
+        if self.encodings.1 {
+            return Err(Failure::protocol(format!("the body is packed more than {ENCODINGS_LIMIT} times")));
+        }
         let Some(encoding) = self.encodings.last() else {
             return Ok(Some(std::mem::take(&mut self.input)));
         };
@@ -413,6 +422,8 @@ mod tests {
         }
         let stacked = encode("br", &encode("gzip", &text()));
         assert!(unpack("gzip, br", &stacked).unwrap() == text());
+        let why = unpack("gzip, gzip, br, gzip, gzip", &stacked).unwrap_err().message;
+        assert_eq!(why, "the body is packed more than 4 times", "what nobody has undone is no text");
     }
 
     #[test]

@@ -7,10 +7,17 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex_automata::PatternID;
+use regex_automata::util::captures::Captures;
+use regex_automata::util::interpolate;
 
 use crate::script::context::VmContext;
 use crate::script::watchdog;
+
+mod pattern;
+mod threads;
+
+pub use pattern::{Pattern, TooLong};
 
 /// Registers what `lua-stdlib/regex.lua` is built on. Each native gives `false, why` for a pattern that cannot be compiled.
 ///
@@ -20,76 +27,63 @@ pub fn natives(lua: &Lua, _context: &Rc<VmContext>) -> mlua::Result<Table> {
     register(lua)
 }
 
-/// Compiles a pattern within the limits that scripts have.
-///
-/// # Errors
-/// What is wrong with it, in one line.
-pub fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes"));
-    }
-    let built = RegexBuilder::new(pattern).size_limit(PROGRAM_BYTES_MAX).dfa_size_limit(PROGRAM_BYTES_MAX).nest_limit(100).build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "the pattern is too large once its repetitions are written out".to_owned(),
-        // The crate draws an arrow below the pattern; the last line says what it means.
-        other => {
-            let text = other.to_string();
-            let reason = text.lines().last().unwrap_or_default();
-            format!("`{pattern}`: {}", reason.strip_prefix("error: ").unwrap_or(reason))
-        }
-    })
-}
-
 /// The compiled patterns of one VM, the oldest leaving first.
 #[derive(Default)]
-struct Patterns {
-    compiled: HashMap<Vec<u8>, Regex>,
+pub struct Patterns {
+    compiled: HashMap<Vec<u8>, Pattern>,
     order: VecDeque<Vec<u8>>,
+    weight: usize,
 }
 
 impl Patterns {
-    fn get(&mut self, pattern: &[u8]) -> Result<Regex, String> {
+    /// The pattern, compiled if it is not known.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn get(&mut self, pattern: &[u8]) -> Result<Pattern, String> {
         if let Some(known) = self.compiled.get(pattern) {
             return Ok(known.clone());
         }
         let text = std::str::from_utf8(pattern).map_err(|_| "the pattern is not UTF-8; write bytes as `(?-u)\\xff`".to_owned())?;
-        let regex = compile(text)?;
-        if self.order.len() >= PATTERNS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.compiled.remove(&oldest);
-        }
+        let fresh = Pattern::compile(text)?;
+        self.weight += fresh.weight();
         self.order.push_back(pattern.to_vec());
-        self.compiled.insert(pattern.to_vec(), regex.clone());
-        Ok(regex)
+        self.compiled.insert(pattern.to_vec(), fresh.clone());
+        while self.order.len() > PATTERNS_MAX || (self.weight > WEIGHT_MAX && self.order.len() > 1) {
+            let Some(oldest) = self.order.pop_front().and_then(|oldest| self.compiled.remove(&oldest)) else { break };
+            self.weight -= oldest.weight();
+        }
+        Ok(fresh)
     }
 }
 
 fn register(lua: &Lua) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
-    add(lua, &natives, "find", find)?;
-    add(lua, &natives, "match", match_once)?;
-    add(lua, &natives, "matches", match_all)?;
     let patterns = Rc::new(RefCell::new(Patterns::default()));
+    add(lua, &natives, "find", &patterns, find)?;
+    add(lua, &natives, "match", &patterns, match_once)?;
+    add(lua, &natives, "matches", &patterns, match_all)?;
     let replace = lua.create_function(move |lua, (text, pattern, with, limit): (LuaString, LuaString, LuaString, usize)| {
-        let regex = match patterns.borrow_mut().get(&pattern.as_bytes()) {
-            Ok(regex) => regex,
+        let pattern = match patterns.borrow_mut().get(&pattern.as_bytes()) {
+            Ok(pattern) => pattern,
             Err(why) => return failure(lua, &why),
         };
-        replace(lua, &regex, &text.as_bytes(), &with.as_bytes(), limit)
+        replace(lua, &pattern, &text.as_bytes(), &with.as_bytes(), limit)
     })?;
     natives.raw_set("replace", replace)?;
     Ok(natives)
 }
 
-fn add(lua: &Lua, natives: &Table, name: &str, answer: fn(&Lua, &Regex, &[u8], usize) -> mlua::Result<MultiValue>) -> mlua::Result<()> {
-    let patterns = RefCell::new(Patterns::default());
+type Answer = fn(&Lua, &Pattern, &[u8], usize) -> mlua::Result<MultiValue>;
+
+fn add(lua: &Lua, natives: &Table, name: &str, patterns: &Rc<RefCell<Patterns>>, answer: Answer) -> mlua::Result<()> {
+    let patterns = Rc::clone(patterns);
     let native = lua.create_function(move |lua, (text, pattern, from): (LuaString, LuaString, usize)| {
-        let regex = match patterns.borrow_mut().get(&pattern.as_bytes()) {
-            Ok(regex) => regex,
+        let pattern = match patterns.borrow_mut().get(&pattern.as_bytes()) {
+            Ok(pattern) => pattern,
             Err(why) => return failure(lua, &why),
         };
-        answer(lua, &regex, &text.as_bytes(), from)
+        answer(lua, &pattern, &text.as_bytes(), from)
     })?;
     natives.raw_set(name, native)
 }
@@ -98,26 +92,35 @@ fn failure(lua: &Lua, why: &str) -> mlua::Result<MultiValue> {
     Ok(MultiValue::from_iter([Value::Boolean(false), Value::String(lua.create_string(why)?)]))
 }
 
-fn find(_lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
-    let found = if from <= text.len() { regex.find_at(text, from) } else { None };
-    Ok(found.map_or_else(MultiValue::new, |found| MultiValue::from_iter([position(found.start() + 1), position(found.end())])))
+fn find(lua: &Lua, pattern: &Pattern, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
+    match pattern.search(text, &watchdog::is_struck).find_at(from) {
+        Ok(Some(found)) => Ok(MultiValue::from_iter([position(found.start() + 1), position(found.end())])),
+        Ok(None) => Ok(MultiValue::new()),
+        Err(TooLong) => failure(lua, TOO_LONG),
+    }
 }
 
-fn match_once(lua: &Lua, regex: &Regex, text: &[u8], from: usize) -> mlua::Result<MultiValue> {
-    let captures = if from <= text.len() { regex.captures_at(text, from) } else { None };
-    captures.map_or_else(|| Ok(MultiValue::new()), |captures| groups(lua, &captures, &Value::Nil).collect())
+fn match_once(lua: &Lua, pattern: &Pattern, text: &[u8], _from: usize) -> mlua::Result<MultiValue> {
+    match pattern.search(text, &watchdog::is_struck).next() {
+        Ok(Some(captures)) => groups(lua, text, captures, &Value::Nil).collect(),
+        Ok(None) => Ok(MultiValue::new()),
+        Err(TooLong) => failure(lua, TOO_LONG),
+    }
 }
 
 /// A list: texts where the pattern has at most one group, lists of texts where it has more.
-fn match_all(lua: &Lua, regex: &Regex, text: &[u8], _from: usize) -> mlua::Result<MultiValue> {
+fn match_all(lua: &Lua, pattern: &Pattern, text: &[u8], _from: usize) -> mlua::Result<MultiValue> {
     let list = lua.create_table()?;
-    let is_flat = regex.captures_len() <= 2;
-    for captures in regex.captures_iter(text) {
-        if watchdog::is_struck() {
-            return failure(lua, TOO_LONG);
-        }
+    let is_flat = pattern.groups() <= 1;
+    let mut search = pattern.search(text, &watchdog::is_struck);
+    loop {
+        let captures = match search.next() {
+            Ok(Some(captures)) if !watchdog::is_struck() => captures,
+            Ok(None) => return Ok(MultiValue::from_iter([Value::Table(list)])),
+            Ok(Some(_)) | Err(TooLong) => return failure(lua, TOO_LONG),
+        };
         // A hole would make the list's length unsure, so a group that took no part is `false` here.
-        let mut texts = groups(lua, &captures, &Value::Boolean(false));
+        let mut texts = groups(lua, text, captures, &Value::Boolean(false));
         if is_flat {
             let first = texts.next().transpose()?.unwrap_or(Value::Boolean(false));
             drop(texts);
@@ -126,28 +129,32 @@ fn match_all(lua: &Lua, regex: &Regex, text: &[u8], _from: usize) -> mlua::Resul
             list.raw_push(lua.create_sequence_from(texts.collect::<mlua::Result<Vec<_>>>()?)?)?;
         }
     }
-    Ok(MultiValue::from_iter([Value::Table(list)]))
 }
 
-fn replace(lua: &Lua, regex: &Regex, text: &[u8], with: &[u8], limit: usize) -> mlua::Result<MultiValue> {
+fn replace(lua: &Lua, pattern: &Pattern, text: &[u8], with: &[u8], limit: usize) -> mlua::Result<MultiValue> {
     let mut replaced = Vec::with_capacity(text.len());
     let (mut copied, mut count) = (0, 0);
     let references = with.iter().filter(|byte| **byte == b'$').count();
-    for captures in regex.captures_iter(text) {
-        if limit > 0 && count == limit {
-            break;
-        }
-        let whole = captures.get_match();
+    let mut search = pattern.search(text, &watchdog::is_struck);
+    while limit == 0 || count < limit {
+        let captures = match search.next() {
+            Ok(Some(captures)) if !watchdog::is_struck() => captures,
+            Ok(None) => break,
+            Ok(Some(_)) | Err(TooLong) => return failure(lua, TOO_LONG),
+        };
+        let Some(whole) = captures.get_match() else { break };
         // Known before it is made: one replacement can repeat one match as often as it likes.
         let grown = with.len().saturating_add(references.saturating_mul(whole.len()));
         if (replaced.len() + text.len() - copied).saturating_add(grown) > LONGEST_RESULT {
             return failure(lua, &format!("the result would be longer than {} MiB", LONGEST_RESULT >> 20));
         }
-        if watchdog::is_struck() {
-            return failure(lua, TOO_LONG);
-        }
         replaced.extend_from_slice(&text[copied..whole.start()]);
-        captures.expand(with, &mut replaced);
+        let append = |group: usize, replaced: &mut Vec<u8>| {
+            if let Some(span) = captures.get_group(group) {
+                replaced.extend_from_slice(&text[span]);
+            }
+        };
+        interpolate::bytes(with, append, |name| captures.group_info().to_index(PatternID::ZERO, name), &mut replaced);
         copied = whole.end();
         count += 1;
     }
@@ -156,10 +163,10 @@ fn replace(lua: &Lua, regex: &Regex, text: &[u8], with: &[u8], limit: usize) -> 
 }
 
 /// The texts of the groups, or of the whole match where the pattern has none.
-fn groups<'a>(lua: &'a Lua, captures: &'a Captures<'_>, absent: &'a Value) -> impl Iterator<Item = mlua::Result<Value>> + 'a {
-    let first = usize::from(captures.len() > 1);
-    (first..captures.len()).map(move |group| match captures.get(group) {
-        Some(found) => lua.create_string(found.as_bytes()).map(Value::String),
+fn groups<'a>(lua: &'a Lua, text: &'a [u8], captures: &'a Captures, absent: &'a Value) -> impl Iterator<Item = mlua::Result<Value>> + 'a {
+    let first = usize::from(captures.group_len() > 1);
+    (first..captures.group_len()).map(move |group| match captures.get_group(group) {
+        Some(found) => lua.create_string(&text[found]).map(Value::String),
         None => Ok(absent.clone()),
     })
 }
@@ -174,14 +181,11 @@ const TOO_LONG: &str = "it takes too long";
 /// Bytes that a replacement may make, outside of the VM's own memory.
 const LONGEST_RESULT: usize = 64 << 20;
 
-/// Bytes of one pattern.
-const PATTERN_BYTES_MAX: usize = 16 << 10;
+/// Patterns that one VM keeps.
+const PATTERNS_MAX: usize = 256;
 
-/// Bytes of one compiled pattern, and of the states that it makes while it runs.
-const PROGRAM_BYTES_MAX: usize = 1 << 20;
-
-/// Patterns that one native keeps.
-const PATTERNS_MAX: usize = 128;
+/// Bytes of them.
+const WEIGHT_MAX: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ fn run(body: &str) -> (Option<String>, Duration) {
 
 /// The same under a watchdog that is so patient.
 fn run_within(limit: Duration, body: &str) -> (Option<String>, Duration) {
-    let libraries = "local json, regex, url, random, shared, log, check, metric, group, env, time = require 'json', require 'regex', require 'url', \
+    let libraries = "local http, json, regex, url, random, shared, log, check, metric, group, env, time = require 'http', require 'json', require 'regex', require 'url', \
          require 'random', require 'shared', require 'log', require 'check', require 'metric', require 'group', require 'env', require 'time'";
     watchdog::limit_in_tests(limit);
     let lane = Script::new(&format!("{libraries}\nreturn function(self)\n{body}\nend")).lane();
@@ -46,6 +46,30 @@ fn a_call_that_would_take_too_long_or_grow_too_large_is_refused_at_once() {
         ("shared.set('k', ('x'):rep(6e7))", "shared.set: the value would take more than 16 MiB"),
         ("regex.replace(('x'):rep(1e5), 'x', ('y'):rep(1e5))", "regex.replace: the result would be longer than 64 MiB"),
         ("regex.replace(('x'):rep(1e6), 'x+', ('$0'):rep(1e4))", "regex.replace: the result would be longer than 64 MiB"),
+        ("regex.match('a', ('(a)'):rep(5000))", "regex.match: the pattern has too many groups for its size"),
+        (
+            "local s, t = ('x'):rep(3e7), {} for i = 1, 9 do t['f' .. i] = s end http.post('/', { multipart = t })",
+            "option `multipart` may have at most 64 MiB",
+        ),
+        (
+            "local t = {} for i = 1, 101000 do t['k' .. i] = 1 end http.get('/', { headers = t })",
+            "option `headers` may have at most 1000 values",
+        ),
+        (
+            "local t = {} for i = 1, 101000 do t['k' .. i] = 1 end http.get('/', { cookies = t })",
+            "option `cookies` may have at most 1000 values",
+        ),
+        ("local t = {} for i = 1, 101000 do t['k' .. i] = 1 end http.get('/', { tags = t })", "option `tags`: at most 8 tags are possible"),
+        (
+            "local t = {} for i = 1, 101000 do t['k' .. i] = 1 end http.get('/', { params = t })",
+            "option `params` may have at most 100000 values",
+        ),
+        ("http.get('/' .. ('x'):rep(5e7))", "the URL may have at most 1024 KiB"),
+        ("http.get('/', { name = ('x'):rep(5e7) })", "option `name` may have at most 64 KiB"),
+        (
+            "local t = {} for i = 1, 9 do t[i] = { 'POST', '/', { body = ('x'):rep(1e7) } } end http.batch(t)",
+            "http.batch: all requests together may have at most 64 MiB",
+        ),
         ("url.encode(('%'):rep(6e7))", "url.encode: a text may have at most 16 MiB"),
         ("url.decode(('%41'):rep(2e7))", "url.decode: a text may have at most 16 MiB"),
         ("url.parse('http://h/' .. ('a'):rep(1e6))", "url.parse: a text may have at most 64 KiB"),
@@ -82,6 +106,10 @@ fn a_long_call_that_is_possible_comes_to_its_end_or_is_stopped_by_the_watchdog()
         "local t = {} for i = 1, 60 do t = { b = t, a = t } end json.encode(t)",
         "local t = {} for i = 1, 25 do t = { t, t } end shared.set('k', t)",
         "regex.matches(('x'):rep(3e6), 'x')",
+        "regex.find(('ab'):rep(1e7), '(?-u)[ab]*a[ab]{3000}c')",
+        "regex.match(('aab'):rep(1e6), [[(\\w+)(\\w+)(\\w+)(\\w+)(\\w+)$]])",
+        "regex.matches(('A'):rep(1e6), '.*[^A-Z]|[A-Z]')",
+        "regex.replace(('größe '):rep(1e6), [[\\b\\w{1,9}\\b!]], '')",
         "regex.replace(('x'):rep(3e6), 'x', 'y')",
         "error(('x'):rep(6e7))",
         "error(setmetatable({}, { __tostring = function() while true do end end }))",
@@ -124,6 +152,23 @@ fn a_runaway_that_swallows_its_errors_is_named_with_file_and_line_and_ends() {
         let said = said.unwrap_or_else(|| panic!("{body} was allowed"));
         assert!(said.ends_with("test.lua:4: the script ran for more than 1 s without yielding"), "{body}\n  said {said}");
         assert!(took < Duration::from_secs(6), "{body} took {took:?}");
+    }
+}
+
+#[test]
+fn a_strike_that_finds_no_line_of_the_script_is_told_with_that_of_the_function_that_was_run() {
+    for body in [
+        "local t = {} for i = 1, 3e6 do t[i] = -i % 977 end return table.sort(t)",
+        "local t = {} for i = 1, 3e6 do t[i] = -i % 977 end return pcall(table.sort, t)",
+    ] {
+        let (said, took) = run_within(Duration::from_millis(100), body);
+        let said = said.unwrap_or_else(|| panic!("{body} was allowed, and took {took:?}"));
+        let places = [
+            "test.lua:2: the script ran for more than 1 s without yielding",
+            "test.lua:3: the script ran for more than 1 s without yielding",
+        ];
+        // The strike may come while the list is made.
+        assert!(places.contains(&said.as_str()), "{body}\n  said {said}");
     }
 }
 

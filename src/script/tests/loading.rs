@@ -98,6 +98,10 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("return scenario { users = { U }, warmup = false }", "test.lua: scenario: warmup: a duration is"),
         ("return scenario { users = { U }, warm_up = 3 }", "scenario has no `warm_up`, did you mean `warmup`?"),
         ("return scenario { users = { U }, hosts = { a = 'nowhere' } }", "`nowhere` (for `a`) is no IP address"),
+        (
+            "return scenario { users = { U }, hosts = { a = '[fe80::1%2]:80' } }",
+            "`[fe80::1%2]:80` (for `a`) has a zone (`%`), which is not possible",
+        ),
         ("return scenario { users = { U, U } }", "two user classes have the name `U`"),
         ("return scenario.ramp { { user = 2 } }", "did you mean `users`?"),
         (

@@ -316,6 +316,7 @@ impl Crowd {
             is_last: false,
             panics: 0,
             lanes_lost: 0,
+            lost_since: None,
             begun: 0,
             halt: None,
         }

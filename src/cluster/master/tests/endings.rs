@@ -459,13 +459,13 @@ fn a_pause_reaches_everybody_outlives_the_master_and_ends_with_a_word() {
 fn a_run_of_which_a_lane_was_given_up_is_not_whole_and_says_whose() {
     let mut stand = Stand::running(2, 10);
     stand.master.on_stop(stand.now);
-    let delta = Arc::new(Delta { is_last: true, lanes_lost: 1, ..delta(1, 5) });
+    let delta = Arc::new(Delta { is_last: true, lanes_lost: 1, lost_since: Some(Duration::from_secs(6)), ..delta(1, 5) });
     stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta });
     stand.last_delta(2, 1);
     let end = stand.end().unwrap();
     let failure = end.failure.unwrap();
     assert!(!end.is_complete && failure.cause == FailureCause::Lost, "{failure:?}");
-    assert!(failure.text.contains(&format!("1 lane of {}", id(1))), "{failure:?}");
+    assert!(failure.text.contains(&format!("1 lane of {} from 6 s of the run on", id(1))), "{failure:?}");
     assert_eq!(stand.requests(), 5, "what the others counted is there");
 }
 

@@ -37,12 +37,18 @@ fn what_the_other_lanes_have_counted_goes_out_while_one_does_not_answer_and_its_
 fn a_lane_that_does_not_end_by_the_stop_timeout_is_given_up_and_the_last_delta_says_so() {
     let mut bench = Bench::running(2);
     assert_eq!(names(&bench.orders(1, orders(2, Phase::Stop))), ["stop"]);
+    bench.report(report(1, 0, 2));
+    bench.report(report(1, 1, 2));
     bench.report(last(0, 1));
     let before = live(&mut bench, plan(7).settings.stop_timeout + millis(400));
     assert!(!closes(&before) && deltas(&before).iter().all(|delta| !delta.is_last), "{before:?}");
     let after = live(&mut bench, millis(300));
     let sent = deltas(&after);
-    assert_eq!(sent.iter().map(|delta| (delta.is_last, delta.lanes_lost, delta.users)).collect::<Vec<_>>(), [(true, 1, 0)]);
+    let lost = (1, Some(Duration::from_secs(2)));
+    assert_eq!(
+        sent.iter().map(|delta| (delta.is_last, (delta.lanes_lost, delta.lost_since), delta.users)).collect::<Vec<_>>(),
+        [(true, lost, 0)]
+    );
     assert!(closes(&after), "{after:?}");
     assert!(names(&bench.report(last(1, 1))).is_empty(), "what a lane says that was given up is said to nobody");
 }

@@ -294,6 +294,9 @@ impl Found {
             16 if name.eq_ignore_ascii_case(b"content-encoding") => self.has_encoding = true,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 for token in tokens(value).filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case(b"identity")) {
+                    if PACKINGS.iter().any(|packing| token.eq_ignore_ascii_case(packing)) {
+                        return Err(Failure::protocol("the answer is packed by its transfer-encoding, which nobody asked for"));
+                    }
                     self.has_transfer_encoding = true;
                     self.is_chunked = token.eq_ignore_ascii_case(b"chunked");
                 }
@@ -314,6 +317,9 @@ impl Found {
         Ok(())
     }
 }
+
+/// Codings of a transfer that change its bytes: what is sent so would look like the body, and is not.
+const PACKINGS: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
 
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)

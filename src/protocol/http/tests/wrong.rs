@@ -175,6 +175,11 @@ fn transfer_codings_rule_over_lengths() {
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 4\r\n\r\nbodyMORE", Whole(200, "body")),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding:\r\ncontent-length: 4\r\n\r\nbodyMORE", Whole(200, "body")),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity, chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", Whole(200, "body")),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nbody", Fails(Protocol, "packed by its transfer-encoding")),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: GZIP, chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+            Fails(Protocol, "packed by its transfer-encoding"),
+        ),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: made-up\r\ncontent-length: 2\r\n\r\nbody", Whole(200, "body")),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: made-up\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", Whole(200, "body")),
     ]);

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use mlua::{Lua, Table, Value};
 
 use super::super::json;
-use super::values::{encode_pairs, kind_of, list_of, mixed, pairs, scalar, text, wrong};
+use super::values::{Room, each_of_list, encode_pairs, kind_of, mixed, pairs, scalar, text, wrong};
 use crate::protocol::http::multipart::{self, Part};
 
 /// What is to be sent.
@@ -23,6 +23,14 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// Bytes that it has, but for the lines between parts.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Whole { bytes, .. } => bytes.len(),
+            Self::Parts(parts) => parts.iter().map(|part| part.body.len()).sum(),
+        }
+    }
+
     /// The bytes, and the value of `content-type` that goes with them: `own` is what the script says itself, in whichever layer. A
     /// `multipart` of its own gets the boundary that it does not name, since nobody could read the parts without.
     pub(super) fn finish(self, own: Option<&[u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
@@ -80,19 +88,26 @@ fn boundary() -> String {
 /// Parts by name, sorted, or a list of parts that bear their `name`, in order.
 fn parts(table: &Table) -> Result<Vec<Part>, String> {
     let mut found = Vec::new();
+    let mut room = Room::new("multipart", PARTS_MAX, PARTS_BYTES_MAX);
+    let mut add = |name: &Value, option: &str, value: &Value| {
+        let part = part(&text(option, name)?, value)?;
+        room.take(part.name.len() + part.body.len())?;
+        found.push(part);
+        Ok(())
+    };
     if table.raw_len() > 0 {
-        for value in list_of(table).ok_or_else(|| mixed("multipart"))? {
+        let is_list = each_of_list("multipart", table, |value| {
             let Value::Table(part_table) = &value else {
                 return Err(wrong("multipart", "a list of { name =, body =, filename =, content_type = }", &value));
             };
             let name: Value = part_table.raw_get("name").map_err(|error| error.to_string())?;
-            found.push(part(&text("multipart.name", &name)?, &value)?);
-        }
-        return Ok(found);
+            add(&name, "multipart.name", &value)
+        })?;
+        return if is_list { Ok(found) } else { Err(mixed("multipart")) };
     }
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
-        found.push(part(&text("multipart", &name)?, &value)?);
+        add(&name, "multipart", &value)?;
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
@@ -123,6 +138,10 @@ fn part(name: &str, value: &Value) -> Result<Part, String> {
     let body = scalar(&body).ok_or_else(|| wrong(&format!("{option}.body"), "a string", &body))?;
     Ok(Part { name: name.to_owned(), filename: optional("filename")?, content_type: optional("content_type")?, body })
 }
+
+/// Parts of one body, and their bytes.
+const PARTS_MAX: usize = 10_000;
+const PARTS_BYTES_MAX: usize = 64 << 20;
 
 const PART_OPTIONS: [&str; 4] = ["name", "body", "filename", "content_type"];
 

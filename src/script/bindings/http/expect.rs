@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::{Lua, Table, Value};
-use regex::bytes::Regex;
-use rustc_hash::FxHashMap;
+use memchr::memmem;
 
 use super::super::json;
+use super::super::regex::{Pattern, Patterns, TooLong};
 use super::values::{did_you_mean, duration, kind_of, number, pairs, scalar, text, wrong};
 use crate::protocol::http::Exchange;
 
@@ -29,22 +29,38 @@ pub(super) struct Expect {
 /// What a body must be like; it can be judged on another thread.
 #[derive(Debug, Default)]
 pub(super) struct BodyRules {
-    /// What the body must match, and the words for it in the failure.
-    patterns: Vec<(Regex, String)>,
+    /// What must stand in the body, and the words for it in the failure.
+    texts: Vec<(Text, String)>,
     json: Vec<(String, serde_json::Value)>,
 }
 
 impl BodyRules {
-    /// Judges an unpacked body.
+    /// Whether judging so many bytes costs little, whatever they are.
+    fn is_cheap(&self, length: usize) -> bool {
+        self.texts.iter().all(|(text, _)| match text {
+            Text::Part(_) => true,
+            Text::Pattern(pattern) => pattern.is_cheap(length),
+        })
+    }
+
+    /// Judges an unpacked body: the verdict, which is an error that names the first part that does not hold, as a text for people.
     ///
     /// # Errors
-    /// The first part that does not hold, as a text for people.
-    pub(super) fn judge(&self, body: &[u8]) -> Result<(), String> {
-        for (pattern, words) in &self.patterns {
-            if !pattern.is_match(body) {
-                return Err(format!("expected a body that {words}"));
+    /// `is_over` said that it took too long, and nothing is known of the body.
+    pub(super) fn judge(&self, body: &[u8], is_over: &dyn Fn() -> bool) -> Result<Result<(), String>, TooLong> {
+        for (text, words) in &self.texts {
+            let is_there = match text {
+                Text::Part(part) => memmem::find(body, part).is_some(),
+                Text::Pattern(pattern) => pattern.is_match(body, is_over)?,
+            };
+            if !is_there {
+                return Ok(Err(format!("expected a body that {words}")));
             }
         }
+        Ok(self.judge_json(body))
+    }
+
+    fn judge_json(&self, body: &[u8]) -> Result<(), String> {
         for (path, wanted) in &self.json {
             match json::lookup(body, path) {
                 Ok(Some(got)) if json::same(&got, wanted) => {}
@@ -55,6 +71,13 @@ impl BodyRules {
         }
         Ok(())
     }
+}
+
+/// What a body must have in it.
+#[derive(Debug)]
+enum Text {
+    Part(Vec<u8>),
+    Pattern(Pattern),
 }
 
 impl Expect {
@@ -69,7 +92,7 @@ impl Expect {
                 let mut body = BodyRules::default();
                 expect.read_table(lua, table, &mut body)?;
                 // Lua's own order differs from run to run, and the first part that does not hold names the failure.
-                body.patterns.sort_by(|one, other| one.1.cmp(&other.1));
+                body.texts.sort_by(|one, other| one.1.cmp(&other.1));
                 expect.body = Arc::new(body);
             }
             other => expect.statuses = statuses("expect", other)?,
@@ -84,7 +107,12 @@ impl Expect {
 
     /// Whether it looks into the body.
     pub(super) fn needs_body(&self) -> bool {
-        !self.body.patterns.is_empty() || !self.body.json.is_empty()
+        !self.body.texts.is_empty() || !self.body.json.is_empty()
+    }
+
+    /// Whether looking into so many bytes costs little.
+    pub(super) fn is_cheap(&self, length: usize) -> bool {
+        self.body.is_cheap(length)
     }
 
     /// What the body must be like.
@@ -98,7 +126,9 @@ impl Expect {
     /// The first part that does not hold, as a text for people.
     pub(super) fn judge(&self, exchange: &Exchange, verdict_on_body: Option<Result<(), String>>) -> Result<(), String> {
         self.judge_head(exchange)?;
-        verdict_on_body.unwrap_or_else(|| self.body.judge(exchange.body.bytes()))?;
+        // What is judged here is cheap (`look::takes_time`), and nobody breaks it off.
+        let here = || self.body.judge(exchange.body.bytes(), &|| false).unwrap_or_else(|TooLong| Err("expected a body that can be judged".to_owned()));
+        verdict_on_body.unwrap_or_else(here)?;
         match self.max_time {
             Some(limit) if exchange.timings.total > limit => Err(format!("expected at most {limit:?}")),
             _ => Ok(()),
@@ -135,13 +165,17 @@ impl Expect {
                 "contains" => {
                     let part = scalar(&value).ok_or_else(|| wrong("expect.contains", "a string", &value))?;
                     let part = String::from_utf8(part).map_err(|_| "option `expect.contains` must be in UTF-8".to_owned())?;
-                    body.patterns.push((compiled(lua, &regex::escape(&part))?, format!("contains `{part}`")));
+                    if part.len() > PART_BYTES_MAX {
+                        return Err(format!("option `expect.contains` may have at most {} KiB", PART_BYTES_MAX >> 10));
+                    }
+                    let words = format!("contains `{part}`");
+                    body.texts.push((Text::Part(part.into_bytes()), words));
                 }
                 "matches" => {
                     let pattern = text("expect.matches", &value)?;
                     let compiled =
                         compiled(lua, &pattern).map_err(|why| format!("option `expect.matches` is no regular expression: {why}"))?;
-                    body.patterns.push((compiled, format!("matches `{pattern}`")));
+                    body.texts.push((Text::Pattern(compiled), format!("matches `{pattern}`")));
                 }
                 "json" => body.json = json_values(lua, &value)?,
                 other => return Err(format!("unknown option `expect.{other}`{}", did_you_mean(other, &KNOWN))),
@@ -170,25 +204,16 @@ impl StatusRule {
     }
 }
 
-/// Regular expressions of one VM, compiled once each: compiling costs more than a request.
+/// Those of one VM, compiled once each: compiling costs more than a request.
 #[derive(Default)]
-struct Patterns(RefCell<FxHashMap<String, Regex>>);
+struct KnownPatterns(RefCell<Patterns>);
 
-fn compiled(lua: &Lua, pattern: &str) -> Result<Regex, String> {
-    if lua.app_data_ref::<Patterns>().is_none() {
-        lua.set_app_data(Patterns::default());
+fn compiled(lua: &Lua, pattern: &str) -> Result<Pattern, String> {
+    if lua.app_data_ref::<KnownPatterns>().is_none() {
+        lua.set_app_data(KnownPatterns::default());
     }
-    let patterns = lua.app_data_ref::<Patterns>().ok_or("the VM's store of patterns is gone")?;
-    if let Some(found) = patterns.0.borrow().get(pattern) {
-        return Ok(found.clone());
-    }
-    let fresh = Regex::new(pattern).map_err(|error| error.to_string())?;
-    let mut known = patterns.0.borrow_mut();
-    if known.len() >= PATTERNS_MAX {
-        known.clear();
-    }
-    known.insert(pattern.to_owned(), fresh.clone());
-    Ok(fresh)
+    let patterns = lua.app_data_ref::<KnownPatterns>().ok_or("the VM's store of patterns is gone")?;
+    patterns.0.borrow_mut().get(pattern.as_bytes())
 }
 
 fn statuses(option: &str, value: &Value) -> Result<Vec<StatusRule>, String> {
@@ -269,8 +294,8 @@ fn spell(rules: &[StatusRule]) -> String {
 
 const KNOWN: [&str; 6] = ["status", "max_time", "header", "contains", "matches", "json"];
 
-/// A script that makes patterns up would otherwise fill the memory.
-const PATTERNS_MAX: usize = 1_000;
+/// Bytes of a text that a body must contain: it stands in the failure's message.
+const PART_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -342,6 +367,8 @@ mod tests {
             ("{ status = 20 }", "option `expect.status` must be a status such as 201, a class such as \"2xx\", or a list of them, not 20"),
             ("{ statsu = 200 }", "unknown option `expect.statsu`; did you mean `status`?"),
             ("{ matches = '(' }", "option `expect.matches` is no regular expression"),
+            ("{ matches = ('a?'):rep(500) .. '{100}{100}' }", "option `expect.matches` is no regular expression: the pattern is too large"),
+            ("{ contains = ('x'):rep(1e6) }", "option `expect.contains` may have at most 64 KiB"),
             ("{ json = 7 }", "option `expect.json` must be a table of paths and values, not a number"),
         ] {
             assert!(expect(code).unwrap_err().starts_with(words), "{:?}", expect(code).unwrap_err());

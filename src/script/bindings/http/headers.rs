@@ -3,7 +3,7 @@
 use base64::Engine;
 use mlua::{Table, Value};
 
-use super::values::{kind_of, scalar, text, wrong};
+use super::values::{Room, kind_of, scalar, text, wrong};
 
 /// One header field of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +98,12 @@ pub(super) fn block_without(block: &[u8], is_left_behind: impl Fn(&str) -> bool)
 pub(super) fn fields_of(value: &Value) -> Result<Vec<Field>, String> {
     let Value::Table(table) = value else { return Err(wrong("headers", "a table of names and values", value)) };
     let mut fields = Vec::new();
+    let mut room = Room::new("headers", FIELDS_MAX, FIELDS_BYTES_MAX);
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
-        fields.push(field_of(&text("headers", &name)?, &value)?);
+        let field = field_of(&text("headers", &name)?, &value)?;
+        room.take(field.name.len() + field.value.as_ref().map_or(0, |value| value.len()))?;
+        fields.push(field);
     }
     // Lua's own order differs from run to run.
     fields.sort_by(|one, other| one.name.cmp(&other.name));
@@ -178,6 +181,10 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 
 /// What the client can undo.
 pub(super) const ENCODINGS: &str = "gzip, deflate, br, zstd";
+
+/// Header fields, or cookies, of one request, and their bytes.
+pub(super) const FIELDS_MAX: usize = 1_000;
+pub(super) const FIELDS_BYTES_MAX: usize = 1 << 20;
 
 /// What the exchange writes by itself.
 const OWN_FIELDS: [&str; 3] = ["content-length", "connection", "transfer-encoding"];

@@ -10,8 +10,9 @@ use mlua::{AnyUserData, Lua, MultiValue, Value};
 
 use super::super::super::context::UserState;
 use super::super::super::driver::Answer;
+use super::super::regex::TooLong;
 use super::super::super::library::Operation;
-use super::aside::{Done, Work};
+use super::aside::{Done, Work, thread_time};
 use super::body_handle::{BodyHandle, SharedBody};
 use super::expect::{BodyRules, Expect};
 use super::user::UserHttp;
@@ -42,7 +43,7 @@ impl Operation for ClosedBody {
 /// Whether the body must be unpacked first, or is so large that judging it would hold the lane.
 pub(super) fn takes_time(expect: &Expect, exchange: &Exchange) -> bool {
     let body = &exchange.body;
-    expect.needs_body() && exchange.failure.is_none() && (body.is_packed() || body.bytes().len() > AT_ONCE_BYTES)
+    expect.needs_body() && exchange.failure.is_none() && (body.is_packed() || !is_at_once(expect, body.bytes()))
 }
 
 /// Unpacks the body of a whole answer, and judges it where it is large. `None` where that is left to the caller, or pointless.
@@ -60,7 +61,7 @@ pub(super) async fn judge_body(user: &UserHttp, expect: &Expect, exchange: &mut 
             }
         }
     }
-    if exchange.body.bytes().len() <= AT_ONCE_BYTES {
+    if is_at_once(expect, exchange.body.bytes()) {
         return None;
     }
     let judging = Judging { rules: Arc::clone(expect.body()), body: exchange.body.take() };
@@ -68,7 +69,8 @@ pub(super) async fn judge_body(user: &UserHttp, expect: &Expect, exchange: &mut 
         Ok(Done { product: (verdict, body), took }) => {
             user.ledger.count_unpacking(took);
             exchange.body.put_plain(body);
-            Some(verdict)
+            // It is not the target's fault that nobody knows what it sent.
+            verdict.map_err(|TooLong| exchange.failure = Some(Failure::new(FailureKind::Local, DEAR))).ok()
         }
         Err(why) => {
             exchange.failure = Some(Failure::new(FailureKind::Local, why));
@@ -117,21 +119,30 @@ impl Work for Unpacker {
     }
 }
 
-/// A large body that is judged in one step: its rules take linear time.
+fn is_at_once(expect: &Expect, body: &[u8]) -> bool {
+    body.len() <= AT_ONCE_BYTES && expect.is_cheap(body.len())
+}
+
+/// A large body, or one with a dear pattern, that is judged in one step.
 struct Judging {
     rules: Arc<BodyRules>,
     body: Kept,
 }
 
 impl Work for Judging {
-    type Product = (Result<(), String>, Kept);
+    type Product = (Result<Result<(), String>, TooLong>, Kept);
 
     fn step(&mut self) -> Option<Self::Product> {
-        Some((self.rules.judge(&self.body.bytes), std::mem::take(&mut self.body)))
+        let begin = thread_time();
+        let is_over = || thread_time().saturating_sub(begin) > JUDGING_MAX;
+        Some((self.rules.judge(&self.body.bytes, &is_over), std::mem::take(&mut self.body)))
     }
 }
 
 /// What is unpacked or judged on the lane itself.
 const AT_ONCE_BYTES: usize = 64 * 1024;
+/// Processor time that the rules of one body may take: other bodies wait for it.
+const JUDGING_MAX: Duration = Duration::from_millis(250);
+const DEAR: &str = "the pattern of `expect.matches` takes too long for a body like this one, which nobody has judged";
 /// How long the lane itself unpacks: a body can be dear without becoming long.
 const AT_ONCE: Duration = Duration::from_micros(300);

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
-use mlua::{AnyUserData, IntoLua, Lua, MultiValue, Value};
+use mlua::{AnyUserData, IntoLua, Lua, LuaString, MultiValue, Value};
 
 use super::super::super::context::UserState;
 use super::super::super::driver::Answer;
 use super::super::super::library::{Later, Operation};
+use super::body::Body;
 use super::body_handle::BodyHandle;
 use super::detail::Outcome;
 use super::headers::is_token_byte;
@@ -47,6 +48,14 @@ pub(super) struct Wanted {
     pub(super) client: Option<Rc<Template>>,
 }
 
+impl Wanted {
+    /// Bytes that it holds, or nearly so.
+    fn length(&self) -> usize {
+        let of_options = |options: &Options| options.query.len() + options.body.as_ref().map_or(0, Body::length);
+        self.url.len() + self.options.as_deref().map_or(0, of_options)
+    }
+}
+
 impl Operation for Call {
     /// The values after the operation's code: a method's number or name, a URL, nil or a name or a table of
     /// options, nil or a client; or 0, a list of requests, nil or a client.
@@ -66,6 +75,9 @@ impl Operation for Call {
     #[inline]
     fn read_plain(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
         let method = Cow::Borrowed(*METHODS.get((method as usize).wrapping_sub(1))?);
+        if url.len() > URL_BYTES_MAX || name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+            return None; // Refused in words on the way for all others.
+        }
         let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
         Some(Self { kind: CallKind::One(wanted), asked: Instant::now() })
     }
@@ -147,15 +159,21 @@ fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Optio
         let hint = if url.is_table() { "; the functions of `http` are called with a dot: http.get(url)" } else { "" };
         return Err(format!("the URL must be a string, not {}{hint}", kind_of(url)));
     };
-    let url = url.to_str().map_err(|_| "the URL must be in UTF-8".to_owned())?.to_owned();
+    let url = bounded(url, "the URL", URL_BYTES_MAX)?;
     let (name, options) = match options {
         Value::Nil => (None, None),
         // Lua hands the name over by itself where it is the only option: the usual request needs no table.
-        Value::String(name) => (Some(name.to_str().map_err(|_| "option `name` must be a string in UTF-8".to_owned())?.to_owned()), None),
+        Value::String(name) => (Some(bounded(name, "option `name`", NAME_BYTES_MAX)?), None),
         Value::Table(table) => (None, Some(Box::new(Options::of_request(lua, table)?))),
         other => return Err(format!("options must be a table, not {}", kind_of(other))),
     };
     Ok(Wanted { method, url, name, options, client })
+}
+
+/// A text that goes out, or into the table.
+fn bounded(text: &LuaString, what: &str, most: usize) -> Result<String, String> {
+    let text = text.to_str().map_err(|_| format!("{what} must be a string in UTF-8"))?;
+    if text.len() > most { Err(format!("{what} may have at most {} KiB", most >> 10)) } else { Ok(text.to_owned()) }
 }
 
 /// The numbers of `METHODS` stand for the usual methods; others come as they are spelled.
@@ -195,10 +213,15 @@ fn batch(lua: &Lua, list: &Value, client: Option<&Rc<Template>>) -> Result<Vec<W
     if count > BATCH_MAX {
         return Err(format!("http.batch takes at most {BATCH_MAX} requests, not {count}"));
     }
-    let mut all = Vec::with_capacity(count);
+    let (mut all, mut bytes) = (Vec::with_capacity(count), 0);
     for place in 1..=count {
         let request: Value = list.raw_get(place).map_err(|error| error.to_string())?;
-        all.push(batch_member(lua, &request, client.cloned()).map_err(|why| format!("request {place}: {why}"))?);
+        let wanted = batch_member(lua, &request, client.cloned()).map_err(|why| format!("request {place}: {why}"))?;
+        bytes += wanted.length();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(format!("http.batch: all requests together may have at most {} MiB", BATCH_BYTES_MAX >> 20));
+        }
+        all.push(wanted);
     }
     if all.is_empty() && list.pairs::<Value, Value>().next().is_some() {
         return Err("http.batch takes a list of requests, not a table of names".to_owned());
@@ -250,6 +273,13 @@ impl mlua::UserData for ClientHandle {}
 
 /// The usual methods; `http.lua` knows them by their place, counted from 1.
 pub(super) const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/// Bytes of a URL, and of a name.
+const URL_BYTES_MAX: usize = 1 << 20;
+pub(super) const NAME_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of all requests of a batch, which are copied out of the VM at the same time.
+const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// All requests of a batch are under way at the same time.
 const BATCH_MAX: usize = 1_000;

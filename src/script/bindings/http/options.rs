@@ -9,9 +9,10 @@ use super::address::Base;
 use super::body::{self, Body};
 use super::expect::Expect;
 use super::identity::Identity;
-use super::headers::{ENCODINGS, Field, authorization, fields_of};
+use super::headers::{ENCODINGS, FIELDS_BYTES_MAX, FIELDS_MAX, Field, authorization, fields_of};
+use super::operation::NAME_BYTES_MAX;
 use super::template::{Settings, Template};
-use super::values::{did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
+use super::values::{Room, did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
 use crate::protocol::http::Context;
 use crate::stats::tags;
 
@@ -142,7 +143,13 @@ impl Reading {
         let options = &mut self.options;
         let settings = &mut options.settings;
         match key {
-            "name" => options.name = Some(text("name", value)?),
+            "name" => {
+                let name = text("name", value)?;
+                if name.len() > NAME_BYTES_MAX {
+                    return Err(format!("option `name` may have at most {} KiB", NAME_BYTES_MAX >> 10));
+                }
+                options.name = Some(name);
+            }
             "headers" => options.fields = fields_of(value)?,
             "params" => options.query = query(value)?,
             "json" | "form" | "multipart" | "body" => {
@@ -190,7 +197,11 @@ fn compress(wanted: bool) -> Field {
 
 fn query(value: &Value) -> Result<String, String> {
     match value {
-        Value::Table(table) => Ok(encode_pairs(&pairs("params", table)?)),
+        Value::Table(table) => {
+            let query = encode_pairs(&pairs("params", table)?);
+            let is_long = query.len() > QUERY_BYTES_MAX;
+            if is_long { Err(format!("option `params` may have at most {} KiB once it is encoded", QUERY_BYTES_MAX >> 10)) } else { Ok(query) }
+        }
         other => Err(wrong("params", "a table of names and values, or a list of { name, value }", other)),
     }
 }
@@ -220,16 +231,21 @@ fn tags_of(value: &Value) -> Result<BTreeMap<String, String>, String> {
             return Err(format!("option `tags`: {mistake}"));
         }
         found.insert(key, value);
+        if found.len() > MOST_TAGS {
+            return Err(format!("option `tags`: at most {MOST_TAGS} tags are possible"));
+        }
     }
-    if found.len() > MOST_TAGS { Err(format!("option `tags`: at most {MOST_TAGS} tags are possible")) } else { Ok(found) }
+    Ok(found)
 }
 
 fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut found = Vec::new();
+    let mut room = Room::new("cookies", FIELDS_MAX, FIELDS_BYTES_MAX);
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
         let name = text("cookies", &name)?;
         let value = scalar(&value).ok_or_else(|| wrong(&format!("cookies.{name}"), "a string", &value))?;
+        room.take(name.len() + value.len())?;
         let is_bad = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n' | 0);
         if name.is_empty() || name.bytes().any(|byte| is_bad(&byte) || byte == b'=') || value.iter().any(is_bad) {
             return Err(format!("option `cookies.{}` has a character that no cookie can have", name.escape_debug()));
@@ -239,6 +255,9 @@ fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     found.sort();
     Ok(found)
 }
+
+/// Bytes of a query.
+const QUERY_BYTES_MAX: usize = 1 << 20;
 
 /// Tags of a request at most.
 const MOST_TAGS: usize = 8;

@@ -44,55 +44,116 @@ pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> 
 /// The pairs of a table of names and values, or of a list of `{ name, value }`. A table's pairs come in the order of their names, since
 /// Lua's own order differs from run to run; a list keeps its order. A value that is a list stands for several pairs.
 pub(super) fn pairs(option: &str, table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut found = Vec::new();
+    let mut found = Pairs { option, room: Room::new(option, PAIRS_MAX, PAIRS_BYTES_MAX), list: Vec::new() };
     if table.raw_len() > 0 {
-        for pair in list_of(table).ok_or_else(|| mixed(option))? {
+        let is_list = each_of_list(option, table, |pair| {
             let Value::Table(pair) = &pair else {
                 return Err(wrong(option, "a table of names and values, or a list of { name, value }", &pair));
             };
             let name: Value = pair.raw_get(1).map_err(|error| error.to_string())?;
             let value: Value = pair.raw_get(2).map_err(|error| error.to_string())?;
-            push_pair(option, &mut found, text(option, &name)?, &value)?;
-        }
-        return Ok(found);
+            found.push(&text(option, &name)?, &value)
+        })?;
+        return if is_list { Ok(found.list) } else { Err(mixed(option)) };
     }
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
-        push_pair(option, &mut found, text(option, &name)?, &value)?;
+        found.push(&text(option, &name)?, &value)?;
     }
-    found.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(found)
+    found.list.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(found.list)
 }
 
-fn push_pair(option: &str, found: &mut Vec<(String, Vec<u8>)>, name: String, value: &Value) -> Result<(), String> {
-    match value {
-        Value::Table(list) => {
-            let nested =
-                || format!("option `{option}.{name}` must be a string, a number, a boolean or a list of them, not a table of names");
-            for value in list_of(list).ok_or_else(nested)? {
+struct Pairs<'a> {
+    option: &'a str,
+    room: Room<'a>,
+    list: Vec<(String, Vec<u8>)>,
+}
+
+impl Pairs<'_> {
+    fn push(&mut self, name: &str, value: &Value) -> Result<(), String> {
+        let option = self.option;
+        if let Value::Table(list) = value {
+            let of_list = |value: Value| {
                 let bytes =
                     plain(&value).ok_or_else(|| wrong(&format!("{option}.{name}"), "a list of strings, numbers and booleans", &value))?;
-                found.push((name.clone(), bytes));
-            }
+                self.add(name, bytes)
+            };
+            let is_list = each_of_list(&format!("{option}.{name}"), list, of_list)?;
+            let nested = || format!("option `{option}.{name}` must be a string, a number, a boolean or a list of them, not a table of names");
+            return if is_list { Ok(()) } else { Err(nested()) };
         }
-        other => {
-            let takes = "a string, a number, a boolean or a list of them";
-            let bytes = plain(other).ok_or_else(|| wrong(&format!("{option}.{name}"), takes, other))?;
-            found.push((name, bytes));
+        let takes = "a string, a number, a boolean or a list of them";
+        let bytes = plain(value).ok_or_else(|| wrong(&format!("{option}.{name}"), takes, value))?;
+        self.add(name, bytes)
+    }
+
+    fn add(&mut self, name: &str, value: Vec<u8>) -> Result<(), String> {
+        self.room.take(name.len() + value.len())?;
+        self.list.push((name.to_owned(), value));
+        Ok(())
+    }
+}
+
+/// What an option that is a table may bring: it is copied out of the VM, whose limit of memory does not count it, while the lane's users wait.
+#[derive(Debug)]
+pub(super) struct Room<'a> {
+    option: &'a str,
+    most: usize,
+    most_bytes: usize,
+    values: usize,
+    bytes: usize,
+}
+
+impl<'a> Room<'a> {
+    /// For at most so many values and bytes in all.
+    pub(super) const fn new(option: &'a str, most: usize, most_bytes: usize) -> Self {
+        Self { option, most, most_bytes, values: 0, bytes: 0 }
+    }
+
+    /// One more value of `length` bytes.
+    ///
+    /// # Errors
+    /// There is no room for it, in words for people.
+    pub(super) fn take(&mut self, length: usize) -> Result<(), String> {
+        self.values += 1;
+        self.bytes = self.bytes.saturating_add(length);
+        if self.values > self.most {
+            Err(format!("option `{}` may have at most {} values", self.option, self.most))
+        } else if self.bytes > self.most_bytes {
+            Err(format!("option `{}` may have at most {} MiB", self.option, self.most_bytes >> 20))
+        } else {
+            Ok(())
         }
     }
-    Ok(())
+}
+
+/// Gives `take` the values of a table that is a list and nothing else, one by one: a VM has no room for handles to all of a long one. False where
+/// it has names or holes, and nothing was taken.
+///
+/// # Errors
+/// Those of `take`, or that the list is too long.
+pub(super) fn each_of_list(option: &str, table: &Table, mut take: impl FnMut(Value) -> Result<(), String>) -> Result<bool, String> {
+    let length = table.raw_len();
+    if length > PAIRS_MAX {
+        return Err(format!("option `{option}` may have at most {PAIRS_MAX} values"));
+    }
+    if table.pairs::<Value, Value>().take(length + 1).count() != length {
+        return Ok(false);
+    }
+    for place in 1..=length {
+        let value: Value = table.raw_get(place).map_err(|error| error.to_string())?;
+        if value.is_nil() {
+            return Ok(false);
+        }
+        take(value)?;
+    }
+    Ok(true)
 }
 
 /// A value of a form or a query as text.
 fn plain(value: &Value) -> Option<Vec<u8>> {
     if let Value::Boolean(flag) = value { Some(flag.to_string().into_bytes()) } else { scalar(value) }
-}
-
-/// The values of a table that is a list and nothing else; `None` where it has names, or holes.
-pub(super) fn list_of(table: &Table) -> Option<Vec<Value>> {
-    let list: Vec<Value> = table.sequence_values::<Value>().collect::<Result<_, _>>().ok()?;
-    (table.pairs::<Value, Value>().count() == list.len()).then_some(list)
 }
 
 /// The error for a list that has names too, or holes.
@@ -127,6 +188,12 @@ pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
 fn spell_number(number: f64) -> String {
     if number == number.trunc() && number.abs() < 1e15 { format!("{number:.0}") } else { number.to_string() }
 }
+
+/// Values of one option: a form of so many takes some tens of milliseconds.
+pub(super) const PAIRS_MAX: usize = 100_000;
+
+/// Bytes of them.
+pub(super) const PAIRS_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -188,5 +255,29 @@ mod tests {
     fn a_near_name_is_offered_and_a_far_one_is_not() {
         assert_eq!(did_you_mean("timout", &["timeout", "name"]), "; did you mean `timeout`?");
         assert_eq!(did_you_mean("zzzzzz", &["timeout", "name"]), "; known are timeout, name");
+    }
+
+    #[test]
+    fn a_long_list_is_read_whole_and_what_would_take_too_much_is_refused_in_words() {
+        let lua = mlua::Lua::new();
+        let of = |code: &str| {
+            let table: Table = lua.load(code).call(()).unwrap();
+            pairs("form", &table)
+        };
+        // More than there is room for handles in a VM.
+        let list = "local t = {} for i = 1, 20000 do t[i] = 'v' .. i end";
+        let found = of(&format!("{list} return {{ ids = t }}")).unwrap();
+        assert_eq!((found.len(), &found[19_999]), (20_000, &("ids".to_owned(), b"v20000".to_vec())));
+        assert_eq!(of(&format!("{list} for i = 1, 20000 do t[i] = {{ 'k', i }} end return t")).unwrap().len(), 20_000);
+        assert_eq!(of(&format!("{list} t.x = 1 return {{ ids = t }}")).unwrap_err(), "option `form.ids` must be a string, a number, a boolean or a list of them, not a table of names");
+        for (code, why) in [
+            ("local t = {} for i = 1, 100001 do t['k' .. i] = i end return t", "option `form` may have at most 100000 values"),
+            ("local t = {} for i = 1, 100001 do t[i] = i end return { ids = t }", "option `form.ids` may have at most 100000 values"),
+            ("local t = {} for i = 1, 60000 do t[i] = i end return { a = t, b = t }", "option `form` may have at most 100000 values"),
+            ("local s, t = ('x'):rep(1e6), {} for i = 1, 20 do t[i] = s end return { a = t }", "option `form` may have at most 16 MiB"),
+            ("return { [('x'):rep(1e6)] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 } }", "option `form` may have at most 16 MiB"),
+        ] {
+            assert_eq!(of(code).unwrap_err(), why, "{code}");
+        }
     }
 }

@@ -1,0 +1,21 @@
+//! What one user has in its VM: the coroutine, and what its step has taken of the VM's memory.
+
+use std::cell::{Cell, RefCell};
+
+use mlua::Thread;
+
+/// What one user has in the VM.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// The coroutine; gone once the user was dropped for its hunger.
+    pub(super) coroutine: RefCell<Option<Thread>>,
+    /// Bytes that the VM has grown by while the user's step ran.
+    pub(super) grown_bytes: Cell<isize>,
+}
+
+impl Account {
+    /// A step begins.
+    pub(super) fn begin_step(&self) {
+        self.grown_bytes.set(0);
+    }
+}
