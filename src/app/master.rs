@@ -43,8 +43,8 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
     let (planner, steered) = FolderPlanner::new(settings, folder);
     let hosts = planner.hosts(watched.compiled());
     let offered = Arc::clone(&planner);
-    let options =
-        PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || settings.tui || !settings.print_stats };
+    let is_quiet = settings.quiet || settings.tui || !settings.print_stats;
+    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet, by: settings.by.clone() };
     let printer = Printer::new(start.screen.clone(), options);
     let (done, followed) = run_to_end(async {
         await_being_alone(settings, &identities).await?;
@@ -359,7 +359,7 @@ impl Office<'_> {
         }
         self.printer.report(last, self.code);
         if let Some(folder) = self.settings.state.clone() {
-            let text = final_report(last, self.code, TABLE_WIDTH, false);
+            let text = final_report(last, self.code, TABLE_WIDTH, false, &self.settings.by);
             if let Err(failure) = keep_report(folder, Arc::clone(last), closing(last, self.code, end.is_complete), text).await {
                 log::error!(target: MAIN, "the report is not in the state directory: {}", failure.reason);
             }

@@ -48,8 +48,8 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     warn_of_limits(&prepared.plan);
     let lanes = super::lanes(settings)?;
     let has_ui = tui::is_wanted(settings, true)?;
-    let printer =
-        Printer::new(start.screen.clone(), PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui });
+    let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui, by: settings.by.clone() };
+    let printer = Printer::new(start.screen.clone(), options);
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let done = run_to_end(async {

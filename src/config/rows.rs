@@ -69,6 +69,8 @@ macro_rules! all_settings {
             /// Write to several places: csv=BASE, json=FILE, html=FILE, jsonl=FILE (a line each second), junit=FILE; may be repeated
             Out(out): Vec<(String, String)> = Vec::new() =>
                 (Report, List(values::outputs), "KIND=PLACE,...", "json=results/monday.json,junit=results/junit.xml");
+            /// Sum the final report's requests up by these tags of theirs as well, a row for each value
+            By(by): Vec<String> = Vec::new() => (Report, List(values::tags), "TAG,...", "kind");
             /// The exit code when a request failed and the scenario states no threshold [default: 1]
             ExitCodeOnError(exit_code_on_error): u8 = 1 => (Report, Amount(|text| values::whole::<u8>(text, 0, 255)), "N", "1");
             /// Exit code 4 where in more than 1 % of the run's seconds the generator was late, held back or out of resources

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::apart::apart;
+use super::by_tag::by_tag;
 use super::grid::Grid;
 use super::table::{table, time};
 use super::verdict::{Evidence, ExitCode};
@@ -13,14 +14,15 @@ use crate::front::text::{Align, bytes, clock, duration, escape, number, percent}
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView, UnsoundView};
 
 /// The table and all that follows it: percentiles, errors, exceptions, checks, groups, metrics, phases, thresholds, workers, what is lost and
-/// what ran twice, the generator's own part, the verdict. Tables without rows are left out.
+/// what ran twice, the generator's own part, the verdict. Tables without rows are left out. `by` names tags that have tables of their own.
 #[must_use]
-pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool) -> String {
+pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_coloured: bool, by: &[String]) -> String {
     [
         apart(snapshot, width),
         table(snapshot, width),
         percentiles(snapshot, width),
         percentiles_since_due(snapshot, width),
+        by_tag(snapshot, by, width),
         arrivals(snapshot),
         quota(snapshot),
         errors(snapshot, width),
@@ -431,7 +433,7 @@ mod tests {
     #[test]
     fn the_report_of_a_busy_run_shows_everything_once() {
         let snapshot = Snapshot { state: RunState::Stopped, ..busy_snapshot() };
-        insta::assert_snapshot!(final_report(&snapshot, ExitCode::ThresholdsFailed, TABLE_WIDTH, false), @r##"
+        insta::assert_snapshot!(final_report(&snapshot, ExitCode::ThresholdsFailed, TABLE_WIDTH, false, &[]), @r##"
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
          GET /cart                                                        100     0(0.00%)    0.42    0.42    0.42  |    0.42   16.67    0.42    0.42       0.00
@@ -497,7 +499,7 @@ mod tests {
 
     #[test]
     fn the_report_of_a_cluster_tells_of_its_workers_and_of_what_is_lost_with_one() {
-        let report = final_report(&crate::front::tests::snapshot_of_a_cluster(), ExitCode::ClusterLost, TABLE_WIDTH, false);
+        let report = final_report(&crate::front::tests::snapshot_of_a_cluster(), ExitCode::ClusterLost, TABLE_WIDTH, false, &[]);
         let at = report.find("Workers\n").unwrap();
         insta::assert_snapshot!(&report[at..report.find("Generator").unwrap()], @r##"
         Workers
@@ -516,7 +518,7 @@ mod tests {
 
     #[test]
     fn the_report_of_a_run_without_requests_has_no_empty_tables() {
-        insta::assert_snapshot!(final_report(&Snapshot::default(), ExitCode::Interrupted, TABLE_WIDTH, false), @r##"
+        insta::assert_snapshot!(final_report(&Snapshot::default(), ExitCode::Interrupted, TABLE_WIDTH, false, &[]), @r##"
          Name                                                          # reqs      # fails     Avg     Min     Max  |  Median   req/s     p95     p99 failures/s
         --------------------------------------------------------------------------------------------------------------------------------------------------------
         --------------------------------------------------------------------------------------------------------------------------------------------------------
@@ -530,7 +532,7 @@ mod tests {
 
     #[test]
     fn colours_are_added_only_where_they_are_allowed() {
-        assert!(final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, true).contains("\x1b[32mpassed\x1b[0m"));
-        assert!(!final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, false).contains('\x1b'));
+        assert!(final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, true, &[]).contains("\x1b[32mpassed\x1b[0m"));
+        assert!(!final_report(&busy_snapshot(), ExitCode::Passed, TABLE_WIDTH, false, &[]).contains('\x1b'));
     }
 }

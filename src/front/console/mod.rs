@@ -3,6 +3,7 @@
 //! Everything that is printed is made by pure functions of a snapshot; `screen` and `printer` alone write.
 
 mod apart;
+mod by_tag;
 pub mod check;
 mod final_report;
 pub mod find;

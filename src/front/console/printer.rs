@@ -22,12 +22,14 @@ pub struct Printer {
 }
 
 /// How a run is printed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PrinterOptions {
     /// How often the table is printed.
     pub print_interval: Duration,
     /// Neither table nor progress line while the run lasts.
     pub is_quiet: bool,
+    /// Tags that have tables of their own in the final report.
+    pub by: Vec<String>,
 }
 
 impl Printer {
@@ -88,7 +90,7 @@ impl Printer {
     /// Prints what a person reads after the run.
     pub fn report(&self, snapshot: &Snapshot, exit_code: ExitCode) {
         self.screen.progress(String::new());
-        self.screen.print(&final_report(snapshot, exit_code, self.screen.table_width(), self.screen.is_coloured()));
+        self.screen.print(&final_report(snapshot, exit_code, self.screen.table_width(), self.screen.is_coloured(), &self.options.by));
     }
 
     fn on_snapshot(&self, snapshot: &Snapshot, schedule: &mut Schedule) {
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn following_ends_when_the_run_stops_and_when_its_sender_is_gone() {
-        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
+        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true, by: Vec::new() };
         let printer = Printer::new(Arc::new(Screen::new(Colours::Never, Tables::Stdout)), options);
         let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
         let thread = printer.follow(receiver).unwrap();
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn following_runs_goes_on_when_one_stops() {
-        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true };
+        let options = PrinterOptions { print_interval: Duration::from_secs(2), is_quiet: true, by: Vec::new() };
         let printer = Printer::new(Arc::new(Screen::new(Colours::Never, Tables::Stdout)), options);
         let (sender, receiver) = watch::channel(Arc::new(Snapshot { state: RunState::Stopped, ..Snapshot::default() }));
         let thread = printer.follow_runs(receiver).unwrap();
