@@ -68,6 +68,20 @@ local function whole(value, what, level)
   return value
 end
 
+-- A member behind a gap, as in `{ A, nil, B }`, would be left out in silence; and so would one with a name, where there are none.
+local function check_list(list, what, level, has_names)
+  local count = 0
+  for _ in ipairs(list) do count = count + 1 end
+  for key in pairs(list) do
+    local is_number = type(key) == "number"
+    if is_number and (key < 1 or key > count or key % 1 ~= 0) then
+      error(("%s has a member %s, and none before it: a list has no gaps"):format(what, tostring(key)), level + 1)
+    elseif not is_number and not has_names then
+      error(("%s is a list, which has no `%s`"):format(what, tostring(key)), level + 1)
+    end
+  end
+end
+
 -- What somebody may have meant by a key in a list of texts.
 local function list_hint(key)
   if type(key) == "number" then return ": a gap stands before it" end
@@ -218,6 +232,7 @@ function scenario.tasks(options)
   for key in pairs(options) do
     if type(key) ~= "number" and key ~= "times" then check_keys({ [key] = true }, { "times" }, "scenario.tasks", 2) end
   end
+  check_list(options, "scenario.tasks", 2, true)
   for position, entry in ipairs(options) do record.members[position] = member_of(entry, position) end
   if #record.members == 0 then error("scenario.tasks: at least one { weight, function } is needed", 2) end
   local set = {}
@@ -249,6 +264,7 @@ local STAGE_KEYS = { "users", "over", "hold" }
 function scenario.ramp(stages)
   if type(stages) ~= "table" or #stages == 0 then error("scenario.ramp: a list of stages is needed: { { users = 20, over = \"10s\" }, { hold = \"30s\" } }", 2) end
   local out, level = {}, 0
+  check_list(stages, "scenario.ramp", 2)
   for position, stage in ipairs(stages) do
     local what = "scenario.ramp: stage " .. position
     if type(stage) ~= "table" then error(what .. " must be a table", 2) end
@@ -308,6 +324,7 @@ function scenario.arrivals(options)
     if type(key) ~= "number" then check_keys({ [key] = true }, ARRIVALS_KEYS, "scenario.arrivals", 2) end
   end
   local out, rate = {}, 0
+  check_list(options, "scenario.arrivals", 2, true)
   for position, stage in ipairs(options) do
     local what = "scenario.arrivals: stage " .. position
     if type(stage) ~= "table" then error(what .. " must be a table", 2) end
@@ -508,6 +525,7 @@ local function make(options)
     error("scenario: users must be a list of classes: users = { Shopper }", 2)
   end
   local users = classes[options.users] and { options.users } or options.users
+  check_list(users, "scenario: users", 2)
   for position, class in ipairs(users) do
     if not classes[class] then error("scenario: users[" .. position .. "] is no class made by scenario.user, but a " .. type(class), 2) end
   end

@@ -46,6 +46,7 @@ fn a_call_that_would_take_too_long_or_grow_too_large_is_refused_at_once() {
         ("shared.set('k', ('x'):rep(6e7))", "shared.set: the value would take more than 16 MiB"),
         ("regex.replace(('x'):rep(1e5), 'x', ('y'):rep(1e5))", "regex.replace: the result would be longer than 64 MiB"),
         ("regex.replace(('x'):rep(1e6), 'x+', ('$0'):rep(1e4))", "regex.replace: the result would be longer than 64 MiB"),
+        ("http.batch { '/a', nil, '/b' }", "http.batch takes a list of requests without gaps, and no names"),
         ("regex.match('a', ('(a)'):rep(5000))", "regex.match: the pattern has too many groups for its size"),
         (
             "local s, t = ('x'):rep(3e7), {} for i = 1, 9 do t['f' .. i] = s end http.post('/', { multipart = t })",

@@ -36,6 +36,9 @@ impl Base {
         if is_plain && self.prefix.is_empty() && is_encoded(&url) {
             return Ok(Address { origin: Rc::clone(&self.origin), path: url, credentials: self.credentials.clone() });
         }
+        if !is_plain && is_host_with_port(&url) {
+            return Err(format!("no scheme in `{url}`: a URL begins with `http://` or `https://`, and a path with a slash"));
+        }
         let gap = if is_plain || url.starts_with('?') || url.is_empty() { "" } else { "/" };
         let whole = format!("{}://{}{}{gap}{url}", scheme(&self.origin), self.origin.authority, self.prefix);
         let target = Target::parse(&whole).map_err(|error| error.to_string())?;
@@ -152,6 +155,15 @@ pub(super) fn scheme(origin: &Origin) -> &'static str {
     if origin.tls { "https" } else { "http" }
 }
 
+/// Whether a relative URL begins as `example.org:8080` does: its writer meant another host, not a path of that name on this one.
+fn is_host_with_port(url: &str) -> bool {
+    let first = url.split(['/', '?', '#']).next().unwrap_or(url);
+    let is_name = |name: &str| {
+        (name.contains('.') || name == "localhost") && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    first.split_once(':').is_some_and(|(name, port)| is_name(name) && port.parse::<u16>().is_ok())
+}
+
 /// Where the authority of an absolute URL begins.
 fn absolute(url: &str) -> Option<usize> {
     // The usual URL is a path, and no scheme begins with a slash.
@@ -235,6 +247,11 @@ mod tests {
             resolved("/a", None).unwrap_err(),
             "no host for `/a`: give the scenario a `host`, run with --host, or write the whole URL"
         );
+        for url in ["127.0.0.1:8080/x", "localhost:80", "api.example.org:443?q"] {
+            let why = resolved(url, Some("http://h")).unwrap_err();
+            assert!(why.starts_with(&format!("no scheme in `{url}`: a URL begins with `http://`")), "{why}");
+        }
+        assert_eq!(resolved("items:7/x", Some("http://h")).as_deref(), Ok("http://h/items:7/x"));
         assert!(resolved("ftp://a/", None).unwrap_err().contains("`ftp://a/`"));
         assert!(resolved("http://a:99999/", None).unwrap_err().contains("`http://a:99999/`"));
         assert!(resolved("http://", Some("http://h")).unwrap_err().contains("`http://`"));

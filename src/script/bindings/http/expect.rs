@@ -12,7 +12,7 @@ use memchr::memmem;
 
 use super::super::json;
 use super::super::regex::{Pattern, Patterns, TooLong};
-use super::values::{did_you_mean, duration, kind_of, number, pairs, scalar, text, wrong};
+use super::values::{did_you_mean, each_of_list, duration, kind_of, number, pairs, scalar, text, wrong};
 use crate::protocol::http::Exchange;
 
 /// What an answer must be like. Empty parts are not judged.
@@ -219,8 +219,9 @@ fn compiled(lua: &Lua, pattern: &str) -> Result<Pattern, String> {
 fn statuses(option: &str, value: &Value) -> Result<Vec<StatusRule>, String> {
     let Value::Table(list) = value else { return Ok(vec![status(option, value)?]) };
     let mut rules = Vec::new();
-    for value in list.sequence_values::<Value>() {
-        rules.push(status(option, &value.map_err(|error| error.to_string())?)?);
+    let mut add = |value: Value| status(option, &value).map(|rule| rules.push(rule));
+    if !each_of_list(option, list, &mut add)? {
+        return Err(format!("option `{option}` must be a list without gaps and names"));
     }
     if rules.is_empty() { Err(format!("option `{option}` is an empty list: no status would do")) } else { Ok(rules) }
 }
@@ -365,6 +366,7 @@ mod tests {
         for (code, words) in [
             ("'2x'", "option `expect` must be a status such as 201, a class such as \"2xx\", or a list of them, not \"2x\""),
             ("{ status = 20 }", "option `expect.status` must be a status such as 201, a class such as \"2xx\", or a list of them, not 20"),
+            ("{ status = { 200, nil, 503 } }", "option `expect.status` must be a list without gaps and names"),
             ("{ statsu = 200 }", "unknown option `expect.statsu`; did you mean `status`?"),
             ("{ matches = '(' }", "option `expect.matches` is no regular expression"),
             ("{ matches = ('a?'):rep(500) .. '{100}{100}' }", "option `expect.matches` is no regular expression: the pattern is too large"),

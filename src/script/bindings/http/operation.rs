@@ -223,8 +223,9 @@ fn batch(lua: &Lua, list: &Value, client: Option<&Rc<Template>>) -> Result<Vec<W
         }
         all.push(wanted);
     }
-    if all.is_empty() && list.pairs::<Value, Value>().next().is_some() {
-        return Err("http.batch takes a list of requests, not a table of names".to_owned());
+    // A request behind a gap, as in `{ "/a", nil, "/b" }`, or under a name would be left out in silence.
+    if list.pairs::<Value, Value>().take(count + 1).count() != count {
+        return Err("http.batch takes a list of requests without gaps, and no names".to_owned());
     }
     Ok(all)
 }
