@@ -144,7 +144,8 @@ fn request(request: &CheckedRequest) -> String {
         let body = request.body_bytes.map_or_else(|| "a packed body".to_owned(), bytes);
         format!("{} {}, {body}", request.version, request.status)
     };
-    let mut text = format!("  {} {}  {answer}, {}\n", escape(&request.method), escape(&request.url), duration(request.duration));
+    let mut text =
+        format!("  {} {}  {answer}, {}\n", escape(&request.method), escape(&masking::url(&request.url)), duration(request.duration));
     if request.name != request.url {
         text.push_str(&format!("      counted as {} {}\n", escape(&request.method), escape(&request.name)));
     }

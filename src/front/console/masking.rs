@@ -8,6 +8,15 @@ pub fn headers(block: &str) -> Vec<String> {
     block.lines().filter(|line| !line.trim().is_empty()).map(header).collect()
 }
 
+/// A URL, the values of secrets in its query masked.
+#[must_use]
+pub fn url(text: &str) -> String {
+    match text.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", pairs(query)),
+        None => text.to_owned(),
+    }
+}
+
 /// A body, the values of secrets masked where it is JSON or a form.
 #[must_use]
 pub fn body(text: &str) -> String {
@@ -16,9 +25,13 @@ pub fn body(text: &str) -> String {
         return value.to_string();
     }
     if text.contains('=') && !text.contains(char::is_whitespace) && !text.contains(['<', '{']) {
-        return text.split('&').map(|pair| mask_pair(pair, is_secret)).collect::<Vec<_>>().join("&");
+        return pairs(text);
     }
     text.to_owned()
+}
+
+fn pairs(text: &str) -> String {
+    text.split('&').map(|pair| mask_pair(pair, is_secret)).collect::<Vec<_>>().join("&")
 }
 
 fn header(line: &str) -> String {
@@ -32,6 +45,7 @@ fn header(line: &str) -> String {
             Some((pair, attributes)) => format!("{};{attributes}", mask_pair(pair, |_| true)),
             None => mask_pair(value, |_| true),
         },
+        "location" | "referer" => url(value),
         name if is_secret(name) => MASK.to_owned(),
         _ => value.to_owned(),
     };
@@ -92,6 +106,13 @@ mod tests {
             ]
         );
         assert_eq!(headers("authorization: abc"), ["authorization: ***"]);
+    }
+
+    #[test]
+    fn secrets_of_urls_are_masked_wherever_they_stand() {
+        assert_eq!(url("http://h/a?id=7&access_token=abc&x"), "http://h/a?id=7&access_token=***&x");
+        assert_eq!(url("http://h/token=1"), "http://h/token=1");
+        assert_eq!(headers("Location: /next?session=9&a=b"), ["Location: /next?session=***&a=b"]);
     }
 
     #[test]
