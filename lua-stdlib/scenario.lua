@@ -11,7 +11,7 @@ local call, operation, int = engine.call, engine.operation, native.int
 ---@class ScenarioOptions
 ---@field host string?                         the base URL that relative URLs are joined to; `-H` overrides it
 ---@field users UserClass[]                    at least one class
----@field load LoadProfile?                    such as `scenario.ramp { ... }`; `-u -r -t` override it
+---@field load LoadProfile|table<string, LoadProfile>|nil  such as `scenario.ramp { ... }`, or several by name, side by side: `{ browse = scenario.ramp { ... }, buy = scenario.arrivals { ... } }`; `-u -r -t` replace all of them, `--only` runs some
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
 ---@field warmup number|string|nil              `"30s"`: what is measured in this time at the start of the run is shown apart and judged by nothing; whole seconds; `--warmup` overrides it
 ---@field setup (fun(): any)?                 runs once in the whole cluster, before the first user; what it returns is `scenario.data()` for all of them. Its requests stand apart and are in no total
@@ -50,9 +50,17 @@ local TASK_KEYS = { "weight", "tags" }
 ---@field index integer      the global index, 0-based
 ---@field number integer     index + 1
 ---@field iteration integer  counts from 1
+---@field profile string?    the name of its load profile, where that has one
 
 ---@class Scenario
+---What every load profile takes besides its own: `scenario.ramp { { users = 5 }, { hold = "1m" }, classes = { Shopper }, start = "30s" }`.
 ---@class LoadProfile
+---@field name string?        where it stands alone or in a list; in a table of several it is the key
+---@field classes UserClass[]?  which user classes it has, all by default
+---@field start number|string|nil  when it begins, counted from the start of the run; at once by default
+---@field tags table<string, string>?  what all requests of its users bear, besides its name, for thresholds and tables
+local PROFILE_KEYS = { "name", "classes", "start", "tags" }
+
 ---@class TaskSet
 
 local classes = setmetatable({}, { __mode = "k" })
@@ -240,13 +248,60 @@ function scenario.tasks(options)
   return set
 end
 
-local function profile_of(record)
+local joined
+
+-- A text that can be a tag's value.
+local function profile_name(name, what, level)
+  local fits = type(name) == "string" and #name > 0 and #name <= 64 and not name:find("[%c{},:\"]") and not name:find("^%s") and not name:find("%s$")
+  if not fits then
+    local shown = type(name) == "string" and ("%q"):format(name) or tostring(name)
+    error(what .. " must be a text of 1 to 64 bytes without braces, commas, colons and quotes, not " .. shown, level + 1)
+  end
+  return name
+end
+
+-- The classes that a profile has, as they were given.
+local function classes_of(given, what, level)
+  if given == nil then return nil end
+  local list = classes[given] and { given } or given
+  if type(list) ~= "table" or #list == 0 then
+    error(what .. ": classes must be a list of user classes, such as { Shopper }, not " .. (type(list) == "table" and "an empty one" or "a " .. type(list)), level + 1)
+  end
+  for key, class in pairs(list) do
+    if type(key) ~= "number" then error(what .. ": classes is a list of user classes, such as { Shopper }, which has no `" .. tostring(key) .. "`", level + 1) end
+    if not classes[class] then
+      error(what .. ": classes must be a list of user classes made by scenario.user, not of a " .. type(class), level + 1)
+    end
+  end
+  return list
+end
+
+-- Notes a profile, with what any has besides its own.
+local function profile_of(record, options, what, level)
+  local tags = options.tags
+  if tags ~= nil then
+    if type(tags) ~= "table" then error(what .. ": tags must be a table of names and values, such as { kind = \"read\" }, not a " .. type(tags), level + 1) end
+    local mistake = native.check_tags(tags)
+    if mistake then error(what .. ": " .. mistake, level + 1) end
+  end
+  record.what = what
+  record.name = options.name ~= nil and profile_name(options.name, what .. ": name", level + 1) or nil
+  record.start = options.start ~= nil and seconds(options.start, what .. ": start", level + 1) or 0
+  record.classes = classes_of(options.classes, what, level + 1)
+  record.tags = tags
   local profile = {}
   profiles[profile] = record
   return profile
 end
 
-local function joined(first, second)
+-- Keys that stand beside a list of stages.
+local function check_beside(options, allowed, what, level)
+  for key in pairs(options) do
+    if type(key) ~= "number" then check_keys({ [key] = true }, allowed, what, level + 1) end
+  end
+end
+
+function joined(first, second)
   local out = {}
   for _, member in ipairs(first) do out[#out + 1] = member end
   for _, member in ipairs(second) do out[#out + 1] = member end
@@ -259,10 +314,11 @@ local STAGE_KEYS = { "users", "over", "hold" }
 
 ---The number of users over time: `{ users = 20, over = "10s" }` goes there in a straight line, `{ hold = "30s" }` stays. The run ends
 ---with the last stage.
----@param stages table[]
+---@param stages table[]  and beside them what every profile takes
 ---@return LoadProfile
 function scenario.ramp(stages)
   if type(stages) ~= "table" or #stages == 0 then error("scenario.ramp: a list of stages is needed: { { users = 20, over = \"10s\" }, { hold = \"30s\" } }", 2) end
+  check_beside(stages, PROFILE_KEYS, "scenario.ramp", 2)
   local out, level = {}, 0
   check_list(stages, "scenario.ramp", 2)
   for position, stage in ipairs(stages) do
@@ -277,7 +333,8 @@ function scenario.ramp(stages)
     if stage.hold ~= nil then length = stage.hold end
     out[position] = { users = level, seconds = length == nil and 0 or seconds(length, what, 2) }
   end
-  return profile_of { kind = "ramp", stages = out }
+  local profile = profile_of({ kind = "ramp", stages = out }, stages, "scenario.ramp", 2)
+  return profile
 end
 
 -- A rate as a number per second. Zero is one here.
@@ -298,13 +355,15 @@ local function open_profile(options, stages, what, level)
   end
   if greatest == 0 then error(what .. ": no iteration would ever be due, since every rate is 0", level + 1) end
   if length == 0 then error(what .. ': the run would have no length: add a stage such as { hold = "5m" }', level + 1) end
-  return profile_of {
+  local record = {
     kind = "arrivals",
     stages = stages,
     is_poisson = spacing == "poisson",
     max_users = options.max_users ~= nil and whole(options.max_users, what .. ": max_users", level + 1) or nil,
     patience = options.patience == nil and 0 or seconds(options.patience, what .. ": patience", level + 1),
   }
+  local profile = profile_of(record, options, what, level + 1)
+  return profile
 end
 
 local ARRIVALS_KEYS = { "spacing", "max_users", "patience" }
@@ -320,9 +379,7 @@ local ARRIVALS_KEYS = { "spacing", "max_users", "patience" }
 function scenario.arrivals(options)
   local example = '{ { rate = "200/s", over = "30s" }, { hold = "5m" } }'
   if type(options) ~= "table" or #options == 0 then error("scenario.arrivals: a list of stages is needed: " .. example, 2) end
-  for key in pairs(options) do
-    if type(key) ~= "number" then check_keys({ [key] = true }, ARRIVALS_KEYS, "scenario.arrivals", 2) end
-  end
+  check_beside(options, joined(ARRIVALS_KEYS, PROFILE_KEYS), "scenario.arrivals", 2)
   local out, rate = {}, 0
   check_list(options, "scenario.arrivals", 2, true)
   for position, stage in ipairs(options) do
@@ -360,9 +417,10 @@ local function level_reader(options, key, what, level)
       local profile = open_profile(options, stages, what, level + 1)
       return profile
     end
-    return profile_of { kind = "ramp", stages = stages }
+    local profile = profile_of({ kind = "ramp", stages = stages }, options, what, level + 1)
+    return profile
   end
-  return read, finish, is_open and ARRIVALS_KEYS or {}
+  return read, finish, joined(is_open and ARRIVALS_KEYS or {}, PROFILE_KEYS)
 end
 
 ---A staircase: at once `from` users, each `every` another `step`, until `to` of them have run for as long. Written short for a ramp; with rates,
@@ -421,7 +479,7 @@ local MOST_ITERATIONS = 1e12
 function scenario.iterations(options)
   local what = "scenario.iterations"
   if type(options) ~= "table" then error(what .. ": a table is needed: { users = 10, each = 100 } or { users = 10, total = 5000 }", 2) end
-  check_keys(options, { "users", "each", "total", "within" }, what, 2)
+  check_keys(options, joined({ "users", "each", "total", "within" }, PROFILE_KEYS), what, 2)
   if (options.each == nil) == (options.total == nil) then
     error(what .. ": say either how many iterations `each` user does, or how many there are in `total`", 2)
   end
@@ -431,13 +489,15 @@ function scenario.iterations(options)
   end
   local within = options.within ~= nil and seconds(options.within, what .. ": within", 2) or nil
   if within == 0 then error(what .. ": within must be longer than 0 s", 2) end
-  return profile_of {
+  local record = {
     kind = "iterations",
     users = whole(options.users, what .. ": users", 2),
     each = options.each ~= nil and whole(options.each, what .. ": each", 2) or nil,
     total = total,
     within = within,
   }
+  local profile = profile_of(record, options, what, 2)
+  return profile
 end
 
 ---What the function of `scenario.shape` sees of the run, as of a second ago. What is not known yet is nil.
@@ -462,7 +522,8 @@ end
 ---@return LoadProfile
 function scenario.shape(body)
   if type(body) ~= "function" then error("scenario.shape: a function is needed: function(t, view) return { users = 10 } end; not a " .. type(body), 2) end
-  return profile_of { kind = "shape", body = body }
+  local profile = profile_of({ kind = "shape", body = body }, {}, "scenario.shape", 2)
+  return profile
 end
 
 -- What a shape says of a moment: "users" and how many, or "rate" and how many a second; nothing where the run ends.
@@ -482,6 +543,8 @@ local function level_of(body, t, view)
   end
   return "users", users
 end
+
+local loads_of
 
 local function thresholds_of(given)
   local out = {}
@@ -514,6 +577,64 @@ local function text_map(given, what)
   return out
 end
 
+-- More profiles than anybody can follow.
+local MOST_PROFILES = 100
+
+-- The profiles of a load: by name, in the order of a list and then of the alphabet. One that stands alone may have no name.
+local function named_profiles(load, level)
+  if profiles[load] then return { { name = profiles[load].name, record = profiles[load] } } end
+  local example = "scenario: load must be a profile such as scenario.ramp { ... }, or several by name: { browse = scenario.ramp { ... }, buy = scenario.arrivals { ... } }"
+  if type(load) ~= "table" then error(example .. "; not a " .. type(load), level + 1) end
+  local list, keys = {}, {}
+  for key, profile in pairs(load) do
+    if type(key) ~= "number" and type(key) ~= "string" then error(example .. "; a profile has a name, and not a " .. type(key), level + 1) end
+    if not profiles[profile] then
+      error(example .. "; `" .. tostring(key) .. "` is no profile, but a " .. type(profile), level + 1)
+    end
+    keys[#keys + 1] = key
+  end
+  if #keys == 0 then error(example .. "; the table is empty", level + 1) end
+  if #keys > MOST_PROFILES then error("scenario: load has " .. #keys .. " profiles, and at most " .. MOST_PROFILES .. " run side by side", level + 1) end
+  table.sort(keys, function(a, b)
+    if type(a) ~= type(b) then return type(a) == "number" end
+    return a < b
+  end)
+  for position, key in ipairs(keys) do
+    local record = profiles[load[key]]
+    local name = type(key) == "string" and profile_name(key, "scenario: load: the name of a profile", level + 1) or record.name
+    if not name then error("scenario: load: profile " .. key .. " of the list has no name: give it one, " .. record.what .. " { ..., name = \"browse\" }, or write { browse = " .. record.what .. " { ... } }", level + 1) end
+    if record.name and record.name ~= name then error("scenario: load: profile `" .. name .. "` calls itself `" .. record.name .. "`: leave one of the names out", level + 1) end
+    list[position] = { name = name, record = record }
+  end
+  return list
+end
+
+-- The same, checked against the scenario's classes.
+function loads_of(load, users, level)
+  local list, seen, position_of, has = named_profiles(load, level + 1), {}, {}, {}
+  for position, class in ipairs(users) do position_of[class] = position end
+  local function label(class) return classes[class].name and "`" .. classes[class].name .. "`" or "users[" .. position_of[class] .. "]" end
+  for _, profile in ipairs(list) do
+    local record, name = profile.record, profile.name
+    local what = "scenario: load" .. (name and ": profile `" .. name .. "`" or "")
+    if name and seen[name] then error("scenario: load: two profiles have the name `" .. name .. "`: names must be unique", level + 1) end
+    if name then seen[name] = true end
+    if record.kind == "shape" and #list > 1 then error(what .. ": scenario.shape steers a whole run, and stands beside no other profile", level + 1) end
+    if not name and record.tags then error(what .. ": a profile with tags needs a name, too", level + 1) end
+    for _, class in ipairs(record.classes or users) do
+      if not position_of[class] then
+        local known = classes[class].name
+        error(what .. " has a class" .. (known and " `" .. known .. "`" or "") .. " that is not among the scenario's users", level + 1)
+      end
+      has[class] = true
+    end
+  end
+  for _, class in ipairs(users) do
+    if not has[class] then error("scenario: load: class " .. label(class) .. " is in no profile, and would have no user: name it in the `classes` of one, or take it out of `users`", level + 1) end
+  end
+  return list
+end
+
 local function make(options)
   must_load("scenario{}", 2)
   if type(options) ~= "table" then error("scenario: a table of options is needed, not a " .. type(options), 2) end
@@ -529,7 +650,7 @@ local function make(options)
   for position, class in ipairs(users) do
     if not classes[class] then error("scenario: users[" .. position .. "] is no class made by scenario.user, but a " .. type(class), 2) end
   end
-  if options.load ~= nil and not profiles[options.load] then error("scenario: load must be a profile such as scenario.ramp { ... }", 2) end
+  local load = options.load ~= nil and loads_of(options.load, users, 2) or nil
   if options.thresholds ~= nil and type(options.thresholds) ~= "table" then error("scenario: thresholds must be a table", 2) end
   local tls = text_map(options.tls, "scenario: tls")
   if tls then
@@ -564,7 +685,7 @@ local function make(options)
     teardown_limit = teardown_limit,
     host = optional_text(options.host, "scenario: host", 2),
     users = users,
-    load = options.load,
+    load = load,
     thresholds = thresholds_of(options.thresholds == nil and {} or options.thresholds),
     warmup = warmup,
     hosts = text_map(options.hosts, "scenario: hosts") or {},
@@ -735,10 +856,9 @@ local function teardown_job(body)
   end, body)
 end
 
--- The load as plain tables; of a shape how it begins.
-local function load_of(record)
-  local load = record.load and profiles[record.load]
-  if not load or load.kind ~= "shape" then return load end
+-- A profile as a plain table; of a shape how it begins.
+local function plain_profile(load)
+  if load.kind ~= "shape" then return load end
   local kind, level = level_of(load.body, 0, { users = 0, requests = 0, failures = 0 })
   if not kind then error("scenario.shape: the function returns nil at 0 s, and the run would have no length", 0) end
   native.level = function(t, view)
@@ -746,26 +866,44 @@ local function load_of(record)
     if now_kind and now_kind ~= kind then error("scenario.shape: the function returned " .. kind .. " at first, and " .. now_kind .. " at " .. t .. " s", 0) end
     return now_level
   end
-  return { kind = "shape", is_open = kind == "rate", level = level }
+  return { kind = "shape", is_open = kind == "rate", level = level, start = 0 }
+end
+
+-- The profiles that have a class with a task that the tags allow, and the names of the others. `names` are those of such classes.
+local function plain_profiles(record, names)
+  local kept, left_out = {}, {}
+  for _, profile in ipairs(record.load or {}) do
+    local own, load = {}, profile.record
+    for _, class in ipairs(load.classes or {}) do own[#own + 1] = names[class] end
+    if load.classes and #own == 0 then
+      left_out[#left_out + 1] = profile.name
+    else
+      kept[#kept + 1] = { name = profile.name, classes = own, tags = load.tags or {}, load = plain_profile(load) }
+    end
+  end
+  return kept, left_out
 end
 
 ---The scenario as plain tables.
 function native.describe(result, default_name, filter)
   local record = scenario_of(result, default_name)
-  local described, seen, left_out = {}, {}, {}
+  local described, seen, left_out, names = {}, {}, {}, {}
   for _, class in ipairs(record.users) do
     local name = classes[class].name or default_name
     if seen[name] then error("two user classes have the name `" .. name .. "`: names must be unique", 0) end
     seen[name] = true
     local plain = describe_class(class, default_name, filter)
     if plain then described[#described + 1] = plain else left_out[#left_out + 1] = name end
+    names[class] = plain and name or nil
   end
   if #described == 0 then error("-T and -E leave no task of the scenario: " .. known_tags(record), 0) end
+  local loads, left_out_profiles = plain_profiles(record, names)
   return {
     host = record.host,
     left_out = left_out,
+    left_out_profiles = left_out_profiles,
     classes = described,
-    load = load_of(record),
+    profiles = loads,
     thresholds = record.thresholds,
     warmup = record.warmup,
     setup = record.setup and setup_job(record.setup),

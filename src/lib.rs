@@ -57,8 +57,10 @@
 //! | slots' owner | the worker that runs the users of a slot ([`cluster::assignment::Assignment`]) |
 //! | orders | what a worker shall run from here on ([`load::slots::Orders`]) |
 //! | lane | one core of a worker: thread, runtime, VMs, users, recorder. Lanes share nothing ([`load::lane`]) |
-//! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536 ([`load::slots`]) |
-//! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]) |
+//! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536, of profile p to (k + p) mod 65,536 ([`load::slots`]) |
+//! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]); a run has one, or several side by side by name |
+//! | number | a user's or an iteration's place in its profile; its index is unique in the run ([`load::slots::Numbering`]) |
+//! | strand | one profile as one lane lives it (`load/lane/strand.rs`) |
 //! | shape | what a profile says of any moment, whichever its kind ([`load::shape::Shape`]) |
 //! | helm | the function of `scenario.shape`, which steers a run's load from the master ([`script::Helm`]) |
 //! | schedule | which iteration of an open profile is due when ([`load::profile::arrivals::Schedule`]) |

@@ -6,6 +6,7 @@
 
 mod profile;
 mod settings;
+mod several;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use profile::{
 };
 pub(crate) use settings::run_settings;
 pub use settings::{DnsMode, RunSettings, Words};
+pub use several::{NamedProfile, PROFILES_OF_A_RUN};
 
 /// One run, as data.
 #[derive(Debug, Clone, PartialEq)]

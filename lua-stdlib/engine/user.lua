@@ -100,8 +100,8 @@ local function begin(self)
   return co
 end
 
-function native.new_user(class, index)
-  return begin(setmetatable({ index = index, number = index + 1, iteration = 0 }, metatables[class]))
+function native.new_user(class, index, profile)
+  return begin(setmetatable({ index = index, number = index + 1, iteration = 0, profile = profile }, metatables[class]))
 end
 
 ---Another coroutine for the user of `co`, which is resumed no more, whatever it was doing.

@@ -16,7 +16,7 @@ use crate::protocol::http;
 
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
     let master = MasterClient::new(&options(&start.settings)?).map_err(failed)?;
-    let shell = Shell { start, master, is_json: control.is_json, scripts_fingerprint: control.scripts_fingerprint.clone() };
+    let shell = Shell { start, master, is_json: control.is_json, control };
     run_to_end(async {
         let mut signals = Signals::new()?;
         tokio::select! {
@@ -31,7 +31,7 @@ struct Shell<'a> {
     start: &'a Start,
     master: MasterClient,
     is_json: bool,
-    scripts_fingerprint: Option<String>,
+    control: &'a Control,
 }
 
 impl Shell<'_> {
@@ -58,7 +58,8 @@ impl Shell<'_> {
     }
 
     fn order(&self) -> Result<OrderJson, Failure> {
-        Ok(OrderJson { scripts_fingerprint: self.scripts_fingerprint.clone(), ..order(&self.start.settings)? })
+        let Control { scripts_fingerprint, profile, .. } = self.control;
+        Ok(OrderJson { scripts_fingerprint: scripts_fingerprint.clone(), profile: profile.clone(), ..order(&self.start.settings)? })
     }
 
     async fn snapshot(&self) -> Result<(SnapshotJson, String), Failure> {
@@ -199,6 +200,8 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
     });
     Ok(OrderJson {
         users: settings.users,
+        rate: settings.rate.map(|rate| rate.to_string()),
+        profile: None,
         spawn_rate: settings.spawn_rate,
         run_time: settings.run_time.map(|time| format!("{}ms", time.as_millis())),
         host: settings.host.clone(),

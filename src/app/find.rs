@@ -156,7 +156,7 @@ impl Asked {
         let users = (rate * SECONDS_OF_USERS).ceil().clamp(LEAST_USERS, MOST_USERS) as u32;
         let profile = match LoadProfile::plain_arrivals(Rate::per_second(rate), Some(run_time)) {
             LoadProfile::Arrivals(arrivals) => LoadProfile::Arrivals(ArrivalsProfile { max_users: Some(users), ..arrivals }),
-            closed @ (LoadProfile::Ramp(_) | LoadProfile::Iterations(_)) => closed,
+            closed @ (LoadProfile::Ramp(_) | LoadProfile::Iterations(_) | LoadProfile::Several(_)) => closed,
         };
         Plan {
             run: RunId(random_number()),

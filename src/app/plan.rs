@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Failure;
 use super::steering::Steered;
 use crate::config::{LoadOrder, Settings};
-use crate::plan::{HttpPlan, Plan, ProfileEnd, RunId};
+use crate::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, ProfileEnd, RunId, ThresholdPlan};
 use crate::script::Host;
 use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
@@ -25,13 +25,15 @@ pub(super) struct Planning {
 /// Plans a run of `host`'s script against the base URL `base`.
 pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base: Option<String>) -> Result<Planning, Failure> {
     let scenario = host.description();
-    let (profile, profile_words) = settings.profile_for(order, scenario.profile.clone());
-    if let Some(class) = scenario.classes.iter().find(|class| profile.is_open() && class.count.is_some()) {
-        return Err(Failure::bad_use(anyhow::anyhow!(
-            "class `{}` has a count of users, which a rate of iterations has no use for: give it a weight",
-            class.name
-        )));
+    let all = scenario.profile.as_ref().map_or(&[][..], LoadProfile::named);
+    let chosen = scenario.profile.clone().map(|load| settings.chosen_of(load)).transpose();
+    let chosen = chosen.map_err(|why| Failure::bad_use(anyhow::anyhow!(why)))?;
+    if scenario.profile.is_none() && !settings.only.is_empty() {
+        let why = format!("--only {}: the scenario has no load", settings.only.join(","));
+        return Err(Failure::bad_use(anyhow::anyhow!(why)));
     }
+    let (profile, profile_words) = settings.profile_for(order, chosen);
+    counts_fit(&scenario.classes, &profile)?;
     let mut run_settings = settings.run.clone();
     run_settings.warmup = run_settings.warmup.or(scenario.warmup).filter(|warmup| !warmup.is_zero());
     if let (Some(warmup), ProfileEnd::StopAt(end)) = (run_settings.warmup, profile.end())
@@ -41,14 +43,21 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         return Err(Failure::bad_use(anyhow::anyhow!("the warm-up takes {warmup} s and the whole run {end} s: nothing would count")));
     }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
-    let read = |threshold| {
-        let threshold = Threshold::parse(threshold, &own_metrics)?;
+    let read = |threshold: &ThresholdPlan| {
+        let meant = Threshold::parse_in(threshold, &own_metrics, all)?;
+        if let Some(left_out) = meant.profile().filter(|name| profile.named().iter().all(|named| named.name != *name)) {
+            log::warn!("threshold `{}: {}` is left out, since profile `{left_out}` does not run", threshold.metric, threshold.condition);
+            return Ok(None);
+        }
+        let threshold = Threshold::parse_in(threshold, &own_metrics, profile.named())?;
         if let ProfileEnd::StopAt(end) = profile.end() {
             threshold.fits(run_settings.warmup.unwrap_or(Duration::ZERO), end)?;
         }
-        Ok(threshold)
+        Ok(Some(threshold))
     };
-    let thresholds: Result<Vec<_>, ThresholdError> = scenario.thresholds.iter().map(read).collect();
+    let thresholds: Result<Vec<Option<Threshold>>, ThresholdError> = scenario.thresholds.iter().map(read).collect();
+    let thresholds = thresholds.map_err(Failure::bad_use)?;
+    let stated = scenario.thresholds.iter().zip(&thresholds).filter(|(_, read)| read.is_some()).map(|(plan, _)| plan.clone()).collect();
     let http = HttpPlan {
         extra_roots: settings.extra_roots.clone(),
         hosts: scenario.hosts.clone(),
@@ -65,7 +74,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         host: base,
         classes: scenario.classes.clone(),
         profile,
-        thresholds: scenario.thresholds.clone(),
+        thresholds: stated,
         metrics: own_metrics,
         tags: settings.tag_filter(),
         env: scenario.env.clone(),
@@ -82,7 +91,22 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         && settings.run_time.is_none();
     let helm = host.helm(&settings.tag_filter()).filter(|_| is_own);
     let steered = helm.map(|helm| Steered { run: plan.run, is_open: plan.profile.is_open(), scale: settings.scale, helm });
-    Ok(Planning { plan, profile_words, thresholds: thresholds.map_err(Failure::bad_use)?, steered })
+    Ok(Planning { plan, profile_words, thresholds: thresholds.into_iter().flatten().collect(), steered })
+}
+
+/// A rate of iterations has no use for a number of users.
+fn counts_fit(classes: &[ClassPlan], profile: &LoadProfile) -> Result<(), Failure> {
+    for (place, _) in profile.each().enumerate().filter(|(_, part)| part.is_open()) {
+        let own = profile.named().get(place).map_or(&[][..], |named| &named.classes);
+        let has = |class: &&ClassPlan| own.is_empty() || own.contains(&class.name);
+        if let Some(class) = classes.iter().filter(has).find(|class| class.count.is_some()) {
+            return Err(Failure::bad_use(anyhow::anyhow!(
+                "class `{}` has a count of users, which a rate of iterations has no use for: give it a weight",
+                class.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A run's plan with what was started for it.

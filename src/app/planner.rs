@@ -59,7 +59,7 @@ impl FolderPlanner {
         let base = self.settings.host.clone().or_else(|| host.description().host.clone());
         let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
         let shape = Shape::new(&plan.profile);
-        let classes = roster::shares(&plan.classes, shape.peak());
+        let classes = roster::shares(&plan.profile, &plan.classes);
         let load = (!plan.profile.is_open()).then(|| LoadView {
             users: shape.peak(),
             spawn_rate: Some(plan.profile.spawn_rate()).filter(|rate| rate.is_finite()),
@@ -77,6 +77,9 @@ impl FolderPlanner {
         let host = self.folder.load(order.script.as_deref(), &options).map_err(Failure::bad_use)?;
         for class in &host.description().left_out {
             log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
+        }
+        for profile in &host.description().left_out_profiles {
+            log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
         }
         let own = settings.host.clone().or_else(|| host.description().host.clone());
         // People are shown the host without its user and password; named as it is shown, it is the same.

@@ -35,6 +35,9 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
     for class in &host.description().left_out {
         log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
     }
+    for profile in &host.description().left_out_profiles {
+        log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
+    }
     Ok(host)
 }
 
@@ -205,20 +208,25 @@ async fn hand_out(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunF
 
 /// What goes wrong for want of descriptors or classes shows in the numbers; here it is said before.
 fn warn_of_limits(plan: &Plan) {
-    let peak = match &plan.profile {
+    let peak_of = |profile: &LoadProfile| match profile {
         // Nobody has said how many users there may be, and most runs need far fewer.
         LoadProfile::Arrivals(ArrivalsProfile { max_users: None, .. }) => 0,
         profile => Shape::new(profile).peak(),
     };
+    let peak = plan.profile.each().map(peak_of).fold(0, u32::saturating_add);
     if let Some(limit) = vitals::raise_descriptor_limit()
         && limit < u64::from(peak) + SPARE_DESCRIPTORS
     {
         log::warn!("{peak} users need as many connections, but this process may open {limit} descriptors: raise `ulimit -n`");
     }
-    if plan.classes.iter().all(|class| class.count.is_some()) {
-        let places: u64 = plan.classes.iter().filter_map(|class| class.count).map(u64::from).sum();
-        if places < u64::from(peak) {
-            log::warn!("the classes have fixed counts for {places} users; the other {} do not start", u64::from(peak) - places);
+    for (place, profile) in plan.profile.each().enumerate() {
+        let own = plan.profile.named().get(place).map_or(&[][..], |named| &named.classes);
+        let classes: Vec<_> = plan.classes.iter().filter(|class| own.is_empty() || own.contains(&class.name)).collect();
+        let places: u64 = classes.iter().filter_map(|class| class.count).map(u64::from).sum();
+        let peak = u64::from(peak_of(profile));
+        if classes.iter().all(|class| class.count.is_some()) && places < peak {
+            let of = plan.profile.name_of(place).map_or_else(String::new, |name| format!(" of profile `{name}`"));
+            log::warn!("the classes{of} have fixed counts for {places} users; the other {} do not start", peak - places);
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Control {
     pub is_json: bool,
     /// What a start says of the scripts that it wants.
     pub scripts_fingerprint: Option<String>,
+    /// Which profile of the run that is under way shall have another level.
+    pub profile: Option<String>,
 }
 
 /// The commands that control a master.
@@ -53,6 +55,9 @@ pub(super) struct SwarmFlags {
     /// Wait until master and workers have the scripts with this fingerprint, of which `lunamoth check` prints 12 digits
     #[arg(long, value_name = "DIGITS", help_heading = "Scenario")]
     scripts_fingerprint: Option<String>,
+    /// Of the run that is under way: whose level shall be this number of users, or this rate
+    #[arg(long, value_name = "NAME", help_heading = "Load")]
+    profile: Option<String>,
     /// Wait for the run's end; the exit code is its verdict
     #[arg(short = 'w', long)]
     wait: bool,
@@ -113,7 +118,7 @@ struct MasterFlags {
 impl SwarmFlags {
     pub(super) fn into_control(self) -> Control {
         let control = self.master.into_control(self.start.layer, ControlAction::Swarm { waits: self.wait });
-        Control { scripts_fingerprint: self.scripts_fingerprint, ..control }
+        Control { scripts_fingerprint: self.scripts_fingerprint, profile: self.profile, ..control }
     }
 }
 
@@ -151,6 +156,6 @@ impl MasterFlags {
     fn into_control(self, mut layer: Layer, action: ControlAction) -> Control {
         layer.add_all(self.asking.layer);
         layer.add_all(self.general.layer);
-        Control { layer, action, is_json: self.json, scripts_fingerprint: None }
+        Control { layer, action, is_json: self.json, scripts_fingerprint: None, profile: None }
     }
 }

@@ -113,7 +113,11 @@ takes! {
     TakesOfTarget: [All(Target), All(General)];
     /// What a start asks for.
     TakesOfSwarm: [
-        All(Load),
+        // The master's own settings say by what its levels are multiplied, and which profiles run.
+        Part::one(Setting::Users, "Load"),
+        Part::one(Setting::SpawnRate, "Load"),
+        Part::one(Setting::RunTime, "Load"),
+        Part::one(Setting::Rate, "Load"),
         Part::told(Setting::Host, "Scenario", "The base URL in place of the scenario's"),
         Part::told(Setting::Script, "Scenario", "Which script of the master's folder runs [default: the master's choice]"),
     ];

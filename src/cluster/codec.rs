@@ -19,6 +19,7 @@ mod messages;
 mod numbers;
 mod plan;
 mod primitives;
+mod profiles;
 mod records;
 #[cfg(test)]
 mod samples;

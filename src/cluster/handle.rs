@@ -180,6 +180,8 @@ pub enum Command {
 /// What shall be started. What is not said is the script's, or the settings'.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StartOrder {
+    /// Of a run that is under way and has several profiles: whose level shall be another one.
+    pub profile: Option<String>,
     /// How many users. Without it a start runs the script's own profile.
     pub users: Option<u32>,
     /// Users that start per second; positive and finite.

@@ -12,7 +12,6 @@ use super::message::{OrphanRules, WorkerId};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig};
-use crate::load::shape::Shape;
 use crate::load::{Workload, roster};
 use crate::plan::{Plan, shown_host};
 
@@ -106,7 +105,7 @@ impl Planner for Only {
             is_default: true,
             fingerprint: Some(plan.fingerprint.clone()),
             host: plan.host.as_deref().map(shown_host),
-            classes: roster::shares(&plan.classes, Shape::new(&plan.profile).peak()),
+            classes: roster::shares(&plan.profile, &plan.classes),
             load: None,
             error: None,
         }]

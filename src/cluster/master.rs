@@ -28,10 +28,12 @@ mod dues;
 mod giving;
 mod judging;
 mod leases;
+mod levels;
 mod numbers;
 mod overlaps;
 mod part;
 mod peers;
+mod profiles;
 mod revision;
 mod run;
 mod scripts;
@@ -360,12 +362,6 @@ impl Master {
     #[must_use]
     pub const fn skew_timeout(&self) -> Duration {
         self.config.skew_timeout
-    }
-
-    /// Users per second of the run that is under way: as it was started, or re-targeted last. Without a run it is infinite.
-    #[must_use]
-    pub fn spawn_rate(&self) -> f64 {
-        self.run.as_ref().map_or(f64::INFINITY, |run| run.profile.spawn_rate())
     }
 
     /// Workers that are there and take users.

@@ -10,7 +10,7 @@ use crate::load::Halt;
 use crate::load::act::Acted;
 use crate::load::errand::{BoardWord, Errand};
 use crate::load::slots::{Orders, SlotSet};
-use crate::load::stock::{Ask, Grant, Leftover};
+use crate::load::stock::{Ask, Grant, IterationsBegun, Leftover};
 use crate::load::vitals::Vitals;
 use crate::plan::{Act, LoadProfile, Plan, RunId};
 use crate::stats::tally::Tally;
@@ -341,8 +341,8 @@ pub struct Delta {
     pub lanes_lost: u32,
     /// The run's clock from which on the numbers of the first of those are unknown.
     pub lost_since: Option<Duration>,
-    /// Iterations that began so far, where the profile says how many there are; no reset of the statistics takes any away.
-    pub begun: u64,
+    /// Iterations that began so far, where a profile says how many there are; no reset of the statistics takes any away.
+    pub begun: IterationsBegun,
     /// What the script cannot run without and the plan does not have, such as a host: the run has no use.
     pub halt: Option<Halt>,
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::message::WorkerId;
 use crate::load::board::Change;
 use crate::load::errand::{BoardAnswer, Posted, Reply};
+use crate::load::stock::IterationsBegun;
 use crate::plan::{LoadProfile, Plan};
 use crate::stats::snapshot::HistoryPoint;
 use crate::stats::tally::Tally;
@@ -146,7 +147,7 @@ pub struct KeptWorker {
     /// These are all its numbers: it said goodbye, or had finished. Otherwise it was found lost.
     pub has_left: bool,
     /// Iterations that it began, where the profile says how many there are.
-    pub begun: u64,
+    pub begun: IterationsBegun,
     /// The sums of the whole run; those of its warm-up, where it has one, first and by themselves.
     pub tallies: Vec<Tally>,
 }

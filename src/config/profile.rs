@@ -19,6 +19,31 @@ pub struct LoadOrder {
 }
 
 impl Settings {
+    /// Of the scenario's load the profiles that shall run: all, or those of `--only`.
+    ///
+    /// # Errors
+    /// It names one that there is not, or there are no names.
+    pub fn chosen_of(&self, scenario: LoadProfile) -> Result<LoadProfile, String> {
+        if self.only.is_empty() {
+            return Ok(scenario);
+        }
+        let named = scenario.named();
+        if named.is_empty() {
+            return Err(format!("--only {}: the scenario's load has no profiles with names", self.only.join(",")));
+        }
+        let names: Vec<&str> = named.iter().map(|named| named.name.as_str()).collect();
+        for wanted in &self.only {
+            if !names.contains(&wanted.as_str()) {
+                let near = names.iter().map(|name| (strsim::damerau_levenshtein(wanted, name), *name)).min();
+                let hint =
+                    near.filter(|(distance, name)| *distance <= name.len().div_ceil(3)).map(|(_, name)| format!("did you mean `{name}`? "));
+                let hint = hint.unwrap_or_default();
+                return Err(format!("--only: there is no profile `{wanted}`; {hint}There are {}", names.join(", ")));
+            }
+        }
+        Ok(LoadProfile::Several(named.iter().filter(|named| self.only.contains(&named.name)).cloned().collect()))
+    }
+
     /// The profile of a run that is started by the settings alone, and the line for the log that says which one applies.
     #[must_use]
     pub fn profile(&self, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
@@ -79,8 +104,15 @@ fn scenarios_own(own: LoadProfile, order: &LoadOrder) -> (LoadProfile, String) {
         LoadProfile::Ramp(_) => "users",
         LoadProfile::Arrivals(_) => "arrivals",
         LoadProfile::Iterations(_) => "iterations",
+        LoadProfile::Several(_) => "profiles",
     };
-    let mut text = format!("{what}: as the scenario's load says");
+    let mut text = match own.named() {
+        [] => format!("{what}: as the scenario's load says"),
+        named => {
+            let names: Vec<&str> = named.iter().map(|named| named.name.as_str()).collect();
+            format!("{what}: {}, as the scenario's load says", names.join(", "))
+        }
+    };
     let mut profile = own;
     if let Some(time) = order.run_time {
         profile = profile.ending(ProfileEnd::StopAt(time));
@@ -99,7 +131,7 @@ fn words_of(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Stage;
+    use crate::plan::{NamedProfile, Stage};
 
     fn own() -> LoadProfile {
         LoadProfile::staged(vec![Stage { users: 20, over: Duration::from_secs(10) }], ProfileEnd::StopAt(Duration::from_secs(60)))
@@ -107,6 +139,29 @@ mod tests {
 
     fn order(users: Option<u32>, spawn_rate: Option<f64>, run_time_seconds: Option<u64>) -> LoadOrder {
         LoadOrder { users, spawn_rate, rate: None, run_time: run_time_seconds.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn of_several_profiles_those_run_that_are_named_and_every_level_is_scaled() {
+        let named = |name: &str, profile| NamedProfile { name: name.into(), classes: vec![], tags: Default::default(), profile };
+        let rate = |per_second| LoadProfile::plain_arrivals(Rate::per_second(per_second), None);
+        let load = LoadProfile::Several(vec![named("admin", own()), named("browse", own()), named("buy", rate(5.0))]);
+        let only =
+            |names: &[&str]| Settings { only: names.iter().map(|name| (*name).to_owned()).collect(), scale: 2.0, ..Settings::default() };
+        assert_eq!(only(&[]).chosen_of(load.clone()), Ok(load.clone()));
+        let (profile, words) = only(&["buy", "admin"]).profile(only(&["buy", "admin"]).chosen_of(load.clone()).ok());
+        assert_eq!(profile, LoadProfile::Several(vec![named("admin", own().scaled(2.0)), named("buy", rate(10.0))]));
+        assert_eq!(words, "profiles: admin, buy, as the scenario's load says; every level times 2");
+        let told = only(&["buy", "admn"]).chosen_of(load.clone()).unwrap_err();
+        assert_eq!(told, "--only: there is no profile `admn`; did you mean `admin`? There are admin, browse, buy");
+        assert_eq!(only(&["x"]).chosen_of(own()).unwrap_err(), "--only x: the scenario's load has no profiles with names");
+        let (profile, words) = Settings::default().profile_for(&order(Some(4), None, None), Some(load.clone()));
+        assert_eq!((profile, words.contains("replace the scenario's load as a whole")), (LoadProfile::plain(4, 1.0, None), true));
+        let (profile, words) = Settings::default().profile_for(&order(None, None, Some(30)), Some(load));
+        assert_eq!(
+            (profile.end(), words.as_str()),
+            (ProfileEnd::StopAt(Duration::from_secs(30)), "profiles: admin, browse, buy, as the scenario's load says, for 30s")
+        );
     }
 
     #[test]

@@ -32,6 +32,9 @@ macro_rules! all_settings {
                 (Load, Amount(values::arrival_rate), "RATE", "500/s", excludes: &["users", "spawn_rate"]);
             /// Multiply every level of the load, the scenario's or this: 0.5, 2, 150% [default: 1]
             Scale(scale): f64 = 1.0 => (Load, Amount(values::factor), "FACTOR", "0.5");
+            /// Of a load of several profiles, run only those of these names [default: all]
+            Only(only): Vec<String> = Vec::new() => (Load, List(values::profiles), "NAME,...", "browse,buy",
+                excludes: &["users", "spawn_rate", "run_time", "rate"]);
 
             /// The base URL in place of the scenario's, such as http://127.0.0.1:8080; builtin:shop for run and check
             Host(host): Option<String> = None => (Scenario, Text(values::host), "URL", "http://127.0.0.1:8080", short: Some('H'));

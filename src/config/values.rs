@@ -195,6 +195,12 @@ pub(super) fn tags(texts: &[String]) -> Result<Vec<String>, String> {
     if tags.is_empty() && texts.iter().any(|text| !text.trim().is_empty()) { Err("names no tag".to_owned()) } else { Ok(tags) }
 }
 
+/// Names of profiles between commas. Nothing at all takes back what stands elsewhere.
+pub(super) fn profiles(texts: &[String]) -> Result<Vec<String>, String> {
+    let names = list(texts);
+    if names.is_empty() && texts.iter().any(|text| !text.trim().is_empty()) { Err("names no profile".to_owned()) } else { Ok(names) }
+}
+
 /// `name=value`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

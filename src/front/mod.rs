@@ -8,6 +8,7 @@ pub mod console;
 mod exposition;
 pub mod health;
 mod page;
+mod profiles;
 pub mod report;
 pub mod snapshot_json;
 pub mod ssh;

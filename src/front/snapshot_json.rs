@@ -7,6 +7,7 @@
 mod build;
 mod detail;
 mod generator;
+mod profiles;
 mod replies;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 
 pub(super) use build::{errors, exceptions};
 pub use generator::{GeneratorJson, UnsoundJson};
+pub use profiles::ProfileJson;
 pub use replies::*;
 
 /// One view of a run.
@@ -81,6 +83,8 @@ pub struct SnapshotJson {
     pub times: Vec<TrendJson>,
     /// Iterations.
     pub iterations: IterationsJson,
+    /// The load profiles that run side by side, where they have names.
+    pub profiles: Vec<ProfileJson>,
     /// In the scenario's order.
     pub thresholds: Vec<ThresholdJson>,
     /// What the warm-up brought, where the run has one: it is in no other number but the points over time.

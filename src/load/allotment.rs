@@ -1,4 +1,4 @@
-//! Which user of a lane has one more iteration, where the profile says how many there are.
+//! Which user of a lane and one profile has one more iteration, where the profile says how many there are.
 //!
 //! Owns the question before each iteration, and the count of those that began. Numbers come from the worker's stock, which has them from the
 //! master: each is given out once in the whole cluster, and whoever has one begins one iteration. So no iteration is begun twice, whatever
@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::UserControl;
-use super::stock::{ITERATIONS, LOOK_AGAIN, Stock, Taken};
+use super::stock::{LOOK_AGAIN, Stock, Taken, iterations_of};
 use crate::plan::LoadProfile;
 
-/// What the users of a lane have in common.
+/// What the users of a lane have in common that are of one profile.
 #[derive(Debug)]
 pub(super) struct Allotment {
     stock: Arc<Stock>,
+    /// Under which name the stock has the profile's iterations.
+    source: String,
     bound: Cell<Option<Bound>>,
     begun: Cell<u64>,
 }
@@ -44,8 +46,9 @@ pub(super) enum Next {
 }
 
 impl Allotment {
-    pub fn new(stock: Arc<Stock>) -> Self {
-        Self { stock, bound: Cell::default(), begun: Cell::default() }
+    /// Of profile number `profile`, of which nothing is known. Numbers come from `stock`.
+    pub fn new(stock: Arc<Stock>, profile: usize) -> Self {
+        Self { stock, source: iterations_of(profile), bound: Cell::default(), begun: Cell::default() }
     }
 
     /// From here on work arrives by this profile.
@@ -65,8 +68,8 @@ impl Allotment {
 
     /// A life begins whose user has done so many iterations in this lane before.
     pub fn share(self: &Rc<Self>, done: u64) -> Share {
-        self.stock.enter();
-        Share { allotment: Rc::clone(self), done }
+        let has_entered = self.bound.get().map(|bound| self.stock.enter(&self.source, bound.total)).is_some();
+        Share { allotment: Rc::clone(self), done, has_entered }
     }
 }
 
@@ -75,12 +78,13 @@ impl Allotment {
 pub(super) struct Share {
     allotment: Rc<Allotment>,
     done: u64,
+    has_entered: bool,
 }
 
 impl Share {
     /// Whether it is plain that the user has nothing to begin.
     pub fn is_used_up(&self) -> bool {
-        self.allotment.bound.get().is_some_and(|bound| self.has_done(bound) || self.allotment.stock.is_over(ITERATIONS))
+        self.allotment.bound.get().is_some_and(|bound| self.has_done(bound) || self.allotment.stock.is_over(&self.allotment.source))
     }
 
     /// Asks for one more, and waits a while where others may bring some back, or an answer is on its way.
@@ -109,7 +113,7 @@ impl Share {
         if self.has_done(bound) {
             return Next::IsThrough;
         }
-        match self.allotment.stock.take(ITERATIONS, Some(bound.total), now) {
+        match self.allotment.stock.take(&self.allotment.source, Some(bound.total), now) {
             Taken::Row(_) => {
                 self.done += 1;
                 self.allotment.begun.set(self.allotment.begun.get() + 1);
@@ -128,6 +132,8 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.allotment.stock.leave();
+        if self.has_entered {
+            self.allotment.stock.leave(&self.allotment.source);
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::foreman::{Brief, Ending, Foreman};
 use super::lane::{Lane, LaneReport, Renewal, recorder_for};
 use super::slots::Orders;
-use super::stock::Stock;
+use super::stock::{IterationsBegun, Stock};
 use super::{LaneContext, Workload};
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
@@ -188,7 +188,16 @@ impl<W: Workload> Seat<W> {
         if catch_unwind(AssertUnwindSafe(|| self.serve(inbox, opened))).is_err() {
             log::error!("lane {lane} panicked: this is a bug of Lunamoth's; its last second is lost");
             let tally = Tally::default();
-            let report = LaneReport { lane, tally, users: 0, is_exhausted: false, is_finished: true, panics: 1, begun: 0, halt: None };
+            let report = LaneReport {
+                lane,
+                tally,
+                users: 0,
+                is_exhausted: false,
+                is_finished: true,
+                panics: 1,
+                begun: IterationsBegun::default(),
+                halt: None,
+            };
             // The thread has nothing else to do than wait; a worker that is gone answers at once.
             let _ = reports.blocking_send(report);
         }

@@ -3,7 +3,7 @@
 //! Owns the lane's loop: it starts and drains users as the shape and its slots say, cuts those whose time is up, measures its own
 //! lateness and hands its tally over each second. What users do is the workload's; what becomes of tallies is the worker's.
 //!
-//! User `k` lives here while `k` is below the level and its slot is held.
+//! User `k` of a profile lives here while `k` is below the profile's level and its slot is held. What is a profile's own is the strand's.
 //!
 //! | in | event | does | goes to |
 //! |---|---|---|---|
@@ -26,16 +26,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::alarm::Alarm;
-use super::allotment::Allotment;
 use super::dealer::Duty;
 use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
-use super::pool::Pool;
-use super::roster::Roster;
-use super::rota::Rota;
 use super::shape::Shape;
-use super::slots::SLOTS;
-use super::stock::Stock;
+use super::slots::Numbering;
+use super::stock::{IterationsBegun, Stock};
 use super::tenure::Tenure;
 use super::user::Life;
 use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
@@ -46,6 +42,9 @@ use crate::stats::tally::Tally;
 
 mod arrivals;
 mod reports;
+mod strand;
+
+use strand::Strand;
 
 /// What a lane says once a second, and at its end.
 #[derive(Debug)]
@@ -63,8 +62,8 @@ pub struct LaneReport {
     pub is_finished: bool,
     /// User tasks that panicked so far: bugs of ours.
     pub panics: u32,
-    /// Iterations that began so far, where the profile says how many there are.
-    pub begun: u64,
+    /// Iterations that began so far, where a profile says how many there are.
+    pub begun: IterationsBegun,
     /// See [`LaneWorkload::halt`].
     pub halt: Option<Halt>,
 }
@@ -75,7 +74,7 @@ pub struct Lane<L> {
     number: usize,
     plan: Arc<Plan>,
     recorder: Rc<RefCell<Recorder>>,
-    allotment: Rc<Allotment>,
+    stock: Arc<Stock>,
     reports: mpsc::Sender<LaneReport>,
 }
 
@@ -89,7 +88,7 @@ impl<L: LaneWorkload> Lane<L> {
         stock: Arc<Stock>,
         reports: mpsc::Sender<LaneReport>,
     ) -> Self {
-        Self { workload, number, plan, recorder, allotment: Rc::new(Allotment::new(stock)), reports }
+        Self { workload, number, plan, recorder, stock, reports }
     }
 
     /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
@@ -153,21 +152,18 @@ struct Running<L> {
     zero: Instant,
     /// The duty that is followed; a brief that brings it again changes nothing.
     duty: Option<Arc<Duty>>,
+    /// Of all profiles together.
     shape: Shape,
     tenure: Tenure,
-    roster: Roster,
+    numbering: Numbering,
+    /// A profile each, in their order; none before the first duty.
+    strands: Vec<Strand>,
     users: LiveUsers,
-    /// What is due here, where the profile is open, and who is free for it.
-    rota: Option<Rota>,
-    pool: Rc<Pool>,
     alarm: Option<Rc<Alarm>>,
     /// The run's clock from which on this lane takes part.
     since: Duration,
     /// Shut while the run is paused.
     gate: Rc<Gate>,
-    /// Users of held slots below this index have been started. It is the shape's answer at the last turn, or less, where more were due
-    /// than one turn may start.
-    level: u32,
     /// All users have been told to finish; none is started again.
     is_stopping: bool,
     /// The second of the run's clock that is being counted.
@@ -185,16 +181,14 @@ impl<L: LaneWorkload> Running<L> {
             duty: None,
             shape: Shape::default(),
             tenure: Tenure::default(),
-            roster: Roster::new(&lane.plan.classes),
-            pool: Rc::new(Pool::new(lane.plan.classes.len())),
+            numbering: Numbering::default(),
+            strands: Vec::new(),
             lane,
             zero,
             users: LiveUsers::default(),
-            rota: None,
             alarm: None,
             since,
             gate: Rc::default(),
-            level: 0,
             is_stopping: false,
             second: since.as_secs(),
             has_told_exhaustion: false,
@@ -208,11 +202,11 @@ impl<L: LaneWorkload> Running<L> {
         if let Some(duty) = &brief.duty
             && !self.duty.as_ref().is_some_and(|known| Arc::ptr_eq(known, duty))
         {
+            let elapsed = now.saturating_duration_since(self.zero);
             self.shape = Shape::new(&duty.profile);
-            self.lane.allotment.follow(&duty.profile);
-            self.tenure.follow(duty, now.saturating_duration_since(self.zero));
+            self.tenure.follow(duty, elapsed);
             self.gate.set_shut(duty.is_paused);
-            self.follow_rota(duty);
+            self.follow_in_strands(duty, elapsed);
             self.duty = Some(duty.clone());
         }
         match brief.ending {
@@ -228,19 +222,34 @@ impl<L: LaneWorkload> Running<L> {
         self.lane.workload = renewal.workload;
         self.lane.plan = renewal.plan;
         self.users.supersede_all();
-        self.pool.dismiss_free();
+        self.strands.iter().for_each(|strand| strand.pool.dismiss_free());
+    }
+
+    /// Takes a duty on in each profile. How many of those there are never changes in a run.
+    fn follow_in_strands(&mut self, duty: &Arc<Duty>, elapsed: Duration) {
+        if self.strands.is_empty() {
+            let (profile, plan, stock) = (&duty.profile, &self.lane.plan, &self.lane.stock);
+            self.numbering = Numbering::of(profile);
+            self.users.number_by(self.numbering);
+            self.strands = (0..profile.count()).map(|number| Strand::new(number, profile, plan, stock, self.since)).collect();
+        }
+        for strand in &mut self.strands {
+            strand.follow(duty, elapsed, self.lane.plan.classes.len());
+        }
+        self.heed_arrivals(duty.is_paused);
     }
 
     /// Does all that is due; true once the run is over in this lane.
     fn turn(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.zero);
         if !self.is_stopping && self.shape.end().is_some_and(|end| elapsed >= end) {
-            self.serve_the_rest(elapsed, now);
+            (0..self.strands.len()).for_each(|strand| self.serve_the_rest(strand, elapsed, now));
             self.stop(now);
         }
         if !self.is_stopping {
             self.follow_duty(elapsed, now);
-            self.serve_due(elapsed, now);
+            self.close_ended(elapsed, now);
+            (0..self.strands.len()).for_each(|strand| self.serve_due(strand, elapsed, now));
         }
         self.on_ended_users();
         self.serve_waiting(now);
@@ -257,7 +266,7 @@ impl<L: LaneWorkload> Running<L> {
             wake = wake.min(deadline);
         }
         if !self.is_stopping {
-            if self.shape.users_at(elapsed) != self.level {
+            if self.strands.iter().any(|strand| strand.shape.users_at(elapsed) != strand.level) {
                 return now; // More users are due than one turn may start.
             }
             // A turnover that one turn had no room for is due in the past.
@@ -273,11 +282,13 @@ impl<L: LaneWorkload> Running<L> {
     /// Brings the users to the level and the slots of this moment, or as near as one turn may: a jump to thousands of users, or as many
     /// slots that change at once, must not keep the lane from its other users.
     fn follow_duty(&mut self, elapsed: Duration, now: Instant) {
-        let wanted = self.shape.users_at(elapsed);
         let deadline = now + self.lane.plan.settings.stop_timeout;
-        if wanted < self.level {
-            self.users.drain_within(u64::from(wanted)..u64::from(self.level), deadline);
-            self.level = wanted;
+        for strand in &mut self.strands {
+            let wanted = strand.shape.users_at(elapsed);
+            if wanted < strand.level {
+                self.users.drain_of(strand.number, u64::from(wanted)..u64::from(strand.level), deadline);
+                strand.level = wanted;
+            }
         }
         let mut starts = 0;
         let mut looks = 0;
@@ -286,21 +297,26 @@ impl<L: LaneWorkload> Running<L> {
             && let Some(turnover) = self.tenure.take_due(elapsed)
         {
             looks += 1;
+            let of_strand = |strand: &Strand| self.numbering.users_of_slot(strand.number, turnover.slot, strand.level);
+            let mut users: Vec<u64> = self.strands.iter().flat_map(of_strand).collect();
+            users.sort_unstable();
             // From the highest index down where a slot goes, as where the level falls.
-            let users = (turnover.slot..self.level).step_by(SLOTS as usize).map(u64::from);
             if turnover.gains {
-                starts += users.map(|index| self.start(index)).sum::<u32>();
+                starts += users.into_iter().map(|index| self.start(index)).sum::<u32>();
             } else {
-                users.rev().for_each(|index| self.users.drain(index, deadline));
+                users.into_iter().rev().for_each(|index| self.users.drain(index, deadline));
             }
         }
-        while self.level < wanted && starts < STARTS_IN_A_TURN && looks < LOOKS_IN_A_TURN {
-            looks += 1;
-            let index = u64::from(self.level);
-            if self.tenure.has_user(index) {
-                starts += self.start(index);
+        for place in 0..self.strands.len() {
+            let wanted = self.strands[place].shape.users_at(elapsed);
+            while self.strands[place].level < wanted && starts < STARTS_IN_A_TURN && looks < LOOKS_IN_A_TURN {
+                looks += 1;
+                let index = self.numbering.index(place, u64::from(self.strands[place].level));
+                if self.tenure.holds(self.numbering.slot(index)) {
+                    starts += self.start(index);
+                }
+                self.strands[place].level += 1;
             }
-            self.level += 1;
         }
     }
 
@@ -309,12 +325,13 @@ impl<L: LaneWorkload> Running<L> {
         if self.users.contains(index) {
             return 0;
         }
-        start_user(&self.lane, &mut self.users, &self.gate, &self.roster, index, 0);
+        self.begin_life(index, 0);
         1
     }
 
     fn is_wanted(&self, index: u64) -> bool {
-        !self.is_stopping && index < u64::from(self.level) && self.tenure.has_user(index)
+        let level = self.strands.get(self.numbering.profile(index)).map_or(0, |strand| strand.level);
+        !self.is_stopping && self.numbering.number(index) < u64::from(level) && self.tenure.holds(self.numbering.slot(index))
     }
 
     fn on_ended_users(&mut self) {
@@ -324,8 +341,7 @@ impl<L: LaneWorkload> Running<L> {
                 self.lane.recorder.borrow_mut().user_dropped();
             }
             if (departure.drained || departure.gave_way) && self.is_wanted(departure.index) {
-                let iterations = departure.iterations.unwrap_or(0);
-                start_user(&self.lane, &mut self.users, &self.gate, &self.roster, departure.index, iterations);
+                self.begin_life(departure.index, departure.iterations.unwrap_or(0));
             }
         }
     }
@@ -342,7 +358,7 @@ impl<L: LaneWorkload> Running<L> {
     fn stop(&mut self, now: Instant) {
         if !self.is_stopping {
             self.is_stopping = true;
-            self.pool.close();
+            self.strands.iter().for_each(|strand| strand.pool.close());
             self.users.drain_all(now + self.lane.plan.settings.stop_timeout);
         }
     }
@@ -358,28 +374,29 @@ impl<L: LaneWorkload> Running<L> {
             self.lane.recorder.borrow_mut().user_dropped();
         }
     }
-}
 
-fn start_user<L: LaneWorkload>(lane: &Lane<L>, users: &mut LiveUsers, gate: &Rc<Gate>, roster: &Roster, index: u64, iterations_done: u64) {
-    let Some(class) = roster.class_of(index) else {
-        return; // All classes have fixed counts and all their places are taken; the start has warned of it.
-    };
-    let control = Rc::new(UserControl::behind(Rc::clone(gate)));
-    match lane.workload.new_user(UserStart { index, class, iterations_done, control: control.clone() }) {
-        Ok(user) => {
-            let recorder = lane.recorder.clone();
-            let pauses = !lane.plan.settings.no_error_backoff;
-            let life_control = control.clone();
-            let share = lane.allotment.share(iterations_done);
-            let life = async move {
-                let life = user::live(user, class, &life_control, &recorder, pauses, share).await;
-                Life { iterations: iterations_done + life.iterations, ..life }
-            };
-            users.spawn(index, control, life);
-        }
-        Err(why) => {
-            log::error!("user {index} could not be made: {why}");
-            lane.recorder.borrow_mut().user_dropped();
+    /// A user of a closed profile begins, which has done so many iterations here.
+    fn begin_life(&mut self, index: u64, iterations_done: u64) {
+        let (lane, strand) = (&self.lane, &self.strands[self.numbering.profile(index)]);
+        let Some(class) = strand.roster.class_of(self.numbering.number(index)) else {
+            return; // All classes have fixed counts and all their places are taken; the start has warned of it.
+        };
+        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate)));
+        match lane.workload.new_user(UserStart { index, class, iterations_done, control: control.clone() }) {
+            Ok(user) => {
+                let recorder = lane.recorder.clone();
+                let pauses = !lane.plan.settings.no_error_backoff;
+                let (life_control, place, share) = (control.clone(), strand.place(class), strand.allotment.share(iterations_done));
+                let life = async move {
+                    let life = user::live(user, place, &life_control, &recorder, pauses, share).await;
+                    Life { iterations: iterations_done + life.iterations, ..life }
+                };
+                self.users.spawn(index, control, life);
+            }
+            Err(why) => {
+                log::error!("user {index} could not be made: {why}");
+                lane.recorder.borrow_mut().user_dropped();
+            }
         }
     }
 }

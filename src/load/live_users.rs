@@ -12,12 +12,16 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use super::UserControl;
+use super::slots::Numbering;
 use super::user::Life;
 
-/// All users alive in a lane.
+/// All users alive in a lane, of all profiles.
 #[derive(Debug, Default)]
 pub(super) struct LiveUsers {
     live: BTreeMap<u64, Live>,
+    numbering: Numbering,
+    /// How many live, by profile; what is missing at the end is zero.
+    counts: Vec<usize>,
     /// Users told to finish, oldest first: when their time is up, and who, in which of its lives.
     deadlines: VecDeque<(Instant, u64, u64)>,
     ended: Rc<EndedUsers>,
@@ -28,6 +32,11 @@ pub(super) struct LiveUsers {
 }
 
 impl LiveUsers {
+    /// Users are numbered like this from here on; none lives yet.
+    pub fn number_by(&mut self, numbering: Numbering) {
+        self.numbering = numbering;
+    }
+
     /// Spawns the life of user `index`; the iterations that `life` answers are those of its whole index.
     pub fn spawn(&mut self, index: u64, control: Rc<UserControl>, life: impl Future<Output = Life> + 'static) {
         let number = self.lives;
@@ -38,7 +47,17 @@ impl LiveUsers {
             let went = life.await;
             notice.complete(went);
         });
-        self.live.insert(index, Live { life: number, control, task, drained: false });
+        if self.live.insert(index, Live { life: number, control, task, drained: false }).is_none() {
+            let profile = self.numbering.profile(index);
+            self.counts.resize(self.counts.len().max(profile + 1), 0);
+            self.counts[profile] += 1;
+        }
+    }
+
+    fn remove(&mut self, index: u64) -> Option<Live> {
+        let gone = self.live.remove(&index)?;
+        self.counts[self.numbering.profile(index)] -= 1;
+        Some(gone)
     }
 
     /// Tells user `index` to finish, at the latest by `deadline`. Deadlines must come in ascending order.
@@ -52,12 +71,18 @@ impl LiveUsers {
 
     /// Tells every user to finish, the highest index first.
     pub fn drain_all(&mut self, deadline: Instant) {
-        self.drain_within(0..u64::MAX, deadline);
+        let indices: Vec<u64> = self.live.keys().rev().copied().collect();
+        for index in indices {
+            self.drain(index, deadline);
+        }
     }
 
-    /// Tells the users with these indices to finish, the highest first. Costs nothing for an index that nobody lives under.
-    pub fn drain_within(&mut self, indices: Range<u64>, deadline: Instant) {
-        let indices: Vec<u64> = self.live.range(indices).rev().map(|(&index, _)| index).collect();
+    /// Tells the users of a profile with these numbers in it to finish, the highest first. Costs nothing for a number that nobody lives under.
+    pub fn drain_of(&mut self, profile: usize, numbers: Range<u64>, deadline: Instant) {
+        let numbering = self.numbering;
+        let indices = numbering.index(profile, numbers.start)..numbering.index(profile, numbers.end);
+        let of_profile = self.live.range(indices).rev().map(|(&index, _)| index).filter(|index| numbering.profile(*index) == profile);
+        let indices: Vec<u64> = of_profile.collect();
         for index in indices {
             self.drain(index, deadline);
         }
@@ -96,7 +121,7 @@ impl LiveUsers {
         if self.live.get(&index).is_none_or(|user| user.task.is_finished()) {
             return false;
         }
-        let Some(user) = self.live.remove(&index) else { return false };
+        let Some(user) = self.remove(index) else { return false };
         user.task.abort();
         self.aborted.push(user.task);
         true
@@ -108,7 +133,7 @@ impl LiveUsers {
         for ended in self.ended.list.take() {
             // A user that was cut has left already; its index may live anew.
             if self.live.get(&ended.index).is_some_and(|user| user.life == ended.life)
-                && let Some(user) = self.live.remove(&ended.index)
+                && let Some(user) = self.remove(ended.index)
             {
                 // One that was told to give way, and then ended by the script, has ended.
                 let gave_way = user.control.is_superseded() && ended.went.is_some_and(|life| life.was_told);
@@ -135,6 +160,11 @@ impl LiveUsers {
 
     pub fn count(&self) -> usize {
         self.live.len()
+    }
+
+    /// Those of one profile.
+    pub fn count_of(&self, profile: usize) -> usize {
+        self.counts.get(profile).copied().unwrap_or(0)
     }
 
     pub fn contains(&self, index: u64) -> bool {

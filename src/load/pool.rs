@@ -19,6 +19,8 @@ pub(super) struct Arrival {
     index: u64,
     due: Instant,
     recorder: Rc<RefCell<Recorder>>,
+    /// Its profile, where that has a name.
+    profile: Option<usize>,
     /// Why it is dropped, if it is.
     reason: DropReason,
     has_begun: bool,
@@ -26,11 +28,14 @@ pub(super) struct Arrival {
 
 impl Arrival {
     /// Iteration `index`, which was due at `due` and of which the lane took note at `now`.
-    pub fn new(index: u64, due: Instant, now: Instant, recorder: Rc<RefCell<Recorder>>) -> Self {
+    pub fn new(index: u64, due: Instant, now: Instant, recorder: Rc<RefCell<Recorder>>, profile: Option<usize>) -> Self {
         recorder.borrow_mut().iteration_due();
+        if let Some(profile) = profile {
+            recorder.borrow_mut().profile(profile).events.due += 1;
+        }
         let is_late = now.saturating_duration_since(due) > LATE;
         let reason = if is_late { DropReason::GeneratorLate } else { DropReason::NoFreeUser };
-        Self { index, due, recorder, reason, has_begun: false }
+        Self { index, due, recorder, profile, reason, has_begun: false }
     }
 
     pub const fn index(&self) -> u64 {
@@ -41,7 +46,14 @@ impl Arrival {
     pub fn begin(mut self, now: Instant) -> (u64, Duration) {
         self.has_begun = true;
         let late = now.saturating_duration_since(self.due);
-        self.recorder.borrow_mut().iteration_started(late);
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.iteration_started(late);
+        if let Some(profile) = self.profile {
+            let counts = recorder.profile(profile);
+            counts.events.started += 1;
+            counts.lateness.add(late);
+        }
+        drop(recorder);
         (self.index, late)
     }
 
@@ -54,7 +66,11 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         if !self.has_begun {
-            self.recorder.borrow_mut().iteration_dropped(self.reason);
+            let mut recorder = self.recorder.borrow_mut();
+            recorder.iteration_dropped(self.reason);
+            if let Some(profile) = self.profile {
+                recorder.profile(profile).events.dropped[self.reason as usize] += 1;
+            }
         }
     }
 }

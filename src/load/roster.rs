@@ -3,7 +3,8 @@
 //! Classes with a fixed count take the lowest indices; the others share the rest by a smooth weighted round-robin, in which every
 //! stretch of users holds the weights as exactly as whole users can.
 
-use crate::plan::ClassPlan;
+use super::shape::Shape;
+use crate::plan::{ClassPlan, LoadProfile};
 use crate::stats::snapshot::{ClassShare, TaskShare};
 use crate::stats::tally::ClassCounts;
 
@@ -27,7 +28,17 @@ impl Roster {
         Self { fixed: smooth_cycle(&counts), cycle: smooth_cycle(&weights) }
     }
 
-    /// The class of user `index`: an index into the plan's classes. `None` where all classes have fixed counts and all places are taken.
+    /// The roster of profile number `place`: of those classes that it has.
+    #[must_use]
+    pub fn of(profile: &LoadProfile, place: usize, classes: &[ClassPlan]) -> Self {
+        let Some(named) = profile.named().get(place).filter(|named| !named.classes.is_empty()) else { return Self::new(classes) };
+        let own: Vec<(u32, &ClassPlan)> = (0..).zip(classes).filter(|(_, class)| named.classes.contains(&class.name)).collect();
+        let roster = Self::new(&own.iter().map(|(_, class)| (*class).clone()).collect::<Vec<_>>());
+        let in_plan = |classes: Vec<u32>| classes.into_iter().map(|class| own[class as usize].0).collect();
+        Self { fixed: in_plan(roster.fixed), cycle: in_plan(roster.cycle) }
+    }
+
+    /// The class of user number `index` of its profile: an index into the plan's classes. `None` where all classes have fixed counts and all places are taken.
     #[must_use]
     pub fn class_of(&self, index: u64) -> Option<usize> {
         if let Some(&class) = usize::try_from(index).ok().and_then(|index| self.fixed.get(index)) {
@@ -41,10 +52,35 @@ impl Roster {
     }
 }
 
-/// Which parts of `users` users the classes have, and of their iterations the tasks. Users are not rounded to whole ones, so that the shares of
-/// a few users are the weights' own.
+/// Which parts of the users of a run the classes have, and of their iterations the tasks, where every profile is at its highest level. How many users an
+/// open one will need nobody knows: it counts as many as iterations are due in a second.
 #[must_use]
-pub fn shares(classes: &[ClassPlan], users: u32) -> Vec<ClassShare> {
+pub fn shares(profile: &LoadProfile, classes: &[ClassPlan]) -> Vec<ClassShare> {
+    if profile.named().is_empty() {
+        return shares_of(classes, Shape::new(profile).peak());
+    }
+    let mut sums = shares_of(classes, 0);
+    let mut all = 0.0;
+    for (named, shape) in profile.named().iter().zip(Shape::new(profile).parts()) {
+        let is_own = |class: &ClassPlan| named.classes.is_empty() || named.classes.contains(&class.name);
+        let own: Vec<ClassPlan> = classes.iter().filter(|class| is_own(class)).cloned().collect();
+        let users = match &named.profile {
+            LoadProfile::Arrivals(arrivals) => arrivals.stages.iter().map(|stage| stage.rate.as_per_second()).fold(1.0, f64::max),
+            LoadProfile::Ramp(_) | LoadProfile::Iterations(_) | LoadProfile::Several(_) => f64::from(shape.peak()),
+        };
+        all += users;
+        // A cast saturates.
+        for share in shares_of(&own, users.ceil() as u32) {
+            sums.iter_mut().filter(|sum| sum.name == share.name).for_each(|sum| sum.ratio += share.ratio * users);
+        }
+    }
+    sums.iter_mut().for_each(|sum| sum.ratio = if all > 0.0 { sum.ratio / all } else { 0.0 });
+    sums
+}
+
+/// Which parts of `users` users of one profile the classes have. Users are not rounded to whole ones, so that the shares of
+/// a few users are the weights' own.
+fn shares_of(classes: &[ClassPlan], users: u32) -> Vec<ClassShare> {
     let fixed: u64 = classes.iter().filter_map(|class| class.count).map(u64::from).sum();
     // Where not all fixed places can be taken, each class has its part of those that are.
     let taken = if fixed == 0 { 0.0 } else { (f64::from(users) / fixed as f64).min(1.0) };
@@ -108,12 +144,12 @@ mod tests {
     #[test]
     fn shares_follow_fixed_counts_first_and_weights_for_the_rest() {
         let classes = [class(3, None), class(1, None), class(1, Some(2))];
-        let ratios = |users| shares(&classes, users).iter().map(|share| share.ratio).collect::<Vec<_>>();
+        let ratios = |users| shares_of(&classes, users).iter().map(|share| share.ratio).collect::<Vec<_>>();
         assert_eq!(ratios(10), [0.6, 0.2, 0.2]);
         assert_eq!(ratios(1), [0.0, 0.0, 1.0]);
         assert_eq!(ratios(0), [0.0, 0.0, 0.0]);
         let tasks = vec![TaskPlan { name: "a".into(), weight: 3 }, TaskPlan { name: "b".into(), weight: 1 }];
-        let only = shares(&[ClassPlan { tasks, ..class(1, None) }], 1);
+        let only = shares_of(&[ClassPlan { tasks, ..class(1, None) }], 1);
         assert_eq!(only[0].tasks.iter().map(|task| task.ratio).collect::<Vec<_>>(), [0.75, 0.25]);
     }
 

@@ -1,4 +1,4 @@
-//! The rota of one lane in an open profile: which iterations are its own, and which of them are due. Pure: no clock, no channel.
+//! The rota of one lane in one open profile: which iterations are its own, and which of them are due. Pure: no clock, no channel.
 //!
 //! Iteration `k` belongs to whoever holds its slot at the moment at which it is due. Every iteration below `next` has been decided, once:
 //! those of this lane were handed out, the others passed over. Where newer orders say that the lane held a slot earlier than it knew, what
@@ -12,13 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dealer::{Duty, Turnover};
-use super::profile::arrivals::{Schedule, slots_of};
+use super::profile::arrivals::{Schedule, slot_in_round, slots_of};
+use super::profile::seed_of;
 use super::slots::SlotSet;
 use crate::plan::{ArrivalsProfile, LoadProfile, USERS_OF_A_WORKER};
 
-/// The iterations of one lane.
+/// The iterations of one lane and one profile, by their numbers in that.
 #[derive(Debug)]
 pub(super) struct Rota {
+    /// Which of the run's.
+    profile: usize,
     schedule: Schedule,
     duty: Arc<Duty>,
     /// Who has which slot when, by the duty.
@@ -44,12 +47,13 @@ pub(super) struct Due {
 }
 
 impl Rota {
-    /// The rota of a lane that takes part from `since` on; `None` where the duty's profile is not open.
-    pub fn new(duty: &Arc<Duty>, seed: u64, since: Duration) -> Option<Self> {
-        let LoadProfile::Arrivals(profile) = &*duty.profile else { return None };
-        let mut schedule = Schedule::new(profile, seed);
+    /// The rota of a lane that takes part from `since` on, in profile number `place` of a run of this seed; `None` where that is not open.
+    pub fn new(duty: &Arc<Duty>, place: usize, seed: u64, since: Duration) -> Option<Self> {
+        let profile = arrivals_in(duty, place)?;
+        let mut schedule = Schedule::new(profile, seed_of(seed, place));
         let next = schedule.due_before(since);
         let mut rota = Self {
+            profile: place,
             schedule,
             duty: Arc::clone(duty),
             tenure: Tenures::new(duty),
@@ -66,9 +70,9 @@ impl Rota {
 
     /// Follows a newer duty; false, and nothing done, where its profile is not open.
     pub fn follow(&mut self, duty: &Arc<Duty>) -> bool {
-        let LoadProfile::Arrivals(profile) = &*duty.profile else { return false };
-        if *duty.profile != *self.duty.profile {
-            self.schedule = Schedule::new(profile, self.seed);
+        let Some(profile) = arrivals_in(duty, self.profile) else { return false };
+        if arrivals_in(&self.duty, self.profile) != Some(profile) {
+            self.schedule = Schedule::new(profile, seed_of(self.seed, self.profile));
             self.slots = slots_of(profile);
         }
         self.duty = Arc::clone(duty);
@@ -163,7 +167,7 @@ impl Rota {
     }
 
     fn slot_of(&self, index: u64) -> u32 {
-        u32::try_from(index % u64::from(self.slots)).unwrap_or(0)
+        slot_in_round(index, self.profile, self.slots)
     }
 
     /// The lane's share of the users that may be made, once all that it was told of has come to pass.
@@ -173,6 +177,13 @@ impl Rota {
         };
         let (each, more) = (most / self.slots, most % self.slots);
         (0..self.slots).filter(|slot| self.tenure.holds(*slot, Duration::MAX)).map(|slot| (each + u32::from(slot < more)) as usize).sum()
+    }
+}
+
+fn arrivals_in(duty: &Duty, place: usize) -> Option<&ArrivalsProfile> {
+    match duty.profile.part(place)? {
+        LoadProfile::Arrivals(arrivals) => Some(arrivals),
+        LoadProfile::Ramp(_) | LoadProfile::Iterations(_) | LoadProfile::Several(_) => None,
     }
 }
 
@@ -222,7 +233,7 @@ mod tests {
     use super::super::dealer::Dealer;
     use super::super::slots::{Handover, Orders};
     use super::*;
-    use crate::plan::{ProfileEnd, Rate, RateStage, Spacing};
+    use crate::plan::{NamedProfile, ProfileEnd, Rate, RateStage, Spacing};
 
     fn millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -239,8 +250,20 @@ mod tests {
         }))
     }
 
+    /// The same as the profile at `place` of several, beside others.
+    fn several(place: usize, max_users: u32, spacing: Spacing) -> Arc<LoadProfile> {
+        let named = |of: usize| NamedProfile {
+            name: of.to_string(),
+            classes: Vec::new(),
+            tags: BTreeMap::new(),
+            profile: if of == place { (*profile(max_users, spacing)).clone() } else { LoadProfile::plain(3, 1.0, None) },
+        };
+        Arc::new(LoadProfile::Several((0..place + 2).map(named).collect()))
+    }
+
     /// One worker of two lanes, as the engine has it.
     struct Worker {
+        place: usize,
         dealer: Dealer,
         rotas: Vec<Option<Rota>>,
         since: Option<Duration>,
@@ -248,8 +271,8 @@ mod tests {
     }
 
     impl Worker {
-        fn new() -> Self {
-            Self { dealer: Dealer::new(2, Duration::from_secs(7)), rotas: vec![None, None], since: None, done: Vec::new() }
+        fn new(place: usize) -> Self {
+            Self { place, dealer: Dealer::new(2, Duration::from_secs(7)), rotas: vec![None, None], since: None, done: Vec::new() }
         }
 
         fn hear(&mut self, orders: &Orders, now: Duration) {
@@ -257,7 +280,7 @@ mod tests {
             for (rota, duty) in self.rotas.iter_mut().zip(self.dealer.follow(orders, now)) {
                 match rota {
                     Some(rota) => assert!(rota.follow(&duty)),
-                    None => *rota = Rota::new(&duty, 7, since),
+                    None => *rota = Rota::new(&duty, self.place, 7, since),
                 }
             }
         }
@@ -277,13 +300,13 @@ mod tests {
     fn of_few_users_each_slot_has_one_and_each_lane_its_share() {
         let orders = Orders::of_all_slots(profile(5, Spacing::Even));
         let duties = Dealer::new(2, millis(9)).follow(&orders, Duration::ZERO);
-        let users: Vec<usize> = duties.iter().map(|duty| Rota::new(duty, 7, Duration::ZERO).unwrap().users_max()).collect();
+        let users: Vec<usize> = duties.iter().map(|duty| Rota::new(duty, 0, 7, Duration::ZERO).unwrap().users_max()).collect();
         assert_eq!((users.iter().sum::<usize>(), users.iter().max()), (5, Some(&3)));
     }
 
     #[test]
     fn a_lane_that_hears_late_of_its_slots_runs_what_was_due_in_them_and_one_that_hears_twice_runs_it_once() {
-        let mut worker = Worker::new();
+        let mut worker = Worker::new(0);
         let all = Orders::of_all_slots(profile(20, Spacing::Even));
         worker.hear(&Orders { slots: Arc::new(SlotSet::none()), ..all.clone() }, Duration::ZERO);
         worker.work(millis(1_500));
@@ -307,10 +330,13 @@ mod tests {
             churns in prop::collection::vec((50_u64..1_500, prop::collection::vec(0_usize..4, 13), prop::array::uniform4(1_u64..450)), 0..9),
             ticks in prop::collection::vec(1_u64..90, 60),
             is_even: bool,
+            place in prop::option::of(0_usize..20),
         ) {
             const LEAD: u64 = 500;
-            let profile = profile(13, if is_even { Spacing::Even } else { Spacing::Poisson });
-            let mut workers: Vec<Worker> = (0..4).map(|_| Worker::new()).collect();
+            let spacing = if is_even { Spacing::Even } else { Spacing::Poisson };
+            let profile = place.map_or_else(|| profile(13, spacing), |place| several(place, 13, spacing));
+            let place = place.unwrap_or(0);
+            let mut workers: Vec<Worker> = (0..4).map(|_| Worker::new(place)).collect();
             let slots_of = |owners: &[usize], worker| {
                 let mut set = SlotSet::none();
                 (0..13).filter(|slot| owners[*slot as usize] == worker).for_each(|slot| set.insert(slot));
@@ -347,7 +373,7 @@ mod tests {
             workers.iter_mut().for_each(|worker| worker.work(millis(8_000)));
             let mut done: Vec<u64> = workers.iter().flat_map(|worker| &worker.done).map(|done| done.0).collect();
             done.sort_unstable();
-            let due = Rota::new(&workers[0].rotas[0].as_ref().unwrap().duty.clone(), 7, millis(8_000)).unwrap().next;
+            let due = Rota::new(&workers[0].rotas[0].as_ref().unwrap().duty.clone(), place, 7, millis(8_000)).unwrap().next;
             prop_assert_eq!(done, (0..due).collect::<Vec<_>>());
         }
     }

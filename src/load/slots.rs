@@ -1,4 +1,4 @@
-//! Slots: the 65,536 shares of the load. User `k` belongs to slot `k mod 65,536`.
+//! Slots: the 65,536 shares of the load. User `k` belongs to slot `k mod 65,536`; of several profiles see [`Numbering`].
 //!
 //! Owns the set of slots and what a hand-over of some of them is. Who owns which slot is the cluster's to say; which lane serves it,
 //! the dealer's.
@@ -94,11 +94,10 @@ impl SlotSet {
         (words.len() == (SLOTS / 64) as usize).then(|| Self { words: words.into_boxed_slice() })
     }
 
-    /// Whether user `index` belongs to one of these slots.
+    /// Whether user `index` of a single profile belongs to one of these slots.
     #[must_use]
     pub fn has_user(&self, index: u64) -> bool {
-        let slot = index % u64::from(SLOTS);
-        self.words[(slot / 64) as usize] & (1 << (slot % 64)) != 0
+        self.contains(Numbering::default().slot(index))
     }
 
     /// The slots in ascending order.
@@ -111,6 +110,67 @@ impl SlotSet {
                 Some(first + bit)
             })
         })
+    }
+}
+
+/// How users are numbered where a run has several profiles: number k of profile p has index k * P + p, which is unique in the run.
+///
+/// It belongs to slot (k + p) mod 65,536. Slots are dealt in turn; were it the index that went round them, of two profiles on two workers each
+/// would have one of its own. And were it k alone, the first users of all profiles would be one worker's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbering {
+    profiles: u64,
+}
+
+impl Numbering {
+    /// Of a run of this profile.
+    #[must_use]
+    pub fn of(profile: &LoadProfile) -> Self {
+        Self { profiles: profile.count() as u64 }
+    }
+
+    /// How many profiles there are: at least 1.
+    #[must_use]
+    pub const fn profiles(self) -> u64 {
+        self.profiles
+    }
+
+    /// The index of number `number` of profile `profile`.
+    #[must_use]
+    pub const fn index(self, profile: usize, number: u64) -> u64 {
+        number.saturating_mul(self.profiles).saturating_add(profile as u64)
+    }
+
+    /// The profile of a user or an iteration.
+    #[must_use]
+    pub const fn profile(self, index: u64) -> usize {
+        (index % self.profiles) as usize
+    }
+
+    /// Its number in its profile.
+    #[must_use]
+    pub const fn number(self, index: u64) -> u64 {
+        index / self.profiles
+    }
+
+    /// The slot of a user.
+    #[must_use]
+    pub const fn slot(self, index: u64) -> u32 {
+        ((self.number(index) % SLOTS as u64 + index % self.profiles) % SLOTS as u64) as u32
+    }
+
+    /// The indices of those users of a profile that belong to `slot`, ascending: of numbers below `level`.
+    pub fn users_of_slot(self, profile: usize, slot: u32, level: u32) -> impl DoubleEndedIterator<Item = u64> {
+        let shift = (profile as u64 % u64::from(SLOTS)) as u32;
+        let first = (slot + SLOTS - shift) % SLOTS;
+        (first..level).step_by(SLOTS as usize).map(move |number| self.index(profile, u64::from(number)))
+    }
+}
+
+impl Default for Numbering {
+    /// Of a single profile.
+    fn default() -> Self {
+        Self { profiles: 1 }
     }
 }
 
@@ -164,6 +224,8 @@ impl std::fmt::Debug for SlotSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,5 +234,19 @@ mod tests {
         set.insert(3);
         assert!(set.has_user(3) && set.has_user(3 + u64::from(SLOTS)));
         assert!(!set.has_user(4) && !set.has_user(4 + u64::from(SLOTS)));
+    }
+
+    proptest! {
+        #[test]
+        fn each_user_of_any_profile_has_one_slot_and_each_slot_knows_its_users(profiles in 1_u64..9, level in 1_u32..200_000, slot in 0..SLOTS) {
+            let numbering = Numbering { profiles };
+            let of_slot: Vec<u64> = (0..profiles as usize).flat_map(|profile| numbering.users_of_slot(profile, slot, level)).collect();
+            prop_assert!(of_slot.iter().all(|index| numbering.slot(*index) == slot && numbering.number(*index) < u64::from(level)));
+            let near = u64::from(slot % level) * profiles..(u64::from(slot % level) + 1) * profiles;
+            for index in near {
+                prop_assert_eq!(numbering.index(numbering.profile(index), numbering.number(index)), index);
+                prop_assert_eq!(of_slot.contains(&index), numbering.slot(index) == slot);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Lanes take; the worker's shell carries questions to the master and answers back. Where nobody does, as in a look at the script, the stock
 //! serves itself. Decides nothing about who gets which rows: that is the master's.
 //!
-//! The iterations of a profile that has a number of them are given out like rows, as the source [`ITERATIONS`]. Users take them for as long as they
+//! The iterations of a profile that has a number of them are given out like rows, as a source of their own, [`iterations_of`] it. Users take them for as long as they
 //! live: when the last one that could has left, what is left over goes back, for other workers' users to take.
 
 use std::collections::BTreeMap;
@@ -14,8 +14,48 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// The source of a run's iterations, where it has a number of them. No file has this name.
-pub const ITERATIONS: &str = "";
+/// The source of a profile's iterations, where it has a number of them. No file has such a name.
+#[must_use]
+pub fn iterations_of(profile: usize) -> String {
+    if profile == 0 { String::new() } else { format!("{MARK}{profile}") }
+}
+
+/// The profile whose iterations a source has; `None` of a file.
+#[must_use]
+pub fn profile_of(source: &str) -> Option<usize> {
+    if source.is_empty() { Some(0) } else { source.strip_prefix(MARK)?.parse().ok() }
+}
+
+/// How many iterations have begun that are given out by their number, by profile; what is missing at the end is zero.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IterationsBegun(pub Vec<u64>);
+
+impl IterationsBegun {
+    /// Of one profile.
+    #[must_use]
+    pub fn of(&self, profile: usize) -> u64 {
+        self.0.get(profile).copied().unwrap_or(0)
+    }
+
+    /// The greater of both, for each profile.
+    pub fn raise(&mut self, other: &Self) {
+        self.merge(other, u64::max);
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.merge(other, u64::saturating_add);
+    }
+
+    fn merge(&mut self, other: &Self, merge: impl Fn(u64, u64) -> u64) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (sum, count) in self.0.iter_mut().zip(&other.0) {
+            *sum = merge(*sum, *count);
+        }
+    }
+}
 
 /// A worker's question for rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +131,6 @@ pub struct Stock {
 #[derive(Debug, Default)]
 struct Content {
     shelves: BTreeMap<String, Shelf>,
-    /// Users that may take iterations.
-    customers: usize,
     /// What goes back and that nobody has carried yet, in its order.
     returns: Vec<Leftover>,
     /// Somebody carries questions to a master.
@@ -101,6 +139,8 @@ struct Content {
 
 #[derive(Debug, Default)]
 struct Shelf {
+    /// Users that live and may take some, of iterations.
+    customers: usize,
     limit: Option<u64>,
     rows: Range<u64>,
     number: u64,
@@ -163,26 +203,29 @@ impl Stock {
         Taken::Wait
     }
 
-    /// A user begins that may take iterations.
-    pub fn enter(&self) {
-        self.lock().customers += 1;
+    /// A user begins that may take iterations of this source, of which there are so many.
+    pub fn enter(&self, source: &str, limit: u64) {
+        let mut content = self.lock();
+        let shelf = || Shelf { limit: Some(limit), wanted: FIRST_WISH, ..Shelf::default() };
+        content.shelves.entry(source.to_owned()).or_insert_with(shelf).customers += 1;
     }
 
     /// It has left.
-    pub fn leave(&self) {
+    pub fn leave(&self, source: &str) {
         let mut content = self.lock();
-        content.customers = content.customers.saturating_sub(1);
-        self.give_back(&mut content);
+        if let Some(shelf) = content.shelves.get_mut(source) {
+            shelf.customers = shelf.customers.saturating_sub(1);
+        }
+        self.give_back(source, &mut content);
     }
 
     /// Iterations that nobody is left to take.
-    fn give_back(&self, content: &mut Content) {
-        if content.customers > 0 || !content.is_attended {
-            return;
-        }
-        let Some(shelf) = content.shelves.get_mut(ITERATIONS).filter(|shelf| !shelf.rows.is_empty()) else { return };
+    fn give_back(&self, source: &str, content: &mut Content) {
+        let is_attended = content.is_attended;
+        let is_left = |shelf: &&mut Shelf| is_attended && shelf.customers == 0 && !shelf.rows.is_empty();
+        let Some(shelf) = content.shelves.get_mut(source).filter(is_left) else { return };
         let rows = std::mem::replace(&mut shelf.rows, 0..0);
-        content.returns.push(Leftover { source: ITERATIONS.to_owned(), number: shelf.number, rows });
+        content.returns.push(Leftover { source: source.to_owned(), number: shelf.number, rows });
         self.asked.notify_one();
     }
 
@@ -247,9 +290,9 @@ impl Stock {
             Given::Over => State::Over,
             Given::Unknown => State::Unknown,
         };
-        if grant.source == ITERATIONS {
+        if profile_of(&grant.source).is_some() {
             // Those who wanted them may have left meanwhile.
-            self.give_back(&mut content);
+            self.give_back(&grant.source, &mut content);
         }
         drop(content);
         self.came.notify_waiters();
@@ -268,6 +311,9 @@ impl Stock {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What begins the name of a source that is no file.
+const MARK: char = '\0';
 
 /// Rows of the first question.
 const FIRST_WISH: u64 = 64;
@@ -342,21 +388,23 @@ mod tests {
         let stock = Stock::default();
         stock.attend();
         let now = Instant::now();
-        let grant = |number, rows| Grant { source: ITERATIONS.into(), number, given: Given::Rows(rows) };
-        stock.enter();
-        stock.enter();
-        assert_eq!((stock.take(ITERATIONS, Some(9), now), stock.take_questions().len()), (Taken::Wait, 1));
+        let iterations = iterations_of(3);
+        let grant = |number, rows| Grant { source: iterations.clone(), number, given: Given::Rows(rows) };
+        stock.enter(&iterations, 9);
+        stock.enter(&iterations, 9);
+        stock.enter(&iterations_of(0), 9);
+        assert_eq!((stock.take(&iterations, Some(9), now), stock.take_questions().len()), (Taken::Wait, 1));
         stock.on_grant(grant(1, 3..6), now);
-        assert_eq!(stock.take(ITERATIONS, Some(9), now), Taken::Row(3));
-        stock.leave();
+        assert_eq!(stock.take(&iterations, Some(9), now), Taken::Row(3));
+        stock.leave(&iterations);
         assert_eq!(stock.take_returns(), [], "another one may take them");
-        stock.leave();
-        assert_eq!(stock.take_returns(), [Leftover { source: ITERATIONS.into(), number: 1, rows: 4..6 }]);
+        stock.leave(&iterations);
+        assert_eq!(stock.take_returns(), [Leftover { source: iterations.clone(), number: 1, rows: 4..6 }]);
         assert!(stock.take_returns().is_empty() && stock.leftovers().is_empty());
-        stock.enter();
-        assert_eq!((stock.take(ITERATIONS, Some(9), now), stock.take_questions()[0].number), (Taken::Wait, 2));
-        stock.leave();
+        stock.enter(&iterations, 9);
+        assert_eq!((stock.take(&iterations, Some(9), now), stock.take_questions()[0].number), (Taken::Wait, 2));
+        stock.leave(&iterations);
         stock.on_grant(grant(2, 6..9), now);
-        assert_eq!(stock.take_returns(), [Leftover { source: ITERATIONS.into(), number: 2, rows: 6..9 }], "they came too late");
+        assert_eq!(stock.take_returns(), [Leftover { source: iterations.clone(), number: 2, rows: 6..9 }], "they came too late");
     }
 }

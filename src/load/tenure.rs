@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::dealer::{Duty, Turnover};
-use super::slots::{SLOTS, SlotSet};
+use super::slots::{Numbering, SLOTS, SlotSet};
 
 /// A lane's slots.
 #[derive(Debug)]
@@ -43,14 +43,14 @@ impl Tenure {
         self.ahead.front().map(|turnover| turnover.at)
     }
 
-    /// Whether user `index` belongs here.
-    pub fn has_user(&self, index: u64) -> bool {
-        self.held.has_user(index)
+    /// Whether a slot's users belong here.
+    pub fn holds(&self, slot: u32) -> bool {
+        self.held.contains(slot)
     }
 
-    /// Whether a slot is still to come that has users where `level` of them are wanted.
-    pub fn awaits_users(&self, level: u32) -> bool {
-        self.ahead.iter().any(|turnover| turnover.gains && turnover.slot < level)
+    /// Whether a slot is still to come that has users of profile number `profile`, where `level` of them are wanted.
+    pub fn awaits_users(&self, numbering: Numbering, profile: usize, level: u32) -> bool {
+        self.ahead.iter().any(|turnover| turnover.gains && numbering.users_of_slot(profile, turnover.slot, level).next().is_some())
     }
 }
 
@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn a_change_is_held_from_the_moment_at_which_it_is_taken() {
         let mut tenure = tenure();
-        assert_eq!((due(&mut tenure, 9), tenure.next_due(), tenure.has_user(3)), (vec![], Some(seconds(10)), false));
-        assert_eq!((due(&mut tenure, 10), tenure.next_due(), tenure.has_user(3)), (vec![3], Some(seconds(11)), true));
-        assert_eq!((due(&mut tenure, 60), tenure.next_due(), tenure.has_user(1)), (vec![-1], None, false));
+        assert_eq!((due(&mut tenure, 9), tenure.next_due(), tenure.holds(3)), (vec![], Some(seconds(10)), false));
+        assert_eq!((due(&mut tenure, 10), tenure.next_due(), tenure.holds(3)), (vec![3], Some(seconds(11)), true));
+        assert_eq!((due(&mut tenure, 60), tenure.next_due(), tenure.holds(1)), (vec![-1], None, false));
     }
 
     #[test]
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn only_slots_that_come_and_have_users_are_awaited() {
         let tenure = tenure();
-        assert_eq!([3, 4, 100].map(|level| tenure.awaits_users(level)), [false, true, true]);
+        assert_eq!([3, 4, 100].map(|level| tenure.awaits_users(Numbering::default(), 0, level)), [false, true, true]);
         let mut leaving = Tenure::default();
         leaving.follow(&duty(&[], &[change(10, 0, false)]), seconds(5));
-        assert!(!leaving.awaits_users(100));
+        assert!(!leaving.awaits_users(Numbering::default(), 0, 100));
     }
 }

@@ -36,10 +36,19 @@ pub struct Life {
     pub was_told: bool,
 }
 
-/// Lives the whole life of `user`, one of user class `class`, which has `share` of the iterations.
+/// Where a user's iterations count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its class.
+    pub class: usize,
+    /// Its profile, where that has a name.
+    pub profile: Option<usize>,
+}
+
+/// Lives the whole life of `user`, which has `share` of the iterations.
 pub(super) async fn live<U: VirtualUser>(
     mut user: U,
-    class: usize,
+    place: Place,
     control: &UserControl,
     recorder: &RefCell<Recorder>,
     pauses: bool,
@@ -53,7 +62,7 @@ pub(super) async fn live<U: VirtualUser>(
     if share.is_used_up() {
         return Life { iterations: 0, was_told: false };
     }
-    if let Some(was_told) = start(&mut user, class, control, recorder, &mut pause).await {
+    if let Some(was_told) = start(&mut user, place.class, control, recorder, &mut pause).await {
         return Life { iterations: 0, was_told };
     }
     let mut life = Life { iterations: 0, was_told: true };
@@ -75,7 +84,7 @@ pub(super) async fn live<U: VirtualUser>(
                 break;
             }
         }
-        let begun = Begun { class, recorder };
+        let begun = Begun { place, recorder };
         let step = user.iterate().await;
         let ended = now();
         let length = ended.saturating_duration_since(began);
@@ -136,11 +145,11 @@ pub(super) async fn serve<U: VirtualUser>(
     control: &UserControl,
     recorder: &RefCell<Recorder>,
     pool: &Pool,
-    class: usize,
+    place: Place,
 ) -> Life {
     let begun = user.on_start().await;
     if begun.raised {
-        recorder.borrow_mut().start_failure(class);
+        recorder.borrow_mut().start_failure(place.class);
     }
     if begun.raised || begun.ended {
         first.give_up(DropReason::OnStartFailed);
@@ -155,14 +164,18 @@ pub(super) async fn serve<U: VirtualUser>(
         let began = now();
         let (index, late) = arrival.begin(began);
         control.begin_arrival(index, late);
-        let begun = Begun { class, recorder };
+        let begun = Begun { place, recorder };
         let step = user.iterate().await;
         let length = now().saturating_duration_since(began);
         control.end_arrival();
         life.iterations += 1;
         if !step.interrupted {
             begun.finish(length, step.raised);
-            recorder.borrow_mut().iteration_since_due(late.saturating_add(length));
+            let (mut recorder, since_due) = (recorder.borrow_mut(), late.saturating_add(length));
+            recorder.iteration_since_due(since_due);
+            if let Some(profile) = place.profile {
+                recorder.profile(profile).since_due.add(since_due);
+            }
         }
         if step.ended || step.interrupted {
             life.was_told = !step.ended;
@@ -173,7 +186,7 @@ pub(super) async fn serve<U: VirtualUser>(
         } else if !step.yielded {
             tokio::task::yield_now().await;
         }
-        next = pool.next(class, &seat, control).await;
+        next = pool.next(place.class, &seat, control).await;
     }
     if user.on_stop().await.raised {
         recorder.borrow_mut().stop_failure();
@@ -183,20 +196,29 @@ pub(super) async fn serve<U: VirtualUser>(
 
 /// An iteration that has begun. Dropped before it is finished, it was interrupted: by its own end in mid-way, or by the user's.
 struct Begun<'a> {
-    class: usize,
+    place: Place,
     recorder: &'a RefCell<Recorder>,
 }
 
 impl Begun<'_> {
     fn finish(self, length: Duration, raised: bool) {
-        self.recorder.borrow_mut().iteration(self.class, length, raised);
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.iteration(self.place.class, length, raised);
+        if let Some(profile) = self.place.profile {
+            recorder.profile(profile).iteration(length, raised);
+        }
+        drop(recorder);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.recorder.borrow_mut().iteration_interrupted();
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.iteration_interrupted();
+        if let Some(profile) = self.place.profile {
+            recorder.profile(profile).events.interrupted += 1;
+        }
     }
 }
 
@@ -341,7 +363,7 @@ mod tests {
     }
 
     fn any_number() -> Share {
-        Rc::new(Allotment::new(Arc::default())).share(0)
+        Rc::new(Allotment::new(Arc::default(), 0)).share(0)
     }
 
     /// What was asked of a user, how its life went, and how many of its iterations were counted as finished and as interrupted.
@@ -360,7 +382,7 @@ mod tests {
                 turn: Cell::new(0),
                 stop: Step::default(),
             };
-            let life = live(user, 0, &control, &recorder, true, any_number()).await;
+            let life = live(user, Place { class: 0, profile: None }, &control, &recorder, true, any_number()).await;
             let tally = recorder.borrow_mut().take(0);
             (calls.take(), life, tally.times.iterations.spread.count, tally.events.iterations_interrupted)
         })
@@ -396,7 +418,7 @@ mod tests {
                 turn,
                 stop: RAISED,
             };
-            live(user, 0, &control, &recorder, true, any_number()).await;
+            live(user, Place { class: 0, profile: None }, &control, &recorder, true, any_number()).await;
             recorder.borrow_mut().take(0)
         });
         assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));
@@ -405,8 +427,8 @@ mod tests {
     #[test]
     fn an_iteration_whose_user_is_dropped_in_it_was_interrupted() {
         let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
-        drop(Begun { class: 0, recorder: &recorder });
-        Begun { class: 0, recorder: &recorder }.finish(Duration::from_millis(1), false);
+        drop(Begun { place: Place { class: 0, profile: None }, recorder: &recorder });
+        Begun { place: Place { class: 0, profile: None }, recorder: &recorder }.finish(Duration::from_millis(1), false);
         let tally = recorder.borrow_mut().take(0);
         assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_interrupted), (1, 1));
     }

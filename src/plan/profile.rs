@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::several::{NamedProfile, last_end, mapped};
+
 /// How work arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadProfile {
@@ -14,6 +16,8 @@ pub enum LoadProfile {
     Arrivals(ArrivalsProfile),
     /// Closed, and over by itself once so many iterations are done.
     Iterations(IterationsProfile),
+    /// Several of these side by side; at least one, and none of them several again.
+    Several(Vec<NamedProfile>),
 }
 
 /// The wanted number of users over time: straight lines from level to level, beginning at 0 users.
@@ -67,6 +71,8 @@ pub struct IterationsProfile {
     pub users: u32,
     /// How many iterations.
     pub quota: Quota,
+    /// When its users begin.
+    pub start: Duration,
     /// What ends the run that is not over by then.
     pub end: ProfileEnd,
 }
@@ -179,18 +185,27 @@ impl LoadProfile {
 
     /// What follows the last stage.
     #[must_use]
-    pub const fn end(&self) -> ProfileEnd {
+    pub fn end(&self) -> ProfileEnd {
         match self {
             Self::Ramp(ramp) => ramp.end,
             Self::Arrivals(arrivals) => arrivals.end,
             Self::Iterations(iterations) => iterations.end,
+            Self::Several(profiles) => last_end(profiles),
         }
     }
 
-    /// The same with another end.
+    /// The same with another end. Of several profiles those that end before it keep theirs.
     #[must_use]
     pub fn ending(mut self, end: ProfileEnd) -> Self {
         match &mut self {
+            Self::Several(profiles) => {
+                let sooner = |own: ProfileEnd| match (own, end) {
+                    (ProfileEnd::StopAt(own), ProfileEnd::StopAt(end)) => ProfileEnd::StopAt(own.min(end)),
+                    (ProfileEnd::Hold, end) => end,
+                    (own, ProfileEnd::Hold) => own,
+                };
+                return mapped(profiles, |profile| profile.clone().ending(sooner(profile.end())));
+            }
             Self::Ramp(ramp) => ramp.end = end,
             Self::Arrivals(arrivals) => arrivals.end = end,
             Self::Iterations(iterations) => iterations.end = end,
@@ -200,21 +215,26 @@ impl LoadProfile {
 
     /// How far apart users begin that a hand-over has moved to another worker.
     #[must_use]
-    pub const fn spawn_interval(&self) -> Duration {
+    pub fn spawn_interval(&self) -> Duration {
         match self {
             Self::Ramp(ramp) => ramp.spawn_interval,
+            // Where one is open, slots change hands all at once.
+            Self::Several(_) if self.is_open() => Duration::ZERO,
+            // As fast as the fastest.
+            Self::Several(_) => self.each().map(Self::spawn_interval).min().unwrap_or(Duration::ZERO),
             // They are made as iterations are due, or begin together.
             Self::Arrivals(_) | Self::Iterations(_) => Duration::ZERO,
         }
     }
 
-    /// Whether iterations are due whether or not a user is free.
+    /// Whether iterations are due whether or not a user is free; of several profiles, those of one at least.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        matches!(self, Self::Arrivals(_))
+    pub fn is_open(&self) -> bool {
+        self.each().any(|profile| matches!(profile, Self::Arrivals(_)))
     }
 
-    /// How many iterations the run has in all, and how many of them one user; `None` where it ends by time alone.
+    /// How many iterations there are in all, and how many of them one user has; `None` where it ends by time alone. Several profiles are to be asked
+    /// one by one.
     #[must_use]
     pub fn quota(&self) -> Option<(u64, Option<u64>)> {
         let Self::Iterations(iterations) = self else { return None };
@@ -242,6 +262,7 @@ impl LoadProfile {
                 Self::Arrivals(ArrivalsProfile { stages, ..arrivals.clone() })
             }
             Self::Iterations(iterations) => Self::Iterations(iterations.scaled(factor)),
+            Self::Several(profiles) => mapped(profiles, |profile| profile.scaled(factor)),
         }
     }
 
@@ -280,7 +301,9 @@ impl IterationsProfile {
     /// The same as a number of users over time.
     #[must_use]
     pub fn as_ramp(&self) -> RampProfile {
-        RampProfile { stages: vec![Stage { users: self.users, over: Duration::ZERO }], end: self.end, spawn_interval: Duration::ZERO }
+        let begin = (!self.start.is_zero()).then_some(Stage { users: 0, over: self.start });
+        let stages = begin.into_iter().chain([Stage { users: self.users, over: Duration::ZERO }]).collect();
+        RampProfile { stages, end: self.end, spawn_interval: Duration::ZERO }
     }
 
     fn scaled(self, factor: f64) -> Self {
@@ -367,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_scale_of_iterations_is_that_of_their_users_and_of_what_these_share() {
-        let of = |users, quota| LoadProfile::Iterations(IterationsProfile { users, quota, end: ProfileEnd::Hold });
+        let of = |users, quota| LoadProfile::Iterations(IterationsProfile { users, quota, start: Duration::ZERO, end: ProfileEnd::Hold });
         assert_eq!(of(10, Quota::Each(3)).scaled(0.5), of(5, Quota::Each(3)));
         assert_eq!(of(10, Quota::Total(5_000)).scaled(0.01), of(1, Quota::Total(50)));
         assert_eq!(of(10, Quota::Total(5)).scaled(0.01), of(1, Quota::Total(1)));

@@ -220,6 +220,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         host: described.host,
         classes: classes.collect(),
         left_out: described.left_out,
+        left_out_profiles: described.left_out_profiles,
         profile: described.profile,
         is_steered: described.is_steered,
         thresholds: described.thresholds,

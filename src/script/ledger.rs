@@ -16,6 +16,8 @@ use crate::stats::sample::{FailureKind, Sample};
 pub struct Ledger {
     pub(super) lane: Rc<LaneState>,
     control: Rc<UserControl>,
+    /// The place of the user's profile, where that has a name.
+    profile: Option<usize>,
     pending: RefCell<Vec<PendingSample>>,
     next_id: Cell<u64>,
     requests: Cell<u32>,
@@ -23,17 +25,23 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Nothing yet.
+    /// Nothing yet, of a user of the profile with this place, where that has a name.
     #[must_use]
-    pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>) -> Self {
+    pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>, profile: Option<usize>) -> Self {
         Self {
             lane: Rc::clone(lane),
             control,
+            profile,
             pending: RefCell::default(),
             next_id: Cell::new(1),
             requests: Cell::new(0),
             answered: Cell::new(0),
         }
+    }
+
+    /// The place of the user's profile, where that has a name.
+    pub(super) const fn profile(&self) -> Option<usize> {
+        self.profile
     }
 
     /// Makes pending samples final: the next request, a wait, or the end of an iteration has come.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mlua::{Table, Value};
 
-use super::bindings::http::connection_plan;
+use super::bindings::http::{connection_plan, tags_of};
 use super::value;
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, IterationsProfile, LifePlan, LoadProfile, ProfileEnd, Quota,
-    Rate, RateStage, Spacing, Stage, ThresholdPlan,
+    ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, IterationsProfile, LifePlan, LoadProfile, NamedProfile,
+    ProfileEnd, Quota, Rate, RateStage, Spacing, Stage, ThresholdPlan,
 };
 use crate::protocol::http::HostRule;
 use crate::stats::recorder::MetricKind;
@@ -27,6 +27,8 @@ pub struct ScenarioDescription {
     pub classes: Vec<ClassPlan>,
     /// Names of the classes that have no user in this run, since the tags allow none of their tasks.
     pub left_out: Vec<String>,
+    /// Names of the profiles that have only such classes.
+    pub left_out_profiles: Vec<String>,
     /// The scenario's `load`; of one that a function steers, how it begins.
     pub profile: Option<LoadProfile>,
     /// A function steers the load: see [`super::Helm`].
@@ -144,6 +146,8 @@ pub(super) struct Described {
     pub(super) hosts: BTreeMap<String, HostAddress>,
     /// Classes without a task that the tags allow.
     pub(super) left_out: Vec<String>,
+    /// Profiles without such a class.
+    pub(super) left_out_profiles: Vec<String>,
     /// Paths of certificate and key.
     pub(super) tls: Option<(String, String)>,
     pub(super) connections: ConnectionPlan,
@@ -162,7 +166,7 @@ impl Described {
             plans.push(class_plan(&class).map_err(text)?);
             runtimes.push(class_runtime(&class).map_err(text)?);
         }
-        let load: Option<Table> = table.get("load").map_err(text)?;
+        let (profile, is_steered) = load(&table.get("profiles").map_err(text)?)?;
         let tls: Option<Table> = table.get("tls").map_err(text)?;
         let http: Option<Table> = table.get("http").map_err(text)?;
         Ok(Self {
@@ -170,14 +174,15 @@ impl Described {
             host: table.get("host").map_err(text)?,
             plans,
             runtimes,
-            is_steered: load.as_ref().map(|load| load.get::<String>("kind")).transpose().map_err(text)?.as_deref() == Some("shape"),
-            profile: load.map(|load| profile(&load)).transpose().map_err(text)?,
+            is_steered,
+            profile,
             thresholds: thresholds(table).map_err(text)?,
             life: LifePlan { setup: limit(table, "setup_limit")?, teardown: limit(table, "teardown_limit")?, data: None },
             acts: Acts { setup: table.get("setup").map_err(text)?, teardown: table.get("teardown").map_err(text)? },
             warmup: limit(table, "warmup")?,
             hosts: hosts(table)?,
             left_out: table.get("left_out").map_err(text)?,
+            left_out_profiles: table.get("left_out_profiles").map_err(text)?,
             tls: tls.map(|tls| Ok((tls.get("cert")?, tls.get("key")?))).transpose().map_err(text)?,
         })
     }
@@ -225,15 +230,34 @@ fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
     value::duration(&table.get::<Value>(key)?).map_err(|why| mlua::Error::runtime(format!("{key}: {why}")))
 }
 
+/// How work arrives, and whether a function steers it: one profile without a name, or as many as there are names.
+fn load(profiles: &Table) -> Result<(Option<LoadProfile>, bool), String> {
+    let text = |error: mlua::Error| error.to_string();
+    let (mut several, mut is_steered) = (Vec::new(), false);
+    for entry in profiles.sequence_values::<Table>() {
+        let entry = entry.map_err(text)?;
+        let load: Table = entry.get("load").map_err(text)?;
+        is_steered |= load.get::<String>("kind").map_err(text)? == "shape";
+        let profile = profile(&load).map_err(text)?;
+        let Some(name) = entry.get::<Option<String>>("name").map_err(text)? else {
+            return Ok((Some(profile), is_steered));
+        };
+        let tags = tags_of(&entry.get::<Value>("tags").map_err(text)?)?;
+        several.push(NamedProfile { name, classes: entry.get("classes").map_err(text)?, tags, profile });
+    }
+    Ok(((!several.is_empty()).then_some(LoadProfile::Several(several)), is_steered))
+}
+
 fn profile(load: &Table) -> mlua::Result<LoadProfile> {
     let kind = load.get::<String>("kind")?;
-    match &*kind {
+    let profile = match &*kind {
         "ramp" => ramp(&load.get("stages")?),
         "arrivals" => arrivals(load, &load.get("stages")?),
         "iterations" => iterations(load),
         "shape" => shape(load),
         other => Err(mlua::Error::runtime(format!("there is no profile of the kind `{other}`"))),
-    }
+    };
+    Ok(profile?.delayed(duration(load, "start")?))
 }
 
 fn ramp(stages: &Table) -> mlua::Result<LoadProfile> {
@@ -274,7 +298,7 @@ fn iterations(load: &Table) -> mlua::Result<LoadProfile> {
         // Lua has it as a float.
         None => Quota::Total(load.get::<f64>("total")? as u64),
     };
-    Ok(LoadProfile::Iterations(IterationsProfile { users: load.get("users")?, quota, end: within }))
+    Ok(LoadProfile::Iterations(IterationsProfile { users: load.get("users")?, quota, start: Duration::ZERO, end: within }))
 }
 
 fn thresholds(table: &Table) -> mlua::Result<Vec<ThresholdPlan>> {

@@ -16,6 +16,7 @@ use super::scenario::{ClassRuntime, Described};
 use super::vm::{Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::Halt;
+use crate::load::slots::Numbering;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
 use crate::plan::Act;
 
@@ -118,9 +119,11 @@ impl LaneWorkload for ScriptLane {
 
 impl ScriptLane {
     fn user_in(&self, vm: Rc<Vm>, start: UserStart, class_host: Option<Rc<str>>) -> Result<ScriptUser, String> {
-        let account = vm.admit(start.class, start.index)?;
-        let seed = self.lane.plan.seed;
-        let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control)));
+        let (profiles, seed) = (self.lane.plan.profile.named(), self.lane.plan.seed);
+        let profile = Numbering::of(&self.lane.plan.profile).profile(start.index);
+        let named = profiles.get(profile).filter(|_| start.index != INDEX_OF_ACTS);
+        let account = vm.admit(start.class, start.index, named.map(|named| named.name.as_str()))?;
+        let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control), named.map(|_| profile)));
         let state = Rc::new(UserState {
             index: start.index,
             random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done))),

@@ -105,9 +105,9 @@ impl Vm {
     }
 
     /// Makes the coroutine of a user.
-    pub(super) fn admit(&self, class: usize, index: u64) -> Result<Rc<Account>, String> {
+    pub(super) fn admit(&self, class: usize, index: u64, profile: Option<&str>) -> Result<Rc<Account>, String> {
         let class = self.classes.get(class).ok_or("the scenario has no such class")?;
-        let coroutine: Thread = self.new_user.call((class.number, index)).map_err(|error| traceback::error_text(&error))?;
+        let coroutine: Thread = self.new_user.call((class.number, index, profile)).map_err(|error| traceback::error_text(&error))?;
         let account = Rc::new(Account { coroutine: RefCell::new(Some(coroutine)), grown_bytes: Cell::new(0) });
         self.accounts.borrow_mut().insert(index, Rc::clone(&account));
         Ok(account)

@@ -10,8 +10,9 @@ use std::time::Instant;
 use super::host::ScriptWorkload;
 use super::session::ScriptUser;
 use crate::load::Halt;
+use crate::load::slots::Numbering;
 use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser, Workload as _};
-use crate::plan::{Act, ClassPlan, Plan};
+use crate::plan::{Act, ClassPlan, NamedProfile, Plan};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::Sample;
 
@@ -125,7 +126,7 @@ pub(super) async fn walk(
 ) -> Result<(), String> {
     let witness = Rc::new(Witness::default());
     let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })));
-    let life = plan.life.clone();
+    let (life, profile) = (plan.life.clone(), plan.profile.clone());
     let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
     lane.begin(Instant::now());
     if life.setup.is_some() {
@@ -135,7 +136,11 @@ pub(super) async fn walk(
     }
     for (number, class) in classes.iter().enumerate() {
         let control = Rc::new(UserControl::default());
-        let mut user = lane.new_user(UserStart { index: number as u64, class: number, iterations_done: 0, control })?;
+        // One of the first profile that has the class.
+        let has = |named: &NamedProfile| named.classes.is_empty() || named.classes.contains(&class.name);
+        let place = profile.named().iter().position(has).unwrap_or(0);
+        let index = Numbering::of(&profile).index(place, number as u64);
+        let mut user = lane.new_user(UserStart { index, class: number, iterations_done: 0, control })?;
         walk_user(&mut user, class, &witness, &mut tell).await;
         match lane.halt() {
             Some(Halt::Misuse(why)) => return Err(why),

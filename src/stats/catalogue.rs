@@ -25,7 +25,7 @@ const fn listed(name: &'static str, family: Family, meaning: &'static str, examp
 pub(super) fn metrics() -> impl Iterator<Item = Listed> {
     let phases = PHASES.into_iter().map(|phase| listed(phase.metric, Family::Phase, phase.meaning, phase.example));
     let mut times = TIMES.into_iter().map(|time| listed(time.metric, Family::Times, time.meaning, time.example));
-    let of_generator = times.next_back();
+    let of_generator = times.next_back().map(|lag| Listed { family: Family::Lag, ..lag });
     REQUESTS.into_iter().chain(phases).chain(COUNTS).chain(times).chain(OTHERS).chain(of_generator)
 }
 

@@ -16,6 +16,7 @@ pub mod metric;
 pub mod names;
 pub mod origin;
 pub mod phases;
+pub mod profiles;
 pub mod quantile;
 pub mod recorder;
 pub mod sample;

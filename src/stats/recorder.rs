@@ -17,6 +17,7 @@ use super::names::{
     clip,
 };
 use super::phases::{PHASES, parts_of};
+use super::profiles::{ProfileCounts, ProfileSums};
 use super::sample::{FailureKind, Sample};
 use super::tally::{CheckCounts, ClassCounts, DropReason, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
 use super::times::Times;
@@ -41,6 +42,8 @@ pub struct Recorder {
     events: EventCounts,
     /// By the plan's order of classes, as long as the highest class of which something was counted.
     classes: Vec<ClassCounts>,
+    /// By the plan's order of profiles, where they have names.
+    profiles: Vec<ProfileSums>,
     warnings: Vec<Arc<str>>,
     /// How many of `warnings` an earlier tally took along.
     warnings_taken: usize,
@@ -74,6 +77,7 @@ impl Recorder {
             times: Times::default(),
             events: EventCounts::default(),
             classes: Vec::new(),
+            profiles: Vec::new(),
             warnings: Vec::new(),
             warnings_taken: 0,
             warned: [false; Bounded::COUNT],
@@ -147,6 +151,14 @@ impl Recorder {
             self.classes.resize(class + 1, ClassCounts::default());
         }
         &mut self.classes[class]
+    }
+
+    /// What is counted of a named profile besides all that is counted over all of them.
+    pub fn profile(&mut self, place: usize) -> &mut ProfileSums {
+        if self.profiles.len() <= place {
+            self.profiles.resize_with(place + 1, ProfileSums::default);
+        }
+        &mut self.profiles[place]
     }
 
     /// Counts one iteration that began and was ended before its own end, since its user was to finish or was dropped.
@@ -282,6 +294,10 @@ impl Recorder {
         }
         tally.events = std::mem::take(&mut self.events);
         tally.classes = std::mem::take(&mut self.classes);
+        tally.profiles = self.profiles.iter_mut().map(ProfileSums::take).collect();
+        if tally.profiles.iter().all(|counts| *counts == ProfileCounts::default()) {
+            tally.profiles.clear();
+        }
         tally.warnings = self.warnings[self.warnings_taken..].to_vec();
         self.warnings_taken = self.warnings.len();
         tally

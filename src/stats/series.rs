@@ -53,6 +53,8 @@ pub struct Current {
     pub total: Lately,
     /// How much of the last 10 seconds is known; `None` where nothing is.
     pub window: Option<Duration>,
+    /// Which those are.
+    pub seconds: std::ops::Range<u64>,
     /// See [`super::snapshot::Snapshot::covered`].
     pub covered: Option<Duration>,
     /// All durations of the window, in microseconds.
@@ -203,7 +205,7 @@ impl Series {
         // A part of a second is measured only as well as the message that began it was fast: it serves where there is nothing else.
         let first = if is_over && now.as_secs() <= first_whole { since.as_secs() } else { first_whole };
         let begin = end.saturating_sub(WINDOW_SECONDS).max(first).max(self.taken_over);
-        let mut current = Current { covered: self.covered(now, end), ..Current::default() };
+        let mut current = Current { covered: self.covered(now, end), seconds: begin..end.max(begin), ..Current::default() };
         let mut window = Duration::ZERO;
         for (number, second) in (self.first_recent..).zip(&self.recent).filter(|(_, second)| second.is_known) {
             if (begin..end).contains(&number) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use apart::{ActView, WarmupView};
 pub use history::{HistoryPoint, Seen};
-pub use iterations::{ArrivalsView, QuotaView};
+pub use iterations::{ArrivalsView, ProfileKind, ProfileView, QuotaView};
 pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
 
 use super::cells::CellsView;
@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub arrivals: ArrivalsView,
     /// How many iterations have begun, where the profile says how many there are; no reset of the statistics takes any away.
     pub quota: Option<QuotaView>,
+    /// Each profile by itself, in the order of their indices, where they have names.
+    pub profiles: Vec<ProfileView>,
     /// Iterations that raised.
     pub iterations_raised: u64,
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped.

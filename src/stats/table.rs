@@ -14,6 +14,7 @@ use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
 use super::origin::Origin;
 use super::phases::PHASES;
+use super::profiles::ProfileTable;
 use super::recorder::{Bounded, Limits};
 use super::series::{Current, Series};
 use super::snapshot::{
@@ -49,6 +50,7 @@ pub struct Table {
     events: EventCounts,
     /// In the plan's order.
     classes: Vec<ClassCounts>,
+    profiles: ProfileTable,
     warnings: Vec<Arc<str>>,
     series: Series,
     soundness: Account,
@@ -80,6 +82,7 @@ impl Table {
             times: Times::from_fn(Trend::shared),
             events: EventCounts::default(),
             classes: Vec::new(),
+            profiles: ProfileTable::default(),
             warnings: Vec::new(),
             series: Series::new(since),
             soundness: Account::default(),
@@ -89,6 +92,7 @@ impl Table {
     /// Adds what was counted elsewhere, into the second in which it was measured.
     pub fn merge(&mut self, tally: &Tally) {
         let number_of = self.merge_sums(tally);
+        self.profiles.merge(&tally.profiles, Some(tally.second));
         self.series.add(tally, &number_of, &self.fresh);
     }
 
@@ -96,11 +100,13 @@ impl Table {
     /// current rates stay as they are.
     pub fn merge_total(&mut self, tally: &Tally) {
         self.series.note_sums(tally.second);
+        self.profiles.merge(&tally.profiles, None);
         self.merge_sums(tally);
     }
 
     /// Adds what was counted at a time that nobody knows.
     pub fn merge_undated(&mut self, tally: &Tally) {
+        self.profiles.merge(&tally.profiles, None);
         self.merge_sums(tally);
     }
 
@@ -144,6 +150,12 @@ impl Table {
     #[must_use]
     pub fn resolved(&self) -> u64 {
         self.events.iterations_started + self.events.iterations_dropped.iter().sum::<u64>()
+    }
+
+    /// The same of one named profile.
+    #[must_use]
+    pub fn resolved_of(&self, profile: usize) -> u64 {
+        self.profiles.resolved(profile)
     }
 
     /// The points of the history before `now`, oldest first.
@@ -215,6 +227,7 @@ impl Table {
             times: self.times.map(|metric, trend| trend.view(metric.into())),
             arrivals: self.arrivals_view(),
             quota: None,
+            profiles: self.profiles.views(current.seconds.clone()),
             iterations_raised: self.events.iterations_raised,
             iterations_interrupted: self.events.iterations_interrupted,
             iterations_dropped: self.events.iterations_dropped.iter().sum(),

@@ -133,6 +133,12 @@ impl Tables {
         self.warmup.as_ref().map_or(0, |warmup| warmup.table.resolved())
     }
 
+    /// The same of one named profile.
+    #[must_use]
+    pub fn resolved_in_warmup_of(&self, profile: usize) -> u64 {
+        self.warmup.as_ref().map_or(0, |warmup| warmup.table.resolved_of(profile))
+    }
+
     /// What people see. Thresholds look at what counts alone; charts show the warm-up as well, and so do, as long as it lasts, the figures of
     /// the last 10 seconds.
     #[must_use]

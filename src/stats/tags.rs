@@ -14,13 +14,19 @@ pub fn mistake_in(key: &str, value: &str) -> Option<String> {
     if RESERVED.contains(&key) {
         return Some(format!("`{key}` has a meaning of its own in selectors: give the tag another name"));
     }
-    let is_bad = |letter: char| matches!(letter, '{' | '}' | ',' | ':' | '"') || letter.is_control();
-    if value.is_empty() || value.len() > LONGEST || value.contains(is_bad) || value.trim() != value {
+    if !is_fit(value) {
         return Some(format!(
             "the tag `{key}` has the value {value:?}: 1 to {LONGEST} bytes are needed, without braces, commas, colons, quotes and blanks at the ends"
         ));
     }
     None
+}
+
+/// Whether a text can be the value of a tag, and so the name of a profile.
+#[must_use]
+pub fn is_fit(value: &str) -> bool {
+    let is_bad = |letter: char| matches!(letter, '{' | '}' | ',' | ':' | '"') || letter.is_control();
+    !value.is_empty() && value.len() <= LONGEST && !value.contains(is_bad) && value.trim() == value
 }
 
 /// Tags as they stand behind a name; they have no mistakes. Nothing where there is none.
@@ -42,10 +48,16 @@ pub fn tagged<'a>(name: Cow<'a, str>, text: &str) -> Cow<'a, str> {
 /// A name without its tags, and those.
 pub fn split(name: &str) -> (&str, impl Iterator<Item = (&str, &str)>) {
     let tags = name.strip_suffix('}').and_then(|rest| rest.rsplit_once(" {"));
-    let tags = tags
-        .filter(|(_, tags)| tags.split(',').all(|tag| tag.split_once(':').is_some_and(|(key, value)| mistake_in(key, value).is_none())));
+    let tags = tags.filter(|(_, tags)| tags.split(',').all(|tag| tag.split_once(':').is_some_and(|(key, value)| is_tag(key, value))));
     let (name, tags) = tags.unwrap_or((name, ""));
     (name, tags.split(',').filter_map(|tag| tag.split_once(':')))
+}
+
+/// Of all profiles' requests where they have names: which one.
+pub const PROFILE: &str = "profile";
+
+fn is_tag(key: &str, value: &str) -> bool {
+    if key == PROFILE { is_fit(value) } else { mistake_in(key, value).is_none() }
 }
 
 /// What selectors mean already, here or in other tools; a tag of such a name would be looked for in vain.

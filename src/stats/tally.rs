@@ -12,6 +12,7 @@ use super::hop_counts::HopCounts;
 use super::metric::MetricCounts;
 use super::names::{EntryName, ErrorName, NameMap};
 use super::phases::PHASES;
+use super::profiles::ProfileCounts;
 use super::times::Times;
 use super::trend::{Spread, TrendCounts};
 
@@ -44,6 +45,8 @@ pub struct Tally {
     pub events: EventCounts,
     /// What became of the iterations of each user class, in the plan's order; classes of which nothing is counted may be missing at the end.
     pub classes: Vec<ClassCounts>,
+    /// The same of each profile, in the plan's order; empty where they have no names, and until something is counted.
+    pub profiles: Vec<ProfileCounts>,
     /// What a reader of the numbers must know.
     pub warnings: Vec<Arc<str>>,
 }
@@ -58,6 +61,7 @@ impl Tally {
 
     /// [`Tally::merge`] for a tally that is wanted elsewhere too: of its names only those not yet known are cloned.
     pub fn add(&mut self, other: &Self) {
+        ProfileCounts::merge_all(&mut self.profiles, &other.profiles, self.second.cmp(&other.second));
         self.users = match self.second.cmp(&other.second) {
             Ordering::Equal => self.users + other.users,
             Ordering::Less => other.users,
@@ -99,6 +103,7 @@ impl Tally {
             times: std::mem::take(&mut self.times),
             events: std::mem::take(&mut self.events),
             classes: std::mem::take(&mut self.classes),
+            profiles: std::mem::take(&mut self.profiles),
             warnings: std::mem::take(&mut self.warnings),
             ..Self::default()
         };
@@ -121,9 +126,13 @@ impl Tally {
             + size::all(&self.checks, size::check)
             + size::all(&self.groups, size::group)
             + size::all(&self.metrics, size::metric);
-        let trends = self.phases.iter().chain([&self.since_due]).chain(self.times.each());
+        let of_profiles = self.profiles.iter().flat_map(|profile| profile.trends());
+        let trends = self.phases.iter().chain([&self.since_due]).chain(self.times.each()).chain(of_profiles);
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
-        named + trends.map(size::trend).sum::<usize>() + warnings.sum::<usize>() + (24 + 3 * self.classes.len()) * size::NUMBER
+        named
+            + trends.map(size::trend).sum::<usize>()
+            + warnings.sum::<usize>()
+            + (24 + 3 * self.classes.len() + 9 * self.profiles.len()) * size::NUMBER
     }
 
     /// Whether nothing was counted.

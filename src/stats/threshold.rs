@@ -7,7 +7,7 @@ use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
 use super::tags;
-use crate::plan::ThresholdPlan;
+use crate::plan::{NamedProfile, ThresholdPlan};
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Threshold {
     pub(super) metric: String,
     pub(super) family: Family,
     pub(super) selector: Vec<(String, String)>,
+    /// The place of the profile that it looks at among the run's; of what is measured of requests the selector alone tells.
+    pub(super) profile: Option<usize>,
     pub(super) aggregate: Aggregate,
     pub(super) operator: Operator,
     /// In the unit of the aggregate: seconds, bytes, a share of 1, or a plain number.
@@ -24,15 +26,24 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Reads a threshold. `own` are the script's own metrics with their kinds.
+    /// Reads a threshold of a run whose profiles have no names. `own` are the script's own metrics with their kinds.
     ///
     /// # Errors
     /// Says what is wrong in the metric or the condition, with the nearest right name where there is one.
     pub fn parse(plan: &ThresholdPlan, own: &[(String, MetricKind)]) -> Result<Self, ThresholdError> {
+        Self::parse_in(plan, own, &[])
+    }
+
+    /// The same of a run with these profiles.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn parse_in(plan: &ThresholdPlan, own: &[(String, MetricKind)], profiles: &[NamedProfile]) -> Result<Self, ThresholdError> {
         let problem = |reason: String| ThresholdError { metric: plan.metric.clone(), condition: plan.condition.clone(), reason };
         let (metric, selector) = parse_metric(&plan.metric).map_err(problem)?;
         let family = family_of(metric, own).map_err(problem)?;
         let selector = parse_selector(metric, family, selector).map_err(problem)?;
+        let profile = profile_of(&selector, profiles).map_err(problem)?;
         let (condition, span) = Span::split(&plan.condition).map_err(problem)?;
         if family == Family::Users && (span.is_partial() || span.aborts) {
             return Err(problem(format!("`{metric}` is judged over the whole run, at its end: it has no `over`, `after` and `abort`")));
@@ -42,7 +53,13 @@ impl Threshold {
             let reason = format!("`{metric}` has percentiles for the whole run only; use `avg`, `min`, `max` or `count` with a selector");
             return Err(problem(reason));
         }
-        Ok(Self { plan: plan.clone(), metric: metric.to_owned(), family, selector, aggregate, operator, limit, span })
+        Ok(Self { plan: plan.clone(), metric: metric.to_owned(), family, selector, profile, aggregate, operator, limit, span })
+    }
+
+    /// The profile that it looks at, if at one alone.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        self.selector.iter().find(|(key, _)| key == tags::PROFILE).map(|(_, name)| name.as_str())
     }
 
     /// What is wrong with it in a run that ends by itself at `end`.
@@ -78,15 +95,17 @@ pub(super) enum Family {
     DurationDue,
     /// One of [`PHASES`](super::phases::PHASES): sums by entry, a distribution for the whole run.
     Phase,
-    /// A distribution of durations for the whole run.
+    /// A distribution of durations for the whole run, or one profile.
     Times,
+    /// `generator_lag`: the same, and nothing of a profile's.
+    Lag,
     /// `group_duration`.
     Groups,
     /// `http_reqs`: a count by entry.
     Requests,
     /// `http_req_failed`: a share by entry.
     Failed,
-    /// A count for the whole run.
+    /// A count for the whole run, or one profile.
     Count,
     /// `checks`: a share by check.
     Checks,
@@ -103,7 +122,9 @@ pub(super) enum Family {
 impl Family {
     pub(super) fn aggregates(self) -> &'static [&'static str] {
         match self {
-            Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Groups => &["count", "min", "max", "avg", "med", "p(N)"],
+            Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Lag | Self::Groups => {
+                &["count", "min", "max", "avg", "med", "p(N)"]
+            }
             Self::Own(MetricKind::Trend) => &["count", "min", "max", "avg", "med", "p(N)"],
             Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate) => {
                 &["count", "rate"]
@@ -115,10 +136,13 @@ impl Family {
 
     pub(super) fn selectors(self) -> &'static [&'static str] {
         match self {
-            Self::Duration | Self::DurationDue | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => &["name", "method"],
+            Self::Duration | Self::DurationDue | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => {
+                &["name", "method", tags::PROFILE]
+            }
             Self::Checks => &["check"],
             Self::Groups => &["group"],
-            Self::Times | Self::Count | Self::Exceptions | Self::Users | Self::Own(_) => &[],
+            Self::Times | Self::Count => &[tags::PROFILE],
+            Self::Lag | Self::Exceptions | Self::Users | Self::Own(_) => &[],
         }
     }
 
@@ -128,7 +152,7 @@ impl Family {
             (Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
             (Self::Bytes, _) => Unit::Bytes,
             (_, Aggregate::Count | Aggregate::Rate) => Unit::Plain,
-            (Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Groups, _) => Unit::Time,
+            (Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Lag | Self::Groups, _) => Unit::Time,
             _ => Unit::Plain,
         }
     }
@@ -268,6 +292,20 @@ fn parse_selector(metric: &str, family: Family, selector: Option<&str>) -> Resul
         }
     }
     Ok(pairs)
+}
+
+/// The place of the profile that a selector names.
+fn profile_of(selector: &[(String, String)], profiles: &[NamedProfile]) -> Result<Option<usize>, String> {
+    let Some((_, wanted)) = selector.iter().find(|(key, _)| key == tags::PROFILE) else { return Ok(None) };
+    let names = || profiles.iter().map(|named| named.name.as_str());
+    match names().position(|name| name == wanted) {
+        Some(place) => Ok(Some(place)),
+        None if profiles.is_empty() => Err(format!("there is no profile `{wanted}`: the load has no profiles with names")),
+        None => {
+            let hint = did_you_mean(wanted, names());
+            Err(format!("there is no profile `{wanted}`{hint} (there are {})", quoted(&names().collect::<Vec<_>>())))
+        }
+    }
 }
 
 /// Whether `key` may be a tag of requests: those whose metrics have entries have them, and what is nearly another selector is a slip.
@@ -494,7 +532,7 @@ mod tests {
             (
                 "http_reqs{methd:GET}",
                 "count > 1",
-                "`http_reqs` has no selector `methd`; did you mean `method`? (it takes `name`, `method`; a name with commas and colons stands in quotes)",
+                "`http_reqs` has no selector `methd`; did you mean `method`? (it takes `name`, `method`, `profile`; a name with commas and colons stands in quotes)",
             ),
             ("users{name:x}", "value > 1", "`users` takes no selector"),
             ("http_reqs{name:x", "count > 1", "the selector has no closing `}`"),
@@ -526,6 +564,33 @@ mod tests {
         ] {
             assert_eq!(parse(metric, condition).unwrap_err(), reason);
         }
+    }
+
+    #[test]
+    fn a_threshold_of_one_profile_knows_its_place_and_which_metrics_have_profiles() {
+        let named = |name: &str| NamedProfile {
+            name: name.into(),
+            classes: Vec::new(),
+            tags: Default::default(),
+            profile: crate::plan::LoadProfile::plain(1, 1.0, None),
+        };
+        let profiles = [named("browse"), named("buy")];
+        let parse = |metric: &str, profiles: &[NamedProfile]| {
+            let plan = ThresholdPlan { metric: metric.into(), condition: "count > 1".into() };
+            Threshold::parse_in(&plan, &[], profiles).map_err(|error| error.reason)
+        };
+        for metric in ["iteration_duration{profile:buy}", "dropped_iterations{buy}", "http_reqs{profile:buy,name:/cart}"] {
+            let threshold = parse(metric, &profiles).unwrap();
+            assert_eq!((threshold.profile, threshold.profile()), (Some(1), Some("buy")), "{metric}");
+        }
+        for (metric, reason) in [
+            ("http_reqs{profile:by}", "there is no profile `by`; did you mean `buy`? (there are `browse`, `buy`)"),
+            ("generator_lag{profile:buy}", "`generator_lag` takes no selector"),
+            ("exceptions{profile:buy}", "`exceptions` takes no selector"),
+        ] {
+            assert_eq!(parse(metric, &profiles).unwrap_err(), reason);
+        }
+        assert_eq!(parse("http_reqs{profile:buy}", &[]).unwrap_err(), "there is no profile `buy`: the load has no profiles with names");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::histogram::Histogram;
 use super::metric::MetricKind;
 use super::phases::PHASES;
-use super::snapshot::{EntryView, MetricValue, RunState, Snapshot, ThresholdView, TrendView};
+use super::snapshot::{EntryView, MetricValue, ProfileView, RunState, Snapshot, ThresholdView, TrendView};
 use super::tags;
 use super::threshold::{Aggregate, Family, Threshold, show};
 use super::times::TIMES;
@@ -33,7 +33,8 @@ impl Threshold {
                 self.of_trend(&self.entries(snapshot).map(|entry| &entry.since_due).fold(TrendView::default(), merge_trends))
             }
             Family::Phase => self.phase(snapshot),
-            Family::Times => {
+            Family::Times if let Some(place) = self.profile => self.time_of(snapshot.profiles.get(place)?),
+            Family::Times | Family::Lag => {
                 let time = TIMES.iter().zip(snapshot.times.each()).find(|(time, _)| time.metric == self.metric);
                 time.and_then(|(_, trend)| self.of_trend(trend))
             }
@@ -43,6 +44,9 @@ impl Threshold {
             Family::Bytes if self.metric == "data_sent" => counted(self.sum(snapshot, |entry| entry.bytes_out) as f64),
             Family::Bytes => counted(self.sum(snapshot, |entry| entry.bytes_in) as f64),
             Family::Failed => self.share(self.sum(snapshot, |entry| entry.failures), self.sum(snapshot, EntryView::judged)),
+            Family::Count if let Some(place) = self.profile => {
+                counted(snapshot.profiles.get(place).map_or(0, |profile| self.count_of(profile)) as f64)
+            }
             Family::Count if self.metric == "iterations" => counted(snapshot.times.iterations.count as f64),
             Family::Count if self.metric == "iterations_interrupted" => counted(snapshot.iterations_interrupted as f64),
             Family::Count => counted(snapshot.iterations_dropped as f64),
@@ -75,6 +79,21 @@ impl Threshold {
                 value.map(|users| *users as f64)
             }
             Family::Own(_) => self.own(snapshot),
+        }
+    }
+
+    /// A time of one profile.
+    fn time_of(&self, profile: &ProfileView) -> Option<f64> {
+        let trends = [&profile.iterations, &profile.since_due, &profile.lateness];
+        trends.into_iter().find(|trend| *trend.name == *self.metric).and_then(|trend| self.of_trend(trend))
+    }
+
+    /// A count of one profile.
+    fn count_of(&self, profile: &ProfileView) -> u64 {
+        match self.metric.as_str() {
+            "iterations" => profile.iterations.count,
+            "iterations_interrupted" => profile.interrupted,
+            _ => profile.arrivals.dropped.iter().map(|(_, count)| count).sum(),
         }
     }
 

@@ -223,7 +223,8 @@ fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
             let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects_entry(&name.name, &name.method));
             wanted.for_each(|(_, counts)| sum.merge(counts));
         }
-        Family::Times => part.times.clone_from(&tally.times),
+        Family::Times | Family::Count if threshold.profile.is_some() => part.profiles.clone_from(&tally.profiles),
+        Family::Times | Family::Lag => part.times.clone_from(&tally.times),
         Family::Groups => {
             let wanted = tally.groups.iter().filter(|(name, _)| threshold.selects(&[("group", name)]));
             part.groups = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();

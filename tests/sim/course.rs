@@ -109,7 +109,7 @@ impl World {
         let stages: Duration = match &self.operator.plan.profile {
             LoadProfile::Ramp(ramp) => ramp.stages.iter().map(|stage| stage.over).sum(),
             LoadProfile::Arrivals(arrivals) => arrivals.stages.iter().map(|stage| stage.over).sum(),
-            LoadProfile::Iterations(_) => Duration::ZERO,
+            LoadProfile::Iterations(_) | LoadProfile::Several(_) => Duration::ZERO,
         };
         stages.saturating_sub(elapsed)
     }

@@ -8,6 +8,7 @@ use lunamoth::load::lane::LaneReport;
 use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
 use lunamoth::load::slots::Orders;
+use lunamoth::load::stock::IterationsBegun;
 use lunamoth::plan::{Plan, RunId};
 use lunamoth::stats::recorder::{EntryId, Limits, Recorder};
 use lunamoth::stats::sample::{Answer, Sample};
@@ -261,7 +262,7 @@ impl Lanes {
         let is_exhausted = users == 0 && self.has_orders && !self.is_stopping && level > 0 && !self.shape.rises_after(elapsed) && !awaits;
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
-        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: 0, halt: None }
+        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: IterationsBegun::default(), halt: None }
     }
 }
 

@@ -130,7 +130,7 @@ impl World {
             let target = match profile {
                 lunamoth::plan::LoadProfile::Ramp(ramp) => ramp.stages.last().map_or(0, |stage| stage.users),
                 lunamoth::plan::LoadProfile::Iterations(iterations) => iterations.users,
-                lunamoth::plan::LoadProfile::Arrivals(_) => 0,
+                lunamoth::plan::LoadProfile::Arrivals(_) | lunamoth::plan::LoadProfile::Several(_) => 0,
             };
             self.watch.target = (profile.end() == ProfileEnd::Hold).then_some(target);
             self.watch.disturb(self.now + Duration::from_secs(8) + self.slack());

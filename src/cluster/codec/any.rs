@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use super::samples::{entry_name, plan};
 use crate::load::slots::{SLOTS, SlotSet};
 use crate::plan::{
-    ArrivalsProfile, ClassPlan, DnsMode, HostAddress, HttpPlan, IterationsProfile, LoadProfile, Plan, ProfileEnd, Quota, RampProfile, Rate,
-    RateStage, RunId, RunSettings, Spacing, Stage, TaskPlan,
+    ArrivalsProfile, ClassPlan, DnsMode, HostAddress, HttpPlan, IterationsProfile, LoadProfile, NamedProfile, Plan, ProfileEnd, Quota,
+    RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TaskPlan,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::hop_counts::HopCounts;
 use crate::stats::metric::{Gauge, Metric, MetricCounts};
 use crate::stats::names::ErrorName;
+use crate::stats::profiles::{ProfileCounts, ProfileEvents};
 use crate::stats::sample::FailureKind;
 use crate::stats::snapshot::{HistoryPoint, Seen};
 use crate::stats::soundness::Reasons;
@@ -24,7 +25,8 @@ use crate::stats::trend::{NumberSpread, Spread, TrendCounts};
 /// Any tally that a recorder could have made, and some that it could not.
 pub fn tally() -> impl Strategy<Value = Tally> {
     let classes = prop::collection::vec((0..MOST, 0..MOST, 0..MOST), 0..4);
-    (tally_of_no_class(), classes).prop_map(|(mut tally, classes)| {
+    (tally_of_no_class(), classes, prop::collection::vec(profile(), 0..3)).prop_map(|(mut tally, classes, profiles)| {
+        tally.profiles = profiles;
         let counts = |(finished, raised, start_failures)| ClassCounts { finished, raised, start_failures };
         tally.classes = classes.into_iter().map(counts).collect();
         tally
@@ -97,6 +99,16 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
     )
 }
 
+fn profile() -> BoxedStrategy<ProfileCounts> {
+    let counts = prop::array::uniform9(prop_oneof![Just(0), 0..MOST]);
+    let trends = (sparse_trend(), sparse_trend(), sparse_trend());
+    let counts =
+        (counts, trends).prop_map(|([users, raised, interrupted, due, started, dropped @ ..], (iterations, since_due, lateness))| {
+            ProfileCounts { users, iterations, since_due, lateness, events: ProfileEvents { raised, interrupted, due, started, dropped } }
+        });
+    counts.boxed()
+}
+
 /// Any set of slots: whole, scattered, in runs.
 pub fn slots() -> impl Strategy<Value = SlotSet> {
     let runs = prop::collection::vec((0..SLOTS, prop_oneof![Just(1_u32), 1..3_000_u32]), 0..20).prop_map(|runs| {
@@ -140,7 +152,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             let profile = if raw_names && !stages.is_empty() {
                 let users = u32::try_from(stages.len()).unwrap();
                 let quota = if insecure_tls { Quota::Each(stages[0].0.max(1)) } else { Quota::Total(nanos.max(1)) };
-                LoadProfile::Iterations(IterationsProfile { users, quota, end })
+                LoadProfile::Iterations(IterationsProfile { users, quota, start: Duration::ZERO, end })
             } else if dns_fresh {
                 LoadProfile::Arrivals(ArrivalsProfile {
                     stages: stages.iter().map(|stage| RateStage { rate: Rate(u64::from(stage.0) << 20), over: over(stage) }).collect(),
@@ -155,6 +167,21 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
                     end,
                     spawn_interval: Duration::from_nanos(nanos),
                 })
+            };
+            let profile = if no_error_backoff {
+                let class = classes.first().map(|(name, ..)| name.clone());
+                let named = |name: &str, profile| NamedProfile {
+                    name: name.into(),
+                    classes: class.iter().cloned().collect(),
+                    tags: env.clone(),
+                    profile,
+                };
+                LoadProfile::Several(vec![
+                    named("a", LoadProfile::plain(3, 1.0, None).delayed(Duration::from_nanos(nanos))),
+                    named("b", profile),
+                ])
+            } else {
+                profile
             };
             Plan {
                 run: RunId(run),

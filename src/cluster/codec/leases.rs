@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::CodecError;
 use super::primitives::{Input, Output, TEXT_BYTES, Wire};
 use crate::cluster::record::KeptLease;
-use crate::load::stock::{Ask, Given, Grant, Leftover};
+use crate::load::stock::{Ask, Given, Grant, IterationsBegun, Leftover};
+use crate::plan::PROFILES_OF_A_RUN;
 
 impl Wire for Ask {
     fn put(&self, out: &mut Output) {
@@ -52,6 +53,18 @@ impl Wire for Grant {
                 _ => return Err(CodecError::Invalid { what: "answer about rows" }),
             },
         })
+    }
+}
+
+impl Wire for IterationsBegun {
+    fn put(&self, out: &mut Output) {
+        out.length(self.0.len());
+        self.0.iter().for_each(|count| out.count(*count));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        let profiles = input.length(PROFILES_OF_A_RUN, "number of profiles")?;
+        (0..profiles).map(|_| input.count()).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -403,7 +403,7 @@ impl Wire for Delta {
         out.number(u64::from(self.panics));
         out.number(u64::from(self.lanes_lost));
         out.option(self.lost_since, |out, since| out.duration(since));
-        out.count(self.begun);
+        self.begun.put(out);
         out.option(self.halt.as_ref(), |out, halt| halt.put(out));
     }
 
@@ -421,7 +421,7 @@ impl Wire for Delta {
             panics: input.number_32("number of panics")?,
             lanes_lost: input.number_32("number of lanes")?,
             lost_since: input.option(Input::duration)?,
-            begun: input.count()?,
+            begun: Wire::take(input)?,
             halt: input.option(Wire::take)?,
         })
     }

@@ -10,8 +10,7 @@ use super::primitives::{Input, Output, Wire};
 use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
     ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, IterationsProfile, LifePlan,
-    LoadProfile, MetricKind, Plan, ProfileEnd, Quota, RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TagFilter,
-    TaskPlan, ThresholdPlan, Words, run_settings,
+    MetricKind, Plan, RampProfile, Rate, RateStage, RunId, RunSettings, Stage, TagFilter, TaskPlan, ThresholdPlan, Words, run_settings,
 };
 
 /// The fields of a struct in their order, each of which its type checks; then what is to hold of them beyond that.
@@ -42,6 +41,10 @@ layout! {
         life
     }
     holds "number of user classes" if |plan| !plan.classes.is_empty()
+    holds "class of a profile" if |plan| {
+        let is_known = |name: &String| plan.classes.iter().any(|class| class.name == *name);
+        plan.profile.named().iter().all(|named| named.classes.iter().all(is_known))
+    }
 }
 
 layout! { TagFilter { include, exclude } }
@@ -62,7 +65,7 @@ layout! {
     holds "number of users" if |arrivals| arrivals.max_users != Some(0)
 }
 
-layout! { IterationsProfile { users, quota, end } holds "number of users" if |iterations| iterations.users > 0 }
+layout! { IterationsProfile { users, quota, start, end } holds "number of users" if |iterations| iterations.users > 0 }
 
 layout! { Stage { users, over } }
 
@@ -100,97 +103,6 @@ impl Wire for String {
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         input.string(MESSAGE_BYTES, "text")
-    }
-}
-
-/// The kind, then its own.
-impl Wire for LoadProfile {
-    fn put(&self, out: &mut Output) {
-        match self {
-            Self::Ramp(ramp) => {
-                out.byte(RAMP);
-                ramp.put(out);
-            }
-            Self::Arrivals(arrivals) => {
-                out.byte(ARRIVALS);
-                arrivals.put(out);
-            }
-            Self::Iterations(iterations) => {
-                out.byte(ITERATIONS);
-                iterations.put(out);
-            }
-        }
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        match input.byte()? {
-            RAMP => Wire::take(input).map(Self::Ramp),
-            ARRIVALS => Wire::take(input).map(Self::Arrivals),
-            ITERATIONS => Wire::take(input).map(Self::Iterations),
-            _ => Err(CodecError::Invalid { what: "kind of profile" }),
-        }
-    }
-}
-
-/// Whether they are each user's, then how many.
-impl Wire for Quota {
-    fn put(&self, out: &mut Output) {
-        let (is_each, count) = match self {
-            Self::Each(each) => (true, u64::from(*each)),
-            Self::Total(total) => (false, *total),
-        };
-        out.flag(is_each);
-        out.number(count);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        let quota = if input.flag()? { Self::Each(input.number_32(ITERATIONS_OF_A_RUN)?) } else { Self::Total(input.number()?) };
-        let is_right = !matches!(quota, Self::Each(0) | Self::Total(0));
-        if is_right { Ok(quota) } else { Err(CodecError::Invalid { what: ITERATIONS_OF_A_RUN }) }
-    }
-}
-
-impl Wire for Spacing {
-    fn put(&self, out: &mut Output) {
-        out.flag(*self == Self::Poisson);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(if input.flag()? { Self::Poisson } else { Self::Even })
-    }
-}
-
-impl Wire for Rate {
-    fn put(&self, out: &mut Output) {
-        out.number(self.0);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        input.number().map(Self)
-    }
-}
-
-impl Wire for ProfileEnd {
-    fn put(&self, out: &mut Output) {
-        let end = match self {
-            Self::StopAt(end) => Some(*end),
-            Self::Hold => None,
-        };
-        out.option(end, Output::duration);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(input.option(Input::duration)?.map_or(Self::Hold, Self::StopAt))
-    }
-}
-
-impl Wire for Arc<LoadProfile> {
-    fn put(&self, out: &mut Output) {
-        (**self).put(out);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        LoadProfile::take(input).map(Self::new)
     }
 }
 
@@ -437,12 +349,6 @@ const LIST: usize = 100_000;
 const KEY_BYTES: usize = 64;
 
 const NODE_BYTES: usize = 64;
-
-const RAMP: u8 = 0;
-const ARRIVALS: u8 = 1;
-const ITERATIONS: u8 = 2;
-
-const ITERATIONS_OF_A_RUN: &str = "number of iterations";
 
 #[cfg(test)]
 mod tests {

@@ -80,7 +80,7 @@ impl Wire for KeptWorker {
         put_epoch(self.epoch, out);
         out.count(self.sequence);
         out.flag(self.has_left);
-        out.count(self.begun);
+        self.begun.put(out);
         self.tallies.put(out);
     }
 
@@ -90,7 +90,7 @@ impl Wire for KeptWorker {
             epoch: take_epoch(input)?,
             sequence: input.count()?,
             has_left: input.flag()?,
-            begun: input.count()?,
+            begun: Wire::take(input)?,
             tallies: Wire::take(input)?,
         })
     }

@@ -15,13 +15,15 @@ use crate::cluster::record::{KeptWorker, Record};
 use crate::load::Halt;
 use crate::load::act::Acted;
 use crate::load::slots::{Handover, Orders, SlotSet};
+use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::{
     Act, ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, IterationsProfile, LifePlan, LoadProfile, MetricKind,
-    Plan, ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
+    NamedProfile, Plan, ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
 };
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
+use crate::stats::profiles::{ProfileCounts, ProfileEvents};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::{Answer as Answered, FailureKind, Phases, Sample};
 use crate::stats::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
@@ -118,9 +120,30 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
 
 /// One record of each kind.
 pub fn records() -> Vec<(&'static str, Record)> {
-    let kept = KeptWorker { worker: worker(), epoch: 1, sequence: 41, has_left: true, begun: 900, tallies: vec![busy(2, 3), full()] };
-    let iterations = IterationsProfile { users: 10, quota: Quota::Total(5_000), end: ProfileEnd::StopAt(Duration::from_secs(600)) };
+    let kept = KeptWorker {
+        worker: worker(),
+        epoch: 1,
+        sequence: 41,
+        has_left: true,
+        begun: IterationsBegun(vec![900]),
+        tallies: vec![busy(2, 3), full()],
+    };
+    let iterations = IterationsProfile {
+        users: 10,
+        quota: Quota::Total(5_000),
+        start: Duration::ZERO,
+        end: ProfileEnd::StopAt(Duration::from_secs(600)),
+    };
+    let named = |name: &str, profile| NamedProfile {
+        name: name.into(),
+        classes: vec!["Shopper".into()],
+        tags: BTreeMap::from([("kind".into(), "read".into())]),
+        profile,
+    };
+    let late = LoadProfile::Iterations(iterations).delayed(Duration::from_secs(3));
+    let several = LoadProfile::Several(vec![named("browse", LoadProfile::plain(10, 2.0, None)), named("reports", late)]);
     vec![
+        ("several", Record::Retargeted { profile: several.into() }),
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
         ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
         (
@@ -155,7 +178,7 @@ pub fn delta() -> Delta {
         panics: 1,
         lanes_lost: 2,
         lost_since: Some(Duration::from_secs(17)),
-        begun: 1_200,
+        begun: IterationsBegun(vec![0, 1_200]),
         halt: Some(Halt::Misuse("no host".into())),
     }
 }
@@ -247,6 +270,9 @@ fn full() -> Tally {
         unpacking: Duration::from_millis(6),
     };
     tally.classes = vec![ClassCounts { finished: 9, raised: 1, start_failures: 4 }, ClassCounts::default()];
+    let [iterations, since_due, lateness] = [6, 5, 0].map(|phase: usize| tally.phases[phase].clone());
+    let events = ProfileEvents { raised: 1, interrupted: 2, due: 9, started: 6, dropped: [2, 0, 1, 0] };
+    tally.profiles = vec![ProfileCounts::default(), ProfileCounts { users: 7, iterations, since_due, lateness, events }];
     tally.warnings = vec!["take care".into()];
     tally
 }

@@ -8,8 +8,10 @@ use rustc_hash::FxBuildHasher;
 use super::CodecError;
 use super::numbers::{is_empty, phases_mask, take_phases_mask};
 use super::primitives::{Input, Output, Wire};
+use crate::plan::PROFILES_OF_A_RUN;
 use crate::stats::names::{EntryName, ErrorName, NAME_BYTES, NameMap, TRACEBACK_BYTES};
 use crate::stats::phases::PHASES;
+use crate::stats::profiles::{ProfileCounts, ProfileEvents};
 use crate::stats::sample::FailureKind;
 use crate::stats::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally};
 use crate::stats::times::TIMES;
@@ -37,6 +39,9 @@ impl Wire for Tally {
         }
         if parts & CLASSES != 0 {
             out.list(&self.classes, CLASSES_MAX);
+        }
+        if parts & OF_PROFILES != 0 {
+            out.list(&self.profiles, PROFILES_OF_A_RUN);
         }
         if parts & WARNINGS != 0 {
             let warnings: Vec<_> = self.warnings.iter().map(|warning| Warning(Arc::clone(warning))).collect();
@@ -87,6 +92,9 @@ impl Wire for Tally {
         if has(CLASSES) {
             tally.classes = input.list(CLASSES_MAX, "number of classes")?;
         }
+        if has(OF_PROFILES) {
+            tally.profiles = input.list(PROFILES_OF_A_RUN, "number of profiles")?;
+        }
         if has(WARNINGS) {
             tally.warnings = input.list::<Warning>(WARNINGS_MAX, "number of warnings")?.into_iter().map(|Warning(text)| text).collect();
         }
@@ -106,6 +114,7 @@ fn parts_of(tally: &Tally) -> u64 {
         (ENTRIES_SINCE_DUE, has_due_entries(tally)),
         (EVENTS, tally.events != EventCounts::default()),
         (CLASSES, !tally.classes.is_empty()),
+        (OF_PROFILES, !tally.profiles.is_empty()),
         (WARNINGS, !tally.warnings.is_empty()),
     ]
     .into_iter()
@@ -315,6 +324,36 @@ impl Wire for ClassCounts {
     }
 }
 
+/// Users, the three distributions, the counts.
+impl Wire for ProfileCounts {
+    fn put(&self, out: &mut Output) {
+        out.count(self.users);
+        for trend in self.trends() {
+            trend.put(out);
+        }
+        let events = &self.events;
+        for count in [events.raised, events.interrupted, events.due, events.started].into_iter().chain(events.dropped) {
+            out.count(count);
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            users: input.count()?,
+            iterations: Wire::take(input)?,
+            since_due: Wire::take(input)?,
+            lateness: Wire::take(input)?,
+            events: ProfileEvents {
+                raised: input.count()?,
+                interrupted: input.count()?,
+                due: input.count()?,
+                started: input.count()?,
+                dropped: [input.count()?, input.count()?, input.count()?, input.count()?],
+            },
+        })
+    }
+}
+
 struct Warning(Arc<str>);
 
 impl Wire for Warning {
@@ -342,8 +381,9 @@ const EVENTS: u64 = 1 << 9;
 const WARNINGS: u64 = 1 << 10;
 const CLASSES: u64 = 1 << 11;
 const ENTRIES_SINCE_DUE: u64 = 1 << 14;
+const OF_PROFILES: u64 = 1 << 15;
 /// With those of [`TIMES`].
-const ALL_PARTS: u64 = (1 << (11 + TIMES.len())) - 1;
+const ALL_PARTS: u64 = (1 << (12 + TIMES.len())) - 1;
 
 /// Warnings of one tally at most; further ones are left out, as the table would.
 const WARNINGS_MAX: usize = 64;

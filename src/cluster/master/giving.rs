@@ -12,7 +12,7 @@ use super::part::PartStage;
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage};
 use super::{Action, Master, send};
-use crate::load::stock::{Ask, ITERATIONS, Leftover};
+use crate::load::stock::{Ask, Leftover, iterations_of, profile_of};
 use crate::plan::RunId;
 use crate::stats::snapshot::QuotaView;
 
@@ -56,7 +56,7 @@ impl Master {
     pub(super) fn tell_rows_of_lost(&self, worker: &WorkerId, out: &mut Vec<Action>) {
         let Some(run) = self.run.as_ref().filter(|run| !run.is_over()) else { return };
         for (source, holder, rows) in run.commons.leases.held().filter(|(_, holder, _)| *holder == worker) {
-            out.push(Action::Log(log::Level::Warn, in_lost_hands(source, holder, rows)));
+            out.push(Action::Log(log::Level::Warn, run.in_lost_hands(source, holder, rows)));
         }
     }
 
@@ -67,22 +67,34 @@ impl Master {
         let is_here = |worker: &WorkerId| {
             peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
         };
-        for (source, holder, rows) in run.commons.leases.held().filter(|(_, holder, _)| !is_here(holder)) {
-            run.table.warn(&Arc::from(in_lost_hands(source, holder, rows)));
+        let lost = run.commons.leases.held().filter(|(_, holder, _)| !is_here(holder));
+        let texts: Vec<_> = lost.map(|(source, holder, rows)| run.in_lost_hands(source, holder, rows)).collect();
+        for text in texts {
+            run.table.warn(&Arc::from(text));
         }
     }
 }
 
 impl Run {
-    /// How many of the run's iterations have begun; `None` where nobody says how many there are.
+    /// How many of the run's iterations have begun, of all profiles that say how many there are; `None` where none does.
+    pub(super) fn quota(&self, peers: &Peers) -> Option<QuotaView> {
+        let add = |sum: QuotaView, quota: QuotaView| QuotaView {
+            total: sum.total.saturating_add(quota.total),
+            begun: sum.begun + quota.begun,
+            lost: sum.lost + quota.lost,
+        };
+        (0..self.profile.count()).filter_map(|profile| self.quota_of(profile, peers)).reduce(add)
+    }
+
+    /// The same of one profile.
     ///
     /// A worker that has told its last has begun all that it was given and did not bring back. Of one that is lost, what it was given and has not
     /// told of is lost with it: in its hands, or begun after its last word.
-    pub(super) fn quota(&self, peers: &Peers) -> Option<QuotaView> {
-        let (total, _) = self.profile.quota()?;
-        let mut view = QuotaView { total, begun: self.parts.values().map(|part| part.begun).sum(), lost: 0 };
+    pub(super) fn quota_of(&self, profile: usize, peers: &Peers) -> Option<QuotaView> {
+        let (total, _) = self.profile.part(profile)?.quota()?;
+        let mut view = QuotaView { total, begun: self.parts.values().map(|part| part.begun.of(profile)).sum(), lost: 0 };
         let numbers: BTreeMap<&WorkerId, PeerNumber> = peers.iter().map(|(number, peer)| (&peer.hello.worker, number)).collect();
-        for (worker, given) in self.commons.leases.given(ITERATIONS) {
+        for (worker, given) in self.commons.leases.given(&iterations_of(profile)) {
             let part = numbers.get(worker).and_then(|number| self.parts.get(number));
             let Some(part) = part else {
                 if numbers.contains_key(worker) {
@@ -96,7 +108,7 @@ impl Run {
             };
             let is_silent = part.stage != PartStage::Finished && (self.is_over() || !part.is_here());
             if is_silent {
-                view.lost += given.saturating_sub(part.begun);
+                view.lost += given.saturating_sub(part.begun.of(profile));
             }
         }
         Some(view)
@@ -114,7 +126,7 @@ impl Run {
     /// What was given out and set is known to nobody; of iterations people are told.
     pub(super) fn forget_commons(&mut self) {
         self.commons.forget_all();
-        if self.profile.quota().is_some() {
+        if self.profile.each().any(|profile| profile.quota().is_some()) {
             let text = "this master took the run over without a journal: which iterations were given out is known to nobody, so none is given \
                         out any more";
             self.table.warn(&text.into());
@@ -122,14 +134,17 @@ impl Run {
     }
 }
 
-fn in_lost_hands(source: &str, worker: &WorkerId, rows: &Range<u64>) -> String {
-    let (from, to) = (rows.start + 1, rows.end);
-    if source == ITERATIONS {
-        return format!(
-            "iterations {from} to {to} were in the hands of client '{worker}', which is lost: those of them that it had not begun are begun by nobody"
-        );
+impl Run {
+    fn in_lost_hands(&self, source: &str, worker: &WorkerId, rows: &Range<u64>) -> String {
+        let (from, to) = (rows.start + 1, rows.end);
+        let Some(profile) = profile_of(source) else {
+            return format!(
+                "rows {from} to {to} of `{source}` were in the hands of client '{worker}', which is lost: those of them that it had not taken are taken by nobody"
+            );
+        };
+        let name = self.profile.name_of(profile).map_or_else(String::new, |name| format!(" of profile `{name}`"));
+        format!(
+            "iterations {from} to {to}{name} were in the hands of client '{worker}', which is lost: those of them that it had not begun are begun by nobody"
+        )
     }
-    format!(
-        "rows {from} to {to} of `{source}` were in the hands of client '{worker}', which is lost: those of them that it had not taken are taken by nobody"
-    )
 }

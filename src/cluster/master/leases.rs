@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::WorkerId;
 use super::super::record::KeptLease;
-use crate::load::stock::{Ask, Given, Grant, ITERATIONS, Leftover};
+use crate::load::stock::{Ask, Given, Grant, Leftover, profile_of};
 
 /// The rows of all sources of a run.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Leases {
         let is_held = source.blocks.iter().any(|(holder, block)| holder != worker && !block.rows.is_empty() && is_here(holder));
         let since = *source.waiting_since.get_or_insert(now);
         // Users that wait for iterations do nothing else, and whoever holds some begins them or brings them back.
-        let is_patient = ask.source == ITERATIONS || now.saturating_duration_since(since) < PATIENCE;
+        let is_patient = profile_of(&ask.source).is_some() || now.saturating_duration_since(since) < PATIENCE;
         let is_over = !is_held || !is_patient;
         Some((answer(if is_over { Given::Over } else { Given::Later }), None))
     }
@@ -247,7 +247,7 @@ mod tests {
         let mut leases = Leases::default();
         let now = Instant::now();
         let mut given = |of: u8, number: u64, is_here: bool, now: Instant| {
-            let ask = Ask { source: ITERATIONS.into(), ..ask(number, 10, Some(2)) };
+            let ask = Ask { source: String::new(), ..ask(number, 10, Some(2)) };
             leases.on_ask(&worker(of), &ask, |_| is_here, now).unwrap().0.given
         };
         assert_eq!((given(1, 1, true, now), given(2, 1, true, now)), (Given::Rows(0..1), Given::Rows(1..2)));

@@ -171,7 +171,7 @@ impl Run {
         }
         let sequence = part.held.unwrap_or(0);
         let has_left = has_left || part.stage == PartStage::Finished;
-        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, begun: part.begun, tallies })))
+        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, begun: part.begun.clone(), tallies })))
     }
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.

@@ -15,14 +15,16 @@ use super::part::Part;
 use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
 use super::run::Run;
 use super::{Action, MasterConfig};
-use crate::load::slots::SlotSet;
+use crate::load::slots::{Numbering, SlotSet};
 use crate::stats::snapshot::OverlapView;
 
 impl Run {
     /// How many users run in these slots.
     pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
-        let level = u64::from(self.shape.users_at(self.elapsed(now)));
-        (0..level).filter(|&user| slots.has_user(user)).count() as u64
+        let (at, numbering) = (self.elapsed(now), Numbering::of(&self.profile));
+        let levels = self.shape.parts().iter().map(|part| u64::from(part.users_at(at))).enumerate();
+        let users = levels.flat_map(|(profile, level)| (0..level).map(move |number| numbering.index(profile, number)));
+        users.filter(|user| slots.contains(numbering.slot(*user))).count() as u64
     }
 
     /// Whether others ran the users of a worker that was given up at `from`: those who got them may be away themselves by now, or the run at its end.

@@ -7,6 +7,7 @@ use super::super::message::Delta;
 use super::dues::Dues;
 use super::vitals::VitalsOverTime;
 use crate::load::slots::SlotSet;
+use crate::load::stock::IterationsBegun;
 use crate::stats::tables::Totals;
 use crate::stats::tally::Tally;
 
@@ -47,11 +48,11 @@ pub(super) struct Part {
     /// The run's clock from which on the numbers of the first of those are unknown.
     pub lost_since: Option<Duration>,
     /// Iterations that it began so far, of those that are given out by their number.
-    pub begun: u64,
+    pub begun: IterationsBegun,
     /// By its last report that had any.
     pub lag: Option<Duration>,
     pub vitals: VitalsOverTime,
-    /// What was due in its slots, and what it has told of that.
+    /// What was due in its slots, and what it has told of that, by profile.
     pub dues: Dues,
     /// The slots that it was last told are its own.
     pub ordered: Arc<SlotSet>,
@@ -136,7 +137,7 @@ impl Part {
             panics: 0,
             lanes_lost: 0,
             lost_since: None,
-            begun: 0,
+            begun: IterationsBegun::default(),
             lag: None,
             vitals: VitalsOverTime::default(),
             dues: Dues::default(),
@@ -200,7 +201,7 @@ impl Part {
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
         self.lost_since = delta.lost_since.or(self.lost_since);
-        self.begun = self.begun.max(delta.begun);
+        self.begun.raise(&delta.begun);
         self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {

@@ -13,10 +13,10 @@ use super::commons::Commons;
 use super::judging::windows_of;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::{Action, Rerate, Retarget, RunStart, clock_at, send};
+use super::{Action, RunStart, clock_at, send};
 use crate::load::Halt;
 use crate::load::shape::Shape;
-use crate::load::slots::{Handover, Orders, SLOTS, SlotSet};
+use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
@@ -162,7 +162,7 @@ impl Run {
         let mut warnings = Vec::new();
         let mut thresholds = Vec::new();
         for threshold in &plan.thresholds {
-            match Threshold::parse(threshold, &plan.metrics) {
+            match Threshold::parse_in(threshold, &plan.metrics, plan.profile.named()) {
                 Ok(threshold) => thresholds.push(threshold),
                 Err(why) => warnings.push(why.to_string()),
             }
@@ -281,7 +281,7 @@ impl Run {
             at += lead;
         }
         // A slot with several users takes as many turns.
-        let users_a_slot = self.shape.users_at(at).div_ceil(SLOTS).max(1);
+        let users_a_slot = self.shape.users_a_slot_at(at).max(1);
         let interval = self.profile.spawn_interval().saturating_mul(users_a_slot);
         self.forget_arrived(at);
         moved.iter().for_each(|slot| self.on_their_way.insert(slot));
@@ -289,7 +289,7 @@ impl Run {
     }
 
     /// Slots whose moment of the last hand-over has come are on their way no more.
-    fn forget_arrived(&mut self, at: Duration) {
+    pub(super) fn forget_arrived(&mut self, at: Duration) {
         let moments = self.handover.iter().flat_map(|handover| handover.moments());
         for (slot, _) in moments.take_while(|(_, moment)| *moment <= at) {
             self.on_their_way.remove(slot);
@@ -329,30 +329,6 @@ impl Run {
             self.hand_over(moved, Duration::ZERO, now);
             self.order_all(peers, origin, now, out);
         }
-    }
-
-    /// Another rate, of an open profile.
-    pub fn rerate(&mut self, rerate: Rerate, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let LoadProfile::Arrivals(arrivals) = &*self.profile else { return };
-        let profile = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(now) + LEAD, rerate.rate, rerate.run_time));
-        self.shape = Shape::new(&profile);
-        self.profile = Arc::new(profile);
-        self.order_all(peers, origin, now, out);
-    }
-
-    /// Another number of users.
-    pub fn retarget(&mut self, retarget: Retarget, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let at = self.elapsed(now);
-        let level = self.shape.users_at(at);
-        let profile = self.profile.retargeted(at, level, retarget.users, retarget.spawn_rate, retarget.run_time);
-        self.shape = Shape::new(&profile);
-        self.profile = Arc::new(profile);
-        // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
-        self.forget_arrived(at);
-        let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
-        self.assignment.level(u64::from(retarget.users)).iter().for_each(|slot| moved.insert(slot));
-        self.hand_over(moved, LEAD, now);
-        self.order_all(peers, origin, now, out);
     }
 
     /// Users finish, or are cut.

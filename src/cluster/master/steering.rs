@@ -1,11 +1,12 @@
 //! What people want of a run that is under way: other users, a pause, statistics from here on. Its start and its end are `master`'s.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::run::{Run, Stage};
 use super::{Action, Master, Refused, Rerate, Retarget};
 use crate::cluster::record::Record;
 use crate::load::Halt;
+use crate::plan::LoadProfile;
 
 impl Master {
     /// Somebody wants another number of users.
@@ -13,39 +14,53 @@ impl Master {
     /// # Errors
     /// No run is under way.
     pub fn on_retarget(&mut self, retarget: Retarget, now: Instant) -> Result<Vec<Action>, Refused> {
-        let mut out = Vec::new();
-        self.refuse_while_awaited()?;
-        self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
-            return Err(Refused::without_run(out));
-        };
-        run.retarget(retarget, &self.peers, self.origin, now, &mut out);
-        let profile = run.profile.clone();
-        self.keep(Record::Retargeted { profile }, &mut out);
-        Ok(out)
+        self.on_retarget_of(0, retarget, now)
     }
 
-    /// Somebody wants another rate of an open run.
+    /// The same of one of several profiles.
     ///
     /// # Errors
-    /// No run is under way, or it is not open.
-    pub fn on_rerate(&mut self, rerate: Rerate, now: Instant) -> Result<Vec<Action>, Refused> {
+    /// No run is under way.
+    pub fn on_retarget_of(&mut self, profile: usize, retarget: Retarget, now: Instant) -> Result<Vec<Action>, Refused> {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.rerate(rerate, &self.peers, self.origin, now, &mut out);
+        run.retarget(profile, retarget, &self.peers, self.origin, now, &mut out);
         let profile = run.profile.clone();
         self.keep(Record::Retargeted { profile }, &mut out);
         Ok(out)
     }
 
-    /// Whether the run that is under way is open.
+    /// Somebody wants another rate of an open profile.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_rerate_of(&mut self, profile: usize, rerate: Rerate, now: Instant) -> Result<Vec<Action>, Refused> {
+        let mut out = Vec::new();
+        self.refuse_while_awaited()?;
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            return Err(Refused::without_run(out));
+        };
+        run.rerate(profile, rerate, &self.peers, self.origin, now, &mut out);
+        let profile = run.profile.clone();
+        self.keep(Record::Retargeted { profile }, &mut out);
+        Ok(out)
+    }
+
+    /// The profile of the run that is under way; one that people have changed is as they have.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.profile.is_open())
+    pub fn profile(&self) -> Option<&LoadProfile> {
+        self.run.as_ref().map(|run| &*run.profile)
+    }
+
+    /// The clock of the run that is under way.
+    #[must_use]
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        self.run.as_ref().map_or(Duration::ZERO, |run| run.elapsed(now))
     }
 
     /// Somebody wants no iteration to begin until they say so. Users keep what they have, and the run's clock goes on: the seconds of a

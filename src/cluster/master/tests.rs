@@ -3,6 +3,7 @@
 use super::*;
 use crate::cluster::message::{Delta, Followed, Hello, Refusal, RunOrders, RunStanding, Scripts, WorkerId};
 use crate::load::slots::SlotSet;
+use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::LoadProfile;
 use crate::stats::recorder::{Limits, Recorder};
@@ -173,7 +174,7 @@ fn delta(sequence: u64, requests: u64) -> Delta {
         panics: 0,
         lanes_lost: 0,
         lost_since: None,
-        begun: 0,
+        begun: IterationsBegun::default(),
         halt: None,
     }
 }

@@ -21,6 +21,7 @@ impl Master {
         let slots_of = |number| counts.binary_search_by_key(&number, |(owner, _)| *owner).map_or(0, |place| counts[place].1);
         if let Some(run) = &self.run {
             snapshot.quota = run.quota(&self.peers);
+            run.show_profiles(&mut snapshot, &self.peers, now);
             let name = |&number: &PeerNumber| self.peers.get(number).hello.worker.to_string();
             if self.peers.iter().count() > 1 {
                 snapshot.health.unsound.iter_mut().for_each(|unsound| unsound.worker = name(&unsound.stretch.source));
@@ -111,7 +112,7 @@ impl Run {
         }
     }
 
-    fn is_making_load(&self) -> bool {
+    pub(super) fn is_making_load(&self) -> bool {
         self.zero.is_some() && matches!(self.stage, Stage::Live | Stage::Adopting { .. })
     }
 
@@ -154,7 +155,7 @@ impl Run {
         snapshot.goal_users = snapshot.goal_users.max(if self.profile.is_open() { snapshot.users } else { 0 });
         // An open profile has no such rate: its users begin as they are needed.
         snapshot.spawn_rate = Some(self.profile.spawn_rate()).filter(|rate| rate.is_finite() && !self.profile.is_open());
-        snapshot.classes = roster::shares(&self.plan.classes, self.shape.peak());
+        snapshot.classes = roster::shares(&self.profile, &self.plan.classes);
         for (class, counts) in snapshot.classes.iter_mut().zip(self.table.classes()) {
             class.counts = *counts;
         }

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
 use crate::cluster::master::{Action, Master, Refused, Rerate, Retarget};
-use crate::plan::{RunId, shown_host};
+use crate::plan::{LoadProfile, ProfileEnd, RunId, shown_host};
 use crate::stats::snapshot::RunState;
 
 /// The starts that have not been answered.
@@ -135,6 +135,12 @@ impl Asking {
                 state if let Some(reason) = refusal(start.order.purpose, state) => {
                     note(&start.by, || format!("start, declined: {reason}"));
                     answer(start.reply, Err(Declined { reason: reason.into() }));
+                }
+                RunState::Ready | RunState::Stopped if let Some(profile) = &start.order.profile => {
+                    let reason =
+                        format!("no run is under way, and so no profile `{profile}` whose level could change: start one without it");
+                    note(&start.by, || format!("start, declined: {reason}"));
+                    answer(start.reply, Err(Declined { reason }));
                 }
                 RunState::Ready | RunState::Stopped => self.plan(start),
                 RunState::Spawning | RunState::Running | RunState::Paused => {
@@ -267,8 +273,8 @@ impl Asking {
         let planned = self.retargeting(&start.order, master, now).map_err(|why| Refused { why, actions: Vec::new() });
         let done = planned.and_then(|(change, accepted)| {
             let actions = match change {
-                Change::Users(retarget) => master.on_retarget(retarget, now)?,
-                Change::Rate(rerate) => master.on_rerate(rerate, now)?,
+                Change::Users(profile, retarget) => master.on_retarget_of(profile, retarget, now)?,
+                Change::Rate(profile, rerate) => master.on_rerate_of(profile, rerate, now)?,
             };
             Ok((actions, accepted))
         });
@@ -298,26 +304,59 @@ impl Asking {
         if let Some(wanted) = order.scripts_fingerprint.as_ref().filter(|wanted| !running.starts_with(wanted.as_str())) {
             return Err(format!("a run of the scripts as of {} is under way: stop it before one as of {wanted} begins", short(running)));
         }
+        let (place, profile) = profile_of(order, master)?;
+        let of = profile_words(order);
+        let has_ended = matches!(profile.end(), ProfileEnd::StopAt(end) if end <= master.elapsed(now));
+        if has_ended && order.run_time.is_none() {
+            return Err(format!("{of}it has come to its end: say for how long it shall go on, with a run time"));
+        }
         let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
-        let users = match (order.users, order.rate, master.is_open()) {
+        let users = match (order.users, order.rate, profile.is_open()) {
             (None, Some(rate), true) => {
-                let words = format!("arrivals: {rate}{time}; the run goes on");
+                let words = format!("{of}arrivals: {rate}{time}; the run goes on");
                 let accepted = Accepted { run: snapshot.run, host: snapshot.host, words };
-                return Ok((Change::Rate(Rerate { rate, run_time: order.run_time }), accepted));
+                return Ok((Change::Rate(place, Rerate { rate, run_time: order.run_time }), accepted));
             }
             (Some(users), None, false) => users,
-            (_, _, true) => return Err("a run of arrivals is under way: say which rate it shall have, or stop it first".into()),
-            (_, _, false) => return Err("a run is under way: say how many users it shall have, or stop it first".into()),
+            (_, _, true) => return Err(format!("{of}a run of arrivals is under way: say which rate it shall have, or stop it first")),
+            (_, _, false) => return Err(format!("{of}a run is under way: say how many users it shall have, or stop it first")),
         };
         let (spawn_rate, why) = match order.spawn_rate {
             Some(rate) => (rate, ""),
-            None => (master.spawn_rate(), ", as before"),
+            None => (profile.spawn_rate(), ", as before"),
         };
         let pace = if spawn_rate.is_finite() { format!("{spawn_rate} per second{why}") } else { format!("once{why}") };
         let accepted =
-            Accepted { run: snapshot.run, host: snapshot.host, words: format!("users: {users} at {pace}{time}; the run goes on") };
-        Ok((Change::Users(Retarget { users, spawn_rate, run_time: order.run_time }), accepted))
+            Accepted { run: snapshot.run, host: snapshot.host, words: format!("{of}users: {users} at {pace}{time}; the run goes on") };
+        Ok((Change::Users(place, Retarget { users, spawn_rate, run_time: order.run_time }), accepted))
     }
+}
+
+/// The profile whose level an order changes, and its place: the one that it names, or the only one.
+fn profile_of<'a>(order: &StartOrder, master: &'a Master) -> Result<(usize, &'a LoadProfile), String> {
+    let profile = master.profile().ok_or("no run is under way")?;
+    let named = profile.named();
+    let names = || named.iter().map(|named| format!("`{}`", named.name)).collect::<Vec<_>>().join(", ");
+    let place = match &order.profile {
+        None if named.len() > 1 => {
+            return Err(format!(
+                "the run that is under way has the profiles {}: say which of them shall change (`profile`), or stop it first",
+                names()
+            ));
+        }
+        None => 0,
+        Some(wanted) if named.is_empty() => return Err(format!("there is no profile `{wanted}`: the run has one, which has no name")),
+        Some(wanted) => {
+            let place = named.iter().position(|named| named.name == *wanted);
+            place.ok_or_else(|| format!("there is no profile `{wanted}` in the run that is under way; there are {}", names()))?
+        }
+    };
+    profile.part(place).map(|part| (place, part)).ok_or_else(|| "no run is under way".into())
+}
+
+/// Which profile an order is of, where it names one.
+fn profile_words(order: &StartOrder) -> String {
+    order.profile.as_ref().map_or_else(String::new, |name| format!("profile `{name}`: "))
 }
 
 /// As many digits of a fingerprint as people are shown.
@@ -327,8 +366,9 @@ fn short(fingerprint: &str) -> &str {
 
 /// What somebody wants of a run that is under way.
 enum Change {
-    Users(Retarget),
-    Rate(Rerate),
+    /// Of the profile with this place.
+    Users(usize, Retarget),
+    Rate(usize, Rerate),
 }
 
 /// Why a start cannot become what it shall.

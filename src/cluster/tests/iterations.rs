@@ -2,17 +2,43 @@
 
 use super::*;
 use crate::load::Halt;
-use crate::plan::{IterationsProfile, ProfileEnd, Quota};
-use crate::stats::snapshot::QuotaView;
+use crate::plan::{ArrivalsProfile, IterationsProfile, NamedProfile, ProfileEnd, Quota, Rate, RateStage, Spacing};
+use crate::stats::snapshot::{ProfileKind, QuotaView};
+use std::collections::BTreeMap;
 
 /// A start that names one of these has such a profile.
 pub(super) fn profile_of(order: &StartOrder) -> Option<LoadProfile> {
     let quota = match order.script.as_deref() {
         Some("total") => Quota::Total(TOTAL),
         Some("each") => Quota::Each(EACH),
+        Some("several") => return Some(several()),
         _ => return None,
     };
-    Some(LoadProfile::Iterations(IterationsProfile { users: order.users.unwrap_or(12), quota, end: ProfileEnd::Hold }))
+    Some(LoadProfile::Iterations(IterationsProfile {
+        users: order.users.unwrap_or(12),
+        quota,
+        start: Duration::ZERO,
+        end: ProfileEnd::Hold,
+    }))
+}
+
+/// One of each kind side by side, two of which end before the last.
+fn several() -> LoadProfile {
+    let named = |name: &str, profile| NamedProfile { name: name.into(), classes: Vec::new(), tags: BTreeMap::new(), profile };
+    let end = ProfileEnd::StopAt(Duration::from_secs(5));
+    let admin = IterationsProfile { users: 5, quota: Quota::Total(1_500), start: Duration::ZERO, end: ProfileEnd::Hold };
+    let buy = ArrivalsProfile {
+        stages: vec![RateStage { rate: Rate::per_second(100.0), over: Duration::ZERO }],
+        end,
+        spacing: Spacing::Poisson,
+        max_users: Some(40),
+        patience: Duration::from_millis(100),
+    };
+    LoadProfile::Several(vec![
+        named("admin", LoadProfile::Iterations(admin)),
+        named("browse", LoadProfile::plain(10, 5.0, Some(Duration::from_secs(7)))),
+        named("buy", LoadProfile::Arrivals(buy).delayed(Duration::from_millis(500))),
+    ])
 }
 
 /// Users that count the iterations that they begin.
@@ -164,6 +190,33 @@ async fn each_users_iterations_are_done_to_the_unit_wherever_users_move() {
     let total = 9 * u64::from(EACH);
     assert_eq!((ended.last.quota, cluster.begun()), (Some(QuotaView { total, begun: total, lost: 0 }), total));
     assert!(ended.end.is_complete && ended.end.failure.is_none(), "{:?}", ended.end);
+    cluster.close().await;
+}
+
+/// Goal: what holds of one profile holds of each of several: `begun + lost` is its total, `started + dropped + lost` what was due, no user is too many.
+/// Method: one worker is killed and one comes, while all of them run.
+#[tokio::test]
+async fn of_several_profiles_each_has_its_whole_account_though_a_worker_dies_and_one_comes() {
+    let mut cluster = cluster(None, 3).await;
+    cluster.handle().start(of("several", 1), "a test").await.unwrap();
+    let level = cluster.until(|snapshot| snapshot.profiles.get(1).is_some_and(|browse| browse.users == Some(10))).await;
+    assert_eq!((level.profiles[1].target_users, level.profiles[0].kind), (10, ProfileKind::Iterations));
+    soon(cluster.workers.remove(0).close()).await;
+    cluster.workers.push(beginner(&cluster.address, 5, &cluster.done));
+    let ended = cluster.end_by_itself().await;
+    let [admin, browse, buy] = &ended.last.profiles[..] else { panic!("{:?}", ended.last.profiles) };
+    let quota = admin.quota.unwrap();
+    assert_eq!((quota.begun + quota.lost, quota.left(), ended.last.quota), (1_500, 0, Some(quota)), "{quota:?}");
+    assert_eq!((browse.quota, browse.arrivals.due), (None, 0));
+    let arrivals = &buy.arrivals;
+    let dropped: u64 = arrivals.dropped.iter().map(|(_, count)| count).sum();
+    assert_eq!(arrivals.started + dropped + arrivals.lost, arrivals.due, "{arrivals:?}");
+    // In 4.5 s, by chance; what a worker that dies leaves before others have its slots is lost.
+    assert!((350..=550).contains(&arrivals.due) && arrivals.lost > 0 && arrivals.lost < arrivals.due, "{arrivals:?}");
+    assert_eq!((ended.last.arrivals.due, ended.last.arrivals.lost), (arrivals.due, arrivals.lost));
+    assert_eq!(ended.last.elapsed.as_secs(), 7, "the last profile ends the run");
+    let finished: u64 = ended.last.profiles.iter().map(|profile| profile.iterations.count).sum();
+    assert_eq!(finished, ended.last.times.iterations.count);
     cluster.close().await;
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::cluster::message::{Delta, ToMaster};
 use crate::load::Halt;
+use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
 use crate::stats::tables::Totals;
@@ -55,7 +56,7 @@ pub(super) struct DeltaHead {
     pub panics: u32,
     pub lanes_lost: u32,
     pub lost_since: Option<Duration>,
-    pub begun: u64,
+    pub begun: IterationsBegun,
     pub halt: Option<Halt>,
 }
 

@@ -13,6 +13,7 @@ use crate::load::Halt;
 use crate::load::lane::LaneReport;
 use crate::load::shape::Shape;
 use crate::load::slots::Orders;
+use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::{Plan, RunId};
 
@@ -133,7 +134,8 @@ impl Run {
         self.round_since.get_or_insert(now);
         let standing = self.lanes.entry(report.lane).or_default();
         // A lane that panicked does not know any more how many it began.
-        let begun = standing.begun.max(report.begun);
+        let mut begun = std::mem::take(&mut standing.begun);
+        begun.raise(&report.begun);
         // A lane tells of its exhaustion in mid-second: of that one there may be more.
         let counted_to = standing.counted_to.max(Duration::from_secs(report.tally.second + u64::from(!report.is_exhausted)));
         *standing = LaneStanding {
@@ -168,7 +170,7 @@ impl Run {
             return false;
         }
         for (number, lane) in self.lanes.iter_mut().filter(|(_, lane)| !lane.is_finished) {
-            let LaneStanding { panics, begun, counted_to, .. } = *lane;
+            let (panics, counted_to, begun) = (lane.panics, lane.counted_to, std::mem::take(&mut lane.begun));
             *lane = LaneStanding { is_finished: true, is_lost: true, panics, begun, counted_to, ..LaneStanding::default() };
             let text = "does not come to its end, since a script holds its processor: it is given up, and its numbers are missing from";
             out.push(Action::Log(log::Level::Error, format!("lane {number} {text} {} s of the run on", counted_to.as_secs())));
@@ -306,13 +308,15 @@ impl Run {
 
     /// What the next delta says besides its tallies.
     pub fn head(&self) -> DeltaHead {
+        let mut begun = IterationsBegun::default();
+        self.lanes.values().for_each(|lane| begun.add(&lane.begun));
         DeltaHead {
             generation: self.orders.as_ref().map_or(0, |orders| orders.generation),
             users: self.users(),
             vitals: self.vitals,
             is_exhausted: !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_exhausted),
             panics: self.lanes.values().map(|lane| lane.panics).sum(),
-            begun: self.lanes.values().map(|lane| lane.begun).sum(),
+            begun,
             lanes_lost: u32::try_from(self.lanes.values().filter(|lane| lane.is_lost).count()).unwrap_or(u32::MAX),
             lost_since: self.lanes.values().filter(|lane| lane.is_lost).map(|lane| lane.counted_to).min(),
             halt: self.halt.clone(),
@@ -356,7 +360,7 @@ struct LaneStanding {
     is_finished: bool,
     panics: u32,
     /// Iterations of those that are given out by their number.
-    begun: u64,
+    begun: IterationsBegun,
     /// The run's clock up to which its numbers have come.
     counted_to: Duration,
     /// It was given up.

@@ -91,8 +91,16 @@ impl MasterClient {
     /// # Errors
     /// The master has not done it.
     pub async fn swarm(&self, order: &OrderJson) -> Result<(AcceptedJson, String), ClientError> {
+        if order.profile.is_some() {
+            // Of a run that is under way, and of no other.
+            let level = OrderJson { host: None, script: None, ..order.clone() };
+            let text = self.ask(Method::PATCH, "run", Some(&level), ACT).await?;
+            return Ok((self.read(&text)?, text.trim().to_owned()));
+        }
         let text = match self.ask(Method::POST, "run", Some(order), ACT).await {
-            Err(declined @ ClientError::Declined { .. }) if order.users.is_some() && order.scripts_fingerprint.is_none() => {
+            Err(declined @ ClientError::Declined { .. })
+                if (order.users.is_some() || order.rate.is_some()) && order.scripts_fingerprint.is_none() =>
+            {
                 let running = self.get::<RunJson>("run").await?.0;
                 if !running.state.is_active() || !is_of(order, &running) {
                     return Err(declined);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::front::profiles::in_short;
 use crate::front::snapshot_json::{AcceptedJson, EntryJson, RunJson, SnapshotJson, StateJson};
 use crate::front::text::{Align, clock, escape, milliseconds, number, pad, shorten};
 
@@ -87,6 +88,9 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
     rows.push(("users", format!("{} of {}", snapshot.users, snapshot.target_users)));
     if let (Some(begun), Some(total)) = (snapshot.iterations.begun, snapshot.iterations.total) {
         rows.push(("iterations", format!("{begun} of {total} begun")));
+    }
+    for words in in_short(&snapshot.profiles, seconds(snapshot.elapsed_s)) {
+        rows.push(("profile", escape(&words).into_owned()));
     }
     rows.push(("workers", present(snapshot).to_string()));
     if total.requests > 0 {

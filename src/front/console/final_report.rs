@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::apart::apart;
 use super::by_tag::by_tag;
 use super::grid::Grid;
+use super::profiles;
 use super::table::{table, time};
 use super::verdict::{Evidence, ExitCode};
 use crate::front::report::{Closing, PERCENTILES};
@@ -23,6 +24,7 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
         percentiles(snapshot, width),
         percentiles_since_due(snapshot, width),
         by_tag(snapshot, by, width),
+        profiles::table(snapshot, width),
         arrivals(snapshot),
         quota(snapshot),
         errors(snapshot, width),

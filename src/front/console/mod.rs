@@ -11,6 +11,7 @@ mod grid;
 pub mod log;
 mod masking;
 mod printer;
+mod profiles;
 mod progress;
 mod screen;
 mod table;

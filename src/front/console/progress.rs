@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::front::text::{clock, known, milliseconds, percent, shorten};
+use crate::front::profiles::in_short;
+use crate::front::snapshot_json::ProfileJson;
+use crate::front::text::{clock, escape, known, milliseconds, percent, shorten};
 use crate::stats::snapshot::{RunState, Snapshot};
 
 /// The run as it is, rate and p95 of the last 10 seconds, in one line of at most `width` columns.
@@ -25,6 +27,8 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
         format!("p95 {} ms", snapshot.current_p95.map_or_else(|| "-".to_owned(), milliseconds)),
     ];
     parts.retain(|part| !part.is_empty());
+    let profiles: Vec<ProfileJson> = snapshot.profiles.iter().map(ProfileJson::from).collect();
+    parts.extend(in_short(&profiles, snapshot.elapsed).iter().map(|words| format!("[{}]", escape(words))));
     if snapshot.iterations_dropped > 0 {
         parts.push(format!("{} dropped", snapshot.iterations_dropped));
     }

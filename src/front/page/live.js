@@ -316,11 +316,13 @@ class RunForm {
     this.script = h("select", { name: "script", id: "field-script", change: () => this.hint() });
     this.scripts = [];
     this.scriptField = h("div.field.wide", { hidden: true }, h("label", { for: "field-script" }, "Script"), this.script);
+    this.profile = h("select", { name: "profile", id: "field-profile", change: () => this.chooseProfile() });
+    this.profileField = h("div.field.wide", { hidden: true }, h("label", { for: "field-profile" }, "Load profile"), this.profile);
     this.fault = h("p.fault", { role: "alert", hidden: true });
     this.submit = h("button.button.primary", { type: "submit" });
     this.cancel = h("button.button", { type: "button", click: () => this.dialog.close() }, "Cancel");
     this.form = h("form", { novalidate: true, submit: (event) => this.send(event) },
-      h("div.fields", null, this.scriptField, this.hostField,
+      h("div.fields", null, this.scriptField, this.hostField, this.profileField,
         field("users", "Users", { inputmode: "numeric", placeholder: "script's own", input: () => this.hint() }, "at the peak"),
         field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
         field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s")),
@@ -344,7 +346,10 @@ class RunForm {
     this.cancel.hidden = false;
     this.inner.append(this.form);
     this.snapshot = snapshot;
-    if (isRetarget) this.users.value = snapshot.goal_users || snapshot.target_users;
+    const profiles = isRetarget ? snapshot.profiles : [];
+    this.profileField.hidden = profiles.length < 2;
+    this.profile.replaceChildren(...profiles.map((profile) => h("option", { value: profile.name }, profile.name)));
+    if (isRetarget) this.chooseProfile();
     this.hint();
     setText(this.title, isRetarget ? "Re-target the run" : "Start a run");
     this.dialog.showModal();
@@ -352,8 +357,32 @@ class RunForm {
     this.users.select();
   }
 
+  /** The profile whose level is to change; nothing where the run has one. */
+  chosenProfile() {
+    return this.profileField.hidden ? undefined : this.snapshot.profiles.find((profile) => profile.name === this.profile.value);
+  }
+
+  /** The level that it has stands there to be changed: of one of arrivals, a rate. */
+  chooseProfile() {
+    const { snapshot } = this;
+    const profile = this.chosenProfile();
+    const isOpen = profile ? profile.kind === "arrivals" : false;
+    this.users.value = isOpen ? profile.rate_wanted ?? "" : profile ? profile.goal_users : snapshot.goal_users || snapshot.target_users;
+    setText(this.form.querySelector("label[for=field-users]"), isOpen ? "Rate" : "Users");
+    setText(this.form.querySelector("#hint-users"), isOpen ? "iterations a second, or 30/m" : "at the peak");
+    this.spawn_rate.disabled = isOpen;
+    if (isOpen) this.spawn_rate.value = "";
+    this.hint();
+  }
+
   prepare(isRetarget) {
     this.isRetarget = isRetarget;
+    if (!isRetarget) {
+      this.profileField.hidden = true;
+      this.spawn_rate.disabled = false;
+      setText(this.form.querySelector("label[for=field-users]"), "Users");
+      setText(this.form.querySelector("#hint-users"), "at the peak");
+    }
     this.hostField.hidden = isRetarget;
     this.say("");
     setText(this.submit, isRetarget ? "Re-target" : "Start the run");
@@ -413,6 +442,12 @@ class RunForm {
     const number = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
     for (const name of ["users", "spawn_rate"]) if (this[name].value.trim()) order[name] = number(this[name].value.trim());
     if (this.run_time.value.trim()) order.run_time = this.run_time.value.trim();
+    const profile = this.isRetarget ? this.chosenProfile() : undefined;
+    if (profile) order.profile = profile.name;
+    if (profile && profile.kind === "arrivals") {
+      order.rate = order.users;
+      delete order.users;
+    }
     if (this.isRetarget) return order;
     if (this.host.value.trim()) order.host = this.host.value.trim();
     if (!this.scriptField.hidden && this.script.value) order.script = this.script.value;
@@ -515,6 +550,7 @@ class Live {
     this.hero = h("section.card.hero", { hidden: true }, h("div", null, h("div.art", null, logo()), this.heroTitle, this.heroHint), this.heroPlace);
     this.tiles = new Tiles();
     this.notices = new Notices();
+    this.profiles = new Profiles();
     this.charts = new Charts();
     this.logs = new Logs();
     this.offline = h("div.notice.bad", { hidden: true, role: "alert" }, h("b", null, "No connection"), h("span"));
@@ -529,7 +565,7 @@ class Live {
       { id: "downloads", name: "Downloads", view: new Downloads() },
     ]);
     this.version = h("span");
-    this.main = h("main", { id: "main", tabindex: "-1" }, this.offline, this.notices.element, this.hero, this.tiles.element, this.charts.element, this.tabs.element);
+    this.main = h("main", { id: "main", tabindex: "-1" }, this.offline, this.notices.element, this.hero, this.tiles.element, this.profiles.element, this.charts.element, this.tabs.element);
     // What there is to see and to do, the first snapshot tells; nothing shall stand there and move away then.
     for (const part of [this.main, this.start, this.retarget, this.pause, this.resume, this.stop, this.reset]) part.hidden = true;
     root.append(
@@ -633,6 +669,7 @@ class Live {
     this.notices.update(snapshot);
     if (!isFirst) {
       this.tiles.update(snapshot);
+      this.profiles.update(snapshot);
       this.charts.update(this.history.points, snapshot.holes);
     }
     this.tabs.update(snapshot);

@@ -42,6 +42,7 @@ class Report {
         this.tiles.element,
         h("section.card.section", { "aria-label": "Run" }, h("dl.facts", null, ...facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))))),
         this.charts.element,
+        section("Load profiles", new Profiles({ isReport: true }), has(snapshot.profiles)),
         section("Checks and thresholds", new Judgements(), has(snapshot.thresholds) || has(snapshot.checks)),
         section("Statistics", new Statistics({ isReport: true }), true),
         section("Failures", new Failures(), true),

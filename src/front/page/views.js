@@ -281,6 +281,41 @@ class Judgements {
   }
 }
 
+/** The load profiles that run side by side: what each wants and what it has. */
+class Profiles {
+  constructor({ isReport } = {}) {
+    const count = (name, key) => ({ name, kind: "num", key: (profile) => profile[key], text: (profile) => (profile[key] === null ? NONE : format.count(profile[key])), tone: (profile) => (profile[key] ? "" : "dim") });
+    const state = (profile) => (profile.over ? "over" : this.elapsed_s < profile.begins_s ? `from ${format.clock(profile.begins_s)}` : "running");
+    const wants = (profile) => {
+      if (profile.total !== null) return `${format.count(profile.begun)} of ${format.count(profile.total)} iterations`;
+      if (profile.rate_wanted !== null) return `${format.rate(profile.rate_wanted)} iterations/s`;
+      return profile.kind === "users" && !profile.over ? `${format.count(profile.target_users)} users` : profile.kind;
+    };
+    this.table = new Table({
+      label: "Load profiles",
+      id: (profile) => profile.name,
+      columns: [
+        { name: "Profile", kind: "grow", key: (profile) => profile.name, text: (profile) => profile.name },
+        ...(isReport ? [] : [{ name: "State", key: state, text: state, tone: (profile) => (profile.over ? "dim" : "") }]),
+        { name: "Wants", key: wants, text: wants },
+        count("Users", "users"),
+        { name: "Iterations/s", kind: "num", key: (profile) => profile.current_iterations_per_s, text: (profile) => (profile.current_iterations_per_s === null ? NONE : format.rate(profile.current_iterations_per_s)) },
+        { name: "Iterations", kind: "num", key: (profile) => profile.duration.count, text: (profile) => format.count(profile.duration.count) },
+        { name: "p95", unit: "ms", kind: "num", key: (profile) => profile.duration.p95_ms, text: (profile) => (profile.duration.p95_ms === null ? NONE : format.ms(profile.duration.p95_ms)) },
+        count("Due", "due"), count("Started", "started"), count("Dropped", "dropped"), count("Lost", "lost"), count("Raised", "raised"),
+      ],
+    });
+    this.elapsed_s = 0;
+    this.element = isReport ? this.table.element : h("section.card.section", { "aria-label": "Load profiles", hidden: true }, h("h3", null, "Load profiles"), this.table.element);
+  }
+
+  update(snapshot) {
+    this.elapsed_s = snapshot.elapsed_s;
+    this.table.update(snapshot.profiles);
+    this.element.hidden = !snapshot.profiles.length;
+  }
+}
+
 /** How a worker joins this master; nothing for a run that takes none, and in a report. */
 function joinCommand() {
   const app = document.getElementById("app");

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson,
-    LogsJson, MetricJson, OverlapJson, PointJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, UnsoundJson, WarmupJson,
-    WorkerJson,
+    LogsJson, MetricJson, OverlapJson, PointJson, ProfileJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, UnsoundJson,
+    WarmupJson, WorkerJson,
 };
 use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
@@ -49,6 +49,7 @@ impl From<&Snapshot> for SnapshotJson {
             phases: snapshot.phases.iter().map(TrendJson::from).collect(),
             times: snapshot.times.each().map(TrendJson::from).into(),
             iterations: iterations(snapshot),
+            profiles: snapshot.profiles.iter().map(ProfileJson::from).collect(),
             thresholds: thresholds(snapshot),
             warmup: snapshot.warmup.as_deref().map(WarmupJson::from),
             acts: snapshot.acts.iter().map(|act| ActJson::from(&**act)).collect(),

@@ -267,6 +267,12 @@ pub struct OrderJson {
     /// How many users. Without it a start runs the script's own profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<u32>,
+    /// Iterations that are due in place of users, such as `30/m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// Of a run of several load profiles: whose level it shall be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Users that start per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spawn_rate: Option<f64>,

@@ -151,7 +151,7 @@ impl LocalFeed {
     fn order(&self, order: Order, purpose: Purpose) -> Result<StartOrder, String> {
         let Order { users, spawn_rate, run_time, host, script } = order;
         let run_time = run_time.map(|text| (self.reader.run_time)(&text)).transpose()?;
-        Ok(StartOrder { users, spawn_rate, rate: None, run_time, host, script, purpose, scripts_fingerprint: None })
+        Ok(StartOrder { profile: None, users, spawn_rate, rate: None, run_time, host, script, purpose, scripts_fingerprint: None })
     }
 }
 

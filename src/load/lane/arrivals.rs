@@ -11,30 +11,25 @@
 //! | none of these | it waits up to the profile's patience; then it is dropped as `no_free_user`, or as `generator_late` where the lane itself was |
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{LOOKS_IN_A_TURN, Running, STARTS_IN_A_TURN};
 use crate::load::alarm::Alarm;
-use crate::load::dealer::Duty;
 use crate::load::pool::Arrival;
 use crate::load::rota::{Due, Rota};
 use crate::load::{LaneWorkload, UserControl, UserStart, user};
-use crate::plan::LoadProfile;
 use crate::stats::tally::DropReason;
 
 impl<L: LaneWorkload> Running<L> {
-    /// Takes a duty on, where its profile is open.
-    pub(super) fn follow_rota(&mut self, duty: &Arc<Duty>) {
-        let follows = self.rota.as_mut().is_some_and(|rota| rota.follow(duty));
-        if !follows {
-            self.rota = Rota::new(duty, self.lane.plan.seed, self.since);
-        }
-        let Some(rota) = &self.rota else { return };
-        self.alarm.get_or_insert_with(|| Rc::new(Alarm::new()));
-        self.pool.dismiss(self.users.count().saturating_sub(rota.users_max()));
-        if duty.is_paused {
-            self.pool.give_up_waiting(Some(DropReason::Paused));
+    /// A duty has been taken on.
+    pub(super) fn heed_arrivals(&mut self, is_paused: bool) {
+        for strand in &self.strands {
+            let Some(rota) = &strand.rota else { continue };
+            self.alarm.get_or_insert_with(|| Rc::new(Alarm::new()));
+            strand.pool.dismiss(self.users.count_of(strand.number).saturating_sub(rota.users_max()));
+            if is_paused {
+                strand.pool.give_up_waiting(Some(DropReason::Paused));
+            }
         }
     }
 
@@ -43,76 +38,99 @@ impl<L: LaneWorkload> Running<L> {
         self.alarm.clone()
     }
 
-    /// Hands out what is due, as much of it as one turn may.
-    pub(super) fn serve_due(&mut self, elapsed: Duration, now: Instant) {
+    /// Users of open profiles that have come to their end finish, while others go on.
+    pub(super) fn close_ended(&mut self, elapsed: Duration, now: Instant) {
+        for place in 0..self.strands.len() {
+            if self.strands[place].is_to_close(elapsed) {
+                self.serve_the_rest(place, elapsed, now);
+                let strand = &mut self.strands[place];
+                strand.is_closed = true;
+                strand.pool.close();
+                self.users.drain_of(place, 0..u64::MAX, now + self.lane.plan.settings.stop_timeout);
+            }
+        }
+    }
+
+    /// Hands out what is due in one profile, as much of it as one turn may.
+    pub(super) fn serve_due(&mut self, place: usize, elapsed: Duration, now: Instant) {
         // Whoever has left makes room.
         self.on_ended_users();
-        let Some(rota) = &mut self.rota else { return };
+        let strand = &mut self.strands[place];
+        let Some(rota) = strand.rota.as_mut().filter(|_| !strand.is_closed) else { return };
         for due in rota.take_due(elapsed, STARTS_IN_A_TURN as usize, LOOKS_IN_A_TURN) {
-            self.admit(due, now);
+            self.admit(place, due, now);
         }
-        self.pool.expire(now);
+        self.strands[place].pool.expire(now);
     }
 
     /// Hands out all that is due until the planned end, which has come.
-    pub(super) fn serve_the_rest(&mut self, elapsed: Duration, now: Instant) {
-        while self.rota.as_mut().is_some_and(|rota| rota.is_behind(elapsed)) {
-            self.serve_due(elapsed, now);
+    pub(super) fn serve_the_rest(&mut self, place: usize, elapsed: Duration, now: Instant) {
+        let is_behind = |strand: &mut super::Strand| !strand.is_closed && strand.rota.as_mut().is_some_and(|rota| rota.is_behind(elapsed));
+        while is_behind(&mut self.strands[place]) {
+            self.serve_due(place, elapsed, now);
         }
     }
 
     /// Makes users for what waits, where others have left.
     pub(super) fn serve_waiting(&mut self, now: Instant) {
-        let Some(most) = self.rota.as_ref().map(Rota::users_max) else { return };
         let mut starts = 0;
-        while !self.is_stopping
-            && starts < STARTS_IN_A_TURN
-            && self.users.count() < most
-            && let Some(class) = self.pool.class_that_waits()
-            && let Some(arrival) = self.pool.take_waiting(class, now)
-        {
-            self.make_user(class, arrival);
-            starts += 1;
+        for place in 0..self.strands.len() {
+            let Some(most) = self.strands[place].rota.as_ref().map(Rota::users_max) else { continue };
+            while !self.is_stopping
+                && starts < STARTS_IN_A_TURN
+                && self.users.count_of(place) < most
+                && let Some(class) = self.strands[place].pool.class_that_waits()
+                && let Some(arrival) = self.strands[place].pool.take_waiting(class, now)
+            {
+                self.make_user(place, class, arrival);
+                starts += 1;
+            }
         }
     }
 
     /// When the lane has to look again for what is due or has waited long enough.
     pub(super) fn next_arrival(&mut self, elapsed: Duration, now: Instant) -> Option<Instant> {
-        let rota = self.rota.as_mut()?;
-        if rota.is_behind(elapsed) {
-            return Some(now);
+        let mut next: Option<Instant> = None;
+        for strand in self.strands.iter_mut().filter(|strand| !strand.is_closed) {
+            let Some(rota) = &mut strand.rota else { continue };
+            if rota.is_behind(elapsed) {
+                return Some(now);
+            }
+            let due = rota.next_due().and_then(|at| self.zero.checked_add(at));
+            next = next.into_iter().chain(due).chain(strand.pool.next_expiry()).min();
         }
-        let due = rota.next_due().and_then(|at| self.zero.checked_add(at));
-        due.into_iter().chain(self.pool.next_expiry()).min()
+        next
     }
 
-    fn admit(&mut self, due: Due, now: Instant) {
-        let Some((at, most)) = self.zero.checked_add(due.at).zip(self.rota.as_ref().map(Rota::users_max)) else { return };
-        let arrival = Arrival::new(due.index, at, now, self.lane.recorder.clone());
-        let (is_paused, patience) = self.duty.as_ref().map_or((false, Duration::ZERO), |duty| (duty.is_paused, patience_of(&duty.profile)));
-        if is_paused {
+    fn admit(&mut self, place: usize, due: Due, now: Instant) {
+        let strand = &self.strands[place];
+        let Some((at, most)) = self.zero.checked_add(due.at).zip(strand.rota.as_ref().map(Rota::users_max)) else { return };
+        let index = self.numbering.index(place, due.index);
+        let arrival = Arrival::new(index, at, now, self.lane.recorder.clone(), strand.counted_as());
+        if self.duty.as_ref().is_some_and(|duty| duty.is_paused) {
             return arrival.give_up(DropReason::Paused);
         }
         // Only classes with fixed counts have none, which an open profile may not have.
-        let Some(class) = self.roster.class_of(due.index) else { return };
+        let Some(class) = strand.roster.class_of(due.index) else { return };
         // Nobody overtakes those who wait.
-        let arrival = if self.pool.has_waiting(class) { Some(arrival) } else { self.pool.hand(class, arrival) };
+        let arrival = if strand.pool.has_waiting(class) { Some(arrival) } else { strand.pool.hand(class, arrival) };
         let Some(arrival) = arrival else { return };
-        if self.users.count() < most || self.pool.dismiss_one_for(class) {
-            self.make_user(class, arrival);
+        if self.users.count_of(place) < most || strand.pool.dismiss_one_for(class) {
+            self.make_user(place, class, arrival);
         } else {
-            self.pool.wait(class, arrival, at.checked_add(patience).unwrap_or(now));
+            strand.pool.wait(class, arrival, at.checked_add(strand.patience).unwrap_or(now));
         }
     }
 
     /// Makes a user for an iteration. It bears the iteration's index, which no other iteration in the run has, and so no other user.
-    fn make_user(&mut self, class: usize, arrival: Arrival) {
-        let index = arrival.index();
+    fn make_user(&mut self, place: usize, class: usize, arrival: Arrival) {
+        let (index, strand) = (arrival.index(), &self.strands[place]);
         let control = Rc::new(UserControl::behind(Rc::clone(&self.gate)));
         match self.lane.workload.new_user(UserStart { index, class, iterations_done: 0, control: Rc::clone(&control) }) {
             Ok(user) => {
-                let (recorder, pool, life_control) = (self.lane.recorder.clone(), Rc::clone(&self.pool), Rc::clone(&control));
-                let life = async move { user::serve(user, arrival, &life_control, &recorder, &pool, class).await };
+                let (recorder, pool, life_control) = (self.lane.recorder.clone(), Rc::clone(&strand.pool), Rc::clone(&control));
+                let counted = strand.place(class);
+                let life = async move { user::serve(user, arrival, &life_control, &recorder, &pool, counted).await };
                 self.users.spawn(index, control, life);
             }
             Err(why) => {
@@ -120,12 +138,5 @@ impl<L: LaneWorkload> Running<L> {
                 self.lane.recorder.borrow_mut().user_dropped();
             }
         }
-    }
-}
-
-fn patience_of(profile: &LoadProfile) -> Duration {
-    match profile {
-        LoadProfile::Arrivals(arrivals) => arrivals.patience,
-        LoadProfile::Ramp(_) | LoadProfile::Iterations(_) => Duration::ZERO,
     }
 }

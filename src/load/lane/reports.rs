@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{LaneReport, Running};
+use super::{LaneReport, Running, Strand};
 use crate::load::LaneWorkload;
+use crate::load::stock::IterationsBegun;
+use crate::stats::profiles::ProfileCounts;
 use crate::stats::tally::Tally;
 
 impl<L: LaneWorkload> Running<L> {
@@ -30,7 +32,7 @@ impl<L: LaneWorkload> Running<L> {
 
     /// A run that ends with its iterations shall not last to the end of a second for nothing: its rates divide by its length.
     fn tell_exhaustion(&mut self, elapsed: Duration) {
-        let is_exhausted = self.lane.allotment.is_bound() && self.is_exhausted(elapsed);
+        let is_exhausted = self.strands.iter().any(|strand| strand.allotment.is_bound()) && self.is_exhausted(elapsed);
         if is_exhausted && !self.has_told_exhaustion {
             let report = self.report(false, elapsed);
             self.send(report);
@@ -38,14 +40,18 @@ impl<L: LaneWorkload> Running<L> {
         self.has_told_exhaustion = is_exhausted;
     }
 
-    /// Users that have ended by themselves start again only where the level falls below them and rises again.
+    /// Users that have ended by themselves start again only where the level falls below them and rises again. A profile that has come to its end wants
+    /// nobody.
     fn is_exhausted(&self, elapsed: Duration) -> bool {
-        self.users.count() == 0
-            && !self.is_stopping
-            && self.level > 0
-            && self.level == self.shape.users_at(elapsed)
-            && !self.shape.rises_after(elapsed)
-            && !self.tenure.awaits_users(self.level)
+        let is_idle = |strand: &Strand| {
+            strand.shape.is_over_at(elapsed)
+                || strand.level > 0
+                    && strand.level == strand.shape.users_at(elapsed)
+                    && !strand.shape.rises_after(elapsed)
+                    && !self.tenure.awaits_users(self.numbering, strand.number, strand.level)
+        };
+        let wants_any = self.strands.iter().any(|strand| strand.level > 0);
+        self.users.count() == 0 && !self.is_stopping && wants_any && self.strands.iter().all(is_idle)
     }
 
     fn note_late_since(&self, second: u64, elapsed: Duration) {
@@ -55,7 +61,14 @@ impl<L: LaneWorkload> Running<L> {
     fn report(&mut self, is_finished: bool, elapsed: Duration) -> LaneReport {
         let is_exhausted = self.is_exhausted(elapsed);
         let users = self.users.count() as u64;
-        let tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
+        let mut tally = Tally { users, ..self.lane.recorder.borrow_mut().take(self.second) };
+        for strand in &self.strands {
+            let (profile, users) = (strand.counted_as(), self.users.count_of(strand.number) as u64);
+            if let Some(profile) = profile.filter(|_| users > 0) {
+                tally.profiles.resize_with(tally.profiles.len().max(profile + 1), ProfileCounts::default);
+                tally.profiles[profile].users = users;
+            }
+        }
         LaneReport {
             lane: self.lane.number,
             tally,
@@ -63,7 +76,7 @@ impl<L: LaneWorkload> Running<L> {
             is_exhausted,
             is_finished,
             panics: self.panics,
-            begun: self.lane.allotment.begun(),
+            begun: IterationsBegun(self.strands.iter().map(|strand| strand.allotment.begun()).collect()),
             halt: self.lane.workload.halt(),
         }
     }

@@ -6,7 +6,7 @@ use std::future::pending;
 use super::reports::UNSENT_REPORTS;
 use super::*;
 use crate::load::foreman::Foreman;
-use crate::load::slots::{Orders, SlotSet};
+use crate::load::slots::{Orders, SLOTS, SlotSet};
 use crate::load::{Step, VirtualUser};
 use crate::plan::{ClassPlan, LoadProfile, ProfileEnd, Stage};
 
@@ -14,6 +14,7 @@ mod arrivals;
 mod iterations;
 mod orders;
 mod renewal;
+mod several;
 
 /// What happened, and at which millisecond of the run's clock.
 type Diary = Rc<RefCell<Vec<(u128, String)>>>;

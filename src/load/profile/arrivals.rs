@@ -79,6 +79,12 @@ impl Schedule {
         }
     }
 
+    /// When the first iteration may be due; `None` if none ever is.
+    #[must_use]
+    pub fn begin(&self) -> Option<Duration> {
+        self.starts.map(Duration::from_nanos)
+    }
+
     /// When the run ends by itself.
     #[must_use]
     pub const fn end(&self) -> Option<Duration> {
@@ -116,6 +122,14 @@ impl Schedule {
 #[must_use]
 pub fn slots_of(profile: &ArrivalsProfile) -> u32 {
     profile.max_users.unwrap_or(SLOTS).clamp(1, SLOTS)
+}
+
+/// The slot of iteration `index` of profile number `profile`, of which so many slots go to a round.
+#[must_use]
+pub fn slot_in_round(index: u64, profile: usize, slots: u32) -> u32 {
+    let slots = u64::from(slots.max(1));
+    // Below `slots`.
+    ((index % slots + profile as u64) % slots) as u32
 }
 
 /// One straight line: from rate to rate, in millionths an hour, within a span of nanoseconds.

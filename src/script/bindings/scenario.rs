@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, Table, Value};
 
-use super::http::connection_plan;
+use super::http::{connection_plan, tags_of};
 use super::json::{decode_path, encode_to_vec};
 use crate::load::Halt;
 use crate::script::context::{Stage, VmContext};
@@ -65,6 +65,7 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
             }
         })?,
     )?;
+    natives.set("check_tags", lua.create_function(|_, tags: Value| Ok(tags_of(&tags).err()))?)?;
     natives.set("check_http", lua.create_function(|_, table: Table| Ok(connection_plan(&table).err()))?)?;
     let drawing = Rc::clone(context);
     natives.set(

@@ -52,6 +52,7 @@ fn words(profile: &LoadProfile) -> String {
             let due = Schedule::new(&even, 1).due_before(end.expect("it ends"));
             format!("{about}{due} iterations in {}", clock(end))
         }
+        LoadProfile::Several(_) => panic!("a line has one profile"),
     }
 }
 
@@ -69,7 +70,7 @@ fn hurried(profile: &LoadProfile) -> LoadProfile {
             let stages = arrivals.stages.iter().map(|stage| RateStage { over: stage.over / 50, ..*stage }).collect();
             LoadProfile::Arrivals(ArrivalsProfile { stages, end: end(arrivals.end), ..arrivals.clone() })
         }
-        LoadProfile::Iterations(_) => profile.clone(),
+        LoadProfile::Iterations(_) | LoadProfile::Several(_) => profile.clone(),
     }
 }
 
@@ -82,7 +83,7 @@ fn ran(host: &Host, profile: &LoadProfile) -> (Tally, u64) {
         engine.begin(Instant::now());
         let (mut sum, mut begun) = (Tally::default(), 0);
         while let Some(report) = engine.next_report().await {
-            begun = report.begun;
+            begun = report.begun.of(0);
             sum.merge(report.tally);
             if report.is_exhausted {
                 // What a master does then.
@@ -113,6 +114,7 @@ fn each_load_model_of_another_tool_amounts_to_what_the_table_says_and_runs() {
                 let due = Schedule::new(arrivals, 1).due_before(Shape::new(&profile).end().expect("it ends"));
                 assert_eq!(tally.events.iterations_due, due, "{there}");
             }
+            LoadProfile::Several(_) => panic!("a line has one profile"),
         }
     }
 }

@@ -359,7 +359,7 @@ fn iterations_are_each_users_or_all_users_together_and_may_have_a_limit() {
         let Some(LoadProfile::Iterations(profile)) = lane.host.description().profile.clone() else { panic!("no iterations") };
         profile
     };
-    let wanted = |users, quota, end| IterationsProfile { users, quota, end };
+    let wanted = |users, quota, end| IterationsProfile { users, quota, start: Duration::ZERO, end };
     assert_eq!(told("{ users = 10, each = 100 }"), wanted(10, Quota::Each(100), ProfileEnd::Hold));
     let within = ProfileEnd::StopAt(std::time::Duration::from_secs(600));
     assert_eq!(told("{ users = 10, total = 5000, within = '10m' }"), wanted(10, Quota::Total(5_000), within));

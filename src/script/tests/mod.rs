@@ -6,4 +6,5 @@ mod ends;
 mod equivalents;
 mod life;
 mod loading;
+mod profiles;
 mod sandbox;

@@ -12,6 +12,7 @@ use lunamoth::cluster::codec;
 use lunamoth::cluster::identity::{Identities, Secret};
 use lunamoth::cluster::message::{Delta, Hello, Phase, RunOrders, ToMaster, ToWorker, WorkerId};
 use lunamoth::cluster::transport::{FrameReceiver, FrameSender, WorkerEndpoint};
+use lunamoth::load::stock::IterationsBegun;
 use lunamoth::load::vitals::{self, Vitals};
 use lunamoth::plan::{Plan, RunId};
 use serde::{Deserialize, Serialize};
@@ -317,7 +318,7 @@ impl Crowd {
             panics: 0,
             lanes_lost: 0,
             lost_since: None,
-            begun: 0,
+            begun: IterationsBegun::default(),
             halt: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::load::Halt;
+use crate::load::stock::IterationsBegun;
 use crate::plan::ThresholdPlan;
 use crate::stats::threshold::Threshold;
 
@@ -205,7 +206,7 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
         epoch: 0,
         sequence: 4,
         has_left,
-        begun: 0,
+        begun: IterationsBegun::default(),
         tallies: vec![Tally { ..tally(20, 50) }],
     };
     let mut stand = adopted(restored(vec![kept(3, true), kept(1, false)]));
@@ -485,7 +486,7 @@ fn a_cut_waits_for_nobody_for_longer_than_a_second() {
 #[test]
 fn the_spawn_rate_is_that_of_the_start_and_then_of_the_last_re_target() {
     let mut stand = Stand::running(1, 10);
-    assert_eq!(stand.master.spawn_rate(), 10.0);
+    assert_eq!(stand.master.profile().unwrap().spawn_rate(), 10.0);
     stand.master.on_retarget(Retarget { users: 21, spawn_rate: 3.0, run_time: None }, stand.now).unwrap();
-    assert_eq!(stand.master.spawn_rate(), 3.0);
+    assert_eq!(stand.master.profile().unwrap().spawn_rate(), 3.0);
 }

@@ -20,6 +20,7 @@ use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
 use crate::load::errand::Errand;
 use crate::load::lane::LaneReport;
 use crate::load::slots::SlotSet;
+use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::LoadProfile;
 use crate::stats::names::EntryName;
@@ -67,7 +68,16 @@ fn orders(generation: u64, phase: Phase) -> RunOrders {
 
 /// A lane's report of one second with as many requests as users.
 fn report(lane: usize, second: u64, users: u64) -> LaneReport {
-    LaneReport { lane, tally: tally(second, "/", users), users, is_exhausted: false, is_finished: false, panics: 0, begun: 0, halt: None }
+    LaneReport {
+        lane,
+        tally: tally(second, "/", users),
+        users,
+        is_exhausted: false,
+        is_finished: false,
+        panics: 0,
+        begun: IterationsBegun::default(),
+        halt: None,
+    }
 }
 
 fn tally(second: u64, name: &str, requests: u64) -> Tally {

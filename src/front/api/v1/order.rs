@@ -12,6 +12,7 @@ use super::super::reply::problem_of;
 use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
 use crate::cluster::handle::{Purpose, StartOrder};
+use crate::plan::Rate;
 
 /// Why a body is no order.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(super) async fn read(request: Request, limits: &Limits) -> Result<Map<String
 /// # Errors
 /// The first fault found.
 pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rules<'_>) -> Result<StartOrder, Fault> {
-    let known: &[&str] = if purpose == Purpose::Retarget { &KNOWN[..3] } else { &KNOWN };
+    let known = known_of(purpose);
     let mut order = StartOrder { purpose, ..StartOrder::default() };
     for (name, value) in body {
         let result = match &*name {
@@ -67,14 +68,19 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
             "users" => users(&value).map(|users| order.users = Some(users)),
             "spawn_rate" => spawn_rate(&value).map(|rate| order.spawn_rate = Some(rate)),
             "run_time" => run_time(&value, rules.read_run_time).map(|time| order.run_time = Some(time)),
+            "rate" => rate(&value, rules.read_rate).map(|rate| order.rate = Some(rate)),
+            "profile" => text(&value).map(|name| order.profile = Some(name.to_owned())),
             "host" => text(&value).and_then(|text| host(text, rules.hosts)).map(|host| order.host = Some(host)),
             "scripts_fingerprint" => text(&value).and_then(fingerprint).map(|print| order.scripts_fingerprint = Some(print)),
             _ => text(&value).map(|text| order.script = Some(text.to_owned())),
         };
         result.map_err(|detail| Fault::Field { name, detail })?;
     }
-    if purpose == Purpose::Retarget && order.users.is_none() {
-        return Err(Fault::Field { name: "users".to_owned(), detail: "a re-target needs the number of users".to_owned() });
+    if purpose == Purpose::Retarget && order.users.is_none() && order.rate.is_none() {
+        return Err(Fault::Field { name: "users".to_owned(), detail: "a re-target needs the number of users, or a rate".to_owned() });
+    }
+    if order.rate.is_some() && (order.users.is_some() || order.spawn_rate.is_some()) {
+        return Err(Fault::Field { name: "rate".to_owned(), detail: "a run has either users or a rate of iterations".to_owned() });
     }
     Ok(order)
 }
@@ -94,19 +100,25 @@ pub(super) fn schema(purpose: Purpose) -> Value {
             ],
             "description": "Such as 1m30s, or seconds; from the start of the ramp.",
         },
+        "rate": {
+            "oneOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "number", "exclusiveMinimum": 0 },
+                { "type": "null" },
+            ],
+            "description": "Iterations that are due, whether or not a user is free, in place of users: 500 (per second), 30/m, 100/h.",
+        },
+        "profile": { "type": ["string", "null"], "minLength": 1, "description": "Of a run of several load profiles: whose level it shall be." },
         "host": { "type": ["string", "null"], "pattern": "^https?://", "description": "The base URL. Through an address that others can reach, \
             only one that was allowed." },
         "script": { "type": ["string", "null"], "minLength": 1, "description": "The script's name in the master's folder." },
         "scripts_fingerprint": { "type": ["string", "null"], "pattern": "^[0-9a-fA-F]{12,64}$", "description": "The beginning of the \
             fingerprint that the scripts on the master and all workers must have; the start waits for it." },
     });
-    let mut required = json!([]);
-    if let (Purpose::Retarget, Some(properties)) = (purpose, properties.as_object_mut()) {
-        properties.retain(|name, _| KNOWN[..3].contains(&&**name));
-        properties["users"]["type"] = json!("integer");
-        required = json!(["users"]);
+    if let Some(properties) = properties.as_object_mut() {
+        properties.retain(|name, _| known_of(purpose).contains(&&**name));
     }
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    json!({ "type": "object", "properties": properties, "required": [], "additionalProperties": false })
 }
 
 fn users(value: &Value) -> Result<u32, String> {
@@ -160,8 +172,20 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Those of a re-target first.
-const KNOWN: [&str; 6] = ["users", "spawn_rate", "run_time", "host", "script", "scripts_fingerprint"];
+fn rate(value: &Value, read: fn(&str) -> Result<Rate, String>) -> Result<Rate, String> {
+    match value {
+        Value::String(text) => read(text),
+        Value::Number(per_second) => read(&per_second.to_string()),
+        other => Err(format!("{} is neither a rate such as \"30/m\" nor a number per second", kind(other))),
+    }
+}
+
+const fn known_of(purpose: Purpose) -> &'static [&'static str] {
+    match purpose {
+        Purpose::Retarget => &["users", "rate", "spawn_rate", "run_time", "profile"],
+        Purpose::Any | Purpose::NewRun => &["users", "rate", "spawn_rate", "run_time", "host", "script", "scripts_fingerprint"],
+    }
+}
 
 const SPAWN_RATE_MAX: f64 = 1e9;
 
@@ -185,6 +209,7 @@ mod tests {
         let body = json!({ "users": 4.0, "spawn_rate": 0.5, "run_time": 1.5, "host": "http://shop.example/", "script": null,
             "scripts_fingerprint": "0123456789AB" });
         let expected = StartOrder {
+            profile: None,
             users: Some(4),
             spawn_rate: Some(0.5),
             rate: None,
@@ -218,7 +243,7 @@ mod tests {
             (
                 json!({ "x": null }),
                 "x",
-                "there is no such parameter; the parameters are users, spawn_rate, run_time, host, script, scripts_fingerprint",
+                "there is no such parameter; the parameters are users, rate, spawn_rate, run_time, host, script, scripts_fingerprint",
             ),
             (
                 json!({ "scripts_fingerprint": "abc" }),

@@ -1,5 +1,7 @@
 //! The run at a glance: its numbers, its charts, its thresholds, and how sound the generator was.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,6 +11,7 @@ use super::frame::empty;
 use super::pen::Pen;
 use super::tables::entry_rows;
 use super::theme::{BandColour, Theme};
+use crate::front::profiles::in_short;
 use crate::front::snapshot_json::StateJson;
 use crate::front::text::{Align, bytes, escape, number, wrap};
 use crate::front::tui::history::Bucket;
@@ -261,6 +264,13 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         let whole = format!("{short}, p99 from due {} ms, lost {}", optional(snapshot.total.due_p99_ms), grouped(iterations.lost));
         pen.text(area, 0, used, &fitting(whole, short), theme.quiet());
         used += 1;
+    }
+    let elapsed = Duration::try_from_secs_f64(snapshot.elapsed_s).unwrap_or_default();
+    for words in in_short(&snapshot.profiles, elapsed) {
+        if used < area.height {
+            pen.text(area, 0, used, &escape(&words), theme.plain());
+            used += 1;
+        }
     }
     warnings(pen, Rect { y: area.y + used, height: area.height.saturating_sub(used), ..area }, &notes(screen));
 }

@@ -6,7 +6,7 @@ use crate::stats::tally::Tally;
 
 fn iterations(users: u32, quota: Quota, within_millis: Option<u64>) -> Plan {
     let end = within_millis.map_or(ProfileEnd::Hold, |millis| ProfileEnd::StopAt(Duration::from_millis(millis)));
-    Plan::for_tests(LoadProfile::Iterations(IterationsProfile { users, quota, end }))
+    Plan::for_tests(LoadProfile::Iterations(IterationsProfile { users, quota, start: Duration::ZERO, end }))
 }
 
 /// The sum of a run that is stopped once it has been exhausted, in all lanes, or has come to its end; when that was, how many iterations began by
@@ -20,8 +20,8 @@ fn ran(plan: &Plan, conduct: Conduct, lanes: usize) -> (Tally, u128, u64, Stand)
         let mut over = None;
         while let Some(report) = stand.reports.recv().await {
             sum.merge(report.tally);
-            assert!(report.begun >= begun[report.lane], "it never falls");
-            begun[report.lane] = report.begun;
+            assert!(report.begun.of(0) >= begun[report.lane], "it never falls");
+            begun[report.lane] = report.begun.of(0);
             last[report.lane] = (report.is_exhausted, report.is_finished);
             if over.is_none() && last.iter().all(|(is_exhausted, is_finished)| *is_exhausted || *is_finished) {
                 over = Some(now().saturating_duration_since(stand.zero).as_millis());
@@ -89,7 +89,7 @@ fn a_renewed_user_goes_on_with_what_it_has_left_and_a_pause_begins_nothing() {
         stand.foreman.follow(&Orders { is_paused: false, ..paused });
         stand.end_at(9_000, Ending::Stop).await;
         let reports = stand.reports().await;
-        assert_eq!(reports.iter().find(|report| report.tally.second == 3).map(|report| report.begun), Some(6));
+        assert_eq!(reports.iter().find(|report| report.tally.second == 3).map(|report| report.begun.of(0)), Some(6));
         assert_eq!(reports.iter().map(|report| finished(&report.tally)).sum::<u64>(), 10);
         assert_eq!(
             stand.events("start").iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>(),

@@ -30,12 +30,14 @@ impl OfLane for LaneHttp {
         let client_settings = client_settings(plan)?;
         let context = Context::new(client_settings.clone())?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
+        let of_profiles = plan.profile.named().iter().map(|named| Rc::new(Template::of_profile(named))).collect();
         let shared = Shared {
             context: Rc::new(context),
             identities: Identities::default(),
             client_settings,
             base,
             usual,
+            of_profiles,
             origins: Origins::default(),
             settings: plan.settings.clone(),
             rules: rules_of(&plan.http.connections),
@@ -61,6 +63,8 @@ pub(super) struct Shared {
     pub(super) base: Option<Base>,
     /// The headers that every request has.
     pub(super) usual: Rc<Template>,
+    /// The same of the users of each named profile.
+    of_profiles: Vec<Rc<Template>>,
     /// Absolute URLs that were asked for.
     pub(super) origins: Origins,
     /// Limits.
@@ -73,6 +77,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// What requests obey of the users of a named profile.
+    pub(super) fn of_profile(&self, place: usize) -> Option<Rc<Template>> {
+        self.of_profiles.get(place).map(Rc::clone)
+    }
+
     /// The base of a user class, parsed once for each class.
     ///
     /// # Errors

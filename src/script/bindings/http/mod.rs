@@ -10,6 +10,7 @@ pub use lane::LaneHttp;
 pub use look::ClosedBody;
 pub use natives::natives;
 pub use operation::Call;
+pub use options::tags_of;
 pub use user::UserHttp;
 
 mod address;

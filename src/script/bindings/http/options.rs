@@ -214,7 +214,11 @@ fn redirects(value: &Value) -> Result<u32, String> {
     }
 }
 
-fn tags_of(value: &Value) -> Result<BTreeMap<String, String>, String> {
+/// The tags of an option.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn tags_of(value: &Value) -> Result<BTreeMap<String, String>, String> {
     let Value::Table(table) = value else { return Err(wrong("tags", "a table of names and values, such as { kind = \"read\" }", value)) };
     let mut found = BTreeMap::new();
     for pair in table.pairs::<Value, Value>() {

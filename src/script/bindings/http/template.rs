@@ -8,6 +8,7 @@ use super::address::Base;
 use super::connections::ConnectionSettings;
 use super::expect::Expect;
 use super::headers::{Field, lay_over, sends, usual, write_block};
+use crate::plan::NamedProfile;
 use crate::protocol::http::Context;
 use crate::stats::tags;
 
@@ -35,6 +36,13 @@ impl Template {
         write_block(&fields, &mut block);
         block.shrink_to_fit();
         Self { settings, has_host: sends(&fields, "host"), fields, block, own }
+    }
+
+    /// The usual headers, and the tags of a named profile.
+    pub(super) fn of_profile(profile: &NamedProfile) -> Self {
+        let mut tags = profile.tags.clone();
+        tags.insert(tags::PROFILE.to_owned(), profile.name.clone());
+        Self::new(Settings { tag_text: tags::text_of(&tags).into(), tags, ..Settings::default() }, Vec::new())
     }
 
     /// This one where it says something, `lower` elsewhere.

@@ -35,7 +35,7 @@ impl OfUser for UserHttp {
             connections: Connections::new(Rc::clone(&lane.libraries.http.shared.context)),
             of_identities: OfIdentities::default(),
             jar: RefCell::default(),
-            defaults: RefCell::default(),
+            defaults: RefCell::new(ledger.profile().and_then(|profile| lane.libraries.http.shared.of_profile(profile))),
             merged: RefCell::default(),
         }
     }

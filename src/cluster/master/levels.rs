@@ -1,0 +1,50 @@
+//! Other levels of a run that is under way: how many users one of its profiles has, or which rate.
+//!
+//! What was before stays as it was, and so do the other profiles.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::peers::Peers;
+use super::run::{LEAD, Run};
+use super::{Action, Rerate, Retarget};
+use crate::load::shape::Shape;
+use crate::load::slots::SlotSet;
+use crate::plan::LoadProfile;
+
+impl Run {
+    /// Another rate, of profile number `profile`, which is open.
+    pub fn rerate(&mut self, profile: usize, rerate: Rerate, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let Some(LoadProfile::Arrivals(arrivals)) = self.profile.part(profile) else { return };
+        let part = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(now) + LEAD, rerate.rate, rerate.run_time));
+        self.put(profile, part);
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// Another number of users, of profile number `profile`.
+    pub fn retarget(&mut self, profile: usize, retarget: Retarget, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let at = self.elapsed(now);
+        let (Some(part), Some(shape)) = (self.profile.part(profile), self.shape.parts().get(profile)) else { return };
+        let part = part.retargeted(at, shape.users_at(at), retarget.users, retarget.spawn_rate, retarget.run_time);
+        self.put(profile, part);
+        // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
+        self.forget_arrived(at);
+        let mut moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
+        let level = self.level_of_others(profile, at).max(u64::from(retarget.users));
+        self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
+        self.hand_over(moved, LEAD, now);
+        self.order_all(peers, origin, now, out);
+    }
+
+    fn put(&mut self, profile: usize, part: LoadProfile) {
+        let whole = self.profile.with_part(profile, part);
+        self.shape = Shape::new(&whole);
+        self.profile = Arc::new(whole);
+    }
+
+    /// For how many users shares are to be level, were it for the other profiles.
+    fn level_of_others(&self, profile: usize, at: Duration) -> u64 {
+        let others = self.shape.parts().iter().enumerate().filter(|(place, part)| *place != profile && !part.is_open());
+        others.map(|(_, part)| part.level_at(at)).max().unwrap_or(0)
+    }
+}

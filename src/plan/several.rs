@@ -1,0 +1,174 @@
+//! Several profiles side by side in one run, by name. Owns the data; each of them is a profile like any other.
+//!
+//! Users and iterations have one index in the whole run: with P profiles, number k of profile p has k * P + p. How many profiles there are
+//! never changes in mid-run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::profile::{IterationsProfile, LoadProfile, ProfileEnd, RateStage, Stage};
+
+/// One of several profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedProfile {
+    /// Unique in the run; fit for a tag's value.
+    pub name: String,
+    /// The names of the user classes that it has; empty where it has all of them.
+    pub classes: Vec<String>,
+    /// What all requests of its users bear besides its name.
+    pub tags: BTreeMap<String, String>,
+    /// How its work arrives, on the run's clock; never [`LoadProfile::Several`].
+    pub profile: LoadProfile,
+}
+
+impl LoadProfile {
+    /// How many profiles there are side by side: at least 1.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.named().len().max(1)
+    }
+
+    /// Those that have names; none where there is a single one without.
+    #[must_use]
+    pub fn named(&self) -> &[NamedProfile] {
+        match self {
+            Self::Several(profiles) => profiles,
+            Self::Ramp(_) | Self::Arrivals(_) | Self::Iterations(_) => &[],
+        }
+    }
+
+    /// Each profile by itself, in the order of their indices.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        let single = self.named().is_empty().then_some(self);
+        single.into_iter().chain(self.named().iter().map(|named| &named.profile))
+    }
+
+    /// Profile number `place` by itself; `None` if there are not as many.
+    #[must_use]
+    pub fn part(&self, place: usize) -> Option<&Self> {
+        self.each().nth(place)
+    }
+
+    /// The name of profile number `place`, where it has one.
+    #[must_use]
+    pub fn name_of(&self, place: usize) -> Option<&str> {
+        self.named().get(place).map(|named| named.name.as_str())
+    }
+
+    /// The same with another one in the place of profile number `place`.
+    #[must_use]
+    pub fn with_part(&self, place: usize, part: Self) -> Self {
+        let mut profiles = match self {
+            Self::Several(profiles) => profiles.clone(),
+            Self::Ramp(_) | Self::Arrivals(_) | Self::Iterations(_) => return part,
+        };
+        if let Some(named) = profiles.get_mut(place) {
+            named.profile = part;
+        }
+        Self::Several(profiles)
+    }
+
+    /// The same, begun `start` later: until then it wants nobody.
+    #[must_use]
+    pub fn delayed(self, start: Duration) -> Self {
+        if start.is_zero() {
+            return self;
+        }
+        let later = |end| match end {
+            ProfileEnd::StopAt(at) => ProfileEnd::StopAt(start.saturating_add(at)),
+            ProfileEnd::Hold => ProfileEnd::Hold,
+        };
+        match self {
+            Self::Ramp(mut ramp) => {
+                ramp.stages.insert(0, Stage { users: 0, over: start });
+                ramp.end = later(ramp.end);
+                Self::Ramp(ramp)
+            }
+            Self::Arrivals(mut arrivals) => {
+                arrivals.stages.insert(0, RateStage { rate: super::Rate::default(), over: start });
+                arrivals.end = later(arrivals.end);
+                Self::Arrivals(arrivals)
+            }
+            Self::Iterations(iterations) => Self::Iterations(IterationsProfile {
+                start: iterations.start.saturating_add(start),
+                end: later(iterations.end),
+                ..iterations
+            }),
+            Self::Several(mut profiles) => {
+                for named in &mut profiles {
+                    named.profile = named.profile.clone().delayed(start);
+                }
+                Self::Several(profiles)
+            }
+        }
+    }
+}
+
+/// Applies `change` to each of several profiles.
+pub(super) fn mapped(profiles: &[NamedProfile], change: impl Fn(&LoadProfile) -> LoadProfile) -> LoadProfile {
+    let changed = profiles.iter().map(|named| NamedProfile { profile: change(&named.profile), ..named.clone() });
+    LoadProfile::Several(changed.collect())
+}
+
+/// When the last of several profiles ends; not at all where one of them does not.
+pub(super) fn last_end(profiles: &[NamedProfile]) -> ProfileEnd {
+    let mut last = Duration::ZERO;
+    for named in profiles {
+        match named.profile.end() {
+            ProfileEnd::StopAt(at) => last = last.max(at),
+            ProfileEnd::Hold => return ProfileEnd::Hold,
+        }
+    }
+    ProfileEnd::StopAt(last)
+}
+
+/// Profiles of one run at most.
+pub const PROFILES_OF_A_RUN: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Quota, Rate};
+
+    fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    fn named(name: &str, profile: LoadProfile) -> NamedProfile {
+        NamedProfile { name: name.into(), classes: Vec::new(), tags: BTreeMap::new(), profile }
+    }
+
+    #[test]
+    fn a_run_of_several_profiles_ends_with_the_last_of_them_and_not_at_all_where_one_does_not() {
+        let first = named("first", LoadProfile::plain(2, 1.0, Some(seconds(5))));
+        let last = named("last", LoadProfile::plain_arrivals(Rate::per_second(1.0), Some(seconds(9))).delayed(seconds(3)));
+        let endless = named("endless", LoadProfile::plain(2, 1.0, None));
+        assert_eq!(LoadProfile::Several(vec![first.clone(), last.clone()]).end(), ProfileEnd::StopAt(seconds(12)));
+        assert_eq!(LoadProfile::Several(vec![first, endless, last]).end(), ProfileEnd::Hold);
+    }
+
+    #[test]
+    fn a_profile_that_begins_later_is_the_same_from_then_on() {
+        let quota = Quota::Total(7);
+        let iterations = IterationsProfile { users: 2, quota, start: Duration::ZERO, end: ProfileEnd::StopAt(seconds(60)) };
+        let LoadProfile::Iterations(late) = LoadProfile::Iterations(iterations).delayed(seconds(10)) else { panic!("it stays one") };
+        assert_eq!((late.start, late.end), (seconds(10), ProfileEnd::StopAt(seconds(70))));
+        assert_eq!(late.as_ramp().stages, [Stage { users: 0, over: seconds(10) }, Stage { users: 2, over: Duration::ZERO }]);
+        let plain = LoadProfile::plain(3, 1.0, None);
+        assert_eq!(plain.clone().delayed(Duration::ZERO), plain);
+    }
+
+    #[test]
+    fn every_level_of_every_profile_is_multiplied_and_one_can_be_put_in_the_place_of_another() {
+        let both = LoadProfile::Several(vec![
+            named("browse", LoadProfile::plain(4, 1.0, None)),
+            named("buy", LoadProfile::plain_arrivals(Rate::per_second(8.0), None)),
+        ]);
+        let LoadProfile::Several(half) = both.scaled(0.5) else { panic!("they stay two") };
+        assert_eq!(half[0].profile.scaled(1.0), LoadProfile::plain(4, 1.0, None).scaled(0.5));
+        assert_eq!(half[1].profile, LoadProfile::plain_arrivals(Rate::per_second(4.0), None));
+        let other = LoadProfile::plain(9, 1.0, None);
+        assert_eq!(both.with_part(1, other.clone()).part(1), Some(&other));
+        assert_eq!((both.part(2), both.name_of(1), both.count()), (None, Some("buy"), 2));
+    }
+}
