@@ -23,7 +23,8 @@ pub(super) fn table(snapshot: &Snapshot, width: usize) -> String {
         ("Lost", Align::Right),
         ("Raised", Align::Right),
     ];
-    let mut grid = Grid::new("Load profiles (times of iterations in ms)", &columns).dispensing(&["From", "To", "Raised", "Avg"]);
+    let mut grid =
+        Grid::new("Load profiles (times of iterations in ms)", &columns).dispensing(&["From", "To", "Raised", "Avg", "Started", "p95 due"]);
     for profile in &snapshot.profiles {
         grid.row(row(profile));
     }
