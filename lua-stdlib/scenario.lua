@@ -267,8 +267,8 @@ local function classes_of(given, what, level)
   if type(list) ~= "table" or #list == 0 then
     error(what .. ": classes must be a list of user classes, such as { Shopper }, not " .. (type(list) == "table" and "an empty one" or "a " .. type(list)), level + 1)
   end
-  for key, class in pairs(list) do
-    if type(key) ~= "number" then error(what .. ": classes is a list of user classes, such as { Shopper }, which has no `" .. tostring(key) .. "`", level + 1) end
+  check_list(list, what .. ": classes", level + 1)
+  for _, class in ipairs(list) do
     if not classes[class] then
       error(what .. ": classes must be a list of user classes made by scenario.user, not of a " .. type(class), level + 1)
     end
@@ -320,7 +320,7 @@ function scenario.ramp(stages)
   if type(stages) ~= "table" or #stages == 0 then error("scenario.ramp: a list of stages is needed: { { users = 20, over = \"10s\" }, { hold = \"30s\" } }", 2) end
   check_beside(stages, PROFILE_KEYS, "scenario.ramp", 2)
   local out, level = {}, 0
-  check_list(stages, "scenario.ramp", 2)
+  check_list(stages, "scenario.ramp", 2, true)
   for position, stage in ipairs(stages) do
     local what = "scenario.ramp: stage " .. position
     if type(stage) ~= "table" then error(what .. " must be a table", 2) end

@@ -105,7 +105,10 @@ fn mistakes_in_a_scenario_name_the_line_and_the_nearest_right_name() {
         ("return scenario { users = { U, nil, U } }", "scenario: users has a member 3, and none before it: a list has no gaps"),
         ("return scenario { users = { U, count = 3 } }", "scenario: users is a list, which has no `count`"),
         ("return scenario.ramp { { users = 2, over = 1 }, nil, { hold = 5 } }", "scenario.ramp has a member 3, and none before it"),
-        ("return scenario.ramp { { users = 2, over = 1 }, loop = true }", "scenario.ramp is a list, which has no `loop`"),
+        (
+            "return scenario.ramp { { users = 2, over = 1 }, loop = true }",
+            "scenario.ramp has no `loop`: it knows name, classes, start, tags",
+        ),
         ("return scenario.arrivals { { rate = 2 }, nil, { hold = 5 } }", "scenario.arrivals has a member 3, and none before it"),
         ("return scenario.tasks { print, nil, print }", "scenario.tasks has a member 3, and none before it"),
         ("return scenario { users = { U, U } }", "two user classes have the name `U`"),
