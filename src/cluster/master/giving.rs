@@ -117,6 +117,9 @@ impl Run {
     /// Why a run ends whose users have all ended by themselves.
     pub(super) fn words_of_exhaustion(&self, peers: &Peers) -> String {
         match self.quota(peers) {
+            _ if self.profile.count() > 1 => {
+                "every profile has come to its end, or its users have ended by themselves: the run ends".into()
+            }
             Some(quota) if quota.begun + quota.lost >= quota.total => format!("all {} iterations are over: the run ends", quota.total),
             Some(quota) => format!("every user has ended by itself, after {} of {} iterations: the run ends", quota.begun, quota.total),
             None => "every user has ended by itself, and none is still to start: the run ends".into(),

@@ -22,7 +22,8 @@ impl Run {
             view.begins = begin_of(shape);
             view.ends = shape.end();
             view.is_over = self.zero.is_some() && !is_wanted;
-            if self.is_over() {
+            if self.is_over() || snapshot.users == 0 && view.users.is_some() {
+                // Newer than what the last whole second told.
                 view.users = Some(0);
             }
             let (wanted, goal) = (u64::from(shape.users_at(elapsed)), u64::from(shape.target_at(elapsed)));
