@@ -14,6 +14,10 @@ local Browser = scenario.user { name = "Browser", wait = wait.between(0.2, 0.6) 
 Browser:task("look", function() http.get("/products/" .. math.random(100)) end)
 
 local Buyer = scenario.user { name = "Buyer" }
+function Buyer:on_start()
+  local res = http.post("/login", { json = { user = "buyer" .. self.index } }):must()
+  http.defaults { headers = { authorization = "Bearer " .. res:json("token") } }
+end
 Buyer:task("buy", function() http.post("/cart", { json = { id = 7 }, expect = "2xx" }) end)
 
 local Clerk = scenario.user { name = "Clerk" }
