@@ -190,7 +190,8 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
             cpu_seen = clock.now();
             continue;
         }
-        if clock.used_since(cpu_seen).is_none_or(|used| used >= seen.1.elapsed() / 2) {
+        // On a crowded core it may have little of the time; what takes a core of its own for two looks takes as much processor time.
+        if clock.used_since(cpu_seen).is_none_or(|used| used >= pause.min(seen.1.elapsed() / 2)) {
             watch.note_long(stretch, seen.1);
         }
         if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {

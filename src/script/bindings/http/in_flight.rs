@@ -36,6 +36,33 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// A whole answer whose body is being judged: where its user is dropped meanwhile, it is counted as it came, and as cut.
+pub(super) struct Unjudged<'a> {
+    user: &'a UserHttp,
+    entry: EntryId,
+    sample: Option<Sample>,
+}
+
+impl<'a> Unjudged<'a> {
+    /// `sample` is the answer's before its body was looked at.
+    pub(super) const fn new(user: &'a UserHttp, entry: EntryId, sample: Sample) -> Self {
+        Self { user, entry, sample: Some(sample) }
+    }
+
+    /// It has been judged, and is counted by whoever asked.
+    pub(super) fn settle(mut self) {
+        self.sample = None;
+    }
+}
+
+impl Drop for Unjudged<'_> {
+    fn drop(&mut self) {
+        if let Some(sample) = self.sample.take() {
+            self.user.ledger.record(self.entry, &Sample { failure: Some(FailureKind::Cut), ..sample }, None);
+        }
+    }
+}
+
 fn cut_sample(progress: &Progress) -> Sample {
     let status = progress.status.get();
     Sample {

@@ -208,7 +208,12 @@ impl Prepared {
                     };
                     let verdict = match self.expect.as_ref().filter(|expect| look::takes_time(expect, &exchange)) {
                         // Boxed: hardly a request has its body looked at here, and none shall carry the room for it.
-                        Some(expect) => Box::pin(look::judge_body(user, expect, &mut exchange)).await,
+                        Some(expect) => {
+                            let unjudged = in_flight::Unjudged::new(user, entry, sample_of(&exchange));
+                            let verdict = Box::pin(look::judge_body(user, expect, &mut exchange)).await;
+                            unjudged.settle();
+                            verdict
+                        }
                         None => None,
                     };
                     let failure = self.failure_of(&exchange, astray, verdict);

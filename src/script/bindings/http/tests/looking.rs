@@ -147,3 +147,33 @@ fn others_run_while_a_body_is_unpacked() {
     });
     assert!(lane.exceptions().is_empty());
 }
+
+/// No engine is quick with this pattern, and no two places of the text are alike to it.
+const DEAR: &str = "local t = {} for i = 1, 200000 do t[i] = (i * i * 7919 % 10007) % 2 == 0 and 'a' or 'b' end\n\
+     http.post('/echo', { body = table.concat(t), name = 'p', expect = { matches = '(?-u)[ab]*a[ab]{3000}c' } })";
+
+#[test]
+fn a_body_whose_judging_takes_too_long_is_held_against_the_generator() {
+    let tally = run(&Server::start(), DEAR);
+    assert_eq!(
+        errors(&tally),
+        ["POST p local: the pattern of `expect.matches` takes too long for a body like this one, which nobody has judged"]
+    );
+}
+
+#[test]
+fn a_user_that_is_dropped_while_its_answer_is_judged_leaves_it_counted() {
+    let server = Server::start();
+    let lane = lane_of(&server, DEAR);
+    block_on(async {
+        let (mut user, _control) = lane.user(0);
+        user.on_start().await;
+        // Less than judging may take: it does not come to its end.
+        let dropped = tokio::time::timeout(Duration::from_millis(200), user.iterate()).await;
+        assert!(dropped.is_err(), "the iteration ended by itself");
+        drop(user);
+    });
+    let tally = lane.tally();
+    assert_eq!(entries(&tally), ["POST p 1 0"]);
+    assert_eq!(tally.entries.values().map(|counts| counts.hops.cut()).sum::<u64>(), 1);
+}
