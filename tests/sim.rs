@@ -30,18 +30,22 @@
 //! | a worker that ends as whole has heard that all its numbers are kept | `LetsGoUnheard` |
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
-//! | a number that users draw is handed out once, in the whole run | (`counting` plays lives of its own) |
+//! | a number that users draw is handed out once, in the whole run; a value is fetched by one of them at a time | `HandsOutTwice`, `FetchesTwice` |
+//! | each row and each iteration is taken once, and none is forgotten; those shown are those that began, but for those shown as lost | `GivesTwice`, `LosesIterations` |
+//! | nobody begins before the setup is over, all have what one setup returned, one worker at a time does it; the teardown follows the last user | `BeginsUnready`, `ForgetsTeardown` |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
 //!
 //! # How it is played
 //!
 //! An ordinary test plays the first seeds and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
 //! seed that is drawn from the date and printed, or from `LUNAMOTH_SIM_FROM`; with `LUNAMOTH_SIM_SEEDS=5000` just so many. `LUNAMOTH_SIM_SEED=123`
-//! plays one, with `LUNAMOTH_SIM_DRAWING=1` or `2` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
-//! fails, and told with all that happened.
+//! plays one, with `LUNAMOTH_SIM_DRAWING=1` to `3` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
+//! fails, or with `LUNAMOTH_SIM_WHOLE=1` left as it is, and told with all that happened.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
 
+#[path = "sim/acts.rs"]
+mod acts;
 #[path = "sim/books.rs"]
 mod books;
 #[path = "sim/chance.rs"]
@@ -72,6 +76,8 @@ mod richer;
 mod scenario;
 #[path = "sim/shrink.rs"]
 mod shrink;
+#[path = "sim/takings.rs"]
+mod takings;
 #[path = "sim/tamper.rs"]
 mod tamper;
 #[path = "sim/watch.rs"]
@@ -83,7 +89,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use course::{Failure, play};
-use scenario::{Drawing, Scenario};
+use scenario::{Drawing, Habits, Scenario};
 
 /// Seeds of an ordinary test, as they are drawn today and as they were drawn at first.
 const SEEDS: u64 = 200;
@@ -116,12 +122,15 @@ const FAILED_AT_FIRST: &[u64] = &[
     2026112800483,
 ];
 /// The same, as they are drawn today.
-const FAILED_ONCE: &[u64] = &[
+const FAILED_ONCE: &[u64] = &[41000129, 41000279, 41000364, 41000401, 41000438, 41000521, 41000534, 41000795, 41001196];
+/// The same, as they were drawn before that.
+const FAILED_AT_THIRD: &[u64] = &[
     16000032, 16000039, 16000310, 16000316, 16000327, 16000450, 16000550, 16000873, 16000907, 16000938, 16000970, 16001043, 16001076,
     16001650, 16001714, 16002113, 16002161, 16002677, 16002789, 16003032, 16003227, 16003361, 16003545, 16003732, 17002839, 17003310,
-    31000652, 31000739, 31001676, 31003069, 31003800, 31004219, 32000155, 32002297, 40000784, 40000897,
+    31000652, 31000739, 31001676, 31003069, 31003800, 31004219, 32000155, 32002297, 40000784, 40000897, 40002442, 40005520, 40005907,
+    40009454, 40010692, 40012800, 40013190, 40014669, 40016425, 40018481, 40018763,
 ];
-/// The same, as they were drawn before that.
+/// And before that.
 const FAILED_AT_SECOND: &[u64] = &[
     75,
     358,
@@ -147,10 +156,11 @@ const FAILED_AT_SECOND: &[u64] = &[
 fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_wanted() {
     if let Some(seed) = number_from("LUNAMOTH_SIM_SEED") {
         let scenario = match number_from("LUNAMOTH_SIM_DRAWING") {
-            None | Some(3) => Scenario::drawn(seed),
+            None | Some(4) => Scenario::drawn(seed),
+            Some(3) => Scenario::drawn_at_third(seed),
             Some(2) => Scenario::drawn_at_second(seed),
             Some(1) => Scenario::drawn_at_first(seed),
-            Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1, 2 or 3, not {drawing}"),
+            Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1 to 4, not {drawing}"),
         };
         return report(play(&scenario, None).err().into_iter().collect());
     }
@@ -175,8 +185,11 @@ fn ordinary_lives() -> impl Iterator<Item = Scenario> {
     let at_first = (0..SEEDS).chain(FAILED_AT_FIRST.iter().copied()).map(Scenario::drawn_at_first);
     let at_second = (0..SEEDS).chain(FAILED_AT_SECOND.iter().copied()).map(Scenario::drawn_at_second);
     // Most lives are as they were; those that are not are new.
-    let today = (0..SEEDS).map(Scenario::drawn).filter(|life| life.events != Scenario::drawn_at_second(life.seed).events);
-    at_first.chain(at_second).chain(today.chain(FAILED_ONCE.iter().copied().map(Scenario::drawn)))
+    let third = (0..SEEDS).map(Scenario::drawn_at_third).filter(|life| life.events != Scenario::drawn_at_second(life.seed).events);
+    let at_third = third.chain(FAILED_AT_THIRD.iter().copied().map(Scenario::drawn_at_third));
+    let is_new = |life: &Scenario| life.habits != Habits::default() || life.profile.quota().is_some();
+    let today = (0..SEEDS).map(Scenario::drawn).filter(is_new);
+    at_first.chain(at_second).chain(at_third).chain(today.chain(FAILED_ONCE.iter().copied().map(Scenario::drawn)))
 }
 
 /// Plays the lives that `life_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,
@@ -218,7 +231,8 @@ fn report(mut failures: Vec<Box<Failure>>) {
     if failures.is_empty() {
         return;
     }
-    let first = shrink::shrunk(failures.swap_remove(0), None);
+    let first = failures.swap_remove(0);
+    let first = if std::env::var_os("LUNAMOTH_SIM_WHOLE").is_some() { first } else { shrink::shrunk(first, None) };
     panic!("{}\nall that failed:\n{}", verdict(vec![first]).unwrap_or_default(), list.join("\n"));
 }
 

@@ -376,7 +376,7 @@ const MAGIC: &[u8; 8] = b"LUNAJRNL";
 const VERSION: u32 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u32;
 
 /// Raised with each other change of the frames or of a record's layout.
-const LAYOUT: u32 = 14;
+const LAYOUT: u32 = 15;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;
@@ -599,7 +599,7 @@ mod tests {
         let kept = KeptRun::from_records([
             worker("lost", 9, 0),
             run(1),
-            Record::Retargeted { profile: Arc::new(LoadProfile::plain(99, 1.0, None)) },
+            Record::Retargeted { profile: Arc::new(LoadProfile::plain(99, 1.0, None)), generation: 3 },
             worker("a", 1, 0),
             history(0),
             Record::Reset { epoch: 1, at: Some(Duration::from_millis(12_345)) },

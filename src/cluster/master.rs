@@ -200,6 +200,7 @@ impl Master {
         let mut master = Self::new(config, now);
         let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
+        (run.generation, run.known) = (kept.generation, kept.generation);
         run.table.restore_history(&kept.history);
         run.commons.restore(&kept.leases, kept.board, kept.is_forgotten);
         for worker in kept.workers {
@@ -284,7 +285,7 @@ impl Master {
         let mut run = Run::new(start, now);
         let numbers: Vec<_> = self.peers.iter().map(|(number, _)| number).collect();
         for number in numbers {
-            run.ask(number, &self.peers, now, &mut out);
+            run.ask(number, &self.peers, self.origin, now, &mut out);
         }
         self.run = Some(run);
         Ok(out)
@@ -410,10 +411,10 @@ impl Master {
         let known = run.profile.clone();
         run.settle(&self.claims, &self.peers, self.origin, now, out);
         run.show_unheard(&self.peers, now);
-        let profile = Some(&run.profile).filter(|profile| **profile != known).cloned();
+        let newer = (run.profile != known).then(|| run.profile_as_told());
         self.claims.clear();
-        if let Some(profile) = profile {
-            self.keep(Record::Retargeted { profile }, out);
+        if let Some(newer) = newer {
+            self.keep(newer, out);
         }
         let Some(run) = &mut self.run else { return };
         if std::mem::take(&mut run.wants_reset) {

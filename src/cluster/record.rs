@@ -27,6 +27,8 @@ pub enum Record {
     Retargeted {
         /// From here on.
         profile: Arc<LoadProfile>,
+        /// Of the orders that told it to workers: those of lower ones know nothing of it.
+        generation: u64,
     },
     /// The statistics were reset: numbers of earlier epochs are void.
     Reset {
@@ -161,6 +163,8 @@ pub struct KeptRun {
     pub wall: SystemTime,
     /// The profile in force.
     pub profile: Arc<LoadProfile>,
+    /// Of the orders that told it; 0 where it is the plan's.
+    pub generation: u64,
     /// The statistics' epoch.
     pub epoch: u32,
     /// The run's clock when it began, where that is known.
@@ -195,6 +199,7 @@ impl KeptRun {
                         plan,
                         wall,
                         profile,
+                        generation: 0,
                         epoch: 0,
                         counted_since,
                         began: Vec::new(),
@@ -207,7 +212,7 @@ impl KeptRun {
                     });
                 }
                 (_, None) => {}
-                (Record::Retargeted { profile }, Some(kept)) => kept.profile = profile,
+                (Record::Retargeted { profile, generation }, Some(kept)) => (kept.profile, kept.generation) = (profile, generation),
                 (Record::Reset { epoch, at }, Some(kept)) => {
                     (kept.epoch, kept.counted_since) = (epoch, at);
                     kept.workers.retain(|worker| worker.epoch >= epoch);
@@ -245,7 +250,10 @@ impl KeptRun {
     /// Records that say the same.
     #[must_use]
     pub fn into_records(self) -> Vec<Record> {
-        let mut records = vec![Record::Run { plan: self.plan, wall: self.wall }, Record::Retargeted { profile: self.profile }];
+        let mut records = vec![
+            Record::Run { plan: self.plan, wall: self.wall },
+            Record::Retargeted { profile: self.profile, generation: self.generation },
+        ];
         if self.epoch > 0 {
             records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
         }

@@ -79,7 +79,9 @@ impl World {
         if quiet {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
             self.go_on(QUIET.max(self.climb_left() + LEVEL_SEEN) + self.slack(), is_ended);
-            let stood_still = self.operator.ended.is_some() || !self.has_runners() || self.scenario.life.is_some();
+            // Nobody has the clock of a run that the only one who comes back has not begun.
+            let has_begun = self.running().any(|(_, lanes)| lanes.has_begun());
+            let stood_still = self.operator.ended.is_some() || !has_begun || self.is_finite();
             let is_level = self.operator.plan.profile.end() == ProfileEnd::Hold;
             if self.violation.is_none() && !stood_still && is_level && self.watch.quiet_looks == 0 {
                 return self.fail("there was no quiet after everything was healed".into());
@@ -146,7 +148,8 @@ impl World {
             .check_rates_and_rest(&snapshot)
             .and_then(|()| self.check_complete(&snapshot, epoch))
             .and_then(|()| self.books.audit(run, &snapshot, &self.master.keeper, epoch))
-            .and_then(|()| self.check_overlaps(&snapshot));
+            .and_then(|()| self.check_overlaps(&snapshot))
+            .and_then(|()| self.check_takings(&snapshot));
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
         }

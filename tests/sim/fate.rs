@@ -74,6 +74,8 @@ impl World {
         self.master.back_at = None;
         self.master.number += 1;
         self.master.born = self.now;
+        // Whoever has begun by the clock of a master that slept goes on by it.
+        self.former_slept = self.former_slept.max(self.master.slept);
         (self.master.frozen_until, self.master.sleeps, self.master.slept) = (Duration::ZERO, false, Duration::ZERO);
         let config = self.master_config();
         let kept = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|kept| self.scenario.has_journal && !kept.is_over);
@@ -108,13 +110,17 @@ impl World {
         self.master.back_at = Some(self.now + back_after);
         self.master.syncing.clear();
         let is_torn = kept < self.master.journal.len();
-        self.doubt_numbers(is_torn && kept > 0);
+        self.doubt_what_was_given(is_torn && kept > 0);
         // One that stands still writes nothing either.
         let written = self.now.saturating_sub(if self.now < self.master.frozen_until { STANDS_STILL } else { WRITTEN_WITHIN });
         self.master.is_torn |= is_torn;
         self.master.begun.retain(|_, at| !is_torn && *at <= written);
         self.master.journal.truncate(kept);
-        self.watch.on_master_killed(self.now, back_after + SETTLING);
+        self.watch.on_master_killed(
+            self.now,
+            back_after + SETTLING,
+            Some(written).filter(|_| self.scenario.has_journal && !self.master.is_torn),
+        );
         self.break_links_of(self.master.number);
     }
 
@@ -130,13 +136,13 @@ impl World {
         if self.master.machine.is_none() || self.retiring.is_some() {
             return;
         }
-        self.doubt_numbers(true);
+        self.doubt_what_was_given(true);
         self.watch.disturb(self.now + lasts + self.settling());
         let mut next = MasterSeat::empty();
         next.number = self.master.number;
         let former = std::mem::replace(&mut self.master, next);
         self.retiring = Some(Retiring { until: self.now + lasts, seat: former });
-        self.watch.on_master_killed(self.now, lasts + SETTLING);
+        self.watch.on_master_killed(self.now, lasts + SETTLING, None);
         self.start_master();
     }
 
@@ -145,7 +151,7 @@ impl World {
         if let Some(Retiring { seat, .. }) = self.retiring.take() {
             self.note(|| "the former master goes".into());
             self.break_links_of(seat.number);
-            self.watch.on_master_killed(self.now, self.settling());
+            self.watch.on_master_killed(self.now, self.settling(), None);
         }
     }
 
@@ -171,6 +177,7 @@ impl World {
             self.books.account(lanes.run(), seat).buried = lanes.unreported;
         }
         (place.machine, place.lanes, place.opening, place.renewing) = (None, None, None, None);
+        place.acting = None;
         place.dials.clear();
         self.books.excuse(seat, KILLED);
         for link in self.links.values_mut().filter(|link| link.worker == seat && link.worker_end.is_open) {

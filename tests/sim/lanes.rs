@@ -8,7 +8,7 @@ use lunamoth::load::lane::LaneReport;
 use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
 use lunamoth::load::slots::Orders;
-use lunamoth::load::stock::IterationsBegun;
+use lunamoth::load::stock::{IterationsBegun, Stock, Taken};
 use lunamoth::plan::{Plan, RunId};
 use lunamoth::stats::recorder::{EntryId, Limits, Recorder};
 use lunamoth::stats::sample::{Answer, Sample};
@@ -41,6 +41,17 @@ pub struct Lanes {
     pub unreported: u64,
     /// Draws numbers, where users do.
     pub clerk: Clerk,
+    /// What the setup returned.
+    pub data: Option<String>,
+    stock: Arc<Stock>,
+    /// How many iterations there are, and for each user.
+    quota: Option<(u64, Option<u64>)>,
+    /// Users take a row of a file for each request; of how many rows, if they do not begin again after the last.
+    rows: Option<Option<u64>>,
+    /// Rows and iterations that users have taken since anybody asked.
+    taken: Vec<(&'static str, u64)>,
+    /// Iterations by their numbers, of each lane.
+    begun: Vec<u64>,
 }
 
 /// One user that lives.
@@ -53,7 +64,7 @@ struct User {
 
 impl Lanes {
     /// Lanes whose requests are counted as the entry `name`.
-    pub fn open(plan: Arc<Plan>, lanes: u32, name: &str) -> Self {
+    pub fn open(plan: Arc<Plan>, lanes: u32, name: &str, stock: Arc<Stock>, rows: Option<Option<u64>>) -> Self {
         let recorder = || {
             let mut recorder = Recorder::new(Limits { names: plan.settings.names });
             let entry = recorder.entry("GET", name);
@@ -76,7 +87,18 @@ impl Lanes {
             is_finished: false,
             unreported: 0,
             clerk: Clerk::default(),
+            data: None,
+            stock,
+            quota: None,
+            rows,
+            taken: Vec::new(),
+            begun: vec![0; lanes as usize],
         }
+    }
+
+    /// Rows and iterations that users have taken since the last time.
+    pub fn take_taken(&mut self) -> Vec<(&'static str, u64)> {
+        std::mem::take(&mut self.taken)
     }
 
     pub fn begin(&mut self, zero: Instant) {
@@ -119,6 +141,7 @@ impl Lanes {
             }
         }
         self.shape = Shape::new(&orders.profile);
+        self.quota = orders.profile.quota();
         self.has_orders = true;
         self.is_paused = orders.is_paused;
     }
@@ -134,7 +157,7 @@ impl Lanes {
 
     pub fn cut(&mut self, now: Instant) {
         self.stop(now);
-        self.live.clear();
+        std::mem::take(&mut self.live).into_values().for_each(|_| self.stock.leave(ITERATIONS));
     }
 
     /// Does what is due; the reports are due at once.
@@ -148,7 +171,7 @@ impl Lanes {
             self.stop(now);
         }
         self.settle(elapsed);
-        self.request(elapsed);
+        self.request(elapsed, now);
         self.renew(elapsed);
         while self.second < elapsed.as_secs() {
             reports.extend((0..self.recorders.len()).map(|lane| self.report(lane, false)));
@@ -209,6 +232,7 @@ impl Lanes {
         self.gone = gone.into_iter().filter(|&index| self.is_wanted(index, level)).collect();
         for index in 0..u64::from(level) {
             if self.is_wanted(index, level) && !self.live.contains_key(&index) && !self.gone.contains(&index) {
+                self.quota.iter().for_each(|(total, _)| self.stock.enter(ITERATIONS, *total));
                 self.live.insert(index, User { drained: None, next_request: elapsed + pace(index), requests: 0 });
             }
         }
@@ -223,28 +247,51 @@ impl Lanes {
     }
 
     /// Users make their requests; those that have finished go.
-    fn request(&mut self, elapsed: Duration) {
+    fn request(&mut self, elapsed: Duration, now: Instant) {
         let lanes = self.recorders.len() as u64;
         // A life may have an end, as a script's `self:stop()`: the plan's seed says so.
         let life = u32::try_from(self.plan.seed).unwrap();
+        let quota = self.quota;
         let mut ended = Vec::new();
         for (&index, user) in &mut self.live {
-            let (recorder, entry) = &mut self.recorders[usize::try_from(index % lanes).unwrap()];
+            let lane = usize::try_from(index % lanes).unwrap();
+            let (recorder, entry) = &mut self.recorders[lane];
             let until = user.drained.unwrap_or(elapsed).min(elapsed);
+            let mut is_through = false;
             if self.is_paused {
                 user.next_request = user.next_request.max(until + pace(index));
             }
-            while user.next_request <= until && user.requests < life {
+            while user.next_request <= until && user.requests < life && !is_through {
+                let taken = match (quota, self.rows) {
+                    (Some((_, Some(each))), _) if u64::from(user.requests) >= each => Taken::Over,
+                    (Some((total, _)), _) => self.stock.take(ITERATIONS, Some(total), now),
+                    (None, Some(limit)) => self.stock.take(ROWS, limit, now),
+                    (None, None) => Taken::Over,
+                };
+                match taken {
+                    Taken::Row(row) => self.taken.push((if quota.is_some() { ITERATIONS } else { ROWS }, row)),
+                    Taken::Wait => {
+                        // It asks again at the next turn, and does not make up for the time.
+                        user.next_request = until;
+                        break;
+                    }
+                    Taken::Over | Taken::Unknown => is_through = quota.is_some(),
+                }
+                if is_through {
+                    break;
+                }
+                self.begun[lane] += u64::from(quota.is_some());
                 user.next_request += pace(index);
                 user.requests += 1;
                 self.unreported += 1;
                 recorder.record(*entry, &sample(index, user.requests), None);
             }
-            if user.drained.is_some_and(|at| at <= elapsed) || user.requests >= life {
+            if user.drained.is_some_and(|at| at <= elapsed) || user.requests >= life || is_through {
                 ended.push(index);
             }
         }
         for index in ended {
+            self.stock.leave(ITERATIONS);
             let is_drained = self.live.remove(&index).is_some_and(|user| user.drained.is_some());
             if !is_drained {
                 self.gone.insert(index);
@@ -262,7 +309,7 @@ impl Lanes {
         let is_exhausted = users == 0 && self.has_orders && !self.is_stopping && level > 0 && !self.shape.rises_after(elapsed) && !awaits;
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
-        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: IterationsBegun::default(), halt: None }
+        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: IterationsBegun(vec![self.begun[lane]]), halt: None }
     }
 }
 
@@ -276,5 +323,9 @@ fn sample(index: u64, number: u32) -> Sample {
     Sample { duration: Duration::from_micros(micros), status: 200, answer: Answer::Answered, ..Sample::default() }
 }
 
+/// The source of the first profile's iterations.
+pub const ITERATIONS: &str = "";
+/// A file whose rows are taken once in the whole cluster.
+pub const ROWS: &str = "rows.csv";
 /// More users than any scenario has.
 pub const SLOTS_MODELLED: u32 = 512;

@@ -30,7 +30,16 @@ impl World {
         let instant = self.instant_of(seat);
         match action {
             worker::Action::Dial => self.dial(seat),
-            worker::Action::Send(link, message) => self.send_up(seat, link, message),
+            worker::Action::Send(link, message) => {
+                if matches!(message, ToMaster::Goodbye) {
+                    self.bring_leftovers(seat, link);
+                }
+                self.send_up(seat, link, message);
+            }
+            worker::Action::Grant(grant) => self.on_grant(seat, grant),
+            worker::Action::Act(plan, act) => self.begin_act(seat, plan.run, act),
+            worker::Action::DropAct => self.seats[seat].acting = None,
+            worker::Action::GiveData(data) => self.give_data(seat, data),
             worker::Action::CloseLink(LinkId(id)) => {
                 let at = self.now + self.delay();
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.worker_end.is_open) {
@@ -70,6 +79,9 @@ impl World {
         });
         if matches!(action, worker::Action::Stop | worker::Action::Cut) {
             self.check_reason_to_stop(seat);
+        }
+        if matches!(action, worker::Action::Begin(_)) {
+            self.check_set_up(seat);
         }
         let Some(lanes) = &mut self.seats[seat].lanes else {
             return self.fail(format!("worker {seat} tells lanes that it has not: {action:?}"));
@@ -137,7 +149,7 @@ impl World {
         }
     }
 
-    fn send_up(&mut self, seat: usize, LinkId(id): LinkId, message: ToMaster) {
+    pub fn send_up(&mut self, seat: usize, LinkId(id): LinkId, message: ToMaster) {
         if let ToMaster::Delta { delta, .. } = &message {
             if delta.tallies.len() > SECONDS_IN_A_DELTA {
                 self.fail(format!("worker {seat}: a delta of {} seconds", delta.tallies.len()));
@@ -158,7 +170,8 @@ impl World {
         if !self.books.account(plan.run, seat).on_opened(&self.seats[seat].id) {
             return self.fail(format!("worker {seat} numbers run {} anew under the name that it had", plan.run));
         }
-        self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat)));
+        let stock = self.open_stock(seat, plan.run);
+        self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat), stock, self.scenario.habits.rows));
         let instant = self.instant_of(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_opened(plan.run, Ok(()), instant);
@@ -243,6 +256,7 @@ impl World {
         self.books.excuse(seat, if end == WorkerEnd::Whole { LEFT } else { GAVE_UP });
         let place = &mut self.seats[seat];
         (place.machine, place.lanes, place.opening, place.renewing, place.end) = (None, None, None, None, Some(end));
+        place.acting = None;
         place.dials.clear();
         let at = self.now + self.delay();
         for link in self.links.values_mut().filter(|link| link.worker == seat && link.worker_end.is_open) {
@@ -322,6 +336,7 @@ impl World {
         self.watch.ended_at.get_or_insert(self.now);
         self.note_end(&end);
         self.check_patience();
+        self.check_torn_down(&end);
         let why = self.premature(&end);
         self.operator.ended = Some((number, end));
         if let Some(why) = why {

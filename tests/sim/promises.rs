@@ -108,7 +108,7 @@ impl World {
             return Some("a run goes on that shall not be adopted".into());
         }
         let has_users = |(_, lanes): (usize, &Lanes)| lanes.users() > 0 || !lanes.has_begun();
-        let is_empty = self.scenario.life.is_some() && self.has_runners() && !self.running().any(has_users);
+        let is_empty = self.is_finite() && self.running().next().is_some() && !self.running().any(has_users);
         (is_empty && self.watch.empty_for(self.now) > EMPTY_WITHIN).then(|| "a run in which no user is left does not end".into())
     }
 
@@ -158,7 +158,7 @@ impl World {
     pub fn check_patience(&mut self) {
         let number = self.master.number;
         let is_plain = self.operator.plan.profile.end() == ProfileEnd::Hold
-            && self.scenario.life.is_none()
+            && !self.is_finite()
             && self.scenario.adopts
             && self.scenario.orphan_timeout >= Duration::from_secs(60);
         let Some((_, asked)) = self.operator.first_stop.filter(|(master, _)| is_plain && *master == number) else { return };

@@ -2,13 +2,42 @@
 
 use std::time::Duration;
 
+use lunamoth::plan::{IterationsProfile, LoadProfile, Quota};
+
 use super::chance::Chance;
 use super::scenario::{Drawing, Event, LEAST_RATE, Scenario, Weather};
 
 impl Scenario {
     /// The scenario of a seed.
     pub fn drawn(seed: u64) -> Self {
-        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_second(seed) };
+        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_third(seed) };
+        let mut chance = Chance::new(seed, 6);
+        scenario.habits.acts = chance.percent(20);
+        scenario.habits.shares = chance.percent(15);
+        match chance.below(10) {
+            0..=2 if scenario.life.is_none() => scenario.have_iterations(&mut chance),
+            3 | 4 => scenario.habits.rows = Some(chance.percent(70).then(|| chance.between(20, 4_000))),
+            _ => {}
+        }
+        scenario
+    }
+
+    /// The run has a number of iterations, and ends with them unless they are too many.
+    fn have_iterations(&mut self, chance: &mut Chance) {
+        let users = u32::try_from(chance.between(1, 50)).unwrap();
+        let quota = if chance.percent(50) {
+            Quota::Total(chance.between(1, 4_000))
+        } else {
+            Quota::Each(u32::try_from(chance.between(1, 80)).unwrap())
+        };
+        self.profile = LoadProfile::Iterations(IterationsProfile { users, quota, start: Duration::ZERO, end: self.profile.end() });
+        // With another number of users there would be no number of iterations.
+        self.events.retain(|(_, event)| !matches!(event, Event::Retarget { .. }));
+    }
+
+    /// As it was drawn before runs had more than users.
+    pub fn drawn_at_third(seed: u64) -> Self {
+        let mut scenario = Self { drawing: Drawing::Third, ..Self::drawn_at_second(seed) };
         let mut chance = Chance::new(seed, 5);
         if chance.percent(30) {
             let (heal, _) = scenario.events.pop().expect("the last event heals");

@@ -28,6 +28,18 @@ pub struct Scenario {
     pub events: Vec<(Duration, Event)>,
     /// The run is stopped when all faults are healed; otherwise amid them.
     pub stops_in_quiet: bool,
+    pub habits: Habits,
+}
+
+/// What runs have, and users do, besides requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Habits {
+    /// Runs have a setup and a teardown.
+    pub acts: bool,
+    /// Users take a row of a file for each request; of how many rows, if they do not begin again after the last.
+    pub rows: Option<Option<u64>>,
+    /// Users draw numbers from the board, and fetch a value once for all of them.
+    pub shares: bool,
 }
 
 /// How a life was made of its seed. A seed that failed once is played as it was drawn then.
@@ -37,6 +49,8 @@ pub enum Drawing {
     /// With several runs in a life, roll-outs, two masters, sleeping clocks.
     Second,
     /// With chapters that end where it hurts.
+    Third,
+    /// With setup and teardown, numbers of iterations, rows and a board.
     Today,
 }
 
@@ -150,6 +164,7 @@ impl Scenario {
             weather: Weather::drawn(&mut chance),
             events,
             stops_in_quiet,
+            habits: Habits::default(),
         }
     }
 
@@ -170,6 +185,7 @@ impl Scenario {
             weather: Weather { delay: (1, 5), stalls: 0 },
             events: vec![(end, Event::Heal)],
             stops_in_quiet: true,
+            habits: Habits::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::course::{Failure, play};
-use super::scenario::{Scenario, Weather};
+use super::scenario::{Habits, Scenario, Weather};
 use super::tamper::Tamper;
 
 /// The smallest failure that leaving out and calming down leads to from `failure`, within so many lives. It fails in its own way, which may
@@ -40,6 +40,9 @@ fn simpler(scenario: &Scenario) -> impl Iterator<Item = Scenario> + use<> {
         Scenario { weather: Weather { stalls: 0, ..scenario.weather }, ..scenario.clone() },
         Scenario { lanes: 1, ..scenario.clone() },
         Scenario { pauses: false, ..scenario.clone() },
+        Scenario { habits: Habits { acts: false, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { rows: None, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { shares: false, ..scenario.habits }, ..scenario.clone() },
         Scenario { workers: scenario.workers.saturating_sub(1).max(1), ..scenario.clone() },
         Scenario { orphan_timeout: Duration::from_secs(60), ..scenario.clone() },
     ];

@@ -6,13 +6,15 @@ use std::time::Duration;
 use lunamoth::cluster::master::MasterConfig;
 use lunamoth::cluster::message::{Answer, Delta, Phase, RunOrders, ToMaster, ToWorker};
 use lunamoth::cluster::record::Record;
+use lunamoth::load::errand::{BoardAnswer, BoardWord};
 use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
-use lunamoth::plan::{LoadProfile, Plan, ProfileEnd};
+use lunamoth::load::stock::{Given, Grant, IterationsBegun};
+use lunamoth::plan::{IterationsProfile, LifePlan, LoadProfile, Plan, ProfileEnd, Quota};
 use lunamoth::stats::snapshot::{HoleView, Snapshot};
 
 use super::books::host_name;
 use super::course::{Failure, play};
-use super::scenario::{Event, Scenario};
+use super::scenario::{Event, Habits, Scenario};
 use super::verdict;
 
 /// One fault, of the first worker or of the master.
@@ -71,6 +73,18 @@ pub enum Fault {
     FarewellUnkept,
     /// The master lets workers go that have not heard that it has their numbers.
     LetsGoUnheard,
+    /// The board hands a number out to the worker that another one has.
+    HandsOutTwice,
+    /// The board lets the worker fetch a value that another one fetches.
+    FetchesTwice,
+    /// The master gives the worker rows that it gave out before.
+    GivesTwice,
+    /// The worker says that half as many iterations began as did.
+    LosesIterations,
+    /// The worker begins without what the setup returned.
+    BeginsUnready,
+    /// The master does not know of the teardown.
+    ForgetsTeardown,
     /// The master does not keep what a lost worker has handed in.
     ForgetsTheLost,
     /// The master does not keep who has begun.
@@ -129,6 +143,12 @@ impl Fault {
         (Self::MovesAtOnce, "faster than the spawn rate"),
         (Self::FarewellUnkept, "may go, and delta"),
         (Self::LetsGoUnheard, "has left as whole"),
+        (Self::HandsOutTwice, "was handed out twice"),
+        (Self::FetchesTwice, "fetch one value"),
+        (Self::GivesTwice, "was taken by users"),
+        (Self::LosesIterations, "iterations began"),
+        (Self::BeginsUnready, "before its setup is over"),
+        (Self::ForgetsTeardown, "without its teardown"),
         (Self::ForgetsTheLost, "is lost for long"),
         (Self::ForgetsTheBegun, "no hole is shown"),
         (Self::IgnoresJournal, "must be there"),
@@ -168,6 +188,13 @@ impl Fault {
             | Self::RatesOfHalfTheTime
             | Self::BlursTheLeast
             | Self::InventsHole => alone(1),
+            Self::HandsOutTwice | Self::FetchesTwice => with_habits(alone(2), Habits { shares: true, ..Habits::default() }),
+            Self::GivesTwice => with_habits(alone(2), Habits { rows: Some(None), ..Habits::default() }),
+            Self::BeginsUnready | Self::ForgetsTeardown => with_habits(alone(2), Habits { acts: true, ..Habits::default() }),
+            Self::LosesIterations => {
+                let iterations = IterationsProfile { users: 10, quota: Quota::Total(200), start: Duration::ZERO, end: ProfileEnd::Hold };
+                Scenario { profile: LoadProfile::Iterations(iterations), ..alone(1) }
+            }
             Self::NeverExhausted => Scenario { life: Some(9), ..alone(1) },
             Self::IgnoresRevisions => alone(2).with(at, Event::Revise),
             Self::FarewellUnkept | Self::LetsGoUnheard => alone(3).with(at, Event::Leave { worker: 0 }),
@@ -207,6 +234,9 @@ impl Tamper {
 
     /// The plan that a master starts, of the one that it should.
     pub fn start(&self, plan: &Arc<Plan>) -> Arc<Plan> {
+        if self.fault == Fault::ForgetsTeardown {
+            return Arc::new(Plan { life: LifePlan { teardown: None, ..plan.life.clone() }, ..Plan::clone(plan) });
+        }
         if self.fault != Fault::NeverEndsByPlan {
             return Arc::clone(plan);
         }
@@ -268,6 +298,10 @@ impl Tamper {
                 vec![changed(dated)]
             }
             Fault::FinishesAtOnce if self.is_stopped => vec![changed(Delta { is_last: true, ..Delta::clone(delta) })],
+            Fault::LosesIterations => vec![changed(Delta {
+                begun: IterationsBegun(delta.begun.0.iter().map(|begun| begun / 2).collect()),
+                ..Delta::clone(delta)
+            })],
             Fault::NeverExhausted => vec![changed(Delta { is_exhausted: false, ..Delta::clone(delta) })],
             _ => vec![numbered(if delta.sequence > 5 { self.shift } else { 0 })],
         }
@@ -283,6 +317,21 @@ impl Tamper {
             ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) }) if sequence > 4 => {
                 let sequence = sequence.checked_add_signed(-self.shift).unwrap();
                 ToWorker::Answer(Answer { echo, clock, acknowledged: Some((run, sequence)) })
+            }
+            ToWorker::Data { .. } if self.fault == Fault::BeginsUnready => ToWorker::Farewell,
+            ToWorker::Grant { run, grant: Grant { source, number, given: Given::Rows(rows) } } if self.fault == Fault::GivesTwice => {
+                let rows = Given::Rows(0..rows.end - rows.start);
+                ToWorker::Grant { run, grant: Grant { source, number, given: rows } }
+            }
+            ToWorker::Board { run, word: BoardWord::Reply(mut reply) } => {
+                for answer in &mut reply.answers {
+                    match answer {
+                        BoardAnswer::Sum(sum) if self.fault == Fault::HandsOutTwice && *sum > 5.0 => *sum -= 1.0,
+                        BoardAnswer::Wait if self.fault == Fault::FetchesTwice => *answer = BoardAnswer::Fill { flight: 99 },
+                        _ => {}
+                    }
+                }
+                ToWorker::Board { run, word: BoardWord::Reply(reply) }
             }
             ToWorker::Welcome(mut welcome) => {
                 let rules = &mut welcome.orphan;
@@ -337,6 +386,11 @@ impl Tamper {
         }
         orders
     }
+}
+
+fn with_habits(mut scenario: Scenario, habits: Habits) -> Scenario {
+    scenario.habits = habits;
+    scenario
 }
 
 /// A life in which each fault has its occasion.

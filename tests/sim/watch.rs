@@ -49,6 +49,8 @@ pub struct Watch {
     retargeted_at: Duration,
     /// While a master is missing, and until the next one has taken the run over: workers that have heard of the target and can tell of it.
     knowers: Option<BTreeSet<usize>>,
+    /// The journal of the master that is missing tells of it.
+    is_kept: bool,
 }
 
 /// A user lived twice for long.
@@ -89,20 +91,24 @@ impl Watch {
         self.empty_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    pub fn on_master_killed(&mut self, now: Duration, lasts: Duration) {
+    /// The master is gone, and its journal tells of all that was done until `written`, if it is there.
+    pub fn on_master_killed(&mut self, now: Duration, lasts: Duration, written: Option<Duration>) {
         self.master_killed = Some(now);
         self.disturb(now + lasts);
-        if now < self.retargeted_at + HEARD_BY_ALL || self.in_touch_since.is_empty() {
+        let knowers: BTreeSet<usize> =
+            self.in_touch_since.iter().filter(|(_, since)| now >= **since + HEARD_BY_ALL).map(|(seat, _)| *seat).collect();
+        self.is_kept = written.is_some_and(|written| self.retargeted_at < written);
+        if !self.is_kept && (now < self.retargeted_at + HEARD_BY_ALL || knowers.is_empty()) {
             self.target = None;
         }
-        self.knowers = Some(self.in_touch_since.iter().filter(|(_, since)| now >= **since + HEARD_BY_ALL).map(|(seat, _)| *seat).collect());
+        self.knowers = Some(knowers);
     }
 
     /// Something happens to a worker. If it is the last that could tell the next master of the target, nobody can.
     pub fn on_hindered(&mut self, seat: usize) {
         if let Some(knowers) = &mut self.knowers {
             knowers.remove(&seat);
-            if knowers.is_empty() {
+            if knowers.is_empty() && !self.is_kept {
                 self.target = None;
             }
         }
@@ -187,7 +193,7 @@ impl World {
         let nobody_runs = !(0..self.seats.len()).any(|seat| is_in_it(seat) && has_begun(seat));
         let is_expected = self.operator.asked_stop
             || by_plan
-            || self.scenario.life.is_some()
+            || self.is_finite()
             || (!self.scenario.adopts && self.master.number > 1)
             || !self.watch.gave_up_waiting.is_empty()
             || self.retiring.is_some()
@@ -197,8 +203,9 @@ impl World {
         (!is_expected).then(|| format!("the run ended by itself: {end:?}"))
     }
 
-    pub fn has_runners(&self) -> bool {
-        self.running().next().is_some()
+    /// Users end by themselves.
+    pub fn is_finite(&self) -> bool {
+        self.scenario.life.is_some() || self.operator.plan.profile.quota().is_some()
     }
 
     fn note_touch(&mut self) {
@@ -294,7 +301,7 @@ impl World {
         }
         let is_disturbed = self.now < self.watch.disturbed_until || self.retiring.is_some();
         let is_quiet = !is_disturbed && !self.operator.asked_stop && self.operator.ended.is_none();
-        let Some(master) = self.master.machine.as_ref().filter(|_| is_quiet && self.scenario.life.is_none()) else { return };
+        let Some(master) = self.master.machine.as_ref().filter(|_| is_quiet && !self.is_finite()) else { return };
         let run = self.operator.plan.run;
         let is_running = master.run().is_some_and(|(id, _)| id == run) && master.state(self.master_instant()) == RunState::Running;
         if !is_running {

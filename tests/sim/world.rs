@@ -10,10 +10,12 @@ use lunamoth::cluster::master::{Master, MasterConfig};
 use lunamoth::cluster::message::{OrphanRules, WorkerId};
 use lunamoth::cluster::record::Record;
 use lunamoth::cluster::worker::{Worker, WorkerConfig, WorkerEnd};
+use lunamoth::load::stock::Stock;
 use lunamoth::load::vitals::Vitals;
 use lunamoth::plan::{ClassPlan, HttpPlan, LifePlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
 
+use super::acts::{Acting, Deeds};
 use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
 use super::counting::Counting;
@@ -22,6 +24,7 @@ use super::link::Link;
 use super::operator::Operator;
 use super::promises::Told;
 use super::scenario::{Event, Scenario};
+use super::takings::Takings;
 use super::tamper::Tamper;
 use super::watch::Watch;
 
@@ -35,6 +38,8 @@ pub struct World {
     /// Of its own, so that what came later to the simulation changes no life that was drawn before.
     pub whim: Chance,
     pub master: MasterSeat,
+    /// How much the clock of a master that is gone was behind.
+    pub former_slept: Duration,
     /// The former one, where two are there for a moment.
     pub retiring: Option<Retiring>,
     /// `master` is the former one just now, see [`World::as_master`].
@@ -45,8 +50,10 @@ pub struct World {
     pub books: Books,
     pub operator: Operator,
     pub watch: Watch,
-    /// Where users draw numbers: in lives of their own, so that all others stay as they are.
+    /// Where users draw numbers.
     pub counting: Option<Counting>,
+    pub takings: Takings,
+    pub deeds: Deeds,
     pub tamper: Option<Tamper>,
     /// What is still to happen, in order.
     pub to_come: VecDeque<(Duration, Event)>,
@@ -98,6 +105,10 @@ pub struct Seat {
     pub starts_at: Option<Duration>,
     pub lanes: Option<Lanes>,
     pub opening: Option<(Duration, Arc<Plan>)>,
+    /// The rows and iterations of the last run for which lanes were opened.
+    pub stock: Option<(RunId, Arc<Stock>)>,
+    /// A setup or teardown that is being done.
+    pub acting: Option<Acting>,
     /// Changed scripts that are being compiled.
     pub renewing: Option<(Duration, Arc<Plan>)>,
     /// The revision whose scripts had not come to this machine when they were asked for first.
@@ -136,6 +147,7 @@ impl World {
             chance: Chance::new(scenario.seed, 2),
             whim: Chance::new(scenario.seed, 4),
             master: MasterSeat::empty(),
+            former_slept: Duration::ZERO,
             retiring: None,
             is_former_speaking: false,
             seats: Vec::new(),
@@ -144,7 +156,9 @@ impl World {
             books: Books::default(),
             operator: Operator::of(plan),
             watch: Watch::default(),
-            counting: None,
+            counting: scenario.habits.shares.then(Counting::default),
+            takings: Takings::default(),
+            deeds: Deeds::default(),
             tamper,
             to_come: scenario.events.iter().cloned().collect(),
             has_started: false,
@@ -173,7 +187,7 @@ impl World {
 
     /// What slow links and clocks that have slept add to whatever takes its time.
     pub fn slack(&self) -> Duration {
-        let clocks = || self.seats.iter().map(|seat| seat.slept).chain([self.master.slept]);
+        let clocks = || self.seats.iter().map(|seat| seat.slept).chain([self.master.slept, self.former_slept]);
         let apart = clocks().max().unwrap_or_default() - clocks().min().unwrap_or_default();
         apart + (Duration::from_millis(self.scenario.weather.delay.1).saturating_sub(FAST)) * 6
     }
@@ -261,6 +275,8 @@ impl World {
             starts_at: Some(starts_at),
             lanes: None,
             opening: None,
+            stock: None,
+            acting: None,
             renewing: None,
             missed: 0,
             dials: Vec::new(),
@@ -321,6 +337,7 @@ impl World {
         if let Some((_, plan)) = place.renewing.take_if(|(at, _)| *at <= now) {
             self.finish_renewing(seat, &plan);
         }
+        self.finish_act(seat);
         self.finish_dials(seat);
         let place = &mut self.seats[seat];
         if now < place.next_tick {
@@ -328,6 +345,7 @@ impl World {
         }
         place.next_tick = now + TICK;
         self.turn_lanes(seat);
+        self.carry_stock(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_tick(instant);
             self.do_worker(seat, actions);
@@ -340,7 +358,10 @@ impl World {
         let place = &mut self.seats[seat];
         let Some(lanes) = &mut place.lanes else { return };
         let run = lanes.run();
-        for report in lanes.turn(instant) {
+        let reports = lanes.turn(instant);
+        let taken = lanes.take_taken();
+        self.note_taken(seat, run, &taken);
+        for report in reports {
             self.books.account(run, seat).on_report(&report);
             let Some(worker) = &mut self.seats[seat].machine else { return };
             let actions = worker.on_report(report, Vitals::default(), instant);
@@ -422,9 +443,13 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
         metrics: Vec::new(),
         tags: TagFilter::default(),
         env: BTreeMap::new(),
-        settings: RunSettings { stop_timeout: scenario.stop_timeout, names: 100, ..RunSettings::default() },
+        settings: RunSettings { stop_timeout: scenario.stop_timeout, names: 1_000, ..RunSettings::default() },
         http: HttpPlan::default(),
-        life: LifePlan::default(),
+        life: if scenario.habits.acts {
+            LifePlan { setup: Some(ACT_LIMIT), teardown: Some(ACT_LIMIT), data: None }
+        } else {
+            LifePlan::default()
+        },
     }
 }
 
@@ -443,5 +468,7 @@ pub const STEP: Duration = Duration::from_millis(10);
 const FAST: Duration = Duration::from_millis(400);
 /// From one tick of a machine to the next.
 const TICK: Duration = Duration::from_millis(50);
+/// More than any setup or teardown takes, whatever stands still meanwhile.
+const ACT_LIMIT: Duration = Duration::from_secs(60);
 /// How much of what happened a failure shows.
 const TRACED: usize = 6_000;

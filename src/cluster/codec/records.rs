@@ -17,9 +17,10 @@ impl Wire for Record {
                 plan.put(out);
                 out.time(*wall);
             }
-            Self::Retargeted { profile } => {
+            Self::Retargeted { profile, generation } => {
                 out.byte(1);
                 profile.put(out);
+                out.number(*generation);
             }
             Self::Reset { epoch, at } => {
                 out.byte(2);
@@ -59,7 +60,7 @@ impl Wire for Record {
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
         Ok(match input.byte()? {
             0 => Self::Run { plan: Wire::take(input)?, wall: input.time()? },
-            1 => Self::Retargeted { profile: Wire::take(input)? },
+            1 => Self::Retargeted { profile: Wire::take(input)?, generation: input.number()? },
             2 => Self::Reset { epoch: take_epoch(input)?, at: input.option(Input::duration)? },
             3 => Self::Worker(Box::new(Wire::take(input)?)),
             4 => Self::History(input.list(usize::MAX, "number of points")?),

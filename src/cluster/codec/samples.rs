@@ -143,14 +143,17 @@ pub fn records() -> Vec<(&'static str, Record)> {
     let late = LoadProfile::Iterations(iterations).delayed(Duration::from_secs(3));
     let several = LoadProfile::Several(vec![named("browse", LoadProfile::plain(10, 2.0, None)), named("reports", late)]);
     vec![
-        ("several", Record::Retargeted { profile: several.into() }),
+        ("several", Record::Retargeted { profile: several.into(), generation: 6 }),
         ("run", Record::Run { plan: plan().into(), wall: wall() }),
-        ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into() }),
+        ("retargeted", Record::Retargeted { profile: LoadProfile::plain(10, 2.0, None).into(), generation: 7 }),
         (
             "arrivals",
-            Record::Retargeted { profile: LoadProfile::plain_arrivals(Rate::per_second(500.0), Some(Duration::from_secs(9))).into() },
+            Record::Retargeted {
+                profile: LoadProfile::plain_arrivals(Rate::per_second(500.0), Some(Duration::from_secs(9))).into(),
+                generation: 8,
+            },
         ),
-        ("iterations", Record::Retargeted { profile: LoadProfile::Iterations(iterations).into() }),
+        ("iterations", Record::Retargeted { profile: LoadProfile::Iterations(iterations).into(), generation: 9 }),
         ("reset", Record::Reset { epoch: 2, at: Some(Duration::from_millis(12_345)) }),
         ("worker", Record::Worker(Box::new(kept))),
         ("history", records::history()),

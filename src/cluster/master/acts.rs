@@ -2,7 +2,7 @@
 //!
 //! | act | is done | not at all where | again where |
 //! |---|---|---|---|
-//! | setup | once all that are there are prepared | somebody stops the run first | its worker is lost before it has told |
+//! | setup | once all that are there are prepared | somebody stops the run first | its worker is lost, or drained, before it has told |
 //! | teardown | once the last numbers are here | the setup did not come to its end; the run is cut; no worker is left | the same; a master dies in it |
 //!
 //! A setup that fails ends the run, before it began. A teardown that fails is told, and changes no verdict: what was measured was measured.

@@ -22,6 +22,7 @@ impl Master {
             self.adopt_if_free(standing, now, out);
         }
         let epoch = self.run.as_ref().map(|run| run.epoch);
+        let profile = self.run.as_ref().map(|run| run.profile.clone());
         let held = match (&standing, &mut self.run) {
             (Some(standing), Some(run)) if run.id() == standing.plan.run => run.take_in(number, standing, now),
             _ => None,
@@ -33,6 +34,11 @@ impl Master {
             run.show_dropped(&formerly, &self.config, &self.peers, now, out);
         }
         self.bring_in(number, standing.as_deref(), now, out);
+        if let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live && profile.is_some_and(|before| before != run.profile)) {
+            run.order_all(&self.peers, self.origin, now, out);
+            let record = run.profile_as_told();
+            self.keep(record, out);
+        }
         if let (Some(epoch), Some(run)) = (risen, &mut self.run) {
             if !run.is_adopting() && !run.is_over() {
                 run.order_all(&self.peers, self.origin, now, out);
@@ -59,7 +65,7 @@ impl Master {
                 } else if run.is_adopting() {
                     // Its lanes are open, or about to be: it says so, and has orders when the run is taken over.
                 } else if run.takes_workers() {
-                    run.ask(number, &self.peers, now, out);
+                    run.ask(number, &self.peers, self.origin, now, out);
                 } else {
                     send(&self.peers, number, ToWorker::Abandon(run.id()), out);
                 }
@@ -73,7 +79,7 @@ impl Master {
                     if standing.is_none() {
                         run.forget_unbegun(number);
                     }
-                    run.ask(number, &self.peers, now, out);
+                    run.ask(number, &self.peers, self.origin, now, out);
                 }
             }
         }
@@ -106,10 +112,11 @@ impl Master {
     /// The first worker that brings a run to a master without one.
     fn adopt_if_free(&mut self, standing: &RunStanding, now: Instant, out: &mut Vec<Action>) {
         if standing.orders.is_none() || self.run.as_ref().is_some_and(|run| run.id() == standing.plan.run || !run.is_over()) {
-            if let Some(run) = self.run.as_mut().filter(|run| run.id() == standing.plan.run && run.zero.is_none())
+            let is_first = |run: &&mut Run| run.id() == standing.plan.run && run.zero.is_none() && standing.orders.is_some();
+            if let Some(run) = self.run.as_mut().filter(is_first)
                 && let Stage::Adopting { until } = &mut run.stage
             {
-                // The journal's run: with its first worker the others are near.
+                // The journal's run: with its first worker the others are near. One that has not begun says nothing of them, and brings no clock.
                 *until = (*until).min(now + ADOPTION_TIME);
             }
             return;
@@ -134,7 +141,7 @@ impl Master {
         let Some(run) = &mut self.run else { return };
         let Some(part) = run.parts.get_mut(&number) else {
             // It had not begun when it was lost.
-            return run.ask(number, &self.peers, now, out);
+            return run.ask(number, &self.peers, self.origin, now, out);
         };
         let (was_away, was_replaced) = (part.away_since.take(), std::mem::take(&mut part.was_replaced));
         if was_away.is_some() {

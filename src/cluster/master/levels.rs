@@ -39,7 +39,8 @@ impl Run {
     fn put(&mut self, profile: usize, part: LoadProfile) {
         let whole = self.profile.with_part(profile, part);
         self.shape = Shape::new(&whole);
-        self.profile = Arc::new(whole);
+        // Somebody wants something of this master: what a former one was asked for is of no more use.
+        (self.profile, self.known) = (Arc::new(whole), u64::MAX);
     }
 
     /// For how many users shares are to be level, were it for the other profiles.

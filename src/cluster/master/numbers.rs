@@ -220,9 +220,14 @@ impl Run {
             records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
         }
         if *self.profile != self.plan.profile {
-            records.push(Record::Retargeted { profile: Arc::clone(&self.profile) });
+            records.push(self.profile_as_told());
         }
         records
+    }
+
+    /// The profile in force, and the last orders.
+    pub fn profile_as_told(&self) -> Record {
+        Record::Retargeted { profile: Arc::clone(&self.profile), generation: self.generation }
     }
 }
 

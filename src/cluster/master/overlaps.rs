@@ -30,7 +30,7 @@ impl Run {
     /// Whether others ran the users of a worker that was given up at `from`: those who got them may be away themselves by now, or the run at its end.
     pub fn had_others(&self, number: PeerNumber, from: Duration, was_replaced: bool) -> bool {
         // Of one that was given up when the run was stopped nobody got any.
-        let is_in_run = self.stopped.is_none_or(|stopped| from < stopped);
+        let is_in_run = self.stopped.is_none_or(|stopped| from <= stopped);
         is_in_run && (was_replaced || self.assignment.owners().iter().any(|owner| *owner != number))
     }
 

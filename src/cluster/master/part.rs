@@ -27,6 +27,8 @@ pub(super) struct Part {
     pub back: Option<Instant>,
     /// The run's clock when it was given up, of a worker that came while the run was taken over.
     pub claimed_since: Option<Duration>,
+    /// It has had orders of this master.
+    pub is_told: bool,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
     /// The journal knows that it has begun.
@@ -126,6 +128,7 @@ impl Part {
             was_replaced: false,
             back: None,
             claimed_since: None,
+            is_told: false,
             has_run: false,
             is_begun_kept: false,
             says_finished: false,

@@ -43,6 +43,9 @@ pub(super) struct Run {
     pub shape: Shape,
     pub epoch: u32,
     pub generation: u64,
+    /// The newest orders of a former master's that this one knows what was wanted by, from its journal or from workers; the greatest number once
+    /// somebody has wanted something of this one.
+    pub known: u64,
     pub handover: Option<Arc<Handover>>,
     /// No iteration begins until somebody resumes the run, or it ends.
     pub is_paused: bool,
@@ -131,6 +134,7 @@ impl Run {
             zero: None,
             epoch: 0,
             generation: 0,
+            known: 0,
             handover: None,
             is_paused: false,
             on_their_way: SlotSet::none(),
@@ -250,6 +254,7 @@ impl Run {
                 part.was_replaced |= self.phase == Phase::Run;
             } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
+                part.is_told = true;
                 if !part.has_run {
                     // What was before it came is none of its numbers.
                     part.covered = part.covered.max(age);

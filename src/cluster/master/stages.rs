@@ -12,8 +12,11 @@ use crate::stats::snapshot::HoleView;
 
 impl Run {
     /// Asks a worker to prepare, if this run still takes workers.
-    pub fn ask(&mut self, number: PeerNumber, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    pub fn ask(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
         if self.takes_workers() && peers.get(number).presence == Presence::Here {
+            // What it owned by orders that never reached it goes to the others: it runs nobody, and may never be ready.
+            self.parts.remove(&number);
+            self.part_with(number, peers, origin, now, out);
             self.parts.insert(number, Part::asked(now));
             send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
         }

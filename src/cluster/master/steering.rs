@@ -29,8 +29,8 @@ impl Master {
             return Err(Refused::without_run(out));
         };
         run.retarget(profile, retarget, &self.peers, self.origin, now, &mut out);
-        let profile = run.profile.clone();
-        self.keep(Record::Retargeted { profile }, &mut out);
+        let record = run.profile_as_told();
+        self.keep(record, &mut out);
         Ok(out)
     }
 
@@ -46,8 +46,8 @@ impl Master {
             return Err(Refused::without_run(out));
         };
         run.rerate(profile, rerate, &self.peers, self.origin, now, &mut out);
-        let profile = run.profile.clone();
-        self.keep(Record::Retargeted { profile }, &mut out);
+        let record = run.profile_as_told();
+        self.keep(record, &mut out);
         Ok(out)
     }
 

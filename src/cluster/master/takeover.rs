@@ -39,11 +39,14 @@ impl Run {
                 // Orders of another master's that this one knows nothing of; what it says from here on is newer.
                 self.generation = followed.generation + 1;
             }
+            self.hear_newer(number, followed);
             users = self.users_in(&followed.slots, now);
         }
         let ordered = standing.orders.as_ref().map(|followed| followed.slots.clone());
         let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
-        let came_late = self.taken_over.filter(|_| standing.orders.is_some());
+        // Of one that this master has asked to make ready again, and that its first orders reached after all, the others have the users since then.
+        let replaced = self.taken_over.unwrap_or_else(|| self.elapsed(self.ordered));
+        let came_late = standing.orders.as_ref().map(|_| replaced);
         let is_adopting = self.is_adopting();
         let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
         part.unstage();
@@ -69,16 +72,29 @@ impl Run {
         part.held
     }
 
+    /// A worker that comes when the run has been taken over may have newer orders of the former master's than all that came before: they still tell what
+    /// the run was doing, unless somebody has wanted something else since.
+    fn hear_newer(&mut self, number: PeerNumber, followed: &Followed) {
+        let is_told = self.parts.get(&number).is_some_and(|part| part.is_told);
+        if self.stage == Stage::Live && !is_told && followed.generation > self.known {
+            self.known = followed.generation;
+            self.shape = Shape::new(&followed.profile);
+            (self.profile, self.is_paused) = (followed.profile.clone(), followed.is_paused);
+        }
+    }
+
     /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
     pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
         let mut claims: Vec<_> = claims.iter().collect();
         claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
         let Some((_, newest)) = claims.first() else { return };
         self.generation = self.generation.max(newest.generation);
-        if *newest.profile != *self.profile {
+        // The journal may know of another target that has come to none of those who are here.
+        if newest.generation >= self.known && *newest.profile != *self.profile {
             self.profile = newest.profile.clone();
             self.shape = Shape::new(&self.profile);
         }
+        self.known = self.known.max(newest.generation);
         self.phase = phase_of(&claims, peers);
         self.is_paused = newest.is_paused;
         // By newer orders than those that follow; of workers that have stopped by themselves as well, for until then they ran them.
@@ -136,10 +152,13 @@ impl Run {
         if !is_ending {
             self.fill_gaps(peers, now);
         }
+        // Of those that were prepared when their master died some were not told what the setup returned.
+        let prepared = self.parts.iter().filter(|(_, part)| part.stage == PartStage::Prepared);
+        prepared.for_each(|(&number, _)| self.hand_data_to(number, peers, out));
         self.order_all(peers, origin, now, out);
         for (number, peer) in peers.iter() {
             if peer.presence == Presence::Here && !self.parts.contains_key(&number) {
-                self.ask(number, peers, now, out);
+                self.ask(number, peers, origin, now, out);
             }
         }
     }

@@ -30,6 +30,10 @@ impl Worker {
         let stop_timeout = self.run.as_ref().map_or(Duration::ZERO, |run| run.plan.settings.stop_timeout);
         self.leaving = Some(Leaving { deadline: now + stop_timeout + HAND_IN, has_said_goodbye: false });
         self.next = None;
+        // The master has it done by another one, which must not be at it at the same time.
+        if let Some(id) = self.run.as_ref().map(|run| run.plan.run) {
+            self.drop_act(id, out);
+        }
         if let Some(run) = &mut self.run {
             if run.stage() == Stage::Opening {
                 run.abandon(out);

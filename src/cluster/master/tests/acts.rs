@@ -127,3 +127,26 @@ fn a_run_that_is_cut_leaves_its_teardown_out_and_says_so() {
     assert!(stand.end().is_some());
     assert!(stand.master.snapshot(stand.now).warnings[0].contains("was cut before its teardown"));
 }
+
+#[test]
+fn a_worker_that_was_prepared_when_its_master_died_has_what_the_setup_returned_before_it_begins() {
+    // Seed 41000521: the word of it had been on its way.
+    let life = LifePlan { setup: Some(Duration::from_secs(60)), teardown: None, data: None };
+    let brought = |data: Option<&str>, orders: bool| {
+        let mut standing = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+        let life = LifePlan { data: data.map(str::to_owned), ..life.clone() };
+        standing.plan = Arc::new(Plan { life, ..Plan::clone(&standing.plan) });
+        standing.orders = standing.orders.filter(|_| orders);
+        standing
+    };
+    let mut stand = Stand::new();
+    stand.hello(1, Some(brought(Some("[1]"), true)));
+    stand.hello(2, Some(brought(None, false)));
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    stand.sent();
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    let own: Vec<ToWorker> = stand.sent().into_iter().filter(|(link, _)| *link == 2).map(|(_, message)| message).collect();
+    let place = |is_it: fn(&ToWorker) -> bool| own.iter().position(is_it);
+    let data = place(|message| matches!(message, ToWorker::Data { data, .. } if data == "[1]"));
+    assert!(data.is_some() && data < place(|message| matches!(message, ToWorker::Orders(_))), "{own:?}");
+}

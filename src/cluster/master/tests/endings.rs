@@ -215,14 +215,15 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
     assert_eq!((stand.requests(), stand.state()), (250, RunState::Running));
 }
 
-/// A master that has read in its journal of a run in which these workers had left something.
-pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
+/// What a journal says of a run in which these workers had left something.
+pub(super) fn kept(workers: Vec<crate::cluster::record::KeptWorker>) -> KeptRun {
     let plan = Arc::new(Plan::for_tests(LoadProfile::plain(10, 10.0, None)));
     let profile = Arc::new(plan.profile.clone());
-    let run = KeptRun {
+    KeptRun {
         profile,
         plan,
         wall: SystemTime::UNIX_EPOCH,
+        generation: 0,
         epoch: 0,
         counted_since: Some(Duration::ZERO),
         workers,
@@ -232,9 +233,13 @@ pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stan
         began: Vec::new(),
         history: Vec::new(),
         is_over: false,
-    };
+    }
+}
+
+/// A master that has read that in its journal.
+pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stand {
     let now = Instant::now();
-    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, run, now);
+    let master = Master::restored(MasterConfig { has_journal: true, ..config() }, kept(workers), now);
     Stand { master, now, actions: Vec::new() }
 }
 

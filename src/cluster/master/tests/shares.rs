@@ -69,3 +69,36 @@ fn who_comes_back_to_a_run_that_was_stopped_meanwhile_is_shown_as_doubled_and_wh
         assert_eq!((stand.state(), snapshot.overlaps.len()), (RunState::Stopping, usize::from(is_lost_before)));
     }
 }
+
+#[test]
+fn the_slots_of_a_worker_whose_first_orders_never_reached_it_go_to_others_though_it_is_lost_before_it_is_ready_again() {
+    // Seed 40016425: half of the users were run by nobody, for good.
+    let mut stand = Stand::running(1, 10);
+    stand.hello(2, None);
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let unbegun = RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) };
+    stand.hello(2, Some(unbegun));
+    stand.live(Duration::from_secs(5), &[1]);
+    let orders = stand.orders();
+    assert_eq!(users(&orders[&1], 10), 10);
+}
+
+#[test]
+fn a_worker_that_its_first_orders_reached_after_all_has_a_share_when_it_comes_with_them() {
+    // Seed 41000364: it had been asked to make ready again, and had no users for good.
+    let mut stand = Stand::running(1, 10);
+    stand.hello(2, None);
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let unbegun = RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) };
+    stand.hello(2, Some(unbegun));
+    stand.live(Duration::from_secs(5), &[1]);
+    stand.actions.clear();
+    let mut half = SlotSet::none();
+    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+    let mut brought = standing(&half, Duration::from_secs(5), 0);
+    brought.orders.as_mut().unwrap().generation = 2;
+    stand.hello(2, Some(brought));
+    let orders = stand.orders();
+    assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
+    assert_eq!(stand.master.snapshot(stand.now).overlaps.len(), 1, "it ran its users beside the others");
+}

@@ -139,3 +139,56 @@ fn a_refused_re_target_that_brings_to_light_that_the_run_is_over_tells_of_its_en
         assert!(!is_end(&stand.actions), "the next one goes on");
     }
 }
+
+#[test]
+fn a_prepared_worker_that_has_not_begun_does_not_end_the_wait_for_those_that_have() {
+    // Seed 40018763: the workers that had begun were a second behind it, and the run was taken for lost.
+    let mut stand = endings::restored(Vec::new());
+    stand.hello(3, Some(unbegun()));
+    stand.live(Duration::from_secs(9), &[3]);
+    assert!(stand.end().is_none(), "they may still come");
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(50), 0)));
+    stand.live(Duration::from_secs(5), &[1, 3]);
+    assert_eq!(stand.state(), RunState::Running);
+}
+
+#[test]
+fn a_target_that_no_worker_had_heard_of_when_its_master_died_is_in_the_journal_and_stays() {
+    // Seed 40010692: the orders of before it, which the workers brought, counted more than the journal.
+    let wanted = Arc::new(LoadProfile::plain(67, 67.0, None));
+    for (generation, users) in [(6, 67), (5, 10)] {
+        let mut kept = endings::kept(Vec::new());
+        (kept.profile, kept.generation) = (wanted.clone(), generation);
+        let now = Instant::now();
+        let mut stand =
+            Stand { master: Master::restored(MasterConfig { has_journal: true, ..config() }, kept, now), now, actions: Vec::new() };
+        stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
+        stand.live(Duration::from_secs(6), &[1]);
+        assert_eq!(stand.master.target_users(stand.now), users, "orders 5 are {} it", if generation > 5 { "from before" } else { "of" });
+    }
+}
+
+#[test]
+fn newer_orders_that_come_when_the_run_has_been_taken_over_still_tell_what_it_was_doing() {
+    // Seed 40005907: it was taken over from a worker that had been out of reach, since somebody was in a hurry.
+    for is_steered in [false, true] {
+        let mut stand = Stand::new();
+        stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
+        let actions = stand.master.on_reset(stand.now);
+        stand.actions.extend(actions);
+        if is_steered {
+            let retarget = Retarget { users: 20, spawn_rate: 20.0, run_time: None };
+            let actions = stand.master.on_retarget(retarget, stand.now).unwrap();
+            stand.actions.extend(actions);
+        }
+        let mut newer = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+        let followed = newer.orders.as_mut().unwrap();
+        (followed.generation, followed.profile) = (9, Arc::new(LoadProfile::plain(77, 77.0, None)));
+        stand.hello(2, Some(newer));
+        stand.live(Duration::from_secs(5), &[1, 2]);
+        assert_eq!(stand.master.target_users(stand.now), if is_steered { 20 } else { 77 });
+        let orders = stand.orders();
+        let wanted = stand.master.target_users(stand.now);
+        assert_eq!(users(&orders[&1], wanted) + users(&orders[&2], wanted), wanted, "each user has one owner");
+    }
+}

@@ -83,3 +83,12 @@ fn a_worker_of_one_run_waits_for_the_teardown_and_leaves_when_the_run_is_let_go_
     assert_eq!(done(&mut bench, Act::Teardown, Ok("null")), ["1:teardown Ok(\"null\")"]);
     assert_eq!(names(&bench.message(1, ToWorker::Abandon(RUN))), ["1:goodbye"]);
 }
+
+#[test]
+fn a_worker_that_is_drained_drops_what_it_does_for_the_whole_run_since_another_one_is_asked_for_it() {
+    let mut bench = prepared(config(1));
+    act(&mut bench, 1, Act::Setup);
+    let now = bench.now();
+    assert!(names(&bench.worker.on_leave(now)).contains(&"drop act".to_owned()));
+    assert!(done(&mut bench, Act::Setup, Ok("[1]")).is_empty(), "nobody is told of it");
+}
