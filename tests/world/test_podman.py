@@ -191,7 +191,7 @@ class WalkThrough(unittest.TestCase):
         self.addCleanup(terminals.close)
         tui = ["podman", "exec", "-it", self.master, "/lunamoth", "tui", "--url", "http://127.0.0.1:8089/locust"]
         terminals.open("tui", ["nsenter", f"--net=/run/netns/{self.pods.space}", *tui], env=self.pods.confs)
-        terminals.wait_for("tui", "unning", "4 users", "/login")
+        terminals.wait_for("tui", "unning", "4 users", "Requests/s")
         terminals.type("tui", "q")
         terminals.wait_for("tui", "EXIT 0", seconds=10)
 
