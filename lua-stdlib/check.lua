@@ -50,11 +50,13 @@ local function judge_all(value, checks)
 end
 
 ---Judges `value` by each of `checks`; a function that raises has failed. Returns whether all held.
+---An empty table is an error: Lua keeps no entry whose value is nil, so that what is missing would be judged by nothing. Write `x ~= nil`.
 return setmetatable(check, {
   __call = function(_, value, checks)
     if type(checks) ~= "table" then error("check: a table { name = function or boolean } is needed, not a " .. type(checks), 2) end
     local name, test = next(checks)
-    if name == nil then return true end
+    -- `{ ["has a token"] = res:json("token") }` is an empty table where there is no token, and would pass in silence.
+    if name == nil then error("check: nothing to judge: the table is empty (an entry whose value is nil is none; write `x ~= nil`)", 2) end
     if next(checks, name) == nil then return (judge(value, name, test)) end
     return judge_all(value, checks)
   end,

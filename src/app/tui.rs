@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::control::options;
 use super::{Failure, Signals, Start, run_to_end};
 use crate::cluster::handle::MasterHandle;
-use crate::config::{Settings, parse_duration};
+use crate::config::{Settings, arrival_rate, parse_duration};
 use crate::front::client::MasterClient;
 use crate::front::console::Screen;
 use crate::front::ssh::{SshOptions, SshServer, host_key};
@@ -81,7 +81,7 @@ pub(super) fn serve_ssh(start: &Start, local: LocalFeed) -> Result<Option<SshSer
 
 /// What screens need besides the master.
 pub(super) fn local_feed(handle: MasterHandle, scripts: impl Fn() -> Vec<String> + Send + Sync + 'static) -> LocalFeed {
-    LocalFeed::new(handle, Reader { run_time: parse_duration, scripts: Arc::new(scripts) })
+    LocalFeed::new(handle, Reader { run_time: parse_duration, rate: arrival_rate, scripts: Arc::new(scripts) })
 }
 
 /// `lunamoth tui`: the screen of a master afar.

@@ -49,6 +49,7 @@ const FILES: &str =
     "a script reads and writes no files; data can stand in a Lua file beside it (`require`), and lines are written by `require \"log\"`";
 const SLEEP: &str = "write `local time = require \"time\"` and `time.sleep(1)`, or `self:wait()`";
 const ENVIRONMENT: &str = "write `local env = require \"env\"` and `env(\"NAME\", \"default\")`";
+const HOOK: &str = "a class has these by assignment: `function Shopper:on_start() ... end`, and on_stop likewise";
 const SHELL: &str = "a script starts no programs and changes no files";
 const SANDBOX: &str = "the sandbox has none";
 const MODULES: &str = "`require \"name\"` finds files beside the script";
@@ -106,6 +107,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("replace", "Lua has none: `text:gsub(pattern, with)`, or `require \"regex\"`"),
     ("sleep", SLEEP),
     ("pause", SLEEP),
+    ("on_start", HOOK),
+    ("on_stop", HOOK),
 ];
 
 /// Methods of what scripts have in hand.
@@ -163,6 +166,7 @@ mod tests {
             ("attempt to call method 'wiat' (a nil value)", "did you mean `wait`?"),
             ("attempt to perform arithmetic on global 'users' (a nil value)", "nothing has given `users` a value"),
             ("attempt to call field 'split' (a nil value)", "gmatch"),
+            ("attempt to call method 'on_start' (a nil value)", "by assignment"),
         ] {
             let shown = with_hint(text).unwrap_or_else(|| panic!("{text}"));
             assert!(shown.starts_with(text) && shown.contains(hint), "{shown}");

@@ -7,7 +7,9 @@ Needs what test_manifests.py needs, nginx, Chromium, playwright, and axe-core fr
 import json
 import os
 import pathlib
+import re
 import tempfile
+import time
 import unittest
 import urllib.error
 
@@ -15,6 +17,14 @@ import ingress
 import support
 from page import PATIENCE_MS, Browser, PageBehind, expect
 from test_manifests import DEPLOY, objects, output, tool
+
+# A request each iteration, a tenth of a second apart where users make them.
+STEERED = """
+local http, scenario, wait = require "http", require "scenario", require "wait"
+local Asker = scenario.user { name = "Asker", wait = wait.constant(0.1) }
+Asker:task("ask", function() http.get("/products", { name = "products" }) end)
+return scenario { users = { Asker }, load = LOAD }
+"""
 
 
 class PageBehindIngress(PageBehind):
@@ -132,6 +142,82 @@ class PageBehindIngress(PageBehind):
             name, number = (row.locator("td").nth(place).bounding_box() for place in (0, 2))
             self.assertGreaterEqual(number["x"], name["x"] + name["width"] - 1, width)
             self.assertLessEqual(number["x"] + number["width"], width)
+        self.assertEqual(browser.wrong, [])
+
+
+class PageOfArrivals(PageBehind):
+    """The page of a local run whose load is not users."""
+
+    def open(self, load):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        shop, self.web = support.free_port(), support.free_port()
+        self.start("target", "target", "--bind", f"127.0.0.1:{shop}")
+        support.await_url(f"http://127.0.0.1:{shop}/products")
+        script = support.script(self.folder, "main.lua", STEERED.replace("LOAD", load))
+        self.start("run", "run", script, "-H", f"http://127.0.0.1:{shop}", "--headless", "--web", f"127.0.0.1:{self.web}")
+        support.await_url(f"http://127.0.0.1:{self.web}/healthz")
+        browser = Browser(self, f"http://127.0.0.1:{self.web}", "")
+        browser.page.goto(f"http://127.0.0.1:{self.web}/")
+        return browser
+
+    def await_snapshot(self, holds):
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while time.monotonic() < deadline:
+            snapshot = json.loads(support.fetch(f"http://127.0.0.1:{self.web}/api/v1/snapshot"))
+            if holds(snapshot):
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"it came to {snapshot['iterations']}, {snapshot['profiles']}")
+
+    def retarget(self, page, field, value, profile=None):
+        page.get_by_role("button", name="Re-target").click()
+        dialog = page.get_by_role("dialog")
+        if profile:
+            dialog.get_by_label("Load profile").select_option(profile)
+        dialog.get_by_role("textbox", name=field, exact=True).fill(value)
+        dialog.get_by_role("button", name="Re-target").click()
+        expect(dialog).not_to_be_visible()
+
+    def test_a_rate_is_changed_and_what_is_looked_at_closely_stays_until_the_numbers_begin_anew(self):
+        browser = self.open('scenario.arrivals { { rate = "20/s", over = "1s" }, { hold = "5m" } }')
+        page = browser.page
+        self.await_number(page, self.tile(page, "Requests/s"), lambda rate: rate > 15)
+        self.retarget(page, "Rate", "90/m")
+        self.await_snapshot(lambda snapshot: snapshot["iterations"]["rate_wanted"] == 1.5)
+        # A part of the chart is drawn large, and stays so while more comes.
+        chart = page.locator(".u-over").first
+        box = chart.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40, steps=5)
+        page.mouse.up()
+        page.mouse.move(1, 1)
+        last = page.locator(".uplot .u-legend .u-series:first-child .u-value").first
+        picture = "canvas => canvas.toDataURL()"
+        canvas = page.locator(".uplot canvas").first
+        pictures = []
+        for _ in range(3):
+            begin = last.inner_text()
+            expect(last).not_to_have_text(begin, timeout=PATIENCE_MS)
+            page.wait_for_timeout(300)
+            pictures.append(canvas.evaluate(picture))
+        self.assertEqual(pictures[1:], pictures[:1] * 2)
+        # After a reset nothing of before is left.
+        page.get_by_role("button", name="Reset the statistics").click()
+        page.get_by_role("button", name="Reset", exact=True).click()
+        expect(page.get_by_role("row", name="products GET").locator("td").nth(2)).to_have_text(re.compile("^[1-9]$"), timeout=PATIENCE_MS)
+        self.assertNotEqual(canvas.evaluate(picture), pictures[0])
+        self.assertEqual(browser.wrong, [])
+
+    def test_each_of_several_profiles_is_steered_by_itself(self):
+        browser = self.open('{ browse = scenario.ramp { { users = 3, over = "1s" }, { hold = "5m" } }, buy = scenario.arrivals { { rate = "5/s", over = "1s" }, { hold = "5m" } } }')
+        page = browser.page
+        self.await_number(page, self.tile(page, "Requests/s"), lambda rate: rate > 5)
+        levels = lambda snapshot: {profile["name"]: (profile["target_users"], profile["rate_wanted"]) for profile in snapshot["profiles"]}
+        self.retarget(page, "Rate", "12", profile="buy")
+        self.await_snapshot(lambda snapshot: levels(snapshot)["buy"][1] == 12 and levels(snapshot)["browse"] == (3, None))
+        self.retarget(page, "Users", "7", profile="browse")
+        self.await_snapshot(lambda snapshot: levels(snapshot)["buy"][1] == 12 and levels(snapshot)["browse"] == (7, None))
         self.assertEqual(browser.wrong, [])
 
 

@@ -323,8 +323,9 @@ class RunForm {
     this.cancel = h("button.button", { type: "button", click: () => this.dialog.close() }, "Cancel");
     this.form = h("form", { novalidate: true, submit: (event) => this.send(event) },
       h("div.fields", null, this.scriptField, this.hostField, this.profileField,
-        field("users", "Users", { inputmode: "numeric", placeholder: "script's own", input: () => this.hint() }, "at the peak"),
-        field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
+        this.usersField = field("users", "Users", { inputmode: "numeric", placeholder: "script's own", input: () => this.hint() }, "at the peak"),
+        this.spawnRateField = field("spawn_rate", "Spawn rate", { inputmode: "decimal", placeholder: "script's own" }, "users a second"),
+        this.rateField = field("rate", "Rate", { placeholder: "none", input: () => this.hint() }, "iterations a second, or 30/m"),
         field("run_time", "Run time", { placeholder: "script's own" }, "such as 1m30s")),
       this.fault, h("div.foot", null, this.cancel, this.submit));
     this.title = h("h2");
@@ -353,36 +354,33 @@ class RunForm {
     this.hint();
     setText(this.title, isRetarget ? "Re-target the run" : "Start a run");
     this.dialog.showModal();
-    this.users.focus();
-    this.users.select();
+    const first = this.usersField.hidden ? this.rate : this.users;
+    first.focus();
+    first.select();
   }
 
-  /** The profile whose level is to change; nothing where the run has one. */
+  /** The profile whose level is to change; nothing where the run's has no name. */
   chosenProfile() {
-    return this.profileField.hidden ? undefined : this.snapshot.profiles.find((profile) => profile.name === this.profile.value);
+    return this.snapshot.profiles.find((profile) => profile.name === this.profile.value);
   }
 
-  /** The level that it has stands there to be changed: of one of arrivals, a rate. */
+  /** The level that it has stands there to be changed: of arrivals, a rate. */
   chooseProfile() {
     const { snapshot } = this;
     const profile = this.chosenProfile();
-    const isOpen = profile ? profile.kind === "arrivals" : false;
-    this.users.value = isOpen ? profile.rate_wanted ?? "" : profile ? profile.goal_users : snapshot.goal_users || snapshot.target_users;
-    setText(this.form.querySelector("label[for=field-users]"), isOpen ? "Rate" : "Users");
-    setText(this.form.querySelector("#hint-users"), isOpen ? "iterations a second, or 30/m" : "at the peak");
-    this.spawn_rate.disabled = isOpen;
+    const rate = (profile || snapshot.iterations).rate_wanted;
+    const isOpen = rate != null;
+    [this.usersField.hidden, this.spawnRateField.hidden, this.rateField.hidden] = [isOpen, isOpen, !isOpen];
+    this.rate.value = isOpen ? rate : "";
+    this.users.value = isOpen ? "" : profile ? profile.goal_users : snapshot.goal_users || snapshot.target_users;
     if (isOpen) this.spawn_rate.value = "";
     this.hint();
   }
 
   prepare(isRetarget) {
     this.isRetarget = isRetarget;
-    if (!isRetarget) {
-      this.profileField.hidden = true;
-      this.spawn_rate.disabled = false;
-      setText(this.form.querySelector("label[for=field-users]"), "Users");
-      setText(this.form.querySelector("#hint-users"), "at the peak");
-    }
+    if (!isRetarget) for (const part of [this.usersField, this.spawnRateField, this.rateField]) part.hidden = false;
+    if (!isRetarget) this.profileField.hidden = true;
     this.hostField.hidden = isRetarget;
     this.say("");
     setText(this.submit, isRetarget ? "Re-target" : "Start the run");
@@ -408,6 +406,7 @@ class RunForm {
     const { load } = script;
     if (!load) return show("script's own", "script's own", "script's own");
     // Users that are typed replace the scenario's load as a whole.
+    if (this.rate.value.trim()) return show("as needed", "as needed", length(load.run_time_of_users_s));
     if (this.users.value.trim()) return show("", String(load.spawn_rate_of_users), length(load.run_time_of_users_s));
     return show(format.count(load.users), load.spawn_rate == null ? "all at once" : String(load.spawn_rate), length(load.run_time_s));
   }
@@ -429,7 +428,7 @@ class RunForm {
   say(text, field) {
     this.fault.hidden = !text;
     setText(this.fault, text);
-    for (const name of ["host", "users", "spawn_rate", "run_time"]) {
+    for (const name of ["host", "users", "spawn_rate", "rate", "run_time"]) {
       if (name === field) this[name].setAttribute("aria-invalid", "true");
       else this[name].removeAttribute("aria-invalid");
     }
@@ -440,14 +439,10 @@ class RunForm {
   order() {
     const order = {};
     const number = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
-    for (const name of ["users", "spawn_rate"]) if (this[name].value.trim()) order[name] = number(this[name].value.trim());
+    for (const name of ["users", "spawn_rate", "rate"]) if (this[name].value.trim()) order[name] = number(this[name].value.trim());
     if (this.run_time.value.trim()) order.run_time = this.run_time.value.trim();
     const profile = this.isRetarget ? this.chosenProfile() : undefined;
     if (profile) order.profile = profile.name;
-    if (profile && profile.kind === "arrivals") {
-      order.rate = order.users;
-      delete order.users;
-    }
     if (this.isRetarget) return order;
     if (this.host.value.trim()) order.host = this.host.value.trim();
     if (!this.scriptField.hidden && this.script.value) order.script = this.script.value;

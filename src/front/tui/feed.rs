@@ -56,7 +56,7 @@ pub enum Ask {
     Scripts,
     /// A new run.
     Start(Order),
-    /// Other users for the run that is under way.
+    /// Another level for the run that is under way.
     Retarget(Order),
     /// Users finish.
     Stop,
@@ -73,6 +73,10 @@ pub enum Ask {
 pub struct Order {
     /// How many users.
     pub users: Option<u32>,
+    /// Iterations that are due in place of users: a number per second, or such as `30/m`.
+    pub rate: Option<String>,
+    /// Of a run of several profiles: whose level it is.
+    pub profile: Option<String>,
     /// Users that start per second.
     pub spawn_rate: Option<f64>,
     /// Such as `1m30s`, or seconds.

@@ -9,6 +9,7 @@ use super::feed::{Ask, Event, Feed, FeedEnd, LogEntry, Order};
 use super::state::Door;
 use crate::cluster::handle::{Accepted, Declined, MasterHandle, Purpose, StartOrder};
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
+use crate::plan::Rate;
 use crate::stats::snapshot::{RunState, Snapshot};
 
 /// What all screens of a process share.
@@ -30,6 +31,8 @@ type Latest = (Arc<Snapshot>, Arc<SnapshotJson>);
 pub struct Reader {
     /// Reads a run time, as the command line does; the error is for people.
     pub run_time: fn(&str) -> Result<Duration, String>,
+    /// Reads a rate of iterations, as the command line does; the error is for people.
+    pub rate: fn(&str) -> Result<Rate, String>,
     /// The scripts that a start may name; the default one first.
     pub scripts: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -138,7 +141,7 @@ impl LocalFeed {
             }
             Ask::Retarget(order) => {
                 let order = self.order(order, Purpose::Retarget)?;
-                handle.start(order, by).await.map(|accepted| words(accepted, "users are on their way")).map_err(reason)
+                handle.start(order, by).await.map(|accepted| words(accepted, "it is on its way")).map_err(reason)
             }
             Ask::Stop => handle.stop(by).await.map(|_| "stopping: users finish what they do".to_owned()).map_err(reason),
             Ask::Reset => handle.reset(by).await.map(|_| "the statistics begin anew".to_owned()).map_err(reason),
@@ -149,9 +152,10 @@ impl LocalFeed {
     }
 
     fn order(&self, order: Order, purpose: Purpose) -> Result<StartOrder, String> {
-        let Order { users, spawn_rate, run_time, host, script } = order;
+        let Order { users, rate, profile, spawn_rate, run_time, host, script } = order;
         let run_time = run_time.map(|text| (self.reader.run_time)(&text)).transpose()?;
-        Ok(StartOrder { profile: None, users, spawn_rate, rate: None, run_time, host, script, purpose, scripts_fingerprint: None })
+        let rate = rate.map(|text| (self.reader.rate)(&text)).transpose()?;
+        Ok(StartOrder { profile, users, spawn_rate, rate, run_time, host, script, purpose, scripts_fingerprint: None })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod columns;
 pub mod dialog;
 pub mod help;
 mod keys;
+pub mod levels;
 mod listing;
 mod log_text;
 mod steering;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use self::columns::{Column, ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS, grouped, millis};
 pub use self::dialog::{Confirmed, Dialog, FormKind};
+use self::levels::Wanted;
 pub use self::listing::{Listing, by_number};
 pub use self::log_text::{LOG_TEXT_AT, log_rows};
 use super::feed::{Ask, Event, LogEntry};
@@ -151,10 +153,10 @@ pub struct Screen {
     pub link_down: Option<(String, Duration)>,
     /// What is said for a while.
     pub notice: Option<Notice>,
-    /// Users that were chosen with `+` and `-`, and when they shall be asked for.
-    pub wanted_users: Option<(u32, Duration)>,
-    /// Users that this screen has asked for, until a snapshot tells of them.
-    pub goal_users: Option<u32>,
+    /// What was chosen with `+` and `-`, and when it shall be asked for.
+    pub wanted: Option<(Wanted, Duration)>,
+    /// What this screen has asked the one profile of the run for, until a snapshot tells of it.
+    pub goal: Option<Wanted>,
     /// Snapshots since then that told of others.
     goal_misses: u32,
     /// The moment of the latest event.
@@ -204,8 +206,8 @@ impl Screen {
             scripts: Vec::new(),
             link_down: None,
             notice: None,
-            wanted_users: None,
-            goal_users: None,
+            wanted: None,
+            goal: None,
             goal_misses: 0,
             now: Duration::ZERO,
             is_dirty: true,
@@ -272,7 +274,7 @@ impl Screen {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Duration> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
-        let wanted = self.wanted_users.map(|(_, at)| at);
+        let wanted = self.wanted.map(|(_, at)| at);
         notice.into_iter().chain(wanted).min()
     }
 
@@ -391,10 +393,10 @@ impl Screen {
             }
             (Err(text), Some(form)) => {
                 form.on_refusal(text);
-                self.goal_users = None;
+                self.goal = None;
             }
             (Err(text), None) => {
-                self.goal_users = None;
+                self.goal = None;
                 self.say(text, true, now);
             }
         }
@@ -410,11 +412,11 @@ impl Screen {
             self.notice = None;
             self.is_dirty = true;
         }
-        match self.wanted_users {
-            Some((users, at)) if at <= now => {
-                self.wanted_users = None;
+        match self.wanted {
+            Some((wanted, at)) if at <= now => {
+                self.wanted = None;
                 self.is_dirty = true;
-                vec![Action::Ask(Ask::Retarget(super::feed::Order { users: Some(users), ..Default::default() }))]
+                self.one_level().map_or_else(Vec::new, |level| vec![Action::Ask(Ask::Retarget(level.order(wanted)))])
             }
             _ => Vec::new(),
         }

@@ -274,7 +274,8 @@ fn checks_count_each_name_and_answer_whether_all_held() {
           local all = check(5, { ["a is five"] = function(v) return v == 5 end, b = true, c = function() error("broken") end, d = nil, e = false })
           check.that("all held", all)
           check.that("one held", check(1, { one = function(v) return v end }))
-          check.that("none is fine", check(1, {}))
+          local ok, why = pcall(check, 1, { ["has a token"] = nil })
+          check.that("what is missing is not judged in silence", not ok and tostring(why):find("write `x ~= nil`", 1, true) ~= nil)
         end
         "#,
     )

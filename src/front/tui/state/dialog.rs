@@ -2,6 +2,7 @@
 
 use super::super::feed::Order;
 use super::super::input::Key;
+use super::levels::{Level, Wanted};
 
 /// What is in front.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +33,7 @@ pub enum Confirmed {
 pub enum FormKind {
     /// A new run.
     Start,
-    /// Other users for the run.
+    /// Another level for the run.
     Retarget,
 }
 
@@ -51,6 +52,8 @@ pub struct Form {
     pub is_asked: bool,
     /// Why the master has not done it.
     pub refusal: Option<String>,
+    /// What a re-target can change.
+    levels: Vec<Level>,
 }
 
 /// One field.
@@ -71,8 +74,12 @@ pub enum FieldName {
     Script,
     /// The base URL.
     Host,
+    /// Whose level it is, of a run of several profiles.
+    Profile,
     /// How many users.
     Users,
+    /// Iterations that are due per second, in place of users.
+    Rate,
     /// Users that start per second.
     SpawnRate,
     /// How long.
@@ -87,7 +94,9 @@ impl FieldName {
             Self::SpawnRate if matches!(kind, FormKind::Retarget) => ("Users per second", "as before"),
             Self::Script => ("Script", "the default one"),
             Self::Host => ("Host", "the scenario's"),
+            Self::Profile => ("Profile", "which one"),
             Self::Users => ("Users", "the scenario's load"),
+            Self::Rate => ("Iterations due", "a number per second, or such as 30/m"),
             Self::SpawnRate => ("Users per second", "the settings'"),
             Self::RunTime => ("Run time", "the scenario's, or until stopped; such as 90s, 5m, 1h30m"),
         }
@@ -106,20 +115,48 @@ pub enum FormAnswer {
 }
 
 impl Form {
-    /// A form with empty fields, or filled with what is known.
+    /// A form for a new run, with empty fields.
     #[must_use]
-    pub fn new(kind: FormKind, scripts: &[String], users: Option<u64>) -> Self {
-        let names: &[FieldName] = match kind {
-            FormKind::Start => &[FieldName::Script, FieldName::Host, FieldName::Users, FieldName::SpawnRate, FieldName::RunTime],
-            FormKind::Retarget => &[FieldName::Users, FieldName::SpawnRate],
-        };
-        let fields = names.iter().map(|name| Field { name: *name, text: String::new(), choices: Vec::new() }).collect();
-        let mut form = Self { kind, fields, at: 0, problem: None, is_asked: false, refusal: None };
+    pub fn start(scripts: &[String]) -> Self {
+        let mut form =
+            Self { kind: FormKind::Start, fields: Vec::new(), at: 0, problem: None, is_asked: false, refusal: None, levels: Vec::new() };
+        let names = [FieldName::Script, FieldName::Host, FieldName::Users, FieldName::SpawnRate, FieldName::RunTime];
+        form.fields = names.into_iter().map(Field::empty).collect();
         form.offer_scripts(scripts);
-        if let (Some(users), Some(field)) = (users, form.fields.iter_mut().find(|field| field.name == FieldName::Users)) {
-            field.text = users.to_string();
-        }
         form
+    }
+
+    /// A form for another level of the run, filled with what it has.
+    #[must_use]
+    pub fn retarget(levels: Vec<Level>) -> Self {
+        let mut form = Self { kind: FormKind::Retarget, fields: Vec::new(), at: 0, problem: None, is_asked: false, refusal: None, levels };
+        let choices: Vec<String> = form.levels.iter().filter_map(|level| level.profile.clone()).collect();
+        if let [first, _, ..] = choices.as_slice() {
+            form.fields.push(Field { text: first.clone(), choices, ..Field::empty(FieldName::Profile) });
+        }
+        form.show_level();
+        form
+    }
+
+    /// The level that the form is about: none as long as what is typed names no profile.
+    fn level(&self) -> Option<&Level> {
+        match self.fields.first() {
+            Some(field) if field.name == FieldName::Profile => {
+                self.levels.iter().find(|level| level.profile.as_deref() == Some(field.text.trim()))
+            }
+            _ => self.levels.first(),
+        }
+    }
+
+    /// The fields of that level: users, or a rate.
+    fn show_level(&mut self) {
+        let Some(wanted) = self.level().map(|level| level.wanted) else { return };
+        self.fields.retain(|field| field.name == FieldName::Profile);
+        let name = if matches!(wanted, Wanted::Users(_)) { FieldName::Users } else { FieldName::Rate };
+        self.fields.push(Field { text: wanted.text(), ..Field::empty(name) });
+        if name == FieldName::Users {
+            self.fields.push(Field::empty(FieldName::SpawnRate));
+        }
     }
 
     /// Says which scripts there are.
@@ -151,6 +188,9 @@ impl Form {
             key => {
                 (self.problem, self.refusal) = (None, None);
                 self.fields[self.at].on_key(key);
+                if self.fields[self.at].name == FieldName::Profile {
+                    self.show_level();
+                }
             }
         }
         FormAnswer::Open
@@ -172,6 +212,8 @@ impl Form {
             match field.name {
                 FieldName::Script => order.script = Some(text.to_owned()),
                 FieldName::Host => order.host = Some(text.to_owned()),
+                FieldName::Profile => {}
+                FieldName::Rate => order.rate = Some(text.to_owned()),
                 FieldName::Users => {
                     let users = text.parse::<u32>().ok().filter(|users| *users > 0);
                     order.users = Some(users.ok_or_else(|| wrong("a whole number from 1 on, such as 50"))?);
@@ -183,14 +225,24 @@ impl Form {
                 FieldName::RunTime => order.run_time = Some(text.to_owned()),
             }
         }
-        if self.kind == FormKind::Retarget && order.users.is_none() {
-            return Err((0, "how many users there shall be".to_owned()));
+        if self.kind == FormKind::Start {
+            return Ok(order);
+        }
+        let Some(level) = self.level() else { return Err((0, "Left and Right choose one of the run's profiles".to_owned())) };
+        order.profile.clone_from(&level.profile);
+        if order.users.is_none() && order.rate.is_none() {
+            let index = self.fields.iter().position(|field| matches!(field.name, FieldName::Users | FieldName::Rate));
+            return Err((index.unwrap_or(0), "how much there shall be".to_owned()));
         }
         Ok(order)
     }
 }
 
 impl Field {
+    const fn empty(name: FieldName) -> Self {
+        Self { name, text: String::new(), choices: Vec::new() }
+    }
+
     fn on_key(&mut self, key: Key) {
         match key {
             Key::Char(letter) if self.text.chars().count() < TEXT_MAX && !letter.is_control() => self.text.push(letter),

@@ -75,7 +75,7 @@ fn keys(screen: &Screen) -> Vec<(&'static str, &'static str)> {
             keys.push(("n", "start a run"));
         }
         keys.extend([
-            ("+ - t", "a tenth more or fewer users; a number"),
+            ("+ - t", "a tenth more or less load; a number"),
             ("p", "pause, resume"),
             ("x", "stop the run"),
             ("r", "reset the statistics"),

@@ -1,8 +1,9 @@
-//! Steering the run: start, other users, pause, stop, reset, and the questions before what cannot be undone.
+//! Steering the run: start, another level, pause, stop, reset, and the questions before what cannot be undone.
 
 use std::time::Duration;
 
 use super::dialog::{Confirmed, Dialog, Form, FormAnswer, FormKind};
+use super::levels::{Level, Wanted, levels};
 use super::{Action, Door, Screen};
 use crate::front::snapshot_json::StateJson;
 use crate::front::tui::feed::Ask;
@@ -28,17 +29,17 @@ impl Screen {
         let has_users = matches!(state, StateJson::Spawning | StateJson::Running | StateJson::Paused);
         match key {
             Key::Char('n') if self.door == Door::Run => self.say("`lunamoth run` has this one run; a master can start others", true, now),
-            Key::Char('n') if is_active => self.say("a run is under way: x stops it, t changes its users", true, now),
+            Key::Char('n') if is_active => self.say("a run is under way: x stops it, t changes its load", true, now),
             Key::Char('n') => {
-                self.dialog = Some(Dialog::Form(Form::new(FormKind::Start, &self.scripts, None)));
+                self.dialog = Some(Dialog::Form(Form::start(&self.scripts)));
                 return vec![Action::Ask(Ask::Scripts)];
             }
             Key::Char('x') if is_active => self.dialog = Some(Dialog::Confirm(Confirmed::Stop)),
             Key::Char('r') if self.has_run() => self.dialog = Some(Dialog::Confirm(Confirmed::Reset)),
             _ if !has_users => self.say(self.no_run_words(), true, now),
-            Key::Char('t') => self.dialog = Some(Dialog::Form(Form::new(FormKind::Retarget, &[], Some(self.users_aimed_at())))),
-            Key::Char('+' | '=') => self.want_users(true, now),
-            Key::Char('-') => self.want_users(false, now),
+            Key::Char('t') => self.dialog = Some(Dialog::Form(Form::retarget(self.levels_aimed_at()))),
+            Key::Char('+' | '=') => self.want(true, now),
+            Key::Char('-') => self.want(false, now),
             Key::Char('p') if state == StateJson::Paused => return vec![Action::Ask(Ask::Resume)],
             Key::Char('p') => return vec![Action::Ask(Ask::Pause)],
             _ => {}
@@ -96,24 +97,43 @@ impl Screen {
         Vec::new()
     }
 
-    /// A tenth more or fewer, at least one. It is asked for once the person has stopped pressing.
-    fn want_users(&mut self, is_more: bool, now: Duration) {
-        let base = self.wanted_users.map_or_else(|| u32::try_from(self.users_aimed_at()).unwrap_or(u32::MAX), |(users, _)| users);
-        let step = (base / 10).max(1);
-        let users = if is_more { base.saturating_add(step) } else { base.saturating_sub(step).max(1) };
-        self.wanted_users = Some((users, now + SETTLE));
+    /// A tenth more or less. It is asked for once the person has stopped pressing.
+    fn want(&mut self, is_more: bool, now: Duration) {
+        let Some(level) = self.one_level() else {
+            return self.say("several profiles run: t changes the load of one of them", true, now);
+        };
+        let base = self.wanted.map_or(level.wanted, |(wanted, _)| wanted);
+        self.wanted = Some((base.stepped(is_more), now + SETTLE));
     }
 
-    /// What the run is on its way to: what this screen has asked for and no snapshot tells of yet, or what the newest one says.
-    fn users_aimed_at(&self) -> u64 {
-        self.goal_users.map_or(self.snapshot.goal_users, u64::from)
+    /// What the run's profiles are on their way to: what this screen has asked for and no snapshot tells of yet, or what the newest one says.
+    fn levels_aimed_at(&self) -> Vec<Level> {
+        let mut levels = levels(&self.snapshot);
+        if let (Some(goal), [level]) = (self.goal, levels.as_mut_slice()) {
+            level.wanted = goal;
+        }
+        levels
+    }
+
+    /// The same, of a run with one profile.
+    pub(super) fn one_level(&self) -> Option<Level> {
+        self.levels_aimed_at().pop_if(|_| !self.has_several_profiles())
+    }
+
+    fn has_several_profiles(&self) -> bool {
+        self.snapshot.profiles.len() > 1
     }
 
     pub(super) fn note_goal(&mut self, actions: &[Action]) {
+        let is_alone = !self.has_several_profiles();
         for action in actions {
             match action {
-                Action::Ask(Ask::Retarget(order)) => self.goal_users = order.users,
-                Action::Ask(Ask::Start(_) | Ask::Stop) => self.goal_users = None,
+                Action::Ask(Ask::Retarget(order)) => {
+                    // A rate that was typed with its unit is known when a snapshot tells of it.
+                    let rate = order.rate.as_deref().and_then(|rate| rate.parse().ok());
+                    self.goal = order.users.map(Wanted::Users).or(rate.map(Wanted::Rate)).filter(|_| is_alone);
+                }
+                Action::Ask(Ask::Start(_) | Ask::Stop) => self.goal = None,
                 _ => {}
             }
         }
@@ -121,13 +141,13 @@ impl Screen {
 
     /// A goal that the run has taken on, or of a run that is over, need not be kept; nor one that it does not take on for some snapshots.
     pub(super) fn check_goal(&mut self, is_other_run: bool) {
-        let Some(goal) = self.goal_users else { return };
+        let Some(goal) = self.goal else { return };
         let state = self.snapshot.state;
         let has_users = matches!(state, StateJson::Spawning | StateJson::Running | StateJson::Paused);
         let is_elsewhere = self.goal_misses >= GOAL_PATIENCE;
         self.goal_misses += 1;
-        if is_other_run || !has_users || self.snapshot.goal_users == u64::from(goal) || is_elsewhere {
-            (self.goal_users, self.goal_misses) = (None, 0);
+        if is_other_run || !has_users || levels(&self.snapshot).iter().any(|level| level.wanted == goal) || is_elsewhere {
+            (self.goal, self.goal_misses) = (None, 0);
         }
     }
 
@@ -141,7 +161,7 @@ impl Screen {
     }
 }
 
-/// How long after the last `+` or `-` users are asked for.
+/// How long after the last `+` or `-` the level is asked for.
 const SETTLE: Duration = Duration::from_millis(700);
 
 /// Snapshots of a run that stands still elsewhere, after which a goal is no longer believed in.

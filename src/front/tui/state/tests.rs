@@ -1,7 +1,7 @@
 //! The screen answers events without a terminal: tabs, sorting, filters, forms, confirmations, and what is wished of the master.
 
 use super::*;
-use crate::front::snapshot_json::{ErrorJson, PointJson};
+use crate::front::snapshot_json::{ErrorJson, PointJson, ProfileJson};
 use crate::front::tui::feed::Order;
 use crate::front::tui::input::Key;
 
@@ -148,12 +148,59 @@ fn leaving_stops_a_local_run_after_a_question_and_no_other() {
 fn plus_and_minus_ask_once_after_the_last_press() {
     let mut screen = master();
     assert_eq!(press(&mut screen, "++-"), []);
-    assert_eq!(screen.wanted_users.map(|(users, _)| users), Some(54));
+    assert_eq!(screen.wanted.map(|(wanted, _)| wanted), Some(Wanted::Users(54)));
     let at = screen.wakes_at().unwrap();
     assert_eq!(screen.on_event(Event::Tick, at - Duration::from_millis(1)), []);
     let order = Order { users: Some(54), ..Order::default() };
     assert_eq!(screen.on_event(Event::Tick, at), [Action::Ask(Ask::Retarget(order))]);
     assert_eq!(screen.on_event(Event::Tick, at * 2), []);
+}
+
+/// One of arrivals, of 20 iterations a second, and one of five users.
+fn two_profiles() -> Vec<ProfileJson> {
+    let profile = |name: &str| ProfileJson { name: name.into(), goal_users: 5, ..ProfileJson::default() };
+    vec![ProfileJson { rate_wanted: Some(20.0), ..profile("buy") }, profile("browse")]
+}
+
+#[test]
+fn plus_asks_a_run_of_arrivals_for_another_rate() {
+    let mut screen = master();
+    let mut snapshot = running();
+    snapshot.iterations.rate_wanted = Some(20.0);
+    screen.on_event(Event::Snapshot(Arc::new(snapshot)), NOW);
+    press(&mut screen, "++");
+    let at = screen.wakes_at().unwrap();
+    let order = Order { rate: Some("24.2".into()), ..Order::default() };
+    assert_eq!(screen.on_event(Event::Tick, at), [Action::Ask(Ask::Retarget(order))]);
+    press(&mut screen, "t");
+    let Some(Dialog::Form(form)) = &screen.dialog else { panic!("the form is gone") };
+    let fields: Vec<_> = form.fields.iter().map(|field| (field.name, field.text.as_str())).collect();
+    assert_eq!(fields, [(dialog::FieldName::Rate, "24.2")], "users of a run of arrivals are made as they are needed");
+    screen.on_event(Event::Key(Key::Ctrl('u')), NOW);
+    let order = Order { rate: Some("90/m".into()), ..Order::default() };
+    assert_eq!(press(&mut screen, "90/m\r"), [Action::Ask(Ask::Retarget(order))]);
+}
+
+#[test]
+fn each_of_several_profiles_has_a_level_of_its_own() {
+    let mut screen = master();
+    let snapshot = SnapshotJson { profiles: two_profiles(), ..running() };
+    screen.on_event(Event::Snapshot(Arc::new(snapshot)), NOW);
+    press(&mut screen, "+");
+    assert_eq!(screen.wanted, None);
+    assert!(screen.notice.as_ref().unwrap().text.contains("t changes the load of one of them"));
+    press(&mut screen, "t");
+    screen.on_event(Event::Key(Key::Right), NOW);
+    let Some(Dialog::Form(form)) = &screen.dialog else { panic!("the form is gone") };
+    let texts: Vec<_> = form.fields.iter().map(|field| field.text.as_str()).collect();
+    assert_eq!(texts, ["browse", "5", ""]);
+    let order = Order { users: Some(57), profile: Some("browse".into()), ..Order::default() };
+    assert_eq!(press(&mut screen, "\t7\r"), [Action::Ask(Ask::Retarget(order))]);
+    screen.on_event(Event::Answered(Ok("on their way".into())), NOW);
+    press(&mut screen, "t");
+    let order = Order { rate: Some("209".into()), profile: Some("buy".into()), ..Order::default() };
+    assert_eq!(press(&mut screen, "\t9\r"), [Action::Ask(Ask::Retarget(order))]);
+    screen.on_event(Event::Answered(Err("no".into())), NOW);
 }
 
 #[test]
@@ -207,13 +254,13 @@ fn plus_counts_from_what_was_asked_for_while_users_are_on_their_way() {
     press(&mut screen, "++++");
     let at = screen.wakes_at().unwrap();
     screen.on_event(Event::Tick, at);
-    assert_eq!(screen.goal_users, Some(72));
+    assert_eq!(screen.goal, Some(Wanted::Users(72)));
     screen.on_event(snapshot(StateJson::Running, 50, 50), at);
-    assert_eq!(screen.goal_users, Some(72), "this snapshot was on its way when it was asked for");
+    assert_eq!(screen.goal, Some(Wanted::Users(72)), "this snapshot was on its way when it was asked for");
     screen.on_event(snapshot(StateJson::Spawning, 52, 72), at);
-    assert_eq!(screen.goal_users, None);
+    assert_eq!(screen.goal, None);
     press(&mut screen, "+");
-    assert_eq!(screen.wanted_users.map(|(users, _)| users), Some(79), "a tenth more than 72, not than 52");
+    assert_eq!(screen.wanted.map(|(wanted, _)| wanted), Some(Wanted::Users(79)), "a tenth more than 72, not than 52");
 }
 
 #[test]
@@ -221,18 +268,18 @@ fn a_goal_is_forgotten_when_it_was_refused_or_others_went_elsewhere() {
     let goal = |screen: &mut Screen| {
         press(screen, "+");
         screen.on_event(Event::Tick, NOW * 2);
-        assert_eq!(screen.goal_users, Some(55));
+        assert_eq!(screen.goal, Some(Wanted::Users(55)));
     };
     let mut screen = master();
     goal(&mut screen);
     screen.on_event(Event::Answered(Err("no".into())), NOW);
-    assert_eq!(screen.goal_users, None);
+    assert_eq!(screen.goal, None);
     goal(&mut screen);
     (0..=4).for_each(|_| drop(screen.on_event(Event::Snapshot(Arc::new(running())), NOW)));
-    assert_eq!(screen.goal_users, None, "the run is on its way to 50");
+    assert_eq!(screen.goal, None, "the run is on its way to 50");
     goal(&mut screen);
     screen.on_event(Event::Snapshot(Arc::new(SnapshotJson { state: StateJson::Stopped, ..running() })), NOW);
-    assert_eq!(screen.goal_users, None);
+    assert_eq!(screen.goal, None);
 }
 
 #[test]
@@ -240,7 +287,7 @@ fn who_may_only_look_changes_nothing() {
     let mut screen = screen(Door::Attached { is_read_only: true });
     for key in ["n", "t", "+", "-", "p", "x", "r"] {
         assert_eq!(press(&mut screen, key), [], "{key}");
-        assert_eq!((screen.dialog.take(), screen.wanted_users), (None, None), "{key}");
+        assert_eq!((screen.dialog.take(), screen.wanted), (None, None), "{key}");
         assert!(screen.notice.as_ref().unwrap().is_error);
     }
     assert_eq!(press(&mut screen, "q"), [Action::Leave]);

@@ -66,7 +66,7 @@ fn confirm(pen: &mut Pen<'_>, area: Rect, screen: &Screen, confirmed: Confirmed)
 fn form(pen: &mut Pen<'_>, area: Rect, form: &Form) {
     let title = match form.kind {
         FormKind::Start => "Start a run",
-        FormKind::Retarget => "Other users for this run",
+        FormKind::Retarget => "Another load for this run",
     };
     let width = FORM_COLUMNS.min(area.width);
     let refusal = form.refusal.as_ref().map_or_else(Vec::new, |why| wrap(&escape(why), usize::from(width.saturating_sub(4))));

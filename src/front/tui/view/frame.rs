@@ -10,6 +10,7 @@ use super::pen::Pen;
 use super::theme::Theme;
 use crate::front::snapshot_json::{SnapshotJson, StateJson};
 use crate::front::text::{clock, escape, shorten, wrap};
+use crate::front::tui::state::levels::Wanted;
 use crate::front::tui::state::{CHROME_ROWS, Door, OLD, SILENT, Screen, Tab, grouped};
 
 /// The run, the tabs and a rule.
@@ -53,18 +54,34 @@ fn state_word(screen: &Screen, theme: Theme) -> (String, Style) {
 
 fn users(screen: &Screen) -> String {
     let snapshot = &screen.snapshot;
-    let goal = screen.wanted_users.map(|(users, _)| users).or(screen.goal_users).map_or(snapshot.goal_users, u64::from);
+    let asked = screen.wanted.map(|(wanted, _)| wanted).or(screen.goal);
+    let goal = match asked {
+        Some(Wanted::Users(users)) => u64::from(users),
+        Some(Wanted::Rate(_)) | None => snapshot.goal_users,
+    };
     let is_news = goal > 0 && goal != snapshot.users && goal != snapshot.target_users;
     let wanted = if is_news { format!(" -> {}", grouped(goal)) } else { String::new() };
+    let due = match (asked, snapshot.iterations.rate_wanted) {
+        (Some(wanted @ Wanted::Rate(_)), Some(rate)) if wanted != Wanted::Rate(rate) => {
+            format!(" for {}/s -> {}/s", rate_text(rate), wanted.text())
+        }
+        (_, Some(rate)) => format!(" for {}/s", rate_text(rate)),
+        (_, None) => String::new(),
+    };
     let progress = match (snapshot.iterations.begun, snapshot.iterations.total) {
         (Some(begun), Some(total)) => format!("  {}/{} iterations", grouped(begun), grouped(total)),
         _ => String::new(),
     };
     if snapshot.users == snapshot.target_users {
-        format!("{} users{wanted}{progress}", grouped(snapshot.users))
+        format!("{} users{wanted}{due}{progress}", grouped(snapshot.users))
     } else {
-        format!("{}/{} users{wanted}{progress}", grouped(snapshot.users), grouped(snapshot.target_users))
+        format!("{}/{} users{wanted}{due}{progress}", grouped(snapshot.users), grouped(snapshot.target_users))
     }
+}
+
+/// Iterations per second as they are at this moment, which on the way to another rate may be any fraction.
+fn rate_text(rate: f64) -> String {
+    if rate < 1.0 { Wanted::Rate(rate).text() } else { Wanted::Rate((rate * 10.0).round() / 10.0).text() }
 }
 
 fn time(snapshot: &SnapshotJson, width: u16, theme: Theme) -> String {
