@@ -31,7 +31,8 @@
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
 //! | a number that users draw is handed out once, in the whole run; a value is fetched by one of them at a time | `HandsOutTwice`, `FetchesTwice` |
-//! | each row and each iteration is taken once, and none is forgotten; those shown are those that began, but for those shown as lost | `GivesTwice`, `LosesIterations` |
+//! | each row and each iteration is taken once, and none is forgotten; those shown are those that began, but for those shown as lost | `GivesTwice`, `LosesIterations`, `CountsLostAsBegun` |
+//! | where nobody knows which iterations were given out, people are told | `HidesUnknown` |
 //! | nobody begins before the setup is over, all have what one setup returned, one worker at a time does it; the teardown follows the last user | `BeginsUnready`, `ForgetsTeardown` |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
 //!
@@ -122,7 +123,7 @@ const FAILED_AT_FIRST: &[u64] = &[
     2026112800483,
 ];
 /// The same, as they are drawn today.
-const FAILED_ONCE: &[u64] = &[41000129, 41000279, 41000364, 41000401, 41000438, 41000521, 41000534, 41000795, 41001196];
+const FAILED_ONCE: &[u64] = &[41000129, 41000187, 41000279, 41000364, 41000401, 41000438, 41000455, 41000521, 41000534, 41000795, 41001196];
 /// The same, as they were drawn before that.
 const FAILED_AT_THIRD: &[u64] = &[
     16000032, 16000039, 16000310, 16000316, 16000327, 16000450, 16000550, 16000873, 16000907, 16000938, 16000970, 16001043, 16001076,

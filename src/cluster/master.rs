@@ -202,7 +202,10 @@ impl Master {
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
         (run.generation, run.known) = (kept.generation, kept.generation);
         run.table.restore_history(&kept.history);
-        run.commons.restore(&kept.leases, kept.board, kept.is_forgotten);
+        if kept.is_forgotten {
+            run.forget_commons();
+        }
+        run.commons.restore(&kept.leases, kept.board);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
             run.restore(number, worker);

@@ -154,6 +154,16 @@ pub struct KeptWorker {
     pub tallies: Vec<Tally>,
 }
 
+impl KeptWorker {
+    /// A reset voids what was counted before `epoch`; that the worker was there, how it went and how many iterations it began stay as they were.
+    fn void_before(&mut self, epoch: u32) {
+        if self.epoch < epoch {
+            let last = self.tallies.iter().map(|tally| tally.second).max();
+            self.tallies = last.map(|second| Tally { second, ..Tally::default() }).into_iter().collect();
+        }
+    }
+}
+
 /// What a journal says of the last run in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptRun {
@@ -171,7 +181,7 @@ pub struct KeptRun {
     pub counted_since: Option<Duration>,
     /// Workers that have begun, and neither left nor were found lost since.
     pub began: Vec<BegunWorker>,
-    /// Of this epoch; the last record of each worker.
+    /// The last record of each worker; of one that counted in an earlier epoch without its numbers.
     pub workers: Vec<KeptWorker>,
     /// Oldest first.
     pub history: Vec<HistoryPoint>,
@@ -215,7 +225,7 @@ impl KeptRun {
                 (Record::Retargeted { profile, generation }, Some(kept)) => (kept.profile, kept.generation) = (profile, generation),
                 (Record::Reset { epoch, at }, Some(kept)) => {
                     (kept.epoch, kept.counted_since) = (epoch, at);
-                    kept.workers.retain(|worker| worker.epoch >= epoch);
+                    kept.workers.iter_mut().for_each(|worker| worker.void_before(epoch));
                     // Of those that are there it is told anew.
                     kept.began.clear();
                     kept.history.clear();
@@ -224,12 +234,11 @@ impl KeptRun {
                     Some(other) => other.since = other.since.min(begun.since),
                     None => kept.began.push(begun),
                 },
-                (Record::Worker(worker), Some(kept)) => {
+                (Record::Worker(mut worker), Some(kept)) => {
                     kept.began.retain(|begun| begun.worker != worker.worker);
                     kept.workers.retain(|other| other.worker != worker.worker);
-                    if worker.epoch >= kept.epoch {
-                        kept.workers.push(*worker);
-                    }
+                    worker.void_before(kept.epoch);
+                    kept.workers.push(*worker);
                 }
                 (Record::History(points), Some(kept)) => {
                     kept.history.extend(points);

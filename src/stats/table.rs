@@ -191,6 +191,12 @@ impl Table {
         }
     }
 
+    /// What readers of the numbers must know, in the order in which it came to light.
+    #[must_use]
+    pub fn warnings(&self) -> &[Arc<str>] {
+        &self.warnings
+    }
+
     /// What people see, at `context.elapsed` of the run's clock.
     #[must_use]
     pub fn snapshot(&self, context: SnapshotContext<'_>) -> Snapshot {

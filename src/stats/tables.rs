@@ -115,8 +115,9 @@ impl Tables {
         self.of_mut(tally.second).note_soundness(tally, source, is_throttled);
     }
 
-    /// Goes on with the accounts of unsound seconds of the tables whose place these take.
-    pub fn go_on_with_soundness_of(&mut self, mut before: Self) {
+    /// Goes on with what no sum tells of the tables whose place these take: the accounts of unsound seconds, and what readers must know.
+    pub fn go_on_after(&mut self, mut before: Self) {
+        before.counted.warnings().iter().for_each(|warning| self.counted.warn(warning));
         for (table, before) in self.each_mut().zip(before.each_mut()) {
             table.restore_soundness(before.take_soundness());
         }
@@ -288,6 +289,15 @@ mod tests {
         assert_eq!((snapshot.covered, snapshot.total.total_rps), (None, None));
         let ended = shown(&tables, 2, RunState::Stopped);
         assert!(ended.warmup.as_ref().unwrap().is_over && ended.total.current_rps.is_none(), "{:?}", ended.total.current_rps);
+    }
+
+    #[test]
+    fn tables_that_take_the_place_of_others_say_what_those_said() {
+        let mut tables = Tables::new(limits(), Some(Duration::ZERO), seconds(3));
+        tables.warn(&"counted at a time that nobody knows".into());
+        let mut rebuilt = Tables::new(limits(), Some(Duration::ZERO), seconds(3));
+        rebuilt.go_on_after(tables);
+        assert_eq!(shown(&rebuilt, 1, RunState::Running).warnings, ["counted at a time that nobody knows"]);
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl World {
     }
 
     fn restored(&self, kept: Option<&KeptRun>) -> std::collections::BTreeMap<usize, u64> {
-        let workers = kept.into_iter().flat_map(|kept| &kept.workers);
+        // Of one that counted before a reset its journal has no numbers.
+        let workers = kept.into_iter().flat_map(|kept| kept.workers.iter().filter(|worker| worker.epoch >= kept.epoch));
         let seat_of = |host: &str| self.seats.iter().position(|seat| seat.id.host == host);
         workers.filter_map(|worker| Some((seat_of(&worker.worker.host)?, worker.sequence))).collect()
     }

@@ -20,9 +20,10 @@ use super::world::World;
 pub struct Takings {
     /// By run and source: each row, and whose user took it.
     taken: BTreeMap<(RunId, &'static str), BTreeMap<u64, usize>>,
-    /// Somebody was told so.
+    /// Somebody was told that no row is left.
     over: BTreeSet<RunId>,
-    unknown: BTreeSet<RunId>,
+    /// Somebody was told that nobody knows which rows, or iterations, were given out.
+    unknown: BTreeSet<(RunId, &'static str)>,
     /// The stocks of workers whose lanes were opened for another run since, and of killed ones: what is left in them is gone.
     former: Vec<(RunId, Arc<Stock>)>,
     /// Nothing is promised any more.
@@ -61,10 +62,10 @@ impl World {
         let now: Instant = self.instant_of(seat);
         self.note(|| format!("worker {seat} is given {grant:?}"));
         let Some((run, stock)) = &self.seats[seat].stock else { return };
-        let is_rows = grant.source == ROWS;
+        let source = if grant.source == ROWS { ROWS } else { ITERATIONS };
         match grant.given {
-            Given::Over if is_rows => drop(self.takings.over.insert(*run)),
-            Given::Unknown => drop(self.takings.unknown.insert(*run)),
+            Given::Over if source == ROWS => drop(self.takings.over.insert(*run)),
+            Given::Unknown => drop(self.takings.unknown.insert((*run, source))),
             Given::Over | Given::Rows(_) | Given::Later => {}
         }
         stock.on_grant(grant, now);
@@ -94,18 +95,23 @@ impl World {
     /// is left that nobody has.
     pub fn check_takings(&self, snapshot: &Snapshot) -> Result<(), String> {
         let run = snapshot.run;
-        // What was given out before a run was brought by a worker is known to nobody, and that is told.
-        let is_unknown = self.takings.unknown.contains(&run) || snapshot.warnings.iter().any(|warning| warning.contains("known to nobody"));
         let has_one_master = self.master.number == 1;
-        if self.takings.is_in_doubt || is_unknown || (self.master.keeper.is_torn && !has_one_master) {
+        if self.takings.is_in_doubt {
+            return Ok(());
+        }
+        // What was given out before a run was brought by a worker is known to nobody: scripts hear so of rows, and people of iterations.
+        let is_unknown = |source| self.takings.unknown.contains(&(run, source));
+        let is_told = snapshot.warnings.iter().any(|warning| warning.contains("known to nobody"));
+        if is_unknown(ITERATIONS) && !is_told {
+            return Err("it is known to nobody which iterations were given out, and nobody is told".into());
+        }
+        if is_unknown(ROWS) || is_told || (self.master.keeper.is_torn && !has_one_master) {
             return Ok(());
         }
         let count = |source| self.takings.taken.get(&(run, source)).map_or(0, BTreeMap::len) as u64;
         if let Some(quota) = &snapshot.quota {
             let begun = count(ITERATIONS);
-            // A journal tells no more, after a reset, which of those that had gone before it were lost with somebody.
-            let is_exact = has_one_master || self.watch.last_reset.is_none();
-            if (begun < quota.begun && is_exact) || begun > quota.begun + quota.lost {
+            if begun < quota.begun || begun > quota.begun + quota.lost {
                 return Err(format!("{begun} iterations began, {} are shown and {} as lost", quota.begun, quota.lost));
             }
             let has_failed = self.operator.ended.as_ref().is_none_or(|(_, end)| end.failure.is_some());

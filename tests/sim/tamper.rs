@@ -81,6 +81,10 @@ pub enum Fault {
     GivesTwice,
     /// The worker says that half as many iterations began as did.
     LosesIterations,
+    /// People see iterations that were lost as begun.
+    CountsLostAsBegun,
+    /// People do not see that nobody knows which iterations were given out.
+    HidesUnknown,
     /// The worker begins without what the setup returned.
     BeginsUnready,
     /// The master does not know of the teardown.
@@ -147,6 +151,8 @@ impl Fault {
         (Self::FetchesTwice, "fetch one value"),
         (Self::GivesTwice, "was taken by users"),
         (Self::LosesIterations, "iterations began"),
+        (Self::CountsLostAsBegun, "iterations began"),
+        (Self::HidesUnknown, "and nobody is told"),
         (Self::BeginsUnready, "before its setup is over"),
         (Self::ForgetsTeardown, "without its teardown"),
         (Self::ForgetsTheLost, "is lost for long"),
@@ -191,9 +197,20 @@ impl Fault {
             Self::HandsOutTwice | Self::FetchesTwice => with_habits(alone(2), Habits { shares: true, ..Habits::default() }),
             Self::GivesTwice => with_habits(alone(2), Habits { rows: Some(None), ..Habits::default() }),
             Self::BeginsUnready | Self::ForgetsTeardown => with_habits(alone(2), Habits { acts: true, ..Habits::default() }),
-            Self::LosesIterations => {
-                let iterations = IterationsProfile { users: 10, quota: Quota::Total(200), start: Duration::ZERO, end: ProfileEnd::Hold };
-                Scenario { profile: LoadProfile::Iterations(iterations), ..alone(1) }
+            Self::LosesIterations => Scenario { profile: iterations(200), ..alone(1) },
+            Self::CountsLostAsBegun => {
+                // Lost before a reset, of which the next master hears from the journal.
+                let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
+                let gone = Event::Kill { worker: 1, comes_back_after: None };
+                let reset = at + Duration::from_secs(5);
+                Scenario { profile: iterations(4_000), ..alone(3) }
+                    .with(at, gone)
+                    .with(reset, Event::Reset)
+                    .with(reset + Duration::from_secs(2), kill)
+            }
+            Self::HidesUnknown => {
+                let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: true, forgets: 0 };
+                Scenario { profile: iterations(4_000), ..alone(2) }.with(at, kill).with(at * 2, Event::Reset)
             }
             Self::NeverExhausted => Scenario { life: Some(9), ..alone(1) },
             Self::IgnoresRevisions => alone(2).with(at, Event::Revise),
@@ -266,6 +283,8 @@ impl Tamper {
                 snapshot.holes.push(HoleView { worker: format!("{}_1", host_name(0)), from, to });
             }
             Fault::HidesOverlaps => snapshot.overlaps.clear(),
+            Fault::CountsLostAsBegun => snapshot.quota.iter_mut().for_each(|quota| quota.begun += std::mem::take(&mut quota.lost)),
+            Fault::HidesUnknown => snapshot.warnings.retain(|warning| !warning.contains("known to nobody")),
             Fault::RatesOfHalfTheTime => snapshot.total.total_rps = snapshot.total.total_rps.map(|rate| rate * 2.0),
             Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min = entry.min.map(|min| min / 2)),
             Fault::MiscountsUsers => snapshot.users = snapshot.users.saturating_sub(1),
@@ -391,6 +410,11 @@ impl Tamper {
 fn with_habits(mut scenario: Scenario, habits: Habits) -> Scenario {
     scenario.habits = habits;
     scenario
+}
+
+/// So many iterations in all, for ten users.
+fn iterations(total: u64) -> LoadProfile {
+    LoadProfile::Iterations(IterationsProfile { users: 10, quota: Quota::Total(total), start: Duration::ZERO, end: ProfileEnd::Hold })
 }
 
 /// A life in which each fault has its occasion.

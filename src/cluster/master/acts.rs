@@ -164,7 +164,7 @@ impl Run {
     fn leave_out(&mut self, why: &str) {
         self.acts.under_way = None;
         self.acts.is_torn_down = true;
-        self.table.warn(&why.into());
+        self.tell(why);
     }
 
     fn view_of(&self, act: Act, worker: String, acted: &Acted) -> ActView {

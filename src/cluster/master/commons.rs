@@ -28,10 +28,7 @@ impl Commons {
     }
 
     /// What the journal says.
-    pub fn restore(&mut self, leases: &[KeptLease], board: KeptBoard, is_forgotten: bool) {
-        if is_forgotten {
-            self.forget_all();
-        }
+    pub fn restore(&mut self, leases: &[KeptLease], board: KeptBoard) {
         self.leases.restore(leases);
         for (key, kept) in board.values {
             self.board.restore_value(key, kept);
@@ -66,7 +63,7 @@ impl Master {
         let Some(outcome) = run.commons.board.on_errand(&worker, errand, run.elapsed(now)) else { return };
         let turned_away = run.commons.board.refused();
         if turned_away > refused {
-            run.table.warn(&NO_ROOM.into());
+            run.tell(NO_ROOM);
             if refused.checked_ilog2() < turned_away.checked_ilog2() {
                 out.push(Action::Log(log::Level::Warn, format!("{NO_ROOM} ({turned_away} so far)")));
             }

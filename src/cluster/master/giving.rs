@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::message::{ToWorker, WorkerId};
@@ -70,7 +69,7 @@ impl Master {
         let lost = run.commons.leases.held().filter(|(_, holder, _)| !is_here(holder));
         let texts: Vec<_> = lost.map(|(source, holder, rows)| run.in_lost_hands(source, holder, rows)).collect();
         for text in texts {
-            run.table.warn(&Arc::from(text));
+            run.tell(&text);
         }
     }
 }
@@ -95,20 +94,11 @@ impl Run {
         let mut view = QuotaView { total, begun: self.parts.values().map(|part| part.begun.of(profile)).sum(), lost: 0 };
         let numbers: BTreeMap<&WorkerId, PeerNumber> = peers.iter().map(|(number, peer)| (&peer.hello.worker, number)).collect();
         for (worker, given) in self.commons.leases.given(&iterations_of(profile)) {
+            // One that has no part has begun, as the journal tells, and nobody has heard of it since.
             let part = numbers.get(worker).and_then(|number| self.parts.get(number));
-            let Some(part) = part else {
-                if numbers.contains_key(worker) {
-                    // It has begun, as the journal tells, and nobody has heard of it since.
-                    view.lost += given;
-                } else {
-                    // It left before the statistics were cleared: the journal keeps no more of it.
-                    view.begun += given;
-                }
-                continue;
-            };
-            let is_silent = part.stage != PartStage::Finished && (self.is_over() || !part.is_here());
+            let is_silent = part.is_none_or(|part| part.stage != PartStage::Finished && (self.is_over() || !part.is_here()));
             if is_silent {
-                view.lost += given.saturating_sub(part.begun.of(profile));
+                view.lost += given.saturating_sub(part.map_or(0, |part| part.begun.of(profile)));
             }
         }
         Some(view)
@@ -132,7 +122,7 @@ impl Run {
         if self.profile.each().any(|profile| profile.quota().is_some()) {
             let text = "this master took the run over without a journal: which iterations were given out is known to nobody, so none is given \
                         out any more";
-            self.table.warn(&text.into());
+            self.tell(text);
         }
     }
 }

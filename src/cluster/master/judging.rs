@@ -30,7 +30,7 @@ impl Run {
         if let Some(why) = self.windows.values_mut().find_map(Windows::take_abort) {
             let text = format!("the run was ended early: {why}");
             out.push(Action::Log(log::Level::Warn, text.clone()));
-            self.table.warn(&text.into());
+            self.tell(&text);
             self.end_users(Phase::Stop, peers, origin, now, out);
         }
     }

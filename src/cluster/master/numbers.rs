@@ -127,7 +127,7 @@ impl Run {
         let history = self.table.history(elapsed);
         let empty = self.empty_tables();
         let before = std::mem::replace(&mut self.table, empty);
-        self.table.go_on_with_soundness_of(before);
+        self.table.go_on_after(before);
         self.table.restore_history(&history);
         self.table.take_over(elapsed);
         for (&number, total) in self.parts.iter().filter_map(|(number, part)| Some((number, part.total.as_deref()?))) {
@@ -154,7 +154,8 @@ impl Run {
         part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
         part.total = Some(total.into());
         part.away_since = Some(Duration::from_secs(part.covered));
-        if !kept.has_left {
+        // What was counted before a reset is missing to nobody.
+        if !kept.has_left && kept.epoch >= self.epoch {
             let at = Duration::from_secs(part.covered);
             self.holes.insert(number, HoleView { worker: kept.worker.to_string(), from: at, to: at });
         }

@@ -63,6 +63,8 @@ pub(super) struct Run {
     /// Workers that have begun, as the journal tells, and have not come back: the seconds of the run's clock from which their numbers are missing.
     pub unheard: BTreeMap<PeerNumber, Duration>,
     pub overlaps: Vec<OverlapView>,
+    /// What people must know of the run, whatever becomes of its numbers: no reset takes it away.
+    pub notices: Vec<Arc<str>>,
     /// Rows that are given out once, and the board.
     pub commons: Commons,
     pub repeats: u64,
@@ -144,6 +146,7 @@ impl Run {
             holes: BTreeMap::new(),
             unheard: BTreeMap::new(),
             overlaps: Vec::new(),
+            notices: Vec::new(),
             commons: Commons::default(),
             repeats: 0,
             misdated: 0,
@@ -179,13 +182,20 @@ impl Run {
         run.counted_since = counted.since;
         run.table = run.empty_tables();
         for warning in warnings {
-            run.table.warn(&warning.into());
+            run.tell(&warning);
         }
         run
     }
 
     pub fn id(&self) -> RunId {
         self.plan.run
+    }
+
+    /// Something that people must know of the run, once; the number of texts is bounded.
+    pub fn tell(&mut self, text: &str) {
+        if self.notices.len() < NOTICES && !self.notices.iter().any(|known| **known == *text) {
+            self.notices.push(text.into());
+        }
     }
 
     /// Whether workers may join.
@@ -358,6 +368,8 @@ pub(super) fn takes_slots(number: PeerNumber, part: &Part, peers: &Peers) -> boo
     part.is_here() && peers.get(number).presence == Presence::Here
 }
 
+/// More than one of each kind, and of rows in lost hands one for each of many workers.
+const NOTICES: usize = 64;
 /// How far ahead of its moment a change of an open profile is ordered: longer than a message takes, even where one is lost on the way.
 pub(super) const LEAD: Duration = Duration::from_millis(500);
 /// How long a new master waits for the other workers of a run that one has brought.

@@ -162,6 +162,7 @@ impl Run {
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
         snapshot.repeats = self.repeats;
+        snapshot.warnings.extend(self.notices.iter().map(ToString::to_string));
         if let Some(Halt::Abort(why)) = &self.halt {
             snapshot.aborted = Some(why.clone());
         }

@@ -244,7 +244,7 @@ pub(super) fn restored(workers: Vec<crate::cluster::record::KeptWorker>) -> Stan
 }
 
 /// A master that has read the records which another one has kept.
-fn next_of(before: &mut Stand) -> Stand {
+pub(super) fn next_of(before: &mut Stand) -> Stand {
     let records = before.actions.drain(..).filter_map(|action| if let Action::Keep(_, record) = action { Some(record) } else { None });
     let kept = KeptRun::from_records(records).unwrap();
     assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept.clone()));

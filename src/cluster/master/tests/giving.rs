@@ -1,0 +1,104 @@
+//! Iterations that are given out by their number: what people are shown of them when workers, statistics and masters have gone.
+
+use super::*;
+use crate::load::stock::{Ask, Grant, iterations_of};
+use crate::plan::{IterationsProfile, ProfileEnd, Quota};
+use crate::stats::snapshot::QuotaView;
+
+const TOTAL: u64 = 1_000;
+
+fn with_journal() -> MasterConfig {
+    MasterConfig { has_journal: true, ..config() }
+}
+
+fn iterations() -> LoadProfile {
+    LoadProfile::Iterations(IterationsProfile { users: 10, quota: Quota::Total(TOTAL), start: Duration::ZERO, end: ProfileEnd::Hold })
+}
+
+/// What a worker brings that makes load for them.
+fn brought(elapsed: u64) -> RunStanding {
+    let mut brought = standing(&SlotSet::all(), Duration::from_secs(elapsed), 0);
+    brought.plan = Arc::new(Plan::for_tests(iterations()));
+    brought.orders.iter_mut().for_each(|followed| followed.profile = Arc::new(iterations()));
+    brought
+}
+
+/// Workers 1 to `count` make load for them.
+fn running(count: u64) -> Stand {
+    let mut stand = Stand::with(with_journal());
+    (1..=count).for_each(|worker| stand.hello(worker, None));
+    let plan = Arc::new(Plan { fingerprint: "abc".into(), ..Plan::for_tests(iterations()) });
+    let actions = stand.master.on_start(RunStart { plan, thresholds: Vec::new(), wall: SystemTime::UNIX_EPOCH }, stand.now).unwrap();
+    stand.actions.extend(actions);
+    (1..=count).for_each(|worker| stand.message(worker, ToMaster::Prepared { run: RunId(7), revision: 0 }));
+    stand
+}
+
+/// Asks for iterations; how many there were.
+fn take(stand: &mut Stand, worker: u64, wanted: u64) -> u64 {
+    let before = stand.actions.len();
+    let ask = Ask { source: iterations_of(0), number: 1, wanted, limit: Some(TOTAL) };
+    stand.message(worker, ToMaster::Ask { run: RunId(7), ask });
+    let kept: Vec<u64> = stand.actions[before..]
+        .iter()
+        .filter_map(|action| if let Action::Keep(number, _) = action { Some(*number) } else { None })
+        .collect();
+    let mut given = 0;
+    for record in kept {
+        for action in stand.master.on_kept(record) {
+            if let Action::Send(_, ToWorker::Grant { grant: Grant { given: crate::load::stock::Given::Rows(rows), .. }, .. }) = action {
+                given += rows.end - rows.start;
+            }
+        }
+    }
+    given
+}
+
+fn quota(stand: &Stand) -> QuotaView {
+    stand.master.snapshot(stand.now).quota.unwrap()
+}
+
+#[test]
+fn iterations_in_the_hands_of_a_worker_that_was_lost_before_a_reset_are_lost_for_the_next_master_as_well() {
+    // Seeds 41000455 and 41001196: the journal kept nothing of whom it had lost before the reset, and they counted as begun.
+    let mut before = running(3);
+    let given = [1, 2, 3].map(|worker| take(&mut before, worker, 8));
+    assert_eq!(given, [8, 8, 8]);
+    let begun = |begun| Delta { begun: IterationsBegun(vec![begun]), ..delta(1, 5) };
+    for (worker, count) in [(1, 5), (2, 3), (3, 8)] {
+        before.message(worker, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(begun(count)) });
+    }
+    before.message(3, ToMaster::Goodbye);
+    before.live(Duration::from_secs(5), &[1]);
+    let actions = before.master.on_reset(before.now);
+    before.actions.extend(actions);
+    before.live(Duration::from_secs(1), &[1]);
+    assert_eq!(quota(&before), QuotaView { total: TOTAL, begun: 16, lost: 5 });
+    let mut stand = endings::next_of(&mut before);
+    let mut here = brought(30);
+    here.epoch = 1;
+    stand.hello(1, Some(here));
+    let delta = Delta { epoch: 1, ..begun(5) };
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(delta) });
+    stand.live(Duration::from_secs(6), &[1]);
+    assert_eq!(quota(&stand), QuotaView { total: TOTAL, begun: 16, lost: 5 });
+    let snapshot = stand.master.snapshot(stand.now);
+    assert_eq!((snapshot.holes, snapshot.total.requests), (vec![], 5), "what was counted before the reset is void");
+}
+
+#[test]
+fn that_nobody_knows_which_iterations_were_given_out_is_told_after_a_reset_and_by_the_next_master_too() {
+    // Seed 41000187: the statistics began anew, and with them went what people must know of the run.
+    let is_told = |stand: &Stand| stand.master.snapshot(stand.now).warnings.iter().any(|warning| warning.contains("known to nobody"));
+    let mut stand = Stand::with(with_journal());
+    stand.hello(1, Some(brought(30)));
+    stand.live(Duration::from_secs(6), &[1]);
+    assert!(is_told(&stand));
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    assert!(is_told(&stand));
+    let mut next = endings::next_of(&mut stand);
+    next.hello(1, Some(RunStanding { epoch: 1, ..brought(40) }));
+    next.live(Duration::from_secs(6), &[1]);
+    assert!(is_told(&next));
+}
