@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | was given up and comes back with its run | its return | when it was given up |
 //! | was given up, and dropped the run's numbers before it came back | the name that it had | when it was given up, to the orphan timeout |
-//! | is heard, and does not hear: orders that took slots from it do not arrive | deltas of older orders | the orders |
+//! | is heard, and does not hear: orders that took slots from it do not arrive | deltas of older orders | the orders, until others give it all of them back |
 
 use std::time::{Duration, Instant};
 
 use super::super::message::WorkerId;
-use super::part::Part;
+use super::part::{Overtaken, Part};
 use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
 use super::run::Run;
 use super::{Action, MasterConfig};
@@ -63,8 +63,13 @@ impl Run {
     pub fn on_followed(&mut self, number: PeerNumber, generation: u64, is_last: bool, now: Instant) {
         let elapsed = self.elapsed(now);
         let Some(part) = self.parts.get_mut(&number) else { return };
-        let is_over = |overtaken: &mut super::part::Overtaken| is_last || overtaken.generation <= generation;
+        let is_over = |overtaken: &mut Overtaken| is_last || overtaken.generation <= generation;
         let Some(overtaken) = part.overtaken.take_if(is_over) else { return };
+        self.end_overlap(&overtaken, elapsed);
+    }
+
+    /// What others had got ran twice until now, if people were told of it.
+    pub fn end_overlap(&mut self, overtaken: &Overtaken, elapsed: Duration) {
         let is_it = |shown: &&mut OverlapView| shown.to.is_none() && Some(&shown.worker) == overtaken.shown_as.as_ref();
         if let Some(shown) = self.overlaps.iter_mut().find(is_it) {
             shown.to = Some(elapsed);

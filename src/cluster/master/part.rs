@@ -172,16 +172,22 @@ impl Part {
         self.is_here() && self.stage == PartStage::Ordered && !self.has_given_up
     }
 
-    /// Orders of this generation go out, by which `slots` are its own.
-    pub fn on_ordered(&mut self, generation: u64, at: Duration, slots: &Arc<SlotSet>) {
+    /// Orders of this generation go out, by which `slots` are its own. Answers what is over of what others had got: all of it is its own again,
+    /// whether or not it has heard that it was not.
+    pub fn on_ordered(&mut self, generation: u64, at: Duration, slots: &Arc<SlotSet>) -> Option<Overtaken> {
         let taken = self.ordered.without(slots);
         self.ordered = Arc::clone(slots);
+        if let Some(overtaken) = &mut self.overtaken {
+            overtaken.slots = overtaken.slots.without(slots);
+        }
+        let regained = self.overtaken.take_if(|overtaken| overtaken.slots.is_empty());
         if taken.is_empty() {
-            return;
+            return regained;
         }
         let overtaken = self.overtaken.get_or_insert_with(|| Overtaken { generation, at, slots: SlotSet::none(), shown_as: None });
         overtaken.generation = generation;
         taken.iter().for_each(|slot| overtaken.slots.insert(slot));
+        regained
     }
 
     pub fn place_of(&self, sequence: u64) -> Sequence {

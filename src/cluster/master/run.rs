@@ -276,8 +276,9 @@ impl Run {
         }
         for number in ordered {
             let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), origin);
-            if let Some(part) = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run) {
-                part.on_ordered(self.generation, at, &orders.orders.slots);
+            let part = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run);
+            if let Some(regained) = part.and_then(|part| part.on_ordered(self.generation, at, &orders.orders.slots)) {
+                self.end_overlap(&regained, at);
             }
             send(peers, number, ToWorker::Orders(orders), out);
         }

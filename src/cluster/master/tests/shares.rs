@@ -100,8 +100,25 @@ fn a_worker_that_its_first_orders_reached_after_all_has_a_share_when_it_comes_wi
     stand.hello(2, Some(brought));
     let orders = stand.orders();
     assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
-    // The other one speaks here without ever telling which orders it follows, and shows for that.
+    // The other one, which had got all back at once that it had given away, ran nothing beside anybody.
     let overlaps = stand.master.snapshot(stand.now).overlaps;
-    let of_the_comer: Vec<_> = overlaps.iter().filter(|overlap| overlap.worker == id(2).to_string()).collect();
-    assert_eq!(of_the_comer.len(), 1, "it ran its users beside the others: {overlaps:?}");
+    assert_eq!(
+        overlaps.iter().map(|overlap| &*overlap.worker).collect::<Vec<_>>(),
+        [id(2).to_string()],
+        "it ran its users beside the others"
+    );
+}
+
+#[test]
+fn a_worker_that_does_not_hear_runs_nothing_twice_once_it_has_got_back_what_others_had() {
+    let mut stand = Stand::running(1, 10);
+    stand.hello(2, None);
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    // Worker 1 is heard, and tells of no orders.
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    let overlaps = |stand: &Stand| stand.master.snapshot(stand.now).overlaps;
+    assert!(matches!(&overlaps(&stand)[..], [overlap] if overlap.to.is_none() && overlap.worker == id(1).to_string()));
+    stand.live(Duration::from_secs(6), &[1]);
+    let shown = overlaps(&stand);
+    assert!(matches!(&shown[..], [overlap] if overlap.to.is_some_and(|to| to < Duration::from_secs(11))), "worker 2 was lost: {shown:?}");
 }
