@@ -379,7 +379,7 @@ impl Worker {
             ToWorker::Answer(answer) => self.on_answer(answer, now),
             ToWorker::Abandon(run) => self.on_abandon(run, now, out),
             ToWorker::Act { run, act } => self.on_act(run, act, out),
-            ToWorker::Data { run, data } => self.on_data(run, data, out),
+            ToWorker::Data { run, data } => self.run.iter_mut().for_each(|current| current.on_data(run, &data, out)),
             ToWorker::Farewell if self.leaving.as_ref().is_some_and(|leaving| leaving.has_said_goodbye) => {
                 self.run = None;
                 self.exit(out);
@@ -408,18 +408,15 @@ impl Worker {
         let Some(run) = &mut self.run else {
             return self.open(plan, now, out);
         };
-        let is_same = run.plan.run == plan.run;
+        let (is_same, revision) = (run.plan.run == plan.run, run.plan.revision);
+        if let Some(data) = &plan.life.data {
+            run.on_data(plan.run, data, out);
+        }
         match run.stage() {
             // Answered once the lanes are open.
-            Stage::Opening if is_same => plan.life.data.iter().for_each(|data| self.on_data(plan.run, data.clone(), out)),
-            Stage::Prepared | Stage::Running if is_same && plan.revision > run.plan.revision => run.renew(plan, out),
-            Stage::Prepared | Stage::Running if is_same => {
-                let revision = run.plan.revision;
-                if let Some(data) = &plan.life.data {
-                    self.on_data(plan.run, data.clone(), out);
-                }
-                self.say(ToMaster::Prepared { run: plan.run, revision }, out);
-            }
+            Stage::Opening if is_same => {}
+            Stage::Prepared | Stage::Running if is_same && plan.revision > revision => run.renew(plan, out),
+            Stage::Prepared | Stage::Running if is_same => self.say(ToMaster::Prepared { run: plan.run, revision }, out),
             Stage::Finished if is_same => self.say(refuse("the run is over in this worker"), out),
             Stage::Finished if !run.ledger.is_handed_in() => self.say(refuse("the worker still has numbers of another run"), out),
             Stage::Running => self.say(refuse("the worker is busy with another run"), out),

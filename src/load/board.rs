@@ -12,7 +12,8 @@
 //! | `Finish` of the flight of the key | | it has the value; one of a flight that was overtaken changes nothing where a value has come since |
 //! | `GiveUp`; the filler's worker is lost | | the flight has ended without a value |
 //!
-//! Invariants: an errand of one number changes the board once, and a repeated one has the answers that it had. A key has one flight at most. Of the
+//! Invariants: an errand of one number changes the board once, and a repeated one has the answers that it had, but for a flight that has ended
+//! since: that is asked for again. A key has one flight at most. Of the
 //! users of one gathering none is let go before its number is there, and so many as that at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,14 +116,27 @@ impl<Owner: Ord + Clone> Board<Owner> {
     pub fn on_errand(&mut self, owner: &Owner, errand: &Errand, now: Duration) -> Option<Outcome<Owner>> {
         self.hear_of_flights(owner, errand, now);
         if let Some(last) = self.last.get(owner).filter(|last| errand.number <= last.number) {
-            let is_repeat = errand.number == last.number;
-            return is_repeat.then(|| Outcome { reply: last.clone(), changes: Vec::new(), notices: Vec::new() });
+            let reply = (errand.number == last.number).then(|| self.repeated(owner, errand, last));
+            return reply.map(|reply| Outcome { reply, changes: Vec::new(), notices: Vec::new() });
         }
         let mut tray = Tray { changes: Vec::new(), notices: Vec::new(), room: REPLY_BYTES };
         let answers = errand.asks.iter().map(|ask| self.answer(owner, ask, &mut tray, now)).collect();
         let reply = Reply { number: errand.number, answers };
         self.last.insert(owner.clone(), reply.clone());
         Some(Outcome { reply, changes: tray.changes, notices: tray.notices })
+    }
+
+    /// What is answered to an errand that comes again. Of a flight that has ended meanwhile, since its worker was taken for lost or was overdue, it
+    /// asks again: another one may be under way.
+    fn repeated(&self, owner: &Owner, errand: &Errand, last: &Reply) -> Reply {
+        let is_under_way =
+            |key: &String, number: u64| self.flights.get(key).is_some_and(|flight| flight.number == number && flight.owner == *owner);
+        let answer = |(answer, ask): (&BoardAnswer, Option<&BoardAsk>)| match (answer, ask) {
+            (BoardAnswer::Fill { flight }, Some(BoardAsk::Begin { key })) if !is_under_way(key, *flight) => BoardAnswer::Later,
+            _ => answer.clone(),
+        };
+        let asks = errand.asks.iter().map(Some).chain(std::iter::repeat(None));
+        Reply { number: last.number, answers: last.answers.iter().zip(asks).map(answer).collect() }
     }
 
     /// A worker is gone, with all its users: others fill what they were filling, and do not wait for them. Whom to tell.

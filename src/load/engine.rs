@@ -193,6 +193,7 @@ impl<W: Workload> Seat<W> {
                 tally,
                 users: 0,
                 is_exhausted: false,
+                followed: 0,
                 is_finished: true,
                 panics: 1,
                 begun: IterationsBegun::default(),

@@ -121,7 +121,7 @@ pub enum BoardAnswer {
         /// In all.
         released: u64,
     },
-    /// The reply has no room for it: ask again.
+    /// The reply has no room for it, or what it was has ended: ask again.
     Later,
     /// Nobody knows: the master that kept the board is gone, and kept no journal.
     Unknown,

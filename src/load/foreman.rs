@@ -25,7 +25,7 @@ impl Foreman {
     pub fn new(lanes: usize, stop_timeout: Duration) -> (Self, Vec<watch::Receiver<Brief>>) {
         let (cells, inboxes) = (0..lanes).map(|_| watch::channel(Brief::default())).unzip();
         let dealer = Dealer::new(lanes, stop_timeout.saturating_add(LATENESS));
-        (Self { cells, desk: Mutex::new(Desk { dealer, zero: None }) }, inboxes)
+        (Self { cells, desk: Mutex::new(Desk { dealer, zero: None, followed: 0 }) }, inboxes)
     }
 
     /// The run begins; the first `zero` holds.
@@ -44,11 +44,12 @@ impl Foreman {
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = desk.zero.map_or(Duration::ZERO, |zero| now().saturating_duration_since(zero));
         let duties = desk.dealer.follow(orders, elapsed);
+        desk.followed += 1;
         // Lanes that begin with a hand-over join a run that is under way.
         let joins = desk.zero.is_none().then(|| orders.handover.as_ref().map_or(Duration::ZERO, |handover| handover.at));
         for (cell, duty) in self.cells.iter().zip(duties) {
             cell.send_modify(|brief| {
-                brief.duty = Some(duty);
+                (brief.duty, brief.followed) = (Some(duty), desk.followed);
                 brief.since = joins.unwrap_or(brief.since);
             });
         }
@@ -71,6 +72,8 @@ pub(super) struct Brief {
     pub since: Duration,
     /// The newest; the same one is the same `Arc`.
     pub duty: Option<Arc<Duty>>,
+    /// How often orders were given until then.
+    pub followed: u64,
     /// Once the run shall end.
     pub ending: Option<Ending>,
 }
@@ -88,6 +91,7 @@ pub(super) enum Ending {
 struct Desk {
     dealer: Dealer,
     zero: Option<Instant>,
+    followed: u64,
 }
 
 /// How late a lane may be with a slot that goes, before that slot's users could live in two lanes at a time.

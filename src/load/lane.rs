@@ -58,6 +58,8 @@ pub struct LaneReport {
     /// No user is alive in this lane and none will ever start again by the orders that it has, though nobody stopped the run and users
     /// are wanted; that the run has a planned end ahead changes nothing. So it is true of a lane whose slots have no user, and false before the first orders.
     pub is_exhausted: bool,
+    /// How often the lanes of this worker had been given orders when those came that this report is of.
+    pub followed: u64,
     /// This is the last report.
     pub is_finished: bool,
     /// User tasks that panicked so far: bugs of ours.
@@ -152,6 +154,8 @@ struct Running<L> {
     zero: Instant,
     /// The duty that is followed; a brief that brings it again changes nothing.
     duty: Option<Arc<Duty>>,
+    /// See [`LaneReport::followed`].
+    followed: u64,
     /// Of all profiles together.
     shape: Shape,
     tenure: Tenure,
@@ -179,6 +183,7 @@ impl<L: LaneWorkload> Running<L> {
     fn new(lane: Lane<L>, zero: Instant, since: Duration) -> Self {
         Self {
             duty: None,
+            followed: 0,
             shape: Shape::default(),
             tenure: Tenure::default(),
             numbering: Numbering::default(),
@@ -208,6 +213,7 @@ impl<L: LaneWorkload> Running<L> {
             self.gate.set_shut(duty.is_paused);
             self.follow_in_strands(duty, elapsed);
             self.duty = Some(duty.clone());
+            self.followed = brief.followed;
         }
         match brief.ending {
             None => {}

@@ -180,6 +180,10 @@ impl World {
         if !has_started {
             return self.fail("no second run can be started".into());
         }
+        if self.scenario.habits.acts {
+            // Users begin when its setup is over.
+            self.go_on(SET_UP_WITHIN + self.slack(), |world| world.running().any(|(_, lanes)| lanes.has_begun()));
+        }
         self.watch.settle_by(self.now + Duration::from_secs(9) + self.slack());
         self.go_on(Duration::from_secs(13) + self.slack() * 2, |_| false);
         if self.violation.is_none() && self.watch.quiet_looks == 0 {
@@ -219,5 +223,7 @@ impl World {
 const QUIET: Duration = Duration::from_secs(26);
 /// From the end of the last stage on: who is to go has gone and that is told, and all users have been counted.
 const LEVEL_SEEN: Duration = Duration::from_secs(10);
+/// All are ready, and one of them has done the setup.
+const SET_UP_WITHIN: Duration = Duration::from_secs(20);
 /// Numbers that come after a run's end are in its table by then.
 const LATE_NUMBERS: Duration = Duration::from_secs(14);

@@ -52,6 +52,8 @@ pub struct Lanes {
     taken: Vec<(&'static str, u64)>,
     /// Iterations by their numbers, of each lane.
     begun: Vec<u64>,
+    /// How often they were given orders.
+    followed: u64,
 }
 
 /// One user that lives.
@@ -93,6 +95,7 @@ impl Lanes {
             rows,
             taken: Vec::new(),
             begun: vec![0; lanes as usize],
+            followed: 0,
         }
     }
 
@@ -143,6 +146,7 @@ impl Lanes {
         self.shape = Shape::new(&orders.profile);
         self.quota = orders.profile.quota();
         self.has_orders = true;
+        self.followed += 1;
         self.is_paused = orders.is_paused;
     }
 
@@ -309,7 +313,8 @@ impl Lanes {
         let is_exhausted = users == 0 && self.has_orders && !self.is_stopping && level > 0 && !self.shape.rises_after(elapsed) && !awaits;
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
-        LaneReport { lane, tally, users, is_exhausted, is_finished, panics: 0, begun: IterationsBegun(vec![self.begun[lane]]), halt: None }
+        let (followed, begun) = (self.followed, IterationsBegun(vec![self.begun[lane]]));
+        LaneReport { lane, tally, users, is_exhausted, followed, is_finished, panics: 0, begun, halt: None }
     }
 }
 

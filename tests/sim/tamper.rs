@@ -14,7 +14,7 @@ use lunamoth::stats::snapshot::{HoleView, Snapshot};
 
 use super::books::host_name;
 use super::course::{Failure, play};
-use super::scenario::{Event, Habits, Scenario};
+use super::scenario::{Event, Habits, Scenario, Weather};
 use super::verdict;
 
 /// One fault, of the first worker or of the master.
@@ -451,4 +451,14 @@ fn a_failure_names_its_seed_and_the_seed_plays_it_again() {
     let text = verdict(vec![first]).unwrap();
     assert!(text.contains("seed 7777: ") && text.contains("LUNAMOTH_SIM_SEED=7777"), "{text}");
     assert_eq!(format!("{:?}", Scenario::drawn(seed)), format!("{:?}", Scenario::drawn(seed)));
+}
+
+#[test]
+fn users_are_counted_in_the_second_run_too_where_that_has_a_setup() {
+    let weather = Weather { delay: (700, 1_200), stalls: 0 };
+    let scenario = Scenario { weather, stops_in_quiet: false, ..occasion() }.with(Duration::from_secs(6), Event::Stop);
+    let scenario = with_habits(scenario, Habits { acts: true, ..Habits::default() });
+    assert_eq!(verdict(play(&scenario, None).err().into_iter().collect()), None);
+    let failure = play(&scenario, Some(&|| Tamper::new(Fault::MiscountsUsers))).err().expect("somebody looks");
+    assert!(failure.what.contains("13 users run, the master knows of 12"), "{}", failure.what);
 }

@@ -27,8 +27,8 @@ pub(super) struct Part {
     pub back: Option<Instant>,
     /// The run's clock when it was given up, of a worker that came while the run was taken over.
     pub claimed_since: Option<Duration>,
-    /// It has had orders of this master.
-    pub is_told: bool,
+    /// The generation of this master's last orders to it.
+    pub told: Option<u64>,
     /// It has slots, or has had some: its numbers are waited for at the end.
     pub has_run: bool,
     /// The journal knows that it has begun.
@@ -42,7 +42,7 @@ pub(super) struct Part {
     /// The seconds of the run's clock before this are in the table.
     pub covered: u64,
     pub users: u64,
-    /// It said that no user of its will ever run again; of the orders that were in force then.
+    /// It said that no user of its will ever run again, by the last orders to it.
     pub is_exhausted: bool,
     pub panics: u32,
     /// Lanes that the worker has given up.
@@ -128,7 +128,7 @@ impl Part {
             was_replaced: false,
             back: None,
             claimed_since: None,
-            is_told: false,
+            told: None,
             has_run: false,
             is_begun_kept: false,
             says_finished: false,
@@ -206,7 +206,7 @@ impl Part {
         self.held = Some(delta.sequence);
         self.has_run = true;
         self.users = delta.users;
-        self.is_exhausted = delta.is_exhausted;
+        self.is_exhausted = delta.is_exhausted && self.told.is_some_and(|told| delta.generation >= told);
         self.panics = self.panics.max(delta.panics);
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
         self.lost_since = delta.lost_since.or(self.lost_since);

@@ -246,7 +246,10 @@ impl Run {
     }
 
     /// Tells a worker again what it was told: its link is a new one.
-    pub fn repeat_orders(&self, number: PeerNumber, peers: &Peers, origin: Instant, out: &mut Vec<Action>) {
+    pub fn repeat_orders(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, out: &mut Vec<Action>) {
+        if let Some(part) = self.parts.get_mut(&number) {
+            (part.told, part.is_exhausted) = (Some(self.generation), part.is_exhausted && part.told == Some(self.generation));
+        }
         send(peers, number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), origin)), out);
     }
 
@@ -264,7 +267,7 @@ impl Run {
                 part.was_replaced |= self.phase == Phase::Run;
             } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
                 part.stage = PartStage::Ordered;
-                part.is_told = true;
+                part.told = Some(self.generation);
                 if !part.has_run {
                     // What was before it came is none of its numbers.
                     part.covered = part.covered.max(age);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::{Phase, Refusal, ToWorker};
 use super::part::{Part, PartStage};
-use super::peers::{PeerNumber, Peers, Presence, SILENCE_LIMIT};
+use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{LEAD, Run, Stage, takes_slots};
 use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
 use crate::load::Halt;
@@ -241,9 +241,7 @@ impl Run {
             Some(Halt::Abort(_)) | None => {}
         }
         let mut running = self.parts.values().filter(|part| part.is_here() && part.stage == PartStage::Ordered).peekable();
-        // Reports that crossed the last orders know nothing of the users that these brought. In a run of one worker nobody brings any.
-        let has_settled = self.parts.len() == 1 || now.saturating_duration_since(self.ordered) >= SILENCE_LIMIT;
-        let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted) && has_settled;
+        let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted);
         if is_exhausted && self.phase == Phase::Run {
             out.push(Action::Log(log::Level::Info, self.words_of_exhaustion(peers)));
         }

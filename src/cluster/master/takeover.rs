@@ -75,7 +75,7 @@ impl Run {
     /// A worker that comes when the run has been taken over may have newer orders of the former master's than all that came before: they still tell what
     /// the run was doing, unless somebody has wanted something else since.
     fn hear_newer(&mut self, number: PeerNumber, followed: &Followed) {
-        let is_told = self.parts.get(&number).is_some_and(|part| part.is_told);
+        let is_told = self.parts.get(&number).is_some_and(|part| part.told.is_some());
         if self.stage == Stage::Live && !is_told && followed.generation > self.known {
             self.known = followed.generation;
             self.shape = Shape::new(&followed.profile);

@@ -14,6 +14,7 @@ use crate::stats::tally::Tally;
 mod acts;
 mod commons;
 mod endings;
+mod exhaustion;
 mod giving;
 mod revision;
 mod scriptless;

@@ -3,11 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::run::Stage;
+use super::run::{Run, Stage};
 use super::{Action, Worker};
 use crate::cluster::message::ToMaster;
 use crate::load::act::Acted;
 use crate::plan::{Act, LifePlan, Plan, RunId};
+
+impl Run {
+    /// What the setup of a run returned, for all users: by itself, or with a plan that is asked for, in whichever revision.
+    pub(super) fn on_data(&mut self, run: RunId, data: &str, out: &mut Vec<Action>) {
+        let is_missing = self.plan.run == run && self.plan.life.data.is_none();
+        if !is_missing || !matches!(self.stage(), Stage::Opening | Stage::Prepared | Stage::Running) {
+            return;
+        }
+        let life = LifePlan { data: Some(data.to_owned()), ..self.plan.life.clone() };
+        self.plan = Arc::new(Plan { life, ..(*self.plan).clone() });
+        // Lanes that are being opened are given it when they are.
+        if self.stage() != Stage::Opening {
+            out.push(Action::GiveData(data.to_owned()));
+        }
+    }
+}
 
 /// An act that was asked for.
 #[derive(Debug)]
@@ -46,17 +62,6 @@ impl Worker {
         self.settle(now, out)
     }
 
-    /// What the setup returned, for all users.
-    pub(super) fn on_data(&mut self, run: RunId, data: String, out: &mut Vec<Action>) {
-        let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run && current.plan.life.data.is_none()) else { return };
-        let life = LifePlan { data: Some(data.clone()), ..current.plan.life.clone() };
-        current.plan = Arc::new(Plan { life, ..(*current.plan).clone() });
-        // Lanes that are being opened are given it when they are.
-        if current.stage() != Stage::Opening {
-            out.push(Action::GiveData(data));
-        }
-    }
-
     /// The run is none of this worker's any more: nobody waits for its act.
     pub(super) fn drop_act(&mut self, run: RunId, out: &mut Vec<Action>) {
         if let Some(acting) = self.acting.take_if(|acting| acting.run == run)
@@ -91,8 +96,7 @@ impl Worker {
 
     /// The only run of a worker that has one is over; it stays where it may still be asked for the teardown.
     pub(super) fn is_through(&self) -> bool {
-        let is_over =
-            |run: &super::run::Run| run.stage() == Stage::Finished && run.ledger.is_handed_in() && run.plan.life.teardown.is_none();
+        let is_over = |run: &Run| run.stage() == Stage::Finished && run.ledger.is_handed_in() && run.plan.life.teardown.is_none();
         self.config.is_once && self.leaving.is_none() && self.run.as_ref().is_some_and(is_over)
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Run {
     ended_by: Option<Phase>,
     /// The lanes follow `orders` as if the run were paused.
     is_paused: bool,
+    /// How often the lanes were told whom to run.
+    follows: u64,
     /// The end that the lanes were told and since when, as the clock has shown it.
     end_seen: Option<(Phase, Instant)>,
     /// The planned end that has passed, and since when the clock has shown it: a process that stood still sees it late.
@@ -75,6 +77,7 @@ impl Run {
             zero: None,
             ended_by: None,
             is_paused: false,
+            follows: 0,
             end_seen: None,
             planned_end_seen: None,
             round_since: None,
@@ -142,7 +145,7 @@ impl Run {
             begun,
             has_reported: true,
             users: report.users,
-            is_exhausted: report.is_exhausted,
+            is_exhausted: report.is_exhausted && report.followed >= self.follows,
             is_finished: report.is_finished,
             panics: report.panics,
             counted_to,
@@ -262,7 +265,8 @@ impl Run {
             self.is_paused = true;
             // Its users stay: lanes without slots would report that no user of theirs will ever run again, which a master that hears and
             // is not heard would take for the run's end.
-            out.push(Action::Follow(Orders { is_paused: true, ..orders.orders.clone() }));
+            let orders = Orders { is_paused: true, ..orders.orders.clone() };
+            self.tell(orders, out);
         }
     }
 
@@ -277,14 +281,21 @@ impl Run {
         let Some(RunOrders { phase, orders, .. }) = &self.orders else { return };
         match (*phase, self.stage, self.zero) {
             (Phase::Run, Stage::Prepared, Some(zero)) => {
-                out.push(Action::Follow(orders.clone()));
+                self.tell(orders.clone(), out);
                 out.push(Action::Begin(zero));
                 self.stage = Stage::Running;
             }
-            (Phase::Run, Stage::Running, _) if self.ended_by.is_none() => out.push(Action::Follow(orders.clone())),
+            (Phase::Run, Stage::Running, _) if self.ended_by.is_none() => self.tell(orders.clone(), out),
             (Phase::Run, ..) => {}
             (phase @ (Phase::Stop | Phase::Cut), ..) => self.end(phase, out),
         }
+    }
+
+    /// Tells the lanes whom to run. What they have said of exhaustion, and what is on its way of that, was by other orders.
+    fn tell(&mut self, orders: Orders, out: &mut Vec<Action>) {
+        self.follows += 1;
+        self.lanes.values_mut().for_each(|lane| lane.is_exhausted = false);
+        out.push(Action::Follow(orders));
     }
 
     pub const fn stage(&self) -> Stage {

@@ -128,6 +128,20 @@ fn a_flight_that_is_given_up_or_whose_worker_is_lost_is_the_next_ones() {
 }
 
 #[test]
+fn an_errand_that_comes_again_is_not_answered_by_a_flight_that_has_ended_meanwhile() {
+    // Seed 41002760: a worker whose link had broken under the answer filled the key beside the one that had got it since.
+    let mut desk = Desk::new();
+    let errand = Errand { number: 1, asks: vec![add(1.0), BoardAsk::Begin { key: "token".into() }], flights: Vec::new() };
+    let said = |desk: &mut Desk| desk.board.on_errand(&1, &errand, desk.now).unwrap().reply.answers;
+    assert_eq!(said(&mut desk), [BoardAnswer::Sum(1.0), BoardAnswer::Fill { flight: 1 }]);
+    assert_eq!(said(&mut desk), [BoardAnswer::Sum(1.0), BoardAnswer::Fill { flight: 1 }], "it is its own still");
+    desk.board.on_lost(&1);
+    assert_eq!(said(&mut desk), [BoardAnswer::Sum(1.0), BoardAnswer::Later]);
+    assert_eq!(desk.begin(2), BoardAnswer::Fill { flight: 2 });
+    assert_eq!(said(&mut desk), [BoardAnswer::Sum(1.0), BoardAnswer::Later]);
+}
+
+#[test]
 fn an_overdue_flight_is_taken_over_and_its_late_value_changes_nothing() {
     let mut desk = Desk::new();
     desk.begin(1);

@@ -74,6 +74,7 @@ impl<L: LaneWorkload> Running<L> {
             tally,
             users,
             is_exhausted,
+            followed: self.followed,
             is_finished,
             panics: self.panics,
             begun: IterationsBegun(self.strands.iter().map(|strand| strand.allotment.begun()).collect()),

@@ -361,17 +361,6 @@ fn a_run_without_any_worker_ends_after_the_orphan_timeout() {
 }
 
 #[test]
-fn users_that_all_stopped_themselves_end_the_run() {
-    let mut stand = Stand::running(2, 2);
-    for worker in [1, 2] {
-        let delta = Arc::new(Delta { is_exhausted: true, ..delta(1, 1) });
-        stand.message(worker, ToMaster::Delta { sent: Duration::ZERO, delta });
-    }
-    stand.live(Duration::from_secs(4), &[1, 2]);
-    assert_eq!(stand.state(), RunState::Stopping);
-}
-
-#[test]
 fn seconds_far_ahead_of_the_masters_clock_count_in_the_sums_and_in_no_second() {
     let mut stand = Stand::running(1, 1);
     stand.actions.clear();

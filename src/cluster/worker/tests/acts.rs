@@ -66,6 +66,16 @@ fn a_plan_that_is_asked_for_again_with_data_gives_it_to_lanes_that_are_open_or_a
 }
 
 #[test]
+fn a_prepared_worker_that_is_asked_for_a_higher_revision_gives_its_lanes_what_the_setup_returned() {
+    // Seed 41002726: it was in the plan of the revision, the lanes never got it, and users began without.
+    let life = LifePlan { data: Some("[1]".into()), ..living().life.clone() };
+    let revised = Arc::new(Plan { life, revision: 1, ..(*living()).clone() });
+    let mut bench = prepared(config(1));
+    assert_eq!(names(&bench.message(1, ToWorker::Prepare(revised.clone()))), ["data [1]", "renew 7 as 1"]);
+    assert_eq!(names(&bench.worker.on_renewed(&revised, Ok(()))), ["1:prepared 7 as 1"]);
+}
+
+#[test]
 fn a_run_that_is_let_go_of_takes_its_act_with_it() {
     let mut bench = prepared(config(1));
     act(&mut bench, 1, Act::Setup);

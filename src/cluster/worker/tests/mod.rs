@@ -73,6 +73,7 @@ fn report(lane: usize, second: u64, users: u64) -> LaneReport {
         tally: tally(second, "/", users),
         users,
         is_exhausted: false,
+        followed: u64::MAX,
         is_finished: false,
         panics: 0,
         begun: IterationsBegun::default(),

@@ -48,6 +48,20 @@ fn a_worker_is_exhausted_only_when_all_its_lanes_are() {
 }
 
 #[test]
+fn what_a_lane_says_of_exhaustion_by_orders_of_before_does_not_count() {
+    let exhausted = |followed| LaneReport { is_exhausted: true, followed, ..report(0, 0, 0) };
+    let mut bench = Bench::running(1);
+    bench.orders(1, orders(2, Phase::Run));
+    assert!(!delta_of(&bench.report(exhausted(1))).is_exhausted, "it was on its way when the second orders came");
+    let mut bench = Bench::running(1);
+    bench.report(exhausted(1));
+    bench.acknowledge(1, 1);
+    bench.orders(1, orders(2, Phase::Run));
+    assert!(!delta_of(&bench.report(LaneReport { is_exhausted: false, ..exhausted(2) })).is_exhausted);
+    assert!(delta_of(&bench.report(exhausted(2))).is_exhausted);
+}
+
+#[test]
 fn panics_of_all_lanes_are_added_and_the_first_misuse_is_told() {
     let trouble = |lane, panics, halt: &str| LaneReport { panics, halt: Some(Halt::Misuse(halt.into())), ..report(lane, 0, 1) };
     let mut bench = Bench::running(2);

@@ -403,8 +403,10 @@ fn a_lane_without_users_of_its_own_is_exhausted_and_one_without_orders_or_with_u
         stand.follow_at(5_500, &handing(&held(2), [1, 5], [1], 7_500, 0)).await;
         stand.follow_at(9_500, &orders(&held(0), [1, 5])).await;
         stand.end_at(11_500, Ending::Stop).await;
-        let said: Vec<bool> = stand.reports().await.iter().map(|report| report.is_exhausted).collect();
-        assert_eq!(said, [false, true, true, true, true, false, false, true, true, false, false, false]);
+        let said: Vec<(u64, bool)> = stand.reports().await.iter().map(|report| (report.followed, report.is_exhausted)).collect();
+        let followed = [0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4];
+        let is_exhausted = [false, true, true, true, true, false, false, true, true, false, false, false];
+        assert_eq!(said, followed.into_iter().zip(is_exhausted).collect::<Vec<_>>());
     });
 }
 
