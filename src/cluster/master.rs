@@ -6,7 +6,7 @@
 //! | waiting | all are prepared | deal the slots, send `Orders` to all | live |
 //! | waiting | a script differs | ask again each second; after the skew timeout give up and name who differs | over |
 //! | waiting | a worker cannot open its lanes | send `Abandon` | over, with the reason |
-//! | none | a worker brings a run | gather who owns what | adopting |
+//! | none, adopting | a worker brings a run, one that began later | gather who owns what | adopting |
 //! | adopting | some seconds are over | hand out what nobody owns, send `Orders` to all | live, or stopping |
 //! | live | a worker comes | send `Prepare`; once it is prepared move its share of slots, `Orders` to all | |
 //! | live | a worker leaves, or is lost | move its slots, `Orders` to all | |

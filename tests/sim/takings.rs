@@ -3,6 +3,7 @@
 //! A journal of which a part is gone that was on the disk, and two masters at a time, may give out what they do not know of: there nothing is promised.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -126,15 +127,26 @@ impl World {
         }
         if let Some(Some(limit)) = self.scenario.habits.rows.filter(|_| self.takings.over.contains(&run)) {
             let stocks = self.seats.iter().filter_map(|seat| seat.stock.as_ref()).chain(&self.takings.former);
-            let in_hands = |leftover: &Leftover| if leftover.source == ROWS { leftover.rows.end - leftover.rows.start } else { 0 };
-            let left: u64 =
-                stocks.filter(|(of, _)| *of == run).flat_map(|(_, stock)| stock.leftovers()).map(|leftover| in_hands(&leftover)).sum();
-            let (taken, died) = (count(ROWS), self.watch.killed().count());
-            // A worker that left while no master was there may have been given rows that never came to it.
-            if taken + left < limit && died == 0 && has_one_master {
-                return Err(format!("rows are said to be all taken: {taken} are, and {left} in hands, of {limit}"));
+            let left =
+                stocks.filter(|(of, _)| *of == run).flat_map(|(_, stock)| stock.leftovers()).filter(|leftover| leftover.source == ROWS);
+            // What was given to a worker that is not there any more may never have come to it; it is named.
+            let mut known: BTreeSet<u64> = snapshot.warnings.iter().filter_map(|warning| rows_in_lost_hands(warning)).flatten().collect();
+            let named = known.len();
+            known.extend(left.flat_map(|leftover| leftover.rows));
+            known.extend(self.takings.taken.get(&(run, ROWS)).into_iter().flat_map(BTreeMap::keys));
+            if (known.len() as u64) < limit {
+                let (taken, known) = (count(ROWS), known.len());
+                return Err(format!("rows are said to be all taken: {taken} are, {named} are named as lost, and {known} known of {limit}"));
             }
         }
         Ok(())
     }
+}
+
+/// The rows that a warning names as lost with their worker.
+fn rows_in_lost_hands(warning: &str) -> Option<Range<u64>> {
+    let (from, rest) = warning.strip_prefix("rows ")?.split_once(" to ")?;
+    let (to, rest) = rest.split_once(' ')?;
+    let is_it = rest.starts_with(&format!("of `{ROWS}` were in the hands of"));
+    is_it.then(|| Some(from.parse::<u64>().ok()?.checked_sub(1)?..to.parse().ok()?)).flatten()
 }

@@ -83,6 +83,8 @@ pub enum Fault {
     LosesIterations,
     /// People see iterations that were lost as begun.
     CountsLostAsBegun,
+    /// People do not see which rows were lost with a worker.
+    HidesRowsOfLost,
     /// People do not see that nobody knows which iterations were given out.
     HidesUnknown,
     /// The worker begins without what the setup returned.
@@ -152,6 +154,7 @@ impl Fault {
         (Self::GivesTwice, "was taken by users"),
         (Self::LosesIterations, "iterations began"),
         (Self::CountsLostAsBegun, "iterations began"),
+        (Self::HidesRowsOfLost, "are said to be all taken"),
         (Self::HidesUnknown, "and nobody is told"),
         (Self::BeginsUnready, "before its setup is over"),
         (Self::ForgetsTeardown, "without its teardown"),
@@ -207,6 +210,10 @@ impl Fault {
                     .with(at, gone)
                     .with(reset, Event::Reset)
                     .with(reset + Duration::from_secs(2), kill)
+            }
+            Self::HidesRowsOfLost => {
+                let gone = Event::Kill { worker: 1, comes_back_after: None };
+                with_habits(alone(2), Habits { rows: Some(Some(1_500)), ..Habits::default() }).with(at, gone)
             }
             Self::HidesUnknown => {
                 let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: true, forgets: 0 };
@@ -284,6 +291,7 @@ impl Tamper {
             }
             Fault::HidesOverlaps => snapshot.overlaps.clear(),
             Fault::CountsLostAsBegun => snapshot.quota.iter_mut().for_each(|quota| quota.begun += std::mem::take(&mut quota.lost)),
+            Fault::HidesRowsOfLost => snapshot.warnings.retain(|warning| !warning.contains("were in the hands of")),
             Fault::HidesUnknown => snapshot.warnings.retain(|warning| !warning.contains("known to nobody")),
             Fault::RatesOfHalfTheTime => snapshot.total.total_rps = snapshot.total.total_rps.map(|rate| rate * 2.0),
             Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min = entry.min.map(|min| min / 2)),

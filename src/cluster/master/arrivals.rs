@@ -109,8 +109,30 @@ impl Master {
         }
     }
 
-    /// The first worker that brings a run to a master without one.
+    /// Of two runs that could be taken over the one that began later is under way: the journal may be an older one, and whoever brings the other run
+    /// may have been out of reach when it ended. Answers the one that gives way.
+    fn take_outdated(&mut self, standing: &RunStanding, out: &mut Vec<Action>) -> Option<Run> {
+        let is_outdated =
+            |run: &mut Run| run.is_adopting() && standing.orders.is_some() && run.id() != standing.plan.run && run.wall < standing.wall;
+        let outdated = self.run.take_if(is_outdated)?;
+        let text = format!(
+            "run {} is over, though nobody has said so: a worker brings run {}, which began later",
+            outdated.id(),
+            standing.plan.run
+        );
+        out.push(Action::Log(log::Level::Warn, text));
+        self.claims.clear();
+        for &number in outdated.parts.keys() {
+            if self.peers.get(number).link.is_some() {
+                self.abandon(number, outdated.id(), out);
+            }
+        }
+        Some(outdated)
+    }
+
+    /// The first worker that brings a run to a master without one, or one that began later.
     fn adopt_if_free(&mut self, standing: &RunStanding, now: Instant, out: &mut Vec<Action>) {
+        let outdated = self.take_outdated(standing, out);
         if standing.orders.is_none() || self.run.as_ref().is_some_and(|run| run.id() == standing.plan.run || !run.is_over()) {
             let is_first = |run: &&mut Run| run.id() == standing.plan.run && run.zero.is_none() && standing.orders.is_some();
             if let Some(run) = self.run.as_mut().filter(is_first)
@@ -128,6 +150,10 @@ impl Master {
         let counted = Counted { epoch: standing.epoch, since: (standing.epoch == 0).then_some(Duration::ZERO) };
         let mut run = Run::adopted(standing.plan.clone(), standing.wall, profile, counted, now);
         run.forget_commons();
+        if let Some(outdated) = outdated {
+            // Whoever asked for that meant the run that is under way.
+            (run.wants_stop, run.wants_reset) = (outdated.wants_stop, outdated.wants_reset);
+        }
         let mut records = run.records();
         // The next master shall not take this journal for all that there was.
         records.push(Record::Forgotten);

@@ -44,6 +44,8 @@ impl Worker {
                     self.say(ToMaster::Acted { run, act, acted }, out);
                 }
             }
+            // The question has crossed its word that it is about to end: another one is asked.
+            _ if self.leaving.is_some() => {}
             _ => {
                 out.push(Action::Act(Arc::clone(&current.plan), act));
                 self.acting = Some(Acting { run, act, acted: None });

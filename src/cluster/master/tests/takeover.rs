@@ -192,3 +192,41 @@ fn newer_orders_that_come_when_the_run_has_been_taken_over_still_tell_what_it_wa
         assert_eq!(users(&orders[&1], wanted) + users(&orders[&2], wanted), wanted, "each user has one owner");
     }
 }
+
+#[test]
+fn of_two_runs_that_could_be_taken_over_the_one_that_began_later_is() {
+    // Seed 42002812: the journal was an older one, its run was waited for, and the workers dropped the one that was under way.
+    let later = || {
+        let mut later = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+        later.plan = Arc::new(Plan { run: RunId(8), ..(*later.plan).clone() });
+        later.wall = SystemTime::UNIX_EPOCH + Duration::from_secs(3_600);
+        later
+    };
+    let run = |stand: &Stand| stand.master.run().unwrap().0;
+    // The journal's, of which nobody has come; and one that a worker brings which was out of reach when it ended.
+    for comes_first in [false, true] {
+        let mut stand = endings::restored(Vec::new());
+        if comes_first {
+            stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(90), 0)));
+        }
+        let actions = stand.master.on_reset(stand.now);
+        stand.actions.extend(actions);
+        stand.hello(2, Some(later()));
+        if comes_first {
+            // Somebody has steered it: it is this master's own.
+            assert_eq!(run(&stand), RunId(7));
+            continue;
+        }
+        stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(90), 0)));
+        let told: Vec<_> = stand.sent().into_iter().filter(|(_, message)| matches!(message, ToWorker::Abandon(RunId(7)))).collect();
+        assert_eq!((run(&stand), told.len()), (RunId(8), 1));
+        stand.live(Duration::from_secs(6), &[1, 2]);
+        assert_eq!((stand.state(), stand.master.epoch()), (RunState::Running, Some(1)), "the statistics were cleared");
+    }
+    let mut stand = Stand::new();
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(90), 0)));
+    stand.hello(2, Some(later()));
+    assert!(stand.sent().iter().any(|(worker, message)| *worker == 1 && matches!(message, ToWorker::Abandon(RunId(7)))));
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    assert_eq!((run(&stand), stand.state()), (RunId(8), RunState::Running));
+}

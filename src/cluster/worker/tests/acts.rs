@@ -102,3 +102,14 @@ fn a_worker_that_is_drained_drops_what_it_does_for_the_whole_run_since_another_o
     assert!(names(&bench.worker.on_leave(now)).contains(&"drop act".to_owned()));
     assert!(done(&mut bench, Act::Setup, Ok("[1]")).is_empty(), "nobody is told of it");
 }
+
+#[test]
+fn a_worker_that_is_about_to_end_begins_no_act_though_the_question_crosses_its_word() {
+    // Seeds 42001149 and 42001578: it did the setup, and elsewhere the teardown, beside the one that was asked instead.
+    for which in [Act::Setup, Act::Teardown] {
+        let mut bench = prepared(config(1));
+        let now = bench.now();
+        bench.worker.on_leave(now);
+        assert!(act(&mut bench, 1, which).is_empty(), "{which}");
+    }
+}
