@@ -86,12 +86,23 @@ impl Count {
 /// What the last master can know of workers that are gone.
 pub struct Keeper {
     pub master: u32,
-    /// What its journal said when it began: the last delta of each seat's worker.
+    /// The run of which its journal told when it began.
+    pub run: Option<RunId>,
+    /// What that said of it: the last delta of each seat's worker.
     pub restored: BTreeMap<usize, u64>,
     /// Whom it has been told to have begun, in which run.
     pub begun: BTreeSet<(RunId, usize)>,
     /// A master before it has taken a part of the journal along, or there never was one.
     pub is_torn: bool,
+}
+
+impl Keeper {
+    /// The run that it took over is another one than its journal's.
+    pub fn turn_to(&mut self, run: RunId) {
+        if self.run != Some(run) {
+            self.restored.clear();
+        }
+    }
 }
 
 impl Books {

@@ -127,8 +127,9 @@ impl World {
 
     /// The run's end amid faults: nothing may be there that was not served, nor be missing that this master has acknowledged.
     pub fn audit_amid_faults(&mut self) {
-        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
         let run = self.operator.plan.run;
+        self.master.keeper.turn_to(run);
+        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
         if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
             return;
         }
@@ -138,8 +139,9 @@ impl World {
     }
 
     fn audit(&mut self) {
-        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
         let run = self.operator.plan.run;
+        self.master.keeper.turn_to(run);
+        let (Some(snapshot), Some(master)) = (self.snapshot(), &self.master.machine) else { return };
         if self.violation.is_some() || master.run().is_none_or(|(id, _)| id != run) || !self.watch.has_begun {
             return;
         }

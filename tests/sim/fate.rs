@@ -81,6 +81,7 @@ impl World {
         let kept = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|kept| self.scenario.has_journal && !kept.is_over);
         self.master.keeper = Keeper {
             master: self.master.number,
+            run: kept.as_ref().map(|kept| kept.plan.run),
             restored: self.restored(kept.as_ref()),
             // Of a run that its journal calls over, it is told nothing: that has been reported.
             begun: self.master.begun.keys().copied().filter(|(run, _)| kept.as_ref().is_some_and(|kept| kept.plan.run == *run)).collect(),

@@ -400,7 +400,7 @@ impl MasterSeat {
             back_at: None,
             journal: Vec::new(),
             syncing: VecDeque::new(),
-            keeper: Keeper { master: 0, restored: BTreeMap::new(), begun: BTreeSet::new(), is_torn: false },
+            keeper: Keeper { master: 0, run: None, restored: BTreeMap::new(), begun: BTreeSet::new(), is_torn: false },
             is_torn: false,
             begun: BTreeMap::new(),
             frozen_until: Duration::ZERO,
