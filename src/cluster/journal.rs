@@ -414,7 +414,7 @@ mod tests {
         Record::Worker(Box::new(KeptWorker {
             worker,
             epoch: 0,
-            sequence,
+            sequence: std::num::NonZeroU64::new(sequence),
             has_left: true,
             begun: IterationsBegun::default(),
             tallies: vec![tally],
@@ -551,7 +551,7 @@ mod tests {
         assert!(*lengths.iter().max().unwrap() < SLACK_BYTES + 8_000_000);
         drop(journal);
         let kept = read(directory.path()).0.unwrap();
-        assert_eq!((kept.workers.len(), kept.workers[0].sequence, kept.history.len()), (1, 30, 30));
+        assert_eq!((kept.workers.len(), kept.workers[0].sequence, kept.history.len()), (1, std::num::NonZeroU64::new(30), 30));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the journal keeps of a run, so that a master's death loses nothing: the shape only. Its bytes and its file are `journal`'s.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -144,8 +145,8 @@ pub struct KeptWorker {
     pub worker: WorkerId,
     /// The epoch in which they were counted.
     pub epoch: u32,
-    /// The last delta in them.
-    pub sequence: u64,
+    /// The last delta in them; `None` where none had come.
+    pub sequence: Option<NonZeroU64>,
     /// These are all its numbers: it said goodbye, or had finished. Otherwise it was found lost.
     pub has_left: bool,
     /// Iterations that it began, where the profile says how many there are.

@@ -101,7 +101,7 @@ impl World {
         // Of one that counted before a reset its journal has no numbers.
         let workers = kept.into_iter().flat_map(|kept| kept.workers.iter().filter(|worker| worker.epoch >= kept.epoch));
         let seat_of = |host: &str| self.seats.iter().position(|seat| seat.id.host == host);
-        workers.filter_map(|worker| Some((seat_of(&worker.worker.host)?, worker.sequence))).collect()
+        workers.filter_map(|worker| Some((seat_of(&worker.worker.host)?, worker.sequence.map_or(0, std::num::NonZeroU64::get)))).collect()
     }
 
     /// The master is killed, and is back with the first `kept` records of its journal.

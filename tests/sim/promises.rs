@@ -144,7 +144,8 @@ impl World {
     fn kept_sequence(&self, host: &str) -> Option<u64> {
         let is_it = |worker: &WorkerId| worker.host == host;
         let begin = self.master.journal.iter().rposition(|record| matches!(record, Record::Run { .. })).unwrap_or(0);
-        let kept = |record: &Record| if let Record::Worker(kept) = record { is_it(&kept.worker).then_some(kept.sequence) } else { None };
+        let kept =
+            |record: &Record| if let Record::Worker(kept) = record { is_it(&kept.worker).then_some(kept.sequence?.get()) } else { None };
         self.master.journal[begin..].iter().filter_map(kept).max()
     }
 

@@ -1,5 +1,6 @@
 //! The layouts of the journal's records: the number of the kind, then the fields in their order.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::CodecError;
@@ -79,7 +80,7 @@ impl Wire for KeptWorker {
     fn put(&self, out: &mut Output) {
         self.worker.put(out);
         put_epoch(self.epoch, out);
-        out.count(self.sequence);
+        out.count(self.sequence.map_or(0, NonZeroU64::get));
         out.flag(self.has_left);
         self.begun.put(out);
         self.tallies.put(out);
@@ -89,7 +90,7 @@ impl Wire for KeptWorker {
         Ok(Self {
             worker: Wire::take(input)?,
             epoch: take_epoch(input)?,
-            sequence: input.count()?,
+            sequence: NonZeroU64::new(input.count()?),
             has_left: input.flag()?,
             begun: Wire::take(input)?,
             tallies: Wire::take(input)?,

@@ -123,7 +123,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
     let kept = KeptWorker {
         worker: worker(),
         epoch: 1,
-        sequence: 41,
+        sequence: std::num::NonZeroU64::new(41),
         has_left: true,
         begun: IterationsBegun(vec![900]),
         tallies: vec![busy(2, 3), full()],

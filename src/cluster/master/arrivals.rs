@@ -1,5 +1,6 @@
 //! How workers come: the hello, and what a worker that comes does in the run that is there, or that it brings.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ impl Master {
             (Some(standing), Some(run)) if run.id() == standing.plan.run => run.take_in(number, standing, now),
             _ => None,
         };
+        let held = held.map(NonZeroU64::get);
         let risen = self.run.as_ref().map(|run| run.epoch).filter(|risen| Some(*risen) != epoch);
         send(&self.peers, number, ToWorker::Welcome(Welcome { clock: self.clock(now), held, orphan: self.config.orphan }), out);
         self.log_arrival(number, arrival, out);

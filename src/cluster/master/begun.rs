@@ -54,7 +54,7 @@ impl Run {
     /// never reached it, and nothing of it is missing.
     pub fn forget_unbegun(&mut self, number: PeerNumber) {
         self.hear_of(number);
-        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.unwrap_or(0) == 0) {
+        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.is_none()) {
             self.parts.remove(&number);
             self.holes.remove(&number);
         }

@@ -1,5 +1,6 @@
 //! How numbers come into a run's table: deltas, whole totals, and what the journal has kept.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ use crate::stats::tally::Tally;
 /// What became of a message with numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Merged {
-    /// It is in the table, now or since before; this is held.
-    Held(u64),
+    /// It is in the table, now or since before; this is held, if anything is.
+    Held(Option<NonZeroU64>),
     /// It cannot be: something before it is missing. The worker has to send again from what is held.
     Broken(&'static str),
 }
@@ -31,7 +32,7 @@ impl Run {
         match part.place_of(delta.sequence) {
             Sequence::Repeat => {
                 self.repeats += 1;
-                return Merged::Held(part.held.unwrap_or(0));
+                return Merged::Held(part.held);
             }
             Sequence::Gap => return Merged::Broken("a delta is missing before this one"),
             Sequence::Next => {}
@@ -63,7 +64,7 @@ impl Run {
             self.halt.clone_from(&delta.halt);
         }
         self.on_followed(number, delta.generation, delta.is_last, now);
-        Merged::Held(delta.sequence)
+        Merged::Held(NonZeroU64::new(delta.sequence))
     }
 
     /// No second after this one can have been counted yet, however far a worker's clock is off. The clock of a run that is over goes on
@@ -83,15 +84,16 @@ impl Run {
         let horizon = self.horizon(now);
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
         let Some(staged) = part.take_staged(parts) else { return Merged::Broken("a total ended before all its pieces were there") };
-        if part.held.is_some_and(|held| held >= sequence) {
+        let sequence = NonZeroU64::new(sequence);
+        if part.held >= sequence {
             self.repeats += 1;
-            return Merged::Held(part.held.unwrap_or(0));
+            return Merged::Held(part.held);
         }
-        let replaces = part.held.is_some_and(|held| held > 0);
+        let replaces = part.held.is_some();
         if replaces && part.total.is_none() {
             return Merged::Broken("a total came for a worker whose numbers are not kept apart");
         }
-        part.held = Some(sequence);
+        part.held = sequence;
         part.has_run = true;
         if part.says_finished {
             part.finish(now);
@@ -149,7 +151,7 @@ impl Run {
             total.add(tally);
         }
         part.has_run = true;
-        part.held = Some(kept.sequence);
+        part.held = kept.sequence;
         part.begun = kept.begun;
         part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
         part.total = Some(total.into());
@@ -170,7 +172,7 @@ impl Run {
         if tallies.is_empty() {
             tallies.push(nothing());
         }
-        let sequence = part.held.unwrap_or(0);
+        let sequence = part.held;
         let has_left = has_left || part.stage == PartStage::Finished;
         Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, begun: part.begun.clone(), tallies })))
     }

@@ -1,5 +1,7 @@
 //! One worker's part in one run: what it was asked, what it has reported, which of its numbers are in the table.
 
+use std::cmp::Ordering;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,8 +39,8 @@ pub(super) struct Part {
     pub says_finished: bool,
     /// It has stopped its users by itself, as an orphan does in the end: it takes no slots any more.
     pub has_given_up: bool,
-    /// The highest sequence number in the table; `None` if nothing of it is.
-    pub held: Option<u64>,
+    /// The highest sequence number in the table; `None` if nothing of it is: no delta bears 0.
+    pub held: Option<NonZeroU64>,
     /// The seconds of the run's clock before this are in the table.
     pub covered: u64,
     pub users: u64,
@@ -191,19 +193,17 @@ impl Part {
     }
 
     pub fn place_of(&self, sequence: u64) -> Sequence {
-        let held = self.held.unwrap_or(0);
-        if sequence <= held {
-            Sequence::Repeat
-        } else if sequence == held + 1 {
-            Sequence::Next
-        } else {
-            Sequence::Gap
+        let next = self.held.map_or(1, |held| held.get().saturating_add(1));
+        match sequence.cmp(&next) {
+            Ordering::Less => Sequence::Repeat,
+            Ordering::Equal => Sequence::Next,
+            Ordering::Greater => Sequence::Gap,
         }
     }
 
     /// Takes over what a delta says of the worker itself. Answers how long it was throttled in it.
     pub fn note(&mut self, delta: &Delta, horizon: u64, now: Instant) -> Duration {
-        self.held = Some(delta.sequence);
+        self.held = NonZeroU64::new(delta.sequence);
         self.has_run = true;
         self.users = delta.users;
         self.is_exhausted = delta.is_exhausted && self.told.is_some_and(|told| delta.generation >= told);

@@ -3,6 +3,7 @@
 //! Owns what becomes of claims. When a run is adopted and for how long workers are waited for is `master`'s; how a worker comes, `arrivals`'s.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use super::super::message::{Followed, Phase, RunStanding};
@@ -16,7 +17,7 @@ use crate::stats::snapshot::OverlapView;
 
 impl Run {
     /// Takes a worker in that brings this very run. Answers what the master holds of it.
-    pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<u64> {
+    pub fn take_in(&mut self, number: PeerNumber, standing: &RunStanding, now: Instant) -> Option<NonZeroU64> {
         let zero = now.checked_sub(standing.elapsed).unwrap_or(now);
         if self.is_adopting() && standing.orders.is_some() {
             // Of several estimates the earliest suffered the least delay.

@@ -28,7 +28,7 @@ impl Master {
                     out.push(Action::Log(log::Level::Warn, format!("Client '{}': {text}", self.peers.get(number).hello.worker)));
                 }
                 match merged {
-                    Merged::Held(held) => self.answer(number, sent, Some((delta.run, held)), now, out),
+                    Merged::Held(held) => self.answer(number, sent, held.map(|held| (delta.run, held.get())), now, out),
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
                 }
                 if delta.is_last {
@@ -47,7 +47,9 @@ impl Master {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
                 match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal, now) {
                     // An echo that was sent before makes a long round trip, which no estimate is taken from.
-                    Merged::Held(held) => self.answer(number, self.peers.get(number).sent, Some((id, held)), now, out),
+                    Merged::Held(held) => {
+                        self.answer(number, self.peers.get(number).sent, held.map(|held| (id, held.get())), now, out);
+                    }
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
                 }
                 self.after_numbers(now, out);

@@ -204,7 +204,7 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
     let kept = |worker, has_left| crate::cluster::record::KeptWorker {
         worker: id(worker),
         epoch: 0,
-        sequence: 4,
+        sequence: std::num::NonZeroU64::new(4),
         has_left,
         begun: IterationsBegun::default(),
         tallies: vec![Tally { ..tally(20, 50) }],
