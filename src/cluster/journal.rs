@@ -600,17 +600,17 @@ mod tests {
             worker("lost", 9, 0),
             run(1),
             Record::Retargeted { profile: Arc::new(LoadProfile::plain(99, 1.0, None)), generation: 3 },
-            worker("a", 1, 0),
+            worker("a", 1, 3),
             history(0),
             Record::Reset { epoch: 1, at: Some(Duration::from_millis(12_345)) },
-            worker("b", 2, 0),
+            worker("b", 2, 3),
             history(10),
         ])
         .unwrap();
-        assert_eq!(
-            (kept.epoch, kept.counted_since, kept.workers.len(), kept.history.len()),
-            (1, Some(Duration::from_millis(12_345)), 0, 1)
-        );
+        assert_eq!((kept.epoch, kept.counted_since, kept.history.len()), (1, Some(Duration::from_millis(12_345)), 1));
+        // Who was there, and what it had begun, stays.
+        let void: Vec<_> = kept.workers.iter().map(|kept| (&*kept.worker.host, kept.tallies.iter().all(Tally::is_empty))).collect();
+        assert_eq!(void, [("a", true), ("b", true)]);
         assert_eq!(*kept.profile, LoadProfile::plain(99, 1.0, None));
         assert_eq!(KeptRun::from_records(kept.clone().into_records()), Some(kept));
     }

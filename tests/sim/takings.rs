@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use lunamoth::cluster::message::ToMaster;
 use lunamoth::cluster::worker::LinkId;
-use lunamoth::load::stock::{Given, Grant, Leftover, Stock};
+use lunamoth::load::stock::{Given, Grant, Stock};
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::Snapshot;
 
@@ -25,7 +25,7 @@ pub struct Takings {
     over: BTreeSet<RunId>,
     /// Somebody was told that nobody knows which rows, or iterations, were given out.
     unknown: BTreeSet<(RunId, &'static str)>,
-    /// The stocks of workers whose lanes were opened for another run since, and of killed ones: what is left in them is gone.
+    /// The stocks of workers whose lanes were opened for another run since: what is left in them is gone.
     former: Vec<(RunId, Arc<Stock>)>,
     /// Nothing is promised any more.
     pub is_in_doubt: bool,
@@ -126,7 +126,8 @@ impl World {
             }
         }
         if let Some(Some(limit)) = self.scenario.habits.rows.filter(|_| self.takings.over.contains(&run)) {
-            let stocks = self.seats.iter().filter_map(|seat| seat.stock.as_ref()).chain(&self.takings.former);
+            let in_hands = self.seats.iter().filter(|seat| seat.is_alive()).filter_map(|seat| seat.stock.as_ref());
+            let stocks = in_hands.chain(&self.takings.former);
             let left =
                 stocks.filter(|(of, _)| *of == run).flat_map(|(_, stock)| stock.leftovers()).filter(|leftover| leftover.source == ROWS);
             // What was given to a worker that is not there any more may never have come to it; it is named.

@@ -435,7 +435,7 @@ fn with_a_journal_the_farewell_waits_until_the_numbers_are_kept() {
         .iter()
         .find_map(|action| if let Action::Keep(number, Record::Worker(kept)) = action { Some((*number, kept)) } else { None });
     let (number, kept) = kept.unwrap();
-    assert_eq!((kept.sequence, kept.has_left, kept.tallies[0].entries[0].hops.requests), (2, true, 9));
+    assert_eq!((kept.sequence, kept.has_left, kept.tallies[0].entries[0].hops.requests), (std::num::NonZeroU64::new(2), true, 9));
     assert!(!stand.sent().iter().any(|(_, message)| matches!(message, ToWorker::Farewell)));
     let actions = stand.master.on_kept(number);
     assert!(matches!(actions[..], [Action::Send(LinkId(1), ToWorker::Farewell)]));
