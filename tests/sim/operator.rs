@@ -70,11 +70,9 @@ impl World {
         }
         let instant = self.master_instant();
         let is_paused = self.awake_master().is_some_and(|(master, _)| master.state(instant) == RunState::Paused);
-        if is_paused && !self.operator.wants_pause {
-            if self.ask("resume", Master::on_resume) {
-                // Another pause that follows at once is not this one.
-                self.watch.paused_since = None;
-            }
+        if is_paused && !self.operator.wants_pause && self.ask("resume", Master::on_resume) {
+            // Another pause that follows at once is not this one.
+            self.watch.paused_since = None;
         }
     }
 
