@@ -3,6 +3,7 @@
 //! Decides nothing about load or numbers; what is decided here is the order in which the rooms are opened and closed. Here stands what
 //! all commands share and what is small; each of the others has a file of its own.
 
+mod ab;
 mod check;
 mod compare;
 mod control;
@@ -48,6 +49,7 @@ pub fn run(command: Command) -> u8 {
         Command::Secret => say(&format!("{}\n", identity::Secret::random_text())),
         Command::Metrics => say(&catalogue::text()),
         Command::Find(typed, asked) => with_start(&typed, |start| find::find(start, &asked)),
+        Command::Ab(typed, asked) => ab::compare_sides(&typed, &asked),
         Command::Compare(asked) => compare::compare_reports(&asked),
         Command::New(path) => new_script(&path),
         Command::Tui(typed) => with_start(&typed, tui::attach),
@@ -62,7 +64,12 @@ pub fn run(command: Command) -> u8 {
 
 /// Runs a command that has settings. A stdout that could not be written, which the screen has told, is bad use whatever the verdict.
 fn with_start(typed: &config::Layer, command: impl FnOnce(&Start) -> Result<u8, Failure>) -> Result<u8, Failure> {
-    let start = Start::new(typed)?;
+    with_tables(typed, false, command)
+}
+
+/// The same; where `for_programs` says so, stdout is left to what programs read.
+fn with_tables(typed: &config::Layer, for_programs: bool, command: impl FnOnce(&Start) -> Result<u8, Failure>) -> Result<u8, Failure> {
+    let start = Start::new(typed, for_programs)?;
     let done = command(&start)?;
     let is_told = start.screen.has_failed() && done != ExitCode::Bug.code();
     Ok(if is_told { ExitCode::BadUse.code() } else { done })
@@ -88,9 +95,9 @@ struct Start {
 }
 
 impl Start {
-    fn new(typed: &config::Layer) -> Result<Self, Failure> {
+    fn new(typed: &config::Layer, for_programs: bool) -> Result<Self, Failure> {
         let (settings, warnings) = config::load(typed).map_err(Failure::bad_use)?;
-        let tables = if files::takes_stdout(&settings)? { Tables::Stderr } else { Tables::Stdout };
+        let tables = if files::takes_stdout(&settings)? || for_programs { Tables::Stderr } else { Tables::Stdout };
         let screen = Arc::new(Screen::new(Colours::of(settings.no_color, |name| std::env::var_os(name)), tables));
         let logs = LogFeed::default();
         console_log::install(screen.clone(), settings.log == LogFormat::Json, level_filter(settings.log_level), logs.clone())

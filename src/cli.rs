@@ -1,5 +1,6 @@
 //! What was typed: commands and flags, as texts. What they mean, and whether they are right, is `config`'s.
 
+mod ab;
 mod compare;
 mod control;
 mod examples;
@@ -14,14 +15,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::ab::Ab;
+use self::ab::AbFlags;
 pub use self::compare::Compare;
 use self::compare::CompareFlags;
 pub use self::control::{Control, ControlAction};
 use self::control::{ReportFlags as ReportOfFlags, ResetFlags, StatusFlags, StopFlags, SwarmFlags, TuiFlags};
 use self::examples::{
-    CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, FIND_EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES, REPORT_EXAMPLES,
-    RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES, TUI_EXAMPLES,
-    WORKER_EXAMPLES,
+    AB_EXAMPLES, CHECK_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, FIND_EXAMPLES, MASTER_EXAMPLES, METRICS_EXAMPLES, NEW_EXAMPLES,
+    REPORT_EXAMPLES, RESET_EXAMPLES, RUN_EXAMPLES, SECRET_EXAMPLES, STATUS_EXAMPLES, STOP_EXAMPLES, SWARM_EXAMPLES, TARGET_EXAMPLES,
+    TUI_EXAMPLES, WORKER_EXAMPLES,
 };
 pub use self::find::Find;
 use self::find::FindFlags;
@@ -56,6 +59,8 @@ pub enum Command {
     Metrics,
     /// Find the highest rate that the target of a script holds.
     Find(Layer, Find),
+    /// Run against two targets at the same time, and compare them.
+    Ab(Layer, Ab),
     /// Compare two reports. It has no settings.
     Compare(Compare),
 }
@@ -167,6 +172,9 @@ enum TypedCommand {
     /// Find the highest rate of iterations that a target holds, by holds at one rate after the other
     #[command(after_help = FIND_EXAMPLES)]
     Find(Box<FindFlags>),
+    /// Run a script against two targets in turn, and compare them: what is better, worse, or no more different than chance
+    #[command(after_help = AB_EXAMPLES)]
+    Ab(Box<AbFlags>),
     /// Compare the reports of two runs: what is better, worse, or no more different than chance
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(Box<CompareFlags>),
@@ -196,6 +204,7 @@ impl TypedCommand {
             Self::Secret => Command::Secret,
             Self::Metrics => Command::Metrics,
             Self::Find(flags) => flags.into_command(),
+            Self::Ab(flags) => flags.into_command(),
             Self::Compare(flags) => Command::Compare(flags.into_compare()),
         }
     }
@@ -283,6 +292,7 @@ mod tests {
             | Command::Run(layer)
             | Command::Check(layer, _)
             | Command::Find(layer, _)
+            | Command::Ab(layer, _)
             | Command::Fingerprint(layer)
             | Command::Target(layer)
             | Command::Master(layer)
@@ -446,6 +456,19 @@ mod tests {
         assert_eq!((asked.limits.len(), asked.markdown.as_deref(), asked.junit), (2, Some(Path::new("-")), None));
         assert!(asked.updates);
         assert_eq!(parse("compare a.json").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn two_sides_are_compared_by_what_was_typed_and_no_host_beside_them() {
+        let line = ["lunamoth", "ab", "a.lua", "--a", "http://a", "--b", "http://b", "--limit", "p(99) +5%", "-u", "5", "-t", "1m"];
+        let Command::Ab(layer, asked) = Command::parse(line.map(OsString::from)).unwrap() else { panic!("ab was typed") };
+        assert_eq!((asked.a.as_str(), asked.b.as_str(), asked.limits.len()), ("http://a", "http://b", 1));
+        assert_eq!(Settings::resolve(&layer, [], None).unwrap().0.users, Some(5));
+        assert!(message("ab a.lua --a http://a").contains("--b"));
+        for host in ["-H", "--host"] {
+            let refused = parse(&format!("ab a.lua --a http://a --b http://b {host} http://c")).unwrap_err();
+            assert!(refused.advice.is_some_and(|advice| advice.contains("--a URL --b URL")), "{host}");
+        }
     }
 
     #[test]

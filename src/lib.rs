@@ -12,7 +12,7 @@
 //! | [`protocol`] | clients of the tested system; they know nothing of this program |
 //! | [`script`] | Lua: bundle, VM, sandbox, watchdog and the bindings; it fills the traits of `load` and uses `protocol` |
 //! | [`cluster`] | machines: messages and their bytes, QUIC, the shares of users, the journal, and the master and the worker as state machines; a local run is a cluster of one |
-//! | [`front`] | people: the console's table, progress and final report, the files and the HTML report, the HTTP API and its page, the terminal UI and its ssh server, the shell's client of a master, two reports compared, a worker's health |
+//! | [`front`] | people: the console's table, progress and final report, the files and the HTML report, the HTTP API and its page, the terminal UI and its ssh server, the shell's client of a master, two reports or sides compared, a worker's health |
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
@@ -49,6 +49,8 @@
 //! | scenario | user classes, a load profile, thresholds |
 //! | user | one virtual user, with a global index 0, 1, 2, ... unique in the run ([`load::VirtualUser`]) |
 //! | iteration | one task run by one user |
+//! | side | one of the two targets of a run that compares them ([`load::sides::Side`]); users of closed profiles are a pair there, one on each (`load/pair.rs`) |
+//! | room | the users of an open profile who may begin the same iterations: those of a class, and of a side where there are two (`load::pool`) |
 //! | step | `on_start`, one iteration or `on_stop` of one user ([`load::Step`]) |
 //! | hop | one request and its answer; a redirect makes several, each a sample |
 //! | exchange | a hop as the client saw it ([`protocol::http::Exchange`]) |

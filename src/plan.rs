@@ -39,6 +39,8 @@ pub struct Plan {
     pub fingerprint: String,
     /// The base URL that relative URLs are joined to, such as `http://127.0.0.1:8080`; `None` where the scenario only uses absolute URLs.
     pub host: Option<String>,
+    /// Where the run has two sides: the base URL of side B, while `host` is that of side A. Each iteration goes to one of them.
+    pub other_host: Option<String>,
     /// The user classes, in the scenario's order. Never empty.
     pub classes: Vec<ClassPlan>,
     /// How work arrives.
@@ -355,6 +357,7 @@ impl Plan {
             script: "test.lua".into(),
             fingerprint: String::new(),
             host: None,
+            other_host: None,
             classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None, tasks: Vec::new() }],
             profile,
             thresholds: Vec::new(),

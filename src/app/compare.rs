@@ -1,8 +1,10 @@
 //! `lunamoth compare`: reads two reports, compares them, and shows it.
 
+use std::path::Path;
+
 use super::Failure;
 use crate::cli::Compare;
-use crate::front::compare::{ComparisonFile, Reported, junit, markdown, notes, read, text};
+use crate::front::compare::{ComparisonFile, Names, Reported, Shown, junit, markdown, notes, read, text};
 use crate::front::console::{Colours, ExitCode, Screen, Tables};
 use crate::front::report::is_stdout;
 use crate::stats::comparison::{Comparison, Limit, State, compare};
@@ -15,28 +17,50 @@ pub(super) fn compare_reports(asked: &Compare) -> Result<u8, Failure> {
         return take_as_base(asked, &new, Screen::new(Colours::of(false, |name| std::env::var_os(name)), Tables::Stdout));
     }
     let base = read(&asked.base).map_err(Failure::bad_use)?;
-    let for_programs = || asked.markdown.iter().chain(&asked.junit);
-    if for_programs().filter(|path| is_stdout(path)).count() > 1 {
-        return Err(Failure::bad_use(anyhow::anyhow!("--markdown and --junit cannot both be written to stdout")));
-    }
-    let create = |path: Option<&std::path::PathBuf>| path.map(|path| ComparisonFile::create(path)).transpose().map_err(Failure::bad_use);
-    let (markdown_file, junit_file) = (create(asked.markdown.as_ref())?, create(asked.junit.as_ref())?);
+    let files = ForPrograms::create(asked.markdown.as_deref(), asked.junit.as_deref())?;
     let comparison = compare(&base.side, &new.side, &limits);
     let told = notes(&base, &new);
-    let tables = if for_programs().any(|path| is_stdout(path)) { Tables::Stderr } else { Tables::Stdout };
+    let shown = Shown { names: Names::REPORTS, base: &base, new: &new, comparison: &comparison, notes: &told };
+    let tables = if files.take_stdout { Tables::Stderr } else { Tables::Stdout };
     let screen = Screen::new(Colours::of(false, |name| std::env::var_os(name)), tables);
-    screen.print(&text(&base, &new, &comparison, &told, screen.is_coloured()));
-    if let Some(file) = markdown_file {
-        file.finish(&markdown(&base, &new, &comparison, &told)).map_err(Failure::bad_use)?;
-    }
-    if let Some(file) = junit_file {
-        file.finish(&junit(&comparison)).map_err(Failure::bad_use)?;
-    }
+    screen.print(&text(&shown, screen.is_coloured()));
+    files.finish(&shown)?;
     if screen.has_failed() {
         return Ok(ExitCode::BadUse.code());
     }
     let code = exit_code(&comparison, &limits)?;
     if asked.updates && code == ExitCode::Passed.code() { take_as_base(asked, &new, screen) } else { Ok(code) }
+}
+
+/// What a comparison is written to besides the console.
+pub(super) struct ForPrograms {
+    markdown: Option<ComparisonFile>,
+    junit: Option<ComparisonFile>,
+    /// One of them goes to stdout, which is then no place for tables.
+    pub(super) take_stdout: bool,
+}
+
+impl ForPrograms {
+    /// Looks at the places.
+    pub(super) fn create(markdown: Option<&Path>, junit: Option<&Path>) -> Result<Self, Failure> {
+        let on_stdout = markdown.into_iter().chain(junit).filter(|path| is_stdout(path)).count();
+        if on_stdout > 1 {
+            return Err(Failure::bad_use(anyhow::anyhow!("--markdown and --junit cannot both be written to stdout")));
+        }
+        let create = |path: Option<&Path>| path.map(ComparisonFile::create).transpose().map_err(Failure::bad_use);
+        Ok(Self { markdown: create(markdown)?, junit: create(junit)?, take_stdout: on_stdout > 0 })
+    }
+
+    /// Writes them.
+    pub(super) fn finish(self, shown: &Shown<'_>) -> Result<(), Failure> {
+        if let Some(file) = self.markdown {
+            file.finish(&markdown(shown)).map_err(Failure::bad_use)?;
+        }
+        if let Some(file) = self.junit {
+            file.finish(&junit(shown)).map_err(Failure::bad_use)?;
+        }
+        Ok(())
+    }
 }
 
 /// The new report takes the place of the base. One of a run that is not whole does not: what comes after would be held against a part of a run.
@@ -52,7 +76,8 @@ fn take_as_base(asked: &Compare, new: &Reported, screen: Screen) -> Result<u8, F
     Ok(if screen.has_failed() { ExitCode::BadUse } else { ExitCode::Passed }.code())
 }
 
-fn exit_code(comparison: &Comparison, limits: &[Limit]) -> Result<u8, Failure> {
+/// Whether a limit is broken, as an exit code.
+pub(super) fn exit_code(comparison: &Comparison, limits: &[Limit]) -> Result<u8, Failure> {
     if comparison.outcomes.iter().any(|outcome| outcome.state == State::Broken) {
         return Ok(ExitCode::ThresholdsFailed.code());
     }

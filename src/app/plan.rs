@@ -72,6 +72,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         script: host.bundle().main().to_owned(),
         fingerprint: scenario.fingerprint.clone(),
         host: base,
+        other_host: None,
         classes: scenario.classes.clone(),
         profile,
         thresholds: stated,
@@ -124,6 +125,26 @@ pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Fail
     let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
     let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &LoadOrder::default(), base)?;
     Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, steered, _target: target })
+}
+
+/// The plan of a run of two sides, with what was started for side B.
+pub(super) struct PreparedSides {
+    /// Against side A, and without thresholds: its numbers are those of both sides together.
+    pub(super) prepared: Prepared,
+    /// Where A and B are.
+    pub(super) urls: [String; 2],
+    /// As of `prepared`, of side B.
+    pub(super) _target: Option<Target>,
+}
+
+/// Plans a run in this process whose iterations go to one of two base URLs.
+pub(super) fn prepare_sides(settings: &Settings, host: &Host, [a, b]: [String; 2]) -> Result<PreparedSides, Failure> {
+    let settings = Settings { host: Some(a), ..settings.clone() };
+    let prepared = prepare(&settings, host)?;
+    let (b, target) = resolve_host(Some(b))?;
+    let urls = [prepared.plan.host.clone(), b.clone()].map(|url| url.expect("a host that is given is never none"));
+    let plan = Plan { other_host: b, thresholds: Vec::new(), ..(*prepared.plan).clone() };
+    Ok(PreparedSides { prepared: Prepared { plan: Arc::new(plan), thresholds: Vec::new(), ..prepared }, urls, _target: target })
 }
 
 /// The base URL; a `builtin:` target is started for it.

@@ -134,12 +134,12 @@ pub(super) fn with_files(verdict: ExitCode, written: Result<(), Failure>) -> Res
 }
 
 /// How a run went, for the verdict and the files.
-struct Outcome {
-    last: Arc<Snapshot>,
-    end: RunEnd,
-    interrupt: Interrupt,
-    exit_code: ExitCode,
-    files: RunFiles,
+pub(super) struct Outcome {
+    pub(super) last: Arc<Snapshot>,
+    pub(super) end: RunEnd,
+    pub(super) interrupt: Interrupt,
+    pub(super) exit_code: ExitCode,
+    pub(super) files: RunFiles,
 }
 
 /// What the verdict must know of a run's end.
@@ -159,7 +159,13 @@ pub(super) const fn rules(settings: &Settings) -> Rules {
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.
-async fn follow(run: LocalRun, printer: &Printer, files: RunFiles, settings: &Settings, signals: &mut Signals) -> Result<Outcome, Failure> {
+pub(super) async fn follow(
+    run: LocalRun,
+    printer: &Printer,
+    files: RunFiles,
+    settings: &Settings,
+    signals: &mut Signals,
+) -> Result<Outcome, Failure> {
     let snapshots = run.handle.snapshots();
     let screen = printer.follow(snapshots.clone()).map_err(Failure::bug)?;
     let files = tokio::spawn(hand_out(snapshots.clone(), files));
@@ -207,7 +213,7 @@ async fn hand_out(mut snapshots: watch::Receiver<Arc<Snapshot>>, mut files: RunF
 }
 
 /// What goes wrong for want of descriptors or classes shows in the numbers; here it is said before.
-fn warn_of_limits(plan: &Plan) {
+pub(super) fn warn_of_limits(plan: &Plan) {
     let peak_of = |profile: &LoadProfile| match profile {
         // Nobody has said how many users there may be, and most runs need far fewer.
         LoadProfile::Arrivals(ArrivalsProfile { max_users: None, .. }) => 0,

@@ -42,6 +42,24 @@ setup and teardown are done for each hold. The rate doubles until it breaks; the
 
 Exit codes: 0 a rate holds, 2 bad use, 99 not even the lowest one does, 130 interrupted; what is known by then is printed.";
 
+pub(super) const AB_EXAMPLES: &str = "\
+Examples:
+  lunamoth ab load.lua --a https://shop.example --b https://next.shop.example -u 50 -t 2m
+  lunamoth ab load.lua --a http://127.0.0.1:8001 --b http://127.0.0.1:8002 --rate 200/s -t 1m --limit \"p(99) +5%\" --limit \"failures +0.5%\"
+  lunamoth ab load.lua --a http://old --b http://new --markdown comment.md --junit junit.xml --json ab.json
+  lunamoth ab load.lua --a http://old --b http://old -t 1m   no difference: how much of one the same target shows
+
+Both sides are asked in the same seconds: of each four iterations two go to A and two to B, in an order drawn from the seed, so that a machine or a
+network that is slow for a while is so for both. Each side has users of its own, with cookies, connections and `self` apart; on_start, setup and
+teardown are done on each. Where users alternate (a ramp, iterations), user 7 is one on A and one on B, of which only one works at a time, and -u counts
+it once. What is relative to the scenario's host goes to A or B; URLs that lead elsewhere stay as they are, and are counted but not compared. The
+scenario's thresholds are left aside. Entries are called alike on both sides; in the JSON, CSV and HTML reports they bear the tag `ab`.
+
+The figures, intervals and limits are those of `lunamoth compare`. At least 8 s are needed for any judgement, a minute for a few percent.
+
+Exit codes: 0 no limit is broken, 2 bad use or nothing to compare, 4 --strict: the generator was at fault, 99 a limit is broken, 130 interrupted before
+anything could be judged.";
+
 pub(super) const COMPARE_EXAMPLES: &str = "\
 Examples:
   lunamoth run load.lua --json base.json                     before the change

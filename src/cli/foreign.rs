@@ -35,6 +35,9 @@ pub(super) fn advice(error: &clap::Error, typed: &[String]) -> Option<String> {
 }
 
 fn of_flag(flag: &str, command: &str) -> Option<String> {
+    if command == "ab" && matches!(flag, "-H" | "--host") {
+        return Some(format!("`{flag}` names one host, and `lunamoth ab` compares two: --a URL --b URL"));
+    }
     let line = CommandLine::command();
     let others: Vec<&str> =
         line.get_subcommands().filter(|other| other.get_name() != command && has(other, flag)).map(Command::get_name).collect();
@@ -215,7 +218,7 @@ mod tests {
     fn a_flag_at_the_wrong_command_names_the_right_ones() {
         assert_eq!(
             told("worker -u 5"),
-            "`-u` is no flag of `lunamoth worker`; it is one of `lunamoth run`, `lunamoth master` and `lunamoth swarm`"
+            "`-u` is no flag of `lunamoth worker`; it is one of `lunamoth run`, `lunamoth master`, `lunamoth swarm` and `lunamoth ab`"
         );
         assert_eq!(told("run a.lua --once"), "`--once` is no flag of `lunamoth run`; it is one of `lunamoth worker`");
         assert_eq!(told("-u 5").split(';').next(), Some("`-u` is no flag of `lunamoth` alone"));

@@ -110,6 +110,26 @@ takes! {
         Part::told(Setting::Json, "Output", "Write the curve and what was found; `-` is stdout, and the table goes to stderr then"),
         All(General),
     ];
+    /// `ab`, besides its script and what it asks. Its hosts are its own.
+    TakesOfAb: [
+        All(Load),
+        Part::one(Setting::Tags, "Scenario"),
+        Part::one(Setting::ExcludeTags, "Scenario"),
+        Part::one(Setting::Set, "Scenario"),
+        Part::one(Setting::Seed, "Scenario"),
+        All(Http), All(HttpTrust), All(HttpWays), All(Limits), All(Lanes),
+        Part::one(Setting::Quiet, "Output"),
+        Part::told(
+            Setting::Json,
+            "Output",
+            "Write everything that was measured, with both sides and what differs in `ab`; `-` is stdout, and tables go to stderr then",
+        ),
+        Part::one(Setting::Csv, "Output"),
+        Part::one(Setting::Html, "Output"),
+        Part::one(Setting::Out, "Output"),
+        Part::one(Setting::Strict, "Output"),
+        All(General),
+    ];
     TakesOfTarget: [All(Target), All(General)];
     /// What a start asks for.
     TakesOfSwarm: [

@@ -27,5 +27,5 @@ pub use profile::LoadOrder;
 pub use secret::Secret;
 pub use setting::{Group, Kind, Row, Setting};
 pub use settings::{DEFAULT_FILE, Settings};
-pub use values::{arrival_rate, parse_duration};
+pub use values::{arrival_rate, host as target_host, parse_duration};
 pub use words::{LogFormat, LogLevel, OnTerm, OrphanMode, ReloadMode};

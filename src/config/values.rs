@@ -219,7 +219,10 @@ pub(super) fn outputs(texts: &[String]) -> Result<Vec<(String, String)>, String>
 }
 
 /// A base URL: `http://` or `https://` and a host, or `builtin:shop`. A slash at the end is dropped.
-pub(super) fn host(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with it, in words for people.
+pub fn host(text: &str) -> Result<String, String> {
     let text = text.trim();
     if let Some(name) = text.strip_prefix("builtin:") {
         return match name {

@@ -29,12 +29,14 @@ use super::alarm::Alarm;
 use super::dealer::Duty;
 use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
+use super::pair::Pair;
 use super::shape::Shape;
+use super::sides::{Side, SideOrder};
 use super::slots::Numbering;
 use super::stock::{IterationsBegun, Stock};
 use super::tenure::Tenure;
 use super::user::Life;
-use super::{Gate, LaneWorkload, UserControl, UserStart, now, user};
+use super::{Gate, LaneWorkload, UserControl, UserStart, VirtualUser, now, user};
 use crate::load::Halt;
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
@@ -240,7 +242,7 @@ impl<L: LaneWorkload> Running<L> {
             self.strands = (0..profile.count()).map(|number| Strand::new(number, profile, plan, stock, self.since)).collect();
         }
         for strand in &mut self.strands {
-            strand.follow(duty, elapsed, self.lane.plan.classes.len());
+            strand.follow(duty, elapsed);
         }
         self.heed_arrivals(duty.is_paused);
     }
@@ -387,23 +389,37 @@ impl<L: LaneWorkload> Running<L> {
         let Some(class) = strand.roster.class_of(self.numbering.number(index)) else {
             return; // All classes have fixed counts and all their places are taken; the start has warned of it.
         };
-        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate)));
-        match lane.workload.new_user(UserStart { index, class, iterations_done, control: control.clone() }) {
-            Ok(user) => {
-                let recorder = lane.recorder.clone();
-                let pauses = !lane.plan.settings.no_error_backoff;
-                let (life_control, place, share) = (control.clone(), strand.place(class), strand.allotment.share(iterations_done));
-                let life = async move {
-                    let life = user::live(user, place, &life_control, &recorder, pauses, share).await;
-                    Life { iterations: iterations_done + life.iterations, ..life }
-                };
-                self.users.spawn(index, control, life);
+        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), iterations_done));
+        let new_user = |side| lane.workload.new_user(UserStart { index, class, iterations_done, side, control: Rc::clone(&control) });
+        if lane.plan.other_host.is_none() {
+            match new_user(None) {
+                Ok(user) => self.spawn(user, class, index, iterations_done, control),
+                Err(why) => self.note_not_made(index, &why),
             }
-            Err(why) => {
-                log::error!("user {index} could not be made: {why}");
-                lane.recorder.borrow_mut().user_dropped();
+        } else {
+            let order = SideOrder::of_user(lane.plan.seed, self.numbering.profile(index), self.numbering.number(index));
+            match new_user(Some(Side::A)).and_then(|a| Ok([a, new_user(Some(Side::B))?])) {
+                Ok(users) => self.spawn(Pair::new(users, order, Rc::clone(&control)), class, index, iterations_done, control),
+                Err(why) => self.note_not_made(index, &why),
             }
         }
+    }
+
+    fn spawn(&mut self, user: impl VirtualUser, class: usize, index: u64, iterations_done: u64, control: Rc<UserControl>) {
+        let (lane, strand) = (&self.lane, &self.strands[self.numbering.profile(index)]);
+        let recorder = lane.recorder.clone();
+        let pauses = !lane.plan.settings.no_error_backoff;
+        let (life_control, place, share) = (control.clone(), strand.place(class), strand.allotment.share(iterations_done));
+        let life = async move {
+            let life = user::live(user, place, &life_control, &recorder, pauses, share).await;
+            Life { iterations: iterations_done + life.iterations, ..life }
+        };
+        self.users.spawn(index, control, life);
+    }
+
+    fn note_not_made(&self, index: u64, why: &str) {
+        log::error!("user {index} could not be made: {why}");
+        self.lane.recorder.borrow_mut().user_dropped();
     }
 }
 

@@ -14,14 +14,17 @@ pub mod errand;
 mod foreman;
 pub mod lane;
 mod live_users;
+mod pair;
 mod pool;
 pub mod profile;
 pub mod roster;
 mod rota;
 pub mod shape;
+pub mod sides;
 pub mod slots;
 pub mod stock;
 mod tenure;
+mod tosses;
 pub mod user;
 pub mod vitals;
 
@@ -31,6 +34,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::sides::Side;
 use crate::plan::{Act, Plan};
 use crate::stats::recorder::Recorder;
 
@@ -115,6 +119,8 @@ pub struct UserStart {
     pub class: usize,
     /// Iterations that this user has done elsewhere.
     pub iterations_done: u64,
+    /// Where its requests go, in a run of two sides.
+    pub side: Option<Side>,
     /// How the lane tells the user to come to an end.
     pub control: Rc<UserControl>,
 }
@@ -125,7 +131,7 @@ pub struct UserStart {
 pub trait VirtualUser: 'static {
     /// Runs the class's `on_start`. A user that is told to finish ends it at its next sleep or wait, as an iteration.
     fn on_start(&mut self) -> impl Future<Output = Step>;
-    /// Runs one task. A user that is told to finish ends it at its next sleep or wait: see [`Step::interrupted`].
+    /// Runs one task, which it counts in its control ([`UserControl::count_iteration`]). A user that is told to finish ends it at its next sleep or wait: see [`Step::interrupted`].
     fn iterate(&mut self) -> impl Future<Output = Step>;
     /// Runs the class's `on_stop`. A sleep in it takes its time, up to the stop timeout.
     fn on_stop(&mut self) -> impl Future<Output = Step>;
@@ -161,6 +167,10 @@ pub struct UserControl {
     superseded: Cell<bool>,
     /// In an open profile, the iteration that the user runs.
     arrival: Cell<Option<ArrivalNote>>,
+    /// Iterations that the user has begun, here or elsewhere.
+    iterations: Cell<u64>,
+    /// When what comes to the user's next wait was to begin: an iteration, or what follows a wait in one. `None` before the first iteration.
+    paced: Cell<Option<Instant>>,
     wake: tokio::sync::Notify,
     gate: Rc<Gate>,
 }
@@ -246,10 +256,33 @@ impl UserControl {
         Some(arrival.late)
     }
 
-    /// The control of a user that passes `gate` before each iteration.
+    /// The control of a user that passes `gate` before each iteration, and has done so many of them.
     #[must_use]
-    pub fn behind(gate: Rc<Gate>) -> Self {
-        Self { gate, ..Self::default() }
+    pub fn behind(gate: Rc<Gate>, iterations_done: u64) -> Self {
+        Self { gate, iterations: Cell::new(iterations_done), ..Self::default() }
+    }
+
+    /// Iterations that the user has begun, here or elsewhere; of one on two sides, on both together.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.iterations.get()
+    }
+
+    /// The user begins an iteration: which one, counted from 1.
+    pub fn count_iteration(&self) -> u64 {
+        self.iterations.set(self.iterations.get().saturating_add(1));
+        self.iterations.get()
+    }
+
+    /// When what comes to the user's next wait was to begin; `None` before the first iteration.
+    #[must_use]
+    pub fn paced(&self) -> Option<Instant> {
+        self.paced.get()
+    }
+
+    /// What comes next is to begin at `at`.
+    pub fn set_paced(&self, at: Instant) {
+        self.paced.set(Some(at));
     }
 
     /// Whether the user would have to wait before its next iteration.

@@ -1,6 +1,7 @@
 //! The users of one lane in an open profile: who is free, and which iterations wait for one.
 //!
-//! Owns the handing over of an iteration that is due to a user. When one is due is the rota's to say, whether a user is made the lane's.
+//! Owns the handing over of an iteration that is due to a user. When one is due is the rota's to say, whether a user is made and which room of the pool
+//! is whose the lane's.
 //!
 //! Invariant: an [`Arrival`] is counted as due when it is made, and then once more, as started or as dropped, whatever becomes of it.
 
@@ -75,9 +76,9 @@ impl Drop for Arrival {
     }
 }
 
-/// Free users and waiting iterations, by class.
+/// Free users and waiting iterations, by room: whoever is free in one can begin what waits there.
 pub(super) struct Pool {
-    /// Of a class the one that became free last comes first: its connection is the least likely to be closed.
+    /// Of a room the one that became free last comes first: its connection is the least likely to be closed.
     free: RefCell<Vec<Vec<Rc<Seat>>>>,
     waiting: RefCell<Vec<VecDeque<Waiting>>>,
     /// Users leave, and nothing waits any more.
@@ -99,32 +100,32 @@ pub(super) struct Seat {
 }
 
 impl Pool {
-    pub fn new(classes: usize) -> Self {
-        let free = RefCell::new(vec![Vec::new(); classes]);
-        let waiting = RefCell::new((0..classes).map(|_| VecDeque::new()).collect());
+    pub fn new(rooms: usize) -> Self {
+        let free = RefCell::new(vec![Vec::new(); rooms]);
+        let waiting = RefCell::new((0..rooms).map(|_| VecDeque::new()).collect());
         Self { free, waiting, is_closed: Cell::new(false) }
     }
 
     /// Hands an iteration to a free user; gives it back where there is none.
-    pub fn hand(&self, class: usize, arrival: Arrival) -> Option<Arrival> {
-        let Some(seat) = self.free.borrow_mut()[class].pop() else { return Some(arrival) };
+    pub fn hand(&self, room: usize, arrival: Arrival) -> Option<Arrival> {
+        let Some(seat) = self.free.borrow_mut()[room].pop() else { return Some(arrival) };
         seat.is_listed.set(false);
         seat.given.set(Some(arrival));
         seat.wake.notify_one();
         None
     }
 
-    /// The iteration waits for a user of its class until `until`.
-    pub fn wait(&self, class: usize, arrival: Arrival, until: Instant) {
+    /// The iteration waits for a user of its room until `until`.
+    pub fn wait(&self, room: usize, arrival: Arrival, until: Instant) {
         let mut waiting = self.waiting.borrow_mut();
-        if !self.is_closed.get() && waiting[class].len() < WAITING_MAX {
-            waiting[class].push_back(Waiting { arrival, until });
+        if !self.is_closed.get() && waiting[room].len() < WAITING_MAX {
+            waiting[room].push_back(Waiting { arrival, until });
         }
     }
 
-    /// Whether an iteration of `class` waits; those that come later must not overtake it.
-    pub fn has_waiting(&self, class: usize) -> bool {
-        !self.waiting.borrow()[class].is_empty()
+    /// Whether an iteration of `room` waits; those that come later must not overtake it.
+    pub fn has_waiting(&self, room: usize) -> bool {
+        !self.waiting.borrow()[room].is_empty()
     }
 
     /// Drops the iterations whose patience is over.
@@ -140,24 +141,24 @@ impl Pool {
         self.waiting.borrow().iter().filter_map(|waiting| waiting.front()).map(|waiting| waiting.until).min()
     }
 
-    /// The iteration of `class` that has waited longest.
-    pub fn take_waiting(&self, class: usize, now: Instant) -> Option<Arrival> {
+    /// The iteration of `room` that has waited longest.
+    pub fn take_waiting(&self, room: usize, now: Instant) -> Option<Arrival> {
         self.expire(now);
-        self.waiting.borrow_mut()[class].pop_front().map(|waiting| waiting.arrival)
+        self.waiting.borrow_mut()[room].pop_front().map(|waiting| waiting.arrival)
     }
 
-    /// The class whose oldest iteration has waited longest.
-    pub fn class_that_waits(&self) -> Option<usize> {
+    /// The room whose oldest iteration has waited longest.
+    pub fn room_that_waits(&self) -> Option<usize> {
         let waiting = self.waiting.borrow();
-        let fronts = waiting.iter().enumerate().filter_map(|(class, waiting)| waiting.front().map(|front| (front.until, class)));
-        fronts.min().map(|(_, class)| class)
+        let fronts = waiting.iter().enumerate().filter_map(|(room, waiting)| waiting.front().map(|front| (front.until, room)));
+        fronts.min().map(|(_, room)| room)
     }
 
-    /// Sends one free user of another class than `class` away, if there is any.
-    pub fn dismiss_one_for(&self, class: usize) -> bool {
+    /// Sends one free user of another room than `room` away, if there is any.
+    pub fn dismiss_one_for(&self, room: usize) -> bool {
         let mut free = self.free.borrow_mut();
-        // The one that has been free longest, of the class with the most.
-        let richest = (0..free.len()).filter(|&other| other != class && !free[other].is_empty()).max_by_key(|&other| free[other].len());
+        // The one that has been free longest, of the room with the most.
+        let richest = (0..free.len()).filter(|&other| other != room && !free[other].is_empty()).max_by_key(|&other| free[other].len());
         let Some(other) = richest else { return false };
         dismiss(&free[other].remove(0));
         true
@@ -194,16 +195,16 @@ impl Pool {
     }
 
     /// A user's next iteration, once there is one; `None` where the user shall leave.
-    pub async fn next(&self, class: usize, seat: &Rc<Seat>, control: &UserControl) -> Option<Arrival> {
+    pub async fn next(&self, room: usize, seat: &Rc<Seat>, control: &UserControl) -> Option<Arrival> {
         if self.is_closed.get() || control.is_at_its_end() {
             return None;
         }
-        if let Some(arrival) = self.take_waiting(class, super::now()) {
+        if let Some(arrival) = self.take_waiting(room, super::now()) {
             return Some(arrival);
         }
         seat.is_listed.set(true);
-        self.free.borrow_mut()[class].push(Rc::clone(seat));
-        let place = Place { pool: self, class, seat };
+        self.free.borrow_mut()[room].push(Rc::clone(seat));
+        let place = Place { pool: self, room, seat };
         tokio::select! {
             biased;
             () = seat.wake.notified() => {}
@@ -218,14 +219,14 @@ impl Pool {
 /// A user's place in the list, which it leaves whatever ends it.
 struct Place<'a> {
     pool: &'a Pool,
-    class: usize,
+    room: usize,
     seat: &'a Rc<Seat>,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.seat.is_listed.replace(false) {
-            self.pool.free.borrow_mut()[self.class].retain(|seat| !Rc::ptr_eq(seat, self.seat));
+            self.pool.free.borrow_mut()[self.room].retain(|seat| !Rc::ptr_eq(seat, self.seat));
         }
     }
 }
@@ -238,5 +239,5 @@ fn dismiss(seat: &Seat) {
 
 /// A lane that takes note of an iteration later than this has been kept from its work: what is dropped then is dropped for that.
 const LATE: Duration = Duration::from_millis(100);
-/// Iterations of one class that may wait in one lane.
+/// Iterations of one room that may wait in one lane.
 const WAITING_MAX: usize = 1_000_000;

@@ -136,7 +136,7 @@ fn idle_after<U: VirtualUser>(
     }
 }
 
-/// Lives the life of a user of an open profile, which was made for iteration `first`: it runs one iteration after the other as they are due,
+/// Lives the life of a user of an open profile, which was made for iteration `first` and has the others from its room of the pool: it runs one iteration after the other as they are due,
 /// without think time or pause, and leaves when it is told to. One whose `on_start` raises leaves at once; the next iteration that is due
 /// tries with another.
 pub(super) async fn serve<U: VirtualUser>(
@@ -144,7 +144,7 @@ pub(super) async fn serve<U: VirtualUser>(
     first: Arrival,
     control: &UserControl,
     recorder: &RefCell<Recorder>,
-    pool: &Pool,
+    (pool, room): (&Pool, usize),
     place: Place,
 ) -> Life {
     let begun = user.on_start().await;
@@ -186,7 +186,7 @@ pub(super) async fn serve<U: VirtualUser>(
         } else if !step.yielded {
             tokio::task::yield_now().await;
         }
-        next = pool.next(place.class, &seat, control).await;
+        next = pool.next(room, &seat, control).await;
     }
     if user.on_stop().await.raised {
         recorder.borrow_mut().stop_failure();

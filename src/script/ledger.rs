@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::context::LaneState;
 use super::witness::WitnessedHop;
 use crate::load::UserControl;
+use crate::load::sides::Side;
 use crate::stats::recorder::EntryId;
 use crate::stats::sample::{FailureKind, Sample};
 
@@ -18,6 +19,7 @@ pub struct Ledger {
     control: Rc<UserControl>,
     /// The place of the user's profile, where that has a name.
     profile: Option<usize>,
+    side: Option<Side>,
     pending: RefCell<Vec<PendingSample>>,
     next_id: Cell<u64>,
     requests: Cell<u32>,
@@ -25,13 +27,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Nothing yet, of a user of the profile with this place, where that has a name.
+    /// Nothing yet, of a user of the profile with this place, where that has a name, on this side, where there are two.
     #[must_use]
-    pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>, profile: Option<usize>) -> Self {
+    pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>, profile: Option<usize>, side: Option<Side>) -> Self {
         Self {
             lane: Rc::clone(lane),
             control,
             profile,
+            side,
             pending: RefCell::default(),
             next_id: Cell::new(1),
             requests: Cell::new(0),
@@ -42,6 +45,11 @@ impl Ledger {
     /// The place of the user's profile, where that has a name.
     pub(super) const fn profile(&self) -> Option<usize> {
         self.profile
+    }
+
+    /// Where the user's requests go, in a run of two sides.
+    pub(super) const fn side(&self) -> Option<Side> {
+        self.side
     }
 
     /// Makes pending samples final: the next request, a wait, or the end of an iteration has come.

@@ -16,6 +16,7 @@ use super::scenario::{ClassRuntime, Described};
 use super::vm::{Resumed, Sources, Vm};
 use super::watchdog::{self, Watchdog};
 use crate::load::Halt;
+use crate::load::sides::Side;
 use crate::load::slots::Numbering;
 use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
 use crate::plan::Act;
@@ -102,7 +103,20 @@ impl LaneWorkload for ScriptLane {
             Act::Teardown => vm.acts.teardown,
         };
         let job = job.ok_or_else(|| format!("the script has no {act} here"))?;
-        let start = UserStart { index: INDEX_OF_ACTS, class: 0, iterations_done: 0, control: Rc::default() };
+        if self.lane.plan.other_host.is_none() {
+            return self.act_on(vm, job, None).await;
+        }
+        // Each side has its own data, such as a token or what was made there.
+        let of_a = self.act_on(Rc::clone(&vm), job, Some(Side::A)).await.map_err(|why| format!("on side A: {why}"))?;
+        let of_b = self.act_on(vm, job, Some(Side::B)).await.map_err(|why| format!("on side B: {why}"))?;
+        Ok(format!("[{of_a},{of_b}]"))
+    }
+}
+
+impl ScriptLane {
+    /// Does an act on one side, or the only one.
+    async fn act_on(&self, vm: Rc<Vm>, job: i64, side: Option<Side>) -> Result<String, String> {
+        let start = UserStart { index: INDEX_OF_ACTS, class: 0, iterations_done: 0, side, control: Rc::default() };
         let mut user = self.user_in(vm, start, None)?;
         let step = user.run(job, Phase::Starting).await;
         match self.halt() {
@@ -115,18 +129,16 @@ impl LaneWorkload for ScriptLane {
         }
         Ok(self.lane.returned.take().unwrap_or_else(|| "null".to_owned()))
     }
-}
 
-impl ScriptLane {
     fn user_in(&self, vm: Rc<Vm>, start: UserStart, class_host: Option<Rc<str>>) -> Result<ScriptUser, String> {
         let (profiles, seed) = (self.lane.plan.profile.named(), self.lane.plan.seed);
         let profile = Numbering::of(&self.lane.plan.profile).profile(start.index);
         let named = profiles.get(profile).filter(|_| start.index != INDEX_OF_ACTS);
-        let account = vm.admit(start.class, start.index, named.map(|named| named.name.as_str()))?;
-        let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control), named.map(|_| profile)));
+        let account = vm.admit(start.class, (start.index, start.side), named.map(|named| named.name.as_str()))?;
+        let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control), named.map(|_| profile), start.side));
         let state = Rc::new(UserState {
             index: start.index,
-            random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done))),
+            random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done, start.side))),
             lane: Rc::clone(&self.lane),
             libraries: UserLibraries::new(&self.lane, &ledger),
             ledger,
@@ -135,16 +147,7 @@ impl ScriptLane {
             is_in_on_stop: Cell::new(false),
             is_stopping: Cell::new(false),
         });
-        Ok(ScriptUser {
-            vm,
-            account,
-            state,
-            class: start.class,
-            iterations: start.iterations_done,
-            is_dead: false,
-            paced: None,
-            raised: RefCell::default(),
-        })
+        Ok(ScriptUser { vm, account, state, class: start.class, is_dead: false, raised: RefCell::default() })
     }
 }
 
@@ -155,12 +158,8 @@ pub struct ScriptUser {
     account: Rc<Account>,
     state: Rc<UserState>,
     class: usize,
-    /// Begun here or elsewhere.
-    iterations: u64,
     /// The coroutine is gone and has been counted.
     is_dead: bool,
-    /// When what comes to its next wait was to begin: an iteration, or what follows a wait in one. `None` before the first iteration.
-    paced: Option<Instant>,
     /// What was raised last.
     raised: RefCell<Option<String>>,
 }
@@ -192,12 +191,12 @@ impl ScriptUser {
     }
 
     fn begin_iteration(&mut self) {
-        self.iterations += 1;
+        let iteration = self.state.control.count_iteration();
         let seed = self.state.lane.plan.seed;
         // Which user runs an iteration of an open profile is chance: what it draws follows from its own index.
         let (index, stream) = match self.state.control.arrival_index() {
             Some(arrival) => (arrival, STREAM_OF_ARRIVALS),
-            None => (self.state.index, self.iterations),
+            None => (self.state.index, iteration),
         };
         self.state.random.borrow_mut().reseed(seed, index, stream);
     }
@@ -218,7 +217,7 @@ impl ScriptUser {
         }
         self.account.begin_step();
         self.state.is_in_on_stop.set(phase == Phase::Stopping);
-        let iteration = (phase == Phase::Iterating).then(|| i64::try_from(self.iterations).unwrap_or(i64::MAX));
+        let iteration = (phase == Phase::Iterating).then(|| i64::try_from(self.state.control.iterations()).unwrap_or(i64::MAX));
         let mut answer = Answer::Start { job, iteration };
         loop {
             let request = match self.vm.resume(&self.state, &self.account, answer) {
@@ -339,7 +338,9 @@ impl VirtualUser for ScriptUser {
     }
 
     async fn iterate(&mut self) -> Step {
-        self.paced.get_or_insert_with(now);
+        if self.state.control.paced().is_none() {
+            self.state.control.set_paced(now());
+        }
         self.begin_iteration();
         let class = self.class();
         let drawn = if class.tasks.len() == 1 { 1 } else { self.state.random.borrow_mut().int(1, class.total_weight) };
@@ -356,9 +357,9 @@ impl VirtualUser for ScriptUser {
         let rule = self.class().wait;
         let unit = if rule.is_random() { self.state.random.borrow_mut().unit() } else { 0.0 };
         let now = now();
-        let pause = rule.pause(unit, now.saturating_duration_since(self.paced.unwrap_or(now)));
+        let pause = rule.pause(unit, now.saturating_duration_since(self.state.control.paced().unwrap_or(now)));
         // From the moment that was meant, so that late timers do not add up.
-        self.paced = Some(now + pause);
+        self.state.control.set_paced(now + pause);
         pause
     }
 
@@ -382,14 +383,19 @@ fn now() -> Instant {
 
 impl Drop for ScriptUser {
     fn drop(&mut self) {
-        self.vm.discharge(self.state.index, &self.account);
+        self.vm.discharge((self.state.index, self.state.ledger.side()), &self.account);
     }
 }
 
 /// The stream of an `on_start`, counted among those of iterations: 0 for a user's first life, and for a later one a number that no
-/// iteration has, since the stream of the last iteration before it has been used.
-fn stream_of_start(iterations_done: u64) -> u64 {
-    if iterations_done == 0 { 0 } else { u64::MAX - iterations_done }
+/// iteration has, since the stream of the last iteration before it has been used. The user of side B has others, so that what both make up by chance,
+/// such as names, is not the same.
+fn stream_of_start(iterations_done: u64, side: Option<Side>) -> u64 {
+    match side {
+        Some(Side::B) => STREAM_OF_STARTS_ON_B + iterations_done,
+        None | Some(Side::A) if iterations_done == 0 => 0,
+        None | Some(Side::A) => u64::MAX - iterations_done,
+    }
 }
 
 /// Of what is done once for the whole run: no user has it, and Lua's numbers hold it.
@@ -397,6 +403,9 @@ const INDEX_OF_ACTS: u64 = 1 << 52;
 
 /// The stream of an iteration that has an index of its own: no user has as many iterations.
 const STREAM_OF_ARRIVALS: u64 = 1 << 62;
+
+/// On side B, the stream of the first `on_start`; those of later lives follow. No user has as many iterations.
+const STREAM_OF_STARTS_ON_B: u64 = 1 << 63;
 
 /// Users of one VM: mlua has room for 7,995 handles in one, and a smaller heap is collected in less time.
 pub(super) const USERS_OF_A_VM: usize = 1_000;
@@ -408,8 +417,9 @@ mod tests {
     #[test]
     fn a_later_life_begins_with_random_numbers_that_no_iteration_has_had() {
         let first_of = |stream| Generator::new(7, 3, stream).bits();
-        let (begun, later) = (stream_of_start(0), stream_of_start(5));
-        assert_eq!(begun, 0);
+        let (begun, later) = (stream_of_start(0, None), stream_of_start(5, None));
+        assert_eq!((begun, stream_of_start(0, Some(Side::A))), (0, 0));
+        assert_ne!(first_of(stream_of_start(0, Some(Side::B))), first_of(begun));
         assert!(first_of(later) != first_of(begun) && (1..=1_000).all(|iteration| first_of(later) != first_of(iteration)));
     }
 }

@@ -75,6 +75,7 @@ impl Script {
             seed: self.seed,
             scenario: description.name.clone(),
             host: self.host.clone().or_else(|| description.host.clone()),
+            other_host: None,
             classes: description.classes.clone(),
             profile: description.profile.clone().unwrap_or_else(|| LoadProfile::plain(1, 1.0, None)),
             thresholds: description.thresholds.clone(),
@@ -103,7 +104,7 @@ impl TestLane {
     /// A user of the class at `class`.
     pub(crate) fn user_of(&self, class: usize, index: u64) -> (ScriptUser, Rc<UserControl>) {
         let control = Rc::new(UserControl::default());
-        let start = UserStart { index, class, iterations_done: 0, control: Rc::clone(&control) };
+        let start = UserStart { index, class, iterations_done: 0, side: None, control: Rc::clone(&control) };
         (self.lane.new_user(start).unwrap(), control)
     }
 

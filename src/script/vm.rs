@@ -20,6 +20,7 @@ use super::error::LoadScriptError;
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::{self, Watchdog};
 use super::{bindings, hints, numerals, pattern, stdlib, traceback, value};
+use crate::load::sides::Side;
 use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.
@@ -38,14 +39,17 @@ pub(super) struct Vm {
     pub(super) level: Option<Function>,
     /// The classes, in the plan's order.
     pub(super) classes: Vec<ClassRuntime>,
-    /// Users that live here, by index.
-    accounts: RefCell<BTreeMap<u64, Rc<Account>>>,
+    /// Users that live here, by index and side.
+    accounts: RefCell<BTreeMap<UserKey, Rc<Account>>>,
     /// How long the last resume held the lane, where that was long.
     held: Cell<Option<Duration>>,
     memory_limit: usize,
     /// Past so many bytes the collector is run in full.
     collect_at: Cell<usize>,
 }
+
+/// Which user: its index and, in a run of two sides, its side.
+pub(super) type UserKey = (u64, Option<Side>);
 
 /// How a resume went.
 pub(super) enum Resumed {
@@ -105,11 +109,11 @@ impl Vm {
     }
 
     /// Makes the coroutine of a user.
-    pub(super) fn admit(&self, class: usize, index: u64, profile: Option<&str>) -> Result<Rc<Account>, String> {
+    pub(super) fn admit(&self, class: usize, user: UserKey, profile: Option<&str>) -> Result<Rc<Account>, String> {
         let class = self.classes.get(class).ok_or("the scenario has no such class")?;
-        let coroutine: Thread = self.new_user.call((class.number, index, profile)).map_err(|error| traceback::error_text(&error))?;
+        let coroutine: Thread = self.new_user.call((class.number, user.0, profile)).map_err(|error| traceback::error_text(&error))?;
         let account = Rc::new(Account { coroutine: RefCell::new(Some(coroutine)), grown_bytes: Cell::new(0) });
-        self.accounts.borrow_mut().insert(index, Rc::clone(&account));
+        self.accounts.borrow_mut().insert(user, Rc::clone(&account));
         Ok(account)
     }
 
@@ -126,9 +130,9 @@ impl Vm {
     }
 
     /// Forgets a user.
-    pub(super) fn discharge(&self, index: u64, account: &Account) {
+    pub(super) fn discharge(&self, user: UserKey, account: &Account) {
         account.coroutine.take();
-        self.accounts.borrow_mut().remove(&index);
+        self.accounts.borrow_mut().remove(&user);
     }
 
     /// How many users live here.

@@ -140,7 +140,7 @@ pub(super) async fn walk(
         let has = |named: &NamedProfile| named.classes.is_empty() || named.classes.contains(&class.name);
         let place = profile.named().iter().position(has).unwrap_or(0);
         let index = Numbering::of(&profile).index(place, number as u64);
-        let mut user = lane.new_user(UserStart { index, class: number, iterations_done: 0, control })?;
+        let mut user = lane.new_user(UserStart { index, class: number, iterations_done: 0, side: None, control })?;
         walk_user(&mut user, class, &witness, &mut tell).await;
         match lane.halt() {
             Some(Halt::Misuse(why)) => return Err(why),

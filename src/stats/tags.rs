@@ -45,6 +45,25 @@ pub fn tagged<'a>(name: Cow<'a, str>, text: &str) -> Cow<'a, str> {
     if text.is_empty() { name } else { Cow::Owned(format!("{name} {text}")) }
 }
 
+/// Such a text with the tag of a side before the others.
+#[must_use]
+pub fn on_side(side: &str, text: &str) -> String {
+    match text.strip_prefix('{') {
+        Some(others) => format!("{{{SIDE}:{side},{others}"),
+        None => format!("{{{SIDE}:{side}}}"),
+    }
+}
+
+/// A name without the tag of its side, and that side; the name as it is and `None` where it has none.
+#[must_use]
+pub fn take_side(name: &str) -> (Cow<'_, str>, Option<&str>) {
+    let (plain, tags) = split(name);
+    let Some((_, side)) = tags.into_iter().find(|(key, _)| *key == SIDE) else { return (Cow::Borrowed(name), None) };
+    let others: Vec<String> = split(name).1.filter(|(key, _)| *key != SIDE).map(|(key, value)| format!("{key}:{value}")).collect();
+    let others = if others.is_empty() { String::new() } else { format!("{{{}}}", others.join(",")) };
+    (Cow::Owned(tagged(Cow::Borrowed(plain), &others).into_owned()), Some(side))
+}
+
 /// A name without its tags, and those.
 pub fn split(name: &str) -> (&str, impl Iterator<Item = (&str, &str)>) {
     let tags = name.strip_suffix('}').and_then(|rest| rest.rsplit_once(" {"));
@@ -55,13 +74,15 @@ pub fn split(name: &str) -> (&str, impl Iterator<Item = (&str, &str)>) {
 
 /// Of all profiles' requests where they have names: which one.
 pub const PROFILE: &str = "profile";
+/// Of the requests of a run of two sides, but for those that went to neither: which one.
+pub const SIDE: &str = "ab";
 
 fn is_tag(key: &str, value: &str) -> bool {
-    if key == PROFILE { is_fit(value) } else { mistake_in(key, value).is_none() }
+    if key == PROFILE || key == SIDE { is_fit(value) } else { mistake_in(key, value).is_none() }
 }
 
 /// What selectors mean already, here or in other tools; a tag of such a name would be looked for in vain.
-pub const RESERVED: [&str; 20] = [
+pub const RESERVED: [&str; 21] = [
     "name",
     "method",
     "url",
@@ -82,6 +103,7 @@ pub const RESERVED: [&str; 20] = [
     "vu",
     "iter",
     "host",
+    SIDE,
 ];
 /// Bytes of a tag's name, and of its value.
 const LONGEST: usize = 64;
@@ -100,6 +122,18 @@ mod tests {
         assert_eq!(tagged("/cart".into(), &text_of(&BTreeMap::new())), "/cart");
         for plain in ["/cart", "a {b}", "a {}", "/x {name:y}", "{a:b}", "x {a:b}c"] {
             assert_eq!((split(plain).0, split(plain).1.count()), (plain, 0), "{plain}");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_a_side_stands_before_the_others_and_comes_off_again() {
+        for (tags, whole) in [("", "/cart {ab:a}"), ("{kind:read,team:x}", "/cart {ab:a,kind:read,team:x}")] {
+            let name = tagged("/cart".into(), &on_side("a", tags));
+            assert_eq!(name, whole);
+            assert_eq!(take_side(&name), (tagged("/cart".into(), tags), Some("a")));
+        }
+        for name in ["/cart", "/cart {kind:read}", "a {b}"] {
+            assert_eq!(take_side(name), (name.into(), None));
         }
     }
 

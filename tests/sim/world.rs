@@ -437,6 +437,7 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
         script: "main.lua".into(),
         fingerprint: String::new(),
         host: None,
+        other_host: None,
         classes: vec![class("Reader", 3), class("Buyer", 1)],
         profile,
         thresholds: Vec::new(),

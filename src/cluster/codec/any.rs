@@ -186,6 +186,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             Plan {
                 run: RunId(run),
                 seed,
+                other_host: host.clone().filter(|_| insecure_tls),
                 host,
                 classes: classes
                     .into_iter()

@@ -37,8 +37,8 @@ macro_rules! layout {
 
 layout! {
     Plan {
-        run, revision, seed, scenario, script, fingerprint, host, classes, profile, thresholds, metrics, tags, env, settings, http,
-        life
+        run, revision, seed, scenario, script, fingerprint, host, other_host, classes, profile, thresholds, metrics, tags, env, settings,
+        http, life
     }
     holds "number of user classes" if |plan| !plan.classes.is_empty()
     holds "class of a profile" if |plan| {

@@ -289,6 +289,7 @@ pub(super) fn plan() -> Plan {
         script: "shop.lua".into(),
         fingerprint: "0123".into(),
         host: Some("http://127.0.0.1:8080".into()),
+        other_host: Some("http://127.0.0.1:8081".into()),
         classes: vec![
             ClassPlan { name: "Buyer".into(), weight: 3, count: None, tasks: vec![TaskPlan { name: "buy".into(), weight: 2 }] },
             ClassPlan { name: "Admin".into(), weight: 1, count: Some(2), tasks: Vec::new() },

@@ -1,15 +1,15 @@
 //! A comparison as a table for a pull request.
 
-use super::figures;
-use super::read::Reported;
+use super::{Shown, figures};
 use crate::front::text::escape;
-use crate::stats::comparison::{Comparison, Row, Verdict};
+use crate::stats::comparison::{Row, Verdict};
 
 /// The whole text: what it comes to, what is judged, and all figures folded away.
 #[must_use]
-pub fn markdown(base: &Reported, new: &Reported, comparison: &Comparison, notes: &[String]) -> String {
+pub fn markdown(shown: &Shown<'_>) -> String {
+    let Shown { names: halves, base, new, comparison, notes } = *shown;
     let mut text = format!("### Load test: {}\n\n", figures::summary(comparison));
-    text.push_str(&format!("`{}` against `{}`\n\n", code(&new.path.display().to_string()), code(&base.path.display().to_string())));
+    text.push_str(&format!("`{}` against `{}`\n\n", code(&new.label), code(&base.label)));
     if !comparison.outcomes.is_empty() {
         text.push_str("| limit | entry | | |\n|---|---|---|---|\n");
         for outcome in &comparison.outcomes {
@@ -20,7 +20,10 @@ pub fn markdown(base: &Reported, new: &Reported, comparison: &Comparison, notes:
         text.push('\n');
     }
     let rows: Vec<&Row> = std::iter::once(&comparison.total).chain(&comparison.rows).collect();
-    text.push_str("| entry | figure | base | new | change | 95 % interval | |\n|---|---|--:|--:|--:|--:|---|\n");
+    text.push_str(&format!(
+        "| entry | figure | {} | {} | change | 95 % interval | |\n|---|---|--:|--:|--:|--:|---|\n",
+        halves.base, halves.new
+    ));
     for row in rows {
         for (place, difference) in row.differences.iter().enumerate() {
             let metric = difference.metric;
@@ -39,7 +42,7 @@ pub fn markdown(base: &Reported, new: &Reported, comparison: &Comparison, notes:
         }
     }
     text.push('\n');
-    for (whose, names) in [("base", &comparison.only_base), ("new", &comparison.only_new)] {
+    for (whose, names) in [(halves.base, &comparison.only_base), (halves.new, &comparison.only_new)] {
         if !names.is_empty() {
             text.push_str(&format!(
                 "- only in {whose}, not compared: {}\n",

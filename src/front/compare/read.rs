@@ -12,8 +12,8 @@ use crate::stats::histogram::Histogram;
 /// A run as its report tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reported {
-    /// The file.
-    pub path: PathBuf,
+    /// Which it is: its file or, of a side, its URL.
+    pub label: String,
     /// Its numbers.
     pub side: Side,
     /// The scenario's name.
@@ -83,17 +83,22 @@ pub fn read(path: &Path) -> Result<Reported, ReadError> {
         Ok(found) => return Err(ReadError::Schema { path: path.to_owned(), found }),
         Err(why) => return Err(no_report(why)),
     }
-    reported(&root, path).map_err(no_report)
+    reported(&root, path.display().to_string()).map_err(no_report)
 }
 
-fn reported(root: &Node<'_>, path: &Path) -> Result<Reported, String> {
+/// A report that was made in this process.
+pub(super) fn read_value(report: &Value, label: String) -> Result<Reported, String> {
+    reported(&Node { value: report, place: String::new() }, label)
+}
+
+fn reported(root: &Node<'_>, label: String) -> Result<Reported, String> {
     let text = |key: &str| root.known(key)?.map(|node| node.text().map(str::to_owned)).transpose();
     let named = |text: Option<String>| text.filter(|text| !text.is_empty());
     let history = root.field("history")?.list()?;
     let users = history.iter().map(|point| point.known("users")?.map(|users| users.whole()).transpose());
     let users = users.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().max();
     Ok(Reported {
-        path: path.to_owned(),
+        label,
         side: side(root)?,
         scenario: root.field("scenario")?.text()?.to_owned(),
         script: named(text("script")?),

@@ -2,19 +2,22 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::figures;
 use super::read::Reported;
+use super::{Shown, figures};
 use crate::front::text::{Align, escape, pad, wrap};
 use crate::stats::comparison::{Comparison, Difference, Row, State, Verdict};
 
 /// The whole text. Only words of a judgement are coloured.
 #[must_use]
-pub fn text(base: &Reported, new: &Reported, comparison: &Comparison, notes: &[String], is_coloured: bool) -> String {
-    let mut text = format!("base  {}\nnew   {}\n\n", run(base), run(new));
+pub fn text(shown: &Shown<'_>, is_coloured: bool) -> String {
+    let Shown { names, base, new, comparison, .. } = *shown;
+    let wide = names.base.len().max(names.new.len());
+    let mut text = format!("{:wide$}  {}\n{:wide$}  {}\n\n", names.base, run(base), names.new, run(new));
+    let titles = ["", names.base, names.new, "change", "95 % interval"];
     let rows: Vec<&Row> = std::iter::once(&comparison.total).chain(&comparison.rows).collect();
     let cells: Vec<[String; 5]> = rows.iter().flat_map(|row| row.differences.iter().map(cells_of)).collect();
     let widths: [usize; 5] = std::array::from_fn(|column| {
-        cells.iter().map(|cells| cells[column].chars().count()).chain([TITLES[column].chars().count()]).max().unwrap_or(0)
+        cells.iter().map(|cells| cells[column].chars().count()).chain([titles[column].chars().count()]).max().unwrap_or(0)
     });
     let line = |cells: &[String; 5], word: &str| {
         let columns = cells.iter().zip(widths).enumerate();
@@ -22,7 +25,7 @@ pub fn text(base: &Reported, new: &Reported, comparison: &Comparison, notes: &[S
             columns.map(|(column, (cell, width))| pad(cell, width, if column == 0 { Align::Left } else { Align::Right })).collect();
         format!("  {}  {word}", columns.join("  ")).trim_end().to_owned() + "\n"
     };
-    text.push_str(&line(&TITLES.map(str::to_owned), ""));
+    text.push_str(&line(&titles.map(str::to_owned), ""));
     text.push_str(&format!("{}\n", "-".repeat(widths.iter().sum::<usize>() + 32)));
     for row in rows {
         text.push_str(&format!("{}\n", escape(&row.name)));
@@ -34,7 +37,7 @@ pub fn text(base: &Reported, new: &Reported, comparison: &Comparison, notes: &[S
         }
     }
     text.push('\n');
-    text.push_str(&below(comparison, notes));
+    text.push_str(&below(shown));
     text.push_str(&limits(comparison, is_coloured));
     text.push_str(&format!("{}\n", figures::summary(comparison)));
     text
@@ -55,13 +58,14 @@ fn cells_of(difference: &Difference) -> [String; 5] {
 fn run(run: &Reported) -> String {
     let users = run.users.map_or_else(String::new, |users| format!(", {users} users"));
     let host = run.host.as_deref().map_or_else(String::new, |host| format!(", {}", escape(host)));
-    format!("{}  ({}, {:.0} s{users}{host})", escape(&run.path.display().to_string()), escape(&run.scenario), run.elapsed_s)
+    format!("{}  ({}, {:.0} s{users}{host})", escape(&run.label), escape(&run.scenario), run.elapsed_s)
 }
 
 /// Entries of one run alone, and notes.
-fn below(comparison: &Comparison, notes: &[String]) -> String {
+fn below(shown: &Shown<'_>) -> String {
+    let Shown { names: halves, comparison, notes, .. } = *shown;
     let mut text = String::new();
-    for (whose, names) in [("base", &comparison.only_base), ("new", &comparison.only_new)] {
+    for (whose, names) in [(halves.base, &comparison.only_base), (halves.new, &comparison.only_new)] {
         if !names.is_empty() {
             text.push_str(&format!(
                 "only in {whose}, not compared: {}\n",
@@ -111,7 +115,5 @@ fn painted(word: &str, colour: AnsiColor, is_coloured: bool) -> String {
     let style = Style::new().fg_color(Some(colour.into()));
     if is_coloured { format!("{style}{word}{style:#}") } else { word.to_owned() }
 }
-
-const TITLES: [&str; 5] = ["", "base", "new", "change", "95 % interval"];
 
 const NOTE_WIDTH: usize = 120;

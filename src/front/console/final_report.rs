@@ -42,6 +42,12 @@ pub fn final_report(snapshot: &Snapshot, exit_code: ExitCode, width: usize, is_c
     .concat()
 }
 
+/// What went wrong in a run whose numbers are shown elsewhere; nothing where all was well.
+#[must_use]
+pub fn troubles(snapshot: &Snapshot, width: usize) -> String {
+    [errors(snapshot, width), exceptions(snapshot), lost(snapshot, width)].concat()
+}
+
 fn percentiles(snapshot: &Snapshot, width: usize) -> String {
     if snapshot.total.timed() == 0 {
         return String::new();

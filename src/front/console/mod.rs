@@ -17,7 +17,7 @@ mod screen;
 mod table;
 mod verdict;
 
-pub use final_report::{closing, final_report};
+pub use final_report::{closing, final_report, troubles};
 pub use printer::{Printer, PrinterOptions};
 pub use progress::progress;
 pub use screen::{Colours, Screen, Tables};

@@ -5,9 +5,9 @@
 //! | a due iteration finds | then |
 //! |---|---|
 //! | the run paused | it is dropped as `paused` |
-//! | a free user of its class | that one begins it |
-//! | none, and room for a user | one is made for it |
-//! | none and no room, but a free user of another class | that one is sent away, and one is made for it |
+//! | a free user of its room: its class and, in a run of two sides, its side | that one begins it |
+//! | none, and space for a user | one is made for it |
+//! | none and no space for one, but a free user of another room | that one is sent away, and one is made for it |
 //! | none of these | it waits up to the profile's patience; then it is dropped as `no_free_user`, or as `generator_late` where the lane itself was |
 
 use std::rc::Rc;
@@ -79,10 +79,10 @@ impl<L: LaneWorkload> Running<L> {
             while !self.is_stopping
                 && starts < STARTS_IN_A_TURN
                 && self.users.count_of(place) < most
-                && let Some(class) = self.strands[place].pool.class_that_waits()
-                && let Some(arrival) = self.strands[place].pool.take_waiting(class, now)
+                && let Some(room) = self.strands[place].pool.room_that_waits()
+                && let Some(arrival) = self.strands[place].pool.take_waiting(room, now)
             {
-                self.make_user(place, class, arrival);
+                self.make_user(place, room, arrival);
                 starts += 1;
             }
         }
@@ -112,25 +112,27 @@ impl<L: LaneWorkload> Running<L> {
         }
         // Only classes with fixed counts have none, which an open profile may not have.
         let Some(class) = strand.roster.class_of(due.index) else { return };
+        let room = strand.room_of(class, due.index);
         // Nobody overtakes those who wait.
-        let arrival = if strand.pool.has_waiting(class) { Some(arrival) } else { strand.pool.hand(class, arrival) };
+        let arrival = if strand.pool.has_waiting(room) { Some(arrival) } else { strand.pool.hand(room, arrival) };
         let Some(arrival) = arrival else { return };
-        if self.users.count_of(place) < most || strand.pool.dismiss_one_for(class) {
-            self.make_user(place, class, arrival);
+        if self.users.count_of(place) < most || strand.pool.dismiss_one_for(room) {
+            self.make_user(place, room, arrival);
         } else {
-            strand.pool.wait(class, arrival, at.checked_add(strand.patience).unwrap_or(now));
+            strand.pool.wait(room, arrival, at.checked_add(strand.patience).unwrap_or(now));
         }
     }
 
     /// Makes a user for an iteration. It bears the iteration's index, which no other iteration in the run has, and so no other user.
-    fn make_user(&mut self, place: usize, class: usize, arrival: Arrival) {
+    fn make_user(&mut self, place: usize, room: usize, arrival: Arrival) {
         let (index, strand) = (arrival.index(), &self.strands[place]);
-        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate)));
-        match self.lane.workload.new_user(UserStart { index, class, iterations_done: 0, control: Rc::clone(&control) }) {
+        let (class, side) = strand.of_room(room);
+        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), 0));
+        match self.lane.workload.new_user(UserStart { index, class, iterations_done: 0, side, control: Rc::clone(&control) }) {
             Ok(user) => {
                 let (recorder, pool, life_control) = (self.lane.recorder.clone(), Rc::clone(&strand.pool), Rc::clone(&control));
                 let counted = strand.place(class);
-                let life = async move { user::serve(user, arrival, &life_control, &recorder, &pool, counted).await };
+                let life = async move { user::serve(user, arrival, &life_control, &recorder, (&pool, room), counted).await };
                 self.users.spawn(index, control, life);
             }
             Err(why) => {

@@ -15,6 +15,7 @@ mod iterations;
 mod orders;
 mod renewal;
 mod several;
+mod sides;
 
 /// What happened, and at which millisecond of the run's clock.
 type Diary = Rc<RefCell<Vec<(u128, String)>>>;
@@ -68,13 +69,16 @@ impl LaneWorkload for Users {
             return Err("no room".into());
         }
         self.note(format!("start {} class {} after {}", start.index, start.class, start.iterations_done));
-        Ok(User { conduct: self.conduct, index: start.index, diary: self.diary.clone(), zero: self.zero.get() })
+        let UserStart { index, side, control, .. } = start;
+        Ok(User { conduct: self.conduct, index, side, control, diary: self.diary.clone(), zero: self.zero.get() })
     }
 }
 
 struct User {
     conduct: Conduct,
     index: u64,
+    side: Option<Side>,
+    control: Rc<UserControl>,
     diary: Diary,
     zero: Option<Instant>,
 }
@@ -87,6 +91,10 @@ impl VirtualUser for User {
     }
 
     async fn iterate(&mut self) -> Step {
+        self.control.count_iteration();
+        if let Some(side) = self.side {
+            note(&self.diary, self.zero, format!("on {} by {}", side.name(), self.index));
+        }
         match self.conduct {
             Conduct::Busy(Duration::ZERO, _) => {}
             Conduct::Busy(length, _) | Conduct::Leaves(length) | Conduct::Panics(length) => tokio::time::sleep(length).await,

@@ -6,6 +6,7 @@
 //! the seed and its place in the tree, so that whoever begins anywhere draws one path and one leaf, and none of the past.
 
 use super::arrivals::ONE;
+use crate::load::tosses::Tosses;
 
 /// The process of one seed, with the leaf that was looked at last.
 #[derive(Debug, Clone)]
@@ -95,27 +96,6 @@ fn heads(tosses: &mut Tosses, count: u64) -> u64 {
     if rest == 0 { whole } else { whole + u64::from((tosses.next() >> (64 - rest)).count_ones()) }
 }
 
-/// SplitMix64: a stream of random bits that begins anywhere at no cost.
-struct Tosses(u64);
-
-impl Tosses {
-    fn new(seed: u64, stretch: u64, node: u64) -> Self {
-        Self(mixed(mixed(mixed(seed) ^ stretch.wrapping_mul(GOLDEN)) ^ node.wrapping_mul(GOLDEN)))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        mixed(self.0)
-    }
-}
-
-fn mixed(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
-}
-
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const DEPTH_ALL: u32 = 20;
 /// Iterations of which the number is certain.
 const STRETCH: u64 = 1 << DEPTH_ALL;

@@ -134,7 +134,7 @@ libraries! {
     random;
     regex;
     scenario;
-    shared worker SharedStore user Leases asks flight Flight board Board fetch Fetch bring Bring meet Meet;
+    shared worker Stores user Leases asks flight Flight board Board fetch Fetch bring Bring meet Meet;
     time asks sleep Sleep;
     url;
     uuid;

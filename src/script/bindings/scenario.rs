@@ -7,6 +7,7 @@ use mlua::{Lua, Table, Value};
 use super::http::{connection_plan, tags_of};
 use super::json::{decode_path, encode_to_vec};
 use crate::load::Halt;
+use crate::load::sides::Side;
 use crate::script::context::{Stage, VmContext};
 
 /// Registers what `lua-stdlib/scenario.lua` is built on.
@@ -59,8 +60,10 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
         "data",
         lua.create_function(move |lua, ()| {
             let current = looking.current.borrow();
+            // In a run of two sides, the text is the list of what the setups of both returned.
+            let place = current.as_ref().and_then(|user| user.ledger.side()).map(|side| if side == Side::A { "0" } else { "1" });
             match current.as_ref().and_then(|user| user.lane.data.get()) {
-                Some(text) => decode_path(lua, text.as_bytes(), None, false).map(|value| (true, value)).map_err(mlua::Error::runtime),
+                Some(text) => decode_path(lua, text.as_bytes(), place, false).map(|value| (true, value)).map_err(mlua::Error::runtime),
                 None => Ok((false, Value::Nil)),
             }
         })?,

@@ -53,7 +53,8 @@ fn what_setup_returns_is_json_for_all_users_and_each_has_a_copy_of_its_own() {
     let lane = workload.open_lane(LaneContext { plan: recorder, lane: 0, recorder: counted.clone() }).unwrap();
     workload.give_data(r#"{"token":"a","ids":[1,2]}"#);
     block_on(async {
-        let mut user = lane.new_user(UserStart { index: 0, class: 0, iterations_done: 0, control: std::rc::Rc::default() }).unwrap();
+        let mut user =
+            lane.new_user(UserStart { index: 0, class: 0, iterations_done: 0, side: None, control: std::rc::Rc::default() }).unwrap();
         for _ in 0..2 {
             assert!(!user.iterate().await.raised);
         }

@@ -353,7 +353,7 @@ fn a_thousand_users_fill_a_vm_and_an_idle_user_is_small() {
     let each = (vm.used_bytes() - before) / users.len();
     assert!(each < 3 * 1024, "{each} bytes");
     assert_eq!(lane.lane.vms().len(), 1);
-    let start = UserStart { index: 1_000, class: 0, iterations_done: 0, control: std::rc::Rc::new(UserControl::default()) };
+    let start = UserStart { index: 1_000, class: 0, iterations_done: 0, side: None, control: std::rc::Rc::new(UserControl::default()) };
     let _next = lane.lane.new_user(start).unwrap();
     assert_eq!(lane.lane.vms().len(), 2);
     drop(users);

@@ -39,6 +39,11 @@ impl CellFigures {
     /// Adds the cell after this one.
     pub fn append(&mut self, later: &Self) {
         self.known_s += later.known_s;
+        self.add(later);
+    }
+
+    /// Adds what another entry did in the same cell.
+    pub fn add(&mut self, later: &Self) {
         self.requests = self.requests.saturating_add(later.requests);
         self.judged = self.judged.saturating_add(later.judged);
         self.failures = self.failures.saturating_add(later.failures);

@@ -223,6 +223,7 @@ impl Planner for BenchPlanner {
             script: "bench.lua".into(),
             fingerprint: String::new(),
             host: None,
+            other_host: None,
             classes: vec![ClassPlan { name: "User".into(), weight: 1, count: None, tasks: Vec::new() }],
             profile: LoadProfile::plain(self.workers as u32, 1e6, Some(self.run_time)),
             thresholds: Vec::new(),

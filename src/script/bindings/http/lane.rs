@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::address::{Address, Base, Origins};
+use super::address::{Base, Origins};
 use super::aside::Aside;
 use super::connections::rules_of;
 use super::identity::{Identities, Identity};
 use super::template::{Settings, Template};
 use crate::script::library::OfLane;
+use crate::load::sides::Side;
 use crate::load::vitals::allowed_memory;
 use crate::plan::{DnsMode, Plan, RunSettings};
 use crate::protocol::http::{BodyMemory, ConnectionRules, Context, HostRule, Settings as ClientSettings};
@@ -26,7 +27,8 @@ pub struct LaneHttp {
 impl OfLane for LaneHttp {
     /// Reads roots and certificates once. What can be wrong is the host or a certificate.
     fn open(plan: &Plan) -> Result<Self, String> {
-        let base = plan.host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"))?;
+        let base = |host: &Option<String>| host.as_deref().map(Base::parse).transpose().map_err(|why| format!("the host cannot be used: {why}"));
+        let (base, other_base) = (base(&plan.host)?, base(&plan.other_host)?);
         let client_settings = client_settings(plan)?;
         let context = Context::new(client_settings.clone())?;
         let usual = Rc::new(Template::new(Settings::default(), Vec::new()));
@@ -36,6 +38,7 @@ impl OfLane for LaneHttp {
             identities: Identities::default(),
             client_settings,
             base,
+            other_base,
             usual,
             of_profiles,
             origins: Origins::default(),
@@ -59,8 +62,10 @@ pub(super) struct Shared {
     identities: Identities,
     /// What the context was made of.
     client_settings: ClientSettings,
-    /// The scenario's host.
-    pub(super) base: Option<Base>,
+    /// The scenario's host, or that of side A.
+    base: Option<Base>,
+    /// The host of side B.
+    other_base: Option<Base>,
     /// The headers that every request has.
     pub(super) usual: Rc<Template>,
     /// The same of the users of each named profile.
@@ -103,15 +108,12 @@ impl Shared {
         self.identities.context(identity, &self.client_settings)
     }
 
-    /// Whether `address` is on another host than the scenario's.
-    pub(super) fn is_foreign(&self, address: &Address) -> bool {
-        self.base.as_ref().is_none_or(|base| !Rc::ptr_eq(&base.origin, &address.origin) && base.origin != address.origin)
-    }
-
-    /// The default name of an entry.
-    pub(super) fn name_of<'a>(&self, address: &'a Address) -> Cow<'a, str> {
-        let name = path_name(&address.path, self.settings.raw_names);
-        if self.is_foreign(address) { Cow::Owned(format!("{}{name}", address.origin.authority)) } else { name }
+    /// Where relative URLs of a user go who is on this side, in a run of two.
+    pub(super) const fn base_of(&self, side: Option<Side>) -> Option<&Base> {
+        match side {
+            None | Some(Side::A) => self.base.as_ref(),
+            Some(Side::B) => self.other_base.as_ref(),
+        }
     }
 }
 

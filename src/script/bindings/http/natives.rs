@@ -165,7 +165,7 @@ fn cookie_delete(user: &UserHttp, name: &LuaString, url: Option<String>) -> Answ
 /// Where a cookie belongs: an URL as requests take it, or the user's host.
 fn cookie_url(user: &UserHttp, url: Option<String>) -> Result<url::Url, String> {
     let template = user.template(None);
-    let base = template.settings.host.as_ref().or(user.shared().base.as_ref());
+    let base = template.settings.host.as_ref().or(user.base());
     let address: Address = user.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
     address.parsed().ok_or_else(|| format!("bad URL `{}`", address.url()))
 }

@@ -81,7 +81,7 @@ impl Prepared {
         let Wanted { method, url, name, options, client } = wanted;
         let template = user.template(client);
         let of_class = class_host.map(|host| user.shared().class_base(host)).transpose().inspect_err(|why| user.misuse(why))?;
-        let base = template.settings.host.as_ref().or(of_class.as_ref()).or(user.shared().base.as_ref());
+        let base = template.settings.host.as_ref().or(of_class.as_ref()).or(user.base());
         if base.is_none() && !is_absolute(&url) {
             user.misuse(&no_host(&url));
         }
@@ -179,7 +179,7 @@ impl Prepared {
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
     async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
-        let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.shared().is_foreign(&self.address) };
+        let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.is_foreign(&self.address) };
         loop {
             let entry = user.ledger.entry(&self.method, &chain.name_of(&self, user));
             // The first hop has the whole time, and no clock is asked for it.
@@ -408,17 +408,17 @@ impl Chain {
     fn name_of<'a>(&'a self, request: &'a Prepared, user: &UserHttp) -> Cow<'a, str> {
         let name = match &self.name {
             Some(name) if !self.followed.is_empty() => {
-                Cow::Owned(format!("{name} > {} {}", request.method, user.shared().name_of(&request.address)))
+                Cow::Owned(format!("{name} > {} {}", request.method, user.name_of(&request.address)))
             }
             Some(name) => Cow::Borrowed(name.as_str()),
-            None => user.shared().name_of(&request.address),
+            None => user.name_of(&request.address),
         };
-        tags::tagged(name, &request.tags)
+        user.tagged(name, &request.tags, &request.address)
     }
 
     /// Notes a hop that is followed.
     fn follow(&mut self, request: &Prepared, user: &UserHttp, exchange: &Exchange) {
-        self.name.get_or_insert_with(|| user.shared().name_of(&request.address).into_owned());
+        self.name.get_or_insert_with(|| user.name_of(&request.address).into_owned());
         let (method, url, total) = (request.method.clone(), request.address.url(), exchange.timings.total);
         self.followed.push(FollowedHop { method, url, status: exchange.status, total });
     }

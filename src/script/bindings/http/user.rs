@@ -1,5 +1,6 @@
 //! What one user has: connections, cookies, defaults.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -7,13 +8,14 @@ use std::time::SystemTime;
 use super::super::super::context::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
-use super::address::Address;
+use super::address::{Address, Base};
 use super::identity::OfIdentities;
-use super::lane::Shared;
+use super::lane::{Shared, path_name};
 use super::template::Template;
 use crate::load::Halt;
 use crate::protocol::http::cookies::Jar;
 use crate::protocol::http::{Connections, Headers};
+use crate::stats::tags;
 
 /// What one user has: connections, cookies, defaults.
 #[derive(Debug)]
@@ -45,6 +47,30 @@ impl UserHttp {
     /// What the lane's users share.
     pub(super) fn shared(&self) -> &Shared {
         &self.ledger.lane.libraries.http.shared
+    }
+
+    /// Where relative URLs go: to the scenario's host, or that of the user's side.
+    pub(super) fn base(&self) -> Option<&Base> {
+        self.shared().base_of(self.ledger.side())
+    }
+
+    /// Whether `address` is on another host than that.
+    pub(super) fn is_foreign(&self, address: &Address) -> bool {
+        self.base().is_none_or(|base| !Rc::ptr_eq(&base.origin, &address.origin) && base.origin != address.origin)
+    }
+
+    /// The default name of an entry.
+    pub(super) fn name_of<'a>(&self, address: &'a Address) -> Cow<'a, str> {
+        let name = path_name(&address.path, self.shared().settings.raw_names);
+        if self.is_foreign(address) { Cow::Owned(format!("{}{name}", address.origin.authority)) } else { name }
+    }
+
+    /// The name with its tags: those of the request and, where it goes to the host of the user's side, that side.
+    pub(super) fn tagged<'a>(&self, name: Cow<'a, str>, tags: &str, address: &Address) -> Cow<'a, str> {
+        match self.ledger.side().filter(|_| !self.is_foreign(address)) {
+            None => tags::tagged(name, tags),
+            Some(side) => tags::tagged(name, &tags::on_side(side.name(), tags)),
+        }
     }
 
     /// Notes that the script cannot run without what the plan does not have.

@@ -9,6 +9,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use super::plain::Plain;
 use crate::load::courier::{self, Begun, Met};
+use crate::load::sides::Side;
 use crate::load::errand::{BoardAnswer, BoardAsk, KEY_BYTES, Posted};
 use crate::script::context::{UserState, VmContext};
 use crate::script::driver::Answer;
@@ -39,7 +40,12 @@ impl Operation for Board {
         Ok(Self { word, ask })
     }
 
-    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+    async fn perform(mut self, user: &Rc<UserState>) -> Option<Answer> {
+        match &mut self.ask {
+            BoardAsk::Add { key, .. } | BoardAsk::Get { key } | BoardAsk::Set { key, .. } => *key = key_on_side(user, key),
+            // Not of this operation.
+            BoardAsk::Begin { .. } | BoardAsk::Finish { .. } | BoardAsk::GiveUp { .. } | BoardAsk::Gather { .. } => {}
+        }
         let answer = awaited(user, user.lane.courier.ask(self.ask)).await?;
         Some(answer_of(user, &self.word, answer))
     }
@@ -55,7 +61,7 @@ impl Operation for Fetch {
     }
 
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
-        Some(match awaited(user, user.lane.courier.begin(&self.0, user.index)).await? {
+        Some(match awaited(user, user.lane.courier.begin(&key_on_side(user, &self.0), user.index)).await? {
             Begun::Value(posted) => values_of("value", move |lua| lua_of(lua, &posted)),
             Begun::Fill(lease) => {
                 #[expect(clippy::cast_precision_loss, reason = "flights are numbered from 1: 2^53 of them take longer than any run")]
@@ -146,7 +152,9 @@ pub(super) fn add_natives(lua: &Lua, context: &Rc<VmContext>, natives: &Table) -
     // True and the value that this worker has a good copy of; or nothing.
     let copy = lua.create_function(move |lua, key: mlua::LuaString| {
         let Some(lane) = of.lane.as_ref() else { return Ok(MultiValue::new()) };
-        let copy = key.to_str().ok().and_then(|key| lane.courier.copy(&key, Instant::now()));
+        let current = of.current.borrow();
+        let key_of = |key: &str| current.as_ref().map_or_else(|| key.to_owned(), |user| key_on_side(user, key));
+        let copy = key.to_str().ok().and_then(|key| lane.courier.copy(&key_of(&key), Instant::now()));
         copy.map_or_else(|| Ok(MultiValue::new()), |posted| Ok(MultiValue::from_iter([Value::Boolean(true), lua_of(lua, &posted)?])))
     })?;
     natives.raw_set("copy_of_cluster", copy)?;
@@ -156,6 +164,14 @@ pub(super) fn add_natives(lua: &Lua, context: &Rc<VmContext>, natives: &Table) -
         Ok(())
     })?;
     natives.raw_set("give_up_of_cluster", give_up)
+}
+
+/// The key on the board: side B of a run of two has values of its own. Barriers are for the users of both, who come to them by turns.
+fn key_on_side(user: &UserState, key: &str) -> String {
+    match user.ledger.side() {
+        None | Some(Side::A) => key.to_owned(),
+        Some(Side::B) => format!("{key}{ON_SIDE_B}"),
+    }
 }
 
 /// Waits for an answer, as one waits in a sleep. `None` if the user is to finish.
@@ -216,12 +232,18 @@ fn text(value: Option<Value>) -> Result<String, String> {
     }
 }
 
+/// Behind a key of side B.
+const ON_SIDE_B: &str = " (side B)";
+
+/// Bytes of a key as scripts write it.
+const KEY_BYTES_MAX: usize = KEY_BYTES - ON_SIDE_B.len();
+
 fn key(value: Option<Value>) -> Result<String, String> {
     match value {
-        Some(Value::String(text)) if text.as_bytes().len() <= KEY_BYTES => {
+        Some(Value::String(text)) if text.as_bytes().len() <= KEY_BYTES_MAX => {
             text.to_str().map(|text| text.to_owned()).map_err(|_| "the key must be UTF-8".to_owned())
         }
-        Some(Value::String(_)) => Err(format!("the key is longer than {KEY_BYTES} bytes")),
+        Some(Value::String(_)) => Err(format!("the key is longer than {KEY_BYTES_MAX} bytes")),
         _ => Err("the key must be a string".to_owned()),
     }
 }
@@ -276,7 +298,7 @@ mod tests {
     fn whatever_does_not_fit_is_said_at_the_callers_line() {
         for (call, why) in [
             ("shared.cluster.incr('t' , 0/0)", "a finite number is needed"),
-            ("shared.cluster.get(('k'):rep(2000))", "the key is longer than 1024 bytes"),
+            ("shared.cluster.get(('k'):rep(2000))", "the key is longer than 1015 bytes"),
             ("shared.cluster.get('\\xff')", "the key must be UTF-8"),
             ("shared.cluster.get('')", "the key must be a string that is not empty"),
             ("shared.cluster.set('k', print)", "a function cannot leave its user"),

@@ -13,6 +13,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use self::plain::Plain;
 use self::store::{Begin, Lease};
 use crate::load::courier;
+use crate::load::sides::Side;
 use crate::script::context::{LaneState, UserState, VmContext};
 use crate::script::driver::Answer;
 use crate::script::ledger::Ledger;
@@ -26,6 +27,22 @@ use self::store::wait_for_flight;
 mod cluster;
 mod plain;
 mod store;
+
+/// The values that the users of one worker share: those of each side by themselves, where a run has two.
+#[derive(Debug, Default)]
+pub struct Stores {
+    usual: Arc<SharedStore>,
+    of_side_b: Arc<SharedStore>,
+}
+
+impl Stores {
+    fn of(&self, side: Option<Side>) -> &Arc<SharedStore> {
+        match side {
+            None | Some(Side::A) => &self.usual,
+            Some(Side::B) => &self.of_side_b,
+        }
+    }
+}
 
 /// The keys that one user is filling. Dropped with the user, it lets others fill them.
 #[derive(Debug, Default)]
@@ -73,7 +90,7 @@ impl Operation for Flight {
 
     /// Bounded by the flight's own deadline.
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
-        user.wait_for(wait_for_flight(Arc::clone(&user.lane.worker.shared), self.0)).await
+        user.wait_for(wait_for_flight(Arc::clone(user.lane.worker.shared.of(user.ledger.side())), self.0)).await
     }
 }
 
@@ -100,7 +117,8 @@ struct CurrentUser(Rc<VmContext>);
 
 impl Source for CurrentUser {
     fn store(&self) -> Option<Arc<SharedStore>> {
-        self.0.lane.as_ref().map(|lane| Arc::clone(&lane.worker.shared))
+        let side = self.0.current.borrow().as_ref().and_then(|user| user.ledger.side());
+        self.0.lane.as_ref().map(|lane| Arc::clone(lane.worker.shared.of(side)))
     }
 
     fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R> {
