@@ -9,6 +9,7 @@ mod compare;
 mod control;
 mod files;
 mod find;
+mod floor;
 mod linger;
 mod master;
 mod plan;

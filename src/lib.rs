@@ -79,6 +79,8 @@
 //! | courier | how a worker's users come to the board ([`load::courier::Courier`]) |
 //! | flight | the filling of a key by one user while others wait for it |
 //! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |
+//! | floor | what a request takes of the generator itself, measured before the first run ([`stats::floor::Floor`]) |
+//! | hold | a stretch in which a script kept its lane from all other users; who did, and where, is a holder ([`stats::holds`]) |
 //! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
 //! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |
 //! | snapshot | what people see: one immutable view a second ([`stats::snapshot::Snapshot`]) |

@@ -4,6 +4,7 @@
 //! shop remembers is in `state`. It names no other room, and it shares nothing with the lanes that make the load: it runs
 //! on threads of its own, each with a single-threaded runtime, so that a busy shop shows as slow answers and not as a late lane.
 
+mod echo;
 mod flows;
 mod routes;
 mod state;
@@ -21,6 +22,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+pub use echo::Echo;
 use state::Shop;
 
 /// A running demo shop. Dropping it closes its socket, cuts its connections and ends its threads.

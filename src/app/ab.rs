@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::compare::{ForPrograms, exit_code};
 use super::files::RunFiles;
+use super::floor::measured_floor;
 use super::plan::{PreparedSides, prepare_sides};
 use super::run::{Outcome, follow, load_script, warn_of_limits, with_files};
 use super::signals::note_report;
@@ -48,10 +49,11 @@ fn run_sides(start: &Start, asked: &Ab) -> Result<u8, Failure> {
     let lanes = lanes(settings)?;
     let options = PrinterOptions { print_interval: NEVER, is_quiet: settings.quiet, by: Vec::new() };
     let printer = Printer::new(start.screen.clone(), options);
+    let floor = measured_floor(settings);
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: Vec::new(), wall: SystemTime::now() };
     run_to_end(async {
         let mut signals = Signals::new()?;
-        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
+        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, floor, start.logs.clone());
         if let Some(steered) = prepared.steered.clone() {
             tokio::spawn(steer(steered, run.handle.clone()));
         }

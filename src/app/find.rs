@@ -74,7 +74,7 @@ async fn search(
         start.screen.progress(format!("holding {rate:.1}/s ..."));
         let plan = Arc::new(asked.hold_of(plan, rate, is_long));
         let run_start = RunStart { plan, thresholds: thresholds.to_vec(), wall: SystemTime::now() };
-        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
+        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, None, start.logs.clone());
         let (snapshots, handle) = (run.handle.snapshots(), run.handle.clone());
         let mut interrupt = Interrupt::None;
         let end = run.end();

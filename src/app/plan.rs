@@ -29,8 +29,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
     let chosen = scenario.profile.clone().map(|load| settings.chosen_of(load)).transpose();
     let chosen = chosen.map_err(|why| Failure::bad_use(anyhow::anyhow!(why)))?;
     if scenario.profile.is_none() && !settings.only.is_empty() {
-        let why = format!("--only {}: the scenario has no load", settings.only.join(","));
-        return Err(Failure::bad_use(anyhow::anyhow!(why)));
+        return Err(Failure::bad_use(anyhow::anyhow!("--only {}: the scenario has no load", settings.only.join(","))));
     }
     let (profile, profile_words) = settings.profile_for(order, chosen);
     counts_fit(&scenario.classes, &profile)?;

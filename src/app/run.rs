@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, watch};
 
 use super::files::RunFiles;
+use super::floor::measured_floor;
 use super::linger::{Linger, linger};
 use super::master::{MAIN, api_context};
 use super::plan::prepare;
@@ -51,13 +52,14 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     warn_of_limits(&prepared.plan);
     let lanes = super::lanes(settings)?;
     let has_ui = tui::is_wanted(settings, true)?;
+    let floor = measured_floor(settings);
     let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui, by: settings.by.clone() };
     let printer = Printer::new(start.screen.clone(), options);
     let run_start = RunStart { plan: prepared.plan.clone(), thresholds: prepared.thresholds.clone(), wall: SystemTime::now() };
     let hosts = settings.allow_host.iter().cloned().chain(prepared.plan.host.clone()).collect();
     let done = run_to_end(async {
         let mut signals = Signals::new()?;
-        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, start.logs.clone());
+        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, floor, start.logs.clone());
         if let Some(steered) = prepared.steered.clone() {
             tokio::spawn(steer(steered, run.handle.clone()));
         }

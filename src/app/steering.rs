@@ -131,7 +131,7 @@ mod tests {
         let profile = description.profile.clone().unwrap().scaled(scale);
         let plan = Arc::new(Plan { classes: description.classes.clone(), ..Plan::for_tests(profile) });
         let start = RunStart { plan: Arc::clone(&plan), thresholds: Vec::new(), wall: SystemTime::now() };
-        let run = LocalRun::start(Arc::new(host.workload()), start, 1, LogFeed::default());
+        let run = LocalRun::start(Arc::new(host.workload()), start, 1, None, LogFeed::default());
         let helm = host.helm(&TagFilter::default()).unwrap();
         tokio::spawn(steer(Steered { run: plan.run, is_open: false, scale, helm }, run.handle.clone()));
         let mut snapshots = run.handle.snapshots();

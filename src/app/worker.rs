@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::floor::measured_floor;
 use super::reload::{Compiled, WatchedFolder, identity};
 use super::{Failure, Signals, Start, run_to_end};
 use crate::cluster::message::WorkerId;
@@ -33,6 +34,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let config = WorkerConfig {
         id: WorkerId { host: console_log::host_name(), incarnation: random_incarnation()? },
         lanes: u32::try_from(super::lanes(settings)?).unwrap_or(u32::MAX),
+        floor: measured_floor(settings),
         script,
         fingerprint,
         is_once: settings.once,

@@ -106,7 +106,7 @@ takes! {
     TakesOfCheck: [All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(General)];
     /// `find`, besides its script and what it asks.
     TakesOfFind: [
-        All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), All(Lanes),
+        All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), Part::one(Setting::Lanes, "Engine"),
         Part::told(Setting::Json, "Output", "Write the curve and what was found; `-` is stdout, and the table goes to stderr then"),
         All(General),
     ];

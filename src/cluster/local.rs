@@ -14,6 +14,7 @@ use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig};
 use crate::load::{Workload, roster};
 use crate::plan::{Plan, shown_host};
+use crate::stats::floor::Floor;
 
 /// A local run that is under way.
 #[derive(Debug)]
@@ -25,16 +26,17 @@ pub struct LocalRun {
 }
 
 impl LocalRun {
-    /// Starts master and worker on the current runtime. The run begins once [`LocalRun::end`] is waited for. `logs` is what the process's
-    /// logger adds its lines to.
+    /// Starts master and worker on the current runtime. The run begins once [`LocalRun::end`] is waited for. `floor` is
+    /// what was measured before, `logs` what the process's logger adds its lines to.
     #[must_use]
-    pub fn start<W: Workload>(workload: Arc<W>, start: RunStart, lanes: usize, logs: LogFeed) -> Self {
+    pub fn start<W: Workload>(workload: Arc<W>, start: RunStart, lanes: usize, floor: Option<Floor>, logs: LogFeed) -> Self {
         let plan = start.plan.clone();
         let setup = MasterSetup { config: master_config(), planner: Arc::new(Only { start }), journal: None, kept: None, logs };
         let master = MasterShell::start(setup);
         let config = WorkerConfig {
             id: WorkerId { host: "local".into(), incarnation: 1 },
             lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
+            floor,
             script: plan.script.clone(),
             fingerprint: plan.fingerprint.clone(),
             is_once: false,

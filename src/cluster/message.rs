@@ -13,6 +13,7 @@ use crate::load::slots::{Orders, SlotSet};
 use crate::load::stock::{Ask, Grant, IterationsBegun, Leftover};
 use crate::load::vitals::Vitals;
 use crate::plan::{Act, LoadProfile, Plan, RunId};
+use crate::stats::floor::Floor;
 use crate::stats::tally::Tally;
 
 /// From the master to a worker.
@@ -186,6 +187,8 @@ pub struct Hello {
     pub version: String,
     /// How many lanes it will open.
     pub lanes: u32,
+    /// What a request takes of it; `None` where it was not measured.
+    pub floor: Option<Floor>,
     /// The script that it will run unless told otherwise.
     pub script: String,
     /// The fingerprint of that script's bundle.

@@ -221,6 +221,7 @@ fn worker(address: &Arc<Address>, number: u32, done: &Arc<AtomicU64>) -> WorkerS
     let config = WorkerConfig {
         id: WorkerId { host: format!("w{number}"), incarnation: number.into() },
         lanes: 1,
+        floor: None,
         script: "test.lua".into(),
         fingerprint: String::new(),
         is_once: false,
@@ -478,7 +479,8 @@ async fn the_next_master_has_the_run_with_the_numbers_of_who_left_before() {
 async fn a_local_run_ends_by_its_plan_with_all_its_numbers() {
     let workload = Arc::new(Counted::default());
     let plan = Arc::new(Plan::for_tests(LoadProfile::plain(3, 1e6, Some(Duration::from_secs(2)))));
-    let run = LocalRun::start(workload.clone(), RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, 2, LogFeed::default());
+    let run =
+        LocalRun::start(workload.clone(), RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, 2, None, LogFeed::default());
     let snapshots = run.handle.snapshots();
     let end = soon(run.end()).await;
     let last = snapshots.borrow().clone();

@@ -78,6 +78,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::acts::Acting;
+pub use self::greeting::WorkerConfig;
 use self::leaving::Leaving;
 use self::links::{Links, Speaker};
 use self::logbook::Logbook;
@@ -115,23 +116,6 @@ pub struct Worker {
     end: Option<WorkerEnd>,
     /// The shell has been told so: nothing happens any more.
     has_ended: bool,
-}
-
-/// What a worker is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkerConfig {
-    /// Its name.
-    pub id: WorkerId,
-    /// How many lanes it opens.
-    pub lanes: u32,
-    /// The script that it has compiled.
-    pub script: String,
-    /// The fingerprint of that script's bundle.
-    pub fingerprint: String,
-    /// It ends after its first run.
-    pub is_once: bool,
-    /// It keeps the sums of the whole run, for a master that has lost them. A local run's master cannot be lost alone.
-    pub keeps_total: bool,
 }
 
 /// One connection to a master, numbered by the shell.

@@ -53,6 +53,9 @@ macro_rules! all_settings {
             /// Threads that make load [default: the cores that the cgroup allows]
             Lanes(lanes): Option<usize> = None => (Lanes, Amount(|text| values::whole::<usize>(text, 1, 1024)), "N", "2");
 
+            /// Do not measure, before the first run, what a request takes of this machine itself
+            NoFloor(no_floor): bool = false => (Lanes, Switch(values::switch), "BOOL", "true");
+
             /// Table and progress line instead of the terminal UI, even on a terminal
             Headless(headless): bool = false => (Screen, Switch(values::switch), "BOOL", "true");
             /// The terminal UI: the default on a terminal, an error without one

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(super) use build::{errors, exceptions};
-pub use generator::{GeneratorJson, UnsoundJson};
+pub use generator::{FloorJson, GeneratorJson, HoldJson, UnsoundJson};
 pub use profiles::ProfileJson;
 pub use replies::*;
 
@@ -61,6 +61,8 @@ pub struct SnapshotJson {
     pub current_p50_ms: Option<f64>,
     /// The 95th percentile of the last 10 seconds.
     pub current_p95_ms: Option<f64>,
+    /// What a request takes of the generator itself, by the slowest worker that has measured it; null where none has.
+    pub floor: Option<FloorJson>,
     /// All entries together.
     pub total: EntryJson,
     /// Sorted by (name, method).
@@ -414,6 +416,8 @@ pub struct WorkerJson {
     pub users: u64,
     pub slots: u32,
     pub lanes: u32,
+    /// What a request takes of it; null where it was not measured.
+    pub floor: Option<FloorJson>,
     /// Null, as the next two, of a worker that has not reported in the run.
     pub cpu_cores: Option<f64>,
     pub memory_bytes: Option<u64>,

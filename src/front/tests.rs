@@ -118,6 +118,7 @@ pub(super) fn busy_snapshot() -> Snapshot {
                     first: Duration::from_secs(5),
                     end: Duration::from_secs(6),
                 },
+                holds: Vec::new(),
             }],
             unsound_requests: 20,
             cpu_cores: Some(0.42),

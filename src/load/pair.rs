@@ -26,31 +26,43 @@ impl<U> Pair<U> {
     pub(super) fn new(users: [U; 2], order: SideOrder, control: Rc<UserControl>) -> Self {
         Self { users, has_started: [false; 2], order, control, last: 0 }
     }
+
+    /// Who is the first where both have to do something, and who the second: of users 2k and 2k + 1 each begins on another side.
+    fn turns(&self) -> [usize; 2] {
+        let first = place_of(self.order.side(0));
+        [first, 1 - first]
+    }
 }
 
 impl<U: VirtualUser> VirtualUser for Pair<U> {
-    /// Both at a time, so that neither side has the other's wake. Where one raises, the other does not begin again.
+    /// One after the other, so that neither waits for the lane while the other has it; who is the first follows from the order, too. Where one raises, the
+    /// other does not begin again.
     async fn on_start(&mut self) -> Step {
-        let ([a, b], [a_has, b_has]) = (&mut self.users, self.has_started);
-        let start = async |user: &mut U, has_started: bool| if has_started { Step::default() } else { user.on_start().await };
-        let steps: [Step; 2] = tokio::join!(start(a, a_has), start(b, b_has)).into();
-        for (has_started, step) in self.has_started.iter_mut().zip(steps) {
-            *has_started |= !(step.raised || step.interrupted || step.ended);
+        let mut whole = Step::default();
+        for place in self.turns() {
+            if !self.has_started[place] {
+                let step = self.users[place].on_start().await;
+                self.has_started[place] = !(step.raised || step.interrupted || step.ended);
+                whole = both([whole, step]);
+            }
+            if whole.interrupted || whole.ended {
+                break;
+            }
         }
-        both(steps)
+        whole
     }
 
     async fn iterate(&mut self) -> Step {
-        self.last = match self.order.side(self.control.iterations()) {
-            Side::A => 0,
-            Side::B => 1,
-        };
+        self.last = place_of(self.order.side(self.control.iterations()));
         self.users[self.last].iterate().await
     }
 
     async fn on_stop(&mut self) -> Step {
-        let [a, b] = &mut self.users;
-        both(tokio::join!(a.on_stop(), b.on_stop()).into())
+        let mut whole = Step::default();
+        for place in self.turns() {
+            whole = both([whole, self.users[place].on_stop().await]);
+        }
+        whole
     }
 
     fn think_time(&mut self) -> Duration {
@@ -59,6 +71,13 @@ impl<U: VirtualUser> VirtualUser for Pair<U> {
 
     fn rest(&mut self, pause: Duration) {
         self.users.iter_mut().for_each(|user| user.rest(pause));
+    }
+}
+
+const fn place_of(side: Side) -> usize {
+    match side {
+        Side::A => 0,
+        Side::B => 1,
     }
 }
 

@@ -62,6 +62,16 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     Some(if is_raised { raised.rlim_cur } else { limit.rlim_cur })
 }
 
+/// Processor time of the calling thread; `None` where the system does not tell.
+#[must_use]
+pub fn thread_time() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable for the whole call.
+    let is_read = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0;
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    is_read.then(|| Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
 fn cpu_time() -> Duration {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `usage` is a writable rusage for the whole call.

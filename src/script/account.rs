@@ -4,6 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use mlua::Thread;
 
+use crate::load::sides::Side;
+
+/// Which user: its index and, in a run of two sides, its side.
+pub(super) type UserKey = (u64, Option<Side>);
+
 /// What one user has in the VM.
 #[derive(Debug, Default)]
 pub(super) struct Account {

@@ -26,6 +26,11 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// A script of one file, which was read from nowhere.
+    pub(super) fn of_one(main: &str, text: &str) -> Self {
+        Self { main: main.to_owned(), files: BTreeMap::from([(main.to_owned(), text.as_bytes().into())]), data: BTreeMap::new() }
+    }
+
     /// The script's file name, such as `shop.lua`.
     #[must_use]
     pub fn main(&self) -> &str {

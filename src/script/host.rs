@@ -110,13 +110,7 @@ impl Host {
     /// What lanes open to run the script.
     #[must_use]
     pub fn workload(&self) -> ScriptWorkload {
-        ScriptWorkload {
-            bundle: Arc::clone(&self.bundle),
-            worker: WorkerLibraries::default(),
-            stock: Arc::default(),
-            courier: Arc::default(),
-            data: Arc::default(),
-        }
+        ScriptWorkload::of(Arc::clone(&self.bundle))
     }
 
     /// What lanes take over from `before` in mid-run; what its users share stays theirs.
@@ -165,6 +159,12 @@ impl Workload for ScriptWorkload {
 }
 
 impl ScriptWorkload {
+    /// Of a script whose users have shared nothing yet.
+    pub(super) fn of(bundle: Arc<Bundle>) -> Self {
+        let worker = WorkerLibraries::default();
+        Self { bundle, worker, stock: Arc::default(), courier: Arc::default(), data: Arc::default() }
+    }
+
     /// Opens a lane whose users are seen by `witness`.
     pub(super) fn open_witnessed(&self, lane: LaneContext, witness: Option<Rc<Witness>>) -> Result<ScriptLane, String> {
         if let Some(data) = &lane.plan.life.data {

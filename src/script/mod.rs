@@ -14,6 +14,7 @@ mod data_file;
 mod debt;
 mod driver;
 mod error;
+pub mod floor;
 mod folder;
 mod helm;
 mod hints;

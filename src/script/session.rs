@@ -224,7 +224,7 @@ impl ScriptUser {
                 Resumed::Asks(request) => request,
                 Resumed::Dead(why) => {
                     // Others wait where the lane was held, though this user will never come again.
-                    self.owe();
+                    self.owe(job);
                     self.on_death(&self.vm.placed(job, why), &mut step);
                     break;
                 }
@@ -235,19 +235,19 @@ impl ScriptUser {
             };
             answer = match request {
                 Request::Done => {
-                    step.back = self.owe();
+                    step.back = self.owe(job);
                     break;
                 }
                 Request::Raised { message, traceback } => {
                     step.raised = true;
-                    step.back = self.owe();
+                    step.back = self.owe(job);
                     self.count_exception(&message, &traceback);
                     break;
                 }
                 Request::Mistake(text) => Answer::Mistake(text),
                 asked => {
                     step.yielded = true;
-                    self.make_room().await;
+                    self.make_room(job).await;
                     let Some(answer) = self.perform(asked).await else {
                         self.interrupt(&mut step);
                         break;
@@ -260,15 +260,16 @@ impl ScriptUser {
     }
 
     /// A user whose script held the lane for long leaves it to the others for nine times as long, before it does what it asks for.
-    async fn make_room(&self) {
-        if let Some(back) = self.owe() {
+    async fn make_room(&self, job: i64) {
+        if let Some(back) = self.owe(job) {
             self.state.control.sleep_until(back).await;
         }
     }
 
-    /// When a user whose script has held the lane for long may go on; `None` of one that has not.
-    fn owe(&self) -> Option<Instant> {
-        let held = self.vm.held()?;
+    /// When a user whose script has held the lane for long in `job` may go on; `None` of one that has not.
+    fn owe(&self, job: i64) -> Option<Instant> {
+        let (held, place) = self.vm.held()?;
+        self.state.lane.recorder.borrow_mut().held(&self.name_of(job), place.as_deref(), held);
         if self.state.lane.debt.is_news() {
             log::warn!(
                 target: "lunamoth::script",
@@ -279,6 +280,23 @@ impl ScriptUser {
         }
         self.state.lane.recorder.borrow_mut().backoff();
         Some(self.state.lane.debt.owe(Instant::now(), held))
+    }
+
+    /// Class and task, such as `Shopper:checkout`; `setup` and `teardown` are nobody's.
+    fn name_of(&self, job: i64) -> String {
+        let (class, acts) = (self.class(), &self.vm.acts);
+        let of_class = if class.on_start == Some(job) {
+            Some("on_start")
+        } else if class.on_stop == Some(job) {
+            Some("on_stop")
+        } else {
+            class.tasks.iter().find(|task| task.job == job).map(|task| task.name.as_str())
+        };
+        match of_class {
+            Some(part) => format!("{}:{part}", self.state.lane.plan.classes[self.class].name),
+            None if acts.setup == Some(job) => Act::Setup.name().to_owned(),
+            None => Act::Teardown.name().to_owned(),
+        }
     }
 
     /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
 
-use super::account::Account;
+use super::account::{Account, UserKey};
 use super::bundle::{Bundle, Reader};
 use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
@@ -20,7 +20,6 @@ use super::error::LoadScriptError;
 use super::scenario::{ClassRuntime, Described};
 use super::watchdog::{self, Watchdog};
 use super::{bindings, hints, numerals, pattern, stdlib, traceback, value};
-use crate::load::sides::Side;
 use crate::plan::TagFilter;
 
 /// A VM whose script has been evaluated.
@@ -41,15 +40,15 @@ pub(super) struct Vm {
     pub(super) classes: Vec<ClassRuntime>,
     /// Users that live here, by index and side.
     accounts: RefCell<BTreeMap<UserKey, Rc<Account>>>,
-    /// How long the last resume held the lane, where that was long.
-    held: Cell<Option<Duration>>,
+    /// How long the last resume held the lane, where that was long, and where the script was then.
+    held: RefCell<Option<Held>>,
     memory_limit: usize,
     /// Past so many bytes the collector is run in full.
     collect_at: Cell<usize>,
 }
 
-/// Which user: its index and, in a run of two sides, its side.
-pub(super) type UserKey = (u64, Option<Side>);
+/// How long a lane was held, and at which file and line, where that is known.
+pub(super) type Held = (Duration, Option<String>);
 
 /// How a resume went.
 pub(super) enum Resumed {
@@ -100,7 +99,7 @@ impl Vm {
             level: opened.native.get::<Table>("scenario_natives").and_then(|natives| natives.get("level")).map_err(engine_error)?,
             classes: described.runtimes.clone(),
             accounts: RefCell::default(),
-            held: Cell::default(),
+            held: RefCell::default(),
             memory_limit,
             collect_at: Cell::new(memory_limit / 4 * 3),
             lua,
@@ -151,7 +150,7 @@ impl Vm {
             self.context.current.replace(Some(Rc::clone(user)));
             let stretch = self.watchdog.enter(self.main_state);
             let request = self.crossing.resume(&self.lua, coroutine, answer);
-            self.held.set(stretch.held());
+            self.held.replace(stretch.held().map(|length| (length, stretch.place())));
             match stretch.runaway() {
                 // A script that caught the error and went on would run away again and again.
                 Some(why) if !matches!(request, Ok(Request::Raised { .. })) => Err(why),
@@ -184,8 +183,8 @@ impl Vm {
     }
 
     /// How long the last resume held the lane, where that was so long that the others noticed.
-    pub(super) fn held(&self) -> Option<Duration> {
-        self.held.get()
+    pub(super) fn held(&self) -> Option<Held> {
+        self.held.borrow().clone()
     }
 
     /// A script can raise LuaJIT's words by itself; what the user's step grew by tells the two apart.

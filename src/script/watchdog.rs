@@ -6,6 +6,8 @@
 //! | first | the hook raises once, with file and line; the iteration ends by it, and where the script catches it, the user ends (`vm`) |
 //! | further | the hook stays and raises at every instruction until Lua is left, so that no `pcall` of the script survives it; the user's coroutine is dead |
 //!
+//! A stretch that was seen at two looks holds its lane. It is asked in the same way for its place, once: its hook notes file and line and raises nothing.
+//!
 //! Whatever is raised names the place at which the strike hit, however far out it is seen. Count hooks fire in compiled code only because LuaJIT is built
 //! with `LUAJIT_ENABLE_CHECKHOOK`. A C function cannot be interrupted: LuaJIT's have bounds of their own (`pattern`, `lua-stdlib/engine`), and ours
 //! ask [`is_struck`] now and then.
@@ -95,6 +97,12 @@ impl Stretch<'_> {
         Some(watch.base.elapsed().saturating_sub(began))
     }
 
+    /// Where the script was when the stretch was seen to hold its lane; `None` where it was in no Lua of its own, such as in a native.
+    pub(super) fn place(&self) -> Option<String> {
+        let place = HELD_PLACE.get();
+        (self.watch.is_asked.load(Ordering::Relaxed) && place.length > 0 && !place.is_ours()).then(|| place.text())
+    }
+
     /// Where the script ran for too long in this stretch, and that it did; nothing where it did not.
     #[inline]
     pub(super) fn runaway(&self) -> Option<String> {
@@ -114,10 +122,12 @@ impl Drop for Stretch<'_> {
         watch.stretch.store(watch.stretch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         compiler_fence(Ordering::SeqCst);
         // From here on the handler sets no hook. One that was set and has not fired must not hit the next stretch.
-        if watch.strikes.load(Ordering::Relaxed) != 0 {
+        if watch.strikes.load(Ordering::Relaxed) != 0 || watch.is_asked.load(Ordering::Relaxed) {
             watch.strikes.store(0, Ordering::Relaxed);
             watch.is_pending.store(false, Ordering::Relaxed);
+            watch.is_asked.store(false, Ordering::Relaxed);
             PLACE.set(Place::default());
+            HELD_PLACE.set(Place::default());
             // SAFETY: the state was stored by `enter` and its VM outlives the stretch; we are on the VM's thread, outside of Lua.
             unsafe { ffi::lua_sethook(watch.state.load(Ordering::Relaxed), None, 0, 0) };
         }
@@ -133,6 +143,10 @@ struct Watch {
     state: AtomicPtr<ffi::lua_State>,
     /// Written by the watchdog before it signals: the stretch that is meant, so that a late signal hits no later one.
     condemned: AtomicU64,
+    /// The same of a stretch that shall say where it is.
+    asked: AtomicU64,
+    /// It has been asked in this stretch. Written by the lane's thread only.
+    is_asked: AtomicBool,
     /// The last stretch that was seen at two looks, and when it was seen first, counted from `base`. Written by the watchdog.
     long: AtomicU64,
     long_began_us: AtomicU64,
@@ -153,6 +167,8 @@ impl Default for Watch {
             stretch: AtomicU64::default(),
             state: AtomicPtr::default(),
             condemned: AtomicU64::default(),
+            asked: AtomicU64::default(),
+            is_asked: AtomicBool::default(),
             long: AtomicU64::default(),
             long_began_us: AtomicU64::default(),
             base: Instant::now(),
@@ -165,14 +181,15 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// The stretch was seen at two looks, first at `began`. What was noted of it before stays.
-    fn note_long(&self, stretch: u64, began: Instant) {
+    /// The stretch was seen at two looks, first at `began`. What was noted of it before stays. True if it is news.
+    fn note_long(&self, stretch: u64, began: Instant) -> bool {
         if self.long.load(Ordering::Relaxed) == stretch {
-            return;
+            return false;
         }
         let began = began.saturating_duration_since(self.base);
         self.long_began_us.store(u64::try_from(began.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.long.store(stretch, Ordering::Relaxed);
+        true
     }
 }
 
@@ -191,8 +208,13 @@ fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
             continue;
         }
         // On a crowded core it may have little of the time; what takes a core of its own for two looks takes as much processor time.
-        if clock.used_since(cpu_seen).is_none_or(|used| used >= pause.min(seen.1.elapsed() / 2)) {
-            watch.note_long(stretch, seen.1);
+        if clock.used_since(cpu_seen).is_none_or(|used| used >= pause.min(seen.1.elapsed() / 2))
+            && watch.note_long(stretch, seen.1)
+            && !watch.is_closed.load(Ordering::Acquire)
+        {
+            watch.asked.store(stretch, Ordering::Release);
+            // SAFETY: the lane's thread joins this one before it ends (`Watchdog::drop`), so the id is valid.
+            unsafe { libc::pthread_kill(lane, signal()) };
         }
         if seen.1.elapsed() >= limit && clock.used_since(cpu_seen).is_some_and(|used| used < limit / 2) {
             // The machine, not the script, keeps the stretch from its end: a throttled cgroup, a crowded core.
@@ -239,6 +261,9 @@ thread_local! {
 
     /// Where the last strike of this stretch hit. Written by the hook, which unwinds: so it is plain memory, never borrowed.
     static PLACE: Cell<Place> = const { Cell::new(Place { bytes: [0; PLACE_BYTES], length: 0 }) };
+
+    /// Where this stretch was when it was asked. As of `PLACE`.
+    static HELD_PLACE: Cell<Place> = const { Cell::new(Place { bytes: [0; PLACE_BYTES], length: 0 }) };
 }
 
 /// Whether this thread's script has run for too long and has not been told yet. A native that takes long asks now and then, and returns at once where it
@@ -345,7 +370,15 @@ extern "C" fn on_signal(_: c_int) {
     // SAFETY: `Watchdog` clears the pointer on this thread before the watch goes.
     let watch = unsafe { &*watch };
     let stretch = watch.stretch.load(Ordering::Relaxed);
-    if !stretch.is_multiple_of(2) && stretch == watch.condemned.load(Ordering::Relaxed) {
+    if stretch.is_multiple_of(2) {
+        return;
+    }
+    if stretch == watch.asked.swap(0, Ordering::Relaxed) {
+        watch.is_asked.store(true, Ordering::Relaxed);
+        // SAFETY: the stretch is odd and this is its thread, so the state is alive.
+        unsafe { set_hook(watch.state.load(Ordering::Relaxed)) };
+    }
+    if stretch == watch.condemned.load(Ordering::Relaxed) {
         watch.strikes.store(watch.strikes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         watch.is_pending.store(true, Ordering::Relaxed);
         watch.strikes_ever.fetch_add(1, Ordering::Relaxed);
@@ -360,11 +393,19 @@ unsafe fn set_hook(state: *mut ffi::lua_State) {
     unsafe { ffi::lua_sethook(state, Some(stop), events, 1) };
 }
 
-/// The hook: raises in the script that runs.
+/// The hook: notes where the script is, and raises in it where the watchdog has struck.
 unsafe extern "C-unwind" fn stop(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     let watch = THREAD_WATCH.get();
     // SAFETY: the handler set this hook on this thread, so the watch is there, and the state is the one that runs.
     unsafe {
+        if !watch.is_null() && HELD_PLACE.get().length == 0 && (*watch).is_asked.load(Ordering::Relaxed) {
+            HELD_PLACE.set(place_in(state));
+        }
+        if !watch.is_null() && (*watch).strikes.load(Ordering::Relaxed) == 0 {
+            // It was asked for its place, and goes on.
+            ffi::lua_sethook(state, None, 0, 0);
+            return;
+        }
         if watch.is_null() || (*watch).strikes.load(Ordering::Relaxed) < 2 {
             ffi::lua_sethook(state, None, 0, 0);
         }
@@ -543,6 +584,26 @@ mod tests {
         };
         drop(long);
         assert_eq!(watchdog.enter(state).held(), None);
+    }
+
+    #[test]
+    fn a_stretch_that_holds_its_lane_says_where_it_is_and_goes_on() {
+        let lua = Lua::new();
+        let watchdog = Watchdog::start(Duration::from_secs(60)).unwrap();
+        let state = main_state(&lua);
+        let chunk = lua.load("local n = 0\nfor i = 1, 2e8 do n = n + i % 7 end\nreturn n").set_name("@held.lua").into_function().unwrap();
+        // On a crowded machine a stretch may be short of processor time, and is not noticed then.
+        let begin = Instant::now();
+        let place = loop {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it was not noticed");
+            let stretch = watchdog.enter(state);
+            chunk.call::<f64>(()).unwrap();
+            if let (Some(_), Some(place)) = (stretch.held(), stretch.place()) {
+                break place;
+            }
+        };
+        assert_eq!(place, "held.lua:2");
+        assert_eq!((watchdog.strikes(), watchdog.enter(state).place()), (0, None));
     }
 
     #[test]

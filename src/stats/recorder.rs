@@ -10,6 +10,7 @@ pub use super::metric::MetricKind;
 pub use super::names::Limits;
 pub use super::tally::Tally;
 
+use super::holds::{self, HoldCounts, Holder};
 use super::hop_counts::HopCounts;
 use super::metric::MetricSums;
 use super::names::{
@@ -40,6 +41,7 @@ pub struct Recorder {
     since_due: Trend<Spread>,
     times: Times<Trend<Spread>>,
     events: EventCounts,
+    holds: NameMap<Holder, HoldCounts>,
     /// By the plan's order of classes, as long as the highest class of which something was counted.
     classes: Vec<ClassCounts>,
     /// By the plan's order of profiles, where they have names.
@@ -76,6 +78,7 @@ impl Recorder {
             since_due: Trend::default(),
             times: Times::default(),
             events: EventCounts::default(),
+            holds: NameMap::default(),
             classes: Vec::new(),
             profiles: Vec::new(),
             warnings: Vec::new(),
@@ -228,6 +231,11 @@ impl Recorder {
         self.times.lag.add(late);
     }
 
+    /// Notes that `by`, a class and its task, held the lane so long, at `place`, a file and a line, where that is known.
+    pub fn held(&mut self, by: &str, place: Option<&str>, length: Duration) {
+        holds::add(&mut self.holds, Holder::new(by, place.unwrap_or("")), HoldCounts { count: 1, longest: length });
+    }
+
     /// Adds a text that a reader of the numbers must know, once.
     pub fn warn(&mut self, warning: &str) {
         if self.warnings.len() < WARNINGS && !self.warnings.iter().any(|known| **known == *warning) {
@@ -293,6 +301,7 @@ impl Recorder {
             *counts = time.take();
         }
         tally.events = std::mem::take(&mut self.events);
+        tally.holds = std::mem::take(&mut self.holds);
         tally.classes = std::mem::take(&mut self.classes);
         tally.profiles = self.profiles.iter_mut().map(ProfileSums::take).collect();
         if tally.profiles.iter().all(|counts| *counts == ProfileCounts::default()) {

@@ -14,13 +14,13 @@ use std::time::Duration;
 pub use apart::{ActView, WarmupView};
 pub use history::{HistoryPoint, Seen};
 pub use iterations::{ArrivalsView, ProfileKind, ProfileView, QuotaView};
-pub use workers::{HoleView, OverlapView, WorkerState, WorkerView};
+pub use workers::{HoleView, OverlapView, UnsoundView, WorkerState, WorkerView};
 
 use super::cells::CellsView;
+use super::floor::Floor;
 use super::histogram::Histogram;
 use super::quantile::Quantile;
 use super::sample::FailureKind;
-use super::soundness::Stretch;
 use super::tally::ClassCounts;
 use super::times::Times;
 use crate::plan::RunId;
@@ -234,6 +234,12 @@ pub struct EntryView {
 }
 
 impl Snapshot {
+    /// What a request takes of the slowest worker that has measured it; `None` where none has.
+    #[must_use]
+    pub fn floor(&self) -> Option<Floor> {
+        self.workers.iter().filter_map(|worker| worker.floor).max_by_key(|floor| floor.p50)
+    }
+
     /// How many steps of users raised: iterations, `on_start`s and `on_stop`s.
     #[must_use]
     pub const fn steps_raised(&self) -> u64 {
@@ -461,15 +467,6 @@ pub struct ThresholdView {
     pub actual: String,
     /// Whether it holds.
     pub passed: bool,
-}
-
-/// The unsound seconds of one worker for one reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsoundView {
-    /// The worker; empty in a run of one process.
-    pub worker: String,
-    /// When, how many, and why.
-    pub stretch: Stretch,
 }
 
 /// The generator's own part in the numbers.

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::holds::{self, HoldCounts, Holder};
 use super::known::KnownSeconds;
+use super::names::NameMap;
 use super::tally::{DropReason, Tally};
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
@@ -114,6 +116,8 @@ impl Reasons {
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     rows: BTreeMap<(u32, Unsound), Row>,
+    /// By worker: scripts that held its lanes.
+    holds: BTreeMap<u32, NameMap<Holder, HoldCounts>>,
     /// Requests that came to their end in an unsound second of their own worker.
     touched: u64,
 }
@@ -144,6 +148,10 @@ pub struct Stretch {
 impl Account {
     /// Takes in what `reasons` say of the second of a tally of `source`.
     pub fn note(&mut self, source: u32, tally: &Tally, reasons: Reasons) {
+        // A hold may be counted a second before the lateness that came of it.
+        for (holder, counts) in &tally.holds {
+            holds::add(self.holds.entry(source).or_default(), holder.clone(), *counts);
+        }
         if !reasons.any() {
             return;
         }
@@ -166,6 +174,14 @@ impl Account {
             first: Duration::from_secs(row.first),
             end: Duration::from_secs(row.last + 1),
         })
+    }
+
+    /// Who held the lanes of a worker, the longest first: where it was late, these are why.
+    #[must_use]
+    pub fn holds_of(&self, source: u32) -> Vec<(Holder, HoldCounts)> {
+        let mut holds: Vec<_> = self.holds.get(&source).into_iter().flatten().map(|(holder, counts)| (holder.clone(), *counts)).collect();
+        holds.sort_by(|(one, a), (other, b)| b.longest.cmp(&a.longest).then_with(|| one.cmp(other)));
+        holds
     }
 
     /// Requests that came to their end in an unsound second of their own worker.

@@ -21,7 +21,7 @@ use super::snapshot::{
     ArrivalsView, CheckView, EntryView, ErrorView, ExceptionView, HealthView, HistoryPoint, MetricView, RunState, Snapshot, TrendView,
     UnsoundView,
 };
-use super::soundness::{Account, Reasons, Unsound};
+use super::soundness::{Account, Reasons, Stretch, Unsound};
 use super::tally::{CheckCounts, ClassCounts, DropReason, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
 use super::times::Times;
@@ -244,7 +244,7 @@ impl Table {
             health: HealthView {
                 lag_recent_max: current.lag_max,
                 unsound_seconds: self.series.unsound_seconds(),
-                unsound: self.soundness.stretches().map(|stretch| UnsoundView { worker: String::new(), stretch }).collect(),
+                unsound: self.soundness.stretches().map(|stretch| self.unsound_view(stretch)).collect(),
                 unsound_requests: self.soundness.touched(),
                 local_failures: total.hops.local(),
                 cpu_cores: context.generator.cpu_cores,
@@ -380,6 +380,11 @@ impl Table {
         let view =
             |(name, counts): (&Arc<str>, &CheckCounts)| CheckView { name: Arc::clone(name), passes: counts.passes, fails: counts.fails };
         self.checks.iter().map(view).collect()
+    }
+
+    fn unsound_view(&self, stretch: Stretch) -> UnsoundView {
+        let holds = if stretch.reason == Unsound::Late { self.soundness.holds_of(stretch.source) } else { Vec::new() };
+        UnsoundView { worker: String::new(), stretch, holds }
     }
 
     fn arrivals_view(&self) -> ArrivalsView {

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::holds::{self, HoldCounts, Holder};
 use super::hop_counts::HopCounts;
 use super::metric::MetricCounts;
 use super::names::{EntryName, ErrorName, NameMap};
@@ -43,6 +44,8 @@ pub struct Tally {
     pub times: Times<TrendCounts<Spread>>,
     /// What happens to users.
     pub events: EventCounts,
+    /// Scripts that held a lane; of as many as [`holds::HOLDERS`] at most, and `(other)`.
+    pub holds: NameMap<Holder, HoldCounts>,
     /// What became of the iterations of each user class, in the plan's order; classes of which nothing is counted may be missing at the end.
     pub classes: Vec<ClassCounts>,
     /// The same of each profile, in the plan's order; empty where they have no names, and until something is counted.
@@ -84,6 +87,9 @@ impl Tally {
             sum.merge(counts);
         }
         self.events.merge(other.events);
+        for (holder, counts) in &other.holds {
+            holds::add(&mut self.holds, holder.clone(), *counts);
+        }
         ClassCounts::merge_all(&mut self.classes, &other.classes);
         for warning in &other.warnings {
             self.warn(Arc::clone(warning));
@@ -102,6 +108,7 @@ impl Tally {
             since_due: std::mem::take(&mut self.since_due),
             times: std::mem::take(&mut self.times),
             events: std::mem::take(&mut self.events),
+            holds: std::mem::take(&mut self.holds),
             classes: std::mem::take(&mut self.classes),
             profiles: std::mem::take(&mut self.profiles),
             warnings: std::mem::take(&mut self.warnings),
@@ -129,9 +136,11 @@ impl Tally {
         let of_profiles = self.profiles.iter().flat_map(|profile| profile.trends());
         let trends = self.phases.iter().chain([&self.since_due]).chain(self.times.each()).chain(of_profiles);
         let warnings = self.warnings.iter().map(|warning| warning.len() + size::NUMBER);
+        let holds = self.holds.keys().map(|holder| holder.by.len() + holder.place.len() + 4 * size::NUMBER);
         named
             + trends.map(size::trend).sum::<usize>()
             + warnings.sum::<usize>()
+            + holds.sum::<usize>()
             + (24 + 3 * self.classes.len() + 9 * self.profiles.len()) * size::NUMBER
     }
 

@@ -455,7 +455,7 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
 }
 
 fn config_of(id: WorkerId, lanes: u32) -> WorkerConfig {
-    WorkerConfig { id, lanes, script: "main.lua".into(), fingerprint: String::new(), is_once: false, keeps_total: true }
+    WorkerConfig { id, lanes, floor: None, script: "main.lua".into(), fingerprint: String::new(), is_once: false, keeps_total: true }
 }
 
 /// The wall clock at a moment of the simulated one.

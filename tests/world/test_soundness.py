@@ -22,6 +22,19 @@ Asker:task("ask", function() http.get("/small.json") end)
 return scenario { users = { Asker }, load = scenario.arrivals { { rate = "200/s", over = "1s" }, { hold = "SECONDSs" } } }
 """
 
+# Each second one of its users keeps the lane for a third of it, in line 6.
+HOLDING = """
+local http, scenario, time = require "http", require "scenario", require "time"
+local Shopper = scenario.user { name = "Shopper" }
+local function price()
+  local began = time.now()
+  while time.now() - began < 0.34 do end
+end
+Shopper:task("browse", { weight = 20 }, function() http.get("/small.json") time.sleep(0.05) end)
+Shopper:task("checkout", function() price() http.get("/small.json") end)
+return scenario { users = { Shopper }, load = scenario.ramp { { users = 6, over = 0 }, { hold = "8s" } } }
+"""
+
 # What a neighbour on the same core does: it is awake all the time.
 BUSY = "import os, time\nend = time.monotonic() + float({seconds})\nwhile time.monotonic() < end: pass\n"
 
@@ -88,6 +101,41 @@ class Soundness(unittest.TestCase):
         found = json.loads(report.read_text())
         self.assertEqual((found["generator"]["unsound_s"], done.code), (0, 0), done.said())
         self.assertGreater(found["total"]["max_ms"], 50)
+
+    def test_a_script_that_holds_its_lane_is_named_with_class_task_and_line(self):
+        with support.Nginx(access_log=False, pins=self.target) as nginx:
+            script, report = support.script(self.folder, "main.lua", HOLDING), self.folder / "holding.json"
+            command = [support.program(), "run", script, "-H", nginx.url, "--headless", "--lanes", 1, "--json", report]
+            done = support.run(command, deadline=60, pins=self.generator)
+        late = [one for one in json.loads(report.read_text())["generator"]["unsound"] if one["reason"] == "late"]
+        holds = [hold for one in late for hold in one["holds"]]
+        self.assertTrue(holds, done.said())
+        self.assertEqual({hold["by"] for hold in holds}, {"Shopper:checkout"})
+        # The loop calls a native, in which it may be seen as well.
+        self.assertIn("main.lua:6", {hold["place"] for hold in holds}, holds)
+        longest = max(hold["longest_ms"] for hold in holds)
+        self.assertTrue(200 <= longest <= 2_000, holds)
+        self.assertIn("late: Shopper:checkout held the lane for ", done.stdout)
+        self.assertIn(" at main.lua:6", done.stdout)
+
+    def test_the_floor_is_measured_before_the_run_and_is_in_none_of_its_numbers(self):
+        with support.Nginx(access_log=True, pins=self.target) as nginx:
+            found = {}
+            for switch in ((), ("--no-floor",)):
+                script, report = support.script(self.folder, "main.lua", STEADY.replace("SECONDS", "2")), self.folder / "floor.json"
+                command = [support.program(), "run", script, "-H", nginx.url, "--headless", "--json", report, *switch]
+                done = support.run(command, deadline=60)
+                found[switch] = (json.loads(report.read_text()), done)
+            served = len([line for line in nginx.logged() if "small.json" in line])
+        with_floor, done = found[()]
+        floor = with_floor["floor"]
+        self.assertTrue(floor["requests"] >= 100 and 0 < floor["p50_ms"] <= floor["p99_ms"] and floor["cpu_ms"] > 0, floor)
+        self.assertEqual(with_floor["workers"][0]["floor"], floor)
+        self.assertIn("Floor: a request that costs the target nothing takes ", done.stdout)
+        without, done = found[("--no-floor",)]
+        self.assertIsNone(without["floor"])
+        self.assertNotIn("Floor:", done.stdout)
+        self.assertEqual(served, sum(report["total"]["requests"] for report, _ in found.values()))
 
 
 if __name__ == "__main__":

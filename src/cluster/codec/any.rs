@@ -11,6 +11,7 @@ use crate::plan::{
     RampProfile, Rate, RateStage, RunId, RunSettings, Spacing, Stage, TaskPlan,
 };
 use crate::stats::histogram::Histogram;
+use crate::stats::holds::{HoldCounts, Holder};
 use crate::stats::hop_counts::HopCounts;
 use crate::stats::metric::{Gauge, Metric, MetricCounts};
 use crate::stats::names::ErrorName;
@@ -85,6 +86,9 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
                 let entry = place.unwrap_or_else(|| entry_name(&method, &name));
                 let counts = ErrorCounts { occurrences, first_second, last_second: first_second + 3 };
                 tally.errors.insert(ErrorName { entry, kind: FailureKind::ALL[kind], message: message.into() }, counts);
+            }
+            for (by, place, count) in &exceptions {
+                tally.holds.insert(Holder::new(by, place), HoldCounts { count: *count, longest: Duration::from_nanos(*count) });
             }
             tally.exceptions = exceptions
                 .into_iter()

@@ -11,6 +11,7 @@ use crate::cluster::message::{
 use crate::load::slots::{Handover, Orders, SlotSet};
 use crate::load::vitals::Vitals;
 use crate::plan::RunId;
+use crate::stats::floor::Floor;
 use crate::stats::tally::Tally;
 
 impl Wire for ToWorker {
@@ -201,6 +202,7 @@ impl Wire for Hello {
         self.worker.put(out);
         out.text(&self.version, HOST_BYTES);
         out.number(u64::from(self.lanes));
+        out.option(self.floor.as_ref(), |out, floor| floor.put(out));
         out.text(&self.script, TEXT_BYTES);
         out.text(&self.fingerprint, HOST_BYTES);
         out.option(self.script_error.as_ref(), |out, error| out.text(error, TEXT_BYTES));
@@ -214,6 +216,7 @@ impl Wire for Hello {
             worker: Wire::take(input)?,
             version: input.string(HOST_BYTES, "version")?,
             lanes: input.number_32("number of lanes")?,
+            floor: input.option(Wire::take)?,
             script: input.string(TEXT_BYTES, "name of a script")?,
             fingerprint: input.string(HOST_BYTES, "fingerprint")?,
             script_error: input.option(|input| input.string(TEXT_BYTES, "error of a script"))?,
@@ -221,6 +224,17 @@ impl Wire for Hello {
             formerly: input.option(Wire::take)?,
             standing: input.option(|input| RunStanding::take(input).map(Box::new))?,
         })
+    }
+}
+
+impl Wire for Floor {
+    fn put(&self, out: &mut Output) {
+        out.count(self.requests);
+        [self.cpu, self.p50, self.p99].into_iter().for_each(|time| out.duration(time));
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { requests: input.count()?, cpu: input.duration()?, p50: input.duration()?, p99: input.duration()? })
     }
 }
 

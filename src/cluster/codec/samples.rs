@@ -21,6 +21,8 @@ use crate::plan::{
     Act, ClassPlan, ClientIdentity, ConnectionPlan, DnsMode, HttpPlan, HttpVersion, IterationsProfile, LifePlan, LoadProfile, MetricKind,
     NamedProfile, Plan, ProfileEnd, Quota, Rate, RunId, RunSettings, TagFilter, TaskPlan, ThresholdPlan,
 };
+use crate::stats::floor::Floor;
+use crate::stats::holds::{HoldCounts, Holder};
 use crate::stats::metric::{Gauge, Metric};
 use crate::stats::names::{EntryName, ErrorName};
 use crate::stats::profiles::{ProfileCounts, ProfileEvents};
@@ -88,6 +90,12 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         is_finished: false,
     };
     let hello = Hello {
+        floor: Some(Floor {
+            requests: 1_000,
+            cpu: Duration::from_micros(9),
+            p50: Duration::from_micros(40),
+            p99: Duration::from_micros(90),
+        }),
         worker: worker(),
         version: "0.1.0".into(),
         lanes: 2,
@@ -276,6 +284,7 @@ fn full() -> Tally {
     let [iterations, since_due, lateness] = [6, 5, 0].map(|phase: usize| tally.phases[phase].clone());
     let events = ProfileEvents { raised: 1, interrupted: 2, due: 9, started: 6, dropped: [2, 0, 1, 0] };
     tally.profiles = vec![ProfileCounts::default(), ProfileCounts { users: 7, iterations, since_due, lateness, events }];
+    tally.holds.insert(Holder::new("Buyer:buy", "shop.lua:12"), HoldCounts { count: 3, longest: Duration::from_millis(340) });
     tally.warnings = vec!["take care".into()];
     tally
 }

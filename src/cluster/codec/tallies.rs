@@ -9,6 +9,7 @@ use super::CodecError;
 use super::numbers::{is_empty, phases_mask, take_phases_mask};
 use super::primitives::{Input, Output, Wire};
 use crate::plan::PROFILES_OF_A_RUN;
+use crate::stats::holds::{HOLDER_BYTES, HOLDERS, HoldCounts, Holder};
 use crate::stats::names::{EntryName, ErrorName, NAME_BYTES, NameMap, TRACEBACK_BYTES};
 use crate::stats::phases::PHASES;
 use crate::stats::profiles::{ProfileCounts, ProfileEvents};
@@ -39,6 +40,9 @@ impl Wire for Tally {
         }
         if parts & CLASSES != 0 {
             out.list(&self.classes, CLASSES_MAX);
+        }
+        if parts & HOLDS != 0 {
+            put_holds(&self.holds, out);
         }
         if parts & OF_PROFILES != 0 {
             out.list(&self.profiles, PROFILES_OF_A_RUN);
@@ -92,6 +96,9 @@ impl Wire for Tally {
         if has(CLASSES) {
             tally.classes = input.list(CLASSES_MAX, "number of classes")?;
         }
+        if has(HOLDS) {
+            take_holds(&mut tally.holds, input)?;
+        }
         if has(OF_PROFILES) {
             tally.profiles = input.list(PROFILES_OF_A_RUN, "number of profiles")?;
         }
@@ -114,6 +121,7 @@ fn parts_of(tally: &Tally) -> u64 {
         (ENTRIES_SINCE_DUE, has_due_entries(tally)),
         (EVENTS, tally.events != EventCounts::default()),
         (CLASSES, !tally.classes.is_empty()),
+        (HOLDS, !tally.holds.is_empty()),
         (OF_PROFILES, !tally.profiles.is_empty()),
         (WARNINGS, !tally.warnings.is_empty()),
     ]
@@ -238,6 +246,28 @@ fn take_map<V: Wire>(map: &mut NameMap<Arc<str>, V>, input: &mut Input<'_>) -> R
     let length = reserve(map, input)?;
     for _ in 0..length {
         insert(map, input.shared(NAME_BYTES, "name")?, V::take(input)?)?;
+    }
+    Ok(())
+}
+
+fn put_holds(holds: &NameMap<Holder, HoldCounts>, out: &mut Output) {
+    out.length(holds.len());
+    for (holder, counts) in holds {
+        out.text(&holder.by, HOLDER_BYTES);
+        out.text(&holder.place, HOLDER_BYTES);
+        out.count(counts.count);
+        out.duration(counts.longest);
+    }
+}
+
+fn take_holds(holds: &mut NameMap<Holder, HoldCounts>, input: &mut Input<'_>) -> Result<(), CodecError> {
+    let length = reserve(holds, input)?;
+    if length > HOLDERS + 1 {
+        return Err(CodecError::Invalid { what: "number of holders" });
+    }
+    for _ in 0..length {
+        let holder = Holder { by: input.shared(HOLDER_BYTES, "holder")?, place: input.shared(HOLDER_BYTES, "place of a holder")? };
+        insert(holds, holder, HoldCounts { count: input.count()?, longest: input.duration()? })?;
     }
     Ok(())
 }
@@ -382,8 +412,9 @@ const WARNINGS: u64 = 1 << 10;
 const CLASSES: u64 = 1 << 11;
 const ENTRIES_SINCE_DUE: u64 = 1 << 14;
 const OF_PROFILES: u64 = 1 << 15;
+const HOLDS: u64 = 1 << 16;
 /// With those of [`TIMES`].
-const ALL_PARTS: u64 = (1 << (12 + TIMES.len())) - 1;
+const ALL_PARTS: u64 = (1 << (13 + TIMES.len())) - 1;
 
 /// Warnings of one tally at most; further ones are left out, as the table would.
 const WARNINGS_MAX: usize = 64;

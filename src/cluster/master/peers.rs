@@ -151,6 +151,7 @@ impl Peers {
             worker,
             version: String::new(),
             lanes: 0,
+            floor: None,
             script: String::new(),
             fingerprint: String::new(),
             script_error: None,

@@ -149,6 +149,7 @@ fn id(worker: u64) -> WorkerId {
 
 fn hello(worker: u64, standing: Option<RunStanding>) -> Hello {
     Hello {
+        floor: None,
         worker: id(worker),
         version: "1".into(),
         lanes: 1,

@@ -85,6 +85,7 @@ impl Master {
             users: part.filter(|part| part.is_here()).map_or(0, |part| part.users),
             slots,
             lanes: peer.hello.lanes,
+            floor: peer.hello.floor,
             cpu_cores: part.and_then(|part| part.vitals.cores()),
             memory_bytes: part.and_then(|part| part.vitals.memory_bytes()),
             lag: part.and_then(|part| part.lag),

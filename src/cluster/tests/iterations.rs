@@ -105,6 +105,7 @@ fn beginner(address: &Arc<Address>, number: u32, begun: &Arc<AtomicU64>) -> Work
     let config = WorkerConfig {
         id: WorkerId { host: format!("w{number}"), incarnation: number.into() },
         lanes: 1,
+        floor: None,
         script: "test.lua".into(),
         fingerprint: String::new(),
         is_once: false,

@@ -97,6 +97,7 @@ fn taker(address: &Arc<Address>, number: u32, rows: &Rows) -> WorkerShell {
     let config = WorkerConfig {
         id: WorkerId { host: format!("w{number}"), incarnation: number.into() },
         lanes: 1,
+        floor: None,
         script: "test.lua".into(),
         fingerprint: String::new(),
         is_once: false,

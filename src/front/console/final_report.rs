@@ -280,6 +280,12 @@ fn health(snapshot: &Snapshot) -> String {
         bytes(total.bytes_out),
         bytes(total.bytes_in)
     );
+    if let Some(floor) = snapshot.floor() {
+        let [cpu, p50, p99] = [floor.cpu, floor.p50, floor.p99].map(duration);
+        text.push_str(&format!(
+            " Floor: a request that costs the target nothing takes {p50} here, p99 {p99}, and {cpu} of processor time\n"
+        ));
+    }
     let notes = [
         (total.cut, "request was", "requests were", "cut off with their users: they are no failures, and no time of theirs is counted"),
         (total.not_sent, "request was", "requests were", "not sent"),
@@ -336,11 +342,14 @@ fn health(snapshot: &Snapshot) -> String {
 fn unsound(snapshot: &Snapshot) -> String {
     let health = &snapshot.health;
     let mut text = String::new();
-    for UnsoundView { worker, stretch } in &health.unsound {
+    for UnsoundView { worker, stretch, holds } in &health.unsound {
         let whose = if worker.is_empty() { "the generator".to_owned() } else { escape(worker).into_owned() };
         let (first, end) = (clock(stretch.first), clock(stretch.end));
         let seconds = if stretch.seconds == 1 { format!("at {first}") } else { format!("{} s from {first} to {end}", stretch.seconds) };
         text.push_str(&format!("   {whose} {} ({seconds})\n", stretch.reason.words()));
+        for (holder, counts) in holds {
+            text.push_str(&format!("     {}: {}\n", stretch.reason.name(), escape(&holder.words(*counts))));
+        }
     }
     if health.unsound_requests > 0 {
         let share = percent(health.unsound_requests, snapshot.total.requests);

@@ -89,7 +89,7 @@ class Notices {
     }
     if (generator.unsound_s > 0) {
       const share = snapshot.total.requests > 0 ? `, ${format.percent(generator.unsound_requests / snapshot.total.requests)} % of the requests` : "";
-      const why = generator.unsound.map((one) => `${one.worker || "the generator"} ${one.words} (${one.seconds} s from ${format.clock(one.from_s)} to ${format.clock(one.to_s)})`);
+      const why = generator.unsound.map((one) => `${one.worker || "the generator"} ${one.words} (${[`${one.seconds} s from ${format.clock(one.from_s)} to ${format.clock(one.to_s)}`, ...one.holds.map((hold) => hold.words)].join(", ")})`);
       const text = `${format.plural(generator.unsound_s, "second")}${share}: shaded in the charts, and not the target's numbers alone: ${why.join("; ")}`;
       notices.push(["warn", "Generator at fault", text]);
     }

@@ -3,12 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, GeneratorJson, HoleJson, IterationsJson, LoadJson, LogLineJson,
-    LogsJson, MetricJson, OverlapJson, PointJson, ProfileJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson, TrendJson, UnsoundJson,
-    WarmupJson, WorkerJson,
+    ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, FloorJson, GeneratorJson, HoldJson, HoleJson, IterationsJson,
+    LoadJson, LogLineJson, LogsJson, MetricJson, OverlapJson, PointJson, ProfileJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson,
+    TrendJson, UnsoundJson, WarmupJson, WorkerJson,
 };
 use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
+use crate::stats::floor::Floor;
+use crate::stats::holds::{HoldCounts, Holder};
 use crate::stats::snapshot::{
     ActView, ClassShare, EntryView, ErrorView, HistoryPoint, MetricValue, MetricView, RunState, Snapshot, TrendView, UnsoundView,
     WarmupView, WorkerView,
@@ -38,6 +40,7 @@ impl From<&Snapshot> for SnapshotJson {
             counted_since_s: snapshot.counted_since.map(|since| since.as_secs_f64()),
             current_p50_ms: snapshot.current_p50.map(milliseconds),
             current_p95_ms: snapshot.current_p95.map(milliseconds),
+            floor: snapshot.floor().map(FloorJson::from),
             total: (&snapshot.total).into(),
             entries: snapshot.entries.iter().map(EntryJson::from).collect(),
             errors: errors(snapshot),
@@ -257,6 +260,7 @@ impl From<&WorkerView> for WorkerJson {
             users: worker.users,
             slots: worker.slots,
             lanes: worker.lanes,
+            floor: worker.floor.map(FloorJson::from),
             cpu_cores: worker.cpu_cores,
             memory_bytes: worker.memory_bytes,
             lag_ms: worker.lag.map(milliseconds),
@@ -385,7 +389,25 @@ impl From<&UnsoundView> for UnsoundJson {
             seconds,
             from_s: first.as_secs_f64(),
             to_s: end.as_secs_f64(),
+            holds: view.holds.iter().map(|(holder, counts)| hold(holder, *counts)).collect(),
         }
+    }
+}
+
+impl From<Floor> for FloorJson {
+    fn from(floor: Floor) -> Self {
+        let Floor { requests, cpu, p50, p99 } = floor;
+        Self { requests, cpu_ms: milliseconds(cpu), p50_ms: milliseconds(p50), p99_ms: milliseconds(p99) }
+    }
+}
+
+fn hold(holder: &Holder, counts: HoldCounts) -> HoldJson {
+    HoldJson {
+        by: holder.by.to_string(),
+        place: holder.place.to_string(),
+        count: counts.count,
+        longest_ms: milliseconds(counts.longest),
+        words: holder.words(counts),
     }
 }
 

@@ -44,4 +44,38 @@ pub struct UnsoundJson {
     pub from_s: f64,
     /// The run's clock at the end of the last one.
     pub to_s: f64,
+    /// Where the reason is `late`: scripts that held a lane of the worker, in the whole run, the longest first. At most 17.
+    pub holds: Vec<HoldJson>,
+}
+
+/// What a request takes of a worker itself, measured against an echo in its own process before its first run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Floor)]
+pub struct FloorJson {
+    /// Requests that were measured.
+    pub requests: u64,
+    /// Processor time of one of them.
+    pub cpu_ms: f64,
+    /// The duration that half of them did not exceed.
+    pub p50_ms: f64,
+    /// The same of 99 in a hundred.
+    pub p99_ms: f64,
+}
+
+/// A script that held a lane, while all other users of the lane waited.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = Hold)]
+pub struct HoldJson {
+    /// Class and task, such as `Shopper:checkout`.
+    pub by: String,
+    /// File and line where it was seen at it; empty where that is not known.
+    pub place: String,
+    /// How often.
+    pub count: u64,
+    /// The longest time.
+    pub longest_ms: f64,
+    /// All of it in a sentence.
+    pub words: String,
 }

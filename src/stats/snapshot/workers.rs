@@ -1,7 +1,12 @@
-//! The workers as people see them: what each is doing, what is lost with one, what ran twice beside one. Owns the shape of the view only.
+//! The workers as people see them: what each is doing, what is lost with one, what ran twice beside one, in which
+//! seconds one was at fault. Owns the shape of the view only.
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::stats::floor::Floor;
+use crate::stats::holds::{HoldCounts, Holder};
+use crate::stats::soundness::Stretch;
 
 /// One worker.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +27,8 @@ pub struct WorkerView {
     pub slots: u32,
     /// Threads that make load.
     pub lanes: u32,
+    /// What a request takes of it; `None` where it was not measured.
+    pub floor: Option<Floor>,
     /// Processor time over wall time, over the last 10 seconds; `None` where it has reported less than twice.
     pub cpu_cores: Option<f64>,
     /// Resident memory; `None` before its first report of the run.
@@ -100,4 +107,15 @@ pub struct OverlapView {
     pub to: Option<Duration>,
     /// How many users it had.
     pub users: u64,
+}
+
+/// The unsound seconds of one worker for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsoundView {
+    /// The worker; empty in a run of one process.
+    pub worker: String,
+    /// When, how many, and why.
+    pub stretch: Stretch,
+    /// Where it was late: scripts that held its lanes, the longest first.
+    pub holds: Vec<(Holder, HoldCounts)>,
 }

@@ -389,6 +389,7 @@ impl Run {
 
 fn hello(worker: usize) -> Hello {
     Hello {
+        floor: None,
         worker: WorkerId { host: format!("bench-{worker}"), incarnation: worker as u128 + 1 },
         version: env!("CARGO_PKG_VERSION").into(),
         lanes: 1,

@@ -38,7 +38,7 @@ const RUN: RunId = RunId(7);
 
 fn config(lanes: u32) -> WorkerConfig {
     let id = WorkerId { host: "here".into(), incarnation: 1 };
-    WorkerConfig { id, lanes, script: "main.lua".into(), fingerprint: "f".into(), is_once: false, keeps_total: true }
+    WorkerConfig { id, lanes, floor: None, script: "main.lua".into(), fingerprint: "f".into(), is_once: false, keeps_total: true }
 }
 
 fn millis(millis: u64) -> Duration {

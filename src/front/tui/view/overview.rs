@@ -324,7 +324,9 @@ fn notes(screen: &Screen) -> Vec<String> {
     }
     for one in &generator.unsound {
         let whose = if one.worker.is_empty() { "the generator".to_owned() } else { short(&one.worker) };
-        notes.push(format!("{whose} {}: {} s, {} to {}", one.words, grouped(one.seconds), moment(one.from_s), moment(one.to_s)));
+        // The one that held a lane longest stands for all: there is little room.
+        let words = one.holds.first().map_or_else(|| one.words.clone(), |hold| format!("was late: {}", hold.words));
+        notes.push(format!("{whose} {words}: {} s, {} to {}", grouped(one.seconds), moment(one.from_s), moment(one.to_s)));
     }
     if generator.local_failures > 0 {
         notes.push(format!("{} requests failed for want of the generator's own resources", grouped(generator.local_failures)));
