@@ -190,7 +190,7 @@ fn hints(screen: &Screen) -> Vec<(&'static str, &'static str)> {
         let state = screen.snapshot.state;
         match state {
             StateJson::Paused => hints.extend([("p", "resume"), ("x", "stop")]),
-            StateJson::Spawning | StateJson::Running => hints.extend([("x", "stop"), ("+ - t", "users"), ("p", "pause"), ("r", "reset")]),
+            StateJson::Spawning | StateJson::Running => hints.extend([("x", "stop"), ("+ - t", "load"), ("p", "pause"), ("r", "reset")]),
             StateJson::Waiting | StateJson::Stopping => hints.push(("x", "stop")),
             StateJson::Ready | StateJson::Stopped => {}
         }

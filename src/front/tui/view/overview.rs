@@ -285,7 +285,9 @@ fn warnings(pen: &mut Pen<'_>, area: Rect, notes: &[String]) {
         let is_last = index + 1 == notes.len();
         if y + lines.len() as u16 + u16::from(!is_last) > area.height {
             if y > 0 || area.height < 2 {
-                pen.text(area, 0, area.height.saturating_sub(1), &format!("{sign}{} more warnings", notes.len() - index), style);
+                let others = notes.len() - index;
+                let text = format!("{sign}{others} more warning{}", if others == 1 { "" } else { "s" });
+                pen.text(area, 0, area.height.saturating_sub(1), &text, style);
                 return;
             }
             // The gravest one is told as far as it goes.
