@@ -31,6 +31,7 @@
 //! | a new master has what its journal says; one that shall not adopt a run ends it | `IgnoresJournal`, `AdoptsAll` |
 //! | changed scripts come to all | `IgnoresRevisions` |
 //! | a number that users draw is handed out once, in the whole run; a value is fetched by one of them at a time | `HandsOutTwice`, `FetchesTwice` |
+//! | of users that wait for each other none is let go before its number is there, and all are when it is | `OpensTooEarly`, `NeverOpens` |
 //! | each row and each iteration is taken once, and none is forgotten; those shown are those that began, but for those shown as lost | `GivesTwice`, `LosesIterations`, `CountsLostAsBegun`, `HidesRowsOfLost` |
 //! | where nobody knows which iterations were given out, people are told | `HidesUnknown` |
 //! | nobody begins before the setup is over, all have what one setup returned, one worker at a time does it; the teardown follows the last user | `BeginsUnready`, `ForgetsTeardown` |
@@ -40,7 +41,7 @@
 //!
 //! An ordinary test plays the first seeds and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
 //! seed that is drawn from the date and printed, or from `LUNAMOTH_SIM_FROM`; with `LUNAMOTH_SIM_SEEDS=5000` just so many. `LUNAMOTH_SIM_SEED=123`
-//! plays one, with `LUNAMOTH_SIM_DRAWING=1` to `3` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
+//! plays one, with `LUNAMOTH_SIM_DRAWING=1` to `4` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
 //! fails, or with `LUNAMOTH_SIM_WHOLE=1` left as it is, and told with all that happened.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
@@ -122,8 +123,8 @@ const FAILED_AT_FIRST: &[u64] = &[
     2026112800166,
     2026112800483,
 ];
-/// The same, as they are drawn today.
-const FAILED_ONCE: &[u64] = &[
+/// The same, as they were drawn before users waited for each other.
+const FAILED_AT_FOURTH: &[u64] = &[
     41000129, 41000187, 41000279, 41000364, 41000401, 41000438, 41000455, 41000521, 41000534, 41000795, 41001196, 41001419, 41001742,
     41001775, 41001985, 41002003, 41002145, 41002726, 41002760, 41002767, 41003867, 41004136, 42001149, 42001273, 42001578, 42002549,
     42002812, 42002902,
@@ -181,11 +182,12 @@ fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_w
 /// A life as LUNAMOTH_SIM_DRAWING says that it is drawn; without it, as they are today.
 fn drawn_as_asked(seed: u64) -> Scenario {
     match number_from("LUNAMOTH_SIM_DRAWING") {
-        None | Some(4) => Scenario::drawn(seed),
+        None | Some(5) => Scenario::drawn(seed),
+        Some(4) => Scenario::drawn_at_fourth(seed),
         Some(3) => Scenario::drawn_at_third(seed),
         Some(2) => Scenario::drawn_at_second(seed),
         Some(1) => Scenario::drawn_at_first(seed),
-        Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1 to 4, not {drawing}"),
+        Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1 to 5, not {drawing}"),
     }
 }
 
@@ -197,8 +199,10 @@ fn ordinary_lives() -> impl Iterator<Item = Scenario> {
     let third = (0..SEEDS).map(Scenario::drawn_at_third).filter(|life| life.events != Scenario::drawn_at_second(life.seed).events);
     let at_third = third.chain(FAILED_AT_THIRD.iter().copied().map(Scenario::drawn_at_third));
     let is_new = |life: &Scenario| life.habits != Habits::default() || life.profile.quota().is_some();
-    let today = (0..SEEDS).map(Scenario::drawn).filter(is_new);
-    at_first.chain(at_second).chain(at_third).chain(today.chain(FAILED_ONCE.iter().copied().map(Scenario::drawn)))
+    let fourth = (0..SEEDS).map(Scenario::drawn_at_fourth).filter(is_new);
+    let at_fourth = fourth.chain(FAILED_AT_FOURTH.iter().copied().map(Scenario::drawn_at_fourth));
+    let today = (0..SEEDS * 2).map(Scenario::drawn).filter(|life| life.habits.gathers.is_some());
+    at_first.chain(at_second).chain(at_third).chain(at_fourth).chain(today)
 }
 
 /// Plays the lives that `life_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,

@@ -1,5 +1,6 @@
 //! Numbers that users draw from the board of the run, as `shared.cluster.incr` does: none is handed out twice, and none is more than were asked for,
-//! whatever happens to workers, links, masters and their journals. And a value that one user fetches for all of them, as `shared.cluster.cached` does.
+//! whatever happens to workers, links, masters and their journals. A value that one user fetches for all of them, as `shared.cluster.cached` does. And
+//! users that wait for each other, as at `shared.cluster.barrier`.
 //!
 //! A clerk in each worker's lanes draws one number after the other, as its courier would, and looks for the value. Two masters at a time, and a journal of which a part is gone that
 //! was on the disk, may hand out what they do not know of: there nothing is promised.
@@ -7,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lunamoth::load::errand::{BoardAnswer, BoardAsk, BoardWord, Errand, Posted};
+use lunamoth::load::errand::{BoardAnswer, BoardAsk, BoardWord, Errand, Notice, Posted};
 use lunamoth::plan::RunId;
 
 use super::scenario::Scenario;
@@ -23,6 +24,10 @@ pub struct Counting {
     /// Nothing is promised any more.
     pub is_in_doubt: bool,
     errands: u64,
+    /// Users that have come to the barrier, and those that heard that they may go on.
+    came: BTreeMap<RunId, u64>,
+    let_go: BTreeMap<RunId, u64>,
+    let_go_last: Duration,
 }
 
 impl Counting {
@@ -42,6 +47,26 @@ pub struct Clerk {
     fetching: Option<Fetching>,
     /// When somebody wants it again.
     wants_value: Duration,
+    meeting: Meeting,
+}
+
+/// Users of one worker at the barrier.
+#[derive(Debug, Default)]
+struct Meeting {
+    waiting: u32,
+    came: u64,
+    /// How many the board has let go.
+    seen: u64,
+}
+
+impl Meeting {
+    /// The board says how many it has let go of this worker's. How many of those are news.
+    fn on_released(&mut self, released: u64) -> u64 {
+        let news = released.saturating_sub(self.seen);
+        self.seen += news;
+        self.waiting = self.waiting.saturating_sub(u32::try_from(news).unwrap_or(u32::MAX));
+        news
+    }
 }
 
 /// A value on its way to the board.
@@ -55,7 +80,7 @@ struct Fetching {
 impl World {
     /// A worker's users draw, where none of their draws is under way.
     pub fn draw_numbers(&mut self, seat: usize) {
-        let (now, instant) = (self.now, self.instant_of(seat));
+        let (now, instant, gathers) = (self.now, self.instant_of(seat), self.scenario.habits.gathers);
         let place = &mut self.seats[seat];
         let (Some(counting), Some(lanes), Some(worker)) = (&mut self.counting, &mut place.lanes, &mut place.machine) else { return };
         if lanes.users() == 0 || lanes.clerk.open.is_some() || now < lanes.clerk.next {
@@ -79,6 +104,15 @@ impl World {
             }
             _ => {}
         }
+        if let Some(size) = gathers {
+            let users = lanes.users() as u64;
+            let (run, meeting) = (lanes.run(), &mut lanes.clerk.meeting);
+            if u64::from(meeting.waiting) < users {
+                (meeting.waiting, meeting.came) = (meeting.waiting + 1, meeting.came + 1);
+                *counting.came.entry(run).or_default() += 1;
+            }
+            asks.push(BoardAsk::Gather { name: BARRIER.into(), size, waiting: meeting.waiting, seen: meeting.seen });
+        }
         lanes.clerk.open = Some((counting.errands, asks.clone()));
         let actions = worker.on_errand(Errand { number: counting.errands, asks, flights }, instant);
         self.do_worker(seat, actions);
@@ -86,18 +120,23 @@ impl World {
 
     /// A word of the board's has come to a worker's users.
     pub fn on_board(&mut self, seat: usize, word: BoardWord) {
-        let BoardWord::Reply(reply) = word else { return };
+        let reply = match word {
+            BoardWord::Reply(reply) => reply,
+            BoardWord::Notice(Notice::Opened { released, .. }) => return self.on_released(seat, released),
+            BoardWord::Notice(Notice::Landed(_)) => return,
+        };
         let (Some(counting), Some(lanes)) = (&mut self.counting, &mut self.seats[seat].lanes) else { return };
         let Some((_, asks)) = lanes.clerk.open.take_if(|(number, _)| *number == reply.number) else { return };
         lanes.clerk.next = self.now + Duration::from_millis(150);
         let run = lanes.run();
         let asked = counting.asked.get(&run).copied().unwrap_or(0);
-        let (mut wrong, mut filled) = (None, None);
+        let (mut wrong, mut filled, mut let_go) = (None, None, None);
         for (ask, answer) in asks.into_iter().zip(reply.answers) {
             match (ask, answer) {
                 (BoardAsk::Begin { .. }, BoardAnswer::Fill { flight }) => filled = Some(flight),
                 (BoardAsk::Begin { .. }, _) => lanes.clerk.wants_value = self.now + Duration::from_secs(1),
                 (BoardAsk::Finish { .. } | BoardAsk::GiveUp { .. }, _) => lanes.clerk.fetching = None,
+                (BoardAsk::Gather { .. }, BoardAnswer::Gathered { released }) => let_go = Some(released),
                 (_, BoardAnswer::Sum(number)) => {
                     let number = number as u64;
                     if !counting.drawn.entry(run).or_default().insert(number) {
@@ -119,6 +158,43 @@ impl World {
         if let Some(wrong) = wrong.filter(|_| !is_in_doubt) {
             self.fail(wrong);
         }
+        let_go.into_iter().for_each(|released| self.on_released(seat, released));
+    }
+
+    /// Users of a worker hear that so many of them are let go, in all.
+    fn on_released(&mut self, seat: usize, released: u64) {
+        let has_one_master = self.master.number == 1;
+        let Some(size) = self.scenario.habits.gathers.map(u64::from) else { return };
+        let (Some(counting), Some(lanes)) = (&mut self.counting, &mut self.seats[seat].lanes) else { return };
+        let run = lanes.run();
+        let news = lanes.clerk.meeting.on_released(released);
+        let let_go = counting.let_go.entry(run).or_default();
+        *let_go += news;
+        if news > 0 {
+            counting.let_go_last = self.now;
+        }
+        let (let_go, came) = (*let_go, counting.came.get(&run).copied().unwrap_or(0));
+        let Meeting { came: here, seen, .. } = lanes.clerk.meeting;
+        // What a master that died had let go is known to the workers that it told, and to nobody else.
+        let is_early = seen > here || has_one_master && let_go > came / size * size;
+        if is_early && !counting.is_in_doubt {
+            self.fail(format!(
+                "of {came} users, {here} of them on worker {seat}, {let_go} and {seen} were let go, where {size} wait for each other"
+            ));
+        }
+    }
+
+    /// So many wait as are needed, everybody hears the master, and nobody has been let go for long.
+    pub fn kept_waiting(&self) -> Option<String> {
+        let (size, counting) = (u64::from(self.scenario.habits.gathers?), self.counting.as_ref()?);
+        let is_quiet = self.operator.ended.is_none() && !self.operator.asked_stop && self.retiring.is_none();
+        let since = counting.let_go_last.max(self.watch.disturbed_until());
+        if !is_quiet || self.now <= since + LET_GO_WITHIN + self.slack() {
+            return None;
+        }
+        let waiting: u64 =
+            self.running().filter(|(_, lanes)| lanes.users() > 0).map(|(_, lanes)| u64::from(lanes.clerk.meeting.waiting)).sum();
+        (waiting >= size).then(|| format!("{waiting} users are kept waiting where {size} wait for each other"))
     }
 
     /// Somebody else who is in touch fetches the value as well.
@@ -171,4 +247,8 @@ fn no_number_is_handed_out_twice_whatever_happens() {
 
 /// The key of the value that is fetched once for all.
 const VALUE: &str = "token";
+/// Where users wait for each other.
+const BARRIER: &str = "start";
+/// An errand and its answer, or two of them.
+const LET_GO_WITHIN: Duration = Duration::from_secs(6);
 const LIVES: u64 = 30;

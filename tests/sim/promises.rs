@@ -28,7 +28,7 @@ pub struct Told {
 impl World {
     /// Once a second.
     pub fn check_promises(&mut self) {
-        let broken = [self.broken_orphan(), self.broken_pause(), self.broken_end(), self.broken_journal()];
+        let broken = [self.broken_orphan(), self.broken_pause(), self.broken_end(), self.broken_journal(), self.kept_waiting()];
         if let Some(why) = broken.into_iter().flatten().next() {
             self.fail(why);
         }

@@ -10,7 +10,15 @@ use super::scenario::{Drawing, Event, LEAST_RATE, Scenario, Weather};
 impl Scenario {
     /// The scenario of a seed.
     pub fn drawn(seed: u64) -> Self {
-        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_third(seed) };
+        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_fourth(seed) };
+        let mut chance = Chance::new(seed, 7);
+        scenario.habits.gathers = chance.percent(15).then(|| u32::try_from(chance.between(2, 12)).unwrap());
+        scenario
+    }
+
+    /// As it was drawn before users waited for each other.
+    pub fn drawn_at_fourth(seed: u64) -> Self {
+        let mut scenario = Self { drawing: Drawing::Fourth, ..Self::drawn_at_third(seed) };
         let mut chance = Chance::new(seed, 6);
         scenario.habits.acts = chance.percent(20);
         scenario.habits.shares = chance.percent(15);

@@ -40,6 +40,8 @@ pub struct Habits {
     pub rows: Option<Option<u64>>,
     /// Users draw numbers from the board, and fetch a value once for all of them.
     pub shares: bool,
+    /// They do so, and wait for each other at a barrier for so many.
+    pub gathers: Option<u32>,
 }
 
 /// How a life was made of its seed. A seed that failed once is played as it was drawn then.
@@ -51,6 +53,8 @@ pub enum Drawing {
     /// With chapters that end where it hurts.
     Third,
     /// With setup and teardown, numbers of iterations, rows and a board.
+    Fourth,
+    /// With barriers.
     Today,
 }
 

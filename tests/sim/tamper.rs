@@ -6,7 +6,7 @@ use std::time::Duration;
 use lunamoth::cluster::master::MasterConfig;
 use lunamoth::cluster::message::{Answer, Delta, Phase, RunOrders, ToMaster, ToWorker};
 use lunamoth::cluster::record::Record;
-use lunamoth::load::errand::{BoardAnswer, BoardWord};
+use lunamoth::load::errand::{BoardAnswer, BoardWord, Notice};
 use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
 use lunamoth::load::stock::{Given, Grant, IterationsBegun};
 use lunamoth::plan::{IterationsProfile, LifePlan, LoadProfile, Plan, ProfileEnd, Quota};
@@ -77,6 +77,10 @@ pub enum Fault {
     HandsOutTwice,
     /// The board lets the worker fetch a value that another one fetches.
     FetchesTwice,
+    /// The board lets one user of the worker go too early.
+    OpensTooEarly,
+    /// The board lets nobody go.
+    NeverOpens,
     /// The master gives the worker rows that it gave out before.
     GivesTwice,
     /// The worker says that half as many iterations began as did.
@@ -151,6 +155,8 @@ impl Fault {
         (Self::LetsGoUnheard, "has left as whole"),
         (Self::HandsOutTwice, "was handed out twice"),
         (Self::FetchesTwice, "fetch one value"),
+        (Self::OpensTooEarly, "were let go"),
+        (Self::NeverOpens, "are kept waiting"),
         (Self::GivesTwice, "was taken by users"),
         (Self::LosesIterations, "iterations began"),
         (Self::CountsLostAsBegun, "iterations began"),
@@ -198,6 +204,7 @@ impl Fault {
             | Self::BlursTheLeast
             | Self::InventsHole => alone(1),
             Self::HandsOutTwice | Self::FetchesTwice => with_habits(alone(2), Habits { shares: true, ..Habits::default() }),
+            Self::OpensTooEarly | Self::NeverOpens => with_habits(alone(2), Habits { gathers: Some(5), ..Habits::default() }),
             Self::GivesTwice => with_habits(alone(2), Habits { rows: Some(None), ..Habits::default() }),
             Self::BeginsUnready | Self::ForgetsTeardown => with_habits(alone(2), Habits { acts: true, ..Habits::default() }),
             Self::LosesIterations => Scenario { profile: iterations(200), ..alone(1) },
@@ -337,7 +344,8 @@ impl Tamper {
     pub fn down(&mut self, seat: usize, message: ToWorker) -> ToWorker {
         match message {
             ToWorker::Orders(orders) => ToWorker::Orders(self.orders(seat, orders)),
-            message if seat != 0 => message,
+            ToWorker::Board { word: BoardWord::Notice(Notice::Opened { .. }), .. } if self.fault == Fault::NeverOpens => ToWorker::Farewell,
+            message if seat != 0 && self.fault != Fault::NeverOpens => message,
             ToWorker::Answer(answer) if self.fault == Fault::LetsGoUnheard && answer.acknowledged.is_some_and(|(_, last)| last > 9) => {
                 ToWorker::Answer(Answer { acknowledged: None, ..answer })
             }
@@ -354,6 +362,8 @@ impl Tamper {
                 for answer in &mut reply.answers {
                     match answer {
                         BoardAnswer::Sum(sum) if self.fault == Fault::HandsOutTwice && *sum > 5.0 => *sum -= 1.0,
+                        BoardAnswer::Gathered { released } if self.fault == Fault::OpensTooEarly => *released += 1,
+                        BoardAnswer::Gathered { released } if self.fault == Fault::NeverOpens => *released = 0,
                         BoardAnswer::Wait if self.fault == Fault::FetchesTwice => *answer = BoardAnswer::Fill { flight: 99 },
                         _ => {}
                     }

@@ -156,7 +156,7 @@ impl World {
             books: Books::default(),
             operator: Operator::of(plan),
             watch: Watch::default(),
-            counting: scenario.habits.shares.then(Counting::default),
+            counting: (scenario.habits.shares || scenario.habits.gathers.is_some()).then(Counting::default),
             takings: Takings::default(),
             deeds: Deeds::default(),
             tamper,
