@@ -9,7 +9,7 @@ use lunamoth::cluster::record::Record;
 use lunamoth::load::errand::{BoardAnswer, BoardWord, Notice};
 use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
 use lunamoth::load::stock::{Given, Grant, IterationsBegun};
-use lunamoth::plan::{IterationsProfile, LifePlan, LoadProfile, Plan, ProfileEnd, Quota};
+use lunamoth::plan::{Act, IterationsProfile, LifePlan, LoadProfile, Plan, ProfileEnd, Quota, RunId};
 use lunamoth::stats::snapshot::{HoleView, Snapshot};
 
 use super::books::host_name;
@@ -24,6 +24,8 @@ pub struct Tamper {
     shift: i64,
     /// The worker was told to stop.
     is_stopped: bool,
+    /// The seat that was asked for the setup of a run, where nobody else has been.
+    asked: Option<(usize, RunId)>,
 }
 
 /// What is wrong.
@@ -91,6 +93,8 @@ pub enum Fault {
     HidesRowsOfLost,
     /// People do not see that nobody knows which iterations were given out.
     HidesUnknown,
+    /// The master asks another worker for the setup that one does.
+    AsksTwice,
     /// The worker begins without what the setup returned.
     BeginsUnready,
     /// The master does not know of the teardown.
@@ -162,6 +166,7 @@ impl Fault {
         (Self::CountsLostAsBegun, "iterations began"),
         (Self::HidesRowsOfLost, "are said to be all taken"),
         (Self::HidesUnknown, "and nobody is told"),
+        (Self::AsksTwice, "at the same time"),
         (Self::BeginsUnready, "before its setup is over"),
         (Self::ForgetsTeardown, "without its teardown"),
         (Self::ForgetsTheLost, "is lost for long"),
@@ -206,7 +211,9 @@ impl Fault {
             Self::HandsOutTwice | Self::FetchesTwice => with_habits(alone(2), Habits { shares: true, ..Habits::default() }),
             Self::OpensTooEarly | Self::NeverOpens => with_habits(alone(2), Habits { gathers: Some(5), ..Habits::default() }),
             Self::GivesTwice => with_habits(alone(2), Habits { rows: Some(None), ..Habits::default() }),
-            Self::BeginsUnready | Self::ForgetsTeardown => with_habits(alone(2), Habits { acts: true, ..Habits::default() }),
+            Self::AsksTwice | Self::BeginsUnready | Self::ForgetsTeardown => {
+                with_habits(alone(2), Habits { acts: true, ..Habits::default() })
+            }
             Self::LosesIterations => Scenario { profile: iterations(200), ..alone(1) },
             Self::CountsLostAsBegun => {
                 // Lost before a reset, of which the next master hears from the journal.
@@ -249,7 +256,7 @@ impl Fault {
 
 impl Tamper {
     pub const fn new(fault: Fault) -> Self {
-        Self { fault, shift: 0, is_stopped: false }
+        Self { fault, shift: 0, is_stopped: false, asked: None }
     }
 
     /// How a master behaves, of how it should.
@@ -344,6 +351,13 @@ impl Tamper {
     pub fn down(&mut self, seat: usize, message: ToWorker) -> ToWorker {
         match message {
             ToWorker::Orders(orders) => ToWorker::Orders(self.orders(seat, orders)),
+            ToWorker::Act { run, act: Act::Setup } if self.fault == Fault::AsksTwice => {
+                self.asked = Some((seat, run));
+                ToWorker::Act { run, act: Act::Setup }
+            }
+            ToWorker::Answer(answer) if self.asked.is_some_and(|(asked, _)| asked != seat) => {
+                self.asked.take().map_or(ToWorker::Answer(answer), |(_, run)| ToWorker::Act { run, act: Act::Setup })
+            }
             ToWorker::Board { word: BoardWord::Notice(Notice::Opened { .. }), .. } if self.fault == Fault::NeverOpens => ToWorker::Farewell,
             message if seat != 0 && self.fault != Fault::NeverOpens => message,
             ToWorker::Answer(answer) if self.fault == Fault::LetsGoUnheard && answer.acknowledged.is_some_and(|(_, last)| last > 9) => {
