@@ -154,6 +154,7 @@ const FAILED_AT_FOURTH: &[u64] = &[
     42002812,
     42002902,
     2026112901005,
+    2026113000902,
 ];
 /// The same, as they were drawn before that.
 const FAILED_AT_THIRD: &[u64] = &[

@@ -135,8 +135,22 @@ impl World {
             };
             self.watch.target = (profile.end() == ProfileEnd::Hold).then_some(target);
             self.watch.disturb(self.now + Duration::from_secs(8) + self.slack());
+        } else {
+            self.stop_what_is_in_the_way();
         }
         is_started
+    }
+
+    /// A start is refused while another run is under way, and people are told to stop that: one that had ended in a master which is gone may have been
+    /// brought to the next one by a worker that was out of reach.
+    fn stop_what_is_in_the_way(&mut self) {
+        let (instant, wanted) = (self.master_instant(), self.operator.plan.run);
+        let is_over = |master: &Master| matches!(master.state(instant), RunState::Ready | RunState::Stopping | RunState::Stopped);
+        let is_in_the_way = |master: &Master| master.run().is_some_and(|(id, _)| id != wanted) && !is_over(master);
+        if self.now >= self.operator.next_press && self.awake_master().is_some_and(|(master, _)| is_in_the_way(master)) {
+            self.operator.next_press = self.now + Duration::from_secs(3);
+            self.ask("stop", |master, now| Ok(master.on_stop(now)));
+        }
     }
 
     /// The run is over: another one is planned, and started as soon as it can be.
