@@ -28,6 +28,8 @@ pub struct Counting {
     came: BTreeMap<RunId, u64>,
     let_go: BTreeMap<RunId, u64>,
     let_go_last: Duration,
+    /// Since when as many wait as are needed.
+    crowded_since: Option<Duration>,
 }
 
 impl Counting {
@@ -185,16 +187,17 @@ impl World {
     }
 
     /// So many wait as are needed, everybody hears the master, and nobody has been let go for long.
-    pub fn kept_waiting(&self) -> Option<String> {
-        let (size, counting) = (u64::from(self.scenario.habits.gathers?), self.counting.as_ref()?);
+    pub fn kept_waiting(&mut self) -> Option<String> {
+        let size = u64::from(self.scenario.habits.gathers?);
         let is_quiet = self.operator.ended.is_none() && !self.operator.asked_stop && self.retiring.is_none();
-        let since = counting.let_go_last.max(self.watch.disturbed_until());
-        if !is_quiet || self.now <= since + LET_GO_WITHIN + self.slack() {
-            return None;
-        }
         let waiting: u64 =
             self.running().filter(|(_, lanes)| lanes.users() > 0).map(|(_, lanes)| u64::from(lanes.clerk.meeting.waiting)).sum();
-        (waiting >= size).then(|| format!("{waiting} users are kept waiting where {size} wait for each other"))
+        let (now, within, quiet_since) = (self.now, LET_GO_WITHIN + self.slack(), self.watch.disturbed_until());
+        let counting = self.counting.as_mut()?;
+        let crowded_since = counting.crowded_since.take().filter(|_| waiting >= size).unwrap_or(now);
+        counting.crowded_since = (waiting >= size).then_some(crowded_since);
+        let is_late = is_quiet && now > crowded_since.max(counting.let_go_last).max(quiet_since) + within;
+        is_late.then(|| format!("{waiting} users are kept waiting where {size} wait for each other"))
     }
 
     /// Somebody else who is in touch fetches the value as well.
