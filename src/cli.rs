@@ -6,6 +6,7 @@ mod control;
 mod examples;
 mod find;
 mod foreign;
+mod script;
 mod takes;
 mod typed;
 
@@ -13,7 +14,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use self::ab::Ab;
 use self::ab::AbFlags;
@@ -28,6 +29,7 @@ use self::examples::{
 };
 pub use self::find::Find;
 use self::find::FindFlags;
+use self::script::ScriptFlags;
 use self::takes::{TakesOfCheck, TakesOfMaster, TakesOfRun, TakesOfTarget, TakesOfWorker};
 use self::typed::Typed;
 use crate::config::{Layer, Setting};
@@ -75,7 +77,7 @@ impl Command {
         let typed: Vec<String> = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
         match CommandLine::try_parse_from(arguments) {
             Ok(line) => Ok(line.command.into_command()),
-            Err(error) => Err(NoCommand { advice: foreign::advice(&error, &typed), error }),
+            Err(error) => Err(NoCommand { advice: foreign::advice(&error, &typed, &CommandLine::command()), error }),
         }
     }
 }
@@ -203,32 +205,15 @@ impl TypedCommand {
             Self::Target(typed) => Command::Target(typed.layer),
             Self::Secret => Command::Secret,
             Self::Metrics => Command::Metrics,
-            Self::Find(flags) => flags.into_command(),
-            Self::Ab(flags) => flags.into_command(),
-            Self::Compare(flags) => Command::Compare(flags.into_compare()),
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-struct ScriptFlags {
-    /// The Lua file that returns a scenario
-    #[arg(value_name = "SCRIPT")]
-    script: Option<String>,
-    /// The same, as Locust spells it
-    #[arg(short = 'f', long = "script", value_name = "FILE", conflicts_with = "script")]
-    script_flag: Option<String>,
-    /// The folder with the script's data files, where they do not lie beside it
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-}
-
-impl ScriptFlags {
-    fn fill(self, layer: &mut Layer) {
-        for (setting, text) in [(Setting::Script, self.script.or(self.script_flag)), (Setting::Data, self.data)] {
-            if let Some(text) = text {
-                layer.add_flag(setting, text);
+            Self::Find(flags) => {
+                let (layer, asked) = flags.into_parts();
+                Command::Find(layer, asked)
             }
+            Self::Ab(flags) => {
+                let (layer, asked) = flags.into_parts();
+                Command::Ab(layer, asked)
+            }
+            Self::Compare(flags) => Command::Compare(flags.into_compare()),
         }
     }
 }
@@ -308,13 +293,11 @@ mod tests {
 
     #[test]
     fn the_flags_are_consistent() {
-        use clap::CommandFactory;
         CommandLine::command().debug_assert();
     }
 
     #[test]
     fn every_setting_has_the_flag_that_messages_name() {
-        use clap::CommandFactory;
         let command = CommandLine::command();
         let flags: Vec<String> = command
             .get_subcommands()
@@ -487,7 +470,6 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples_of_itself() {
-        use clap::CommandFactory;
         for command in CommandLine::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("lunamoth {}", command.get_name())), "{}", command.get_name());

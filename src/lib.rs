@@ -16,6 +16,7 @@
 //! | [`config`] | what is meant: defaults, file, environment, flags, checked once |
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
+//! | [`spelling`] | which known name a misspelt one was meant to be |
 //! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
 //!
 //! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
@@ -26,14 +27,14 @@
 //!
 //! | room | may name |
 //! |---|---|
-//! | plan, protocol, target | nothing |
-//! | stats | plan |
-//! | config | plan |
+//! | plan, protocol, target, spelling | nothing |
+//! | stats | plan, spelling |
+//! | config | plan, spelling |
 //! | cli | config |
 //! | load | plan, stats |
-//! | script | plan, stats, load, protocol |
+//! | script | plan, stats, load, protocol, spelling |
 //! | cluster | plan, stats, load |
-//! | front | plan, stats, cluster |
+//! | front | plan, stats, cluster, spelling |
 //! | app, main | all |
 //!
 //! Lua never hears of the cluster; the cluster never hears of Lua; numbers hear only of the plan; only `app` knows them all.
@@ -62,6 +63,15 @@
 //! | slot | one of 65,536 shares of the load; user k belongs to slot k mod 65,536, of profile p to (k + p) mod 65,536 ([`load::slots`]) |
 //! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]); a run has one, or several side by side by name |
 //! | number | a user's or an iteration's place in its profile; its index is unique in the run ([`load::slots::Numbering`]) |
+//! | foreman | tells the lanes of a worker what they shall run (`load/foreman.rs`) |
+//! | brief | all that a lane has been told: the newest state, not a queue of steps (`load/foreman.rs`) |
+//! | dealer | deals the slots of a worker to its lanes, and says when each comes and goes, a turnover (`load/dealer.rs`) |
+//! | duty | what one lane shall run: what the dealer has for it (`load/dealer.rs`) |
+//! | tenure | the slots that a lane holds, and how far it has carried out its duty (`load/tenure.rs`) |
+//! | hand-over | slots that change their owner in mid-run, each at a moment ([`load::slots::Handover`]) |
+//! | roster | which class user k has, fixed by k alone (`load/roster.rs`) |
+//! | allotment | which user has one more iteration, where the profile says how many there are (`load/allotment.rs`) |
+//! | pool | the users of a lane in an open profile; a seat is where one waits for its next iteration (`load/pool.rs`) |
 //! | strand | one profile as one lane lives it (`load/lane/strand.rs`) |
 //! | shape | what a profile says of any moment, whichever its kind ([`load::shape::Shape`]) |
 //! | helm | the function of `scenario.shape`, which steers a run's load from the master ([`script::Helm`]) |
@@ -77,11 +87,28 @@
 //! | board | what all users of a run share, kept on the master ([`load::board::Board`]) |
 //! | errand | what the users of a worker ask of the board in one go ([`load::errand::Errand`]) |
 //! | courier | how a worker's users come to the board ([`load::courier::Courier`]) |
+//! | stock | the rows of a worker that are given out once; it asks the master for them, has a grant, and gives back what is left over ([`load::stock`]) |
+//! | act | what is done once for the whole run: setup, teardown ([`load::act`]) |
+//! | halt | why the script ends the run for all ([`load::Halt`]) |
+//! | vitals | processor time, throttling and memory of the process, as the kernel says ([`load::vitals`]) |
 //! | flight | the filling of a key by one user while others wait for it |
+//! | bundle | all files of one script, with their fingerprint ([`script::Bundle`]) |
+//! | crossing | where lane and coroutine meet: values that need no handle pass here (`script/crossing.rs`) |
+//! | debt | the time that those who held a lane for long leave to its other users (`script/debt.rs`) |
+//! | witness | sees all that one user does, for `lunamoth check` ([`script::witness`]) |
 //! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |
 //! | floor | what a request takes of the generator itself, measured before the first run ([`stats::floor::Floor`]) |
 //! | hold | a stretch in which a script kept its lane from all other users; who did, and where, is a holder ([`stats::holds`]) |
 //! | tally | what one lane counted in one second ([`stats::tally::Tally`]) |
+//! | planner | makes a run of the order of a start; the cluster does not know how ([`cluster::planner::Planner`]) |
+//! | workshop | where a worker's workloads come from ([`cluster::serve_worker::Workshop`]) |
+//! | peer | a worker as its master knows it: its link, and whether it speaks (`cluster/master/peers.rs`) |
+//! | part | a worker's part in one run, on the master (`cluster/master/part.rs`) |
+//! | commons | what the users of a run have in common on the master: rows given out once, and the board (`cluster/master/commons.rs`) |
+//! | dues | what was due in a worker's slots, and what it has told of that (`cluster/master/dues.rs`) |
+//! | hole | numbers that are lost with a worker ([`stats::snapshot::HoleView`]) |
+//! | overlap | load that ran twice ([`stats::snapshot::OverlapView`]) |
+//! | doorway | the places of peers that have not proved themselves yet (`cluster/transport/doorway.rs`); of ssh visitors, the doorstep (`front/ssh`) |
 //! | delta | what a worker counted since its last report ([`cluster::message::Delta`]) |
 //! | snapshot | what people see: one immutable view a second ([`stats::snapshot::Snapshot`]) |
 //!
@@ -115,5 +142,6 @@ pub mod load;
 pub mod plan;
 pub mod protocol;
 pub mod script;
+pub mod spelling;
 pub mod stats;
 pub mod target;

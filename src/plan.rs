@@ -4,6 +4,7 @@
 //! scripts over, and then its revision rises. It is what a worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
+mod order;
 mod profile;
 mod settings;
 mod several;
@@ -15,12 +16,14 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use order::{Purpose, StartOrder};
 pub use profile::{
-    ArrivalsProfile, IterationsProfile, LoadProfile, ProfileEnd, Quota, RampProfile, Rate, RateStage, Spacing, Stage, USERS_OF_A_WORKER,
+    ArrivalsProfile, IterationsProfile, LoadProfile, NamedProfile, ProfileEnd, Quota, RampProfile, Rate, RateStage, Spacing, Stage,
+    USERS_OF_A_WORKER,
 };
 pub(crate) use settings::run_settings;
 pub use settings::{DnsMode, RunSettings, Words};
-pub use several::{NamedProfile, PROFILES_OF_A_RUN};
+pub use several::PROFILES_OF_A_RUN;
 
 /// One run, as data.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 //! shop remembers is in `state`. It names no other room, and it shares nothing with the lanes that make the load: it runs
 //! on threads of its own, each with a single-threaded runtime, so that a busy shop shows as slow answers and not as a late lane.
 
+mod answers;
 mod echo;
 mod flows;
 mod routes;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::compare::{ForPrograms, exit_code};
+use super::ending::with_files;
+use super::failure::Failure;
 use super::files::RunFiles;
 use super::floor::measured_floor;
-use super::plan::{PreparedSides, prepare_sides};
-use super::run::{Outcome, follow, load_script, warn_of_limits, with_files};
-use super::signals::note_report;
+use super::plan::{PreparedSides, load_script, prepare_sides};
+use super::run::{Outcome, follow, warn_of_limits};
+use super::signals::{Signals, note_report};
+use super::start::{Start, lanes, run_to_end, with_tables};
 use super::steering::steer;
-use super::{Failure, Signals, Start, lanes, run_to_end};
 use crate::cli::Ab;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunStart};
@@ -23,7 +25,7 @@ use crate::stats::comparison::{Limit, compare};
 /// Runs and compares; the exit code says whether a limit is broken.
 pub(super) fn compare_sides(typed: &Layer, asked: &Ab) -> Result<u8, Failure> {
     let for_programs = asked.markdown.iter().chain(&asked.junit).any(|path| is_stdout(path));
-    super::with_tables(typed, for_programs, |start| run_sides(start, asked))
+    with_tables(typed, for_programs, |start| run_sides(start, asked))
 }
 
 fn run_sides(start: &Start, asked: &Ab) -> Result<u8, Failure> {

@@ -1,8 +1,9 @@
 //! `lunamoth check`: each task once, shown in full.
 
-use super::plan::prepare;
-use super::run::load_script;
-use super::{Failure, Signals, Start, run_to_end};
+use super::failure::Failure;
+use super::plan::{load_script, prepare};
+use super::signals::Signals;
+use super::start::{Start, run_to_end};
 use crate::front::console::ExitCode;
 use crate::front::console::check::{self as view, CheckedCheck, CheckedEvent, CheckedRequest, CheckedStep, Exposed};
 use crate::script::{Witnessed, WitnessedHop, WitnessedStep, short_fingerprint};

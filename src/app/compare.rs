@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::cli::Compare;
 use crate::front::compare::{ComparisonFile, Names, Reported, Shown, junit, markdown, notes, read, text};
 use crate::front::console::{Colours, ExitCode, Screen, Tables};

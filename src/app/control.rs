@@ -1,18 +1,19 @@
 //! `lunamoth swarm`, `stop`, `status`, `reset`: a master controlled from a shell.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::run::rules;
-use super::{Failure, Signals, Start, run_to_end};
+use super::client::options;
+use super::ending::rules;
+use super::failure::Failure;
+use super::signals::Signals;
+use super::start::{Start, run_to_end};
 use crate::cli::{Control, ControlAction};
 use crate::config::Settings;
-use crate::front::client::{self, ClientError, ClientOptions, MasterClient};
+use crate::front::client::{self, ClientError, MasterClient};
 use crate::front::console::{self, Ending, Evidence, ExitCode, Rules};
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
-use crate::protocol::http;
 
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
     let master = MasterClient::new(&options(&start.settings)?).map_err(failed)?;
@@ -179,18 +180,6 @@ impl Patience {
             Err(why) => Err(failed(why)),
         }
     }
-}
-
-pub(super) fn options(settings: &Settings) -> Result<ClientOptions, Failure> {
-    let trust =
-        http::Settings { insecure_tls: settings.run.insecure_tls, extra_roots: settings.extra_roots.clone(), ..http::Settings::default() };
-    let tls = http::tls_client(&trust).map_err(|why| Failure::bad_use(anyhow::anyhow!(why)))?;
-    Ok(ClientOptions {
-        url: settings.master_url().to_owned(),
-        token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
-        tls: Some(Arc::unwrap_or_clone(tls)),
-        uses_proxy: settings.run.proxy_from_env,
-    })
 }
 
 fn order(settings: &Settings) -> Result<OrderJson, Failure> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Settings;
 use crate::front::report::{
     Closing, Finishing, HtmlFile, JsonFile, KEPT_HTML, KEPT_JSON, KEPT_TEXT, Output as _, ReportError, Wanted, WriteError, Writer,

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::plan::{prepare, random_number};
-use super::run::{load_script, on_signal};
-use super::{Failure, Signals, Start, lanes, run_to_end};
+use super::ending::on_signal;
+use super::failure::Failure;
+use super::plan::{load_script, prepare, random_number};
+use super::signals::Signals;
+use super::start::{Start, lanes, run_to_end};
 use crate::cli::Find;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunStart};

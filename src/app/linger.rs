@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::Signals;
-use super::master::MAIN;
+use super::signals::Signals;
+use super::start::MAIN;
 use crate::front::console::Interrupt;
 use crate::front::tui;
 

@@ -6,27 +6,32 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::ending::{ending, on_signal, rules, with_files};
+use super::failure::Failure;
 use super::files::{RunFiles, keep_report, kept_report};
 use super::planner::FolderPlanner;
 use super::reload::{Compiled, WatchedFolder, identity};
-use super::run::{KEYS, ending, on_signal, rules, with_files};
-use super::signals::note_report;
+use super::signals::{KEYS, Signals, note_report};
+use super::start::{MAIN, Start, run_to_end};
 use super::steering::steer_all;
-use super::{Failure, Signals, Start, run_to_end, tui};
-use crate::cluster::handle::{MasterHandle, Planner, StartOrder};
+use super::tui;
+use super::web::api_context;
+use crate::cluster::handle::MasterHandle;
 use crate::cluster::identity::Identities;
 use crate::cluster::journal::{Journal, JournalError};
 use crate::cluster::master::{FailureCause, MasterConfig};
 use crate::cluster::message::{OrphanRules, Scripts};
+use crate::cluster::planner::Planner;
 use crate::cluster::record::KeptRun;
 use crate::cluster::remote::WorkerDoor;
 use crate::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use crate::cluster::sole::{another_answers, another_has_the_older_claim};
 use crate::cluster::transport::{Instance, MasterEndpoint};
-use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings, arrival_rate, parse_duration};
-use crate::front::api::{Access, ApiContext, ApiServer, Limits, TlsFiles};
+use crate::config::{OnTerm, OrphanMode, ReloadMode, Settings};
+use crate::front::api::ApiServer;
 use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, TABLE_WIDTH, closing, final_report, verdict};
 use crate::front::tui::{Door, LocalFeed};
+use crate::plan::StartOrder;
 use crate::script::{LoadOptions, ScriptFolder, short_fingerprint};
 use crate::stats::snapshot::{RunState, Snapshot, WorkerState, WorkerView};
 
@@ -65,7 +70,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let local = tui::local_feed(shell.handle().clone(), move || named.script_names());
         let _ssh = tui::serve_ssh(start, local.clone())?;
         let left = show_screen(start, local, key)?;
-        let office = Office {
+        let serving = Serving {
             settings,
             planner: offered,
             printer,
@@ -77,7 +82,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
             pressed,
         };
         let done = tokio::select! {
-            done = office.serve(&shell, had_run) => done,
+            done = serving.serve(&shell, had_run) => done,
             lost = lose_the_name(settings, &identities, instance) => lost.map(|()| Done::GaveWay),
         };
         take_leave(&done, shell, api, door).await;
@@ -199,31 +204,6 @@ fn master_config(settings: &Settings) -> MasterConfig {
     }
 }
 
-pub(super) fn api_context(
-    settings: &Settings,
-    handle: MasterHandle,
-    hosts: Vec<String>,
-    workers_port: Option<u16>,
-) -> Result<ApiContext, Failure> {
-    let tls = settings.web_tls().map_err(Failure::bad_use)?;
-    Ok(ApiContext {
-        handle,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        path_prefix: settings.path_prefix.clone(),
-        kept_reports: settings.state.clone(),
-        hosts,
-        workers_port,
-        read_run_time: parse_duration,
-        read_rate: arrival_rate,
-        access: Access {
-            token: settings.web_token.as_ref().map(|token| token.reveal().to_owned()),
-            tls: tls.map(|(certificate, key)| TlsFiles { certificate: certificate.to_owned(), key: key.to_owned() }),
-            names: settings.web_host.clone(),
-        },
-        limits: Limits::default(),
-    })
-}
-
 /// The journal and the run in it, and what else a master before has left in the state directory: the report of its last run, for people.
 fn open_journal(start: &Start) -> Result<(Option<Journal>, Option<KeptRun>), Failure> {
     let settings = &start.settings;
@@ -261,7 +241,7 @@ enum Done {
 }
 
 /// What a master does besides leading workers: it listens for signals, starts what shall start by itself, and reports each run.
-struct Office<'a> {
+struct Serving<'a> {
     settings: &'a Settings,
     planner: Arc<dyn Planner>,
     printer: Printer,
@@ -276,7 +256,7 @@ struct Office<'a> {
     pressed: mpsc::Receiver<()>,
 }
 
-impl Office<'_> {
+impl Serving<'_> {
     async fn serve(mut self, shell: &MasterShell, may_be_brought_a_run: bool) -> Result<Done, Failure> {
         // A master outlives the terminal that it was started from.
         let mut signals = Signals::new()?.without_hangup().with_key(std::mem::replace(&mut self.pressed, mpsc::channel(1).1));
@@ -455,9 +435,6 @@ const SCREEN_END: Duration = Duration::from_secs(5);
 
 /// How long `--autostart` waits for workers that are in the middle of a run.
 const BRING_TIME: Duration = Duration::from_secs(10);
-
-/// The logger's name of lines about the process as such.
-pub(super) const MAIN: &str = "lunamoth::main";
 
 #[cfg(test)]
 mod tests {

@@ -4,11 +4,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Failure;
+use super::failure::Failure;
+use super::start::Start;
 use super::steering::Steered;
-use crate::config::{LoadOrder, Settings};
-use crate::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, ProfileEnd, RunId, ThresholdPlan};
-use crate::script::Host;
+use crate::config::Settings;
+use crate::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
+use crate::script::{Host, LoadOptions};
 use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
 
@@ -23,7 +24,7 @@ pub(super) struct Planning {
 }
 
 /// Plans a run of `host`'s script against the base URL `base`.
-pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base: Option<String>) -> Result<Planning, Failure> {
+pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, base: Option<String>) -> Result<Planning, Failure> {
     let scenario = host.description();
     let all = scenario.profile.as_ref().map_or(&[][..], LoadProfile::named);
     let chosen = scenario.profile.clone().map(|load| settings.chosen_of(load)).transpose();
@@ -42,13 +43,13 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &LoadOrder, base
         return Err(Failure::bad_use(anyhow::anyhow!("the warm-up takes {warmup} s and the whole run {end} s: nothing would count")));
     }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
-    let read = |threshold: &ThresholdPlan| {
-        let meant = Threshold::parse_in(threshold, &own_metrics, all)?;
-        if let Some(left_out) = meant.profile().filter(|name| profile.named().iter().all(|named| named.name != *name)) {
-            log::warn!("threshold `{}: {}` is left out, since profile `{left_out}` does not run", threshold.metric, threshold.condition);
+    let read = |stated: &ThresholdPlan| {
+        let meant = Threshold::parse_in(stated, &own_metrics, all)?;
+        let of_profile = meant.profile().unwrap_or("").to_owned();
+        let Some(threshold) = meant.among(profile.named()) else {
+            log::warn!("threshold `{}: {}` is left out, since profile `{of_profile}` does not run", stated.metric, stated.condition);
             return Ok(None);
-        }
-        let threshold = Threshold::parse_in(threshold, &own_metrics, profile.named())?;
+        };
         if let ProfileEnd::StopAt(end) = profile.end() {
             threshold.fits(run_settings.warmup.unwrap_or(Duration::ZERO), end)?;
         }
@@ -122,7 +123,7 @@ pub(super) struct Prepared {
 /// Plans a run in this process, by the settings alone.
 pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
     let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
-    let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &LoadOrder::default(), base)?;
+    let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &StartOrder::default(), base)?;
     Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, steered, _target: target })
 }
 
@@ -163,4 +164,20 @@ fn resolve_host(host: Option<String>) -> Result<(Option<String>, Option<Target>)
 /// A number that differs from run to run: the standard library's own random seed, drawn from the system.
 pub(super) fn random_number() -> u64 {
     RandomState::new().hash_one(std::process::id())
+}
+
+/// Loads the script of `run` and `check`.
+pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
+    let Some(script) = &start.settings.script else {
+        return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
+    };
+    let options = LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone(), data: start.settings.data.clone() };
+    let host = Host::load(script, &options).map_err(Failure::bad_use)?;
+    for class in &host.description().left_out {
+        log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
+    }
+    for profile in &host.description().left_out_profiles {
+        log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
+    }
+    Ok(host)
 }

@@ -5,16 +5,16 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
+use super::failure::{Failure, whole_text};
 use super::plan::plan_run;
 use super::reload::Compiled;
 use super::steering::{STEERED, Steered};
-use super::{Failure, whole_text};
-use crate::cluster::handle::{LoadView, Planned, Planner, ScriptView, StartOrder};
 use crate::cluster::master::RunStart;
-use crate::config::{LoadOrder, Settings};
+use crate::cluster::planner::{LoadView, Planned, Planner, ScriptView};
+use crate::config::Settings;
 use crate::load::roster;
 use crate::load::shape::Shape;
-use crate::plan::shown_host;
+use crate::plan::{StartOrder, shown_host};
 use crate::script::{LoadOptions, ScriptFolder};
 
 /// The planner of a cluster's master.
@@ -57,7 +57,7 @@ impl FolderPlanner {
         let options = LoadOptions { tags: self.settings.tag_filter(), env: self.settings.set.clone(), data: self.settings.data.clone() };
         let host = self.folder.load(Some(name), &options).map_err(Failure::bad_use)?;
         let base = self.settings.host.clone().or_else(|| host.description().host.clone());
-        let plan = plan_run(&self.settings, &host, &LoadOrder::default(), base)?.plan;
+        let plan = plan_run(&self.settings, &host, &StartOrder::default(), base)?.plan;
         let shape = Shape::new(&plan.profile);
         let classes = roster::shares(&plan.profile, &plan.classes);
         let load = (!plan.profile.is_open()).then(|| LoadView {
@@ -91,7 +91,7 @@ impl FolderPlanner {
                  target --bind 0.0.0.0:8080` on a machine, and name it with -H http://MACHINE:8080"
             )));
         }
-        let mut planning = plan_run(settings, &host, &load_order(order), base)?;
+        let mut planning = plan_run(settings, &host, order, base)?;
         if settings.allow_script_skew {
             // Workers compare nothing where there is nothing to compare with.
             planning.plan.fingerprint.clear();
@@ -120,10 +120,6 @@ impl Planner for FolderPlanner {
         };
         self.script_names().into_iter().enumerate().map(view).collect()
     }
-}
-
-fn load_order(order: &StartOrder) -> LoadOrder {
-    LoadOrder { users: order.users, spawn_rate: order.spawn_rate, rate: order.rate, run_time: order.run_time }
 }
 
 /// Scripts that are evaluated to be shown; of those after them the name is.

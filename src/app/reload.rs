@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::script::{FolderStamp, Host, LoadOptions, LoadScriptError, ScriptFolder, Watch};
 
 /// The script that runs where a start names none; `None` where the folder leaves open which one that is; or why it does not compile.

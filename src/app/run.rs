@@ -5,42 +5,27 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
 
+use super::ending::{ending, on_signal, rules, with_files};
+use super::failure::Failure;
 use super::files::RunFiles;
 use super::floor::measured_floor;
 use super::linger::{Linger, linger};
-use super::master::{MAIN, api_context};
-use super::plan::prepare;
-use super::signals::note_report;
+use super::plan::{load_script, prepare};
+use super::signals::{KEYS, Signals, note_report};
+use super::start::{MAIN, Start, lanes, run_to_end};
 use super::steering::steer;
-use super::{Failure, Signals, Start, run_to_end, tui};
-use crate::cluster::handle::MasterHandle;
+use super::tui;
+use super::web::api_context;
 use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunEnd, RunStart};
 use crate::config::Settings;
 use crate::front::api::ApiServer;
-use crate::front::console::{Ending, Evidence, ExitCode, Interrupt, Printer, PrinterOptions, Rules, closing, verdict};
+use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, verdict};
 use crate::front::tui::Door;
 use crate::load::shape::Shape;
 use crate::load::vitals;
 use crate::plan::{ArrivalsProfile, LoadProfile, Plan};
-use crate::script::{Host, LoadOptions};
 use crate::stats::snapshot::{RunState, Snapshot};
-
-/// Loads the script of `run` and `check`.
-pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
-    let Some(script) = &start.settings.script else {
-        return Err(Failure::bad_use(anyhow::anyhow!("no script is named: give its path, such as scripts/quickstart.lua")));
-    };
-    let options = LoadOptions { tags: start.settings.tag_filter(), env: start.settings.set.clone(), data: start.settings.data.clone() };
-    let host = Host::load(script, &options).map_err(Failure::bad_use)?;
-    for class in &host.description().left_out {
-        log::warn!("class `{class}` has no users: -T and -E leave none of its tasks");
-    }
-    for profile in &host.description().left_out_profiles {
-        log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
-    }
-    Ok(host)
-}
 
 pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     let settings = &start.settings;
@@ -50,7 +35,7 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
     log::info!("{}", prepared.profile_words);
     log::info!("seed: {seed} (--seed {seed} repeats this run's decisions)", seed = prepared.plan.seed);
     warn_of_limits(&prepared.plan);
-    let lanes = super::lanes(settings)?;
+    let lanes = lanes(settings)?;
     let has_ui = tui::is_wanted(settings, true)?;
     let floor = measured_floor(settings);
     let options = PrinterOptions { print_interval: settings.print_interval, is_quiet: settings.quiet || has_ui, by: settings.by.clone() };
@@ -124,17 +109,6 @@ async fn report(printer: &Printer, outcome: Outcome, signals: &mut Signals) -> R
     Ok(exit_code)
 }
 
-/// The exit code of a run whose files were written, or were not: what could not be written is told, and outweighs all but a bug of ours.
-pub(super) fn with_files(verdict: ExitCode, written: Result<(), Failure>) -> Result<ExitCode, Failure> {
-    match written {
-        Err(failure) if verdict == ExitCode::Bug => {
-            log::error!("{}", failure.reason);
-            Ok(verdict)
-        }
-        written => written.map(|()| verdict),
-    }
-}
-
 /// How a run went, for the verdict and the files.
 pub(super) struct Outcome {
     pub(super) last: Arc<Snapshot>,
@@ -142,22 +116,6 @@ pub(super) struct Outcome {
     pub(super) interrupt: Interrupt,
     pub(super) exit_code: ExitCode,
     pub(super) files: RunFiles,
-}
-
-/// What the verdict must know of a run's end.
-pub(super) fn ending(end: &RunEnd, interrupt: Interrupt) -> Ending {
-    let cause = end.failure.as_ref().map(|failure| failure.cause);
-    Ending {
-        had_bug: end.panics > 0,
-        bad_use: cause == Some(FailureCause::BadUse),
-        cluster_lost: cause == Some(FailureCause::Lost),
-        interrupt,
-    }
-}
-
-/// What the settings say of the verdict.
-pub(super) const fn rules(settings: &Settings) -> Rules {
-    Rules { exit_code_on_error: settings.exit_code_on_error, is_strict: settings.strict }
 }
 
 /// Shows a run while it lasts, listens for signals, and waits for its end.
@@ -188,18 +146,6 @@ pub(super) async fn follow(
     drop(tokio::task::spawn_blocking(move || screen.join()).await);
     let files = files.await.map_err(Failure::bug)?;
     Ok(Outcome { last, end, interrupt, exit_code, files })
-}
-
-pub(super) async fn on_signal(interrupt: Interrupt, master: &MasterHandle) -> Interrupt {
-    if interrupt == Interrupt::None {
-        log::info!("stopping: users finish what they do; once more cuts it short");
-        drop(master.stop("").await);
-        Interrupt::Graceful
-    } else {
-        log::info!("cut: what is in flight is dropped and counted");
-        drop(master.cut("").await);
-        Interrupt::Cut
-    }
 }
 
 /// Hands the snapshots to the outputs, up to the last one.
@@ -238,9 +184,6 @@ pub(super) fn warn_of_limits(plan: &Plan) {
         }
     }
 }
-
-/// Presses of Ctrl-C that wait to be heard.
-pub(super) const KEYS: usize = 4;
 
 /// Descriptors beside the users' connections: the target, the files, the runtimes.
 const SPARE_DESCRIPTORS: u64 = 100;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::front::console::ExitCode;
 use crate::front::tui;
 
@@ -196,3 +196,6 @@ fn is_ignored(signal: libc::c_int) -> bool {
     };
     action.sa_sigaction == libc::SIG_IGN
 }
+
+/// Presses of Ctrl-C that wait to be heard.
+pub(super) const KEYS: usize = 4;

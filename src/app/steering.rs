@@ -10,8 +10,8 @@
 
 use tokio::sync::mpsc;
 
-use crate::cluster::handle::{MasterHandle, Purpose, StartOrder};
-use crate::plan::{Rate, RunId};
+use crate::cluster::handle::MasterHandle;
+use crate::plan::{Purpose, Rate, RunId, StartOrder};
 use crate::script::{Helm, HelmView};
 use crate::stats::snapshot::{RunState, Snapshot};
 

@@ -5,8 +5,10 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::control::options;
-use super::{Failure, Signals, Start, run_to_end};
+use super::client::options;
+use super::failure::Failure;
+use super::signals::Signals;
+use super::start::{Start, run_to_end};
 use crate::cluster::handle::MasterHandle;
 use crate::config::{Settings, arrival_rate, parse_duration};
 use crate::front::client::MasterClient;

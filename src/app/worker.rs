@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::failure::Failure;
 use super::floor::measured_floor;
 use super::reload::{Compiled, WatchedFolder, identity};
-use super::{Failure, Signals, Start, run_to_end};
+use super::signals::Signals;
+use super::start::{MAIN, Start, lanes, run_to_end};
 use crate::cluster::message::WorkerId;
 use crate::cluster::remote::RemoteDialer;
 use crate::cluster::serve_worker::{WorkerSetup, WorkerShell, Workshop};
@@ -33,7 +35,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     let identities = start.identities()?;
     let config = WorkerConfig {
         id: WorkerId { host: console_log::host_name(), incarnation: random_incarnation()? },
-        lanes: u32::try_from(super::lanes(settings)?).unwrap_or(u32::MAX),
+        lanes: u32::try_from(lanes(settings)?).unwrap_or(u32::MAX),
         floor: measured_floor(settings),
         script,
         fingerprint,
@@ -45,7 +47,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     }
     run_to_end(async {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
-        log::info!(target: super::master::MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
+        log::info!(target: MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
         let kept = watched.compiled().iter().flatten().cloned().collect();
         let workshop = Arc::new(FolderWorkshop { folder, data: settings.data.clone(), kept: Mutex::new(kept) });
         let mut changes = watched.watch()?;
@@ -69,7 +71,7 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
                     continue;
                 }
             };
-            log::info!(target: super::master::MAIN, "leaving: users finish what they do, and the numbers are handed in; once more ends it at once");
+            log::info!(target: MAIN, "leaving: users finish what they do, and the numbers are handed in; once more ends it at once");
             leave.await;
         };
         match end {

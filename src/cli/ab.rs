@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::script::ScriptFlags;
 use super::takes::TakesOfAb;
 use super::typed::Typed;
-use super::{Command, ScriptFlags};
+use crate::config::Layer;
 
 /// What was typed after `lunamoth ab`, its settings aside; as texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +49,10 @@ pub(super) struct AbFlags {
 }
 
 impl AbFlags {
-    pub(super) fn into_command(self) -> Command {
+    /// The settings, and what is asked besides.
+    pub(super) fn into_parts(self) -> (Layer, Ab) {
         let Self { a, b, limits, markdown, junit, script, typed: Typed { mut layer, .. } } = self;
         script.fill(&mut layer);
-        Command::Ab(layer, Ab { a, b, limits, markdown, junit })
+        (layer, Ab { a, b, limits, markdown, junit })
     }
 }

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
+use super::script::ScriptFlags;
 use super::takes::TakesOfFind;
 use super::typed::Typed;
-use super::{Command, ScriptFlags};
+use crate::config::Layer;
 
 /// What was typed after `lunamoth find`, its settings aside; as texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +46,10 @@ pub(super) struct FindFlags {
 }
 
 impl FindFlags {
-    pub(super) fn into_command(self) -> Command {
+    /// The settings, and what is asked besides.
+    pub(super) fn into_parts(self) -> (Layer, Find) {
         let Self { keeps, from, to, hold, confirm, script, typed: Typed { mut layer, .. } } = self;
         script.fill(&mut layer);
-        Command::Find(layer, Find { keeps, from, to, hold, confirm })
+        (layer, Find { keeps, from, to, hold, confirm })
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! Holds words alone; nothing here is a flag.
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory as _};
 
-use super::CommandLine;
-
-/// What to tell of a command line that clap refuses, where more can be told than clap knows.
-pub(super) fn advice(error: &clap::Error, typed: &[String]) -> Option<String> {
+/// What to tell of a command line that clap refuses, where more can be told than clap knows. `line` is all that may be typed.
+pub(super) fn advice(error: &clap::Error, typed: &[String], line: &Command) -> Option<String> {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -17,7 +15,11 @@ pub(super) fn advice(error: &clap::Error, typed: &[String]) -> Option<String> {
         ErrorKind::UnknownArgument => {
             let flag = context(ContextKind::InvalidArg)?;
             let command = typed.get(1).map_or("", String::as_str);
-            if flag.starts_with('-') { of_flag(flag.split('=').next().unwrap_or(flag), command) } else { of_word(flag, command, typed) }
+            if flag.starts_with('-') {
+                of_flag(flag.split('=').next().unwrap_or(flag), command, line)
+            } else {
+                of_word(flag, command, typed, line)
+            }
         }
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand)?;
@@ -34,35 +36,33 @@ pub(super) fn advice(error: &clap::Error, typed: &[String]) -> Option<String> {
     }
 }
 
-fn of_flag(flag: &str, command: &str) -> Option<String> {
+fn of_flag(flag: &str, command: &str, line: &Command) -> Option<String> {
     if command == "ab" && matches!(flag, "-H" | "--host") {
         return Some(format!("`{flag}` names one host, and `lunamoth ab` compares two: --a URL --b URL"));
     }
-    let line = CommandLine::command();
     let others: Vec<&str> =
         line.get_subcommands().filter(|other| other.get_name() != command && has(other, flag)).map(Command::get_name).collect();
     // Theirs comes before ours elsewhere: `-c` is meant as another tool's more often than as one of another command's.
     let foreign = FLAGS.iter().find(|(names, _, _)| names.contains(&flag));
     if let Some((_, tool, ours)) = foreign
-        && takes_load(command)
+        && takes_load(command, line)
     {
         return Some(format!("`{flag}` is {tool}; here it is {ours}"));
     }
     match others.as_slice() {
         [] => None,
-        [one] => Some(format!("`{flag}` is no flag of {}; it is one of `lunamoth {one}`", named(command))),
+        [one] => Some(format!("`{flag}` is no flag of {}; it is one of `lunamoth {one}`", named(command, line))),
         [first @ .., last] => Some(format!(
             "`{flag}` is no flag of {}; it is one of `lunamoth {}` and `lunamoth {last}`",
-            named(command),
+            named(command, line),
             first.join("`, `lunamoth ")
         )),
     }
 }
 
 /// A word too many: most often the value of a flag that takes none here.
-fn of_word(word: &str, command: &str, typed: &[String]) -> Option<String> {
+fn of_word(word: &str, command: &str, typed: &[String], line: &Command) -> Option<String> {
     let before = typed.iter().position(|other| other == word).and_then(|at| typed.get(at.checked_sub(1)?))?;
-    let line = CommandLine::command();
     let of_command = line.get_subcommands().find(|other| other.get_name() == command)?;
     if before == "-q" && word.parse::<f64>().is_ok() {
         return Some(format!("`-q {word}` is a rate with hey and oha; here `-q` is quiet, and a rate is `--rate {word}`"));
@@ -71,13 +71,12 @@ fn of_word(word: &str, command: &str, typed: &[String]) -> Option<String> {
     is_switch.then(|| format!("`{before}` is on when it stands alone; with a value it is written `{before}={word}`"))
 }
 
-fn takes_load(command: &str) -> bool {
-    matches!(command, "run" | "master" | "check" | "swarm")
-        || !CommandLine::command().get_subcommands().any(|other| other.get_name() == command)
+fn takes_load(command: &str, line: &Command) -> bool {
+    matches!(command, "run" | "master" | "check" | "swarm") || !line.get_subcommands().any(|other| other.get_name() == command)
 }
 
-fn named(command: &str) -> String {
-    let is_command = CommandLine::command().get_subcommands().any(|other| other.get_name() == command);
+fn named(command: &str, line: &Command) -> String {
+    let is_command = line.get_subcommands().any(|other| other.get_name() == command);
     if is_command { format!("`lunamoth {command}`") } else { "`lunamoth` alone".to_owned() }
 }
 
@@ -175,13 +174,16 @@ const FLAGS: &[Row] = &[
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::CommandLine;
 
     /// The advice on `line`; the whole of clap's text where there is none.
     fn told(line: &str) -> String {
         let typed: Vec<String> = std::iter::once("lunamoth").chain(line.split_whitespace()).map(str::to_owned).collect();
         let error = CommandLine::try_parse(&typed);
-        advice(&error, &typed).unwrap_or_else(|| error.to_string())
+        advice(&error, &typed, &CommandLine::command()).unwrap_or_else(|| error.to_string())
     }
 
     impl CommandLine {

@@ -7,42 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use super::handle::{Declined, Planner};
-use crate::stats::snapshot::ClassShare;
-
-/// One script of the master's.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScriptView {
-    /// What a start names it by, such as `shop.lua`.
-    pub name: String,
-    /// A start that names none means this one.
-    pub is_default: bool,
-    /// The fingerprint of its bundle: 64 hexadecimal digits. `None` where it could not be read, or was not looked at.
-    pub fingerprint: Option<String>,
-    /// The base URL that it runs against by itself.
-    pub host: Option<String>,
-    /// Its user classes and their tasks.
-    pub classes: Vec<ClassShare>,
-    /// The load of a start that says nothing; `None` where it was not looked at, and of arrivals, which want no number of users.
-    pub load: Option<LoadView>,
-    /// Why no run can start with it, for people. A module that other scripts require is no scenario, which is told here as well.
-    pub error: Option<String>,
-}
-
-/// What holds of a start where it says nothing itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LoadView {
-    /// The most users at once.
-    pub users: u32,
-    /// Users that start per second, on the steepest way up; `None` where they all start at once.
-    pub spawn_rate: Option<f64>,
-    /// When the run ends by itself; `None` where somebody has to stop it.
-    pub run_time: Option<Duration>,
-    /// The same for a start that says how many users, and nothing else: it replaces the scenario's load as a whole.
-    pub spawn_rate_of_users: f64,
-    /// See `spawn_rate_of_users`.
-    pub run_time_of_users: Option<Duration>,
-}
+use super::planner::{Declined, Planner, ScriptView};
 
 /// What was seen of the scripts. Shared by all who ask.
 pub(super) struct Catalogue {
@@ -98,10 +63,11 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    use crate::cluster::planner::{Planned, ScriptView};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::cluster::handle::{Planned, StartOrder};
+    use crate::plan::StartOrder;
 
     #[derive(Default)]
     struct Counting {

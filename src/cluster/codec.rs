@@ -14,6 +14,7 @@ mod acts;
 #[cfg(test)]
 mod any;
 mod errands;
+mod error;
 mod leases;
 mod messages;
 mod numbers;
@@ -28,9 +29,9 @@ mod tallies;
 
 use super::message::{ToMaster, ToWorker};
 use super::record::Record;
+pub use error::CodecError;
 use primitives::{Input, Output, Wire};
-
-pub use primitives::decoded_bytes_max;
+pub use primitives::{RECORD_BYTES, decoded_bytes_max};
 
 /// The bytes of a message to a worker.
 #[must_use]
@@ -76,32 +77,6 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
 
 /// A message is no longer than this; a longer total is sent in parts.
 pub const MESSAGE_BYTES: usize = 16 << 20;
-
-/// A record is no longer than this: the totals of one worker with some thousands of names.
-pub const RECORD_BYTES: usize = 256 << 20;
-
-/// Why bytes are no message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// The bytes end within the message.
-    #[error("the message is cut off")]
-    Cut,
-    /// Bytes are left over.
-    #[error("{bytes} bytes are left over behind the message")]
-    LeftOver {
-        /// How many.
-        bytes: usize,
-    },
-    /// It would take too much memory, or is longer than a message may be.
-    #[error("the message is too large")]
-    TooLarge,
-    /// A value that no encoder writes.
-    #[error("the message has no valid {what}")]
-    Invalid {
-        /// Of what.
-        what: &'static str,
-    },
-}
 
 fn encode(message: &impl Wire) -> Vec<u8> {
     let mut out = Output::new();

@@ -1,16 +1,14 @@
 //! The master as people reach it: what they may ask for, and the snapshots that they see. Front ends know nothing else of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::catalogue::Catalogue;
-pub use super::catalogue::{LoadView, ScriptView};
 use super::logs::LogFeed;
-use super::master::RunStart;
 use super::message::Scripts;
-use crate::plan::{Rate, RunId};
+use super::planner::{Declined, Planner, ScriptView};
+use crate::plan::{RunId, StartOrder};
 use crate::stats::snapshot::{ClassShare, Snapshot};
 
 /// The master as front ends know it.
@@ -177,41 +175,6 @@ pub enum Command {
     Revise,
 }
 
-/// What shall be started. What is not said is the script's, or the settings'.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StartOrder {
-    /// Of a run that is under way and has several profiles: whose level shall be another one.
-    pub profile: Option<String>,
-    /// How many users. Without it a start runs the script's own profile.
-    pub users: Option<u32>,
-    /// Users that start per second; positive and finite.
-    pub spawn_rate: Option<f64>,
-    /// Iterations that are due, whether or not a user is free. Not together with users.
-    pub rate: Option<Rate>,
-    /// From the start of the ramp.
-    pub run_time: Option<Duration>,
-    /// The base URL.
-    pub host: Option<String>,
-    /// The script's name in the master's folder.
-    pub script: Option<String>,
-    /// The beginning of the fingerprint that the master's and all workers' scripts must have; it is waited for. Any is taken without.
-    pub scripts_fingerprint: Option<String>,
-    /// What it may become.
-    pub purpose: Purpose,
-}
-
-/// What a start may become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Purpose {
-    /// A run, or a re-target of the one that is under way; while one ends, a run after it.
-    #[default]
-    Any,
-    /// A run; declined while there is one.
-    NewRun,
-    /// A re-target; declined without a run.
-    Retarget,
-}
-
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
@@ -219,36 +182,6 @@ pub struct Accepted {
     pub run: RunId,
     /// Its base URL.
     pub host: Option<String>,
-    /// Which profile applies, for people.
-    pub words: String,
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Declined {
-    /// For people.
-    pub reason: String,
-}
-
-/// Makes a run from an order: reads the script anew and puts the settings to it. The cluster does not know how. It may take its time, so it
-/// is called on a thread of its own.
-pub trait Planner: Send + Sync + 'static {
-    /// The run, ready to be prepared by workers.
-    ///
-    /// # Errors
-    /// For people: what is wrong with the order or the script.
-    fn plan(&self, order: &StartOrder) -> Result<Planned, String>;
-
-    /// The scripts that a start may name, the default one first. May take its time, too.
-    fn scripts(&self) -> Vec<ScriptView>;
-}
-
-/// A run that may start.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// The run.
-    pub start: RunStart,
     /// Which profile applies, for people.
     pub words: String,
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::message::{ToMaster, ToWorker};
-use super::worker::LinkId;
 
 /// What happens on links: `In` is what the other side says, `Out` what is said to it.
 #[derive(Debug)]
@@ -160,6 +159,10 @@ async fn carry<Message, Other>(mut outgoing: mpsc::Receiver<Message>, inward: In
 const EVENTS: usize = 1_024;
 /// Messages that may wait on one link: a worker's whole total in parts, or minutes of answers. A link that has more waiting is closed.
 pub(super) const OUTBOX: usize = 1_024;
+
+/// One connection to a master, numbered by the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
 
 #[cfg(test)]
 mod tests {

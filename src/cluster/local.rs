@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::handle::{MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use super::handle::MasterHandle;
 use super::link::MemoryDialer;
 use super::logs::LogFeed;
 use super::master::{FailureCause, MasterConfig, RunEnd, RunFailure, RunStart};
 use super::message::{OrphanRules, WorkerId};
+use super::planner::{Planned, Planner, ScriptView};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig};
 use crate::load::{Workload, roster};
-use crate::plan::{Plan, shown_host};
+use crate::plan::{Plan, StartOrder, shown_host};
 use crate::stats::floor::Floor;
 
 /// A local run that is under way.

@@ -103,6 +103,9 @@ fn cut(text: &mut String) {
 /// The source of the master's own lines. No worker's id looks like it, since those end with 32 digits.
 pub const MASTER: &str = "master";
 
+/// The logger's name of what a master's shell has to say.
+pub(super) const MASTER_TARGET: &str = "lunamoth::master";
+
 /// The logger's name of lines that a worker has sent. They are in the feed under the worker's own id, so that a logger which shows them must
 /// not add them to it.
 pub const RELAYED: &str = "lunamoth::worker";

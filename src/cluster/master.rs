@@ -20,11 +20,15 @@
 //!
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
+mod accounts;
+mod action;
 mod acts;
+mod acts_done;
 mod arrivals;
 mod begun;
 mod commons;
 mod dues;
+mod errands;
 mod giving;
 mod judging;
 mod leases;
@@ -47,13 +51,14 @@ mod words;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::message::{Followed, LogLine, OrphanRules, Phase, Scripts, ToMaster, ToWorker, WorkerId};
+use super::link::LinkId;
+use super::message::{Followed, OrphanRules, Phase, Scripts, ToMaster, ToWorker};
 use super::record::{KeptRun, Record};
-use super::worker::LinkId;
 use crate::plan::{Plan, Rate, RunId};
-use crate::stats::threshold::Threshold;
+pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
+use action::{clock_at, send};
 use peers::{Arrival, PeerNumber, Peers, Presence};
 use run::{ADOPTION_TIME, Counted, Run, Stage};
 
@@ -91,34 +96,6 @@ pub struct MasterConfig {
     pub has_journal: bool,
 }
 
-/// What the shell shall do.
-#[derive(Debug)]
-pub enum Action {
-    /// Send this.
-    Send(LinkId, ToWorker),
-    /// Close this link, once what was sent before is on its way; `on_link_gone` need not follow.
-    CloseLink(LinkId),
-    /// Write this to the journal and sync it; then call [`Master::on_kept`] with the number.
-    Keep(u64, Record),
-    /// Write this to the log.
-    Log(log::Level, String),
-    /// Write this line of a worker's to the log.
-    Relay(WorkerId, LogLine),
-    /// The run is over.
-    Finish(RunEnd),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunEnd {
-    /// Every worker's last numbers are in the table.
-    pub is_complete: bool,
-    /// Why the run could not be started, or not be finished.
-    pub failure: Option<RunFailure>,
-    /// User tasks and lanes that panicked: bugs of ours.
-    pub panics: u32,
-}
-
 /// Why something that was asked for is not done.
 #[derive(Debug)]
 pub struct Refused {
@@ -126,35 +103,6 @@ pub struct Refused {
     pub why: String,
     /// What the shell shall do all the same: what was asked may have brought to light that the run is over.
     pub actions: Vec<Action>,
-}
-
-/// Why a run came to no proper end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunFailure {
-    /// Whose part it is.
-    pub cause: FailureCause,
-    /// For people.
-    pub text: String,
-}
-
-/// Whose part a failed run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureCause {
-    /// The person's who wrote the script or the settings.
-    BadUse,
-    /// A machine's or the network's: numbers are missing.
-    Lost,
-}
-
-/// What starts a run.
-#[derive(Debug, Clone)]
-pub struct RunStart {
-    /// The run.
-    pub plan: Arc<Plan>,
-    /// The plan's thresholds, parsed.
-    pub thresholds: Vec<Threshold>,
-    /// The wall clock, for people and files.
-    pub wall: SystemTime,
 }
 
 /// Another number of users for a run that is under way.
@@ -474,23 +422,6 @@ impl Master {
             out.push(Action::Keep(self.records, record));
         }
         self.records
-    }
-}
-
-/// A moment on the clock of the master whose process began at `origin`. A run that was adopted began before that, so that the clock does
-/// not begin at zero.
-fn clock_at(origin: Instant, moment: Instant) -> Duration {
-    let since = moment.saturating_duration_since(origin);
-    (CLOCK_AT_ORIGIN + since).saturating_sub(origin.saturating_duration_since(moment))
-}
-
-/// No run is older than a year.
-const CLOCK_AT_ORIGIN: Duration = Duration::from_secs(366 * 86_400);
-
-/// Sends a message to a worker, if it has a link; if not, it will be told when it comes back.
-fn send(peers: &Peers, number: PeerNumber, message: ToWorker, out: &mut Vec<Action>) {
-    if let Some(link) = peers.get(number).link {
-        out.push(Action::Send(link, message));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod local;
 pub mod logs;
 pub mod master;
 pub mod message;
+pub mod planner;
 pub mod record;
 pub mod remote;
 pub mod serve_master;

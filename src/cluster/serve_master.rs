@@ -20,14 +20,14 @@ use tokio::time::MissedTickBehavior;
 use self::asking::{Asking, PlanOutcome};
 use self::journal_writer::JournalWriter;
 use self::publishing::Publisher;
-use super::handle::{MasterHandle, Planner, Request};
+use super::handle::{MasterHandle, Request};
 use super::journal::Journal;
-use super::link::{LinkEvent, MasterLinks};
-use super::logs::{LogFeed, RELAYED};
+use super::link::{LinkEvent, LinkId, MasterLinks};
+use super::logs::{LogFeed, MASTER_TARGET, RELAYED};
 use super::master::{Action, Master, MasterConfig, RunEnd};
 use super::message::{LogLine, ToMaster, ToWorker, WorkerId};
+use super::planner::Planner;
 use super::record::KeptRun;
-use super::worker::LinkId;
 use crate::plan::RunId;
 use crate::stats::snapshot::Snapshot;
 
@@ -219,7 +219,7 @@ impl Shell {
                         journal.keep(number, record);
                     }
                 }
-                Action::Log(level, text) => log::log!(target: LOG_TARGET, level, "{text}"),
+                Action::Log(level, text) => log::log!(target: MASTER_TARGET, level, "{text}"),
                 Action::Relay(worker, line) => self.relay(&worker, line),
                 Action::Finish(end) => self.finish(end),
             }
@@ -233,7 +233,7 @@ impl Shell {
             Ok(()) => return Vec::new(),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.stuck += 1;
-                log::warn!(target: LOG_TARGET, "link {} is stuck, and is closed ({} so far)", link.0, self.stuck);
+                log::warn!(target: MASTER_TARGET, "link {} is stuck, and is closed ({} so far)", link.0, self.stuck);
             }
             Err(mpsc::error::TrySendError::Closed(_)) => {}
         }
@@ -262,4 +262,3 @@ async fn next_kept(journal: Option<&mut JournalWriter>) -> Option<u64> {
 
 const TICK: Duration = Duration::from_millis(50);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-const LOG_TARGET: &str = "lunamoth::master";

@@ -4,6 +4,7 @@
 //! own, so that nothing holds up anything else.
 
 mod acting;
+mod workshop;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,35 +14,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-use super::link::{Dialer, LinkEvent, WorkerLinks};
+pub use self::workshop::Workshop;
+use self::workshop::{Outcome, no_end};
+use super::link::{Dialer, LinkEvent, LinkId, WorkerLinks};
 use super::message::{LogLine, ToMaster, ToWorker};
-use super::worker::{Action, LinkId, OpenRefusal, Worker, WorkerConfig, WorkerEnd, WorkerStatus};
+use super::worker::{Action, OpenRefusal, Worker, WorkerConfig, WorkerEnd, WorkerStatus};
 use crate::load::Workload;
-use crate::load::act::Acted;
 use crate::load::courier::Courier;
 use crate::load::engine::Engine;
 use crate::load::lane::LaneReport;
 use crate::load::stock::Stock;
 use crate::load::vitals::Vitals;
 use crate::plan::{Act, Plan, RunId};
-
-/// Where a worker's workloads come from.
-pub trait Workshop: Send + Sync + 'static {
-    /// What the lanes open.
-    type Workload: Workload;
-
-    /// What the lanes of a run open. May read files and compile: it is called on a thread of its own.
-    ///
-    /// # Errors
-    /// The plan's script is not there, is broken, or is another one.
-    fn workload(&self, plan: &Plan) -> Result<Arc<Self::Workload>, OpenRefusal>;
-
-    /// What the lanes of a run take over from `before` in mid-run. Called as [`Workshop::workload`] is.
-    ///
-    /// # Errors
-    /// The plan's script is not there, is broken, or is another one.
-    fn renewal(&self, plan: &Plan, before: &Self::Workload) -> Result<Arc<Self::Workload>, OpenRefusal>;
-}
 
 /// What a worker's shell is made of.
 #[derive(Debug)]
@@ -149,14 +133,6 @@ struct Shell<S: Workshop, D> {
     published: Option<u64>,
     since: Instant,
     end: Option<WorkerEnd>,
-}
-
-/// What tasks of the shell report to it.
-enum Outcome<W> {
-    DialFailed(String),
-    Opened { opening: u64, run: RunId, opened: Result<Box<Engine<W>>, OpenRefusal> },
-    Renewed { opening: u64, plan: Arc<Plan>, renewed: Result<Arc<W>, OpenRefusal> },
-    Acted { run: RunId, act: Act, acted: Box<Acted> },
 }
 
 impl<S: Workshop, D: Dialer> Shell<S, D> {
@@ -444,10 +420,6 @@ async fn open_engine<S: Workshop>(workshop: Arc<S>, plan: Arc<Plan>, lanes: usiz
     };
     let workload = made.map_err(|why| no_end(&why))??;
     Engine::open(&workload, &plan, lanes).await.map_err(|why| OpenRefusal { text: why.to_string(), differs: None })
-}
-
-fn no_end(why: &tokio::task::JoinError) -> OpenRefusal {
-    OpenRefusal { text: format!("compiling the script came to no end: {why}"), differs: None }
 }
 
 async fn next_report<W: Workload>(engine: Option<&mut Engine<W>>) -> Option<LaneReport> {

@@ -1,24 +1,24 @@
 //! Both shells in one process, joined by in-memory links, with users that only sleep and count what they do.
 
-use crate::load::Halt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 
-use super::handle::{Declined, MasterHandle, Planned, Planner, Purpose, ScriptView, StartOrder};
+use super::handle::MasterHandle;
 use super::journal::Journal;
 use super::link::{Dialer, MasterLinks, MemoryDialer, WorkerLinks};
 use super::local::LocalRun;
 use super::logs::LogFeed;
 use super::master::{FailureCause, MasterConfig, RunFailure, RunStart};
 use super::message::{LogLine, OrphanRules, WorkerId};
+use super::planner::{Declined, Planned, Planner, ScriptView};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig, WorkerEnd};
-use crate::load::{LaneContext, LaneWorkload, Step, UserStart, VirtualUser, Workload};
-use crate::plan::{LoadProfile, Plan, RunId};
+use crate::load::{Halt, LaneContext, LaneWorkload, Step, UserStart, VirtualUser, Workload};
+use crate::plan::{LoadProfile, Plan, Purpose, RunId, StartOrder};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
 mod iterations;

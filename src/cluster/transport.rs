@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 
 mod accept;
+mod connected;
 mod dial;
 mod doorway;
 mod frame;

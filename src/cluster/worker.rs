@@ -59,8 +59,10 @@
 //! | leaving | lanes closed, no link, nothing to hand in | exit |
 //! | leaving | `Farewell`; `Refuse`; the time is up | exit |
 
+mod action;
 mod acts;
 mod clock;
+mod config;
 mod delivery;
 mod greeting;
 mod lanes;
@@ -68,6 +70,7 @@ mod leaving;
 mod ledger;
 mod links;
 mod logbook;
+mod memory;
 mod orphan;
 mod rows;
 mod run;
@@ -77,18 +80,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::acts::Acting;
-pub use self::greeting::WorkerConfig;
-use self::leaving::Leaving;
+pub use self::action::{Action, OpenRefusal, WorkerEnd};
+pub use self::config::WorkerConfig;
+pub use self::links::DIALS;
 use self::links::{Links, Speaker};
 use self::logbook::Logbook;
-use self::rows::Asks;
+use self::memory::{Acting, Asks, Leaving};
 use self::run::{Run, Stage};
+use super::link::LinkId;
 use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
-use crate::load::errand::BoardWord;
-use crate::load::slots::Orders;
-use crate::load::stock::Grant;
-use crate::plan::{Act, Plan, RunId};
+use crate::plan::{Plan, RunId};
 
 /// One worker.
 #[derive(Debug)]
@@ -116,67 +117,6 @@ pub struct Worker {
     end: Option<WorkerEnd>,
     /// The shell has been told so: nothing happens any more.
     has_ended: bool,
-}
-
-/// One connection to a master, numbered by the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkId(pub u64);
-
-/// What the shell shall do.
-#[derive(Debug)]
-pub enum Action {
-    /// Dial the master, resolving its name anew; answer with `on_linked` or `on_dial_failed`. At most [`DIALS`] are under way at once.
-    Dial,
-    /// Send this.
-    Send(LinkId, ToMaster),
-    /// Close this link; `on_link_gone` need not follow.
-    CloseLink(LinkId),
-    /// Compile the plan's script and open the lanes, then call [`Worker::on_opened`].
-    Open(Arc<Plan>),
-    /// Compile this plan's script, the run's in a higher revision, and let the lanes take it over; then call [`Worker::on_renewed`].
-    Renew(Arc<Plan>),
-    /// Begin the run in the lanes: time zero of its clock.
-    Begin(Instant),
-    /// Let the lanes follow these orders.
-    Follow(Orders),
-    /// Tell the lanes to stop.
-    Stop,
-    /// Tell the lanes to cut.
-    Cut,
-    /// Do this once for the whole run of this plan, beside the lanes; then call [`Worker::on_acted`].
-    Act(Arc<Plan>, Act),
-    /// Nobody waits for the act any more: cut it short.
-    DropAct,
-    /// What the setup returned, for all users of the lanes.
-    GiveData(String),
-    /// Give the lanes these rows.
-    Grant(Grant),
-    /// Tell the lanes what the board says.
-    Board(BoardWord),
-    /// Close the lanes.
-    CloseLanes,
-    /// Write this to the log.
-    Log(log::Level, String),
-    /// The worker is done.
-    Exit(WorkerEnd),
-}
-
-/// How a worker ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerEnd {
-    /// The master has all its numbers.
-    Whole,
-    /// Numbers were not collected: no master came for them in time.
-    NumbersLost,
-}
-
-/// Why lanes did not open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenRefusal {
-    /// For people.
-    pub text: String,
-    /// Where the script is not the plan's: its fingerprint.
-    pub differs: Option<String>,
 }
 
 /// What a probe may ask.
@@ -460,7 +400,7 @@ impl Worker {
     }
 
     fn open(&mut self, plan: Arc<Plan>, now: Instant, out: &mut Vec<Action>) {
-        if self.numbered.contains(&plan.run) || self.numbered.len() >= orphan::RUNS_OF_A_NAME {
+        if self.numbered.contains(&plan.run) || self.numbered.len() >= RUNS_OF_A_NAME {
             return self.come_as_another(now, out);
         }
         self.asks = Asks::default();
@@ -476,8 +416,8 @@ impl Worker {
     }
 }
 
-/// Dials that may be under way at once.
-pub const DIALS: usize = 3;
+/// A worker that has numbered so many runs takes another name, so that what it remembers has a bound.
+const RUNS_OF_A_NAME: usize = 1_024;
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,6 @@ pub use address::{BindAddress, MasterAddress};
 pub use error::{ConfigError, Warning};
 pub use layer::{Layer, Origin};
 pub use load::load;
-pub use profile::LoadOrder;
 pub use secret::Secret;
 pub use setting::{Group, Kind, Row, Setting};
 pub use settings::{DEFAULT_FILE, Settings};

@@ -3,20 +3,8 @@
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::plan::{LoadProfile, ProfileEnd, Rate};
-
-/// What one start asks for, such as the parameters of a `/swarm` call. Nothing given is the default.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct LoadOrder {
-    /// At least 1.
-    pub users: Option<u32>,
-    /// Users per second. Positive and finite.
-    pub spawn_rate: Option<f64>,
-    /// Iterations that are due, whether or not a user is free; above zero. Not together with users.
-    pub rate: Option<Rate>,
-    /// From the start of the ramp.
-    pub run_time: Option<Duration>,
-}
+use crate::plan::{LoadProfile, ProfileEnd, StartOrder};
+use crate::spelling::nearest;
 
 impl Settings {
     /// Of the scenario's load the profiles that shall run: all, or those of `--only`.
@@ -34,10 +22,8 @@ impl Settings {
         let names: Vec<&str> = named.iter().map(|named| named.name.as_str()).collect();
         for wanted in &self.only {
             if !names.contains(&wanted.as_str()) {
-                let near = names.iter().map(|name| (strsim::damerau_levenshtein(wanted, name), *name)).min();
-                let hint =
-                    near.filter(|(distance, name)| *distance <= name.len().div_ceil(3)).map(|(_, name)| format!("did you mean `{name}`? "));
-                let hint = hint.unwrap_or_default();
+                let near = nearest(wanted, names.iter().copied(), |name| name.len().div_ceil(3));
+                let hint = near.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
                 return Err(format!("--only: there is no profile `{wanted}`; {hint}There are {}", names.join(", ")));
             }
         }
@@ -47,7 +33,7 @@ impl Settings {
     /// The profile of a run that is started by the settings alone, and the line for the log that says which one applies.
     #[must_use]
     pub fn profile(&self, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
-        self.profile_for(&LoadOrder::default(), scenario)
+        self.profile_for(&StartOrder::default(), scenario)
     }
 
     /// The profile of a run that is started by `order`, and the words for log and reply that say which one applies.
@@ -56,7 +42,7 @@ impl Settings {
     /// until stopped. Without users it is what the settings say, else the scenario's own, else 1 user; then the order's time still ends
     /// it, and the order's rate holds where a rate has a meaning, on a plain ramp. The settings' scale multiplies whichever it is.
     #[must_use]
-    pub fn profile_for(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+    pub fn profile_for(&self, order: &StartOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
         let (profile, words) = self.unscaled_profile(order, scenario);
         if self.scale == 1.0 {
             (profile, words)
@@ -65,7 +51,7 @@ impl Settings {
         }
     }
 
-    fn unscaled_profile(&self, order: &LoadOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
+    fn unscaled_profile(&self, order: &StartOrder, scenario: Option<LoadProfile>) -> (LoadProfile, String) {
         if let Some(rate) = order.rate.or(self.rate.filter(|_| order.users.is_none())) {
             let run_time = order.run_time.or(self.run_time);
             let ending = run_time.map_or("until stopped".to_owned(), |time| format!("for {}", words_of(time)));
@@ -88,7 +74,7 @@ impl Settings {
                     (None, Some(_)) => "; -u -r -t replace the scenario's load as a whole",
                     _ => "",
                 };
-                let text = if *order == LoadOrder::default() && !by_settings {
+                let text = if order.leaves_load() && !by_settings {
                     "users: 1 until stopped, since neither the scenario nor -u -r -t says otherwise".to_owned()
                 } else {
                     format!("users: {users} at {rate} per second, {ending}{why}")
@@ -99,7 +85,7 @@ impl Settings {
     }
 }
 
-fn scenarios_own(own: LoadProfile, order: &LoadOrder) -> (LoadProfile, String) {
+fn scenarios_own(own: LoadProfile, order: &StartOrder) -> (LoadProfile, String) {
     let what = match own {
         LoadProfile::Ramp(_) => "users",
         LoadProfile::Arrivals(_) => "arrivals",
@@ -131,14 +117,15 @@ fn words_of(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Rate;
     use crate::plan::{NamedProfile, Stage};
 
     fn own() -> LoadProfile {
         LoadProfile::staged(vec![Stage { users: 20, over: Duration::from_secs(10) }], ProfileEnd::StopAt(Duration::from_secs(60)))
     }
 
-    fn order(users: Option<u32>, spawn_rate: Option<f64>, run_time_seconds: Option<u64>) -> LoadOrder {
-        LoadOrder { users, spawn_rate, rate: None, run_time: run_time_seconds.map(Duration::from_secs) }
+    fn order(users: Option<u32>, spawn_rate: Option<f64>, run_time_seconds: Option<u64>) -> StartOrder {
+        StartOrder { users, spawn_rate, run_time: run_time_seconds.map(Duration::from_secs), ..StartOrder::default() }
     }
 
     #[test]
@@ -230,11 +217,11 @@ mod tests {
         let (profile, words) = settings.profile(Some(own()));
         assert_eq!(profile, LoadProfile::plain_arrivals(rate, Some(Duration::from_secs(60))));
         assert_eq!(words, "arrivals: 500/s, for 1m; --rate replaces the scenario's load as a whole");
-        let order = LoadOrder { rate: Some(Rate::per_second(1.0 / 60.0)), ..LoadOrder::default() };
+        let order = StartOrder { rate: Some(Rate::per_second(1.0 / 60.0)), ..StartOrder::default() };
         let (profile, words) = Settings { scale: 2.0, ..Settings::default() }.profile_for(&order, None);
         assert_eq!(profile, LoadProfile::plain_arrivals(Rate::per_second(1.0 / 30.0), None));
         assert_eq!(words, "arrivals: 1/m, until stopped; every level times 2");
-        let users = LoadOrder { users: Some(3), ..LoadOrder::default() };
+        let users = StartOrder { users: Some(3), ..StartOrder::default() };
         assert!(!settings.profile_for(&users, None).0.is_open());
     }
 }

@@ -1,6 +1,7 @@
 //! What a setting is called and how it is typed: [`Setting`], and its [`Row`]. What it means is in `settings`.
 
 use super::rows::all_settings;
+use crate::spelling;
 
 /// What is known of a setting besides its type, default and reader.
 #[derive(Debug)]
@@ -205,17 +206,12 @@ impl Setting {
     }
 }
 
-/// The word of `words` that `typed` was most likely meant to be; `None` where none is near.
-pub(super) fn nearest(typed: &str, words: impl Iterator<Item = String>) -> Option<String> {
-    let plain = |word: &str| word.to_lowercase().replace('-', "_");
-    let typed = plain(typed);
-    // A third of the letters may be wrong; further away a suggestion misleads.
-    let limit = (typed.trim_start_matches("lunamoth_").chars().count() / 3).max(1);
-    words
-        .map(|word| (strsim::damerau_levenshtein(&typed, &plain(&word)), word))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+/// The setting, as one of `names` spells it, that `typed` was most likely meant to be; `None` where none is near.
+pub(super) fn nearest(typed: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let typed = typed.to_lowercase().replace('-', "_");
+    let limit = spelling::third(typed.trim_start_matches("lunamoth_"));
+    let names: Vec<String> = names.collect();
+    spelling::nearest(&typed, names.iter().map(String::as_str), |_| limit).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod console;
 mod exposition;
 pub mod health;
+mod moments;
 mod page;
 mod profiles;
 pub mod report;

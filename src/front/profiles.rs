@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use super::snapshot_json::ProfileJson;
-use super::text::{clock, known, number};
+use super::text::{clock, known, length, number};
 
 /// Each profile with what it wants and what it has, in a few words: `browse 20/20 users`, `buy 4.9 of 5/s`, `admin 12/30 iterations`.
 #[must_use]
-pub fn in_short(profiles: &[ProfileJson], elapsed: Duration) -> Vec<String> {
+pub fn in_short(profiles: &[ProfileJson], elapsed: Option<Duration>) -> Vec<String> {
     profiles.iter().map(|profile| format!("{} {}", profile.name, state_of(profile, elapsed))).collect()
 }
 
 /// What a profile has of what it wants, or that it has not begun, or is over.
 #[must_use]
-pub fn state_of(profile: &ProfileJson, elapsed: Duration) -> String {
-    let begins = Duration::try_from_secs_f64(profile.begins_s).unwrap_or(Duration::MAX);
+pub fn state_of(profile: &ProfileJson, elapsed: Option<Duration>) -> String {
+    let ahead = length(profile.begins_s).filter(|begins| elapsed.is_some_and(|elapsed| elapsed < *begins));
     let iterations = profile.begun.zip(profile.total).map(|(begun, total)| format!("{begun}/{total} iterations"));
     if profile.over {
         return iterations.map_or_else(|| "over".to_owned(), |iterations| format!("over, {iterations}"));
     }
-    if elapsed < begins {
+    if let Some(begins) = ahead {
         return format!("from {}", clock(begins));
     }
     match (iterations, profile.rate_wanted) {
@@ -41,7 +41,7 @@ mod tests {
         let browse = ProfileJson { name: "browse".into(), users: Some(18), target_users: 20, ..ProfileJson::default() };
         let buy = ProfileJson { rate_wanted: Some(5.0), current_iterations_per_s: Some(4.93), begins_s: 10.0, ..ProfileJson::default() };
         let admin = ProfileJson { total: Some(30), begun: Some(12), ..ProfileJson::default() };
-        let at = |seconds| Duration::from_secs(seconds);
+        let at = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(in_short(std::slice::from_ref(&browse), at(1)), ["browse 18/20 users"]);
         assert_eq!([state_of(&buy, at(9)), state_of(&buy, at(11))], ["from 0:10", "4.9 of 5/s"]);
         assert_eq!(state_of(&admin, at(1)), "12/30 iterations");

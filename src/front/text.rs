@@ -147,6 +147,18 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// A length that somebody tells in seconds; `None` where it is none: negative, endless, or no number.
+#[must_use]
+pub fn length(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// So many seconds as `show` has them, such as [`clock`]; a dash where they are no length.
+#[must_use]
+pub fn of_seconds(seconds: f64, show: impl Fn(Duration) -> String) -> String {
+    length(seconds).map_or_else(|| "-".to_owned(), show)
+}
+
 /// A clock for run times: `0:07`, `12:30`, `1:02:03`.
 #[must_use]
 pub fn clock(duration: Duration) -> String {
@@ -189,6 +201,14 @@ pub fn percent(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_length_is_a_dash_and_no_zero() {
+        assert_eq!([7.9, 0.0].map(|seconds| of_seconds(seconds, clock)), ["0:07", "0:00"]);
+        for seconds in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert_eq!((length(seconds), of_seconds(seconds, clock)), (None, "-".to_owned()));
+        }
+    }
 
     #[test]
     fn text_of_targets_cannot_move_the_cursor() {

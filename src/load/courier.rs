@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::board::Board;
 use super::errand::{ASKS_MAX, BoardAnswer, BoardAsk, BoardWord, Errand, FLIGHTS_MAX, Notice, Posted, Reply};
 
+mod attending;
 mod meetings;
 
 use self::meetings::Meetings;

@@ -67,7 +67,7 @@ impl<W: Workload> Engine<W> {
         let mut openings = Vec::with_capacity(lanes);
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (opened, opening) = oneshot::channel();
-            let seat = Seat {
+            let work = LaneThread {
                 workload: workload.clone(),
                 plan: plan.clone(),
                 number,
@@ -77,7 +77,7 @@ impl<W: Workload> Engine<W> {
             };
             let thread = thread::Builder::new()
                 .name(format!("lane-{number}"))
-                .spawn(move || seat.run(inbox, opened))
+                .spawn(move || work.run(inbox, opened))
                 .map_err(|source| OpenEngineError::Thread { lane: number, source })?;
             engine.threads.push(thread);
             openings.push(opening);
@@ -165,7 +165,7 @@ impl<W: Workload> Engine<W> {
 }
 
 /// What a lane's thread takes with it.
-struct Seat<W> {
+struct LaneThread<W> {
     workload: Arc<W>,
     plan: Arc<Plan>,
     number: usize,
@@ -181,7 +181,7 @@ struct Renewed<W> {
     plan: Arc<Plan>,
 }
 
-impl<W: Workload> Seat<W> {
+impl<W: Workload> LaneThread<W> {
     fn run(self, inbox: watch::Receiver<Brief>, opened: oneshot::Sender<Result<(), String>>) {
         let reports = self.reports.clone();
         let lane = self.number;

@@ -17,7 +17,7 @@ use super::slots::Orders;
 pub(super) struct Foreman {
     cells: Vec<watch::Sender<Brief>>,
     /// Locked while the lanes are told as well, so that the newest orders are the last that any lane hears.
-    desk: Mutex<Desk>,
+    state: Mutex<State>,
 }
 
 impl Foreman {
@@ -25,13 +25,13 @@ impl Foreman {
     pub fn new(lanes: usize, stop_timeout: Duration) -> (Self, Vec<watch::Receiver<Brief>>) {
         let (cells, inboxes) = (0..lanes).map(|_| watch::channel(Brief::default())).unzip();
         let dealer = Dealer::new(lanes, stop_timeout.saturating_add(LATENESS));
-        (Self { cells, desk: Mutex::new(Desk { dealer, zero: None, followed: 0 }) }, inboxes)
+        (Self { cells, state: Mutex::new(State { dealer, zero: None, followed: 0 }) }, inboxes)
     }
 
     /// The run begins; the first `zero` holds.
     pub fn begin(&self, zero: Instant) {
-        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.zero.get_or_insert(zero);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.zero.get_or_insert(zero);
         for cell in &self.cells {
             cell.send_modify(|brief| {
                 brief.zero.get_or_insert(zero);
@@ -41,15 +41,15 @@ impl Foreman {
 
     /// From here on the lanes follow `orders`. Before the run begins its clock stands at zero.
     pub fn follow(&self, orders: &Orders) {
-        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed = desk.zero.map_or(Duration::ZERO, |zero| now().saturating_duration_since(zero));
-        let duties = desk.dealer.follow(orders, elapsed);
-        desk.followed += 1;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = state.zero.map_or(Duration::ZERO, |zero| now().saturating_duration_since(zero));
+        let duties = state.dealer.follow(orders, elapsed);
+        state.followed += 1;
         // Lanes that begin with a hand-over join a run that is under way.
-        let joins = desk.zero.is_none().then(|| orders.handover.as_ref().map_or(Duration::ZERO, |handover| handover.at));
+        let joins = state.zero.is_none().then(|| orders.handover.as_ref().map_or(Duration::ZERO, |handover| handover.at));
         for (cell, duty) in self.cells.iter().zip(duties) {
             cell.send_modify(|brief| {
-                (brief.duty, brief.followed) = (Some(duty), desk.followed);
+                (brief.duty, brief.followed) = (Some(duty), state.followed);
                 brief.since = joins.unwrap_or(brief.since);
             });
         }
@@ -88,7 +88,7 @@ pub(super) enum Ending {
 }
 
 #[derive(Debug)]
-struct Desk {
+struct State {
     dealer: Dealer,
     zero: Option<Instant>,
     followed: u64,

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::UserControl;
+use crate::stats::drop_reason::DropReason;
 use crate::stats::recorder::Recorder;
-use crate::stats::tally::DropReason;
 
 /// An iteration that is due, until a user begins it.
 #[derive(Debug)]

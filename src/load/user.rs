@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use super::allotment::{Next, Share};
 use super::pool::{Arrival, Pool};
 use super::{Step, UserControl, VirtualUser, now};
+use crate::stats::drop_reason::DropReason;
 use crate::stats::recorder::Recorder;
-use crate::stats::tally::DropReason;
 
 /// How a life went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 //! Owns the data and what makes one profile of another. What follows from a profile (who runs at which moment, what is due when) is
 //! answered in `load::profile`, a file for each kind.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-use super::several::{NamedProfile, last_end, mapped};
 
 /// How work arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,6 +356,37 @@ fn interval_of(spawn_rate: f64) -> Duration {
 
 /// Millionths of an iteration an hour in one a second.
 const MILLIONTHS_AN_HOUR: f64 = 3.6e9;
+
+/// One of several profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedProfile {
+    /// Unique in the run; fit for a tag's value.
+    pub name: String,
+    /// The names of the user classes that it has; empty where it has all of them.
+    pub classes: Vec<String>,
+    /// What all requests of its users bear besides its name.
+    pub tags: BTreeMap<String, String>,
+    /// How its work arrives, on the run's clock; never [`LoadProfile::Several`].
+    pub profile: LoadProfile,
+}
+
+/// Applies `change` to each of several profiles.
+pub(super) fn mapped(profiles: &[NamedProfile], change: impl Fn(&LoadProfile) -> LoadProfile) -> LoadProfile {
+    let changed = profiles.iter().map(|named| NamedProfile { profile: change(&named.profile), ..named.clone() });
+    LoadProfile::Several(changed.collect())
+}
+
+/// When the last of several profiles ends; not at all where one of them does not.
+pub(super) fn last_end(profiles: &[NamedProfile]) -> ProfileEnd {
+    let mut last = Duration::ZERO;
+    for named in profiles {
+        match named.profile.end() {
+            ProfileEnd::StopAt(at) => last = last.max(at),
+            ProfileEnd::Hold => return ProfileEnd::Hold,
+        }
+    }
+    ProfileEnd::StopAt(last)
+}
 
 #[cfg(test)]
 mod tests {

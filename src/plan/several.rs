@@ -1,25 +1,11 @@
-//! Several profiles side by side in one run, by name. Owns the data; each of them is a profile like any other.
+//! Several profiles side by side in one run, by name: what is asked of each of them, and their indices. Each is a profile like any other.
 //!
 //! Users and iterations have one index in the whole run: with P profiles, number k of profile p has k * P + p. How many profiles there are
 //! never changes in mid-run.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::profile::{IterationsProfile, LoadProfile, ProfileEnd, RateStage, Stage};
-
-/// One of several profiles.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedProfile {
-    /// Unique in the run; fit for a tag's value.
-    pub name: String,
-    /// The names of the user classes that it has; empty where it has all of them.
-    pub classes: Vec<String>,
-    /// What all requests of its users bear besides its name.
-    pub tags: BTreeMap<String, String>,
-    /// How its work arrives, on the run's clock; never [`LoadProfile::Several`].
-    pub profile: LoadProfile,
-}
+use super::profile::{IterationsProfile, LoadProfile, NamedProfile, ProfileEnd, RateStage, Stage};
 
 impl LoadProfile {
     /// How many profiles there are side by side: at least 1.
@@ -104,29 +90,13 @@ impl LoadProfile {
     }
 }
 
-/// Applies `change` to each of several profiles.
-pub(super) fn mapped(profiles: &[NamedProfile], change: impl Fn(&LoadProfile) -> LoadProfile) -> LoadProfile {
-    let changed = profiles.iter().map(|named| NamedProfile { profile: change(&named.profile), ..named.clone() });
-    LoadProfile::Several(changed.collect())
-}
-
-/// When the last of several profiles ends; not at all where one of them does not.
-pub(super) fn last_end(profiles: &[NamedProfile]) -> ProfileEnd {
-    let mut last = Duration::ZERO;
-    for named in profiles {
-        match named.profile.end() {
-            ProfileEnd::StopAt(at) => last = last.max(at),
-            ProfileEnd::Hold => return ProfileEnd::Hold,
-        }
-    }
-    ProfileEnd::StopAt(last)
-}
-
 /// Profiles of one run at most.
 pub const PROFILES_OF_A_RUN: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::plan::{Quota, Rate};
 

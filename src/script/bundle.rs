@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::data_file::DataFile;
 use super::error::LoadScriptError;
-use super::folder::FolderVersion;
+use super::folder_version::FolderVersion;
 
 /// A file's path relative to the script's folder, and its bytes.
 pub type SourceFile = (String, Arc<[u8]>);

@@ -50,6 +50,11 @@ impl Generator {
         lo.wrapping_add(offset.cast_signed())
     }
 
+    /// A place in a list of so many choices, evenly; at least one.
+    pub(super) fn index_below(&mut self, choices: usize) -> usize {
+        usize::try_from(self.below(choices as u64)).expect("a number below a usize is one")
+    }
+
     /// Evenly from `0..choices`. D. Lemire, "Fast random integer generation in an interval", 2019.
     pub(super) fn below(&mut self, choices: u64) -> u64 {
         let mut product = u128::from(self.bits()) * u128::from(choices);

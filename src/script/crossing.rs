@@ -12,8 +12,9 @@ use std::ptr;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Thread, Value, ffi};
 
+use super::answer::Answer;
 use super::bindings::{Operation, Outcome};
-use super::driver::{self, Answer, Request};
+use super::driver::{self, Request};
 use super::traceback;
 
 /// Where the coroutines of one VM and the lane meet.

@@ -5,8 +5,7 @@
 
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
-use super::bindings::{Operation, Outcome};
-use super::library::Later;
+use super::bindings::Operation;
 use super::{traceback, value};
 
 /// What a coroutine asks of the lane.
@@ -58,26 +57,6 @@ impl Request {
             None => Err("an engine function yielded no operation".to_owned()),
         }
     }
-}
-
-/// What a coroutine is resumed with.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// Run this job; the iteration's number, counted from 1, where it is one.
-    Start {
-        /// The number of the job's function in the VM.
-        job: i64,
-        /// `None` for `on_start` and `on_stop`.
-        iteration: Option<i64>,
-    },
-    /// The pause is over.
-    Nothing,
-    /// What crosses by itself.
-    Outcome(Outcome),
-    /// These values.
-    Values(Later),
-    /// Raise this at the caller's line.
-    Mistake(String),
 }
 
 /// The codes by the names that Lua has for them (`engine.operation`).

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 use super::bundle::Bundle;
 use super::context::{Stage, VmContext};
+use super::sources::Sources;
 use super::traceback;
-use super::vm::{Sources, Vm};
+use super::vm::Vm;
 use super::watchdog::{self, Watchdog};
 use crate::plan::TagFilter;
 

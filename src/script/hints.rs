@@ -3,6 +3,7 @@
 //! Reading an unknown global gives nil, as everywhere in Lua (libraries ask so what there is); using it raises, and there the way out is named.
 
 use super::bindings::{self, LIBRARIES};
+use crate::spelling::{nearest, third};
 
 /// The error's text with the way out behind it, where one is known.
 pub(super) fn with_hint(text: &str) -> Option<String> {
@@ -40,7 +41,7 @@ fn of(table: &[(&str, &str)], name: &str) -> Option<String> {
 }
 
 fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    bindings::nearest(name, known).map(|near| format!("did you mean `{near}`?"))
+    nearest(name, known, |_| third(name)).map(|near| format!("did you mean `{near}`?"))
 }
 
 const ATTEMPT: &str = "attempt to ";

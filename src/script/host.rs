@@ -9,19 +9,21 @@ use std::sync::{Arc, OnceLock};
 
 use super::bindings::{self, LaneLibraries, WorkerLibraries};
 use super::bundle::{Bundle, Reader};
-use super::context::{LaneState, Stage, VmContext};
+use super::context::{Stage, VmContext};
 use super::error::LoadScriptError;
-use super::folder;
+use super::folder_version::steadily;
 use super::helm::Helm;
+use super::lane_state::LaneState;
 use super::scenario::{Described, ScenarioDescription};
 use super::session::ScriptLane;
-use super::vm::{Sources, Vm};
+use super::sources::Sources;
+use super::vm::Vm;
 use super::watchdog::{self, Watchdog};
-use super::witness::{self, Witness, WitnessedStep};
+use super::witness::Witness;
 use crate::load::courier::Courier;
 use crate::load::stock::Stock;
 use crate::load::{LaneContext, Workload};
-use crate::plan::{ClassPlan, ClientIdentity, Plan, TagFilter, TaskPlan};
+use crate::plan::{ClassPlan, ClientIdentity, TagFilter, TaskPlan};
 
 /// A loaded script.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Host {
     /// Whatever a person can do wrong with a script, each with its place.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadScriptError> {
         let folder = folder_of(path)?;
-        folder::steadily(&folder, |version| Self::evaluate(Reader::open(version, path)?, options))
+        steadily(&folder, |version| Self::evaluate(Reader::open(version, path)?, options))
     }
 
     /// Evaluates the script that `reader` has opened, and reads what it requires.
@@ -90,14 +92,6 @@ impl Host {
     #[must_use]
     pub fn bundle(&self) -> &Arc<Bundle> {
         &self.bundle
-    }
-
-    /// Runs each task once, as one user of each class, and tells what was seen of each step when it is over. Must be called inside a `LocalSet`.
-    ///
-    /// # Errors
-    /// The script cannot be set up in a lane.
-    pub async fn check(&self, plan: Arc<Plan>, tell: impl FnMut(WitnessedStep)) -> Result<(), String> {
-        witness::walk(self.workload(), plan, &self.description.classes, tell).await
     }
 
     /// The function that steers the load; `None` where there is none.

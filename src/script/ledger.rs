@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::context::LaneState;
+use super::lane_state::LaneState;
 use super::witness::WitnessedHop;
 use crate::load::UserControl;
 use crate::load::sides::Side;

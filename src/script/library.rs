@@ -1,15 +1,15 @@
 //! What a library may bring besides its natives: state for each worker, lane and user, and operations, at which a coroutine leaves the lane
 //! to others. The libraries are in `bindings`, whose table says which of them brings what.
 
-use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
 use mlua::{Lua, MultiValue};
 
-use super::context::{LaneState, UserState};
-use super::driver::Answer;
+use super::answer::Answer;
+use super::context::UserState;
+use super::lane_state::LaneState;
 use super::ledger::Ledger;
 use crate::plan::Plan;
 
@@ -71,26 +71,5 @@ pub(super) async fn pause(time: Duration) {
         tokio::task::yield_now().await;
     } else {
         tokio::time::sleep(time).await;
-    }
-}
-
-/// Values that are made once Lua is there.
-pub(super) struct Later(Box<Make>);
-
-type Make = dyn FnOnce(&Lua) -> mlua::Result<MultiValue>;
-
-impl Later {
-    pub(super) fn new(make: impl FnOnce(&Lua) -> mlua::Result<MultiValue> + 'static) -> Self {
-        Self(Box::new(make))
-    }
-
-    pub(super) fn make(self, lua: &Lua) -> mlua::Result<MultiValue> {
-        (self.0)(lua)
-    }
-}
-
-impl fmt::Debug for Later {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Later")
     }
 }

@@ -5,6 +5,7 @@
 //! them (`driver`).
 
 mod account;
+mod answer;
 pub mod bindings;
 mod bundle;
 mod chance;
@@ -16,15 +17,18 @@ mod driver;
 mod error;
 pub mod floor;
 mod folder;
+mod folder_version;
 mod helm;
 mod hints;
 mod host;
+mod lane_state;
 mod ledger;
 mod library;
 mod numerals;
 mod pattern;
 mod scenario;
 mod session;
+mod sources;
 pub mod starter;
 mod stdlib;
 #[cfg(test)]
@@ -34,6 +38,7 @@ mod tests;
 mod traceback;
 mod value;
 mod vm;
+mod walk;
 mod watch;
 mod watchdog;
 pub mod witness;

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
+use super::answer::Answer;
 use super::bindings::UserLibraries;
 use super::chance::Generator;
-use super::context::{LaneState, Stage, UserState, VmContext};
-use super::driver::{Answer, Request};
+use super::context::{Stage, UserState, VmContext};
+use super::driver::Request;
+use super::lane_state::LaneState;
 use super::ledger::Ledger;
 use super::library::pause;
 use super::scenario::{ClassRuntime, Described};
-use super::vm::{Resumed, Sources, Vm};
+use super::sources::Sources;
+use super::vm::{Resumed, Vm};
 use super::watchdog::{self, Watchdog};
-use crate::load::Halt;
 use crate::load::sides::Side;
 use crate::load::slots::Numbering;
-use crate::load::{LaneWorkload, Step, UserStart, VirtualUser};
+use crate::load::{Halt, LaneWorkload, Step, UserStart, VirtualUser};
 use crate::plan::Act;
 
 /// The users of one lane.

@@ -5,22 +5,23 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value, ffi};
 
 use super::account::{Account, UserKey};
-use super::bundle::{Bundle, Reader};
+use super::answer::Answer;
+use super::bundle::SourceFile;
 use super::context::{Stage, UserState, VmContext};
 use super::crossing::Crossing;
-use super::data_file::DataFile;
-use super::driver::{self, Answer, Request};
+use super::driver::{self, Request};
 use super::error::LoadScriptError;
 use super::scenario::{ClassRuntime, Described};
+use super::sources::Sources;
 use super::watchdog::{self, Watchdog};
 use super::{bindings, hints, numerals, pattern, stdlib, traceback, value};
 use crate::plan::TagFilter;
+use crate::spelling::{nearest, third};
 
 /// A VM whose script has been evaluated.
 pub(super) struct Vm {
@@ -229,79 +230,6 @@ impl std::fmt::Debug for Vm {
     }
 }
 
-/// Where a VM finds the script's files.
-#[derive(Debug)]
-pub(super) enum Sources {
-    /// On disk, remembered as they are read: the first evaluation.
-    Disk(RefCell<Reader>),
-    /// In memory: every further one.
-    Memory(Arc<Bundle>),
-}
-
-impl Sources {
-    fn main(&self) -> (String, Arc<[u8]>) {
-        let read = |bundle: &Bundle| {
-            let name = bundle.main().to_owned();
-            let content = bundle.file(&name).map(Arc::clone).unwrap_or_default();
-            (name, content)
-        };
-        match self {
-            Self::Disk(reader) => read(reader.borrow().bundle()),
-            Self::Memory(bundle) => read(bundle),
-        }
-    }
-
-    fn module(&self, name: &str, stage: Stage) -> Result<(String, Arc<[u8]>), String> {
-        let found = match self {
-            Self::Disk(reader) => reader.borrow_mut().module(name).map_err(|error| error.to_string())?,
-            Self::Memory(bundle) => bundle.module(name),
-        };
-        found.ok_or_else(|| {
-            let plain = name.strip_prefix("./").unwrap_or(name);
-            let plain = plain.strip_suffix(".lua").unwrap_or(plain);
-            let near = bindings::nearest(plain, bindings::LIBRARIES.iter().map(|library| library.0));
-            let hint = match near {
-                Some(near) => format!(", did you mean `{near}`?"),
-                None if plain != name => format!(", write `require \"{}\"` for a file beside the script", plain.replace('/', ".")),
-                None => String::new(),
-            };
-            if stage == Stage::Loading {
-                format!("require: no library and no file of the script's folder is called `{name}`{hint}")
-            } else {
-                // Whatever lies in the folder, a worker that runs for hours reads no file in between, nor one that is in no fingerprint.
-                format!("require: no library and no file that was read when the script was loaded is called `{name}`: require files at the top of the script{hint}")
-            }
-        })
-    }
-
-    /// A file that the script names by its path, relative to its folder; a certificate, say.
-    pub(super) fn named_file(&self, name: &str) -> Result<Arc<[u8]>, String> {
-        match self {
-            Self::Disk(reader) => reader.borrow_mut().named_file(name).map_err(|error| error.to_string()),
-            Self::Memory(bundle) => {
-                bundle.file(name).map(Arc::clone).ok_or_else(|| format!("`{name}` was not read when the script was loaded"))
-            }
-        }
-    }
-
-    /// A file of rows, by its path in the script's folder or that of `--data`.
-    pub(super) fn data_file(&self, name: &str) -> Result<Arc<DataFile>, String> {
-        match self {
-            Self::Disk(reader) => reader.borrow_mut().data_file(name),
-            Self::Memory(bundle) => bundle.data_file(name).ok_or_else(|| {
-                format!("`{name}` was not read when the script was loaded on the master's side: its top level must not depend on time, chance or place")
-            }),
-        }
-    }
-
-    fn scenario_name(&self) -> String {
-        match self {
-            Self::Disk(reader) => reader.borrow().bundle().scenario_name().to_owned(),
-            Self::Memory(bundle) => bundle.scenario_name().to_owned(),
-        }
-    }
-}
-
 /// A VM with its sandbox, before the script.
 struct Opened {
     native: Table,
@@ -391,7 +319,7 @@ fn core_natives(lua: &Lua, sources: &Rc<Sources>, context: &Rc<VmContext>) -> ml
     native.set(
         "nearest",
         lua.create_function(|_, (name, list): (String, Vec<String>)| {
-            Ok(bindings::nearest(&name, list.iter().map(String::as_str)).map(str::to_owned))
+            Ok(nearest(&name, list.iter().map(String::as_str), |_| third(&name)).map(str::to_owned))
         })?,
     )?;
     native.set("print", bindings::log::print(lua, context)?)?;
@@ -437,13 +365,35 @@ fn add_library(lua: &Lua, native: &Table, context: &Rc<VmContext>) -> mlua::Resu
 fn add_source(lua: &Lua, native: &Table, sources: &Rc<Sources>, context: &Rc<VmContext>) -> mlua::Result<()> {
     let (sources, context) = (Rc::clone(sources), Rc::clone(context));
     let source = lua.create_function(move |lua, (name, environment): (String, Table)| {
-        let compiled = sources.module(&name, context.stage.get()).and_then(|(path, content)| compile(lua, &path, &content, &environment));
+        let compiled =
+            module_of(&sources, &name, context.stage.get()).and_then(|(path, content)| compile(lua, &path, &content, &environment));
         Ok(match compiled {
             Ok(chunk) => (Some(chunk), None),
             Err(why) => (None, Some(why)),
         })
     })?;
     native.set("source", source)
+}
+
+/// The file that `require "name"` means, or why there is none.
+fn module_of(sources: &Sources, name: &str, stage: Stage) -> Result<SourceFile, String> {
+    let found = sources.module(name)?;
+    found.ok_or_else(|| {
+        let plain = name.strip_prefix("./").unwrap_or(name);
+        let plain = plain.strip_suffix(".lua").unwrap_or(plain);
+        let near = nearest(plain, bindings::LIBRARIES.iter().map(|library| library.0), |_| third(plain));
+        let hint = match near {
+            Some(near) => format!(", did you mean `{near}`?"),
+            None if plain != name => format!(", write `require \"{}\"` for a file beside the script", plain.replace('/', ".")),
+            None => String::new(),
+        };
+        if stage == Stage::Loading {
+            format!("require: no library and no file of the script's folder is called `{name}`{hint}")
+        } else {
+            // Whatever lies in the folder, a worker that runs for hours reads no file in between, nor one that is in no fingerprint.
+            format!("require: no library and no file that was read when the script was loaded is called `{name}`: require files at the top of the script{hint}")
+        }
+    })
 }
 
 fn compile(lua: &Lua, file: &str, content: &[u8], environment: &Table) -> Result<Function, String> {

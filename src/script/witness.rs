@@ -1,19 +1,9 @@
 //! The witness: what one user did, in full, for `lunamoth check`. A run has none, and pays one look at an empty place for it.
 //!
-//! Owns the list of what was seen and the walk through all tasks; how it is shown is a front end's.
+//! Owns the list of what was seen; the walk through all tasks is `walk`'s, and how it is shown is a front end's.
 
 use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
 
-use super::host::ScriptWorkload;
-use super::session::ScriptUser;
-use crate::load::Halt;
-use crate::load::slots::Numbering;
-use crate::load::{LaneContext, LaneWorkload, UserControl, UserStart, VirtualUser, Workload as _};
-use crate::plan::{Act, ClassPlan, NamedProfile, Plan};
-use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::Sample;
 
 /// One task, or `on_start`, or `on_stop`, as it was seen.
@@ -108,73 +98,9 @@ impl Witness {
         self.seen.borrow_mut().events.push(Witnessed::Raised(text));
     }
 
-    fn take(&self, name: String) -> WitnessedStep {
+    /// What was seen since the last call, as a step of this name.
+    pub(super) fn take(&self, name: String) -> WitnessedStep {
         WitnessedStep { name, ..self.seen.take() }
-    }
-}
-
-/// Lives one user of each class through `on_start`, each of its tasks once, and `on_stop`; tells each step when it is over. Must be called inside a
-/// `LocalSet`.
-///
-/// # Errors
-/// The script cannot be set up in a lane.
-pub(super) async fn walk(
-    workload: ScriptWorkload,
-    plan: Arc<Plan>,
-    classes: &[ClassPlan],
-    mut tell: impl FnMut(WitnessedStep),
-) -> Result<(), String> {
-    let witness = Rc::new(Witness::default());
-    let recorder = Rc::new(RefCell::new(Recorder::new(Limits { names: plan.settings.names })));
-    let (life, profile) = (plan.life.clone(), plan.profile.clone());
-    let lane = workload.open_witnessed(LaneContext { plan, lane: 0, recorder }, Some(witness.clone()))?;
-    lane.begin(Instant::now());
-    if life.setup.is_some() {
-        let done = lane.act(Act::Setup).await;
-        tell(witness.take("setup".to_owned()));
-        workload.give_data(&done.map_err(|why| format!("setup: {why}"))?);
-    }
-    for (number, class) in classes.iter().enumerate() {
-        let control = Rc::new(UserControl::default());
-        // One of the first profile that has the class.
-        let has = |named: &NamedProfile| named.classes.is_empty() || named.classes.contains(&class.name);
-        let place = profile.named().iter().position(has).unwrap_or(0);
-        let index = Numbering::of(&profile).index(place, number as u64);
-        let mut user = lane.new_user(UserStart { index, class: number, iterations_done: 0, side: None, control })?;
-        walk_user(&mut user, class, &witness, &mut tell).await;
-        match lane.halt() {
-            Some(Halt::Misuse(why)) => return Err(why),
-            Some(Halt::Abort(why)) => return Err(format!("the script ended the run: {why}")),
-            None => {}
-        }
-    }
-    if life.teardown.is_some() {
-        let done = lane.act(Act::Teardown).await;
-        tell(witness.take("teardown".to_owned()));
-        done.map_err(|why| format!("teardown: {why}"))?;
-    }
-    Ok(())
-}
-
-async fn walk_user(user: &mut ScriptUser, class: &ClassPlan, witness: &Witness, tell: &mut impl FnMut(WitnessedStep)) {
-    let ClassPlan { name: class, tasks, .. } = class;
-    let started = user.on_start().await;
-    if user.has_on_start() {
-        tell(witness.take(format!("{class}: on_start")));
-    }
-    if started.raised || started.ended {
-        return;
-    }
-    for (position, task) in tasks.iter().enumerate() {
-        let step = user.run_task(position).await;
-        tell(witness.take(format!("{class}: {}", task.name)));
-        if step.ended {
-            break;
-        }
-    }
-    user.on_stop().await;
-    if user.has_on_stop() {
-        tell(witness.take(format!("{class}: on_stop")));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The catalogue: every metric that a threshold may judge, with its meaning. The parser reads it, and `lunamoth metrics` prints it.
 
+use super::family::{Aggregate, Family, Unit};
 use super::metric::MetricKind;
 use super::phases::PHASES;
-use super::threshold::{Aggregate, Family, Unit};
 use super::times::TIMES;
 
 /// One metric, as people know it.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
 use super::quantile::Quantile;
-use super::sparse::SparseCounts;
+use super::sparse::{INDICES, SparseCounts};
 
 /// Counts of durations in microseconds.
 #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ impl Histogram {
     pub const HIGHEST_US: u64 = 3_600_000_000;
 
     /// How many indices there are; each stands for a range of equivalent values.
-    pub const INDICES: u32 = 23_552;
+    pub const INDICES: u32 = INDICES;
 
     /// An empty histogram whose clones share memory until one of them changes: for sums that are shown every second.
     #[must_use]

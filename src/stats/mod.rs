@@ -8,7 +8,9 @@
 pub mod catalogue;
 pub mod cells;
 pub mod comparison;
+pub mod drop_reason;
 pub mod entry_name;
+mod family;
 pub mod floor;
 pub mod histogram;
 pub mod holds;

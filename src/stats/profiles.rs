@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drop_reason::DropReason;
 use super::snapshot::{ArrivalsView, ProfileView};
-use super::tally::DropReason;
 use super::trend::{Spread, Trend, TrendCounts};
 
 /// Counts of one profile; `T` is how a distribution is kept.

@@ -10,6 +10,7 @@ pub use super::metric::MetricKind;
 pub use super::names::Limits;
 pub use super::tally::Tally;
 
+use super::drop_reason::DropReason;
 use super::holds::{self, HoldCounts, Holder};
 use super::hop_counts::HopCounts;
 use super::metric::MetricSums;
@@ -20,7 +21,7 @@ use super::names::{
 use super::phases::{PHASES, parts_of};
 use super::profiles::{ProfileCounts, ProfileSums};
 use super::sample::{FailureKind, Sample};
-use super::tally::{CheckCounts, ClassCounts, DropReason, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
+use super::tally::{CheckCounts, ClassCounts, EntryCounts, ErrorCounts, EventCounts, ExceptionCounts};
 use super::times::Times;
 use super::trend::{Spread, Summary as _, Trend};
 

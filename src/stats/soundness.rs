@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::drop_reason::DropReason;
 use super::holds::{self, HoldCounts, Holder};
 use super::known::KnownSeconds;
 use super::names::NameMap;
-use super::tally::{DropReason, Tally};
+use super::tally::Tally;
 
 /// The lag of a lane's timers above which a second is unsound: what the target is said to have taken may be the generator's own
 /// delay to this extent.

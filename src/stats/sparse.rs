@@ -2,8 +2,6 @@
 //!
 //! Knows the bounds of the histogram's index space, and nothing of values.
 
-use super::histogram::Histogram;
-
 /// Ascending indices of the histogram's index space with their counts, none of which is zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SparseCounts {
@@ -21,8 +19,7 @@ impl SparseCounts {
         let mut next = 0_u32;
         let mut sum = 0_u64;
         for (gap, count) in gaps {
-            let index =
-                next.checked_add(gap).filter(|index| *index < Histogram::INDICES).ok_or(SparseCountsError::Index { after: next, gap })?;
+            let index = next.checked_add(gap).filter(|index| *index < INDICES).ok_or(SparseCountsError::Index { after: next, gap })?;
             if count == 0 {
                 return Err(SparseCountsError::Zero { index });
             }
@@ -116,9 +113,13 @@ pub enum SparseCountsError {
     Sum,
 }
 
+/// How many indices a histogram has; each stands for a range of equivalent values.
+pub(super) const INDICES: u32 = 23_552;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::histogram::Histogram;
     use proptest::prelude::*;
 
     fn sparse(values: &[u64]) -> SparseCounts {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use self::entry::Entry;
+use super::drop_reason::DropReason;
 use super::histogram::Histogram;
 use super::metric::MetricSums;
 use super::names::{EntryName, ErrorName, NameMap, OTHER, OTHER_METHODS, bounded};
@@ -22,7 +23,7 @@ use super::snapshot::{
     UnsoundView,
 };
 use super::soundness::{Account, Reasons, Stretch, Unsound};
-use super::tally::{CheckCounts, ClassCounts, DropReason, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
+use super::tally::{CheckCounts, ClassCounts, ErrorCounts, EventCounts, ExceptionCounts, Tally, kinds_disagree};
 use super::threshold::Threshold;
 use super::times::Times;
 use super::trend::{Spread, Summary as _, Trend};

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::catalogue::metrics;
+use super::family::{Aggregate, Family, Unit};
 use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
 use super::tags;
 use crate::plan::{NamedProfile, ThresholdPlan};
+use crate::spelling::nearest;
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +64,14 @@ impl Threshold {
         self.selector.iter().find(|(key, _)| key == tags::PROFILE).map(|(_, name)| name.as_str())
     }
 
+    /// The same in a run of these profiles; `None` where the one that it looks at is none of them.
+    #[must_use]
+    pub fn among(self, profiles: &[NamedProfile]) -> Option<Self> {
+        let Some(name) = self.profile() else { return Some(self) };
+        let place = profiles.iter().position(|named| named.name == name)?;
+        Some(Self { profile: Some(place), ..self })
+    }
+
     /// What is wrong with it in a run that ends by itself at `end`.
     ///
     /// # Errors
@@ -86,91 +96,6 @@ pub struct ThresholdError {
     pub reason: String,
 }
 
-/// What a metric consists of, and so which aggregates and units it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    /// `http_req_duration`: durations by entry.
-    Duration,
-    /// `http_req_duration_due`: durations by entry, from the due time on.
-    DurationDue,
-    /// One of [`PHASES`](super::phases::PHASES): sums by entry, a distribution for the whole run.
-    Phase,
-    /// A distribution of durations for the whole run, or one profile.
-    Times,
-    /// `generator_lag`: the same, and nothing of a profile's.
-    Lag,
-    /// `group_duration`.
-    Groups,
-    /// `http_reqs`: a count by entry.
-    Requests,
-    /// `http_req_failed`: a share by entry.
-    Failed,
-    /// A count for the whole run, or one profile.
-    Count,
-    /// `checks`: a share by check.
-    Checks,
-    /// `exceptions`: a count, and a share of the iterations.
-    Exceptions,
-    /// `users`.
-    Users,
-    /// Bytes on the wire by entry.
-    Bytes,
-    /// One of the script's own.
-    Own(MetricKind),
-}
-
-impl Family {
-    pub(super) fn aggregates(self) -> &'static [&'static str] {
-        match self {
-            Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Lag | Self::Groups => {
-                &["count", "min", "max", "avg", "med", "p(N)"]
-            }
-            Self::Own(MetricKind::Trend) => &["count", "min", "max", "avg", "med", "p(N)"],
-            Self::Requests | Self::Count | Self::Bytes | Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate) => {
-                &["count", "rate"]
-            }
-            Self::Users | Self::Own(MetricKind::Gauge) => &["value", "min", "max"],
-            Self::Own(MetricKind::Counter) => &["count", "rate", "value"],
-        }
-    }
-
-    pub(super) fn selectors(self) -> &'static [&'static str] {
-        match self {
-            Self::Duration | Self::DurationDue | Self::Phase | Self::Requests | Self::Failed | Self::Bytes => {
-                &["name", "method", tags::PROFILE]
-            }
-            Self::Checks => &["check"],
-            Self::Groups => &["group"],
-            Self::Times | Self::Count => &[tags::PROFILE],
-            Self::Lag | Self::Exceptions | Self::Users | Self::Own(_) => &[],
-        }
-    }
-
-    /// The unit of an aggregate.
-    pub(super) fn unit(self, aggregate: Aggregate) -> Unit {
-        match (self, aggregate) {
-            (Self::Failed | Self::Checks | Self::Exceptions | Self::Own(MetricKind::Rate), Aggregate::Rate) => Unit::Share,
-            (Self::Bytes, _) => Unit::Bytes,
-            (_, Aggregate::Count | Aggregate::Rate) => Unit::Plain,
-            (Self::Duration | Self::DurationDue | Self::Phase | Self::Times | Self::Lag | Self::Groups, _) => Unit::Time,
-            _ => Unit::Plain,
-        }
-    }
-}
-
-/// How the values of a metric become one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Aggregate {
-    Count,
-    Rate,
-    Min,
-    Max,
-    Avg,
-    /// The median too.
-    Percentile(Quantile),
-    Value,
-}
-
 /// How a value is compared with the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
@@ -193,19 +118,6 @@ impl Operator {
             Self::NotEqual => actual != limit,
         }
     }
-}
-
-/// What a number is a number of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    /// Seconds.
-    Time,
-    /// 0..=1.
-    Share,
-    /// Bytes.
-    Bytes,
-    /// Anything.
-    Plain,
 }
 
 /// The longer operators first, so that `<=` is not read as `<`.
@@ -427,11 +339,7 @@ fn end_of_number(text: &str) -> usize {
 }
 
 fn did_you_mean<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
-        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+    nearest(wrong, names, |name| name.len().div_ceil(3)).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 fn quoted(names: &[&str]) -> String {
@@ -462,6 +370,8 @@ pub(super) fn show(value: f64, unit: Unit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::family::Aggregate;
+    use crate::stats::family::Unit;
 
     fn parse(metric: &str, condition: &str) -> Result<Threshold, String> {
         let plan = ThresholdPlan { metric: metric.to_owned(), condition: condition.to_owned() };
@@ -590,6 +500,12 @@ mod tests {
         ] {
             assert_eq!(parse(metric, &profiles).unwrap_err(), reason);
         }
+        let place_among = |metric: &str, profiles: &[NamedProfile]| {
+            parse(metric, &[named("browse"), named("buy")]).unwrap().among(profiles).map(|threshold| threshold.profile)
+        };
+        assert_eq!(place_among("http_reqs{profile:buy}", &profiles[1..]), Some(Some(0)));
+        assert_eq!(place_among("http_reqs{profile:buy}", &profiles[..1]), None);
+        assert_eq!(place_among("http_reqs", &[]), Some(None));
         assert_eq!(parse("http_reqs{profile:buy}", &[]).unwrap_err(), "there is no profile `buy`: the load has no profiles with names");
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::family::{Aggregate, Family};
 use super::histogram::Histogram;
 use super::metric::MetricKind;
 use super::phases::PHASES;
 use super::snapshot::{EntryView, MetricValue, ProfileView, RunState, Snapshot, ThresholdView, TrendView};
 use super::tags;
-use super::threshold::{Aggregate, Family, Threshold, show};
+use super::threshold::{Threshold, show};
 use super::times::TIMES;
 
 impl Threshold {
@@ -74,7 +75,8 @@ impl Threshold {
                 let value = match self.aggregate {
                     Aggregate::Min => users.iter().min(),
                     Aggregate::Max => users.iter().max(),
-                    _ => users.last(),
+                    // The only other one that users have.
+                    Aggregate::Value | Aggregate::Count | Aggregate::Rate | Aggregate::Avg | Aggregate::Percentile(_) => users.last(),
                 };
                 value.map(|users| *users as f64)
             }
@@ -114,7 +116,7 @@ impl Threshold {
             Aggregate::Avg => seconds(merged.avg()),
             Aggregate::Min => seconds(merged.min),
             Aggregate::Max => seconds(merged.max),
-            _ => Some(merged.timed() as f64),
+            Aggregate::Count | Aggregate::Rate | Aggregate::Value => Some(merged.timed() as f64),
         }
     }
 
@@ -153,7 +155,7 @@ impl Threshold {
             MetricValue::Gauge { last, min, max } => Some(match self.aggregate {
                 Aggregate::Min => *min,
                 Aggregate::Max => *max,
-                _ => *last,
+                Aggregate::Value | Aggregate::Count | Aggregate::Rate | Aggregate::Avg | Aggregate::Percentile(_) => *last,
             }),
             MetricValue::Rate { total, .. } if self.aggregate == Aggregate::Count => Some(*total as f64),
             MetricValue::Rate { passes, total } => self.share(*passes, *total),
@@ -171,7 +173,7 @@ impl Threshold {
             Aggregate::Avg => trend.avg(),
             Aggregate::Min => trend.min,
             Aggregate::Max => trend.max,
-            _ => Some(trend.count as f64),
+            Aggregate::Count | Aggregate::Rate | Aggregate::Value => Some(trend.count as f64),
         }
     }
 
@@ -180,7 +182,9 @@ impl Threshold {
         match self.aggregate {
             _ if whole == 0 => None,
             Aggregate::Count => Some(part as f64),
-            _ => Some(part as f64 / whole as f64),
+            Aggregate::Rate | Aggregate::Value | Aggregate::Min | Aggregate::Max | Aggregate::Avg | Aggregate::Percentile(_) => {
+                Some(part as f64 / whole as f64)
+            }
         }
     }
 

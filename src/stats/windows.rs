@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::family::Family;
 use super::names::EntryName;
 use super::recorder::Limits;
 use super::snapshot::{RunState, ThresholdView};
 use super::table::{SnapshotContext, Table};
 use super::tags;
 use super::tally::Tally;
-use super::threshold::{Family, Operator, Threshold, show};
+use super::threshold::{Operator, Threshold, show};
 
 /// The windows of one threshold in one run.
 #[derive(Debug)]
@@ -260,6 +261,13 @@ const KEPT_SECONDS: u64 = 300;
 const GRACE_SECONDS: u64 = 1;
 /// Windows in one call at most: what is judged anew after a long silence must not hold the master up.
 const AT_ONCE: usize = 20;
+
+/// By the threshold's place in the plan; of numbers that are counted from second `since` on.
+#[must_use]
+pub fn windows_of(thresholds: &[Threshold], since: u64) -> BTreeMap<usize, Windows> {
+    let needed = thresholds.iter().enumerate().filter(|(_, threshold)| Windows::are_needed(threshold));
+    needed.map(|(place, threshold)| (place, Windows::new(threshold, since))).collect()
+}
 
 #[cfg(test)]
 mod tests {

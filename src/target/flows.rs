@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::routes::{Answer, Refusal, field, json_value, number, only, plain, refusal, typed, with_header, with_session};
+use super::answers::{Answer, Refusal, field, json_value, number, only, plain, refusal, typed, with_header, with_session};
 use super::state::Shop;
 
 /// `/signin`: a page with a form and a hidden token, which the POST must bring back together with its cookie.

@@ -3,22 +3,22 @@
 //! Every answer is small or made piece by piece, so that the largest body costs no memory. A mistake of the client is
 //! answered in JSON that says what to do. What is remembered between requests is in `state`.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Write;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_ENCODING, HeaderValue, LOCATION, SET_COOKIE};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::answers::{
+    Answer, Refusal, Routed, field, json_bytes, json_value, number, only, plain, problem, refusal, typed, with_header, with_session,
+};
 use super::flows;
 use super::state::{PROBED, PRODUCTS, Session, Shop, is_known, price_cents};
 
@@ -31,12 +31,6 @@ pub(super) async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> Resul
     }
     Ok(route(&shop, &head, body).await.unwrap_or_else(|refusal| *refusal))
 }
-
-/// An answer, or the answer to a request that is wrong in itself.
-type Routed = Result<Response<Answer>, Refusal>;
-
-/// Boxed, because the good way shall not carry the room that the bad one needs.
-pub(super) type Refusal = Box<Response<Answer>>;
 
 async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
     let path = head.uri.path();
@@ -91,19 +85,6 @@ async fn route(shop: &Shop, head: &Parts, body: Incoming) -> Routed {
         "redirect" => redirect(last)?,
         _ => page(first),
     })
-}
-
-/// Refuses all methods but `methods`, and answers OPTIONS; both with the list.
-pub(super) fn only(head: &Parts, allow: &'static str, methods: &[Method]) -> Result<(), Refusal> {
-    if methods.contains(&head.method) {
-        return Ok(());
-    }
-    let answer = if head.method == Method::OPTIONS {
-        plain(StatusCode::NO_CONTENT, Answer::empty())
-    } else {
-        problem(StatusCode::METHOD_NOT_ALLOWED, &format!("`{}` takes {allow}", head.uri.path()))
-    };
-    Err(Box::new(with_header(answer, ALLOW, HeaderValue::from_static(allow))))
 }
 
 fn page(name: &str) -> Response<Answer> {
@@ -162,28 +143,6 @@ fn cart_value(ids: &[u64]) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "bounded by the size of a cart")]
     let total = cents as f64 / 100.0;
     json!({ "items": ids, "total": total })
-}
-
-/// Runs `act` with the session that the request's bearer token or cookie names, or answers 401.
-pub(super) fn with_session(shop: &Shop, headers: &HeaderMap, act: impl FnOnce(&mut Session) -> Response<Answer>) -> Routed {
-    let mut sessions = shop.sessions();
-    let session = bearer(headers).into_iter().chain(session_cookie(headers));
-    for token in session {
-        if let Some(session) = sessions.find(token, Instant::now()) {
-            return Ok(act(session));
-        }
-    }
-    Err(refusal(StatusCode::UNAUTHORIZED, "log in first: POST /login gives a token and a cookie"))
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn session_cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix("session="))
 }
 
 async fn delay(millis: &str) -> Routed {
@@ -269,112 +228,6 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
         }
         Ok(Err(error)) => Err(refusal(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
         Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")),
-    }
-}
-
-/// One field of a JSON object or a form, as text.
-pub(super) fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Option<String> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.starts_with("application/x-www-form-urlencoded") {
-        return url::form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    }
-    match serde_json::from_slice::<Value>(body).ok()?.get(name)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// The number in a path, at most `limit`.
-pub(super) fn number(text: &str, limit: u64, unit: &str) -> Result<u64, Refusal> {
-    let number = text.parse().ok().filter(|number| *number <= limit);
-    number.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, &format!("`{text}` is not a number from 0 to {limit} ({unit})")))
-}
-
-pub(super) fn refusal(status: StatusCode, message: &str) -> Refusal {
-    Box::new(problem(status, message))
-}
-
-fn problem(status: StatusCode, message: &str) -> Response<Answer> {
-    json_value(status, &json!({ "error": message }))
-}
-
-pub(super) fn json_value(status: StatusCode, value: &Value) -> Response<Answer> {
-    json_bytes(status, Bytes::from(value.to_string()))
-}
-
-fn json_bytes(status: StatusCode, text: Bytes) -> Response<Answer> {
-    typed(status, "application/json", Answer::whole(text))
-}
-
-pub(super) fn typed(status: StatusCode, content_type: &'static str, body: Answer) -> Response<Answer> {
-    with_header(plain(status, body), CONTENT_TYPE, HeaderValue::from_static(content_type))
-}
-
-pub(super) fn plain(status: StatusCode, body: Answer) -> Response<Answer> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response
-}
-
-pub(super) fn with_header(mut response: Response<Answer>, name: HeaderName, value: HeaderValue) -> Response<Answer> {
-    response.headers_mut().insert(name, value);
-    response
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// In one piece, with its length in the head.
-    Whole(Option<Bytes>),
-    /// `left` bytes, made of `piece` over and over, with their number in the head.
-    Repeated { piece: Bytes, left: u64 },
-    /// Of a length that the head does not say, so it goes out chunked.
-    Pieces(VecDeque<Bytes>),
-}
-
-impl Answer {
-    pub(super) fn empty() -> Self {
-        Self::Whole(None)
-    }
-
-    pub(super) fn whole(bytes: Bytes) -> Self {
-        Self::Whole(Some(bytes))
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = match &mut *self {
-            Self::Whole(bytes) => bytes.take(),
-            Self::Repeated { left: 0, .. } => None,
-            Self::Repeated { piece, left } => {
-                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
-                *left -= length as u64;
-                Some(piece.slice(..length))
-            }
-            Self::Pieces(pieces) => pieces.pop_front(),
-        };
-        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_none(),
-            Self::Repeated { left, .. } => *left == 0,
-            Self::Pieces(pieces) => pieces.is_empty(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Repeated { left, .. } => SizeHint::with_exact(*left),
-            Self::Pieces(_) => SizeHint::default(),
-        }
     }
 }
 

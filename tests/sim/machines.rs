@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lunamoth::cluster::link::LinkId;
 use lunamoth::cluster::master::{self, RunEnd};
 use lunamoth::cluster::message::{Phase, ToMaster, ToWorker};
 use lunamoth::cluster::record::Record;
-use lunamoth::cluster::worker::{self, DIALS, LinkId, WorkerEnd};
+use lunamoth::cluster::worker::{self, DIALS, WorkerEnd};
 use lunamoth::plan::Plan;
 
 use super::books::{ABANDONED, GAVE_UP, LEFT, entry_name};

@@ -1,7 +1,7 @@
 //! What the network does in a step of time: messages come, links grow old and die. How one link behaves is `link`'s.
 
+use lunamoth::cluster::link::LinkId;
 use lunamoth::cluster::message::{ToMaster, ToWorker};
-use lunamoth::cluster::worker::LinkId;
 
 use super::link::Parcel;
 use super::world::World;

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use lunamoth::cluster::link::LinkId;
 use lunamoth::cluster::message::ToMaster;
-use lunamoth::cluster::worker::LinkId;
 use lunamoth::load::stock::{Given, Grant, Stock};
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::Snapshot;

@@ -1,6 +1,6 @@
 //! The layouts of what a run's script brings about for all: setup and teardown, and its end.
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, Output, TEXT_BYTES, Wire};
 use crate::load::Halt;
 use crate::load::act::Acted;

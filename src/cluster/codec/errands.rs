@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, Output, TEXT_BYTES, Wire};
 use crate::cluster::record::KeptErrand;
 use crate::load::board::Change;

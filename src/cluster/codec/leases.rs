@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, Output, TEXT_BYTES, Wire};
 use crate::cluster::record::KeptLease;
 use crate::load::stock::{Ask, Given, Grant, IterationsBegun, Leftover};

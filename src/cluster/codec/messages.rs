@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, MOST, Output, TEXT_BYTES, Wire};
 use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, MOST, Output, Wire};
 use crate::stats::hop_counts::HopCounts;
 use crate::stats::metric::{Gauge, Metric, MetricCounts};

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::MESSAGE_BYTES;
+use super::error::CodecError;
 use super::primitives::{Input, Output, Wire};
-use super::{CodecError, MESSAGE_BYTES};
 use crate::plan::{
     ArrivalsProfile, ClassPlan, ClientIdentity, ConnectionPlan, HostAddress, HttpPlan, HttpVersion, IterationsProfile, LifePlan,
     MetricKind, Plan, RampProfile, Rate, RateStage, RunId, RunSettings, Stage, TagFilter, TaskPlan, ThresholdPlan, Words, run_settings,

@@ -12,7 +12,7 @@ use bincode::enc::write::Writer;
 use bincode::enc::{Encode, Encoder as _, EncoderImpl};
 use bincode::error::{DecodeError, EncodeError};
 
-use super::{CodecError, RECORD_BYTES};
+use super::error::CodecError;
 
 /// A type with a layout.
 pub trait Wire: Sized {
@@ -380,3 +380,6 @@ fn error(error: DecodeError) -> CodecError {
         _ => CodecError::Invalid { what: "number" },
     }
 }
+
+/// A record is no longer than this: the totals of one worker with some thousands of names.
+pub const RECORD_BYTES: usize = 256 << 20;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, Output, Wire};
 use crate::plan::{LoadProfile, NamedProfile, PROFILES_OF_A_RUN, ProfileEnd, Quota, Rate, Spacing};
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::messages::{put_epoch, take_epoch};
 use super::primitives::{Input, Output, Wire};
 use crate::cluster::record::{BegunWorker, KeptWorker, Record};

@@ -1,6 +1,6 @@
 //! The layouts of slots: a set as its runs where they are short, as a bitmap otherwise.
 
-use super::CodecError;
+use super::error::CodecError;
 use super::primitives::{Input, Output, Wire};
 use crate::load::slots::{Handover, SLOTS, SlotSet};
 

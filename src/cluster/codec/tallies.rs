@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use super::CodecError;
+use super::error::CodecError;
 use super::numbers::{is_empty, phases_mask, take_phases_mask};
 use super::primitives::{Input, Output, Wire};
 use crate::plan::PROFILES_OF_A_RUN;

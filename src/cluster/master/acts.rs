@@ -11,38 +11,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::message::{Phase, ToWorker};
-use super::super::worker::LinkId;
+use super::Master;
+use super::action::{Action, RunEnd, RunFailure, send};
+use super::acts_done::UnderWay;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage, takes_slots};
-use super::{Action, Master, RunEnd, RunFailure, send};
 use crate::load::act::Acted;
 use crate::plan::{Act, LifePlan, Plan, RunId};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::ActView;
 use crate::stats::table::{SnapshotContext, Table};
-
-/// How far the acts of a run are.
-#[derive(Debug, Default)]
-pub(super) struct Acts {
-    under_way: Option<UnderWay>,
-    /// The teardown is due since then: the run's clock stands still.
-    pub ended: Option<Instant>,
-    /// It is over, or was left out.
-    is_torn_down: bool,
-    /// What people see of those that are over.
-    pub views: Vec<Arc<ActView>>,
-}
-
-/// An act that a worker was asked for.
-#[derive(Debug, Clone, Copy)]
-struct UnderWay {
-    act: Act,
-    worker: PeerNumber,
-    /// Where it was asked; on another link it is asked again.
-    link: Option<LinkId>,
-    since: Instant,
-}
 
 impl Run {
     /// Whether users may begin: there is no setup, or it is over.

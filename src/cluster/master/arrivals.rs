@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::super::message::{Hello, RunStanding, ToWorker, Welcome};
 use super::super::record::Record;
-use super::super::worker::LinkId;
+use super::Master;
+use super::action::{Action, send};
 use super::part::PartStage;
 use super::peers::{Arrival, PeerNumber, Presence};
 use super::run::{ADOPTION_TIME, Counted, Run, Stage};
-use super::{Action, Master, send};
+use crate::cluster::link::LinkId;
 use crate::plan::RunId;
 
 impl Master {

@@ -11,10 +11,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::record::{BegunWorker, Record};
+use super::action::Action;
 use super::part::Part;
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage};
-use super::{Action, Master, MasterConfig};
+use super::{Master, MasterConfig};
 use crate::stats::snapshot::HoleView;
 
 impl Master {

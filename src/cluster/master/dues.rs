@@ -3,34 +3,29 @@
 //! Only open profiles have due iterations, and each has an account of its own. Which of them fell to whom follows from the schedule and from who owned
 //! which slot when, so that a master knows what a worker owes without hearing of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{Run, Stage};
-use crate::load::profile::arrivals::{Schedule, slot_in_round, slots_of};
-use crate::load::profile::seed_of;
+use crate::load::profile::arrivals::{Schedule, slot_in_round};
 use crate::load::slots::SlotSet;
-use crate::plan::LoadProfile;
-use crate::stats::snapshot::ArrivalsView;
 use crate::stats::tally::Tally;
 
 /// One worker's accounts, by profile.
 #[derive(Debug, Default)]
-pub(super) struct Dues(Vec<Account>);
+pub(super) struct Dues(pub(super) Vec<Account>);
 
 /// One worker's account of one profile.
 #[derive(Debug)]
-struct Account {
+pub(super) struct Account {
     /// Iterations that were due in its slots, up to `since`.
-    owed: u64,
+    pub(super) owed: u64,
     /// The first iteration that is not in `owed`.
-    since: u64,
+    pub(super) since: u64,
     /// Its slots from there on.
-    slots: Arc<SlotSet>,
+    pub(super) slots: Arc<SlotSet>,
     /// What it has told: due, and begun or dropped.
-    due: u64,
-    resolved: u64,
+    pub(super) due: u64,
+    pub(super) resolved: u64,
 }
 
 impl Default for Account {
@@ -40,7 +35,8 @@ impl Default for Account {
 }
 
 impl Dues {
-    fn of(&mut self, profile: usize) -> &mut Account {
+    /// The account of profile number `profile`.
+    pub(super) fn of(&mut self, profile: usize) -> &mut Account {
         self.0.resize_with(self.0.len().max(profile + 1), Account::default);
         &mut self.0[profile]
     }
@@ -65,16 +61,16 @@ impl Dues {
 }
 
 /// Which iterations of one profile are due when, and in whose slots.
-struct Course {
-    profile: usize,
-    schedule: Schedule,
+pub(super) struct Course {
+    pub(super) profile: usize,
+    pub(super) schedule: Schedule,
     /// How many iterations go to a round of slots.
-    round: u32,
+    pub(super) round: u32,
 }
 
 impl Course {
     /// How many are due before a moment; those after the profile's end never are.
-    fn due_before(&mut self, at: Duration) -> u64 {
+    pub(super) fn due_before(&mut self, at: Duration) -> u64 {
         self.schedule.due_before(self.schedule.end().map_or(at, |end| at.min(end)))
     }
 }
@@ -86,19 +82,19 @@ impl Account {
     }
 
     /// The worker owns `slots` from iteration `from` on.
-    fn turn(&mut self, slots: &Arc<SlotSet>, from: u64, course: &Course) {
+    pub(super) fn turn(&mut self, slots: &Arc<SlotSet>, from: u64, course: &Course) {
         self.owed = self.owed_before(from, course);
         self.since = self.since.max(from);
         self.slots = Arc::clone(slots);
     }
 
     /// The numbers begin anew: nothing is owed before iteration `from`.
-    fn reset(&mut self, from: u64) {
+    pub(super) fn reset(&mut self, from: u64) {
         *self = Self { since: self.since.max(from), slots: Arc::clone(&self.slots), ..Self::default() };
     }
 
     /// Iterations before `until` that were due in its slots.
-    fn owed_before(&self, until: u64, course: &Course) -> u64 {
+    pub(super) fn owed_before(&self, until: u64, course: &Course) -> u64 {
         let Some(count) = until.checked_sub(self.since).filter(|_| !self.slots.is_empty()) else { return self.owed };
         let round = u64::from(course.round);
         let holds = |index: &u64| self.slots.contains(slot_in_round(*index, course.profile, course.round));
@@ -108,94 +104,10 @@ impl Account {
     }
 }
 
-impl Run {
-    /// The course of profile number `profile`; `None` where it is closed.
-    fn course(&self, profile: usize) -> Option<Course> {
-        match self.profile.part(profile)? {
-            LoadProfile::Arrivals(arrivals) => {
-                let schedule = Schedule::new(arrivals, seed_of(self.plan.seed, profile));
-                Some(Course { profile, schedule, round: slots_of(arrivals) })
-            }
-            LoadProfile::Ramp(_) | LoadProfile::Iterations(_) | LoadProfile::Several(_) => None,
-        }
-    }
-
-    fn courses(&self) -> Vec<Course> {
-        (0..self.profile.count()).filter_map(|profile| self.course(profile)).collect()
-    }
-
-    /// Slots have changed hands: notes who owns what from the hand-over on.
-    pub(super) fn note_owners(&mut self) {
-        let mut courses = self.courses();
-        if courses.is_empty() {
-            return;
-        }
-        let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
-        for (number, part) in &mut self.parts {
-            let share = Arc::new(shares.remove(number).unwrap_or_else(SlotSet::none));
-            for course in &mut courses {
-                let account = part.dues.of(course.profile);
-                if share != account.slots {
-                    let from = self.handover.as_ref().map_or(0, |handover| course.due_before(handover.at));
-                    account.turn(&share, from, course);
-                }
-            }
-        }
-    }
-
-    /// The numbers begin anew.
-    pub(super) fn reset_dues(&mut self) {
-        for mut course in self.courses() {
-            let from = self.counted_since.map_or(0, |since| course.due_before(since));
-            self.parts.values_mut().for_each(|part| part.dues.of(course.profile).reset(from));
-        }
-    }
-
-    /// What became of what was due, as far as it is known: `view` has what the workers have told. An iteration belongs where it was begun or
-    /// dropped: of those that were due in the warm-up, the ones that waited over its end count.
-    pub(super) fn account(&self, view: ArrivalsView) -> ArrivalsView {
-        let accounts: Vec<_> = (0..self.profile.count()).filter_map(|profile| self.due_and_lost(profile)).collect();
-        if accounts.is_empty() {
-            return view;
-        }
-        let (due, lost) = accounts.iter().fold((0, 0), |(due, lost), account| (due + account.0, lost + account.1));
-        ArrivalsView { due: due.saturating_sub(self.table.resolved_in_warmup()), lost, ..view }
-    }
-
-    /// The same of one named profile.
-    pub(super) fn account_of(&self, profile: usize, view: ArrivalsView) -> ArrivalsView {
-        let Some((due, lost)) = self.due_and_lost(profile) else { return view };
-        ArrivalsView { due: due.saturating_sub(self.table.resolved_in_warmup_of(profile)), lost, ..view }
-    }
-
-    /// How many iterations of a profile were due, those of the warm-up included, and how many of them nobody tells of.
-    fn due_and_lost(&self, profile: usize) -> Option<(u64, u64)> {
-        let mut course = self.course(profile)?;
-        // By its plan a run is over at the same iteration everywhere; when somebody stops it each lane knows for itself.
-        let is_over = matches!(self.stage, Stage::Over { .. });
-        let end = self.ended_by_plan.filter(|_| is_over).map(|end| course.due_before(end));
-        let none = Account::default();
-        let (mut due, mut lost) = (0, 0);
-        for part in self.parts.values() {
-            let account = part.dues.0.get(profile).unwrap_or(&none);
-            // Who has gone has no slots, and owes what it owed then.
-            let owed = match end {
-                Some(end) => account.owed_before(end, &course),
-                None if account.slots.is_empty() => account.owed,
-                None => account.due,
-            };
-            let is_silent = !part.is_here() || is_over;
-            due += if is_silent { owed.max(account.resolved) } else { owed.max(account.due) };
-            lost += if is_silent { owed.max(account.due).saturating_sub(account.resolved) } else { 0 };
-        }
-        Some((due, lost))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{ArrivalsProfile, ProfileEnd, Rate};
+    use crate::plan::{ArrivalsProfile, LoadProfile, ProfileEnd, Rate};
 
     #[test]
     fn what_a_worker_owes_is_what_was_due_in_its_slots_and_nothing_after_they_went() {

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::super::message::{ToWorker, WorkerId};
 use super::super::record::Record;
+use super::Master;
+use super::action::{Action, send};
 use super::part::PartStage;
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage};
-use super::{Action, Master, send};
 use crate::load::stock::{Ask, Leftover, iterations_of, profile_of};
 use crate::plan::RunId;
 use crate::stats::snapshot::QuotaView;

@@ -1,22 +1,14 @@
 //! Thresholds that look at a part of the run, or end it, as the run goes on. How they stand is `stats::windows`'s; those of the whole run are the
 //! table's.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::super::message::Phase;
-use super::Action;
+use super::action::Action;
 use super::peers::Peers;
 use super::run::Run;
 use crate::stats::snapshot::Snapshot;
-use crate::stats::threshold::Threshold;
-use crate::stats::windows::Windows;
-
-/// By the threshold's place in the plan; of numbers that are counted from second `since` on.
-pub(super) fn windows_of(thresholds: &[Threshold], since: u64) -> BTreeMap<usize, Windows> {
-    let needed = thresholds.iter().enumerate().filter(|(_, threshold)| Windows::are_needed(threshold));
-    needed.map(|(place, threshold)| (place, Windows::new(threshold, since))).collect()
-}
+use crate::stats::windows::{Windows, windows_of};
 
 impl Run {
     /// Judges what can be judged by now, and ends the run if one of them shall.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::action::Action;
 use super::peers::Peers;
 use super::run::{LEAD, Run};
-use super::{Action, Rerate, Retarget};
+use super::{Rerate, Retarget};
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
 use crate::plan::LoadProfile;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::super::message::Delta;
 use super::super::record::{KeptWorker, Record};
-use super::judging::windows_of;
 use super::part::{Part, PartStage, Sequence};
 use super::peers::PeerNumber;
 use super::run::Run;
@@ -14,6 +13,7 @@ use crate::stats::recorder::Limits;
 use crate::stats::snapshot::HoleView;
 use crate::stats::tables::{Tables, Totals};
 use crate::stats::tally::Tally;
+use crate::stats::windows::windows_of;
 
 /// What became of a message with numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]

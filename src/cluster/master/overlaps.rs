@@ -11,10 +11,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::message::WorkerId;
+use super::MasterConfig;
+use super::action::Action;
 use super::part::{Overtaken, Part};
 use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
 use super::run::Run;
-use super::{Action, MasterConfig};
 use crate::load::slots::{Numbering, SlotSet};
 use crate::stats::snapshot::OverlapView;
 

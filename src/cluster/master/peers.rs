@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::super::message::{Hello, WorkerId};
-use super::super::worker::LinkId;
+use crate::cluster::link::LinkId;
 
 /// A worker's number in this master.
 pub(super) type PeerNumber = u32;

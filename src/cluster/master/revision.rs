@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::super::message::{ToWorker, WorkerId};
 use super::super::record::Record;
+use super::Master;
+use super::action::{Action, send};
 use super::part::{Behind, Part, PartStage};
 use super::peers::{PeerNumber, Peers};
 use super::run::{Run, Stage};
-use super::{Action, Master, send};
 use crate::plan::Plan;
 
 impl Master {

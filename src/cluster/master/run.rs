@@ -8,12 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Phase, RunOrders, ToWorker};
-use super::acts::Acts;
+use super::action::{Action, RunStart, clock_at, send};
+use super::acts_done::Acts;
 use super::commons::Commons;
-use super::judging::windows_of;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::{Action, RunStart, clock_at, send};
 use crate::load::Halt;
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SlotSet};
@@ -22,7 +21,7 @@ use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
 use crate::stats::tables::Tables;
 use crate::stats::threshold::Threshold;
-use crate::stats::windows::Windows;
+use crate::stats::windows::{Windows, windows_of};
 
 /// One run.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! The scripts that lie on the master and on its workers: who has which one, whose do not compile, and what people are told of it.
 
 use super::super::message::Scripts;
+use super::Master;
+use super::action::Action;
 use super::peers::{Arrival, Peer, PeerNumber, Presence};
-use super::{Action, Master};
 
 impl Master {
     /// What the master's own folder holds, at its start and whenever that changes. The caller logs it.

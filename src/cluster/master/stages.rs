@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::message::{Phase, Refusal, ToWorker};
+use super::MasterConfig;
+use super::action::{Action, FailureCause, RunEnd, RunFailure, send};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{LEAD, Run, Stage, takes_slots};
-use super::{Action, FailureCause, MasterConfig, RunEnd, RunFailure, send};
 use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
 
@@ -345,16 +346,6 @@ impl Run {
 
     pub fn panics(&self) -> u32 {
         self.parts.values().fold(0, |sum, part| sum.saturating_add(part.panics))
-    }
-}
-
-impl RunFailure {
-    pub(super) fn lost(text: impl Into<String>) -> Self {
-        Self { cause: FailureCause::Lost, text: text.into() }
-    }
-
-    pub(super) fn bad_use(text: impl Into<String>) -> Self {
-        Self { cause: FailureCause::BadUse, text: text.into() }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::action::Action;
 use super::run::{Run, Stage};
-use super::{Action, Master, Refused, Rerate, Retarget};
+use super::{Master, Refused, Rerate, Retarget};
 use crate::cluster::record::Record;
 use crate::load::Halt;
 use crate::plan::LoadProfile;

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use super::super::message::{Followed, Phase, RunStanding};
-use super::Action;
+use super::action::Action;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{LEAD, Run, Stage, takes_slots};

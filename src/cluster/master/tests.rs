@@ -1,5 +1,7 @@
 //! The master's table, row by row, without any I/O.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::cluster::message::{Delta, Followed, Hello, Refusal, RunOrders, RunStanding, Scripts, WorkerId};
 use crate::load::slots::SlotSet;

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::super::message::{Answer, LogLine, ToMaster, ToWorker};
-use super::super::worker::LinkId;
+use super::Master;
+use super::action::{Action, send};
 use super::numbers::Merged;
 use super::part::PartStage;
 use super::peers::{PeerNumber, Presence};
 use super::run::Stage;
-use super::{Action, Master, send};
+use crate::cluster::link::LinkId;
 use crate::plan::RunId;
 
 impl Master {

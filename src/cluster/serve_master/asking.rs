@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::handle::{Accepted, Command, Declined, Planned, Planner, Purpose, Request, StartOrder};
+use crate::cluster::handle::{Accepted, Command, Request};
+use crate::cluster::logs::MASTER_TARGET;
 use crate::cluster::master::{Action, Master, Refused, Rerate, Retarget};
-use crate::plan::{LoadProfile, ProfileEnd, RunId, shown_host};
+use crate::cluster::planner::{Declined, Planned, Planner};
+use crate::plan::{LoadProfile, ProfileEnd, Purpose, RunId, StartOrder, shown_host};
 use crate::stats::snapshot::RunState;
 
 /// The starts that have not been answered.
@@ -390,7 +392,7 @@ fn current(master: &Master, now: Instant) -> (RunId, Option<String>) {
 /// Writes to the log who has asked for what. The process's own wishes, which come without a name, it need not tell itself.
 fn note(by: &str, words: impl FnOnce() -> String) {
     if !by.is_empty() {
-        log::info!(target: super::LOG_TARGET, "{by} asked: {}", words());
+        log::info!(target: MASTER_TARGET, "{by} asked: {}", words());
     }
 }
 

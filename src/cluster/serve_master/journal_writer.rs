@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cluster::journal::{Journal, JournalError};
+use crate::cluster::logs::MASTER_TARGET;
 use crate::cluster::record::Record;
 
 /// Hands records to the journal, one after the other; those that wait together are synced together.
@@ -27,7 +28,7 @@ impl JournalWriter {
     pub(super) fn keep(&mut self, number: u64, record: Record) {
         if self.records.try_send((number, record)).is_err() {
             self.dropped += 1;
-            log::error!(target: super::LOG_TARGET, "the journal of --state is too slow: {} records are not written", self.dropped);
+            log::error!(target: MASTER_TARGET, "the journal of --state is too slow: {} records are not written", self.dropped);
         }
     }
 
@@ -60,7 +61,7 @@ fn write(mut journal: Journal, mut inbox: mpsc::Receiver<(u64, Record)>, done: &
             // The numbers are in the table all the same, so workers are let go; only a restart would miss them.
             Err(why) if !is_broken => {
                 is_broken = true;
-                log::error!(target: super::LOG_TARGET, "{why}; should this master die, what is not in its journal dies with it");
+                log::error!(target: MASTER_TARGET, "{why}; should this master die, what is not in its journal dies with it");
             }
             Err(_) => {}
         }

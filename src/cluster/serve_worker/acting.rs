@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Outcome, Workshop, no_end};
+use super::workshop::{Outcome, Workshop, no_end};
 use crate::load::act::{self, Acted};
 use crate::plan::{Act, Plan};
 

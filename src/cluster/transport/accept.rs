@@ -13,8 +13,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::TransportError;
+use super::connected::end_in_words;
 use super::doorway::Doorway;
-use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_TOO_MANY, CLOSE_VERSION, PeerLink, canonical, end_in_words};
+use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_TOO_MANY, CLOSE_VERSION, PeerLink, canonical};
 use super::preamble::{Instance, PREAMBLE_BYTES, PROTOCOL_VERSION, preamble, version_of};
 use super::refusal::{Reason, RefusalCounts, Refusals};
 use super::tls::{self, Proof};

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::TransportError;
-use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_VERSION, PeerLink, end_in_words};
+use super::connected::end_in_words;
+use super::link::{CLOSE_DEADLINE, CLOSE_DONE, CLOSE_FOREIGN, CLOSE_VERSION, PeerLink};
 use super::preamble::{Instance, PREAMBLE_BYTES, PROTOCOL_VERSION, instance_of, preamble, version_of};
 use super::tls::{self, ASK_CURRENT, ASK_PREVIOUS, Proof};
 use crate::cluster::identity::{Identities, Identity};

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream, StoppedError, WriteError};
 use tokio::time::timeout;
 
-use super::link::{Connected, end_in_words, is_orderly};
+use super::connected::{Connected, end_in_words, is_orderly};
 
 /// Sends frames, in order.
 #[derive(Debug)]

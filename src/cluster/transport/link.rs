@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::connected::{Connected, end_in_words};
 use super::frame::{FrameReceiver, FrameSender};
 use super::preamble::Instance;
 
@@ -88,40 +89,9 @@ impl LinkHandle {
     }
 }
 
-/// What the parts of a link share.
-#[derive(Debug)]
-pub(super) struct Connected {
-    connection: Connection,
-    /// The link's place among those that the master may have.
-    _place: Option<OwnedSemaphorePermit>,
-}
-
 /// IPv4 addresses as such: a socket for both families shows them inside IPv6.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Whether somebody ended the connection on purpose.
-pub(super) fn is_orderly(end: &ConnectionError) -> bool {
-    matches!(end, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed)
-}
-
-/// The end of a connection for people.
-pub(super) fn end_in_words(end: &ConnectionError) -> String {
-    match end {
-        ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => "the peer went away".into(),
-        ConnectionError::ApplicationClosed(close) => words(&close.reason),
-        ConnectionError::LocallyClosed => "closed by this side".into(),
-        ConnectionError::Reset => "the peer was restarted and does not know the link".into(),
-        ConnectionError::TimedOut => "no sign of life for 10 s".into(),
-        end => end.to_string(),
-    }
-}
-
-/// A peer's words as they may stand in a log: one line of bounded length.
-fn words(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(REASON_CHARACTERS_MAX).collect()
 }
 
 /// The peer is done, or says why not in its words.
@@ -134,18 +104,10 @@ pub(super) const CLOSE_FOREIGN: VarInt = VarInt::from_u32(2);
 pub(super) const CLOSE_TOO_MANY: VarInt = VarInt::from_u32(3);
 /// For an endpoint that closes to tell its peers.
 pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-const REASON_CHARACTERS_MAX: usize = 300;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_words_of_a_peer_are_one_bounded_line() {
-        assert_eq!(words(b"two\nlines\x1b[31m"), "two lines [31m");
-        assert_eq!(words(&[b'x'; 1_000]).len(), REASON_CHARACTERS_MAX);
-        assert_eq!(words(b"\xff"), "\u{fffd}");
-    }
 
     #[test]
     fn an_ipv4_peer_of_a_socket_for_both_families_shows_as_ipv4() {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Worker;
+use super::action::Action;
+use super::memory::Acting;
 use super::run::{Run, Stage};
-use super::{Action, Worker};
 use crate::cluster::message::ToMaster;
 use crate::load::act::Acted;
 use crate::plan::{Act, LifePlan, Plan, RunId};
@@ -23,15 +25,6 @@ impl Run {
             out.push(Action::GiveData(data.to_owned()));
         }
     }
-}
-
-/// An act that was asked for.
-#[derive(Debug)]
-pub(super) struct Acting {
-    run: RunId,
-    act: Act,
-    /// How it went; kept, since the link may be gone on which it was told.
-    acted: Option<Arc<Acted>>,
 }
 
 impl Worker {

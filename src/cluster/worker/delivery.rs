@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use super::Worker;
+use super::action::Action;
 use super::run::Stage;
-use super::{Action, LinkId, Worker};
+use crate::cluster::link::LinkId;
 use crate::cluster::message::{ToMaster, Welcome};
 
 impl Worker {

@@ -1,29 +1,10 @@
-//! What a worker is, and says of itself on each new link.
+//! What a worker says of itself on each new link.
 
 use std::time::Instant;
 
 use super::Worker;
-use crate::cluster::message::{Hello, WorkerId};
-use crate::stats::floor::Floor;
-
-/// What a worker is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkerConfig {
-    /// Its name.
-    pub id: WorkerId,
-    /// How many lanes it opens.
-    pub lanes: u32,
-    /// What a request takes of it; `None` where it was not measured.
-    pub floor: Option<Floor>,
-    /// The script that it has compiled.
-    pub script: String,
-    /// The fingerprint of that script's bundle.
-    pub fingerprint: String,
-    /// It ends after its first run.
-    pub is_once: bool,
-    /// It keeps the sums of the whole run, for a master that has lost them. A local run's master cannot be lost alone.
-    pub keeps_total: bool,
-}
+use super::config::WorkerConfig;
+use crate::cluster::message::Hello;
 
 impl Worker {
     pub(super) fn hello(&self, now: Instant) -> Hello {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use super::Worker;
+use super::action::Action;
 use super::run::Stage;
-use super::{Action, Worker};
 use crate::load::lane::LaneReport;
 use crate::load::vitals::Vitals;
 

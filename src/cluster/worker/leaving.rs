@@ -2,18 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::Worker;
+use super::action::{Action, WorkerEnd};
+use super::memory::Leaving;
 use super::run::Stage;
-use super::{Action, Worker, WorkerEnd};
 use crate::cluster::message::{Phase, ToMaster};
-
-/// A worker on its way out.
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// Numbers that are not handed in by then are lost.
-    pub deadline: Instant,
-    /// On the master's present link.
-    pub has_said_goodbye: bool,
-}
 
 impl Worker {
     /// Somebody ends the worker for the second time: the users are dropped, and the numbers have little time left.

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::action::Action;
 use super::clock::ClockEstimate;
-use super::{Action, DIALS, LinkId};
+use crate::cluster::link::LinkId;
 use crate::cluster::message::{OrphanRules, Welcome};
 
 /// All links of one worker.
@@ -230,3 +231,6 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 const DIAL_INTERVAL: Duration = Duration::from_secs(1);
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Dials that may be under way at once.
+pub const DIALS: usize = 3;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Worker;
+use super::action::{Action, WorkerEnd};
 use super::run::{Run, Stage};
-use super::{Action, Worker, WorkerEnd};
 use crate::cluster::message::Phase;
 
 impl Worker {
@@ -11,7 +12,7 @@ impl Worker {
         let what = match self.run.as_ref().map(Run::stage) {
             Some(Stage::Running) => ": the run goes on by its plan meanwhile",
             Some(Stage::Finished) => ": the numbers are kept for it",
-            _ => "",
+            Some(Stage::Opening | Stage::Prepared | Stage::Abandoned { .. }) | None => "",
         };
         out.push(Action::Log(log::Level::Warn, format!("{how}{what}")));
     }
@@ -79,7 +80,5 @@ impl Worker {
     }
 }
 
-/// A worker that has numbered so many runs takes another name, so that what it remembers has a bound.
-pub(super) const RUNS_OF_A_NAME: usize = 1_024;
 /// How long an orphan whose link broke goes on before it pauses, where orphans pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(3);

@@ -1,29 +1,16 @@
 //! What the lanes want of the master, for rows that are given out once and of the board: questions on their way, until they are answered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Worker;
+use super::action::Action;
+use super::memory::Said;
 use super::run::Stage;
-use super::{Action, LinkId, Worker};
 use crate::cluster::message::ToMaster;
 use crate::load::errand::{BoardWord, Errand};
 use crate::load::stock::{Ask, Grant, Leftover};
 use crate::plan::RunId;
-
-/// What there is to say of rows and of the board.
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    /// Questions without an answer, by source: one each.
-    open: BTreeMap<String, (Ask, Said)>,
-    /// What users ask of the board: one at a time.
-    errand: Option<(Arc<Errand>, Said)>,
-    /// What went back last, by source. Nobody answers it: it is said on each link, before any question that comes after it.
-    returned: BTreeMap<String, Leftover>,
-}
-
-/// When a question was said last, and on which link.
-type Said = Option<(Instant, LinkId)>;
 
 impl Worker {
     /// The lanes want rows.

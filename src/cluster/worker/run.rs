@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::Action;
+use super::action::Action;
 use super::ledger::{DeltaHead, Ledger};
 use crate::cluster::message::{Followed, Phase, RunOrders, RunStanding};
 use crate::load::Halt;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::Worker;
+use super::action::{Action, OpenRefusal};
 use super::run::{Run, Stage};
-use super::{Action, OpenRefusal, Worker};
 use crate::cluster::message::{Refusal, Scripts, ToMaster};
 use crate::plan::Plan;
 

@@ -14,14 +14,14 @@ use tokio::sync::{Mutex, watch};
 use super::metrics::metrics;
 use super::packing::pack;
 use super::reply::{self, problem};
-use super::requests::{Generation, requests};
-use super::v1;
+use super::requests::{Generation, requests, worker_count};
+use super::v1::render as v1;
 use crate::cluster::logs::{LogPage, MASTER};
 use crate::front::console::log::line_of;
 use crate::front::console::{Ending, Evidence, ExitCode, Rules, closing, verdict};
 use crate::front::exposition::MEDIA_TYPE;
 use crate::front::report::{Closing, csv, html, json as report_json};
-use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
+use crate::stats::snapshot::{ClassShare, RunState, Snapshot};
 
 /// One thing to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,10 @@ impl Document {
             Self::JsonReport => format!("{:#}\n", report_json::render(snapshot, &closing_so_far(snapshot).unwrap_or_else(under_way))),
             Self::Metrics => metrics(snapshot),
             Self::Event => v1::event(snapshot, number)?,
-            Self::Entries | Self::Errors | Self::RaisedV1 | Self::Workers => v1::render(self, snapshot)?,
+            Self::Entries => v1::entries(snapshot)?,
+            Self::Errors => v1::errors(snapshot)?,
+            Self::RaisedV1 => v1::exceptions(snapshot)?,
+            Self::Workers => v1::workers(snapshot)?,
         }))
     }
 
@@ -96,7 +99,19 @@ impl Document {
             Self::FailuresCsv => Some("attachment; filename=\"failures.csv\""),
             Self::HistoryCsv => Some("attachment; filename=\"requests_full_history.csv\""),
             Self::ExceptionsCsv => Some("attachment; filename=\"exceptions.csv\""),
-            _ => None,
+            Self::Requests
+            | Self::OldRequests
+            | Self::Exceptions
+            | Self::WorkerCount
+            | Self::Report
+            | Self::JsonReport
+            | Self::Metrics
+            | Self::Event
+            | Self::PackedEvent
+            | Self::Entries
+            | Self::Errors
+            | Self::RaisedV1
+            | Self::Workers => None,
         }
     }
 }
@@ -167,11 +182,6 @@ impl Documents {
         let body = rendering.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(rendered.insert((snapshot, body)).1.clone())
     }
-}
-
-/// Workers that are connected.
-pub(super) fn worker_count(snapshot: &Snapshot) -> usize {
-    snapshot.workers.iter().filter(|worker| !matches!(worker.state, WorkerState::Lost | WorkerState::Left)).count()
 }
 
 fn exceptions(snapshot: &Snapshot) -> String {

@@ -126,7 +126,9 @@ fn mark(response: &mut Response, judgement: Judgement) {
     let headers = response.headers_mut();
     match judgement {
         Judgement::TooOften(wait) => headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)),
-        _ => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lunamoth\"")),
+        Judgement::Known | Judgement::Unknown | Judgement::Wrong => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lunamoth\""))
+        }
     };
 }
 

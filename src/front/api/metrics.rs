@@ -306,9 +306,9 @@ const WORKER_STATES: [WorkerState; 7] = [
 mod tests {
     use super::*;
     use crate::front::tests::{busy_snapshot, trend};
+    use crate::stats::drop_reason::DropReason;
     use crate::stats::sample::FailureKind;
     use crate::stats::snapshot::ArrivalsView;
-    use crate::stats::tally::DropReason;
 
     #[test]
     fn counts_are_those_of_the_snapshot() {

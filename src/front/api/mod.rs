@@ -10,6 +10,7 @@
 
 mod asker;
 mod documents;
+mod error;
 mod form;
 mod listen;
 mod login;
@@ -25,6 +26,7 @@ mod requests;
 mod route;
 mod routes;
 pub mod server;
+mod shared;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -32,10 +34,10 @@ mod tls;
 mod token;
 mod v1;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use error::ApiError;
 pub use server::ApiServer;
 pub use tls::TlsFiles;
 
@@ -113,25 +115,4 @@ impl Default for Limits {
             action: Duration::from_secs(120),
         }
     }
-}
-
-/// Why the API is not there.
-#[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// Another process has the port, the interface is not this machine's, or the port needs rights.
-    #[error("serve the web monitor at `{address}`: {source}; choose another address with --web")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// A certificate or a key that cannot serve.
-    #[error("`{}`, for HTTPS at the web monitor, cannot be used: {problem}", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
 }

@@ -7,11 +7,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
-use super::ApiContext;
-use super::documents::worker_count;
-use super::packing;
 use super::path::plain_prefix;
 use super::reply::{HTML, text};
+use super::requests::worker_count;
+use super::{ApiContext, packing};
 use crate::front::snapshot_json::StateJson;
 use crate::front::{page, text as words};
 use crate::stats::snapshot::Snapshot;

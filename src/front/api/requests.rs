@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::documents::worker_count;
+use crate::front::moments::milliseconds;
 use crate::front::report::csv::error_text;
-use crate::stats::snapshot::{EntryView, RunState, Snapshot, ThresholdView, WorkerView};
+use crate::stats::snapshot::{EntryView, RunState, Snapshot, ThresholdView, WorkerState, WorkerView};
 
 /// Whose values are sent; the keys are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,13 +369,13 @@ fn overlaps(snapshot: &Snapshot) -> Vec<Overlap<'_>> {
     rows
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    // From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
-    duration.as_nanos() as f64 / 1e6
-}
-
 fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Workers that are connected.
+pub(super) fn worker_count(snapshot: &Snapshot) -> usize {
+    snapshot.workers.iter().filter(|worker| !matches!(worker.state, WorkerState::Lost | WorkerState::Left)).count()
 }
 
 #[cfg(test)]

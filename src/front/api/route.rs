@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::reply::{JSON, PROBLEM};
-use super::routes::Api;
+use super::shared::Api;
 use crate::front::snapshot_json::ProblemJson;
 
 /// One path.

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::form::Parameters;
 use super::reply::{JSON, Style, json, refusal, text};
-use crate::cluster::handle::{Accepted, ScriptView, StartOrder};
-use crate::plan::Rate;
+use crate::cluster::handle::Accepted;
+use crate::cluster::planner::ScriptView;
+use crate::plan::{Rate, StartOrder};
+use crate::spelling::nearest;
 
 /// A start as somebody asked for it.
 #[derive(Debug, PartialEq)]
@@ -202,9 +204,7 @@ fn unknown(name: &str) -> String {
 
 /// That there is no such parameter, and which one may be meant.
 pub(super) fn near(name: &str, known: &[&str]) -> String {
-    let near =
-        known.iter().filter(|known| strsim::damerau_levenshtein(known, name) <= 2).min_by_key(|known| strsim::levenshtein(known, name));
-    match near {
+    match nearest(name, known.iter().copied(), |_| 2) {
         Some(near) => format!("there is no such parameter; did you mean {near}?"),
         None => format!("there is no such parameter; the parameters are {}", known.join(", ")),
     }

@@ -14,11 +14,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Access, ApiContext, ApiServer, Limits};
-use crate::cluster::handle::{Accepted, Command, Declined, MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use crate::cluster::handle::{Accepted, Command, MasterHandle};
 use crate::cluster::logs::LogFeed;
 use crate::cluster::message::LogLine;
+use crate::cluster::planner::{Declined, Planned, Planner, ScriptView};
 use crate::front::tests::busy_snapshot;
-use crate::plan::RunId;
+use crate::plan::{RunId, StartOrder};
 use crate::stats::snapshot::{ClassShare, Snapshot, TaskShare, WorkerView};
 
 /// The API and the master that it is in front of.

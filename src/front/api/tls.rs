@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-use super::ApiError;
+use super::error::ApiError;
 
 /// Where certificate and key are, both as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! What the shell's commands show of a master's answers: pure functions from JSON to text.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use crate::front::profiles::in_short;
 use crate::front::snapshot_json::{AcceptedJson, EntryJson, RunJson, SnapshotJson, StateJson};
-use crate::front::text::{Align, clock, escape, milliseconds, number, pad, shorten};
+use crate::front::text::{Align, clock, escape, length, milliseconds, number, of_seconds, pad, shorten};
 
 /// What was done, on one line.
 #[must_use]
@@ -33,7 +32,7 @@ pub fn line(snapshot: &SnapshotJson) -> String {
     };
     format!(
         "{} {}  users {}/{}{progress}  requests {} ({}/s)  failures {} ({})  p50 {} ms  p95 {} ms  workers {}",
-        clock(seconds(snapshot.elapsed_s)),
+        of_seconds(snapshot.elapsed_s, clock),
         state(snapshot.state),
         snapshot.users,
         snapshot.target_users,
@@ -76,9 +75,9 @@ pub fn status(snapshot: &SnapshotJson, columns: usize, rows: usize) -> String {
 }
 
 fn head(snapshot: &SnapshotJson) -> Vec<String> {
-    let planned = snapshot.planned_s.map_or_else(String::new, |planned| format!(" of {}", clock(seconds(planned))));
+    let planned = snapshot.planned_s.map_or_else(String::new, |planned| format!(" of {}", of_seconds(planned, clock)));
     let total = &snapshot.total;
-    let mut rows = vec![("state", format!("{}, {}{planned}", state(snapshot.state), clock(seconds(snapshot.elapsed_s))))];
+    let mut rows = vec![("state", format!("{}, {}{planned}", state(snapshot.state), of_seconds(snapshot.elapsed_s, clock)))];
     if snapshot.run.is_empty() {
         rows[0].1 = state(snapshot.state).to_owned();
     } else {
@@ -89,7 +88,7 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
     if let (Some(begun), Some(total)) = (snapshot.iterations.begun, snapshot.iterations.total) {
         rows.push(("iterations", format!("{begun} of {total} begun")));
     }
-    for words in in_short(&snapshot.profiles, seconds(snapshot.elapsed_s)) {
+    for words in in_short(&snapshot.profiles, length(snapshot.elapsed_s)) {
         rows.push(("profile", escape(&words).into_owned()));
     }
     rows.push(("workers", present(snapshot).to_string()));
@@ -159,18 +158,13 @@ fn present(snapshot: &SnapshotJson) -> usize {
 }
 
 fn millis(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| milliseconds(seconds(value / 1e3)))
+    value.map_or_else(|| "-".to_owned(), |value| of_seconds(value / 1e3, milliseconds))
 }
 
 /// A dash where nobody knows it.
 fn number_short(value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     if value < 99.95 { number((value * 10.0).round() / 10.0) } else { format!("{value:.0}") }
-}
-
-/// What another program says is no reason to panic.
-fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or_default()
 }
 
 /// Lines of the terminal; `None` without one.

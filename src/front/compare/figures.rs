@@ -1,7 +1,5 @@
 //! Figures of a comparison as people read them.
 
-use std::time::Duration;
-
 use crate::front::text;
 use crate::stats::comparison::{Comparison, Metric, Outcome, State, Verdict};
 
@@ -102,7 +100,6 @@ fn tidy(value: f64, half: f64) -> f64 {
 }
 
 fn milliseconds(value: f64) -> String {
-    let time = Duration::try_from_secs_f64(value / 1e3).unwrap_or(Duration::MAX);
     // A change of a few percent must be seen in the figures too.
-    if (10.0..999.5).contains(&value) { format!("{value:.1}ms") } else { text::duration(time) }
+    if (10.0..999.5).contains(&value) { format!("{value:.1}ms") } else { text::of_seconds(value / 1e3, text::duration) }
 }

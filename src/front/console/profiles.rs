@@ -1,9 +1,7 @@
 //! The load profiles of a run side by side: what became of each, for the final report.
 
-use std::time::Duration;
-
 use super::grid::Grid;
-use crate::front::text::{Align, clock, milliseconds};
+use crate::front::text::{Align, clock, milliseconds, of_seconds};
 use crate::stats::snapshot::{ProfileView, Snapshot};
 
 /// What became of each profile, for the final report.
@@ -32,7 +30,7 @@ pub(super) fn table(snapshot: &Snapshot, width: usize) -> String {
 }
 
 fn row(profile: &ProfileView) -> Vec<String> {
-    let time = |seconds: f64| milliseconds(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
+    let time = |seconds: f64| of_seconds(seconds.max(0.0), milliseconds);
     let ms = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), time);
     let arrivals = &profile.arrivals;
     let is_open = arrivals.due > 0 || arrivals.rate.is_some();
@@ -62,8 +60,9 @@ fn row(profile: &ProfileView) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::drop_reason::DropReason;
     use crate::stats::snapshot::{ArrivalsView, ProfileKind, QuotaView};
-    use crate::stats::tally::DropReason;
+    use std::time::Duration;
 
     #[test]
     fn each_profile_has_a_row_with_what_it_wanted_and_what_became_of_it() {

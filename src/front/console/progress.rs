@@ -28,7 +28,7 @@ pub fn progress(snapshot: &Snapshot, width: usize) -> String {
     ];
     parts.retain(|part| !part.is_empty());
     let profiles: Vec<ProfileJson> = snapshot.profiles.iter().map(ProfileJson::from).collect();
-    parts.extend(in_short(&profiles, snapshot.elapsed).iter().map(|words| format!("[{}]", escape(words))));
+    parts.extend(in_short(&profiles, Some(snapshot.elapsed)).iter().map(|words| format!("[{}]", escape(words))));
     if snapshot.iterations_dropped > 0 {
         parts.push(format!("{} dropped", snapshot.iterations_dropped));
     }

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::json::unix_ms;
 use super::output::Output;
 use super::place::Place;
 use super::{Closing, ReportError};
+use crate::front::moments::unix_ms;
 use crate::front::page;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
 use crate::stats::snapshot::{EntryView, Snapshot};

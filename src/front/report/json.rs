@@ -7,13 +7,14 @@
 mod cells;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::output::Output;
 use super::place::Place;
 use super::{Closing, PERCENTILES, ReportError};
+use crate::front::moments::{milliseconds, unix_ms};
 use crate::front::snapshot_json::{PointJson, SnapshotJson};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView};
 
@@ -172,16 +173,6 @@ fn with_percentiles(mut object: Value, ending: &str, value: impl Fn(f64) -> Opti
         object[format!("p{}{ending}", name.trim_end_matches('%'))] = json!(value(*quantile));
     }
     object
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    // From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
-    duration.as_nanos() as f64 / 1e6
-}
-
-pub(super) fn unix_ms(time: SystemTime) -> Option<u64> {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok()
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ impl Writer {
     pub fn start(wanted: Wanted, output: Box<dyn Output>) -> std::io::Result<Self> {
         let (queue, messages) = mpsc::channel(QUEUE);
         let said = wanted.said().to_owned();
-        let desk = Desk { wanted, output: Some(output), run: None, lost: None };
-        std::thread::Builder::new().name("output".to_owned()).spawn(move || desk.serve(messages))?;
+        let work = Working { wanted, output: Some(output), run: None, lost: None };
+        std::thread::Builder::new().name("output".to_owned()).spawn(move || work.serve(messages))?;
         Ok(Self { said, queue, left_out: 0 })
     }
 
@@ -122,8 +122,8 @@ impl Finishing {
     }
 }
 
-/// What the thread has.
-struct Desk {
+/// An output at work, on its thread.
+struct Working {
     wanted: Wanted,
     /// None once it is finished, and where it could not be opened anew.
     output: Option<Box<dyn Output>>,
@@ -133,7 +133,7 @@ struct Desk {
     lost: Option<ReportError>,
 }
 
-impl Desk {
+impl Working {
     fn serve(mut self, mut messages: mpsc::Receiver<Message>) {
         while let Some(message) = messages.blocking_recv() {
             match message {

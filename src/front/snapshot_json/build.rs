@@ -1,14 +1,13 @@
 //! Makes the JSON's structures from a snapshot. Owns what becomes of each field; the keys are `snapshot_json`'s.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use super::{
     ActJson, CheckJson, ClassJson, EntryJson, ErrorJson, ExceptionJson, FloorJson, GeneratorJson, HoldJson, HoleJson, IterationsJson,
     LoadJson, LogLineJson, LogsJson, MetricJson, OverlapJson, PointJson, ProfileJson, ScriptJson, SnapshotJson, StateJson, ThresholdJson,
     TrendJson, UnsoundJson, WarmupJson, WorkerJson,
 };
-use crate::cluster::handle::{LoadView, ScriptView};
 use crate::cluster::logs::{LogEntry, LogPage};
+use crate::cluster::planner::{LoadView, ScriptView};
+use crate::front::moments::{milliseconds, unix_ms};
 use crate::stats::floor::Floor;
 use crate::stats::holds::{HoldCounts, Holder};
 use crate::stats::snapshot::{
@@ -427,19 +426,9 @@ fn overlaps(snapshot: &Snapshot) -> Vec<OverlapJson> {
     json.collect()
 }
 
-/// In the trend's own unit; zero without values.
 /// JSON has no infinity, which sums of a script's numbers may reach.
 fn finite(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }
-}
-
-/// From whole nanoseconds, so that 420 us is 0.42 and not 0.42000000000000004.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e6
-}
-
-fn unix_ms(time: SystemTime) -> Option<u64> {
-    u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// How many of the newest points travel with a snapshot.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::build::milliseconds;
 use super::{BinJson, EntryDetailJson, EntryJson, EntryMoreJson, KindJson, PercentileJson, StatusJson, TrendJson};
+use crate::front::moments::milliseconds;
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{EntryView, PhaseView, TrendView};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::TrendJson;
+use super::parts::TrendJson;
 
 /// The generator's own part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -46,21 +46,6 @@ pub struct UnsoundJson {
     pub to_s: f64,
     /// Where the reason is `late`: scripts that held a lane of the worker, in the whole run, the longest first. At most 17.
     pub holds: Vec<HoldJson>,
-}
-
-/// What a request takes of a worker itself, measured against an echo in its own process before its first run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-#[schema(as = Floor)]
-pub struct FloorJson {
-    /// Requests that were measured.
-    pub requests: u64,
-    /// Processor time of one of them.
-    pub cpu_ms: f64,
-    /// The duration that half of them did not exceed.
-    pub p50_ms: f64,
-    /// The same of 99 in a hundred.
-    pub p99_ms: f64,
 }
 
 /// A script that held a lane, while all other users of the lane waited.

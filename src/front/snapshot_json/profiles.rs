@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::TrendJson;
+use super::parts::TrendJson;
 use crate::stats::snapshot::ProfileView;
 
 /// One of the profiles that run side by side, in the order of their indices.

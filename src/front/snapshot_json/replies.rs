@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EntryJson, ErrorJson, ExceptionJson, PointJson, StateJson, TrendJson, WorkerJson};
+use super::parts::{EntryJson, ErrorJson, ExceptionJson, PointJson, StateJson, TrendJson, WorkerJson};
 
 /// Who answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::doorstep::{Doorstep, Place};
 use super::keys::{HostKey, SshError};
-use super::visitor::Visitor;
+use super::visitor::{Shared, Visitor};
 use crate::front::tui::LocalFeed;
 
 /// What the server needs.
@@ -37,18 +37,6 @@ pub struct SshOptions {
 pub struct SshServer {
     address: SocketAddr,
     _end: oneshot::Sender<()>,
-}
-
-/// What all visitors share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) authorized_keys: PathBuf,
-    pub(super) local: LocalFeed,
-    pub(super) is_coloured: bool,
-    /// Places of those who have come in.
-    pub(super) places: Arc<Semaphore>,
-    /// Connections that were turned away for want of a place, and not told yet.
-    turned_away: AtomicU64,
 }
 
 impl SshServer {

@@ -2,19 +2,20 @@
 //! files, no forwarding.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, Pty};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use super::keys::{Guest, guest};
-use super::server::Shared;
 use super::viewer::{Viewing, view};
-use crate::front::tui::Input;
 use crate::front::tui::input::KeyReader;
+use crate::front::tui::{Input, LocalFeed};
 
 /// The state of one connection.
 pub(super) struct Visitor {
@@ -225,3 +226,15 @@ const INPUTS: usize = 256;
 /// What a client may claim its terminal to be: each cell costs memory.
 const COLUMNS_MAX: u32 = 500;
 const ROWS_MAX: u32 = 200;
+
+/// What all visitors share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) authorized_keys: PathBuf,
+    pub(super) local: LocalFeed,
+    pub(super) is_coloured: bool,
+    /// Places of those who have come in.
+    pub(super) places: Arc<Semaphore>,
+    /// Connections that were turned away for want of a place, and not told yet.
+    pub(super) turned_away: AtomicU64,
+}

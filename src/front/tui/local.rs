@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 
 use super::feed::{Ask, Event, Feed, FeedEnd, LogEntry, Order};
 use super::state::Door;
-use crate::cluster::handle::{Accepted, Declined, MasterHandle, Purpose, StartOrder};
+use crate::cluster::handle::{Accepted, MasterHandle};
+use crate::cluster::planner::Declined;
 use crate::front::snapshot_json::{EntryDetailJson, PointJson, SnapshotJson};
-use crate::plan::Rate;
+use crate::plan::{Purpose, Rate, StartOrder};
 use crate::stats::snapshot::{RunState, Snapshot};
 
 /// What all screens of a process share.

@@ -20,10 +20,10 @@ mod steering;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::columns::{Column, ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS, grouped, millis};
+pub use self::columns::{Column, ENTRY_COLUMNS, FAILURE_COLUMNS, WORKER_COLUMNS, by_number, grouped, millis};
 pub use self::dialog::{Confirmed, Dialog, FormKind};
 use self::levels::Wanted;
-pub use self::listing::{Listing, by_number};
+pub use self::listing::Listing;
 pub use self::log_text::{LOG_TEXT_AT, log_rows};
 use super::feed::{Ask, Event, LogEntry};
 use super::history::History;

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Courier;
 use crate::load::errand::{BoardAnswer, BoardAsk};
 
 /// How a wait at a barrier ended.
@@ -35,39 +34,6 @@ struct Meeting {
     /// The board does not know how many wait.
     has_news: bool,
     said: Option<Instant>,
-}
-
-impl Courier {
-    /// Waits until so many users of the whole cluster wait at this barrier, for `timeout` at most.
-    pub async fn meet(&self, name: &str, size: u32, timeout: Duration) -> Met {
-        let met = {
-            let mut content = self.lock();
-            let met = match content.meetings.arrive(name, size) {
-                Ok(met) => met,
-                Err(why) => return Met::Refused(why),
-            };
-            self.go_on(content);
-            met
-        };
-        let leaving = Leaving { courier: self, name };
-        let met = tokio::time::timeout(timeout, met).await;
-        drop(leaving);
-        met.ok().and_then(Result::ok).unwrap_or(Met::TimeIsUp)
-    }
-}
-
-/// One who waits at a barrier, until it does no more.
-struct Leaving<'a> {
-    courier: &'a Courier,
-    name: &'a str,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let mut content = self.courier.lock();
-        content.meetings.leave(self.name);
-        self.courier.go_on(content);
-    }
 }
 
 impl Meetings {
@@ -117,7 +83,7 @@ impl Meetings {
         }
     }
 
-    fn arrive(&mut self, name: &str, size: u32) -> Result<oneshot::Receiver<Met>, String> {
+    pub(super) fn arrive(&mut self, name: &str, size: u32) -> Result<oneshot::Receiver<Met>, String> {
         if self.by_name.len() >= NAMES_MAX && !self.by_name.contains_key(name) {
             return Err(format!("a worker knows at most {NAMES_MAX} barriers in a run"));
         }
@@ -136,7 +102,7 @@ impl Meetings {
         Ok(met)
     }
 
-    fn leave(&mut self, name: &str) {
+    pub(super) fn leave(&mut self, name: &str) {
         if let Some(meeting) = self.by_name.get_mut(name) {
             let before = meeting.waiting.len();
             meeting.waiting.retain(|user| !user.is_closed());

@@ -18,7 +18,7 @@ use crate::load::alarm::Alarm;
 use crate::load::pool::Arrival;
 use crate::load::rota::{Due, Rota};
 use crate::load::{LaneWorkload, UserControl, UserStart, user};
-use crate::stats::tally::DropReason;
+use crate::stats::drop_reason::DropReason;
 
 impl<L: LaneWorkload> Running<L> {
     /// A duty has been taken on.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::poisson::Poisson;
+use super::poisson::{ONE, Poisson};
 use crate::load::slots::SLOTS;
 use crate::plan::{ArrivalsProfile, ProfileEnd, Rate, Spacing};
 
@@ -19,9 +19,6 @@ pub struct Schedule {
     end: Option<Duration>,
     chance: Option<Poisson>,
 }
-
-/// What one iteration adds to the integral, in millionths of an iteration an hour times nanoseconds.
-pub(super) const ONE: u128 = 1_000_000 * 3_600_000_000_000;
 
 impl Schedule {
     /// Reads a profile; `seed` is the run's.

@@ -5,7 +5,6 @@
 //! 1,024; in a leaf each place is equally likely. That is a Poisson process of which the number in a stretch is known. Each toss comes from
 //! the seed and its place in the tree, so that whoever begins anywhere draws one path and one leaf, and none of the past.
 
-use super::arrivals::ONE;
 use crate::load::tosses::Tosses;
 
 /// The process of one seed, with the leaf that was looked at last.
@@ -102,6 +101,9 @@ const STRETCH: u64 = 1 << DEPTH_ALL;
 const LEAF: u64 = 1_024;
 /// A place in a leaf has so many bits: with those of a leaf's length in parts of `ONE` they fit a `u128`.
 const PART_BITS: u32 = 53;
+
+/// What one iteration adds to the integral, in millionths of an iteration an hour times nanoseconds.
+pub(super) const ONE: u128 = 1_000_000 * 3_600_000_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use super::tls_words;
+
 /// Why there is no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -81,7 +83,7 @@ impl Failure {
     /// A failed read or write on a connection to `peer`.
     pub(super) fn during_exchange(error: &io::Error, peer: &str) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return super::tls::failure_of(tls, peer);
+            return Self::tls(tls, peer);
         }
         match kind_of(error) {
             FailureKind::Local => Self::local(error),
@@ -89,6 +91,11 @@ impl Failure {
             FailureKind::ConnectTimeout => Self::new(FailureKind::Reset, format!("connection to {peer} given up by the system")),
             _ => Self::new(FailureKind::Reset, format!("connection reset by {peer}")),
         }
+    }
+
+    /// A TLS error in plain words.
+    pub(super) fn tls(error: &rustls::Error, peer: &str) -> Self {
+        Self::new(FailureKind::Tls, tls_words::spell(error, peer))
     }
 
     fn local(error: &io::Error) -> Self {

@@ -14,10 +14,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::classify::{Failure, FailureKind, kind_of};
-use super::context::Settings;
 use super::exchange::Offer;
+use super::settings::Settings;
 use super::tls_trust::TrustNamed;
-use super::tls_words;
 
 /// The TLS configuration of a lane, whose sessions are resumed across its users; and of whatever else of this program speaks TLS as a
 /// client, so that all trust the same authorities: the system's, or built-in ones where it has none, as in an image `FROM scratch`.
@@ -85,18 +84,13 @@ pub(super) async fn handshake(
     })
 }
 
-/// A TLS error in plain words.
-pub(super) fn failure_of(error: &rustls::Error, peer: &str) -> Failure {
-    Failure::new(FailureKind::Tls, tls_words::spell(error, peer))
-}
-
 fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
 }
 
 fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
     if let Some(tls) = rustls_error(error) {
-        return failure_of(tls, peer);
+        return Failure::tls(tls, peer);
     }
     match kind_of(error) {
         FailureKind::Local | FailureKind::Unreachable => Failure::during_exchange(error, peer),

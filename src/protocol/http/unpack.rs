@@ -5,8 +5,8 @@
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
-use super::body::{Kept, make_room};
 use super::classify::Failure;
+use super::kept::{Kept, make_room};
 
 /// The known codings of a `content-encoding`, in the order in which they were applied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

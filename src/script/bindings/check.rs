@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, Table, Value};
 
-use crate::script::context::{LaneState, VmContext};
+use crate::script::lane_state::LaneState;
+use crate::script::context::VmContext;
 use crate::script::traceback;
 
 /// Registers what `lua-stdlib/check.lua` is built on.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use mlua::{Lua, MultiValue, Table};
 
-use super::context::{LaneState, UserState, VmContext};
-use super::driver::Answer;
+use super::answer::Answer;
+use super::context::{UserState, VmContext};
+use super::lane_state::LaneState;
 use super::ledger::Ledger;
 use super::library::{self, OfLane, OfUser};
 use crate::plan::Plan;
@@ -147,12 +148,3 @@ pub(super) use self::http::Outcome;
 
 /// Libraries that have a place in the contract and none in this version.
 pub(super) const LATER: &[&str] = &["grpc", "sse", "tcp", "udp", "ws"];
-
-/// The name of `known` that a person who wrote `name` most likely meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let scored = known.map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate));
-    let best = scored.min_by_key(|(distance, _)| *distance)?;
-    // A third of the letters may be wrong; beyond that it is another word.
-    (best.0 <= (name.chars().count() / 3).max(1)).then_some(best.1)
-}

@@ -121,18 +121,14 @@ fn text_of(random: &mut Generator, length: usize, alphabet: &[u8]) -> Vec<u8> {
         Ok(letters) if !letters.is_ascii() => {
             let letters: Vec<char> = letters.chars().collect();
             for _ in 0..length {
-                let letter = letters[index_below(random, letters.len())];
+                let letter = letters[random.index_below(letters.len())];
                 text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
         _ if alphabet.is_empty() => {}
-        _ => text.extend((0..length).map(|_| alphabet[index_below(random, alphabet.len())])),
+        _ => text.extend((0..length).map(|_| alphabet[random.index_below(alphabet.len())])),
     }
     text
-}
-
-fn index_below(random: &mut Generator, choices: usize) -> usize {
-    usize::try_from(random.below(choices as u64)).expect("a number below a usize is one")
 }
 
 const AT_LOAD: &str = "random numbers are not available while the script is loaded, because every machine must read it alike: \

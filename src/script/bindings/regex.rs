@@ -17,7 +17,8 @@ use crate::script::watchdog;
 mod pattern;
 mod threads;
 
-pub use pattern::{Pattern, TooLong};
+pub use pattern::Pattern;
+pub use self::threads::TooLong;
 
 /// Registers what `lua-stdlib/regex.lua` is built on. Each native gives `false, why` for a pattern that cannot be compiled.
 ///

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::script::context::{Stage, UserState, VmContext};
-use crate::script::driver::Answer;
+use crate::script::answer::Answer;
 use crate::script::library::{Operation, pause};
 use crate::script::value;
 

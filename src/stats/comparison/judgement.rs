@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::course::Metric;
 use super::limit::{Limit, Outcome};
 use super::pair::{Doubt, Pair, Scale};
-use super::side::{Entry, Side};
+use super::side::{Side, name_of, shown};
 use crate::stats::quantile::Quantile;
 
 /// What two runs say of each other.
@@ -133,15 +133,6 @@ impl Metric {
     const fn is_better_when_higher(self) -> bool {
         matches!(self, Self::Rate)
     }
-}
-
-/// An entry's name as people see it.
-pub(super) fn shown(method: &str, name: &str) -> String {
-    if method.is_empty() { name.to_owned() } else { format!("{method} {name}") }
-}
-
-pub(super) fn name_of(entry: &Entry) -> String {
-    shown(&entry.method, &entry.name)
 }
 
 /// The row of an entry without verdicts, and how likely chance alone does what is seen of each figure, where that is known.

@@ -1,8 +1,9 @@
 //! A limit: how far a figure may move from one run to the other, such as `p(99) +5%`.
 
 use super::course::Metric;
-use super::judgement::name_of;
 use super::pair::{Pair, Scale};
+use super::side::name_of;
+use crate::spelling::nearest;
 use crate::stats::quantile::Quantile;
 
 /// How far a figure may move.
@@ -152,12 +153,10 @@ fn nearest_metric(text: &str) -> String {
     if text.starts_with(['p', 'P']) && Quantile::from_percent(bare).is_some() {
         return format!(", did you mean `p({bare})`");
     }
-    let lower = text.to_lowercase();
-    let known = NAMES.iter().flat_map(|(name, others)| others.iter().chain([name]).map(move |other| (*other, *name)));
-    let nearest = known.map(|(other, name)| (strsim::damerau_levenshtein(&lower, other), other.len(), name)).min();
-    nearest
-        .filter(|(distance, length, _)| *distance <= length.div_ceil(3))
-        .map_or_else(String::new, |(.., name)| format!(", did you mean `{name}`"))
+    let known = NAMES.iter().flat_map(|(name, others)| others.iter().chain([name]));
+    let near = nearest(text, known.copied(), |known| known.len().div_ceil(3));
+    let meant = near.and_then(|near| NAMES.iter().find(|(name, others)| *name == near || others.contains(&near)));
+    meant.map_or_else(String::new, |(name, _)| format!(", did you mean `{name}`"))
 }
 
 fn parse_bound(text: &str, metric: Metric, is_upper: bool) -> Result<Bound, String> {

@@ -64,3 +64,13 @@ impl Figures {
         }
     }
 }
+
+/// An entry's name as people see it.
+pub(super) fn shown(method: &str, name: &str) -> String {
+    if method.is_empty() { name.to_owned() } else { format!("{method} {name}") }
+}
+
+/// The same of an entry.
+pub(super) fn name_of(entry: &Entry) -> String {
+    shown(&entry.method, &entry.name)
+}

@@ -1,8 +1,8 @@
-//! What stands beside a run's numbers and is in none of them: its warm-up, its setup and teardown.
+//! What stands beside a run's numbers and is in none of them: its setup and teardown.
 
 use std::time::Duration;
 
-use super::{EntryView, ErrorView, Snapshot};
+use super::entries::{EntryView, ErrorView};
 
 /// The run's setup or teardown.
 #[derive(Debug, Clone, Default)]
@@ -19,15 +19,4 @@ pub struct ActView {
     pub entries: Vec<EntryView>,
     /// What failed of them.
     pub errors: Vec<ErrorView>,
-}
-
-/// What was counted before the warm-up's end.
-#[derive(Debug, Clone, Default)]
-pub struct WarmupView {
-    /// The run's clock at its end: whole seconds.
-    pub end: Duration,
-    /// It has ended, with its time or with the run.
-    pub is_over: bool,
-    /// Its rows, sums, errors, exceptions and checks; without a history and thresholds.
-    pub numbers: Snapshot,
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::TrendView;
-use crate::stats::tally::DropReason;
+use super::values::TrendView;
+use crate::stats::drop_reason::DropReason;
 
 /// What became of the iterations of an open profile: `started + dropped + lost = due` once the run is over; before, some may wait.
 #[derive(Debug, Clone, Default, PartialEq)]

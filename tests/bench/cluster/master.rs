@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
-use lunamoth::cluster::handle::{Planned, Planner, ScriptView, StartOrder};
 use lunamoth::cluster::identity::{Identities, Secret};
 use lunamoth::cluster::logs::LogFeed;
 use lunamoth::cluster::master::{MasterConfig, RunStart};
 use lunamoth::cluster::message::OrphanRules;
+use lunamoth::cluster::planner::{Planned, Planner, ScriptView};
 use lunamoth::cluster::remote::WorkerDoor;
 use lunamoth::cluster::serve_master::{Ended, MasterSetup, MasterShell};
 use lunamoth::cluster::transport::MasterEndpoint;
 use lunamoth::load::vitals::{self, Vitals};
-use lunamoth::plan::{ClassPlan, HttpPlan, LifePlan, LoadProfile, Plan, RunId, RunSettings, TagFilter};
+use lunamoth::plan::{ClassPlan, HttpPlan, LifePlan, LoadProfile, Plan, RunId, RunSettings, StartOrder, TagFilter};
 use lunamoth::stats::snapshot::Snapshot;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};

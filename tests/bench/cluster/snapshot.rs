@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use lunamoth::cluster::handle::{MasterHandle, Planned, Planner, ScriptView, StartOrder};
+use lunamoth::cluster::handle::MasterHandle;
 use lunamoth::cluster::logs::LogFeed;
+use lunamoth::cluster::planner::{Planned, Planner, ScriptView};
 use lunamoth::front::api::{Access, ApiContext, ApiServer, Limits as ApiLimits};
+use lunamoth::plan::StartOrder;
 use lunamoth::stats::names::Limits;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerView};
 use lunamoth::stats::table::{SnapshotContext, Table};

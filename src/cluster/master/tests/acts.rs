@@ -1,5 +1,7 @@
 //! Setup and teardown, as a master sees to them.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::load::act::Acted;
 use crate::plan::{Act, LifePlan};

@@ -1,5 +1,7 @@
 //! What the master does once a run is on its way: re-targets, ends, and runs that another master has left.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::load::Halt;
 use crate::load::stock::IterationsBegun;

@@ -1,5 +1,7 @@
 //! A running test takes changed scripts over: who is asked, who is asked again, what people see.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::plan::ClassPlan;
 

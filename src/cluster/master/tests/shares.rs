@@ -1,5 +1,7 @@
 //! Who has which users after workers have come and gone, and what is shown of users that ran twice.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::plan::{ProfileEnd, RampProfile, Stage};
 

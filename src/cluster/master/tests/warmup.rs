@@ -1,7 +1,10 @@
 //! A run that warms up: which of its numbers count, whatever becomes of workers and masters.
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::plan::{RunSettings, ThresholdPlan};
+use crate::stats::threshold::Threshold;
 
 /// Worker 1 runs a plan that warms up for three seconds.
 fn warming(config: MasterConfig, thresholds: &[&str]) -> Stand {

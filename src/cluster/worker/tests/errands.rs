@@ -1,7 +1,7 @@
 //! What users ask of the board, on its way to a master and back.
 
 use super::*;
-use crate::load::errand::{BoardAnswer, BoardAsk, Notice, Reply};
+use crate::load::errand::{BoardAnswer, BoardAsk, BoardWord, Notice, Reply};
 
 fn errand(number: u64) -> Errand {
     Errand { number, asks: vec![BoardAsk::Get { key: "k".into() }], flights: Vec::new() }

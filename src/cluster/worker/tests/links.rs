@@ -1,6 +1,7 @@
 //! Dialling, Welcome, silence, beats, the clock, the log.
 
 use super::*;
+use crate::cluster::link::LinkId;
 
 const SECOND: Duration = Duration::from_secs(1);
 

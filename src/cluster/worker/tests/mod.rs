@@ -16,10 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::message::Hello;
 use super::*;
+use crate::cluster::link::LinkId;
 use crate::cluster::message::{Delta, OrphanRules, Phase, Welcome};
 use crate::load::errand::Errand;
 use crate::load::lane::LaneReport;
-use crate::load::slots::SlotSet;
+use crate::load::slots::{Orders, SlotSet};
 use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::LoadProfile;

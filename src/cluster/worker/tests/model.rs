@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cluster::link::LinkId;
 
 /// A master's table of one worker.
 #[derive(Debug, Default)]

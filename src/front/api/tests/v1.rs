@@ -1,10 +1,9 @@
 //! `/api/v1`, its description and its stream of events, over real sockets.
 
 use super::*;
-use crate::cluster::handle::Purpose;
 use crate::front::api::routes::routes;
-use crate::front::snapshot_json::{EntryDetailJson, SnapshotJson};
-use crate::front::snapshot_json::{LogLineJson, LogsJson, ScriptsJson};
+use crate::front::snapshot_json::{EntryDetailJson, LogLineJson, LogsJson, ScriptsJson, SnapshotJson};
+use crate::plan::Purpose;
 use crate::stats::snapshot::RunState;
 
 const JSON: &str = "application/json";

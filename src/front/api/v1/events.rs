@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::super::documents::Document;
 use super::super::packing;
 use super::super::reply::problem;
-use super::super::routes::Api;
 use crate::cluster::logs::LogEntry;
+use crate::front::api::shared::Api;
 use crate::front::snapshot_json::LogLineJson;
 use crate::stats::snapshot::Snapshot;
 

@@ -2,6 +2,7 @@
 
 mod events;
 mod order;
+pub(super) mod render;
 mod run;
 mod show;
 
@@ -10,12 +11,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-pub(super) use show::{event, render};
-
 use super::openapi::V1;
 use super::reply;
 use super::route::{Operation, Route};
-use super::routes::Api;
+use super::shared::Api;
 use crate::front::snapshot_json::ProgramJson;
 
 /// The routes, without that of the description, which needs them all.

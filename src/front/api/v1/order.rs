@@ -11,8 +11,7 @@ use super::super::form::{Unreadable, collect};
 use super::super::reply::problem_of;
 use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
-use crate::cluster::handle::{Purpose, StartOrder};
-use crate::plan::Rate;
+use crate::plan::{Purpose, Rate, StartOrder};
 
 /// Why a body is no order.
 #[derive(Debug)]
@@ -72,7 +71,8 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
             "profile" => text(&value).map(|name| order.profile = Some(name.to_owned())),
             "host" => text(&value).and_then(|text| host(text, rules.hosts)).map(|host| order.host = Some(host)),
             "scripts_fingerprint" => text(&value).and_then(fingerprint).map(|print| order.scripts_fingerprint = Some(print)),
-            _ => text(&value).map(|text| order.script = Some(text.to_owned())),
+            "script" => text(&value).map(|text| order.script = Some(text.to_owned())),
+            _ => Err(near(&name, known)),
         };
         result.map_err(|detail| Fault::Field { name, detail })?;
     }

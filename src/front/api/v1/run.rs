@@ -10,11 +10,12 @@ use super::super::asker::Asker;
 use super::super::openapi::V1;
 use super::super::reply::{self, JSON};
 use super::super::route::{Operation, Route};
-use super::super::routes::{Api, Refused};
 use super::{order, show};
-use crate::cluster::handle::{Accepted, Declined, Purpose, StartOrder};
+use crate::cluster::handle::Accepted;
+use crate::cluster::planner::Declined;
+use crate::front::api::shared::{Api, Refused};
 use crate::front::snapshot_json::{AcceptedJson, RunJson};
-use crate::plan::RunId;
+use crate::plan::{Purpose, RunId, StartOrder};
 
 pub(super) fn routes() -> Vec<Route> {
     let act = |id, summary| Operation::act(V1, id, summary).json::<AcceptedJson>(202, "It is done, or under way.");

@@ -13,10 +13,10 @@ use super::super::form::{self, Parameters};
 use super::super::openapi::V1;
 use super::super::reply::{self, HTML, JSON, problem, problem_of};
 use super::super::route::{Operation, Route};
-use super::super::routes::Api;
+use super::render::run_name;
+use crate::front::api::shared::Api;
 use crate::front::report::{KEPT_HTML, KEPT_JSON};
 use crate::front::snapshot_json::*;
-use crate::stats::snapshot::{RunState, Snapshot};
 
 pub(super) fn routes() -> Vec<Route> {
     let show = |id, summary| Operation::show(V1, id, summary);
@@ -94,25 +94,6 @@ async fn report(api: &Api, document: Document, kind: &'static str, file: &str) -
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => problem(StatusCode::CONFLICT, "there has been no run to report of"),
         Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the report that was kept cannot be read: {why}")),
     }
-}
-
-/// Renders a document of this API, those that are nobody else's.
-pub(in super::super) fn render(document: Document, snapshot: &Snapshot) -> Result<String, serde_json::Error> {
-    let run = run_name(snapshot);
-    match document {
-        Document::Entries => {
-            let entries = snapshot.entries.iter().map(EntryJson::from).collect();
-            serde_json::to_string(&EntriesJson { run, total: (&snapshot.total).into(), entries })
-        }
-        Document::Errors => serde_json::to_string(&ErrorsJson { run, errors: errors(snapshot) }),
-        Document::RaisedV1 => serde_json::to_string(&ExceptionsJson { run, exceptions: exceptions(snapshot) }),
-        _ => serde_json::to_string(&WorkersJson { run, workers: snapshot.workers.iter().map(WorkerJson::from).collect() }),
-    }
-}
-
-/// The snapshot as an event of the stream. Its JSON is on one line, from the first brace to the last.
-pub(in super::super) fn event(snapshot: &Snapshot, number: u64) -> Result<String, serde_json::Error> {
-    Ok(format!("event: snapshot\nid: {number}\ndata: {}\n\n", serde_json::to_string(&SnapshotJson::from(snapshot))?))
 }
 
 async fn snapshot(State(api): State<Arc<Api>>) -> Response {
@@ -224,8 +205,4 @@ async fn blocking<T: Serialize + Send + 'static>(make: impl FnOnce() -> T + Send
 /// Other parameters are let pass: clients put random ones there against caches.
 fn find<'a>(query: &'a Parameters, name: &str) -> Option<&'a str> {
     query.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
-}
-
-fn run_name(snapshot: &Snapshot) -> String {
-    if snapshot.state == RunState::Ready { String::new() } else { snapshot.run.to_string() }
 }

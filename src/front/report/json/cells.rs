@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::milliseconds;
+use crate::front::moments::milliseconds;
 use crate::stats::cells::{CellCounts, CellsView};
 use crate::stats::histogram::Histogram;
 

@@ -1,11 +1,9 @@
 //! The columns of the tables: title, width, text and order of each. Text from targets comes out escaped.
 
 use std::cmp::Ordering;
-use std::time::Duration;
 
-use super::listing::by_number;
 use crate::front::snapshot_json::{EntryJson, ErrorJson, WorkerJson};
-use crate::front::text::{Align, bytes, clock, escape, milliseconds};
+use crate::front::text::{Align, bytes, clock, escape, milliseconds, of_seconds};
 
 /// One column.
 #[expect(missing_debug_implementations, reason = "functions have no text")]
@@ -121,7 +119,7 @@ pub fn grouped(number: u64) -> String {
 /// Milliseconds without their unit, as everywhere in the program.
 #[must_use]
 pub fn millis(ms: f64) -> String {
-    milliseconds(Duration::from_secs_f64((ms.max(0.0) / 1e3).min(1e9)))
+    of_seconds(ms / 1e3, milliseconds)
 }
 
 /// A rate with as many digits as it deserves; a dash where nobody knows it.
@@ -163,7 +161,7 @@ pub fn optional(ms: Option<f64>) -> String {
 /// A moment on the run's clock.
 #[must_use]
 pub fn moment(seconds: f64) -> String {
-    clock(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
+    of_seconds(seconds, clock)
 }
 
 /// A worker's host and the beginning of its number, which is enough to tell workers apart.
@@ -178,3 +176,8 @@ pub fn short_id(id: &str) -> String {
 
 /// What stands where there is no number.
 const NONE: &str = "-";
+
+/// The order of numbers that may be missing: a missing one is the least.
+pub fn by_number(left: Option<f64>, right: Option<f64>) -> Ordering {
+    left.unwrap_or(f64::NEG_INFINITY).total_cmp(&right.unwrap_or(f64::NEG_INFINITY))
+}

@@ -1,7 +1,5 @@
 //! One table's rows: which are shown, in which order, and which one the person is at. Knows no columns' texts.
 
-use std::cmp::Ordering;
-
 use super::columns::Column;
 
 /// The rows of one table.
@@ -86,9 +84,4 @@ impl Listing {
         let last_offset = self.rows.len().saturating_sub(page);
         self.offset = self.offset.clamp((self.at + 1).saturating_sub(page), self.at).min(last_offset);
     }
-}
-
-/// The order of numbers that may be missing: a missing one is the least.
-pub fn by_number(left: Option<f64>, right: Option<f64>) -> Ordering {
-    left.unwrap_or(f64::NEG_INFINITY).total_cmp(&right.unwrap_or(f64::NEG_INFINITY))
 }

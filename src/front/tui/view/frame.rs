@@ -1,7 +1,5 @@
 //! What is around the body: the run in one line, the tabs, the notice and the keys.
 
-use std::time::Duration;
-
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,7 +7,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::pen::Pen;
 use super::theme::Theme;
 use crate::front::snapshot_json::{SnapshotJson, StateJson};
-use crate::front::text::{clock, escape, shorten, wrap};
+use crate::front::text::{escape, shorten, wrap};
+use crate::front::tui::state::columns::moment;
 use crate::front::tui::state::levels::Wanted;
 use crate::front::tui::state::{CHROME_ROWS, Door, OLD, SILENT, Screen, Tab, grouped};
 
@@ -85,7 +84,6 @@ fn rate_text(rate: f64) -> String {
 }
 
 fn time(snapshot: &SnapshotJson, width: u16, theme: Theme) -> String {
-    let moment = |seconds: f64| clock(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
     let Some(planned_s) = snapshot.planned_s.filter(|planned_s| *planned_s > 0.0) else { return moment(snapshot.elapsed_s) };
     let text = format!("{}/{}", moment(snapshot.elapsed_s), moment(planned_s));
     if width < BAR_FROM_COLUMNS {

@@ -1,7 +1,5 @@
 //! The run at a glance: its numbers, its charts, its thresholds, and how sound the generator was.
 
-use std::time::Duration;
-
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
@@ -13,7 +11,7 @@ use super::tables::entry_rows;
 use super::theme::{BandColour, Theme};
 use crate::front::profiles::in_short;
 use crate::front::snapshot_json::StateJson;
-use crate::front::text::{Align, bytes, escape, number, wrap};
+use crate::front::text::{Align, bytes, escape, length, number, wrap};
 use crate::front::tui::history::Bucket;
 use crate::front::tui::state::columns::{moment, optional, percent, rate};
 use crate::front::tui::state::{Door, Screen, by_number, grouped, millis};
@@ -148,25 +146,49 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     let span_s = screen.zoom_s.map_or(f64::INFINITY, f64::from).min(screen.snapshot.elapsed_s);
     let bucket_s = (span_s / f64::from(columns)).ceil().max(1.0);
     let (begin_s, buckets) = screen.history.buckets(usize::from(columns), bucket_s);
-    let last = buckets.iter().rev().find(|bucket| bucket.covered_s > 0.0).copied().unwrap_or_default();
+    let last = buckets.iter().rev().find(|bucket| bucket.covered_s > 0.0);
     // The end of the axis, which a young run has not come to.
     let end_s = begin_s + bucket_s * f64::from(columns);
     let below = [moment(begin_s), span_words(screen, bucket_s), moment(end_s)];
     let of = |value: fn(&Bucket) -> f64| buckets.iter().map(|bucket| (bucket.covered_s > 0.0).then(|| value(bucket))).collect::<Vec<_>>();
     let area_of = |index: u16| Rect { x: area.x + index * (width + gap), width, ..area };
     let band = |name, latest, colour, signs, values| Band { name, latest, colour, signs, values };
-    let failures = band("failed", rate(Some(last.failures)), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
-    let requests = band("all", rate(Some(last.requests)), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
+    let failures = band("failed", rate(last.map(|bucket| bucket.failures)), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
+    let requests = band("all", rate(last.map(|bucket| bucket.requests)), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
     let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, below: below.clone() };
     chart(pen, area_of(0), &load);
-    let p50 = band("p50", optional(last.p50_ms), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms.unwrap_or(0.0)));
-    let p95 = band("p95", optional(last.p95_ms), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms.unwrap_or(0.0)));
-    let p99 = band("p99", optional(last.p99_ms), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms.unwrap_or(0.0)));
+    let p50 = band(
+        "p50",
+        optional(last.and_then(|bucket| bucket.p50_ms)),
+        BandColour::Low,
+        ("█", "#"),
+        of(|bucket| bucket.p50_ms.unwrap_or(0.0)),
+    );
+    let p95 = band(
+        "p95",
+        optional(last.and_then(|bucket| bucket.p95_ms)),
+        BandColour::Middle,
+        ("▒", "+"),
+        of(|bucket| bucket.p95_ms.unwrap_or(0.0)),
+    );
+    let p99 = band(
+        "p99",
+        optional(last.and_then(|bucket| bucket.p99_ms)),
+        BandColour::High,
+        ("░", "."),
+        of(|bucket| bucket.p99_ms.unwrap_or(0.0)),
+    );
     let latency =
         Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: time_scale, below: below.clone() };
     chart(pen, area_of(1), &latency);
     if count == 3 {
-        let users = band("users", grouped(last.users as u64), BandColour::Low, ("░", ":"), of(|bucket| bucket.users));
+        let users = band(
+            "users",
+            last.map_or_else(|| "-".to_owned(), |bucket| grouped(bucket.users as u64)),
+            BandColour::Low,
+            ("░", ":"),
+            of(|bucket| bucket.users),
+        );
         chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, below });
     }
 }
@@ -265,8 +287,7 @@ fn health(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
         pen.text(area, 0, used, &fitting(whole, short), theme.quiet());
         used += 1;
     }
-    let elapsed = Duration::try_from_secs_f64(snapshot.elapsed_s).unwrap_or_default();
-    for words in in_short(&snapshot.profiles, elapsed) {
+    for words in in_short(&snapshot.profiles, length(snapshot.elapsed_s)) {
         if used < area.height {
             pen.text(area, 0, used, &escape(&words), theme.plain());
             used += 1;

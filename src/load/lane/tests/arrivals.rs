@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::plan::{ArrivalsProfile, Rate, RateStage, Spacing};
-use crate::stats::tally::{DropReason, Tally};
+use crate::stats::drop_reason::DropReason;
+use crate::stats::tally::Tally;
 
 fn arrivals(rate: f64, length_millis: u64, max_users: u32, patience_millis: u64) -> Plan {
     Plan::for_tests(LoadProfile::Arrivals(ArrivalsProfile {

@@ -5,6 +5,7 @@
 
 mod chunked;
 mod connection;
+mod found;
 mod plain_head;
 mod request;
 mod response;

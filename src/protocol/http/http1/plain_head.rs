@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::response::Found;
+use super::found::Found;
 use crate::protocol::http::exchange::Version;
 
 /// A head that was read.

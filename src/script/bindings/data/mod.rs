@@ -12,7 +12,7 @@ use self::rows::Row;
 use super::{json, random};
 use crate::load::stock::Taken;
 use crate::script::context::{Stage, UserState, VmContext};
-use crate::script::driver::Answer;
+use crate::script::answer::Answer;
 use crate::script::library::Operation;
 use crate::script::watchdog;
 

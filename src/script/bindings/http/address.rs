@@ -1,11 +1,13 @@
 //! From a URL as scripts write it to an origin and a path as requests need them.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use url::Url;
 
+use crate::stats::entry_name::default_name;
 use crate::protocol::http::{Origin, Target};
 
 /// Where relative URLs go: an origin, and a path that stands before theirs.
@@ -200,6 +202,11 @@ const IS_SAFE: [bool; 256] = {
 
 /// A script that makes hosts up would otherwise fill the memory.
 const ORIGINS_MAX: usize = 1_024;
+
+/// The default name of an entry on the scenario's own host.
+pub(super) fn path_name(path: &str, raw_names: bool) -> Cow<'_, str> {
+    if raw_names { Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())]) } else { default_name(path) }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::address::Address;
+use super::address::{Address, path_name};
 use super::body_handle::HeldBody;
-use super::lane::path_name;
 use crate::protocol::http::{Exchange, Timings, Version};
 use crate::stats::sample::FailureKind;
 

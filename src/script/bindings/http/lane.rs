@@ -1,6 +1,5 @@
 //! What the users of one lane share: the protocol's context, parsed origins, and what the plan says of every request.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -16,7 +15,6 @@ use crate::load::sides::Side;
 use crate::load::vitals::allowed_memory;
 use crate::plan::{DnsMode, Plan, RunSettings};
 use crate::protocol::http::{BodyMemory, ConnectionRules, Context, HostRule, Settings as ClientSettings};
-use crate::stats::entry_name::default_name;
 
 /// What the users of one lane share: the protocol's context, parsed origins.
 #[derive(Debug)]
@@ -115,11 +113,6 @@ impl Shared {
             Some(Side::B) => self.other_base.as_ref(),
         }
     }
-}
-
-/// The default name of an entry on the scenario's own host.
-pub(super) fn path_name(path: &str, raw_names: bool) -> Cow<'_, str> {
-    if raw_names { Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())]) } else { default_name(path) }
 }
 
 fn client_settings(plan: &Plan) -> Result<ClientSettings, String> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mlua::{AnyUserData, Lua, MultiValue, Value};
 
 use super::super::super::context::UserState;
-use super::super::super::driver::Answer;
+use crate::script::answer::Answer;
 use super::super::regex::TooLong;
 use super::super::super::library::Operation;
 use super::aside::{Done, Work, thread_time};

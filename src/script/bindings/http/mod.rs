@@ -9,7 +9,7 @@ pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use look::ClosedBody;
 pub use natives::natives;
-pub use operation::Call;
+pub use self::call::Call;
 pub use options::tags_of;
 pub use user::UserHttp;
 
@@ -17,6 +17,7 @@ mod address;
 mod aside;
 mod body;
 pub(super) mod body_handle;
+mod call;
 mod connections;
 mod detail;
 mod expect;

@@ -4,57 +4,17 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
-use mlua::{AnyUserData, IntoLua, Lua, LuaString, MultiValue, Value};
+use mlua::{AnyUserData, Lua, LuaString, MultiValue, Value};
 
+use super::call::{Call, CallKind, Wanted};
+use super::options::{NAME_BYTES_MAX, Options};
 use super::super::super::context::UserState;
-use super::super::super::driver::Answer;
-use super::super::super::library::{Later, Operation};
-use super::body::Body;
-use super::body_handle::BodyHandle;
-use super::detail::Outcome;
+use crate::script::answer::{Answer, Later};
+use super::super::super::library::Operation;
 use super::headers::is_token_byte;
-use super::options::Options;
 use super::perform::perform;
 use super::template::Template;
 use super::values::{did_you_mean, kind_of, number, scalar, text};
-
-/// One request, or a batch of them.
-#[derive(Debug)]
-pub struct Call {
-    pub(super) kind: CallKind,
-    /// When the script asked: what is made of its values from here on, such as a body of JSON, is part of the request's duration.
-    pub(super) asked: Instant,
-}
-
-/// What a call asks for.
-#[derive(Debug)]
-pub(super) enum CallKind {
-    One(Wanted),
-    Batch(Vec<Wanted>),
-}
-
-/// One request as the script wants it.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    /// Upper case, a valid token.
-    pub(super) method: Cow<'static, str>,
-    /// As the script wrote it.
-    pub(super) url: String,
-    /// The entry's name, where that is the only option.
-    pub(super) name: Option<String>,
-    /// All options, where there are others.
-    pub(super) options: Option<Box<Options>>,
-    /// The client that the call was made on.
-    pub(super) client: Option<Rc<Template>>,
-}
-
-impl Wanted {
-    /// Bytes that it holds, or nearly so.
-    fn length(&self) -> usize {
-        let of_options = |options: &Options| options.query.len() + options.body.as_ref().map_or(0, Body::length);
-        self.url.len() + self.options.as_deref().map_or(0, of_options)
-    }
-}
 
 impl Operation for Call {
     /// The values after the operation's code: a method's number or name, a URL, nil or a name or a table of
@@ -87,70 +47,6 @@ impl Operation for Call {
         let reply = perform(&user.libraries.http, user.class_host.as_ref(), self).await;
         Some(reply.into_outcome().map_or_else(|reply| Answer::Values(Later::new(|lua| reply.into_lua(lua))), Answer::Outcome))
     }
-}
-
-/// What the coroutine is resumed with.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) kind: ReplyKind,
-}
-
-/// What came of a call.
-#[derive(Debug)]
-pub(super) enum ReplyKind {
-    One(Outcome),
-    Batch(Vec<Outcome>),
-    /// The caller's mistake, which only the user's own state could show.
-    Mistake(String),
-}
-
-impl Reply {
-    /// The outcome of a single request where it can cross without a handle, as nearly every one can.
-    ///
-    /// # Errors
-    /// The reply itself, which has to go through [`Reply::into_lua`].
-    fn into_outcome(self) -> Result<Outcome, Self> {
-        match self.kind {
-            ReplyKind::One(outcome) if outcome.is_packed() => Ok(outcome),
-            kind => Err(Self { kind }),
-        }
-    }
-
-    /// Plain values: status, whether it is ok, error, kind of error, and the packed rest that `detail` unpacks when the script asks; a body too large for
-    /// that as a handle. A batch is one list, six values for each result. A mistake is nil and its text.
-    ///
-    /// # Errors
-    /// Lua is out of memory.
-    fn into_lua(self, lua: &Lua) -> mlua::Result<MultiValue> {
-        match self.kind {
-            ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, outcome)?)),
-            ReplyKind::Batch(outcomes) => {
-                let list = lua.create_table_with_capacity(outcomes.len() * 6, 1)?;
-                list.raw_set("count", outcomes.len())?;
-                for (place, outcome) in outcomes.into_iter().enumerate() {
-                    for (offset, value) in outcome_values(lua, outcome)?.into_iter().enumerate() {
-                        list.raw_set(place * 6 + offset + 1, value)?;
-                    }
-                }
-                Ok(MultiValue::from_iter([Value::Table(list)]))
-            }
-            ReplyKind::Mistake(text) => Ok(MultiValue::from_iter([Value::Nil, text.into_lua(lua)?])),
-        }
-    }
-}
-
-fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; 6]> {
-    let (error, kind) = match outcome.failure() {
-        Some((message, kind)) => (Value::String(lua.create_string(message)?), Value::String(lua.create_string(kind)?)),
-        None => (Value::Nil, Value::Nil),
-    };
-    let packed = Value::String(lua.create_string(&outcome.packed)?);
-    let (status, is_ok) = (Value::Integer(outcome.status.into()), Value::Boolean(outcome.failure.is_none()));
-    let handle = match outcome.large_body {
-        Some(body) => Value::UserData(BodyHandle::create(lua, *body)?),
-        None => Value::Nil,
-    };
-    Ok([status, is_ok, error, kind, packed, handle])
 }
 
 fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Option<Rc<Template>>) -> Result<Wanted, String> {
@@ -277,7 +173,6 @@ pub(super) const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", 
 
 /// Bytes of a URL, and of a name.
 const URL_BYTES_MAX: usize = 1 << 20;
-pub(super) const NAME_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of all requests of a batch, which are copied out of the VM at the same time.
 const BATCH_BYTES_MAX: usize = 64 << 20;

@@ -10,7 +10,6 @@ use super::body::{self, Body};
 use super::expect::Expect;
 use super::identity::Identity;
 use super::headers::{ENCODINGS, FIELDS_BYTES_MAX, FIELDS_MAX, Field, authorization, fields_of};
-use super::operation::NAME_BYTES_MAX;
 use super::template::{Settings, Template};
 use super::values::{Room, did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
 use crate::protocol::http::Context;
@@ -319,6 +318,8 @@ const TEMPLATE_OPTIONS: [&str; 15] = [
     "connection_max_age",
     "connection_max_requests",
 ];
+
+pub(super) const NAME_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

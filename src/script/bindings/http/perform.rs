@@ -12,7 +12,7 @@ use super::address::{Address, is_absolute, no_host};
 use super::detail::{self, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
 use super::headers::{Field, block_without, lay_over, said_of, speaks_of, write_block, write_line};
-use super::operation::{Call, CallKind, Reply, ReplyKind, Wanted};
+use super::call::{Call, CallKind, Reply, ReplyKind, Wanted};
 use super::options::Options;
 use super::sample::{kind_of, sample_of};
 use super::template::Template;

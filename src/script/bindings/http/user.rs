@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::super::super::context::LaneState;
+use crate::script::lane_state::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
-use super::address::{Address, Base};
+use super::address::{Address, Base, path_name};
 use super::identity::OfIdentities;
-use super::lane::{Shared, path_name};
+use super::lane::Shared;
 use super::template::Template;
 use crate::load::Halt;
 use crate::protocol::http::cookies::Jar;

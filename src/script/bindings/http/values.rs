@@ -7,6 +7,7 @@ use std::time::Duration;
 use mlua::{Table, Value};
 
 use crate::script::value::{self, digits_of};
+use crate::spelling::nearest;
 pub(super) use crate::script::value::{kind_of, number};
 
 /// The error for an option of the wrong type.
@@ -177,10 +178,9 @@ pub(super) fn encode_pairs(pairs: &[(String, Vec<u8>)]) -> String {
 
 /// The nearest of `known` to `name`, as the end of an error: `; did you mean `x`?`, or nothing where none is near.
 pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
-    match near {
-        Some((distance, known)) if distance <= 1 + name.len() / 3 => format!("; did you mean `{known}`?"),
-        _ => format!("; known are {}", known.join(", ")),
+    match nearest(name, known.iter().copied(), |_| 1 + name.len() / 3) {
+        Some(known) => format!("; did you mean `{known}`?"),
+        None => format!("; known are {}", known.join(", ")),
     }
 }
 

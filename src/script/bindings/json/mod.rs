@@ -3,23 +3,18 @@
 //! `reader` and `writer` do the work; here are the natives, the sink that fills Lua's stack, and the seams for `http`.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::rc::Rc;
 
 use mlua::{Lua, Table, Value, ffi};
 
+pub use self::reader::judge;
 use self::reader::{Reader, Sink};
-use self::writer::Writer;
+use self::writer::{LIST_MARK, Writer};
 use crate::script::context::VmContext;
 
 mod reader;
 mod writer;
-
-/// Arrays and objects within each other, both ways.
-const DEPTH_MAX: usize = 128;
-
-/// The registry's name of the metatable that marks a table as a list.
-const LIST_MARK: &CStr = c"lunamoth.json.list";
 
 /// Registers what `lua-stdlib/json.lua` is built on. `decode` and `encode` give `nil, why` for what they cannot do.
 ///
@@ -70,14 +65,6 @@ pub fn decode_path(lua: &Lua, bytes: &[u8], path: Option<&str>, big_as_strings: 
 pub fn lookup(bytes: &[u8], path: &str) -> Result<Option<serde_json::Value>, String> {
     let found = Reader::new(bytes)?.find(&steps_of(path))?;
     found.map(|text| serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))).transpose()
-}
-
-/// Judges a JSON text.
-///
-/// # Errors
-/// What is wrong with it, with line and column.
-pub fn judge(bytes: &[u8]) -> Result<(), String> {
-    Reader::new(bytes)?.read(&mut reader::Nowhere)
 }
 
 /// Whether two values mean the same: members in any order, and `1`, `1.0` and `1e0` are one number.

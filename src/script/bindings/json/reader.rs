@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
 
     /// Passes over the opening bracket.
     fn deeper(&mut self, depth: usize) -> Result<usize, Fault> {
-        if depth >= super::DEPTH_MAX {
+        if depth >= DEPTH_MAX {
             return Err(self.fault("nested deeper than 128 levels"));
         }
         self.at += 1;
@@ -429,6 +429,17 @@ enum Text {
 struct Fault {
     at: usize,
     what: &'static str,
+}
+
+/// Arrays and objects within each other, both ways.
+pub(super) const DEPTH_MAX: usize = 128;
+
+/// Judges a JSON text.
+///
+/// # Errors
+/// What is wrong with it, with line and column.
+pub fn judge(bytes: &[u8]) -> Result<(), String> {
+    Reader::new(bytes)?.read(&mut Nowhere)
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //! It walks tables on Lua's own stack, because a handle for each element would cost more than the writing. It calls no
 //! metamethod and so runs no script, and it never panics: it runs inside of Lua, where a panic could not be caught.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::fmt::Write as _;
 
 use mlua::ffi;
 
 use crate::script::value::digits_in;
-
 use crate::script::watchdog;
 
 /// Writes one value.
@@ -101,7 +100,7 @@ impl Writer {
             if self.open.contains(&identity) {
                 return Err(Fault::new("a table that contains itself".to_owned()));
             }
-            if self.open.len() >= super::DEPTH_MAX || ffi::lua_checkstack(state, 6) == 0 {
+            if self.open.len() >= super::reader::DEPTH_MAX || ffi::lua_checkstack(state, 6) == 0 {
                 return Err(Fault::new("nested deeper than 128 levels".to_owned()));
             }
             self.open.push(identity);
@@ -366,7 +365,7 @@ unsafe fn has_list_mark(state: *mut ffi::lua_State) -> bool {
         if ffi::lua_getmetatable(state, -1) == 0 {
             return false;
         }
-        ffi::lua_getfield_(state, ffi::LUA_REGISTRYINDEX, super::LIST_MARK.as_ptr());
+        ffi::lua_getfield_(state, ffi::LUA_REGISTRYINDEX, LIST_MARK.as_ptr());
         let is_list = ffi::lua_rawequal(state, -1, -2) != 0;
         ffi::lua_pop(state, 2);
         is_list
@@ -382,3 +381,5 @@ unsafe extern "C-unwind" fn spell(state: *mut ffi::lua_State) -> std::ffi::c_int
 /// LuaJIT's own kind of value: 64-bit integers among others.
 const LUA_TCDATA: std::ffi::c_int = 10;
 
+/// The registry's name of the metatable that marks a table as a list.
+pub(super) const LIST_MARK: &CStr = c"lunamoth.json.list";

@@ -31,7 +31,7 @@ fn email(random: &mut Generator) -> String {
 }
 
 fn one<'a>(random: &mut Generator, list: &[&'a str]) -> &'a str {
-    list[super::index_below(random, list.len())]
+    list[random.index_below(list.len())]
 }
 
 const FIRST_NAMES: &[&str] = &[

@@ -6,16 +6,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use regex_automata::hybrid;
-use regex_automata::meta;
+use regex_automata::{hybrid, meta, Anchored, Input, Match, MatchError, MatchKind, PatternID};
 use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::iter::Searcher;
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, Match, MatchError, MatchKind, PatternID};
 
+use super::TooLong;
 use super::threads::Threads;
 
 /// A regular expression; clones share it.
@@ -31,10 +30,6 @@ struct Compiled {
     /// States as they come; made for the first long text, `None` where it cannot be.
     lazy: OnceLock<Option<hybrid::regex::Regex>>,
 }
-
-/// The search was broken off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLong;
 
 impl Pattern {
     /// Compiles within the limits that scripts have.
@@ -226,7 +221,8 @@ const CHEAP: usize = 1 << 22;
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use crate::script::bindings::regex::TooLong;
+use proptest::prelude::*;
 
     use super::*;
 

@@ -8,7 +8,6 @@ use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::primitives::{NonMaxUsize, StateID};
 
-use super::pattern::TooLong;
 
 /// What a search by states has in hand.
 pub(super) struct Threads<'p> {
@@ -197,3 +196,7 @@ impl Places {
 
 /// Threads that are taken over a byte between two questions: some milliseconds.
 const ASK_EVERY: usize = 1 << 18;
+
+/// The search was broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong;

@@ -12,8 +12,8 @@ use crate::load::courier::{self, Begun, Met};
 use crate::load::sides::Side;
 use crate::load::errand::{BoardAnswer, BoardAsk, KEY_BYTES, Posted};
 use crate::script::context::{UserState, VmContext};
-use crate::script::driver::Answer;
-use crate::script::library::{Later, Operation};
+use crate::script::answer::{Answer, Later};
+use crate::script::library::Operation;
 use crate::script::value;
 
 /// One question, whose answer comes at once: `add`, `get` or `set`.

@@ -11,18 +11,18 @@ use std::time::Instant;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use self::plain::Plain;
-use self::store::{Begin, Lease};
+use self::store::{Begin, Lease, wait_for_flight};
 use crate::load::courier;
 use crate::load::sides::Side;
-use crate::script::context::{LaneState, UserState, VmContext};
-use crate::script::driver::Answer;
+use crate::script::answer::Answer;
+use crate::script::context::{UserState, VmContext};
+use crate::script::lane_state::LaneState;
 use crate::script::ledger::Ledger;
 use crate::script::library::{OfUser, Operation};
 use crate::script::value::duration;
 
 pub use self::cluster::{Board, Bring, Fetch, Meet};
 pub use self::store::SharedStore;
-use self::store::wait_for_flight;
 
 mod cluster;
 mod plain;

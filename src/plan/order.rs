@@ -1,0 +1,49 @@
+//! The order of a start: what somebody wants to be run, and with which load. What is not said is the script's, or the settings'.
+
+use std::time::Duration;
+
+use super::profile::Rate;
+
+/// What shall be started. What is not said is the script's, or the settings'.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StartOrder {
+    /// Of a run that is under way and has several profiles: whose level shall be another one.
+    pub profile: Option<String>,
+    /// How many users. Without it a start runs the script's own profile.
+    pub users: Option<u32>,
+    /// Users that start per second; positive and finite.
+    pub spawn_rate: Option<f64>,
+    /// Iterations that are due, whether or not a user is free. Not together with users.
+    pub rate: Option<Rate>,
+    /// From the start of the ramp.
+    pub run_time: Option<Duration>,
+    /// The base URL.
+    pub host: Option<String>,
+    /// The script's name in the master's folder.
+    pub script: Option<String>,
+    /// The beginning of the fingerprint that the master's and all workers' scripts must have; it is waited for. Any is taken without.
+    pub scripts_fingerprint: Option<String>,
+    /// What it may become.
+    pub purpose: Purpose,
+}
+
+impl StartOrder {
+    /// It says nothing of the load.
+    #[must_use]
+    pub fn leaves_load(&self) -> bool {
+        let Self { profile: _, users, spawn_rate, rate, run_time, host: _, script: _, scripts_fingerprint: _, purpose: _ } = self;
+        users.is_none() && spawn_rate.is_none() && rate.is_none() && run_time.is_none()
+    }
+}
+
+/// What a start may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// A run, or a re-target of the one that is under way; while one ends, a run after it.
+    #[default]
+    Any,
+    /// A run; declined while there is one.
+    NewRun,
+    /// A re-target; declined without a run.
+    Retarget,
+}

@@ -1,0 +1,39 @@
+//! What all VMs of one lane share. Not the place of any behaviour.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::load::Halt;
+use crate::plan::Plan;
+use crate::stats::recorder::Recorder;
+
+/// What all VMs of one lane share.
+#[derive(Debug)]
+pub struct LaneState {
+    /// The run.
+    pub plan: Arc<Plan>,
+    /// Where samples go.
+    pub recorder: Rc<RefCell<Recorder>>,
+    /// Time zero of the run's clock; the lane sets it when the run begins.
+    pub zero: Cell<Instant>,
+    /// Rows that users take once in the whole cluster.
+    pub stock: Arc<crate::load::stock::Stock>,
+    /// The way to what users share across the cluster.
+    pub courier: Arc<crate::load::courier::Courier>,
+    /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
+    pub halt: RefCell<Option<Halt>>,
+    /// What those who have held the lane owe to the others.
+    pub debt: super::debt::Debt,
+    /// What the run's setup returned, as JSON; once it has.
+    pub data: Arc<std::sync::OnceLock<String>>,
+    /// The same, in the lane in which it has just returned.
+    pub returned: RefCell<Option<String>>,
+    /// Sees all that users do, in `check`.
+    pub witness: Option<Rc<super::witness::Witness>>,
+    /// What all users of the worker share of libraries.
+    pub worker: super::bindings::WorkerLibraries,
+    /// What the lane's users share of libraries.
+    pub libraries: super::bindings::LaneLibraries,
+}
