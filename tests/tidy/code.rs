@@ -40,13 +40,18 @@ impl Source {
     }
 
     /// Such as `["load", "pacer"]`; nothing for `lib.rs` and `main.rs`.
-    fn module(&self) -> Vec<String> {
+    pub fn module(&self) -> Vec<String> {
         let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let mut parts: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
         if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
             parts.pop();
         }
         parts
+    }
+
+    /// The whole file.
+    pub fn tokens(&self) -> TokenStream {
+        self.tokens.clone()
     }
 
     /// The first part of the path inside `src`, without an ending.
@@ -134,12 +139,12 @@ fn first_names(tokens: &[TokenTree], named: &mut Vec<(String, usize)>) {
     }
 }
 
-fn is_colons(tokens: &[TokenTree], at: usize) -> bool {
+pub fn is_colons(tokens: &[TokenTree], at: usize) -> bool {
     let colon = |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(colon)) if colon.as_char() == ':');
     colon(at) && colon(at + 1)
 }
 
-fn follows_colons(tokens: &[TokenTree], at: usize) -> bool {
+pub fn follows_colons(tokens: &[TokenTree], at: usize) -> bool {
     at >= 2 && is_colons(tokens, at - 2)
 }
 
@@ -389,7 +394,7 @@ fn each_level(tokens: TokenStream, look: &mut impl FnMut(&[TokenTree])) {
 }
 
 /// The same tokens without each item that stands under `#[cfg(test)]` or `#[test]`.
-fn without_tests(tokens: TokenStream) -> TokenStream {
+pub fn without_tests(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut kept = Vec::new();
     let mut at = 0;
