@@ -233,6 +233,8 @@ impl Master {
             self.peers.forget_gone();
         }
         self.claims.clear();
+        // Of the former run, and by numbers that workers have no more.
+        self.grants.clear();
         let mut run = Run::new(start, now);
         let numbers: Vec<_> = self.peers.iter().map(|(number, _)| number).collect();
         for number in numbers {

@@ -102,3 +102,22 @@ fn that_nobody_knows_which_iterations_were_given_out_is_told_after_a_reset_and_b
     next.live(Duration::from_secs(6), &[1]);
     assert!(is_told(&next));
 }
+
+#[test]
+fn what_the_journal_has_kept_when_the_next_run_has_been_asked_for_is_given_to_nobody() {
+    // Of seeds 42017200 to 42018799 one ended here: the master looked for a worker that it had forgotten.
+    let mut stand = running(2);
+    stand.actions.clear();
+    let ask = Ask { source: iterations_of(0), number: 1, wanted: 8, limit: Some(TOTAL) };
+    stand.message(2, ToMaster::Ask { run: RunId(7), ask });
+    let record = stand.actions.iter().find_map(|action| if let Action::Keep(number, _) = action { Some(*number) } else { None }).unwrap();
+    stand.master.on_link_gone(LinkId(2), stand.now);
+    stand.live(Duration::from_secs(5), &[1]);
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(30), &[1]);
+    assert!(stand.end().is_some());
+    stand.start(1);
+    assert!(stand.master.on_kept(record).is_empty());
+}
