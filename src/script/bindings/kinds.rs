@@ -30,7 +30,7 @@ const PAGE: &str = "html.parse('<p class=x><a href=/y>z</a></p><form><input name
 const CALLS: &[Call] = &[
     user("base64.encode", "base64.encode(<text:'x'>, <options:nil>)", &[]),
     user("base64.decode", "base64.decode(<text:'eA=='>, <options:nil>)", &[]),
-    user("check", "check(<value:1>, <checks:{}>)", &[]),
+    user("check", "check(<value:1>, <checks:{ a = true }>)", &[("checks", "table", "{ a = true }")]),
     user("check.that", "check.that(<name:'x'>, <passed:true>)", &[]),
     user("Rows:of", "rows:of(<user:self>)", &[("user", "table", "self")]),
     user("Rows:take", "rows:take(<user:self>)", &[("user", "table", "self")]),
