@@ -231,8 +231,8 @@ impl Form {
         let Some(level) = self.level() else { return Err((0, "Left and Right choose one of the run's profiles".to_owned())) };
         order.profile.clone_from(&level.profile);
         if order.users.is_none() && order.rate.is_none() {
-            let index = self.fields.iter().position(|field| matches!(field.name, FieldName::Users | FieldName::Rate));
-            return Err((index.unwrap_or(0), "how much there shall be".to_owned()));
+            let level = self.fields.iter().take_while(|field| field.name == FieldName::Profile).count();
+            return Err((level, "how much there shall be".to_owned()));
         }
         Ok(order)
     }

@@ -150,34 +150,20 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
     // The end of the axis, which a young run has not come to.
     let end_s = begin_s + bucket_s * f64::from(columns);
     let below = [moment(begin_s), span_words(screen, bucket_s), moment(end_s)];
-    let of = |value: fn(&Bucket) -> f64| buckets.iter().map(|bucket| (bucket.covered_s > 0.0).then(|| value(bucket))).collect::<Vec<_>>();
+    // What nobody knows is a gap: a column without time, and the percentiles of one without requests.
+    let of = |value: fn(&Bucket) -> Option<f64>| {
+        buckets.iter().map(|bucket| value(bucket).filter(|_| bucket.covered_s > 0.0)).collect::<Vec<_>>()
+    };
     let area_of = |index: u16| Rect { x: area.x + index * (width + gap), width, ..area };
     let band = |name, latest, colour, signs, values| Band { name, latest, colour, signs, values };
-    let failures = band("failed", rate(last.map(|bucket| bucket.failures)), BandColour::Bad, ("█", "X"), of(|bucket| bucket.failures));
-    let requests = band("all", rate(last.map(|bucket| bucket.requests)), BandColour::Good, ("░", ":"), of(|bucket| bucket.requests));
+    let failures =
+        band("failed", rate(last.map(|bucket| bucket.failures)), BandColour::Bad, ("█", "X"), of(|bucket| Some(bucket.failures)));
+    let requests = band("all", rate(last.map(|bucket| bucket.requests)), BandColour::Good, ("░", ":"), of(|bucket| Some(bucket.requests)));
     let load = Chart { title: "Requests/s", bands: vec![failures, requests], scale: rate_scale, below: below.clone() };
     chart(pen, area_of(0), &load);
-    let p50 = band(
-        "p50",
-        optional(last.and_then(|bucket| bucket.p50_ms)),
-        BandColour::Low,
-        ("█", "#"),
-        of(|bucket| bucket.p50_ms.unwrap_or(0.0)),
-    );
-    let p95 = band(
-        "p95",
-        optional(last.and_then(|bucket| bucket.p95_ms)),
-        BandColour::Middle,
-        ("▒", "+"),
-        of(|bucket| bucket.p95_ms.unwrap_or(0.0)),
-    );
-    let p99 = band(
-        "p99",
-        optional(last.and_then(|bucket| bucket.p99_ms)),
-        BandColour::High,
-        ("░", "."),
-        of(|bucket| bucket.p99_ms.unwrap_or(0.0)),
-    );
+    let p50 = band("p50", optional(last.and_then(|bucket| bucket.p50_ms)), BandColour::Low, ("█", "#"), of(|bucket| bucket.p50_ms));
+    let p95 = band("p95", optional(last.and_then(|bucket| bucket.p95_ms)), BandColour::Middle, ("▒", "+"), of(|bucket| bucket.p95_ms));
+    let p99 = band("p99", optional(last.and_then(|bucket| bucket.p99_ms)), BandColour::High, ("░", "."), of(|bucket| bucket.p99_ms));
     let latency =
         Chart { title: if width < 50 { "ms" } else { "Time, ms" }, bands: vec![p50, p95, p99], scale: time_scale, below: below.clone() };
     chart(pen, area_of(1), &latency);
@@ -187,7 +173,7 @@ fn charts(pen: &mut Pen<'_>, area: Rect, screen: &Screen) {
             last.map_or_else(|| "-".to_owned(), |bucket| grouped(bucket.users as u64)),
             BandColour::Low,
             ("░", ":"),
-            of(|bucket| bucket.users),
+            of(|bucket| Some(bucket.users)),
         );
         chart(pen, area_of(2), &Chart { title: "Users", bands: vec![users], scale: rate_scale, below });
     }
