@@ -211,7 +211,8 @@ impl<L: LaneWorkload> Running<L> {
         {
             let elapsed = now.saturating_duration_since(self.zero);
             self.shape = Shape::new(&duty.profile);
-            self.tenure.follow(duty, elapsed);
+            let has_users = self.strands.iter().any(|strand| strand.level > 0);
+            self.tenure.follow(duty, elapsed, has_users);
             self.gate.set_shut(duty.is_paused);
             self.follow_in_strands(duty, elapsed);
             self.duty = Some(duty.clone());

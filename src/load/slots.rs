@@ -70,6 +70,12 @@ impl SlotSet {
         Self { words: self.words.iter().zip(&other.words).map(|(word, other)| word & !other).collect() }
     }
 
+    /// The slots that are in one of both sets.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Self {
+        Self { words: self.words.iter().zip(&other.words).map(|(word, other)| word ^ other).collect() }
+    }
+
     /// How many slots are in the set.
     #[must_use]
     pub fn len(&self) -> u32 {

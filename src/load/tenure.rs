@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::dealer::{Duty, Turnover};
-use super::slots::{Numbering, SLOTS, SlotSet};
+use super::slots::{Numbering, SlotSet};
 
 /// A lane's slots.
 #[derive(Debug)]
@@ -22,13 +22,18 @@ impl Tenure {
     /// Takes a duty on when the run's clock stands at `elapsed`.
     ///
     /// The duty was drawn up a little earlier, and the lane may be late with the one before: only what the lane should hold by this
-    /// moment counts, whatever it holds.
-    pub fn follow(&mut self, duty: &Duty, elapsed: Duration) {
+    /// moment counts, whatever it holds. Where no slot `has_users`, nothing is to be done for those that change by now: the lane holds them at once.
+    pub fn follow(&mut self, duty: &Duty, elapsed: Duration, has_users: bool) {
         let wanted = duty.held_at(elapsed);
-        let overdue = (0..SLOTS).filter(|&slot| self.held.contains(slot) != wanted.contains(slot));
-        let overdue = overdue.map(|slot| Turnover { at: elapsed, slot, gains: wanted.contains(slot) });
         let later = duty.turnovers.iter().filter(|turnover| turnover.at > elapsed).copied();
-        self.ahead = overdue.chain(later).collect();
+        if has_users {
+            let overdue = self.held.differing(&wanted);
+            let overdue = overdue.iter().map(|slot| Turnover { at: elapsed, slot, gains: wanted.contains(slot) });
+            self.ahead = overdue.chain(later).collect();
+        } else {
+            self.ahead = later.collect();
+            self.held = wanted;
+        }
     }
 
     /// The next change that is due by `elapsed`; the lane holds its slots accordingly from here on.
@@ -98,7 +103,7 @@ mod tests {
     /// Holds slots 1 and 2; takes 3 at 10 s and gives 1 at 11 s.
     fn tenure() -> Tenure {
         let mut tenure = Tenure::default();
-        tenure.follow(&duty(&[1, 2], &[change(10, 3, true), change(11, 1, false)]), seconds(5));
+        tenure.follow(&duty(&[1, 2], &[change(10, 3, true), change(11, 1, false)]), seconds(5), true);
         assert_eq!(due(&mut tenure, 5), [1, 2]);
         tenure
     }
@@ -116,7 +121,7 @@ mod tests {
         let mut tenure = tenure();
         assert_eq!(due(&mut tenure, 10), [3]);
         // Drawn up at 9 s, when slot 3 was still to come.
-        tenure.follow(&duty(&[1, 2, 7], &[change(10, 3, true), change(12, 1, false)]), seconds(10));
+        tenure.follow(&duty(&[1, 2, 7], &[change(10, 3, true), change(12, 1, false)]), seconds(10), true);
         assert_eq!((due(&mut tenure, 10), due(&mut tenure, 12)), (vec![7], vec![-1]));
     }
 
@@ -124,10 +129,18 @@ mod tests {
     fn a_lane_that_is_late_goes_straight_to_what_is_wanted() {
         let mut tenure = tenure();
         // At 20 s, nothing of the last duty carried out: slot 3 is wanted no more, slot 1 is gone as it was to be.
-        tenure.follow(&duty(&[2, 4], &[change(30, 5, true)]), seconds(20));
+        tenure.follow(&duty(&[2, 4], &[change(30, 5, true)]), seconds(20), true);
         assert_eq!((due(&mut tenure, 20), tenure.next_due()), (vec![-1, 4], Some(seconds(30))));
-        tenure.follow(&duty(&[2, 4], &[change(30, 5, true), change(31, 5, false)]), seconds(32));
+        tenure.follow(&duty(&[2, 4], &[change(30, 5, true), change(31, 5, false)]), seconds(32), true);
         assert_eq!((due(&mut tenure, 40), tenure.next_due()), (vec![], None));
+    }
+
+    #[test]
+    fn what_changes_by_now_is_held_at_once_where_nobody_lives() {
+        let mut tenure = tenure();
+        tenure.follow(&duty(&[2, 4], &[change(30, 5, true)]), seconds(20), false);
+        assert_eq!([1, 2, 4, 5].map(|slot| tenure.holds(slot)), [false, true, true, false]);
+        assert_eq!((due(&mut tenure, 20), due(&mut tenure, 30)), (vec![], vec![5]));
     }
 
     #[test]
@@ -135,7 +148,7 @@ mod tests {
         let tenure = tenure();
         assert_eq!([3, 4, 100].map(|level| tenure.awaits_users(Numbering::default(), 0, level)), [false, true, true]);
         let mut leaving = Tenure::default();
-        leaving.follow(&duty(&[], &[change(10, 0, false)]), seconds(5));
+        leaving.follow(&duty(&[], &[change(10, 0, false)]), seconds(5), true);
         assert!(!leaving.awaits_users(Numbering::default(), 0, 100));
     }
 }
