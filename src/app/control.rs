@@ -154,18 +154,18 @@ fn next_word(age: Duration) -> Duration {
 }
 
 /// How long a master may be away while it is watched: it may be restarted, and its workers go on.
-struct Patience {
+pub(super) struct Patience {
     last: Instant,
     is_told: bool,
 }
 
 impl Patience {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { last: Instant::now(), is_told: false }
     }
 
     /// `None` where there was no answer this time.
-    fn bear<T>(&mut self, answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
+    pub(super) fn bear<T>(&mut self, answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
         match answer {
             Ok(answer) => {
                 *self = Self::new();
@@ -182,7 +182,7 @@ impl Patience {
     }
 }
 
-fn order(settings: &Settings) -> Result<OrderJson, Failure> {
+pub(super) fn order(settings: &Settings) -> Result<OrderJson, Failure> {
     let script = settings.script.as_ref().map(|script| {
         let name = script.to_str().map(str::to_owned);
         name.ok_or_else(|| Failure::bad_use(anyhow::anyhow!("the script's name is not UTF-8 text")))
@@ -190,41 +190,21 @@ fn order(settings: &Settings) -> Result<OrderJson, Failure> {
     Ok(OrderJson {
         users: settings.users,
         rate: settings.rate.map(|rate| rate.to_string()),
-        profile: None,
         spawn_rate: settings.spawn_rate,
         run_time: settings.run_time.map(|time| format!("{}ms", time.as_millis())),
         host: settings.host.clone(),
         script: script.transpose()?,
-        scripts_fingerprint: None,
+        ..OrderJson::default()
     })
 }
 
 /// As a run on this machine is judged, as far as a snapshot tells.
 fn verdict(snapshot: &SnapshotJson, rules: Rules) -> ExitCode {
-    let evidence = Evidence {
-        requests: snapshot.total.requests,
-        failures: snapshot.total.failures,
-        local: snapshot.generator.local_failures,
-        raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
-        iterations: snapshot.iterations.duration.count,
-        iterations_raised: snapshot.iterations.raised,
-        steps_raised: snapshot.iterations.steps_raised(),
-        broken_classes: snapshot
-            .classes
-            .iter()
-            .filter(|class| console::is_broken(class.iterations, class.raised, class.start_failures))
-            .map(|class| class.name.clone())
-            .collect(),
-        aborted: snapshot.aborted.clone(),
-        unsound_seconds: snapshot.generator.unsound_s,
-        // A cast saturates.
-        seconds: snapshot.elapsed_s as u64,
-        thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
-    };
+    let evidence = Evidence::of_json(snapshot);
     console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, rules)
 }
 
-fn failed(error: ClientError) -> Failure {
+pub(super) fn failed(error: ClientError) -> Failure {
     Failure { code: error.exit_code(), reason: error.into() }
 }
 

@@ -1,8 +1,10 @@
-//! `lunamoth find`: the highest rate that a target holds. The search decides which rate is tried next; each hold is a local run of its own.
+//! `lunamoth find`: the highest rate that a target holds. The search decides which rate is tried next; each hold is a run of its own, in this process
+//! or, with `--url`, on a master's cluster.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use self::afar::Afar;
 use super::ending::on_signal;
 use super::failure::Failure;
 use super::plan::{load_script, prepare, random_number};
@@ -15,12 +17,15 @@ use crate::config::{arrival_rate, parse_duration};
 use crate::front::compare::ComparisonFile;
 use crate::front::console::find::{Held, answer, document, head};
 use crate::front::console::{ExitCode, Interrupt};
-use crate::plan::{ArrivalsProfile, LoadProfile, Plan, Rate, RunId, RunSettings, ThresholdPlan};
+use crate::plan::{LoadProfile, Plan, Rate, RunId, RunSettings, ThresholdPlan};
 use crate::script::Host;
 use crate::stats::search::{Bounds, Finding, Next, Search};
 use crate::stats::threshold::Threshold;
 
+mod afar;
+
 /// What is asked, checked.
+#[derive(Clone)]
 struct Asked {
     bounds: Bounds,
     hold: Duration,
@@ -36,6 +41,10 @@ pub(super) fn find(start: &Start, typed: &Find) -> Result<u8, Failure> {
         log::set_max_level(log::LevelFilter::Warn);
     }
     let asked = Asked::read(typed, start.settings.run.warmup).map_err(|why| Failure::bad_use(anyhow::anyhow!(why)))?;
+    if start.settings.url.is_some() {
+        let mut afar = Afar::new(start, asked.clone())?;
+        return tell(start, &asked, &mut afar);
+    }
     let host = load_script(start)?;
     let prepared = prepare(&start.settings, &host)?;
     if let Some(class) = prepared.plan.classes.iter().find(|class| class.count.is_some()) {
@@ -43,11 +52,16 @@ pub(super) fn find(start: &Start, typed: &Find) -> Result<u8, Failure> {
         return Err(Failure::bad_use(anyhow::anyhow!(text)));
     }
     let thresholds = asked.thresholds(&prepared.plan)?;
-    let file = start.settings.json.as_ref().map(|path| ComparisonFile::create(path)).transpose().map_err(Failure::bad_use)?;
     let lanes = lanes(&start.settings)?;
+    let mut here = Here { start, host: &host, plan: &prepared.plan, asked: &asked, thresholds, lanes };
+    tell(start, &asked, &mut here)
+}
+
+/// Searches with what makes the load, and tells what was found.
+fn tell(start: &Start, asked: &Asked, holder: &mut impl Holder) -> Result<u8, Failure> {
+    let file = start.settings.json.as_ref().map(|path| ComparisonFile::create(path)).transpose().map_err(Failure::bad_use)?;
     start.screen.print(&head());
-    let (curve, finding, interrupt) = run_to_end(search(start, &host, &prepared.plan, &asked, &thresholds, lanes))?;
-    let is_interrupted = interrupt != Interrupt::None;
+    let (curve, finding, is_interrupted) = run_to_end(search(start, asked.bounds, holder))?;
     start.screen.progress(String::new());
     start.screen.print(&answer(&finding, is_interrupted));
     if let Some(file) = file {
@@ -61,22 +75,45 @@ pub(super) fn find(start: &Start, typed: &Find) -> Result<u8, Failure> {
     .code())
 }
 
-async fn search(
-    start: &Start,
-    host: &Host,
-    plan: &Plan,
-    asked: &Asked,
-    thresholds: &[Threshold],
-    lanes: usize,
-) -> Result<(Vec<Held>, Finding, Interrupt), Failure> {
+/// Makes the load of a hold.
+trait Holder {
+    /// What came of holding this rate; `None` where somebody has ended it.
+    async fn hold(&mut self, rate: f64, is_long: bool, signals: &mut Signals) -> Result<Option<Held>, Failure>;
+}
+
+/// The curve, what was found, and whether somebody has ended the search.
+async fn search(start: &Start, bounds: Bounds, holder: &mut impl Holder) -> Result<(Vec<Held>, Finding, bool), Failure> {
     let mut signals = Signals::new()?;
-    let mut search = Search::new(asked.bounds);
+    let mut search = Search::new(bounds);
     let mut curve = Vec::new();
     while let Next::Hold { rate, is_long } = search.next() {
         start.screen.progress(format!("holding {rate:.1}/s ..."));
-        let plan = Arc::new(asked.hold_of(plan, rate, is_long));
-        let run_start = RunStart { plan, thresholds: thresholds.to_vec(), wall: SystemTime::now() };
-        let run = LocalRun::start(Arc::new(host.workload()), run_start, lanes, None, start.logs.clone());
+        let Some(held) = holder.hold(rate, is_long, &mut signals).await? else {
+            return Ok((curve, search.finding(), true));
+        };
+        start.screen.progress(String::new());
+        start.screen.print(&held.line());
+        search.tell(held.outcome());
+        curve.push(held);
+    }
+    Ok((curve, search.finding(), false))
+}
+
+/// Load from this process.
+struct Here<'a> {
+    start: &'a Start,
+    host: &'a Host,
+    plan: &'a Plan,
+    asked: &'a Asked,
+    thresholds: Vec<Threshold>,
+    lanes: usize,
+}
+
+impl Holder for Here<'_> {
+    async fn hold(&mut self, rate: f64, is_long: bool, signals: &mut Signals) -> Result<Option<Held>, Failure> {
+        let plan = Arc::new(self.asked.hold_of(self.plan, rate, is_long));
+        let run_start = RunStart { plan, thresholds: self.thresholds.clone(), wall: SystemTime::now() };
+        let run = LocalRun::start(Arc::new(self.host.workload()), run_start, self.lanes, None, self.start.logs.clone());
         let (snapshots, handle) = (run.handle.snapshots(), run.handle.clone());
         let mut interrupt = Interrupt::None;
         let end = run.end();
@@ -95,20 +132,20 @@ async fn search(
             return Err(Failure::bug(anyhow::anyhow!("a lane panicked: this is a bug of Lunamoth's")));
         }
         if interrupt != Interrupt::None {
-            return Ok((curve, search.finding(), interrupt));
+            return Ok(None);
         }
         let last = snapshots.borrow().clone();
         if last.total.requests == 0 && last.steps_raised() > 0 {
-            let first = last.exceptions.first().map_or_else(String::new, |exception| format!(": {}", exception.message));
-            return Err(Failure::bad_use(anyhow::anyhow!("the script raised, and made no request{first}")));
+            return Err(nothing_but_raised(last.exceptions.first().map(|exception| &*exception.message)));
         }
-        let held = Held::of(&last, rate, is_long);
-        start.screen.progress(String::new());
-        start.screen.print(&held.line());
-        search.tell(held.outcome());
-        curve.push(held);
+        Ok(Some(Held::of(&last, rate, is_long)))
     }
-    Ok((curve, search.finding(), Interrupt::None))
+}
+
+/// No rate makes a script work that never does.
+fn nothing_but_raised(first: Option<&str>) -> Failure {
+    let first = first.map_or_else(String::new, |message| format!(": {message}"));
+    Failure::bad_use(anyhow::anyhow!("the script raised, and made no request{first}"))
 }
 
 impl Asked {
@@ -154,20 +191,25 @@ impl Asked {
 
     /// The run in which this rate is held.
     fn hold_of(&self, plan: &Plan, rate: f64, is_long: bool) -> Plan {
-        let run_time = self.warmup + if is_long { self.confirm } else { self.hold };
-        let users = (rate * SECONDS_OF_USERS).ceil().clamp(LEAST_USERS, MOST_USERS) as u32;
-        let profile = match LoadProfile::plain_arrivals(Rate::per_second(rate), Some(run_time)) {
-            LoadProfile::Arrivals(arrivals) => LoadProfile::Arrivals(ArrivalsProfile { max_users: Some(users), ..arrivals }),
-            closed @ (LoadProfile::Ramp(_) | LoadProfile::Iterations(_) | LoadProfile::Several(_)) => closed,
-        };
+        let profile = LoadProfile::plain_arrivals(Rate::per_second(rate), Some(self.run_time(is_long)));
         Plan {
             run: RunId(random_number()),
-            profile,
+            profile: profile.with_max_users(Some(users_for(rate))),
             thresholds: self.keeps.clone(),
             settings: RunSettings { warmup: Some(self.warmup), ..plan.settings.clone() },
             ..plan.clone()
         }
     }
+
+    /// Of the run in which a rate is held, its warm-up included.
+    fn run_time(&self, is_long: bool) -> Duration {
+        self.warmup + if is_long { self.confirm } else { self.hold }
+    }
+}
+
+/// How many users may be made for a rate.
+fn users_for(rate: f64) -> u32 {
+    (rate * SECONDS_OF_USERS).ceil().clamp(LEAST_USERS, MOST_USERS) as u32
 }
 
 /// `CONDITION`, or `METRIC: CONDITION`.

@@ -35,7 +35,7 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, bas
     let (profile, profile_words) = settings.profile_for(order, chosen);
     counts_fit(&scenario.classes, &profile)?;
     let mut run_settings = settings.run.clone();
-    run_settings.warmup = run_settings.warmup.or(scenario.warmup).filter(|warmup| !warmup.is_zero());
+    run_settings.warmup = order.warmup.or(run_settings.warmup).or(scenario.warmup).filter(|warmup| !warmup.is_zero());
     if let (Some(warmup), ProfileEnd::StopAt(end)) = (run_settings.warmup, profile.end())
         && warmup >= end
     {
@@ -55,9 +55,10 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, bas
         }
         Ok(Some(threshold))
     };
-    let thresholds: Result<Vec<Option<Threshold>>, ThresholdError> = scenario.thresholds.iter().map(read).collect();
+    let wanted = order.thresholds.as_ref().unwrap_or(&scenario.thresholds);
+    let thresholds: Result<Vec<Option<Threshold>>, ThresholdError> = wanted.iter().map(read).collect();
     let thresholds = thresholds.map_err(Failure::bad_use)?;
-    let stated = scenario.thresholds.iter().zip(&thresholds).filter(|(_, read)| read.is_some()).map(|(plan, _)| plan.clone()).collect();
+    let stated = wanted.iter().zip(&thresholds).filter(|(_, read)| read.is_some()).map(|(plan, _)| plan.clone()).collect();
     let http = HttpPlan {
         extra_roots: settings.extra_roots.clone(),
         hosts: scenario.hosts.clone(),

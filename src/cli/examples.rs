@@ -34,6 +34,7 @@ Examples:
   lunamoth find load.lua --keep \"p(99) < 200ms\" --from 50/s --to 10000/s
   lunamoth find load.lua --keep \"p(95) < 1s\" --keep \"http_req_failed: rate < 0.1%\" --hold 30s --confirm 2m --json curve.json
   lunamoth find load.lua --keep \"http_req_duration{name:/cart}: p(99) < 300ms\"
+  lunamoth find load --keep \"p(99) < 200ms\" --url http://MASTER:8089      by the workers of a master, with the script in its own folder
 
 Rates are of iterations, each a task of a user. A condition without a metric looks at http_req_duration_due, the time from the moment at which a
 request was due, so that waiting in line shows; `rate` at http_req_failed. Whatever is to be kept, fewer than 1 % of the requests fail (unless a

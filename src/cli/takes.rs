@@ -106,6 +106,12 @@ takes! {
     TakesOfCheck: [All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(General)];
     /// `find`, besides its script and what it asks.
     TakesOfFind: [
+        Part::told(Setting::Url, "Master", "Hold the rates on the cluster of this master, whose own SCRIPT and settings they have [default: here]"),
+        Part::told(
+            Setting::WebTokenFile,
+            "Master",
+            "Read the master's token from this file, in place of the variable LUNAMOTH_WEB_TOKEN",
+        ),
         All(Scenario), All(Http), All(HttpTrust), All(HttpWays), All(Limits), Part::one(Setting::Lanes, "Engine"),
         Part::told(Setting::Json, "Output", "Write the curve and what was found; `-` is stdout, and the table goes to stderr then"),
         All(General),

@@ -60,7 +60,8 @@ impl Settings {
                 (None, Some(_)) => "; --rate replaces the scenario's load as a whole",
                 _ => "",
             };
-            return (LoadProfile::plain_arrivals(rate, run_time), format!("arrivals: {rate}, {ending}{why}"));
+            let profile = LoadProfile::plain_arrivals(rate, run_time).with_max_users(order.max_users);
+            return (profile, format!("arrivals: {rate}, {ending}{why}"));
         }
         let by_settings = self.users.is_some() || self.spawn_rate.is_some() || self.run_time.is_some();
         match scenario {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ThresholdPlan;
 use super::profile::Rate;
 
 /// What shall be started. What is not said is the script's, or the settings'.
@@ -15,8 +16,14 @@ pub struct StartOrder {
     pub spawn_rate: Option<f64>,
     /// Iterations that are due, whether or not a user is free. Not together with users.
     pub rate: Option<Rate>,
+    /// With a rate: at most so many users in the whole cluster; at least 1.
+    pub max_users: Option<u32>,
     /// From the start of the ramp.
     pub run_time: Option<Duration>,
+    /// What is measured in it counts in no total; whole seconds.
+    pub warmup: Option<Duration>,
+    /// What the run is judged by.
+    pub thresholds: Option<Vec<ThresholdPlan>>,
     /// The base URL.
     pub host: Option<String>,
     /// The script's name in the master's folder.
@@ -31,7 +38,7 @@ impl StartOrder {
     /// It says nothing of the load.
     #[must_use]
     pub fn leaves_load(&self) -> bool {
-        let Self { profile: _, users, spawn_rate, rate, run_time, host: _, script: _, scripts_fingerprint: _, purpose: _ } = self;
+        let Self { users, spawn_rate, rate, run_time, .. } = self;
         users.is_none() && spawn_rate.is_none() && rate.is_none() && run_time.is_none()
     }
 }

@@ -182,6 +182,15 @@ impl LoadProfile {
         })
     }
 
+    /// The same with so many users at most in the whole cluster, where it is open; at least 1. `None` leaves it as it is.
+    #[must_use]
+    pub fn with_max_users(self, most: Option<u32>) -> Self {
+        match (self, most) {
+            (Self::Arrivals(arrivals), Some(_)) => Self::Arrivals(ArrivalsProfile { max_users: most, ..arrivals }),
+            (profile, _) => profile,
+        }
+    }
+
     /// What follows the last stage.
     #[must_use]
     pub fn end(&self) -> ProfileEnd {
@@ -318,27 +327,32 @@ impl IterationsProfile {
 
 impl ArrivalsProfile {
     /// The profile of a run whose rate becomes `rate` at `at` of its clock. What is due before stays as it was, so that no iteration's index
-    /// changes its meaning. `run_time` counts from `at`; without it the run's planned end, if it has one, stays.
+    /// changes its meaning; of one that has come to its end nothing is due from then to `at`. `run_time` counts from `at`; without it the run's
+    /// planned end, if it has one, stays.
     #[must_use]
     pub fn retargeted(&self, at: Duration, rate: Rate, run_time: Option<Duration>) -> Self {
+        let ended = if let ProfileEnd::StopAt(end) = self.end { end.min(at) } else { at };
         let (mut stages, mut begin, mut before) = (Vec::new(), Duration::ZERO, Rate::default());
         for stage in &self.stages {
-            let room = at.saturating_sub(begin);
+            let room = ended.saturating_sub(begin);
             if stage.over > room {
                 // A stage that is under way ends where its line is then.
                 let (from, to) = (i128::from(before.0), i128::from(stage.rate.0));
                 let reached = from + (to - from) * room.as_nanos() as i128 / stage.over.as_nanos() as i128;
                 before = Rate(u64::try_from(reached).unwrap_or(0));
                 stages.push(RateStage { rate: before, over: room });
-                begin = at;
+                begin = ended;
                 break;
             }
             stages.push(*stage);
             begin = begin.saturating_add(stage.over);
             before = stage.rate;
         }
-        if begin < at {
-            stages.push(RateStage { rate: before, over: at.saturating_sub(begin) });
+        if begin < ended {
+            stages.push(RateStage { rate: before, over: ended.saturating_sub(begin) });
+        }
+        if ended < at {
+            stages.extend([Duration::ZERO, at.saturating_sub(ended)].map(|over| RateStage { rate: Rate::default(), over }));
         }
         stages.push(RateStage { rate, over: Duration::ZERO });
         let end = run_time.map_or(self.end, |run_time| ProfileEnd::StopAt(at.saturating_add(run_time)));
@@ -416,6 +430,20 @@ mod tests {
         let new = profile.retargeted(seconds(40), Rate::per_second(7.0), Some(seconds(9)));
         assert_eq!(new.stages, [stage(100.0, 10), stage(100.0, 20), stage(100.0, 10), stage(7.0, 0)]);
         assert_eq!(new.end, ProfileEnd::StopAt(seconds(49)));
+    }
+
+    #[test]
+    fn a_new_rate_of_arrivals_that_have_ended_makes_nothing_due_in_between() {
+        let seconds = Duration::from_secs;
+        let stage = |rate: f64, over| RateStage { rate: Rate::per_second(rate), over: seconds(over) };
+        let LoadProfile::Arrivals(plain) = LoadProfile::plain_arrivals(Rate::per_second(100.0), Some(seconds(10))) else {
+            panic!("it is open")
+        };
+        let again = plain.retargeted(seconds(30), Rate::per_second(7.0), Some(seconds(5)));
+        assert_eq!(again.stages, [stage(100.0, 0), stage(100.0, 10), stage(0.0, 0), stage(0.0, 20), stage(7.0, 0)]);
+        assert_eq!(again.end, ProfileEnd::StopAt(seconds(35)));
+        let shortened = ArrivalsProfile { stages: vec![stage(100.0, 20)], ..plain };
+        assert_eq!(shortened.retargeted(seconds(30), Rate::per_second(7.0), None).stages[..2], [stage(50.0, 10), stage(0.0, 0)]);
     }
 
     #[test]

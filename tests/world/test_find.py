@@ -6,6 +6,7 @@ import sys
 import tempfile
 import unittest
 
+import cluster
 import support
 
 # Requests a second; what is above is answered with 503.
@@ -44,6 +45,31 @@ class Find(unittest.TestCase):
                 best = found["holds_per_s"]
                 print(f"  {rate}/s: found {best:.1f}", file=sys.stderr)
                 self.assertTrue(abs(best / rate - 1) <= 0.05, f"{rate}/s: {best}\n{done.said()}")
+
+    def test_the_workers_of_a_master_find_it_as_well(self):
+        folder, rate = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())), 120
+        scripts, port = folder / "scripts", support.free_port()
+        scripts.mkdir()
+        support.script(scripts, "small.lua", SCRIPT)
+        bind, web, host = support.free_port(), support.free_port(), f"http://127.0.0.1:{port}"
+        with support.Nginx(access_log=False, more=bucket(port, rate)):
+            master = cluster.Process(
+                folder, "master", "master", "--scripts", scripts, "--bind", f"127.0.0.1:{bind}", "--web", f"127.0.0.1:{web}", "-H", host
+            )
+            self.addCleanup(master.kill)
+            for number in range(2):
+                worker = cluster.Process(folder, f"worker{number}", "worker", "--master", f"127.0.0.1:{bind}", "--scripts", scripts, "--lanes", 1)
+                self.addCleanup(worker.kill)
+            api = cluster.Master(web)
+            api.await_stats(lambda stats: len(stats.workers) == 2, of=master)
+            command = [support.program(), "find", "small", "--url", f"http://127.0.0.1:{web}", "--keep", "http_req_failed: rate < 1%"]
+            command += ["--from", "30/s", "--hold", "4s", "--confirm", "8s", "--json", folder / "found.json"]
+            done = support.Running(command, deadline=300).wait()
+            self.assertEqual(done.code, 0, done.said())
+            found = json.loads((folder / "found.json").read_text())
+            print(f"  {rate}/s on a cluster: found {found['holds_per_s']:.1f}", file=sys.stderr)
+            self.assertTrue(abs(found["holds_per_s"] / rate - 1) <= 0.05, done.said())
+            self.assertTrue(all(abs(hold["reached_per_s"] / hold["rate_per_s"] - 1) < 0.05 for hold in found["curve"]), found)
 
 
 if __name__ == "__main__":

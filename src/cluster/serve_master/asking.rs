@@ -308,6 +308,11 @@ impl Asking {
         }
         let (place, profile) = profile_of(order, master)?;
         let of = profile_words(order);
+        if let LoadProfile::Iterations(_) = profile {
+            return Err(format!(
+                "{of}a run of iterations ends by itself when they are done: it takes neither another number of users nor a rate; stop it first"
+            ));
+        }
         let has_ended = matches!(profile.end(), ProfileEnd::StopAt(end) if end <= master.elapsed(now));
         if has_ended && order.run_time.is_none() {
             return Err(format!("{of}it has come to its end: say for how long it shall go on, with a run time"));

@@ -180,6 +180,11 @@ async fn each_users_iterations_are_done_to_the_unit_wherever_users_move() {
     let mut cluster = cluster(None, 2).await;
     cluster.handle().start(of("each", 9), "a test").await.unwrap();
     cluster.until_begun(300).await;
+    let other_level = StartOrder { rate: Some(Rate::per_second(5.0)), ..StartOrder::default() };
+    for order in [of("each", 20), other_level] {
+        let declined = cluster.handle().start(order, "a test").await.unwrap_err().reason;
+        assert!(declined.starts_with("a run of iterations ends by itself when they are done"), "{declined}");
+    }
     let coming = cluster.until(|snapshot| snapshot.quota.is_some_and(|quota| quota.begun > 0)).await;
     assert_eq!(coming.quota.map(|quota| quota.total), Some(9 * u64::from(EACH)));
     cluster.workers.push(beginner(&cluster.address, 3, &cluster.done));

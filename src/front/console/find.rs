@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::verdict::Evidence;
+use crate::front::snapshot_json::{SnapshotJson, ThresholdJson};
 use crate::front::text::{duration, escape};
 use crate::stats::search::{Finding, Outcome};
 use crate::stats::snapshot::Snapshot;
@@ -43,13 +44,8 @@ impl Held {
             .filter(|threshold| !threshold.passed)
             .map(|threshold| format!("{} {}: {}", threshold.metric, threshold.condition, threshold.actual))
             .collect();
-        let unserved = snapshot.iterations_dropped + arrivals.lost;
-        if unserved > arrivals.due / MISSED_AT_MOST {
-            broken.push(format!("{unserved} of {} iterations found no user that was free", arrivals.due));
-        }
-        if let Some(why) = Evidence::of(snapshot).hollow() {
-            broken.push(why);
-        }
+        broken.extend(unserved(snapshot.iterations_dropped + arrivals.lost, arrivals.due));
+        broken.extend(Evidence::of(snapshot).hollow());
         let since_due = |quantile| snapshot.since_due.percentile(quantile).map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
         Self {
             rate,
@@ -61,6 +57,30 @@ impl Held {
             failed: snapshot.total.fail_ratio(),
             broken,
             unsound: (snapshot.health.unsound_seconds, Evidence::of(snapshot).seconds),
+        }
+    }
+
+    /// The same of a snapshot from afar. In a run that has lost a worker no second is sound.
+    #[must_use]
+    pub fn of_json(snapshot: &SnapshotJson, rate: f64, is_long: bool) -> Self {
+        let (iterations, evidence) = (&snapshot.iterations, Evidence::of_json(snapshot));
+        let of_threshold = |threshold: &ThresholdJson| format!("{} {}: {}", threshold.metric, threshold.condition, threshold.actual);
+        let mut broken: Vec<String> = snapshot.thresholds.iter().filter(|threshold| !threshold.passed).map(of_threshold).collect();
+        broken.extend(unserved(iterations.dropped + iterations.lost, iterations.due));
+        broken.extend(evidence.hollow());
+        let time = |ms: Option<f64>| ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1e3));
+        let counted = snapshot.elapsed_s - snapshot.warmup.as_ref().map_or(0.0, |warmup| warmup.end_s);
+        let unsound = if snapshot.holes.is_empty() { snapshot.generator.unsound_s } else { evidence.seconds.max(1) };
+        Self {
+            rate,
+            is_long,
+            reached: (counted > 0.0).then(|| iterations.started as f64 / counted),
+            requests: snapshot.total.requests_per_s,
+            p50: time(iterations.since_due.p50_ms),
+            p99: time(iterations.since_due.p99_ms),
+            failed: snapshot.total.fail_ratio,
+            broken,
+            unsound: (unsound, evidence.seconds),
         }
     }
 
@@ -92,6 +112,11 @@ impl Held {
             failed
         )
     }
+}
+
+/// That so many of those that were due did not begin, if they are too many.
+fn unserved(unserved: u64, due: u64) -> Option<String> {
+    (unserved > due / MISSED_AT_MOST).then(|| format!("{unserved} of {due} iterations found no user that was free"))
 }
 
 /// What stands above the lines.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::front::snapshot_json::SnapshotJson;
 use crate::stats::snapshot::Snapshot;
 
 /// The exit codes of the program. Where several apply, the one that stands first here counts.
@@ -127,6 +128,31 @@ impl Evidence {
             unsound_seconds: snapshot.health.unsound_seconds,
             // The warm-up is judged by nothing.
             seconds: snapshot.elapsed.saturating_sub(snapshot.warmup.as_ref().map_or(Duration::ZERO, |warmup| warmup.end)).as_secs(),
+            thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
+        }
+    }
+
+    /// The same of a snapshot that came from afar, as far as it tells.
+    #[must_use]
+    pub fn of_json(snapshot: &SnapshotJson) -> Self {
+        Self {
+            requests: snapshot.total.requests,
+            failures: snapshot.total.failures,
+            local: snapshot.generator.local_failures,
+            raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
+            iterations: snapshot.iterations.duration.count,
+            iterations_raised: snapshot.iterations.raised,
+            steps_raised: snapshot.iterations.steps_raised(),
+            broken_classes: snapshot
+                .classes
+                .iter()
+                .filter(|class| is_broken(class.iterations, class.raised, class.start_failures))
+                .map(|class| class.name.clone())
+                .collect(),
+            aborted: snapshot.aborted.clone(),
+            unsound_seconds: snapshot.generator.unsound_s,
+            // The warm-up is judged by nothing. A cast saturates.
+            seconds: (snapshot.elapsed_s - snapshot.warmup.as_ref().map_or(0.0, |warmup| warmup.end_s)) as u64,
             thresholds: snapshot.thresholds.iter().map(|threshold| (threshold.metric.clone(), threshold.passed)).collect(),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Owns their shape, for the server, which writes them, and for clients, which read them. Keys follow the rules of `snapshot_json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -276,9 +278,18 @@ pub struct OrderJson {
     /// Users that start per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spawn_rate: Option<f64>,
+    /// With a rate: at most so many users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_users: Option<u32>,
     /// Such as `1m30s`, or seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_time: Option<String>,
+    /// What is measured in it counts in no total; whole seconds, such as `30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<String>,
+    /// What the run is judged by in place of the script's thresholds: conditions by metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<BTreeMap<String, Vec<String>>>,
     /// The base URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

@@ -156,7 +156,7 @@ impl LocalFeed {
         let Order { users, rate, profile, spawn_rate, run_time, host, script } = order;
         let run_time = run_time.map(|text| (self.reader.run_time)(&text)).transpose()?;
         let rate = rate.map(|text| (self.reader.rate)(&text)).transpose()?;
-        Ok(StartOrder { profile, users, spawn_rate, rate, run_time, host, script, purpose, scripts_fingerprint: None })
+        Ok(StartOrder { profile, users, spawn_rate, rate, run_time, host, script, purpose, ..StartOrder::default() })
     }
 }
 

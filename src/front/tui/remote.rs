@@ -110,7 +110,7 @@ impl Remote {
     async fn answer(&self, ask: Ask) -> Option<Event> {
         let order = |order: Order| {
             let Order { users, rate, profile, spawn_rate, run_time, host, script } = order;
-            OrderJson { users, rate, profile, spawn_rate, run_time, host, script, scripts_fingerprint: None }
+            OrderJson { users, rate, profile, spawn_rate, run_time, host, script, ..OrderJson::default() }
         };
         let answered = |answer: Result<AcceptedJson, ClientError>| {
             let said = |accepted: AcceptedJson| if accepted.message.is_empty() { "done".to_owned() } else { accepted.message };

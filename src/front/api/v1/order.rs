@@ -11,7 +11,7 @@ use super::super::form::{Unreadable, collect};
 use super::super::reply::problem_of;
 use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
-use crate::plan::{Purpose, Rate, StartOrder};
+use crate::plan::{Purpose, Rate, StartOrder, ThresholdPlan};
 
 /// Why a body is no order.
 #[derive(Debug)]
@@ -68,6 +68,9 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
             "spawn_rate" => spawn_rate(&value).map(|rate| order.spawn_rate = Some(rate)),
             "run_time" => run_time(&value, rules.read_run_time).map(|time| order.run_time = Some(time)),
             "rate" => rate(&value, rules.read_rate).map(|rate| order.rate = Some(rate)),
+            "max_users" => users(&value).map(|users| order.max_users = Some(users)),
+            "warmup" => warmup(&value, rules.read_run_time).map(|time| order.warmup = Some(time)),
+            "thresholds" => thresholds(&value).map(|thresholds| order.thresholds = Some(thresholds)),
             "profile" => text(&value).map(|name| order.profile = Some(name.to_owned())),
             "host" => text(&value).and_then(|text| host(text, rules.hosts)).map(|host| order.host = Some(host)),
             "scripts_fingerprint" => text(&value).and_then(fingerprint).map(|print| order.scripts_fingerprint = Some(print)),
@@ -81,6 +84,9 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
     }
     if order.rate.is_some() && (order.users.is_some() || order.spawn_rate.is_some()) {
         return Err(Fault::Field { name: "rate".to_owned(), detail: "a run has either users or a rate of iterations".to_owned() });
+    }
+    if order.max_users.is_some() && order.rate.is_none() {
+        return Err(Fault::Field { name: "max_users".to_owned(), detail: "only a rate has a use for it".to_owned() });
     }
     Ok(order)
 }
@@ -107,6 +113,22 @@ pub(super) fn schema(purpose: Purpose) -> Value {
                 { "type": "null" },
             ],
             "description": "Iterations that are due, whether or not a user is free, in place of users: 500 (per second), 30/m, 100/h.",
+        },
+        "max_users": { "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX, "description": "With a rate: at most so many users in the \
+            whole cluster; without it 10,000 for each worker." },
+        "warmup": {
+            "oneOf": [
+                { "type": "string", "pattern": "^[0-9]+(s|m|h)?$", "maxLength": 6 },
+                { "type": "integer", "minimum": 0, "maximum": 3_200_000_000_u32 },
+                { "type": "null" },
+            ],
+            "description": "What is measured in it counts in no total and no threshold: whole seconds. Without it the master's setting, or the script's.",
+        },
+        "thresholds": {
+            "type": ["object", "null"],
+            "additionalProperties": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+            "description": "What the run is judged by, in place of the script's thresholds: conditions by metric, such as \
+                {\"http_req_duration\": [\"p(99) < 200ms\"]}.",
         },
         "profile": { "type": ["string", "null"], "minLength": 1, "description": "Of a run of several load profiles: whose level it shall be." },
         "host": { "type": ["string", "null"], "pattern": "^https?://", "description": "The base URL. Through an address that others can reach, \
@@ -149,6 +171,33 @@ fn run_time(value: &Value, read: fn(&str) -> Result<Duration, String>) -> Result
     if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
 }
 
+/// No warm-up is one, too.
+fn warmup(value: &Value, read: fn(&str) -> Result<Duration, String>) -> Result<Duration, String> {
+    let duration = match value {
+        Value::String(text) => read(text)?,
+        Value::Number(seconds) => read(&seconds.to_string())?,
+        other => return Err(format!("{} is neither a duration such as \"30s\" nor a number of seconds", kind(other))),
+    };
+    if duration.subsec_nanos() == 0 { Ok(duration) } else { Err("whole seconds are needed, such as \"30s\"".to_owned()) }
+}
+
+/// As a script writes them; what they mean is the planner's to say.
+fn thresholds(value: &Value) -> Result<Vec<ThresholdPlan>, String> {
+    let wanted = "an object such as {\"http_req_duration\": [\"p(99) < 200ms\"]}";
+    let Value::Object(metrics) = value else { return Err(format!("{} is not {wanted}", kind(value))) };
+    let mut thresholds = Vec::new();
+    for (metric, conditions) in metrics {
+        let Value::Array(conditions) = conditions else {
+            return Err(format!("`{metric}`: {} is not a list of conditions: {wanted} is needed", kind(conditions)));
+        };
+        for condition in conditions {
+            let condition = text(condition).map_err(|why| format!("`{metric}`: {why}"))?.to_owned();
+            thresholds.push(ThresholdPlan { metric: metric.clone(), condition });
+        }
+    }
+    Ok(thresholds)
+}
+
 fn number<'a>(value: &'a Value, wanted: &str) -> Result<&'a Number, String> {
     if let Value::Number(number) = value { Ok(number) } else { Err(format!("{} is not {wanted}", kind(value))) }
 }
@@ -183,7 +232,9 @@ fn rate(value: &Value, read: fn(&str) -> Result<Rate, String>) -> Result<Rate, S
 const fn known_of(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
         Purpose::Retarget => &["users", "rate", "spawn_rate", "run_time", "profile"],
-        Purpose::Any | Purpose::NewRun => &["users", "rate", "spawn_rate", "run_time", "host", "script", "scripts_fingerprint"],
+        Purpose::Any | Purpose::NewRun => {
+            &["users", "rate", "spawn_rate", "max_users", "run_time", "warmup", "thresholds", "host", "script", "scripts_fingerprint"]
+        }
     }
 }
 
@@ -218,9 +269,13 @@ mod tests {
             script: None,
             purpose: Purpose::NewRun,
             scripts_fingerprint: Some("0123456789ab".to_owned()),
+            ..StartOrder::default()
         };
         assert_eq!(order(body, Purpose::NewRun), Ok(expected));
         assert_eq!(order(json!({}), Purpose::NewRun).unwrap().users, None);
+        let judged = order(json!({ "thresholds": { "checks": ["rate > 0", "count > 5"] }, "warmup": 0 }), Purpose::NewRun).unwrap();
+        let stated = ["rate > 0", "count > 5"].map(|condition| ThresholdPlan { metric: "checks".into(), condition: condition.into() });
+        assert_eq!((judged.thresholds, judged.warmup), (Some(stated.to_vec()), Some(Duration::ZERO)));
         assert_eq!(order(json!({ "users": 1 }), Purpose::Retarget).unwrap().users, Some(1));
     }
 
@@ -237,13 +292,21 @@ mod tests {
             (json!({ "run_time": "soon" }), "run_time", "`soon` is not a duration"),
             (json!({ "run_time": 0 }), "run_time", "must be longer than zero"),
             (json!({ "run_time": [] }), "run_time", "an array is neither a duration such as \"1m30s\" nor a number of seconds"),
+            (json!({ "max_users": 5 }), "max_users", "only a rate has a use for it"),
+            (json!({ "warmup": 1.5 }), "warmup", "whole seconds are needed, such as \"30s\""),
+            (
+                json!({ "thresholds": { "checks": "rate > 0" } }),
+                "thresholds",
+                "`checks`: a string is not a list of conditions: an object such as {\"http_req_duration\": [\"p(99) < 200ms\"]} is needed",
+            ),
             (json!({ "script": {} }), "script", "an object is not a string"),
             (json!({ "script": "" }), "script", "is empty"),
             (json!({ "user": 4 }), "user", "there is no such parameter; did you mean users?"),
             (
                 json!({ "x": null }),
                 "x",
-                "there is no such parameter; the parameters are users, rate, spawn_rate, run_time, host, script, scripts_fingerprint",
+                "there is no such parameter; the parameters are users, rate, spawn_rate, max_users, run_time, warmup, thresholds, host, script, \
+                 scripts_fingerprint",
             ),
             (
                 json!({ "scripts_fingerprint": "abc" }),
