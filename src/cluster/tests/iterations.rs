@@ -180,8 +180,9 @@ async fn each_users_iterations_are_done_to_the_unit_wherever_users_move() {
     let mut cluster = cluster(None, 2).await;
     cluster.handle().start(of("each", 9), "a test").await.unwrap();
     cluster.until_begun(300).await;
-    let other_level = StartOrder { rate: Some(Rate::per_second(5.0)), ..StartOrder::default() };
-    for order in [of("each", 20), other_level] {
+    let [more, other] =
+        [(Some(20), None), (None, Some(Rate::per_second(5.0)))].map(|(users, rate)| StartOrder { users, rate, ..StartOrder::default() });
+    for order in [more, other] {
         let declined = cluster.handle().start(order, "a test").await.unwrap_err().reason;
         assert!(declined.starts_with("a run of iterations ends by itself when they are done"), "{declined}");
     }
