@@ -84,16 +84,16 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, bas
         http,
         life: scenario.life.clone(),
     };
-    // Whatever else says how many users or which rate does so in place of the function.
-    let is_own = order.users.is_none()
-        && order.rate.is_none()
-        && settings.rate.is_none()
-        && settings.users.is_none()
-        && settings.spawn_rate.is_none()
-        && settings.run_time.is_none();
-    let helm = host.helm(&settings.tag_filter()).filter(|_| is_own);
+    let helm = host.helm(&settings.tag_filter()).filter(|_| has_own_load(settings, order));
     let steered = helm.map(|helm| Steered { run: plan.run, is_open: plan.profile.is_open(), scale: settings.scale, helm });
     Ok(Planning { plan, profile_words, thresholds: thresholds.into_iter().flatten().collect(), steered })
+}
+
+/// Whether the load is the script's: whatever else says how many users or which rate does so in place of a function, too.
+fn has_own_load(settings: &Settings, order: &StartOrder) -> bool {
+    let Settings { users, spawn_rate, rate, run_time, .. } = settings;
+    let is_set = users.is_some() || spawn_rate.is_some() || rate.is_some() || run_time.is_some();
+    !is_set && order.users.is_none() && order.rate.is_none()
 }
 
 /// A rate of iterations has no use for a number of users.

@@ -10,8 +10,8 @@ use super::super::control::{Patience, failed};
 use super::super::failure::Failure;
 use super::super::signals::Signals;
 use super::super::start::Start;
-use super::{Asked, Holder, nothing_but_raised, users_for};
-use crate::front::client::{MasterClient, is_over};
+use super::asked::{Asked, Holder, nothing_but_raised, users_for};
+use crate::front::client::{ClientError, MasterClient, is_over};
 use crate::front::console::ExitCode;
 use crate::front::console::find::Held;
 use crate::front::snapshot_json::{OrderJson, RunJson, SnapshotJson};
@@ -92,7 +92,12 @@ impl Holder for Afar<'_> {
             run_time: Some(format!("{}s", run_time.as_secs())),
             ..self.order.clone()
         };
-        let run = self.master.start(&order).await.map_err(failed)?.run;
+        let run = self.master.start(&order).await.map_err(|why| match why {
+            // What the master says of the script and the conditions is of what was typed.
+            ClientError::Declined { .. } => Failure::bad_use(why),
+            why => failed(why),
+        });
+        let run = run?.run;
         if !self.wait(&run, signals).await? {
             return Ok(None);
         }
