@@ -94,7 +94,7 @@
 //! | flight | the filling of a key by one user while others wait for it |
 //! | bundle | all files of one script, with their fingerprint ([`script::Bundle`]) |
 //! | crossing | where lane and coroutine meet: values that need no handle pass here (`script/crossing.rs`) |
-//! | debt | the time that those who held a lane for long leave to its other users (`script/debt.rs`) |
+//! | debt | the time that those who held a lane for long leave to its other users (`load/debt.rs`) |
 //! | witness | sees all that one user does, for `lunamoth check` ([`script::witness`]) |
 //! | ledger | a user's samples that are not final yet (`script/ledger.rs`) |
 //! | floor | what a request takes of the generator itself, measured before the first run ([`stats::floor::Floor`]) |

@@ -78,7 +78,7 @@ impl VirtualUser for User {
         Step::default()
     }
 
-    fn think_time(&mut self) -> Duration {
+    fn think_time(&mut self, _ended: std::time::Instant) -> Duration {
         Duration::ZERO
     }
 

@@ -48,14 +48,14 @@ pub async fn perform<W: Workload>(workload: Arc<W>, plan: Arc<Plan>, act: Act, c
 }
 
 fn serve<W: Workload>(workload: &W, plan: &Arc<Plan>, act: Act, cancelled: oneshot::Receiver<()>) -> Acted {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(why) => return Acted::failed(format!("{act}: {why}")),
     };
     let recorder = recorder_for(plan);
     let context = LaneContext { plan: Arc::clone(plan), lane: 0, recorder: recorder.clone() };
     let limit = plan.life.limit_of(act).unwrap_or(Duration::MAX);
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    runtime.block_on(async {
         let lane = match workload.open_lane(context) {
             Ok(lane) => lane,
             Err(why) => return Acted::failed(format!("{act}: {why}")),

@@ -4,19 +4,20 @@
 //! crosses the channel.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::foreman::{Brief, Ending, Foreman};
 use super::lane::{Lane, LaneReport, Renewal, recorder_for};
 use super::slots::Orders;
 use super::stock::{IterationsBegun, Stock};
-use super::{LaneContext, Workload};
+use super::{LaneContext, Workload, turn_clock};
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
 use crate::stats::tally::Tally;
@@ -205,14 +206,15 @@ impl<W: Workload> LaneThread<W> {
     }
 
     fn serve(self, inbox: watch::Receiver<Brief>, opened: oneshot::Sender<Result<(), String>>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = match builder.enable_all().on_thread_unpark(turn_clock::wake_up).build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(why) => return drop(opened.send(Err(format!("start the lane's runtime: {why}")))),
         };
-        let tasks = tokio::task::LocalSet::new();
         let recorder = recorder_for(&self.plan);
         let context = LaneContext { plan: self.plan.clone(), lane: self.number, recorder: recorder.clone() };
-        tasks.block_on(&runtime, async {
+        // A task of its own: each waking of what `block_on` runs itself costs a system call.
+        let lane = async move {
             match self.workload.open_lane(context) {
                 Ok(workload) => {
                     // Without a listener the opening was given up; the closed inbox ends the lane at once.
@@ -223,7 +225,13 @@ impl<W: Workload> LaneThread<W> {
                 }
                 Err(why) => drop(opened.send(Err(why))),
             }
-        });
+        };
+        let ended = runtime.block_on(async { tokio::task::spawn_local(lane).await });
+        if let Err(ended) = ended
+            && let Ok(panic) = ended.try_into_panic()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -317,7 +325,7 @@ mod tests {
             Step::default()
         }
 
-        fn think_time(&mut self) -> Duration {
+        fn think_time(&mut self, _ended: Instant) -> Duration {
             Duration::ZERO
         }
 

@@ -36,7 +36,7 @@ use super::slots::Numbering;
 use super::stock::{IterationsBegun, Stock};
 use super::tenure::Tenure;
 use super::user::Life;
-use super::{Gate, LaneWorkload, UserControl, UserStart, VirtualUser, now, user};
+use super::{Debt, Gate, LaneWorkload, UserControl, UserStart, VirtualUser, now, user};
 use crate::load::Halt;
 use crate::plan::Plan;
 use crate::stats::recorder::{Limits, Recorder};
@@ -95,7 +95,7 @@ impl<L: LaneWorkload> Lane<L> {
         Self { workload, number, plan, recorder, stock, reports }
     }
 
-    /// Runs until the run is over or nobody is left who tells what to do. Must be called inside a `LocalSet`.
+    /// Runs until the run is over or nobody is left who tells what to do. Must be called where local tasks can be spawned.
     pub(super) async fn run(self, mut inbox: watch::Receiver<Brief>, mut renewals: mpsc::Receiver<Renewal<L>>) {
         let (zero, since) = loop {
             let begun = {
@@ -170,6 +170,7 @@ struct Running<L> {
     since: Duration,
     /// Shut while the run is paused.
     gate: Rc<Gate>,
+    debt: Rc<Debt>,
     /// All users have been told to finish; none is started again.
     is_stopping: bool,
     /// The second of the run's clock that is being counted.
@@ -196,6 +197,7 @@ impl<L: LaneWorkload> Running<L> {
             alarm: None,
             since,
             gate: Rc::default(),
+            debt: Rc::default(),
             is_stopping: false,
             second: since.as_secs(),
             has_told_exhaustion: false,
@@ -390,7 +392,7 @@ impl<L: LaneWorkload> Running<L> {
         let Some(class) = strand.roster.class_of(self.numbering.number(index)) else {
             return; // All classes have fixed counts and all their places are taken; the start has warned of it.
         };
-        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), iterations_done));
+        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), Rc::clone(&self.debt), iterations_done));
         let new_user = |side| lane.workload.new_user(UserStart { index, class, iterations_done, side, control: Rc::clone(&control) });
         if lane.plan.other_host.is_none() {
             match new_user(None) {

@@ -4,16 +4,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use super::UserControl;
 use super::slots::Numbering;
 use super::user::Life;
+use super::{UserControl, turn_clock};
 
 /// All users alive in a lane, of all profiles.
 #[derive(Debug, Default)]
@@ -42,9 +42,17 @@ impl LiveUsers {
         let number = self.lives;
         self.lives += 1;
         let notice = EndNotice { index, life: number, went: None, ended: self.ended.clone() };
+        let turns = Rc::clone(&control);
         let task = tokio::task::spawn_local(async move {
+            let mut life = std::pin::pin!(life);
+            let went = poll_fn(|context| {
+                let begun = turn_clock::begin_turn();
+                let polled = life.as_mut().poll(context);
+                turns.end_turn(turn_clock::end_turn(begun));
+                polled
+            })
+            .await;
             // A call, so that the whole notice moves in here and is dropped with the task, whatever ends it.
-            let went = life.await;
             notice.complete(went);
         });
         if self.live.insert(index, Live { life: number, control, task, drained: false }).is_none() {

@@ -9,6 +9,7 @@ mod allotment;
 pub mod board;
 pub mod courier;
 mod dealer;
+mod debt;
 pub mod engine;
 pub mod errand;
 mod foreman;
@@ -25,6 +26,7 @@ pub mod slots;
 pub mod stock;
 mod tenure;
 mod tosses;
+mod turn_clock;
 pub mod user;
 pub mod vitals;
 
@@ -34,6 +36,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::debt::Debt;
+use self::debt::Turns;
 use self::sides::Side;
 use crate::plan::{Act, Plan};
 use crate::stats::recorder::Recorder;
@@ -135,8 +139,8 @@ pub trait VirtualUser: 'static {
     fn iterate(&mut self) -> impl Future<Output = Step>;
     /// Runs the class's `on_stop`. A sleep in it takes its time, up to the stop timeout.
     fn on_stop(&mut self) -> impl Future<Output = Step>;
-    /// How long the user thinks between two iterations, by its class. Zero without a `wait`.
-    fn think_time(&mut self) -> Duration;
+    /// How long the user thinks after the iteration that has `ended`, by its class. Zero without a `wait`.
+    fn think_time(&mut self, ended: Instant) -> Duration;
     /// The user is about to be idle for `pause`: samples become final, memory that can be had back is given back.
     fn rest(&mut self, pause: Duration);
 }
@@ -156,8 +160,8 @@ pub struct Step {
     pub answered: u32,
     /// Whether the step gave control back to the lane at least once.
     pub yielded: bool,
-    /// Until then the user leaves the lane to the others, since it has held it for long; that is counted already.
-    pub back: Option<Instant>,
+    /// So long the user's script has held the lane in one stretch at the step's end: it leaves the lane to the others before it goes on.
+    pub held: Option<Duration>,
 }
 
 /// How a lane tells one user to come to an end; shared by the lane, the life loop and the script's sleeps.
@@ -173,6 +177,8 @@ pub struct UserControl {
     paced: Cell<Option<Instant>>,
     wake: tokio::sync::Notify,
     gate: Rc<Gate>,
+    turns: Turns,
+    debt: Rc<Debt>,
 }
 
 /// What a step can know of the iteration of an open profile that it is.
@@ -256,10 +262,59 @@ impl UserControl {
         Some(arrival.late)
     }
 
-    /// The control of a user that passes `gate` before each iteration, and has done so many of them.
+    /// The control of a user that passes `gate` before each iteration, shares the lane by `debt`, and has done so many iterations.
     #[must_use]
-    pub fn behind(gate: Rc<Gate>, iterations_done: u64) -> Self {
-        Self { gate, iterations: Cell::new(iterations_done), ..Self::default() }
+    pub fn behind(gate: Rc<Gate>, debt: Rc<Debt>, iterations_done: u64) -> Self {
+        Self { gate, debt, iterations: Cell::new(iterations_done), ..Self::default() }
+    }
+
+    /// What the users of the lane owe each other.
+    #[must_use]
+    pub fn debt(&self) -> &Debt {
+        &self.debt
+    }
+
+    /// A turn of the user has ended, so long after it began.
+    fn end_turn(&self, length: Duration) {
+        self.turns.end_turn(&self.debt, length);
+    }
+
+    /// What the user has held the lane for, turn by turn, and has not made room for; it is to do so now.
+    pub fn take_held(&self) -> Option<Duration> {
+        self.turns.take_held()
+    }
+
+    /// The user has held the lane for `held` in the turn that is under way, and makes room for it.
+    pub async fn make_room_now(&self, held: Duration) -> bool {
+        self.turns.pay_now();
+        self.make_room(held).await
+    }
+
+    /// Leaves the lane to the light users, since it was held for `held`, until they have had it for long enough, want it no more, or the user is told
+    /// to finish. Answers whether anybody wanted it.
+    pub async fn make_room(&self, held: Duration) -> bool {
+        // Boxed: hardly a user waits here, and none shall carry the room for it.
+        Box::pin(self.leave_lane(held)).await
+    }
+
+    async fn leave_lane(&self, held: Duration) -> bool {
+        let mut seen = self.debt.light_turns();
+        // Whoever became ready meanwhile has its turn here.
+        tokio::task::yield_now().await;
+        if self.debt.light_turns() == seen {
+            return false;
+        }
+        let until = self.debt.owe(now(), held);
+        while now() < until && !self.is_draining() {
+            seen = self.debt.light_turns();
+            // Where nobody wants the lane for as long as it was held, the next hold will hardly meet anybody.
+            self.sleep_until(until.min(now() + held)).await;
+            if self.debt.light_turns() == seen {
+                self.debt.forgive();
+                break;
+            }
+        }
+        true
     }
 
     /// Iterations that the user has begun, here or elsewhere; of one on two sides, on both together.

@@ -4,7 +4,7 @@
 //! the number of iterations, which stand in the control that they share, are the user's.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::sides::{Side, SideOrder};
 use super::{Step, UserControl, VirtualUser};
@@ -65,8 +65,8 @@ impl<U: VirtualUser> VirtualUser for Pair<U> {
         whole
     }
 
-    fn think_time(&mut self) -> Duration {
-        self.users[self.last].think_time()
+    fn think_time(&mut self, ended: Instant) -> Duration {
+        self.users[self.last].think_time(ended)
     }
 
     fn rest(&mut self, pause: Duration) {
@@ -90,6 +90,6 @@ fn both([one, other]: [Step; 2]) -> Step {
         requests: one.requests.saturating_add(other.requests),
         answered: one.answered.saturating_add(other.answered),
         yielded: one.yielded || other.yielded,
-        back: one.back.max(other.back),
+        held: one.held.max(other.held),
     }
 }

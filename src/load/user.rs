@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::allotment::{Next, Share};
+use super::debt::OTHERS;
 use super::pool::{Arrival, Pool};
 use super::{Step, UserControl, VirtualUser, now};
 use crate::stats::drop_reason::DropReason;
@@ -98,10 +99,17 @@ pub(super) async fn live<U: VirtualUser>(
             life.was_told = !step.ended;
             break;
         }
+        if let Some(held) = step.held
+            && control.make_room_now(held).await
+        {
+            recorder.borrow_mut().backoff();
+        }
         let idle = idle_after(&mut user, &step, ended, length, &mut pause, recorder);
         if idle > Duration::ZERO {
             user.rest(idle);
             control.sleep_until(ended + idle).await;
+            began = now();
+        } else if step.held.is_some() {
             began = now();
         } else if !step.yielded {
             tokio::task::yield_now().await;
@@ -114,7 +122,7 @@ pub(super) async fn live<U: VirtualUser>(
     life
 }
 
-/// How long the user thinks, or pauses, or leaves the lane to the others, whichever is longest, once its step has `ended`.
+/// How long the user thinks, or pauses, whichever is longer, once its step has `ended`.
 fn idle_after<U: VirtualUser>(
     user: &mut U,
     step: &Step,
@@ -123,16 +131,13 @@ fn idle_after<U: VirtualUser>(
     pause: &mut Pause,
     recorder: &RefCell<Recorder>,
 ) -> Duration {
-    let think = user.think_time();
-    let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(ended));
+    let think = user.think_time(ended);
     match pause.after(step, length) {
         Some(pause) => {
-            if step.back.is_none() {
-                recorder.borrow_mut().backoff();
-            }
-            pause.max(think).max(room)
+            recorder.borrow_mut().backoff();
+            pause.max(think)
         }
-        None => think.max(room),
+        None => think,
     }
 }
 
@@ -181,8 +186,10 @@ pub(super) async fn serve<U: VirtualUser>(
             life.was_told = !step.ended;
             break;
         }
-        if let Some(back) = step.back {
-            control.sleep_until(back).await;
+        if let Some(held) = step.held {
+            if control.make_room_now(held).await {
+                recorder.borrow_mut().backoff();
+            }
         } else if !step.yielded {
             tokio::task::yield_now().await;
         }
@@ -238,20 +245,21 @@ async fn start<U: VirtualUser>(
         if step.interrupted {
             return Some(true);
         }
-        let now = now();
-        let room = step.back.map_or(Duration::ZERO, |back| back.saturating_duration_since(now));
+        let ended = now();
+        if let Some(held) = step.held
+            && control.make_room_now(held).await
+        {
+            recorder.borrow_mut().backoff();
+        }
         if !step.raised {
             pause.reset();
-            if room > Duration::ZERO {
-                control.sleep_until(now + room).await;
-            }
             return None;
         }
         recorder.borrow_mut().start_failure(class);
         // Even with pauses switched off: an `on_start` that raises at once would spin.
-        let idle = pause.grow().max(room);
+        let idle = pause.grow();
         user.rest(idle);
-        control.sleep_until(now + idle).await;
+        control.sleep_until(ended + idle).await;
         if control.is_at_its_end() {
             return Some(true);
         }
@@ -276,7 +284,7 @@ impl Pause {
             self.reset();
             return None;
         }
-        // A step that never yielded had the lane for itself: as long as it took, the others get nine times that.
+        // A step that never yielded had the lane for itself: as long as it took, the others get many times that.
         let others = if step.yielded { Duration::ZERO } else { length.saturating_mul(OTHERS) };
         self.enabled.then(|| self.grow().max(others))
     }
@@ -298,9 +306,6 @@ impl Pause {
 fn is_fruitless(step: &Step, length: Duration) -> bool {
     step.raised || if step.requests > 0 { step.answered == 0 } else { !step.yielded || length < SHORTEST_WORK }
 }
-
-/// Of a lane that one user holds without yielding, the others shall have nine tenths.
-pub const OTHERS: u32 = 9;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -344,7 +349,7 @@ mod tests {
             self.calls.borrow_mut().push("stop".into());
             self.stop
         }
-        fn think_time(&mut self) -> Duration {
+        fn think_time(&mut self, _ended: Instant) -> Duration {
             self.think
         }
         fn rest(&mut self, pause: Duration) {
@@ -352,7 +357,7 @@ mod tests {
         }
     }
 
-    const ANSWERED: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, back: None };
+    const ANSWERED: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, held: None };
     const RAISED: Step = Step { raised: true, ..ANSWERED };
     const DEAF: Step = Step { answered: 0, ..ANSWERED };
     const EMPTY: Step = Step { requests: 0, answered: 0, yielded: false, ..ANSWERED };
@@ -446,12 +451,12 @@ mod tests {
     }
 
     #[test]
-    fn an_iteration_that_held_the_lane_leaves_it_to_the_others_for_nine_times_as_long() {
+    fn an_iteration_that_held_the_lane_leaves_it_to_the_others_for_many_times_as_long() {
         let mut pause = Pause::new(true);
-        assert_eq!(pause.after(&EMPTY, Duration::from_millis(300)), Some(Duration::from_millis(2_700)));
+        assert_eq!(pause.after(&EMPTY, Duration::from_millis(300)), Some(Duration::from_millis(3_000)));
         assert_eq!(pause.after(&RAISED, Duration::from_millis(300)), Some(Duration::from_millis(200)), "it yielded");
         let runaway = Step { raised: true, ..EMPTY };
-        assert_eq!(pause.after(&runaway, Duration::from_secs(1)), Some(Duration::from_secs(9)));
+        assert_eq!(pause.after(&runaway, Duration::from_secs(1)), Some(Duration::from_secs(10)));
     }
 
     #[test]

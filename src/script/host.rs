@@ -165,7 +165,6 @@ impl ScriptWorkload {
             self.give_data(data);
         }
         let state = LaneState {
-            debt: super::debt::Debt::default(),
             libraries: LaneLibraries::open(&lane.plan)?,
             plan: lane.plan,
             recorder: lane.recorder,
@@ -175,6 +174,7 @@ impl ScriptWorkload {
             courier: Arc::clone(&self.courier),
             witness,
             halt: RefCell::default(),
+            results: Cell::new(0),
             data: Arc::clone(&self.data),
             returned: RefCell::default(),
         };

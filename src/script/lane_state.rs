@@ -24,8 +24,8 @@ pub struct LaneState {
     pub courier: Arc<crate::load::courier::Courier>,
     /// What the script cannot run without and the plan does not have, such as a host; see `LaneWorkload::halt`.
     pub halt: RefCell<Option<Halt>>,
-    /// What those who have held the lane owe to the others.
-    pub debt: super::debt::Debt,
+    /// Results that the lane's users have had so far.
+    pub results: Cell<u64>,
     /// What the run's setup returned, as JSON; once it has.
     pub data: Arc<std::sync::OnceLock<String>>,
     /// The same, in the lane in which it has just returned.

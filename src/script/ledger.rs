@@ -21,7 +21,6 @@ pub struct Ledger {
     profile: Option<usize>,
     side: Option<Side>,
     pending: RefCell<Vec<PendingSample>>,
-    next_id: Cell<u64>,
     requests: Cell<u32>,
     answered: Cell<u32>,
 }
@@ -30,16 +29,7 @@ impl Ledger {
     /// Nothing yet, of a user of the profile with this place, where that has a name, on this side, where there are two.
     #[must_use]
     pub fn new(lane: &Rc<LaneState>, control: Rc<UserControl>, profile: Option<usize>, side: Option<Side>) -> Self {
-        Self {
-            lane: Rc::clone(lane),
-            control,
-            profile,
-            side,
-            pending: RefCell::default(),
-            next_id: Cell::new(1),
-            requests: Cell::new(0),
-            answered: Cell::new(0),
-        }
+        Self { lane: Rc::clone(lane), control, profile, side, pending: RefCell::default(), requests: Cell::new(0), answered: Cell::new(0) }
     }
 
     /// The place of the user's profile, where that has a name.
@@ -108,11 +98,10 @@ impl Ledger {
         self.control.take_late().map(|late| late.saturating_add(sample.duration))
     }
 
-    /// A number for a result, by which the script can change its sample.
+    /// A number for a result, which no other one of the lane has; by it the script can change its sample.
     pub(super) fn next_id(&self) -> u64 {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        id
+        self.lane.results.set(self.lane.results.get() + 1);
+        self.lane.results.get()
     }
 
     /// Keeps the sample of a request's last hop until it is final; until then the script can change it by `id`.

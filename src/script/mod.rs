@@ -12,7 +12,6 @@ mod chance;
 pub mod context;
 mod crossing;
 mod data_file;
-mod debt;
 mod driver;
 mod error;
 pub mod floor;

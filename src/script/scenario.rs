@@ -113,6 +113,11 @@ impl WaitRule {
         }
     }
 
+    /// Whether users go on at once.
+    pub(super) fn is_none(self) -> bool {
+        self == Self::Between { low: Duration::ZERO, high: Duration::ZERO }
+    }
+
     /// Whether the rule needs a random number.
     pub(super) fn is_random(self) -> bool {
         match self {

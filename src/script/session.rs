@@ -225,8 +225,8 @@ impl ScriptUser {
             let request = match self.vm.resume(&self.state, &self.account, answer) {
                 Resumed::Asks(request) => request,
                 Resumed::Dead(why) => {
-                    // Others wait where the lane was held, though this user will never come again.
-                    self.owe(job);
+                    // Others have waited where the lane was held, though this user will never come again.
+                    self.note_hold(job);
                     self.on_death(&self.vm.placed(job, why), &mut step);
                     break;
                 }
@@ -237,23 +237,30 @@ impl ScriptUser {
             };
             answer = match request {
                 Request::Done => {
-                    step.back = self.owe(job);
+                    step.held = self.note_hold(job);
                     break;
                 }
                 Request::Raised { message, traceback } => {
                     step.raised = true;
-                    step.back = self.owe(job);
+                    step.held = self.note_hold(job);
                     self.count_exception(&message, &traceback);
                     break;
                 }
                 Request::Mistake(text) => Answer::Mistake(text),
                 asked => {
                     step.yielded = true;
-                    self.make_room(job).await;
+                    if let Some(held) = self.note_hold(job)
+                        && self.state.control.make_room_now(held).await
+                    {
+                        self.state.lane.recorder.borrow_mut().backoff();
+                    }
                     let Some(answer) = self.perform(asked).await else {
                         self.interrupt(&mut step);
                         break;
                     };
+                    if let Some(held) = self.state.control.take_held() {
+                        self.pay_for_turns(held).await;
+                    }
                     answer
                 }
             };
@@ -261,27 +268,28 @@ impl ScriptUser {
         self.finish(step)
     }
 
-    /// A user whose script held the lane for long leaves it to the others for nine times as long, before it does what it asks for.
-    async fn make_room(&self, job: i64) {
-        if let Some(back) = self.owe(job) {
-            self.state.control.sleep_until(back).await;
+    /// A user that holds the lane turn by turn, each time for no more than a moment, makes room for the others before it goes on. One whose rate is stated keeps
+    /// it: it thinks, or its iterations are due at times of their own.
+    async fn pay_for_turns(&self, held: Duration) {
+        let control = &self.state.control;
+        if self.class().wait.is_none() && control.arrival_index().is_none() && control.make_room(held).await {
+            self.state.lane.recorder.borrow_mut().backoff();
         }
     }
 
-    /// When a user whose script has held the lane for long in `job` may go on; `None` of one that has not.
-    fn owe(&self, job: i64) -> Option<Instant> {
+    /// How long the script has held the lane in the stretch of `job` that has just ended; `None` where that was not long. It is noted for people.
+    fn note_hold(&self, job: i64) -> Option<Duration> {
         let (held, place) = self.vm.held()?;
         self.state.lane.recorder.borrow_mut().held(&self.name_of(job), place.as_deref(), held);
-        if self.state.lane.debt.is_news() {
+        if self.state.control.debt().is_news() {
             log::warn!(
                 target: "lunamoth::script",
-                "user {} held its lane for {} ms without yielding, while all its other users waited: it pauses, so that they get nine tenths of the time. Told once a lane.",
+                "user {} held its lane for {} ms without yielding, while all its other users waited: as long as they want the lane, it pauses, so that they get nine tenths of the time. Told once a lane.",
                 self.state.index,
                 held.as_millis()
             );
         }
-        self.state.lane.recorder.borrow_mut().backoff();
-        Some(self.state.lane.debt.owe(Instant::now(), held))
+        Some(held)
     }
 
     /// Class and task, such as `Shopper:checkout`; `setup` and `teardown` are nobody's.
@@ -306,7 +314,7 @@ impl ScriptUser {
         match request {
             Request::Asks(operation) => operation.perform(&self.state).await,
             Request::Wait => {
-                let time = self.think_time();
+                let time = self.think_time(now());
                 self.state.wait_for(pause(time)).await
             }
             Request::End => {
@@ -373,10 +381,9 @@ impl VirtualUser for ScriptUser {
         self.run_method(job, Phase::Stopping).await
     }
 
-    fn think_time(&mut self) -> Duration {
+    fn think_time(&mut self, now: Instant) -> Duration {
         let rule = self.class().wait;
         let unit = if rule.is_random() { self.state.random.borrow_mut().unit() } else { 0.0 };
-        let now = now();
         let pause = rule.pause(unit, now.saturating_duration_since(self.state.control.paced().unwrap_or(now)));
         // From the moment that was meant, so that late timers do not add up.
         self.state.control.set_paced(now + pause);

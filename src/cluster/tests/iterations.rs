@@ -82,7 +82,7 @@ impl VirtualUser for Beginners {
         Step::default()
     }
 
-    fn think_time(&mut self) -> Duration {
+    fn think_time(&mut self, _ended: std::time::Instant) -> Duration {
         Duration::ZERO
     }
 

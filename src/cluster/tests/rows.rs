@@ -70,7 +70,7 @@ impl VirtualUser for Taker {
         Step::default()
     }
 
-    fn think_time(&mut self) -> Duration {
+    fn think_time(&mut self, _ended: std::time::Instant) -> Duration {
         Duration::ZERO
     }
 

@@ -174,8 +174,11 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         Err(reason) => return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref()),
     };
     if !swarm.user_classes.is_empty() {
-        let scripts = api.context.handle.scripts().await.unwrap_or_default();
-        if let Err(reason) = swarm.judge_classes(&scripts) {
+        let judged = match api.context.handle.scripts().await {
+            Ok(scripts) => swarm.judge_classes(&scripts),
+            Err(declined) => Err(declined.reason),
+        };
+        if let Err(reason) = judged {
             return Swarm::refuse(&parameters, &reason, api.snapshot().host.as_deref());
         }
     }

@@ -69,7 +69,7 @@ impl Api {
 
     /// Reads a start by what one may ask for at this moment: the hosts that the settings name, the run's, and those of the scripts as they are
     /// now. These have to be evaluated, and are asked for only where the start would be refused without.
-    pub async fn with_rules<T, E>(&self, read: impl Fn(&Rules<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub async fn with_rules<T, E: From<Refused>>(&self, read: impl Fn(&Rules<'_>) -> Result<T, E>) -> Result<T, E> {
         let snapshot = self.snapshot();
         let mut hosts: Vec<&str> = self.context.hosts.iter().map(String::as_str).chain(snapshot.host.as_deref()).collect();
         let by = |hosts: &[&str]| {
@@ -83,7 +83,7 @@ impl Api {
         if first.is_ok() || self.is_local {
             return first;
         }
-        let scripts = self.context.handle.scripts().await.unwrap_or_default();
+        let scripts = self.context.handle.scripts().await.map_err(|declined| Refused::Unanswered(declined.reason))?;
         hosts.extend(scripts.iter().filter_map(|script| script.host.as_deref()));
         by(&hosts)
     }
@@ -113,6 +113,12 @@ impl Refused {
     pub fn problem(&self) -> Response {
         let status = if matches!(self, Self::Declined(_)) { StatusCode::CONFLICT } else { StatusCode::SERVICE_UNAVAILABLE };
         problem(status, self.reason())
+    }
+}
+
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.reason().to_owned()
     }
 }
 

@@ -127,7 +127,7 @@ impl<L: LaneWorkload> Running<L> {
     fn make_user(&mut self, place: usize, room: usize, arrival: Arrival) {
         let (index, strand) = (arrival.index(), &self.strands[place]);
         let (class, side) = strand.of_room(room);
-        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), 0));
+        let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), Rc::clone(&self.debt), 0));
         match self.lane.workload.new_user(UserStart { index, class, iterations_done: 0, side, control: Rc::clone(&control) }) {
             Ok(user) => {
                 let (recorder, pool, life_control) = (self.lane.recorder.clone(), Rc::clone(&strand.pool), Rc::clone(&control));

@@ -83,7 +83,7 @@ struct User {
     zero: Option<Instant>,
 }
 
-const DONE: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, back: None };
+const DONE: Step = Step { raised: false, interrupted: false, ended: false, requests: 1, answered: 1, yielded: true, held: None };
 
 impl VirtualUser for User {
     async fn on_start(&mut self) -> Step {
@@ -109,7 +109,7 @@ impl VirtualUser for User {
         DONE
     }
 
-    fn think_time(&mut self) -> Duration {
+    fn think_time(&mut self, _ended: Instant) -> Duration {
         if let Conduct::Busy(_, think) = self.conduct { think } else { Duration::ZERO }
     }
 

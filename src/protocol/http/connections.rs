@@ -84,9 +84,7 @@ impl Connections {
                 }
                 Next::Done | Next::Again(_) => {}
             }
-            let mut exchange = Exchange { timings, ..Exchange::default() };
-            finish(progress, begin, attempt, &mut exchange);
-            return exchange;
+            return finish(progress, begin, attempt, timings);
         }
     }
 
@@ -143,7 +141,7 @@ impl Connections {
         let limit = limit();
         let opened = connect::open(&self.context, origin, rules.offer, limit, timings).await?;
         if !opened.stream.is_http2() && rules.offer != Offer::Http2 {
-            let connection = Connection::new(opened.stream, opened.through_proxy, rules.offer);
+            let connection = Box::new(Connection::new(opened.stream, opened.through_proxy, rules.offer));
             return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: false });
         }
         let shared = timeout_at(limit.into(), Shared::open(opened.stream, &peer)).await.map_err(timed_out)??;
@@ -198,7 +196,8 @@ impl Connections {
 
 /// A connection of either kind.
 enum Line {
-    Http1(Connection),
+    /// Boxed: it goes from hand to hand with each request.
+    Http1(Box<Connection>),
     Http2(Shared),
 }
 
@@ -212,9 +211,9 @@ struct Found<'a> {
 }
 
 /// Writes down what came of the last attempt.
-fn finish(progress: &Progress, begin: Instant, attempt: Attempt, exchange: &mut Exchange) {
+#[inline]
+fn finish(progress: &Progress, begin: Instant, attempt: Attempt, mut timings: Timings) -> Exchange {
     let end = attempt.ended_at;
-    let timings = &mut exchange.timings;
     let send_begin = attempt.began_at.unwrap_or(begin);
     timings.total = end - begin;
     timings.blocked = Some((send_begin - begin).saturating_sub(timings.set_up()));
@@ -226,13 +225,19 @@ fn finish(progress: &Progress, begin: Instant, attempt: Attempt, exchange: &mut 
         timings.wait = Some(waited_to.saturating_duration_since(sent_at));
         timings.receive = attempt.first_byte_at.map(|first| end.saturating_duration_since(first.max(sent_at)));
     }
-    exchange.was_sent = attempt.was_sent;
-    exchange.failure = attempt.failure;
-    exchange.status = attempt.status;
-    exchange.version = attempt.version;
-    exchange.headers = attempt.headers;
-    exchange.body = attempt.body;
-    copy_progress(progress, exchange);
+    Exchange {
+        status: attempt.status,
+        version: attempt.version,
+        headers: attempt.headers,
+        body: attempt.body,
+        timings,
+        bytes_out: progress.bytes_out.get(),
+        bytes_in: progress.bytes_in.get(),
+        failure: attempt.failure,
+        was_sent: attempt.was_sent,
+        stale_retries: progress.stale_retries.get(),
+        stale_unanswered: progress.stale_unanswered.get(),
+    }
 }
 
 /// How often a request was sent, and why not for the last time.
@@ -310,16 +315,15 @@ fn is_idempotent(method: &str) -> bool {
 fn failed(failure: Failure, progress: &Progress, begin: Instant, mut timings: Timings) -> Exchange {
     timings.total = begin.elapsed();
     timings.blocked = Some(timings.total.saturating_sub(timings.set_up()));
-    let mut exchange = Exchange { timings, failure: Some(failure), ..Exchange::default() };
-    copy_progress(progress, &mut exchange);
-    exchange
-}
-
-fn copy_progress(progress: &Progress, exchange: &mut Exchange) {
-    exchange.bytes_out = progress.bytes_out.get();
-    exchange.bytes_in = progress.bytes_in.get();
-    exchange.stale_retries = progress.stale_retries.get();
-    exchange.stale_unanswered = progress.stale_unanswered.get();
+    Exchange {
+        timings,
+        bytes_out: progress.bytes_out.get(),
+        bytes_in: progress.bytes_in.get(),
+        failure: Some(failure),
+        stale_retries: progress.stale_retries.get(),
+        stale_unanswered: progress.stale_unanswered.get(),
+        ..Exchange::default()
+    }
 }
 
 /// A request that a server says it has not processed is sent again so often, within its own time.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout_at;
 
@@ -313,26 +314,65 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// The request as h2 wants it. Fields that speak of one HTTP/1.1 connection have no place in HTTP/2.
+/// The request as h2 wants it.
 fn message_of(request: &Request<'_>) -> Result<http::Request<()>, Failure> {
-    let refused = |error: http::Error| Failure::new(FailureKind::Protocol, format!("the request cannot be sent by HTTP/2: {error}"));
-    let mut authority = request.origin.authority.clone();
-    let mut builder = http::Request::builder().method(request.method).version(http::Version::HTTP_2);
-    for line in request.headers.split(|&byte| byte == b'\n') {
+    let (mut headers, host) = fields_of(request.headers).map_err(refused)?;
+    match request.body.map_or(0, <[u8]>::len) {
+        0 if !matches!(request.method, "POST" | "PUT" | "PATCH") => {}
+        length => drop(headers.insert(http::header::CONTENT_LENGTH, length.into())),
+    }
+    let authority = host.as_deref().unwrap_or(&request.origin.authority);
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(if request.origin.tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
+    parts.authority = Some(http::uri::Authority::try_from(authority).map_err(|error| refused(error.into()))?);
+    parts.path_and_query = Some(http::uri::PathAndQuery::try_from(request.path).map_err(|error| refused(error.into()))?);
+    let mut message = http::Request::new(());
+    *message.method_mut() = http::Method::from_bytes(request.method.as_bytes()).map_err(|error| refused(error.into()))?;
+    *message.uri_mut() = http::Uri::from_parts(parts).map_err(|error| refused(error.into()))?;
+    *message.version_mut() = http::Version::HTTP_2;
+    *message.headers_mut() = headers;
+    Ok(message)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn refused(error: http::Error) -> Failure {
+    Failure::new(FailureKind::Protocol, format!("the request cannot be sent by HTTP/2: {error}"))
+}
+
+/// The fields of a header block, and the `host` that stands among them. Those that speak of one HTTP/1.1 connection have no place in HTTP/2. A script says
+/// the same again and again; so the last block is remembered.
+fn fields_of(block: &[u8]) -> Result<Fields, http::Error> {
+    thread_local! {
+        static LAST: RefCell<Option<(Vec<u8>, Fields)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((known, fields)) = last
+            && known.as_slice() == block
+        {
+            return Ok(fields.clone());
+        }
+        let fields = parse_fields(block)?;
+        *last = Some((block.to_vec(), fields.clone()));
+        Ok(fields)
+    })
+}
+
+/// Header fields, and the `host` that stood among them.
+type Fields = (HeaderMap, Option<Rc<str>>);
+
+fn parse_fields(block: &[u8]) -> Result<Fields, http::Error> {
+    let (mut headers, mut host) = (HeaderMap::new(), None);
+    for line in block.split(|&byte| byte == b'\n') {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let (name, value) = (line[..colon].to_ascii_lowercase(), line[colon + 1..].trim_ascii());
         match name.as_slice() {
-            b"host" => authority = String::from_utf8_lossy(value).into_owned(),
+            b"host" => host = Some(String::from_utf8_lossy(value).into()),
             b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {}
             b"te" if !value.eq_ignore_ascii_case(b"trailers") => {}
-            name => builder = builder.header(name, value),
+            name => drop(headers.try_append(HeaderName::from_bytes(name)?, HeaderValue::from_bytes(value)?)?),
         }
     }
-    match request.body.map_or(0, <[u8]>::len) {
-        0 if !matches!(request.method, "POST" | "PUT" | "PATCH") => {}
-        length => builder = builder.header("content-length", length),
-    }
-    builder.uri(format!("{}://{authority}{}", request.origin.scheme(), request.path)).body(()).map_err(refused)
+    Ok((headers, host))
 }
 
 /// An error of a stream or its connection in words, and what it says of the request.

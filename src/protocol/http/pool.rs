@@ -36,7 +36,7 @@ pub(super) struct Pool {
 struct Entry {
     origin: Rc<Origin>,
     /// `None` while it is in use or being made.
-    idle: Option<Connection>,
+    idle: Option<Box<Connection>>,
 }
 
 impl Entry {
@@ -50,14 +50,14 @@ impl Pool {
     /// dropped, and those that are past what the request's rules allow. `None` too where others wait in line for a place.
     ///
     /// `is_wary` asks the kernel, which knows of an end that the runtime has not been told of yet; for one system call.
-    pub(super) fn take<'a>(&'a self, request: &'a Request<'_>, now: Instant, is_wary: bool) -> Option<(Connection, Place<'a>)> {
+    pub(super) fn take<'a>(&'a self, request: &'a Request<'_>, now: Instant, is_wary: bool) -> Option<(Box<Connection>, Place<'a>)> {
         if self.line.borrow().iter().any(|(waiting, _)| is_same(waiting, &request.origin)) {
             return None;
         }
         self.take_idle(request, now, is_wary)
     }
 
-    fn take_idle<'a>(&'a self, request: &'a Request<'_>, now: Instant, is_wary: bool) -> Option<(Connection, Place<'a>)> {
+    fn take_idle<'a>(&'a self, request: &'a Request<'_>, now: Instant, is_wary: bool) -> Option<(Box<Connection>, Place<'a>)> {
         let (origin, rules) = (&request.origin, &request.connection);
         let mut places = self.places.borrow_mut();
         let mut end = places.len();
@@ -115,7 +115,7 @@ impl Pool {
         reuses: bool,
         is_wary: bool,
         deadline: Instant,
-    ) -> Option<(Option<Connection>, Place<'a>)> {
+    ) -> Option<(Option<Box<Connection>>, Place<'a>)> {
         let (origin, max) = (&request.origin, request.connection.max_connections);
         let is_first_come = !self.line.borrow().iter().any(|(waiting, _)| is_same(waiting, origin));
         if is_first_come && let Some(place) = self.reserve(origin, max) {
@@ -209,7 +209,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Keeps the connection for the next request.
-    pub(super) fn keep(self, connection: Connection) {
+    pub(super) fn keep(self, connection: Box<Connection>) {
         let mut places = self.pool.places.borrow_mut();
         if let Some(at) = places.iter().position(|entry| entry.idle.is_none() && entry.is_to(self.origin)) {
             places[at..].rotate_left(1);

@@ -2,7 +2,8 @@
 //! is `tls_trust`'s.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -35,7 +36,7 @@ pub fn configure(settings: &Settings) -> Result<Arc<ClientConfig>, String> {
             Some(pem) => certificates(pem, "the extra certificate authorities (--ca-file)")?,
             None => Vec::new(),
         };
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&named)?), provider)
+        let usual = WebPkiServerVerifier::builder_with_provider(roots(&named)?, provider)
             .build()
             .map_err(|error| format!("the certificate authorities cannot be used: {error}"))?;
         if named.is_empty() {
@@ -99,20 +100,39 @@ fn handshake_failure(error: &io::Error, peer: &str) -> Failure {
 }
 
 /// The system's roots, else built-in ones; `extra` besides.
-fn roots(extra: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+fn roots(extra: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, String> {
+    let mut store = usual_roots();
+    for certificate in extra {
+        Arc::make_mut(&mut store)
+            .add(certificate.clone())
+            .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
+    }
+    Ok(store)
+}
+
+/// The system's roots, else built-in ones. They are hundreds of files, and all lanes that open together want them: what was read lately is had again.
+fn usual_roots() -> Arc<RootCertStore> {
+    static READ: Mutex<Option<(Instant, Arc<RootCertStore>)>> = Mutex::new(None);
+    // Whoever panicked there has left it as it was.
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, store)) = &*read
+        && at.elapsed() < ROOTS_ARE_FRESH
+    {
+        return Arc::clone(store);
+    }
     let mut store = RootCertStore::empty();
     // Certificates that cannot be read are left out, as every other client does: some systems carry a few.
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    for certificate in extra {
-        store
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate among the extra certificate authorities cannot be used: {error}"))?;
-    }
-    Ok(store)
+    let store = Arc::new(store);
+    *read = Some((Instant::now(), Arc::clone(&store)));
+    store
 }
+
+/// A run that begins later reads anew what the system trusts by then.
+const ROOTS_ARE_FRESH: Duration = Duration::from_secs(10);
 
 fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();

@@ -392,7 +392,7 @@ fn a_paced_users_iterations_begin_so_far_apart_however_long_they_take() {
         for _ in 0..4 {
             began.push(zero.elapsed().as_secs_f64());
             user.iterate().await;
-            let pause = user.think_time();
+            let pause = user.think_time(tokio::time::Instant::now().into_std());
             tokio::time::sleep(pause).await;
         }
         began

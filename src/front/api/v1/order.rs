@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::super::form::{Unreadable, collect};
 use super::super::reply::problem_of;
+use super::super::shared::Refused;
 use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
 use crate::plan::{Purpose, Rate, StartOrder, ThresholdPlan};
@@ -20,6 +21,14 @@ pub(super) enum Fault {
     Unreadable(Unreadable),
     /// One of its keys.
     Field { name: String, detail: String },
+    /// Whether it is right could not be found out.
+    Unjudged(Refused),
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self::Unjudged(refused)
+    }
 }
 
 impl IntoResponse for Fault {
@@ -27,6 +36,7 @@ impl IntoResponse for Fault {
         match self {
             Self::Unreadable(unreadable) => unreadable.into_response(),
             Self::Field { name, detail } => problem_of(StatusCode::UNPROCESSABLE_ENTITY, Some(&name), &format!("{name}: {detail}")),
+            Self::Unjudged(refused) => refused.problem(),
         }
     }
 }
