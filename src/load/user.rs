@@ -99,11 +99,7 @@ pub(super) async fn live<U: VirtualUser>(
             life.was_told = !step.ended;
             break;
         }
-        if let Some(held) = step.held
-            && control.make_room_now(held).await
-        {
-            recorder.borrow_mut().backoff();
-        }
+        make_room(&step, control, recorder).await;
         let idle = idle_after(&mut user, &step, ended, length, &mut pause, recorder);
         if idle > Duration::ZERO {
             user.rest(idle);
@@ -120,6 +116,15 @@ pub(super) async fn live<U: VirtualUser>(
         recorder.borrow_mut().stop_failure();
     }
     life
+}
+
+/// Leaves the lane to others after a step that held it.
+async fn make_room(step: &Step, control: &UserControl, recorder: &RefCell<Recorder>) {
+    if let Some(held) = step.held
+        && control.make_room_now(held).await
+    {
+        recorder.borrow_mut().backoff();
+    }
 }
 
 /// How long the user thinks, or pauses, whichever is longer, once its step has `ended`.
@@ -186,10 +191,8 @@ pub(super) async fn serve<U: VirtualUser>(
             life.was_told = !step.ended;
             break;
         }
-        if let Some(held) = step.held {
-            if control.make_room_now(held).await {
-                recorder.borrow_mut().backoff();
-            }
+        if step.held.is_some() {
+            make_room(&step, control, recorder).await;
         } else if !step.yielded {
             tokio::task::yield_now().await;
         }
@@ -246,11 +249,7 @@ async fn start<U: VirtualUser>(
             return Some(true);
         }
         let ended = now();
-        if let Some(held) = step.held
-            && control.make_room_now(held).await
-        {
-            recorder.borrow_mut().backoff();
-        }
+        make_room(&step, control, recorder).await;
         if !step.raised {
             pause.reset();
             return None;

@@ -383,6 +383,10 @@ impl VirtualUser for ScriptUser {
 
     fn think_time(&mut self, now: Instant) -> Duration {
         let rule = self.class().wait;
+        if rule.is_none() {
+            self.state.control.set_paced(now);
+            return Duration::ZERO;
+        }
         let unit = if rule.is_random() { self.state.random.borrow_mut().unit() } else { 0.0 };
         let pause = rule.pause(unit, now.saturating_duration_since(self.state.control.paced().unwrap_or(now)));
         // From the moment that was meant, so that late timers do not add up.

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
 use super::super::super::witness::{WitnessedHop, beginning};
 use super::address::{Address, is_absolute, no_host};
@@ -424,36 +425,14 @@ impl Chain {
     }
 }
 
-/// Awaits all of `futures` at a time; the results are in their order.
+/// Awaits all of `futures` at a time; the results are in their order. Each is polled only where it was woken, so that many cost no more than as many single
+/// ones.
 async fn all_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut slots: Vec<Slot<F>> = futures.into_iter().map(|future| Slot::Waiting(Box::pin(future))).collect();
-    std::future::poll_fn(move |context| {
-        let mut is_ready = true;
-        for slot in &mut slots {
-            is_ready &= slot.poll(context);
-        }
-        if !is_ready {
-            return Poll::Pending;
-        }
-        Poll::Ready(slots.drain(..).filter_map(|slot| if let Slot::Done(output) = slot { Some(output) } else { None }).collect())
-    })
-    .await
-}
-
-enum Slot<F: Future> {
-    Waiting(Pin<Box<F>>),
-    Done(F::Output),
-}
-
-impl<F: Future> Slot<F> {
-    fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        if let Self::Waiting(future) = self
-            && let Poll::Ready(output) = future.as_mut().poll(context)
-        {
-            *self = Self::Done(output);
-        }
-        matches!(self, Self::Done(_))
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    let mut under_way: FuturesUnordered<_> =
+        futures.into_iter().enumerate().map(|(place, future)| async move { (place, future.await) }).collect();
+    while let Some((place, output)) = under_way.next().await {
+        outputs[place] = Some(output);
     }
+    outputs.into_iter().flatten().collect()
 }
-
-impl<F: Future> Unpin for Slot<F> {}
