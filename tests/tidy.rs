@@ -55,6 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),
+    ("futures_util", &["script"]),
     ("h2", &["protocol"]),
     ("hyper", &["protocol", "target", "front"]),
     ("hyper_util", &["protocol", "target", "front"]),
