@@ -26,7 +26,7 @@ local detail, native_json, label, judge = native.detail, native.json, native.lab
 ---@field timeout number|string?  from the ask to the last byte, redirects included: seconds, or a text such as "500ms"
 ---@field redirects integer|false?  follow at most this many; 0 or false follows none
 ---@field cookies table<string, string>|boolean?  cookies for this request, besides the jar's or in place of those of the same names; false neither sends nor takes any
----@field tags table<string, string>?  `{ kind = "read" }`: the request's row has them behind its name, and thresholds select by them, `http_req_duration{kind:read}`; added to those of `http.defaults`
+---@field tags table<string, string>?  `{ kind = "read" }`: the request's row has them behind its name, and thresholds select by them, `http_req_duration{kind:read}`; added to those of `http.defaults`; names that selectors have, such as `status`, `profile` and `ab`, are refused
 ---@field expect HttpExpect|string|integer?  what the last answer must be like, else the request has failed; a status takes the place of "400 and above has failed"
 ---@field compress boolean?   false does not ask for a compressed body
 ---@field discard boolean?    count the body and throw it away

@@ -502,7 +502,7 @@ end
 
 ---What the function of `scenario.shape` sees of the run, as of a second ago. What is not known yet is nil.
 ---@class ShapeView
----@field users integer           users that run
+---@field users integer           users that run, of the profile that the function steers
 ---@field requests integer        made so far
 ---@field failures integer        of them
 ---@field requests_per_s number?  over the last 10 seconds
@@ -511,18 +511,22 @@ end
 ---@field p95 number?             the same
 
 ---A load that a function steers. It is called with the run's seconds, 0 at first, and then once a second on the master, and returns how many users
----there shall be or which rate, or nil to end the run. Whole users are made of fractions. The same kind has to come back each time. It has no
----request, sleep or random number, and its state is its own: each worker calls it for second 0, too.
+---there shall be or which rate, or nil to end the run, or of several profiles its own. Whole users are made of fractions. The same kind has to come
+---back each time. It has no request, sleep or random number, and its state is its own: each worker calls it for its first second, too. With a
+---`start` it is called from then on.
 ---
 ---    load = scenario.shape(function(t, view)
 ---      if t > 60 or (view.p95 or 0) > 0.5 then return nil end
 ---      return { users = 50 + 40 * math.sin(t / 10) }
 ---    end)
 ---@param body fun(t: integer, view: ShapeView): { users: number?, rate: number|string|nil }?
+---@param options? table  what every profile takes: name, classes, start, tags
 ---@return LoadProfile
-function scenario.shape(body)
+function scenario.shape(body, options)
   if type(body) ~= "function" then error("scenario.shape: a function is needed: function(t, view) return { users = 10 } end; not a " .. type(body), 2) end
-  local profile = profile_of({ kind = "shape", body = body }, {}, "scenario.shape", 2)
+  if options ~= nil and type(options) ~= "table" then error('scenario.shape: what stands behind the function must be a table such as { start = "1m" }, not a ' .. type(options), 2) end
+  check_keys(options or {}, PROFILE_KEYS, "scenario.shape", 2)
+  local profile = profile_of({ kind = "shape", body = body }, options or {}, "scenario.shape", 2)
   return profile
 end
 
@@ -619,7 +623,6 @@ function loads_of(load, users, level)
     local what = "scenario: load" .. (name and ": profile `" .. name .. "`" or "")
     if name and seen[name] then error("scenario: load: two profiles have the name `" .. name .. "`: names must be unique", level + 1) end
     if name then seen[name] = true end
-    if record.kind == "shape" and #list > 1 then error(what .. ": scenario.shape steers a whole run, and stands beside no other profile", level + 1) end
     if not name and record.tags then error(what .. ": a profile with tags needs a name, too", level + 1) end
     for _, class in ipairs(record.classes or users) do
       if not position_of[class] then
@@ -856,17 +859,25 @@ local function teardown_job(body)
   end, body)
 end
 
--- A profile as a plain table; of a shape how it begins.
-local function plain_profile(load)
+-- By the place of a profile: what its function says.
+local levels = {}
+
+function native.level(place, t, view)
+  return levels[place](t, view)
+end
+
+-- The profile at this place as a plain table; of a shape how it begins.
+local function plain_profile(load, place)
   if load.kind ~= "shape" then return load end
-  local kind, level = level_of(load.body, 0, { users = 0, requests = 0, failures = 0 })
-  if not kind then error("scenario.shape: the function returns nil at 0 s, and the run would have no length", 0) end
-  native.level = function(t, view)
+  local first = math.floor(load.start)
+  local kind, level = level_of(load.body, first, { users = 0, requests = 0, failures = 0 })
+  if not kind then error("scenario.shape: the function returns nil at " .. first .. " s, and the run would have no length", 0) end
+  levels[place] = function(t, view)
     local now_kind, now_level = level_of(load.body, t, view)
     if now_kind and now_kind ~= kind then error("scenario.shape: the function returned " .. kind .. " at first, and " .. now_kind .. " at " .. t .. " s", 0) end
     return now_level
   end
-  return { kind = "shape", is_open = kind == "rate", level = level, start = 0 }
+  return { kind = "shape", is_open = kind == "rate", level = level, start = load.start }
 end
 
 -- The profiles that have a class with a task that the tags allow, and the names of the others. `names` are those of such classes.
@@ -878,7 +889,7 @@ local function plain_profiles(record, names)
     if load.classes and #own == 0 then
       left_out[#left_out + 1] = profile.name
     else
-      kept[#kept + 1] = { name = profile.name, classes = own, tags = load.tags or {}, load = plain_profile(load) }
+      kept[#kept + 1] = { name = profile.name, classes = own, tags = load.tags or {}, load = plain_profile(load, #kept + 1) }
     end
   end
   return kept, left_out

@@ -74,7 +74,7 @@
 //! | pool | the users of a lane in an open profile; a seat is where one waits for its next iteration (`load/pool.rs`) |
 //! | strand | one profile as one lane lives it (`load/lane/strand.rs`) |
 //! | shape | what a profile says of any moment, whichever its kind ([`load::shape::Shape`]) |
-//! | helm | the function of `scenario.shape`, which steers a run's load from the master ([`script::Helm`]) |
+//! | helm | the functions of `scenario.shape`, which steer profiles of a run from the master ([`script::Helm`]) |
 //! | schedule | which iteration of an open profile is due when ([`load::profile::arrivals::Schedule`]) |
 //! | rota | which of those are one lane's own (`load::rota`) |
 //! | arrival | an iteration that is due, until a user begins it (`load::pool`) |

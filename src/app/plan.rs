@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::start::Start;
-use super::steering::Steered;
+use super::steering::{Steered, SteeredPart};
 use crate::config::Settings;
 use crate::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
 use crate::script::{Host, LoadOptions};
@@ -85,7 +85,8 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, bas
         life: scenario.life.clone(),
     };
     let helm = host.helm(&settings.tag_filter()).filter(|_| has_own_load(settings, order));
-    let steered = helm.map(|helm| Steered { run: plan.run, is_open: plan.profile.is_open(), scale: settings.scale, helm });
+    let parts: Vec<_> = scenario.steered.iter().filter_map(|steered| SteeredPart::of(steered, all, &plan.profile)).collect();
+    let steered = helm.filter(|_| !parts.is_empty()).map(|helm| Steered { run: plan.run, scale: settings.scale, helm, parts });
     Ok(Planning { plan, profile_words, thresholds: thresholds.into_iter().flatten().collect(), steered })
 }
 

@@ -1,42 +1,80 @@
-//! Runs whose load a function of the script steers: asks it once a second, and has the master do what it says.
+//! Runs whose load functions of the script steer: asks them once a second, and has the master do what they say.
 //!
-//! | the function | then |
+//! | a function | then |
 //! |---|---|
-//! | returns another level than before | the run is re-targeted |
-//! | returns nil | users finish, as at a planned end |
+//! | returns another level than before | its profile is re-targeted |
+//! | returns nil | the users of its profile finish, as at a planned end; where it is the only one, those of the run |
 //! | raises, runs away, returns nonsense | the run is cut, and ends as bad use |
+//! | | somebody has given its profile another level: it is asked no more |
 //!
 //! A master that takes a run over holds the level that it had: what the function remembers died with the one before.
+
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::cluster::handle::MasterHandle;
-use crate::plan::{Purpose, Rate, RunId, StartOrder};
-use crate::script::{Helm, HelmView};
+use crate::cluster::planner::BY_HAND;
+use crate::plan::{LoadProfile, NamedProfile, Purpose, Rate, RunId, StartOrder};
+use crate::script::{Helm, HelmView, SteeredProfile};
 use crate::stats::snapshot::{RunState, Snapshot};
 
 /// A run and what steers it.
 #[derive(Debug, Clone)]
 pub(super) struct Steered {
     pub(super) run: RunId,
-    /// Levels are rates.
-    pub(super) is_open: bool,
     /// Every level is multiplied by this.
     pub(super) scale: f64,
     pub(super) helm: Helm,
+    /// At least one.
+    pub(super) parts: Vec<SteeredPart>,
 }
 
-impl Steered {
-    /// What makes `level` of the run's.
-    fn order(&self, level: f64) -> StartOrder {
-        let level = level * self.scale;
-        let order = StartOrder { purpose: Purpose::Retarget, ..StartOrder::default() };
+/// A profile of the run that a function steers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SteeredPart {
+    /// Among those of the scenario.
+    place: usize,
+    /// None where it is the only one, and has none.
+    name: Option<String>,
+    /// Levels are rates.
+    is_open: bool,
+    /// From then on it is steered.
+    start: Duration,
+    /// What was said of it last.
+    level: Option<f64>,
+}
+
+impl SteeredPart {
+    /// Of a profile of the scenario, whose profiles with names are `all`, as it stands in a run; `None` where it does not.
+    pub(super) fn of(steered: &SteeredProfile, all: &[NamedProfile], of_run: &LoadProfile) -> Option<Self> {
+        let name = all.get(steered.place).map(|named| named.name.clone());
+        let part = match &name {
+            Some(name) => &of_run.named().iter().find(|named| named.name == *name)?.profile,
+            None => of_run,
+        };
+        Some(Self { place: steered.place, is_open: part.is_open(), start: steered.start, level: None, name })
+    }
+
+    /// What makes `level` the profile's.
+    fn order(&self, level: f64, scale: f64) -> StartOrder {
+        let (level, order) = (level * scale, self.end());
         if self.is_open {
             StartOrder { rate: Some(Rate::per_second(level).max(Rate(1))), ..order }
         } else {
             // A cast saturates.
             StartOrder { users: Some(level.round().max(1.0) as u32), spawn_rate: Some(AT_ONCE), ..order }
         }
+    }
+
+    /// What ends the profile.
+    fn end(&self) -> StartOrder {
+        StartOrder { purpose: Purpose::Steer, profile: self.name.clone(), ..StartOrder::default() }
+    }
+
+    /// In front of a line about it.
+    fn words(&self) -> String {
+        self.name.as_ref().map_or_else(String::new, |name| format!("profile `{name}`: "))
     }
 }
 
@@ -47,11 +85,11 @@ pub(super) async fn steer_all(mut runs: mpsc::Receiver<Steered>, master: MasterH
     }
 }
 
-/// Steers one run from its begin to its end; returns if another one begins in its place.
+/// Steers one run from its begin to its end; returns if another one begins in its place, or nothing is left to steer.
 pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
     let mut snapshots = master.snapshots();
     let before = snapshots.borrow().run;
-    let (mut asked, mut level) = (0, None);
+    let mut asked = 0;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         let second = snapshot.elapsed.as_secs();
@@ -61,24 +99,12 @@ pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
             RunState::Stopping | RunState::Stopped => return,
             RunState::Spawning | RunState::Running if second > asked => {
                 asked = second;
-                match steered.helm.ask(second, view(&snapshot)).await {
-                    Ok(Some(wanted)) if level == Some(wanted) => {}
-                    Ok(Some(wanted)) => {
-                        level = Some(wanted);
-                        if let Err(declined) = master.start(steered.order(wanted), "").await {
-                            log::debug!("what scenario.shape says came too late: {declined}");
-                        }
-                    }
-                    Ok(None) => {
-                        log::info!("scenario.shape ends the run");
-                        // A run that is over has nothing to end.
-                        let _ = master.stop("").await;
-                        return;
-                    }
-                    Err(why) => {
-                        let _ = master.misuse(why).await;
-                        return;
-                    }
+                if let Err(why) = steer_parts(&mut steered, &snapshot, &master).await {
+                    let _ = master.misuse(why).await;
+                    return;
+                }
+                if steered.parts.is_empty() {
+                    return;
                 }
             }
             RunState::Ready | RunState::Waiting | RunState::Paused | RunState::Spawning | RunState::Running => {}
@@ -89,10 +115,53 @@ pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
     }
 }
 
-fn view(snapshot: &Snapshot) -> HelmView {
+/// Asks for each profile once, and does what is said; those that are steered no more are gone then.
+async fn steer_parts(steered: &mut Steered, snapshot: &Snapshot, master: &MasterHandle) -> Result<(), String> {
+    let second = snapshot.elapsed.as_secs();
+    let mut left = Vec::new();
+    for mut part in std::mem::take(&mut steered.parts) {
+        if second <= part.start.as_secs() {
+            left.push(part);
+            continue;
+        }
+        let wanted = steered.helm.ask(part.place, second, view(snapshot, part.name.as_deref())).await?;
+        let asked = match wanted {
+            Some(wanted) if part.level == Some(wanted) => None,
+            Some(wanted) => Some(part.order(wanted, steered.scale)),
+            None if part.name.is_none() => {
+                log::info!("scenario.shape ends the run");
+                // A run that is over has nothing to end.
+                let _ = master.stop("").await;
+                return Ok(());
+            }
+            None => {
+                log::info!("{}scenario.shape ends it", part.words());
+                Some(part.end())
+            }
+        };
+        let declined = if let Some(order) = asked { master.start(order, "").await.err() } else { None };
+        match declined {
+            Some(declined) if declined.reason == BY_HAND => {
+                log::info!("{}somebody has changed its load: scenario.shape steers it no more", part.words());
+                continue;
+            }
+            Some(declined) => log::debug!("what scenario.shape says came too late: {declined}"),
+            None => {}
+        }
+        if wanted.is_some() {
+            part.level = wanted;
+            left.push(part);
+        }
+    }
+    steered.parts = left;
+    Ok(())
+}
+
+fn view(snapshot: &Snapshot, profile: Option<&str>) -> HelmView {
     let total = &snapshot.total;
+    let own = profile.and_then(|name| snapshot.profiles.iter().find(|profile| profile.name == name));
     HelmView {
-        users: snapshot.users,
+        users: own.and_then(|profile| profile.users).unwrap_or(snapshot.users),
         requests: total.requests,
         failures: total.failures,
         requests_per_s: total.current_rps,
@@ -122,9 +191,15 @@ mod tests {
 
     /// Runs a script whose load is this function; how it ended, and the levels of users that it was on its way to.
     async fn steered(body: &str, scale: f64) -> (RunEnd, Vec<u64>) {
+        let (end, levels) = run(&format!("scenario.shape(function(t) {body} end)"), scale, |snapshot| snapshot.goal_users).await;
+        (end, levels.into_iter().filter(|level| *level > 0).collect())
+    }
+
+    /// Runs a script with this load; how it ended, and what `look` saw on the way, each time that it changed.
+    async fn run<T: PartialEq + Send + 'static>(load: &str, scale: f64, look: fn(&Snapshot) -> T) -> (RunEnd, Vec<T>) {
         let source = format!(
             "local scenario, time = require 'scenario', require 'time' local U = scenario.user {{}} \
-             U:task('t', function() time.sleep(0.01) end)\nreturn scenario {{ users = {{ U }}, load = scenario.shape(function(t) {body} end) }}"
+             U:task('t', function() time.sleep(0.01) end)\nreturn scenario {{ users = {{ U }}, load = {load} }}"
         );
         let host = Script::new(&source).load().unwrap();
         let description = host.description();
@@ -133,13 +208,15 @@ mod tests {
         let start = RunStart { plan: Arc::clone(&plan), thresholds: Vec::new(), wall: SystemTime::now() };
         let run = LocalRun::start(Arc::new(host.workload()), start, 1, None, LogFeed::default());
         let helm = host.helm(&TagFilter::default()).unwrap();
-        tokio::spawn(steer(Steered { run: plan.run, is_open: false, scale, helm }, run.handle.clone()));
+        let all = description.profile.as_ref().unwrap().named();
+        let parts = description.steered.iter().filter_map(|steered| SteeredPart::of(steered, all, &plan.profile)).collect();
+        tokio::spawn(steer(Steered { run: plan.run, scale, helm, parts }, run.handle.clone()));
         let mut snapshots = run.handle.snapshots();
         let watching = tokio::spawn(async move {
             let mut levels = Vec::new();
             while snapshots.changed().await.is_ok() {
                 let snapshot = snapshots.borrow_and_update().clone();
-                levels.extend(Some(snapshot.goal_users).filter(|level| *level > 0 && levels.last() != Some(level)));
+                levels.extend(Some(look(&snapshot)).filter(|level| levels.last() != Some(level)));
             }
             levels
         });
@@ -153,6 +230,23 @@ mod tests {
         assert_eq!((end.is_complete, end.failure), (true, None));
         // A second that a busy machine has slept through is missing.
         assert!(levels.len() > 1 && levels.is_sorted() && levels.iter().all(|level| [4, 10, 16, 22].contains(level)), "{levels:?}");
+    }
+
+    #[tokio::test]
+    async fn beside_others_a_function_steers_its_own_profile_and_ends_it_alone() {
+        let load = "{ base = scenario.ramp { { users = 2 }, { hold = 7 } }, \
+                    wave = scenario.shape(function(t) if t >= 5 then return nil end return { users = t + 3 } end, { start = 1 }) }";
+        let goals = |snapshot: &Snapshot| {
+            let of = |name: &str| snapshot.profiles.iter().find(|profile| profile.name == name).map_or(0, |profile| profile.goal_users);
+            (of("base"), of("wave"), snapshot.elapsed.as_secs())
+        };
+        let (end, seen) = run(load, 1.0, goals).await;
+        assert_eq!((end.is_complete, end.failure), (true, None));
+        assert!(seen.iter().all(|(base, wave, _)| [0, 2].contains(base) && [0, 4, 5, 6, 7].contains(wave)), "{seen:?}");
+        assert!(seen.iter().any(|(base, wave, _)| *base == 2 && *wave >= 5), "{seen:?}");
+        // It is over before the other one, which ends the run.
+        assert!(seen.iter().any(|(base, wave, second)| *base == 2 && *wave == 0 && *second >= 5), "{seen:?}");
+        assert_eq!(seen.last().map(|seen| seen.2), Some(7), "{seen:?}");
     }
 
     #[tokio::test]

@@ -150,6 +150,7 @@ impl Master {
         run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
         (run.generation, run.known) = (kept.generation, kept.generation);
         run.table.restore_history(&kept.history);
+        run.kept_windows = kept.windows;
         if kept.is_forgotten {
             run.forget_commons();
         }
@@ -298,8 +299,9 @@ impl Master {
         let before = run.stage;
         let end = run.on_tick(&self.config, &self.peers, self.origin, now, &mut out);
         self.note_begin(before, &mut out);
-        if let Some(record) = self.run.as_mut().filter(|_| self.config.has_journal).and_then(Run::take_history) {
-            self.keep(record, &mut out);
+        if let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal) {
+            let records = [run.take_history(), run.take_windows()];
+            self.keep_all(records.into_iter().flatten().collect(), &mut out);
         }
         self.keep_begun(&mut out);
         self.finish(end, &mut out);

@@ -63,6 +63,9 @@ pub struct LoadView {
     pub run_time_of_users: Option<Duration>,
 }
 
+/// The reason why what a function of the script says of a profile is not done: somebody has given that another level.
+pub const BY_HAND: &str = "somebody has given it another level";
+
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]

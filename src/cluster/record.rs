@@ -13,6 +13,7 @@ use crate::load::stock::IterationsBegun;
 use crate::plan::{LoadProfile, Plan};
 use crate::stats::snapshot::HistoryPoint;
 use crate::stats::tally::Tally;
+use crate::stats::windows::WorstWindow;
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +56,8 @@ pub enum Record {
     },
     /// An errand has changed the board.
     Errand(Box<KeptErrand>),
+    /// The worst window of each threshold that looks at windows, where one is known; in place of those kept before.
+    Windows(Vec<WorstWindow>),
     /// The run was brought by a worker, and what had been given out and set before is known to nobody.
     Forgotten,
 }
@@ -186,6 +189,8 @@ pub struct KeptRun {
     pub workers: Vec<KeptWorker>,
     /// Oldest first.
     pub history: Vec<HistoryPoint>,
+    /// Of thresholds that look at windows.
+    pub windows: Vec<WorstWindow>,
     /// In their order.
     pub leases: Vec<KeptLease>,
     /// What users share across the cluster.
@@ -216,6 +221,7 @@ impl KeptRun {
                         began: Vec::new(),
                         workers: Vec::new(),
                         history: Vec::new(),
+                        windows: Vec::new(),
                         leases: Vec::new(),
                         board: KeptBoard::default(),
                         is_forgotten: false,
@@ -230,6 +236,7 @@ impl KeptRun {
                     // Of those that are there it is told anew.
                     kept.began.clear();
                     kept.history.clear();
+                    kept.windows.clear();
                 }
                 (Record::Began(begun), Some(kept)) => match kept.began.iter_mut().find(|other| other.worker == begun.worker) {
                     Some(other) => other.since = other.since.min(begun.since),
@@ -247,6 +254,7 @@ impl KeptRun {
                         kept.history = thinned(std::mem::take(&mut kept.history));
                     }
                 }
+                (Record::Windows(windows), Some(kept)) => kept.windows = windows,
                 (Record::End, Some(kept)) => kept.is_over = true,
                 (Record::Revised { plan }, Some(kept)) => kept.plan = plan,
                 (Record::Lease(lease), Some(kept)) => kept.leases.push(lease),
@@ -273,6 +281,7 @@ impl KeptRun {
         records.extend(self.board.into_records());
         records.extend(self.began.into_iter().map(Record::Began));
         records.push(Record::History(self.history));
+        records.extend((!self.windows.is_empty()).then_some(Record::Windows(self.windows)));
         records.extend(self.is_over.then_some(Record::End));
         records
     }

@@ -13,7 +13,7 @@ use super::local::LocalRun;
 use super::logs::LogFeed;
 use super::master::{FailureCause, MasterConfig, RunFailure, RunStart};
 use super::message::{LogLine, OrphanRules, WorkerId};
-use super::planner::{Declined, Planned, Planner, ScriptView};
+use super::planner::{BY_HAND, Declined, Planned, Planner, ScriptView};
 use super::serve_master::{Ended, MasterSetup, MasterShell};
 use super::serve_worker::{WorkerSetup, WorkerShell, Workshop};
 use super::worker::{OpenRefusal, WorkerConfig, WorkerEnd};
@@ -302,6 +302,8 @@ async fn a_start_during_a_run_changes_its_users_and_nothing_else() {
     assert_eq!(decline(new_run).await, "a run is under way: stop it first, or re-target it");
     let retarget = StartOrder { purpose: Purpose::Retarget, ..users(9) };
     assert_eq!(cluster.handle().start(retarget, "").await.unwrap().run, run);
+    let steers = StartOrder { purpose: Purpose::Steer, ..users(5) };
+    assert_eq!(cluster.handle().start(steers, "").await.unwrap_err().reason, BY_HAND, "what people say stands");
     let same_host = StartOrder { host: Some("http://a/".into()), ..users(2) };
     assert!(cluster.handle().start(same_host, "").await.is_ok());
     cluster.until(|snapshot| snapshot.users == 2).await;

@@ -53,4 +53,6 @@ pub enum Purpose {
     NewRun,
     /// A re-target; declined without a run.
     Retarget,
+    /// What the script's own function says of the run that is under way: another level, or without one the end of the profile.
+    Steer,
 }

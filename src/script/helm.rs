@@ -1,4 +1,4 @@
-//! The helm: the function of `scenario.shape`, in a VM of its own on the master, asked once a second which level the run shall have.
+//! The helm: the functions of `scenario.shape`, in a VM of their own on the master, asked once a second which level their profiles shall have.
 //!
 //! Owns the thread that the VM lives on. What becomes of an answer is the asker's.
 
@@ -22,7 +22,7 @@ use crate::plan::TagFilter;
 /// What the function sees of the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HelmView {
-    /// Users that run.
+    /// Users that run, of the profile.
     pub users: u64,
     /// Requests so far.
     pub requests: u64,
@@ -38,7 +38,7 @@ pub struct HelmView {
     pub p95: Option<Duration>,
 }
 
-/// The function, as long as a run of its lasts. Its VM is opened by the first question.
+/// The functions, as long as a run of theirs lasts. Their VM is opened by the first question.
 #[derive(Debug, Clone)]
 pub struct Helm {
     bundle: Arc<Bundle>,
@@ -49,6 +49,7 @@ pub struct Helm {
 
 #[derive(Debug)]
 struct Question {
+    place: usize,
     second: u64,
     view: HelmView,
     answer: oneshot::Sender<Result<Option<f64>, String>>,
@@ -59,18 +60,19 @@ impl Helm {
         Self { bundle, env, tags, questions: None }
     }
 
-    /// Which level the run shall have at a second of its clock: users, or iterations a second; `None` where it shall end.
+    /// Which level the profile at `place` among the scenario's own, which a function steers, shall have at a second of the run's clock: users, or
+    /// iterations a second; `None` where it shall end.
     ///
     /// # Errors
     /// What is wrong with the function, for people.
-    pub async fn ask(&mut self, second: u64, view: HelmView) -> Result<Option<f64>, String> {
+    pub async fn ask(&mut self, place: usize, second: u64, view: HelmView) -> Result<Option<f64>, String> {
         let questions = match &self.questions {
             Some(questions) => questions.clone(),
             None => self.open()?,
         };
         let (answer, answered) = oneshot::channel();
         let gone = || "the thread of scenario.shape has ended".to_owned();
-        questions.send(Question { second, view, answer }).map_err(|_| gone())?;
+        questions.send(Question { place, second, view, answer }).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
@@ -89,8 +91,8 @@ impl Helm {
 /// Answers until nobody asks any more.
 fn serve(bundle: Arc<Bundle>, env: BTreeMap<String, String>, tags: &TagFilter, questions: &mpsc::Receiver<Question>) {
     let vm = open(bundle, env, tags);
-    while let Ok(Question { second, view, answer }) = questions.recv() {
-        let level = vm.as_ref().map_err(Clone::clone).and_then(|vm| level(vm, second, &view));
+    while let Ok(Question { place, second, view, answer }) = questions.recv() {
+        let level = vm.as_ref().map_err(Clone::clone).and_then(|vm| level(vm, place, second, &view));
         // Whoever asked may have given up.
         let _ = answer.send(level);
     }
@@ -110,14 +112,14 @@ fn open(bundle: Arc<Bundle>, env: BTreeMap<String, String>, tags: &TagFilter) ->
     Ok(vm)
 }
 
-fn level(vm: &Vm, second: u64, view: &HelmView) -> Result<Option<f64>, String> {
+fn level(vm: &Vm, place: usize, second: u64, view: &HelmView) -> Result<Option<f64>, String> {
     let level = vm.level.as_ref().ok_or("the scenario has no function that steers its load")?;
     let text = |error: mlua::Error| traceback::error_text(&error);
     let view = table_of(&vm.lua, view).map_err(text)?;
     // Nothing is there for it that is for users.
     vm.context.stage.set(Stage::Loading);
     let stretch = vm.watchdog.enter(vm.main_state);
-    let answer = level.call::<Option<f64>>((second, view));
+    let answer = level.call::<Option<f64>>((place + 1, second, view));
     match stretch.runaway() {
         Some(why) => Err(why),
         None => answer.map_err(text),
@@ -154,7 +156,7 @@ mod tests {
             let mut answers = Vec::new();
             for second in 1..8 {
                 let view = HelmView { users: 10 * second, p95: Some(Duration::from_millis(250)), ..HelmView::default() };
-                answers.push(helm.ask(second, view).await);
+                answers.push(helm.ask(0, second, view).await);
                 if !matches!(answers.last(), Some(Ok(Some(_)))) {
                     break;
                 }

@@ -94,11 +94,11 @@ impl Host {
         &self.bundle
     }
 
-    /// The function that steers the load; `None` where there is none.
+    /// The functions that steer the load; `None` where there is none.
     #[must_use]
     pub fn helm(&self, tags: &TagFilter) -> Option<Helm> {
         let description = &self.description;
-        description.is_steered.then(|| Helm::new(Arc::clone(&self.bundle), description.env.clone(), tags.clone()))
+        (!description.steered.is_empty()).then(|| Helm::new(Arc::clone(&self.bundle), description.env.clone(), tags.clone()))
     }
 
     /// What lanes open to run the script.
@@ -216,7 +216,7 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         left_out: described.left_out,
         left_out_profiles: described.left_out_profiles,
         profile: described.profile,
-        is_steered: described.is_steered,
+        steered: described.steered,
         thresholds: described.thresholds,
         warmup: described.warmup,
         life: described.life,

@@ -47,7 +47,7 @@ pub use error::LoadScriptError;
 pub use folder::ScriptFolder;
 pub use helm::{Helm, HelmView};
 pub use host::{Host, LoadOptions, ScriptWorkload};
-pub use scenario::ScenarioDescription;
+pub use scenario::{ScenarioDescription, SteeredProfile};
 pub use session::{ScriptLane, ScriptUser};
 pub use watch::{FolderStamp, Watch};
 pub use witness::{Witnessed, WitnessedHop, WitnessedStep};

@@ -31,8 +31,8 @@ pub struct ScenarioDescription {
     pub left_out_profiles: Vec<String>,
     /// The scenario's `load`; of one that a function steers, how it begins.
     pub profile: Option<LoadProfile>,
-    /// A function steers the load: see [`super::Helm`].
-    pub is_steered: bool,
+    /// Which of its profiles a function steers: see [`super::Helm`].
+    pub steered: Vec<SteeredProfile>,
     /// By metric, in alphabetical order.
     pub thresholds: Vec<ThresholdPlan>,
     /// How long the run warms up: whole seconds.
@@ -51,6 +51,15 @@ pub struct ScenarioDescription {
     pub connections: ConnectionPlan,
     /// SHA-256 over the script and all that it read.
     pub fingerprint: String,
+}
+
+/// A profile that a function steers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SteeredProfile {
+    /// Among those that the scenario has, from 0.
+    pub place: usize,
+    /// From when on, by the run's clock.
+    pub start: Duration,
 }
 
 /// A class as a VM runs it.
@@ -142,7 +151,7 @@ pub(super) struct Described {
     pub(super) plans: Vec<ClassPlan>,
     pub(super) runtimes: Vec<ClassRuntime>,
     pub(super) profile: Option<LoadProfile>,
-    pub(super) is_steered: bool,
+    pub(super) steered: Vec<SteeredProfile>,
     pub(super) thresholds: Vec<ThresholdPlan>,
     pub(super) warmup: Option<Duration>,
     pub(super) life: LifePlan,
@@ -171,7 +180,7 @@ impl Described {
             plans.push(class_plan(&class).map_err(text)?);
             runtimes.push(class_runtime(&class).map_err(text)?);
         }
-        let (profile, is_steered) = load(&table.get("profiles").map_err(text)?)?;
+        let (profile, steered) = load(&table.get("profiles").map_err(text)?)?;
         let tls: Option<Table> = table.get("tls").map_err(text)?;
         let http: Option<Table> = table.get("http").map_err(text)?;
         Ok(Self {
@@ -179,7 +188,7 @@ impl Described {
             host: table.get("host").map_err(text)?,
             plans,
             runtimes,
-            is_steered,
+            steered,
             profile,
             thresholds: thresholds(table).map_err(text)?,
             life: LifePlan { setup: limit(table, "setup_limit")?, teardown: limit(table, "teardown_limit")?, data: None },
@@ -235,22 +244,24 @@ fn duration(table: &Table, key: &str) -> mlua::Result<Duration> {
     value::duration(&table.get::<Value>(key)?).map_err(|why| mlua::Error::runtime(format!("{key}: {why}")))
 }
 
-/// How work arrives, and whether a function steers it: one profile without a name, or as many as there are names.
-fn load(profiles: &Table) -> Result<(Option<LoadProfile>, bool), String> {
+/// How work arrives, and where a function steers it: one profile without a name, or as many as there are names.
+fn load(profiles: &Table) -> Result<(Option<LoadProfile>, Vec<SteeredProfile>), String> {
     let text = |error: mlua::Error| error.to_string();
-    let (mut several, mut is_steered) = (Vec::new(), false);
-    for entry in profiles.sequence_values::<Table>() {
+    let (mut several, mut steered) = (Vec::new(), Vec::new());
+    for (place, entry) in profiles.sequence_values::<Table>().enumerate() {
         let entry = entry.map_err(text)?;
         let load: Table = entry.get("load").map_err(text)?;
-        is_steered |= load.get::<String>("kind").map_err(text)? == "shape";
+        if load.get::<String>("kind").map_err(text)? == "shape" {
+            steered.push(SteeredProfile { place, start: duration(&load, "start").map_err(text)? });
+        }
         let profile = profile(&load).map_err(text)?;
         let Some(name) = entry.get::<Option<String>>("name").map_err(text)? else {
-            return Ok((Some(profile), is_steered));
+            return Ok((Some(profile), steered));
         };
         let tags = tags_of(&entry.get::<Value>("tags").map_err(text)?)?;
         several.push(NamedProfile { name, classes: entry.get("classes").map_err(text)?, tags, profile });
     }
-    Ok(((!several.is_empty()).then_some(LoadProfile::Several(several)), is_steered))
+    Ok(((!several.is_empty()).then_some(LoadProfile::Several(several)), steered))
 }
 
 fn profile(load: &Table) -> mlua::Result<LoadProfile> {

@@ -27,7 +27,7 @@ pub(super) enum Family {
     Count,
     /// `checks`: a share by check.
     Checks,
-    /// `exceptions`: a count, and a share of the iterations.
+    /// `exceptions`: a count, and a share of the iterations; of one profile of the iterations that raised alone.
     Exceptions,
     /// `users`.
     Users,
@@ -59,8 +59,8 @@ impl Family {
             }
             Self::Checks => &["check"],
             Self::Groups => &["group"],
-            Self::Times | Self::Count => &[tags::PROFILE],
-            Self::Lag | Self::Exceptions | Self::Users | Self::Own(_) => &[],
+            Self::Times | Self::Count | Self::Exceptions => &[tags::PROFILE],
+            Self::Lag | Self::Users | Self::Own(_) => &[],
         }
     }
 

@@ -489,14 +489,15 @@ mod tests {
             let plan = ThresholdPlan { metric: metric.into(), condition: "count > 1".into() };
             Threshold::parse_in(&plan, &[], profiles).map_err(|error| error.reason)
         };
-        for metric in ["iteration_duration{profile:buy}", "dropped_iterations{buy}", "http_reqs{profile:buy,name:/cart}"] {
+        for metric in ["iteration_duration{profile:buy}", "dropped_iterations{buy}", "exceptions{buy}", "http_reqs{profile:buy,name:/cart}"]
+        {
             let threshold = parse(metric, &profiles).unwrap();
             assert_eq!((threshold.profile, threshold.profile()), (Some(1), Some("buy")), "{metric}");
         }
         for (metric, reason) in [
             ("http_reqs{profile:by}", "there is no profile `by`; did you mean `buy`? (there are `browse`, `buy`)"),
             ("generator_lag{profile:buy}", "`generator_lag` takes no selector"),
-            ("exceptions{profile:buy}", "`exceptions` takes no selector"),
+            ("users{profile:buy}", "`users` takes no selector"),
         ] {
             assert_eq!(parse(metric, &profiles).unwrap_err(), reason);
         }

@@ -59,6 +59,11 @@ impl Threshold {
                 }
                 self.share(passes, passes + fails)
             }
+            Family::Exceptions if let Some(place) = self.profile => {
+                let profile = snapshot.profiles.get(place)?;
+                let is_count = self.aggregate == Aggregate::Count;
+                if is_count { Some(profile.raised as f64) } else { self.share(profile.raised, profile.iterations.count) }
+            }
             Family::Exceptions if self.aggregate == Aggregate::Count => Some(snapshot.exceptions_raised() as f64),
             Family::Exceptions => self.share(snapshot.iterations_raised, snapshot.times.iterations.count),
             Family::Users => {

@@ -39,6 +39,21 @@ pub struct Windows {
     has_aborted: Option<(u64, f64)>,
 }
 
+/// The worst window of a threshold so far, as it outlives whoever judges.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WorstWindow {
+    /// The place of the threshold among the run's.
+    pub place: u64,
+    /// The second of the run's clock at which it ended.
+    pub end: u64,
+    /// In the threshold's unit.
+    pub value: f64,
+    /// How many windows had been judged, this one among them.
+    pub judged: u64,
+    /// It has ended the run.
+    pub has_aborted: bool,
+}
+
 impl Windows {
     /// Of a run whose numbers are counted from second `since` on.
     #[must_use]
@@ -164,6 +179,36 @@ impl Windows {
         recent.fold(self.settled, |worst, window| self.worse(worst, Some(window)))
     }
 
+    /// What is to be known of it once this is gone, of the threshold at `place`; `None` where nothing is, and of one whose only window goes on to the
+    /// end of the run.
+    #[must_use]
+    pub fn to_keep(&self, place: usize) -> Option<WorstWindow> {
+        let judged = self.has_aborted.or_else(|| self.worst().filter(|_| self.length.is_some()));
+        judged.map(|(end, value)| WorstWindow {
+            place: place as u64,
+            end,
+            value,
+            judged: self.judged,
+            has_aborted: self.has_aborted.is_some(),
+        })
+    }
+
+    /// Goes on from what another judge of the same threshold has kept, whose windows were before these.
+    pub fn resume(&mut self, kept: WorstWindow) {
+        let worst = Some((kept.end, kept.value));
+        self.settled = self.worse(self.settled, worst);
+        self.judged += kept.judged;
+        if kept.has_aborted {
+            self.has_aborted = worst;
+        }
+    }
+
+    /// Whether its windows have an end before the run's.
+    #[must_use]
+    pub const fn have_length(&self) -> bool {
+        self.length.is_some()
+    }
+
     /// Whether the run shall end for it, and why. Answers once.
     pub fn take_abort(&mut self) -> Option<String> {
         if !self.threshold.span.aborts || self.has_aborted.is_some() {
@@ -224,7 +269,7 @@ fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
             let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects_entry(&name.name, &name.method));
             wanted.for_each(|(_, counts)| sum.merge(counts));
         }
-        Family::Times | Family::Count if threshold.profile.is_some() => part.profiles.clone_from(&tally.profiles),
+        Family::Times | Family::Count | Family::Exceptions if threshold.profile.is_some() => part.profiles.clone_from(&tally.profiles),
         Family::Times | Family::Lag => part.times.clone_from(&tally.times),
         Family::Groups => {
             let wanted = tally.groups.iter().filter(|(name, _)| threshold.selects(&[("group", name)]));

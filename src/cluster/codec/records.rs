@@ -9,6 +9,7 @@ use super::primitives::{Input, Output, Wire};
 use crate::cluster::record::{BegunWorker, KeptWorker, Record};
 use crate::stats::snapshot::{HistoryPoint, Seen};
 use crate::stats::soundness::Reasons;
+use crate::stats::windows::WorstWindow;
 
 impl Wire for Record {
     fn put(&self, out: &mut Output) {
@@ -50,6 +51,10 @@ impl Wire for Record {
                 errand.put(out);
             }
             Self::Forgotten => out.byte(10),
+            Self::Windows(windows) => {
+                out.byte(11);
+                out.list(windows, usize::MAX);
+            }
             Self::Began(begun) => {
                 out.byte(8);
                 begun.worker.put(out);
@@ -70,6 +75,7 @@ impl Wire for Record {
             7 => Self::Lease(Wire::take(input)?),
             9 => Self::Errand(Box::new(Wire::take(input)?)),
             10 => Self::Forgotten,
+            11 => Self::Windows(input.list(usize::MAX, "number of windows")?),
             8 => Self::Began(BegunWorker { worker: Wire::take(input)?, since: Duration::from_secs(input.second()?) }),
             _ => return Err(CodecError::Invalid { what: "kind of record" }),
         })
@@ -95,6 +101,20 @@ impl Wire for KeptWorker {
             begun: Wire::take(input)?,
             tallies: Wire::take(input)?,
         })
+    }
+}
+
+impl Wire for WorstWindow {
+    fn put(&self, out: &mut Output) {
+        out.count(self.place);
+        out.second(self.end);
+        out.float(self.value);
+        out.count(self.judged);
+        out.flag(self.has_aborted);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
+        Ok(Self { place: input.count()?, end: input.second()?, value: input.float()?, judged: input.count()?, has_aborted: input.flag()? })
     }
 }
 
@@ -143,7 +163,11 @@ pub(super) mod samples {
     use std::time::Duration;
 
     use super::super::leases::samples::worker;
-    use super::{BegunWorker, HistoryPoint, Record, Seen};
+    use super::{BegunWorker, HistoryPoint, Record, Seen, WorstWindow};
+
+    pub fn windows() -> Record {
+        Record::Windows(vec![WorstWindow { place: 2, end: 75, value: 0.25, judged: 61, has_aborted: true }])
+    }
 
     pub fn began() -> Record {
         Record::Began(BegunWorker { worker: worker(), since: Duration::from_secs(41) })

@@ -170,6 +170,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("lease", leases::lease()),
         ("errand", errands::kept()),
         ("forgotten", Record::Forgotten),
+        ("windows", records::windows()),
         ("began", records::began()),
     ]
 }

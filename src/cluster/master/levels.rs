@@ -11,7 +11,7 @@ use super::run::{LEAD, Run};
 use super::{Rerate, Retarget};
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
-use crate::plan::LoadProfile;
+use crate::plan::{LoadProfile, ProfileEnd};
 
 impl Run {
     /// Another rate, of profile number `profile`, which is open.
@@ -34,6 +34,15 @@ impl Run {
         let level = self.level_of_others(profile, at).max(u64::from(retarget.users));
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, LEAD, now);
+        self.order_all(peers, origin, now, out);
+    }
+
+    /// Nothing more of profile number `profile`: its users finish.
+    pub fn close(&mut self, profile: usize, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+        let Some(part) = self.profile.part(profile).cloned() else { return };
+        // Of an open one everybody has to hear of it before.
+        let lead = if part.is_open() { LEAD } else { Duration::ZERO };
+        self.put(profile, part.ending(ProfileEnd::StopAt(self.elapsed(now) + lead)));
         self.order_all(peers, origin, now, out);
     }
 

@@ -193,6 +193,7 @@ impl Run {
         let elapsed = self.elapsed(now);
         self.table = self.empty_tables();
         self.windows = windows_of(&self.thresholds, elapsed.max(self.plan.warmup()).as_secs());
+        self.kept_windows.clear();
         self.holes.clear();
         self.overlaps.clear();
         self.repeats = 0;

@@ -21,7 +21,7 @@ use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
 use crate::stats::tables::Tables;
 use crate::stats::threshold::Threshold;
-use crate::stats::windows::{Windows, windows_of};
+use crate::stats::windows::{Windows, WorstWindow, windows_of};
 
 /// One run.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(super) struct Run {
     pub table: Tables,
     /// Of thresholds that look at a part of the run, or end it: by their place.
     pub windows: BTreeMap<usize, Windows>,
+    /// What the journal says of them.
+    pub kept_windows: Vec<WorstWindow>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
     pub holes: BTreeMap<PeerNumber, HoleView>,
     /// Workers that have begun, as the journal tells, and have not come back: the seconds of the run's clock from which their numbers are missing.
@@ -124,6 +126,7 @@ impl Run {
             shape: Shape::new(&plan.profile),
             table: Tables::new(Limits { names: plan.settings.names }, Some(Duration::ZERO), plan.warmup()),
             windows: windows_of(&thresholds, plan.warmup().as_secs()),
+            kept_windows: Vec::new(),
             plan,
             thresholds,
             wall,

@@ -52,6 +52,23 @@ impl Master {
         Ok(out)
     }
 
+    /// What steers one of several profiles wants nothing more of it.
+    ///
+    /// # Errors
+    /// No run is under way.
+    pub fn on_end_of(&mut self, profile: usize, now: Instant) -> Result<Vec<Action>, Refused> {
+        let mut out = Vec::new();
+        self.refuse_while_awaited()?;
+        self.settle(now, &mut out);
+        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+            return Err(Refused::without_run(out));
+        };
+        run.close(profile, &self.peers, self.origin, now, &mut out);
+        let record = run.profile_as_told();
+        self.keep(record, &mut out);
+        Ok(out)
+    }
+
     /// The profile of the run that is under way; one that people have changed is as they have.
     #[must_use]
     pub fn profile(&self) -> Option<&LoadProfile> {

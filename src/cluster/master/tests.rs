@@ -23,6 +23,7 @@ mod scriptless;
 mod shares;
 mod takeover;
 mod warmup;
+mod windows;
 
 /// A master, and the moment that it is.
 struct Stand {

@@ -13,7 +13,7 @@
 //! A start that comes while another one is planned waits for it, and becomes a re-target. One that may only be a run, or only a re-target, is
 //! declined where it cannot.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::cluster::handle::{Accepted, Command, Request};
 use crate::cluster::logs::MASTER_TARGET;
 use crate::cluster::master::{Action, Master, Refused, Rerate, Retarget};
-use crate::cluster::planner::{Declined, Planned, Planner};
+use crate::cluster::planner::{BY_HAND, Declined, Planned, Planner};
 use crate::plan::{LoadProfile, ProfileEnd, Purpose, RunId, StartOrder, shown_host};
 use crate::stats::snapshot::RunState;
 
@@ -38,6 +38,8 @@ pub(super) struct Asking {
     wants_revision: bool,
     /// The planning of a revision that is under way.
     revising: Option<u64>,
+    /// In this run somebody has given these profiles another level: functions of the script steer them no more.
+    by_hand: (RunId, BTreeSet<usize>),
     count: u64,
     outcomes: mpsc::Sender<PlanOutcome>,
 }
@@ -69,6 +71,7 @@ impl Asking {
                 delayed: None,
                 wants_revision: false,
                 revising: None,
+                by_hand: (RunId::default(), BTreeSet::new()),
                 count: 0,
                 outcomes,
             },
@@ -271,13 +274,20 @@ impl Asking {
         number
     }
 
-    fn retarget(&self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {
+    fn retarget(&mut self, start: &Start, master: &mut Master, now: Instant) -> (Vec<Action>, Result<Accepted, Declined>) {
         let planned = self.retargeting(&start.order, master, now).map_err(|why| Refused { why, actions: Vec::new() });
         let done = planned.and_then(|(change, accepted)| {
-            let actions = match change {
-                Change::Users(profile, retarget) => master.on_retarget_of(profile, retarget, now)?,
-                Change::Rate(profile, rerate) => master.on_rerate_of(profile, rerate, now)?,
+            let (profile, actions) = match change {
+                Change::Users(profile, retarget) => (profile, master.on_retarget_of(profile, retarget, now)?),
+                Change::Rate(profile, rerate) => (profile, master.on_rerate_of(profile, rerate, now)?),
+                Change::End(profile) => (profile, master.on_end_of(profile, now)?),
             };
+            if start.order.purpose != Purpose::Steer {
+                if self.by_hand.0 != accepted.run {
+                    self.by_hand = (accepted.run, BTreeSet::new());
+                }
+                self.by_hand.1.insert(profile);
+            }
             Ok((actions, accepted))
         });
         match done {
@@ -308,6 +318,9 @@ impl Asking {
         }
         let (place, profile) = profile_of(order, master)?;
         let of = profile_words(order);
+        if order.purpose == Purpose::Steer && self.by_hand.0 == snapshot.run && self.by_hand.1.contains(&place) {
+            return Err(BY_HAND.to_owned());
+        }
         if let LoadProfile::Iterations(_) = profile {
             return Err(format!(
                 "{of}a run of iterations ends by itself when they are done: it takes neither another number of users nor a rate; stop it first"
@@ -323,6 +336,10 @@ impl Asking {
                 let words = format!("{of}arrivals: {rate}{time}; the run goes on");
                 let accepted = Accepted { run: snapshot.run, host: snapshot.host, words };
                 return Ok((Change::Rate(place, Rerate { rate, run_time: order.run_time }), accepted));
+            }
+            (None, None, _) if order.purpose == Purpose::Steer => {
+                let accepted = Accepted { run: snapshot.run, host: snapshot.host, words: format!("{of}its users finish") };
+                return Ok((Change::End(place), accepted));
             }
             (Some(users), None, false) => users,
             (_, _, true) => return Err(format!("{of}a run of arrivals is under way: say which rate it shall have, or stop it first")),
@@ -376,6 +393,7 @@ enum Change {
     /// Of the profile with this place.
     Users(usize, Retarget),
     Rate(usize, Rerate),
+    End(usize),
 }
 
 /// Why a start cannot become what it shall.
@@ -383,9 +401,9 @@ fn refusal(purpose: Purpose, state: RunState) -> Option<&'static str> {
     match (purpose, state) {
         (Purpose::NewRun, RunState::Ready | RunState::Stopped) | (Purpose::Any, _) => None,
         (Purpose::NewRun, _) => Some("a run is under way: stop it first, or re-target it"),
-        (Purpose::Retarget, RunState::Ready | RunState::Stopped) => Some("no run is under way: start one"),
-        (Purpose::Retarget, RunState::Stopping) => Some("the run is ending: start another one when it is over"),
-        (Purpose::Retarget, _) => None,
+        (Purpose::Retarget | Purpose::Steer, RunState::Ready | RunState::Stopped) => Some("no run is under way: start one"),
+        (Purpose::Retarget | Purpose::Steer, RunState::Stopping) => Some("the run is ending: start another one when it is over"),
+        (Purpose::Retarget | Purpose::Steer, _) => None,
     }
 }
 

@@ -210,7 +210,22 @@ fn history_header() -> String {
         "Total Max Response Time",
         "Total Average Content Size",
     ];
-    row(before.into_iter().chain(PERCENTILES.iter().map(|(name, _)| *name)).chain(after).map(str::to_owned))
+    row(before.into_iter().chain(PERCENTILES.iter().map(|(name, _)| *name)).chain(after).chain(ARRIVALS).map(str::to_owned))
+}
+
+/// Columns behind Locust's, of the whole run so far: empty where no iteration was due.
+const ARRIVALS: [&str; 5] =
+    ["Total Iterations Due", "Total Iterations Started", "Total Iterations Dropped", "Total Lateness 50%", "Total Lateness 99%"];
+
+/// What stands in them.
+fn arrivals(snapshot: &Snapshot) -> [String; ARRIVALS.len()] {
+    let arrivals = &snapshot.arrivals;
+    if arrivals.due == 0 {
+        return Default::default();
+    }
+    let late = |quantile| time(snapshot.times.lateness.percentile(quantile).map(Duration::from_secs_f64));
+    let [due, started, dropped] = [arrivals.due, arrivals.started, snapshot.iterations_dropped].map(|count| count.to_string());
+    [due, started, dropped, late(0.5), late(0.99)]
 }
 
 /// Rates and percentiles look at the last 10 seconds, the totals at the whole run.
@@ -234,7 +249,7 @@ fn history_row(snapshot: &Snapshot, current: &Histogram) -> String {
         milliseconds(total.max.map_or(value, |max| value.min(max)))
     });
     let counts = [total.requests.to_string(), total.failures.to_string()];
-    row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)))
+    row(before.into_iter().chain(percentiles).chain(counts).chain(times(total)).chain(arrivals(snapshot)))
 }
 
 /// The rows of `BASE_stats_history.csv` that the snapshot's own history knows: rates and percentiles are those of each point by itself, and
@@ -257,7 +272,8 @@ pub(in crate::front) fn full_history(snapshot: &Snapshot) -> String {
         let counts = [requests.to_string(), failures.to_string()];
         let times = (0..5).map(|_| NOT_AVAILABLE.to_owned());
         let rates = [rate(seen.map(|seen| seen.per_second(seen.requests))), rate(seen.map(|seen| seen.per_second(seen.failures)))];
-        text.push_str(&row(before.into_iter().chain(rates).chain(percentiles).chain(counts).chain(times)));
+        let arrivals = ARRIVALS.map(|_| String::new());
+        text.push_str(&row(before.into_iter().chain(rates).chain(percentiles).chain(counts).chain(times).chain(arrivals)));
     }
     text
 }
@@ -413,6 +429,19 @@ mod tests {
     }
 
     #[test]
+    fn the_history_tells_of_due_iterations_where_there_are_any() {
+        let mut snapshot = crate::front::tests::busy_snapshot();
+        let last_five = |snapshot: &Snapshot| {
+            let row = history_row(snapshot, &Histogram::default());
+            row.trim_end().rsplit(',').take(5).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(last_five(&snapshot), ["", "", "", "", ""]);
+        (snapshot.arrivals.due, snapshot.arrivals.started, snapshot.iterations_dropped) = (100, 97, 3);
+        snapshot.times.lateness = crate::front::tests::trend("iteration_lateness", &[(1_000, 98), (2_000_000, 2)]);
+        assert_eq!(last_five(&snapshot), ["2000", "1", "3", "97", "100"]);
+    }
+
+    #[test]
     fn what_was_cut_has_a_column_behind_locusts_where_there_is_any() {
         let cut = |cut| EntryView { name: "/poll".into(), requests: 5, cut, ..EntryView::default() };
         let text = |count| stats(&Snapshot { entries: vec![cut(count)], total: cut(count), ..Snapshot::default() });
@@ -480,7 +509,8 @@ mod tests {
     }
 
     const STATS_HEADER: &str = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
-    const HISTORY_HEADER: &str = "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size";
+    const HISTORY_HEADER: &str = "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size,Total Iterations Due,Total Iterations Started,Total Iterations Dropped,\
+        Total Lateness 50%,Total Lateness 99%";
 
     #[test]
     fn the_snapshots_own_history_has_the_columns_of_the_file() {

@@ -126,7 +126,7 @@ const CALLS: &[Call] = &[
         &[("options", "table", "{ users = 1, each = 1 }")],
     ),
     load("scenario.spike", "scenario.spike(<options:SPIKE>)", &[("options", "table", "SPIKE")]),
-    load("scenario.shape", "scenario.shape(<body:print>)", &[("body", "nil", "!")]),
+    load("scenario.shape", "scenario.shape(<body:print>, <options:{}>)", &[("body", "nil", "!")]),
     user("scenario.abort", "scenario.abort(<reason:5>)", &[("reason", "text", "-")]),
     user("shared.get", "shared.get(<key:'x'>)", &[]),
     user("shared.set", "shared.set(<key:'x'>, <value:1>)", &[("value", "function", "!")]),

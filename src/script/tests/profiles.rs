@@ -82,8 +82,13 @@ fn mistakes_in_a_load_of_several_profiles_are_told_in_one_line_at_the_scripts_ow
         ),
         (format!("{ramp}, tags = {{ kind = 'x' }} }}"), "a profile with tags needs a name, too"),
         (
-            format!("{{ a = {ramp} }}, b = scenario.shape(function() return {{ users = 1 }} end) }}"),
-            "scenario.shape steers a whole run, and stands beside no other profile",
+            format!("{{ a = {ramp} }}, b = scenario.shape(function() return {{ users = 1 }} end, {{ strat = 3 }}) }}"),
+            "scenario.shape has no `strat`, did you mean `start`?",
+        ),
+        ("scenario.shape(function() return { users = 1 } end, 5)".to_owned(), "behind the function must be a table such as"),
+        (
+            "{ a = scenario.shape(function(t) if t < 60 then return { users = 1 } end end, { start = '1m' }) }".to_owned(),
+            "the function returns nil at 60 s, and the run would have no length",
         ),
         ("scenario.iterations { users = 1, each = 1, starts = 3 }".to_owned(), "has no `starts`, did you mean `start`?"),
         ("{ a = scenario.arrivals { { rate = 1 }, { hold = 1 }, strat = 3 } }".to_owned(), "has no `strat`, did you mean `start`?"),

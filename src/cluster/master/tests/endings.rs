@@ -234,6 +234,7 @@ pub(super) fn kept(workers: Vec<crate::cluster::record::KeptWorker>) -> KeptRun 
         is_forgotten: false,
         began: Vec::new(),
         history: Vec::new(),
+        windows: Vec::new(),
         is_over: false,
     }
 }

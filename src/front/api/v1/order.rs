@@ -241,7 +241,7 @@ fn rate(value: &Value, read: fn(&str) -> Result<Rate, String>) -> Result<Rate, S
 
 const fn known_of(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
-        Purpose::Retarget => &["users", "rate", "spawn_rate", "run_time", "profile"],
+        Purpose::Retarget | Purpose::Steer => &["users", "rate", "spawn_rate", "run_time", "profile"],
         Purpose::Any | Purpose::NewRun => {
             &["users", "rate", "spawn_rate", "max_users", "run_time", "warmup", "thresholds", "host", "script", "scripts_fingerprint"]
         }
