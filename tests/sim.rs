@@ -7,9 +7,9 @@
 //!
 //! # What is promised, and looked at in every life
 //!
-//! | promise | the faults of `tamper` that show that it is looked at |
+//! | promise | the faults of `fault` that show that it is looked at |
 //! |---|---|
-//! | served = reported: each request counts once, whoever came, went or came back | `CountsTwice`, `ForgetsTooEarly` |
+//! | served = reported: each request counts once, whoever came, went or came back | `CountsTwice`, `ForgetsTooEarly`, `HidesStanding` |
 //! | sums, histograms, the least and the greatest are exact; the total is its parts | `BlursTheLeast` |
 //! | what comes late stands in the second in which it was counted | `DatesByArrival` |
 //! | rates divide by the time that they cover | `RatesOfHalfTheTime` |
@@ -36,6 +36,7 @@
 //! | where nobody knows which iterations were given out, people are told | `HidesUnknown` |
 //! | nobody begins before the setup is over, all have what one setup returned, one worker at a time does it; the teardown follows the last user | `BeginsUnready`, `AsksTwice`, `ForgetsTeardown` |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
+//! | no machine panics, whatever comes to it | `Panics` |
 //!
 //! # How it is played
 //!
@@ -60,6 +61,8 @@ mod course;
 mod directed;
 #[path = "sim/fate.rs"]
 mod fate;
+#[path = "sim/fault.rs"]
+mod fault;
 #[path = "sim/lanes.rs"]
 mod lanes;
 #[path = "sim/link.rs"]

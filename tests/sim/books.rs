@@ -240,6 +240,11 @@ impl Account {
         }
     }
 
+    /// It has numbered something, or is about to.
+    pub fn has_counted(&self) -> bool {
+        !self.sealed.is_empty() || self.reported != Count::default()
+    }
+
     /// The highest delta that this master has acknowledged.
     pub fn acknowledged_by(&self, master: u32) -> Option<u64> {
         self.acknowledged.filter(|(of, _)| *of == master).map(|(_, sequence)| sequence)

@@ -1,6 +1,7 @@
 //! The course of one simulated life: a run is started, things happen, all is healed, the run is stopped, the books are audited; then a
 //! second run shows that everybody is well.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use lunamoth::cluster::master::Master;
@@ -22,18 +23,26 @@ pub struct Failure {
 /// Plays a scenario from beginning to end.
 pub fn play(scenario: &Scenario, tamper: Option<&dyn Fn() -> Tamper>) -> Result<World, Box<Failure>> {
     let mut world = World::new(scenario.clone(), tamper.map(|make| make()), false);
-    world.live();
+    world.live_or_break_off();
     if world.violation.is_none() {
         return Ok(world);
     }
     // The same again, with somebody who writes down what happens.
     let mut again = World::new(scenario.clone(), tamper.map(|make| make()), true);
-    again.live();
+    again.live_or_break_off();
     let what = again.violation.unwrap_or_else(|| "not the same twice: the simulation is not deterministic".into());
     Err(Box::new(Failure { what, trace: again.trace.into_iter().flatten().collect(), scenario: scenario.clone() }))
 }
 
 impl World {
+    /// A machine that panics is what is wrong with this life: other lives go on, and its seed is known.
+    fn live_or_break_off(&mut self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.live())) {
+            let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            self.fail(format!("a panic: {}", words.unwrap_or("without words")));
+        }
+    }
+
     pub fn live(&mut self) {
         self.live_until(self.scenario.healed());
         let patience = Duration::from_secs(90) + self.scenario.orphan_timeout;

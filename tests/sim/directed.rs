@@ -9,8 +9,9 @@ use lunamoth::stats::snapshot::{HoleView, OverlapView, RunState, Snapshot, Worke
 
 use super::books::host_name;
 use super::course::play;
+use super::fault::Fault;
 use super::scenario::{Event, Scenario, Weather};
-use super::tamper::{Fault, Tamper};
+use super::tamper::Tamper;
 use super::world::{World, wall};
 
 /// A life that is looked at on its way.

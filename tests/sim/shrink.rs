@@ -56,8 +56,8 @@ const LIVES: u32 = 300;
 
 #[cfg(test)]
 mod tests {
+    use super::super::fault::Fault;
     use super::super::scenario::Event;
-    use super::super::tamper::Fault;
     use super::*;
 
     #[test]

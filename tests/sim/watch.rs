@@ -9,7 +9,7 @@ use lunamoth::load::shape::Shape;
 use lunamoth::plan::RunId;
 use lunamoth::stats::snapshot::{RunState, Snapshot, WorkerState};
 
-use super::books::{GAVE_UP, KILLED, host_name};
+use super::books::{Account, GAVE_UP, KILLED, host_name};
 use super::lanes::{Lanes, SLOTS_MODELLED};
 use super::world::World;
 
@@ -391,12 +391,12 @@ impl World {
         Ok(())
     }
 
-    /// Nothing of the run can be known any more: whoever counted in it is gone.
+    /// Nothing of the run can be known any more: whoever counted in it is gone. One that was prepared and has begun nobody has nothing to tell of it,
+    /// and drops it when its patience as an orphan ends.
     pub fn has_vanished(&self) -> bool {
         let run = self.operator.plan.run;
-        !self
-            .alive()
-            .any(|seat| self.books.get(run, seat).is_some_and(|account| account.excuse.is_none() || account.excuse == Some(KILLED)))
+        let counts = |account: &Account| account.has_counted() && matches!(account.excuse, None | Some(KILLED));
+        !self.alive().any(|seat| self.books.get(run, seat).is_some_and(counts))
     }
 }
 

@@ -25,6 +25,9 @@ impl Master {
         if self.grants.values().any(is_pending) {
             return;
         }
+        if self.peers.get(number).presence == Presence::Left {
+            return; // It has said goodbye: nobody is left there who would take any.
+        }
         let peers = &self.peers;
         let is_here = |worker: &WorkerId| {
             peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
@@ -50,6 +53,18 @@ impl Master {
         if let Some(kept) = run.commons.leases.on_leftover(worker, leftover) {
             self.keep(Record::Lease(kept), out);
         }
+    }
+
+    /// A worker has said goodbye: its last numbers say how many iterations it has begun, and what it was given beyond those nobody begins there. One
+    /// in which something went wrong cannot say.
+    pub(super) fn free_unbegun(&mut self, number: PeerNumber, out: &mut Vec<Action>) {
+        let worker = &self.peers.get(number).hello.worker;
+        let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) else { return };
+        let Some(part) = run.parts.get(&number).filter(|part| part.panics == 0 && part.lanes_lost == 0) else { return };
+        let leases = &mut run.commons.leases;
+        let freed = (0..run.profile.count()).filter_map(|profile| leases.on_left(worker, &iterations_of(profile), part.begun.of(profile)));
+        let records = freed.map(Record::Lease).collect();
+        self.keep_all(records, out);
     }
 
     /// A worker is lost: which rows go with it, unless it comes back.

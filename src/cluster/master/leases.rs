@@ -8,6 +8,7 @@
 //! | | all are given out, a worker that is there may still hold some | later; over after ten seconds, if they are no iterations |
 //! | | all are given out | over |
 //! | a worker brings rows back | are free again | |
+//! | a worker says goodbye, and how many it has taken | the rest of what it was given is free again | |
 //!
 //! Invariant: a row is in no two of `free`, the rows not given out yet, and the blocks of workers.
 
@@ -103,6 +104,16 @@ impl Leases {
         source.note_returned(worker, &leftover.rows);
         let Leftover { source, number, rows } = leftover.clone();
         Some(KeptLease { source, worker: worker.clone(), number, rows, is_return: true })
+    }
+
+    /// A worker has left that has taken so many of all that it was given of a source, in their order: the others never came to it, or came too late,
+    /// and are free again. What is to be kept of it.
+    pub fn on_left(&mut self, worker: &WorkerId, source: &str, taken: u64) -> Option<KeptLease> {
+        let of_source = self.sources.get(source)?;
+        let block = of_source.blocks.get(worker)?;
+        let rest = of_source.given.get(worker)?.saturating_sub(taken).min(block.rows.end - block.rows.start);
+        let leftover = Leftover { source: source.to_owned(), number: block.number, rows: block.rows.end - rest..block.rows.end };
+        self.on_leftover(worker, &leftover)
     }
 
     /// What the journal says was given out and brought back, in its order.
@@ -287,17 +298,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_worker_that_has_left_did_not_take_is_given_to_the_next_and_once() {
+        let mut leases = Leases::default();
+        assert_eq!((rows_of(&mut leases, 1, 1), rows_of(&mut leases, 1, 2)), (Given::Rows(0..10), Given::Rows(10..20)));
+        assert!(leases.on_left(&worker(2), "a.csv", 0).is_none(), "it was given nothing");
+        assert_eq!(leases.on_left(&worker(1), "a.csv", 10).map(|kept| kept.rows), Some(10..20), "the answer has not come to it");
+        assert!(leases.on_left(&worker(1), "a.csv", 10).is_none(), "a second goodbye");
+        assert_eq!(rows_of(&mut leases, 2, 1), Given::Rows(10..20));
+        assert_eq!(leases.on_left(&worker(2), "a.csv", 7).map(|kept| kept.rows), Some(17..20), "it has come too late for some");
+    }
+
+    #[test]
     fn without_a_memory_nothing_is_given_out() {
         let mut leases = Leases { is_unknown: true, ..Leases::default() };
         assert_eq!(rows_of(&mut leases, 1, 1), Given::Unknown);
     }
 
     /// Goal: whatever workers do, and however often the master is restarted from its journal, no row is given out twice, and each that was not given out is
-    /// still to be had. Method: any order of questions, repeated ones, returns and restarts; then one worker takes all that is left.
+    /// still to be had. Method: any order of questions, repeated ones, returns, goodbyes and restarts; then one worker takes all that is left.
     #[derive(Debug, Clone)]
     enum Event {
-        Ask { of: u8, wanted: u64, is_repeat: bool },
-        Return { of: u8, used: u64 },
+        Ask {
+            of: u8,
+            wanted: u64,
+            is_repeat: bool,
+        },
+        Return {
+            of: u8,
+            used: u64,
+        },
+        /// Before the answer to its last question has come to it, if it asked one.
+        Leave {
+            of: u8,
+            used: u64,
+            asks: bool,
+        },
         Restart,
     }
 
@@ -307,6 +342,7 @@ mod tests {
             events in prop::collection::vec(prop_oneof![
                 5 => (0_u8..4, 1_u64..40, any::<bool>()).prop_map(|(of, wanted, is_repeat)| Event::Ask { of, wanted, is_repeat }),
                 2 => (0_u8..4, 0_u64..12).prop_map(|(of, used)| Event::Return { of, used }),
+                1 => (0_u8..4, 0_u64..12, any::<bool>()).prop_map(|(of, used, asks)| Event::Leave { of, used, asks }),
                 1 => Just(Event::Restart),
             ], 0..80),
         ) {
@@ -314,6 +350,12 @@ mod tests {
             let mut leases = Leases::default();
             let mut journal: Vec<KeptLease> = Vec::new();
             let mut taken = [0_u32; ROWS as usize];
+            let mut counts = [0_u64; 4];
+            let mut take = |of: u8, rows: Range<u64>| {
+                counts[of as usize] += rows.end - rows.start;
+                rows.for_each(|row| taken[row as usize] += 1);
+                counts[of as usize]
+            };
             // The number and the rows of each worker's last answer.
             let mut hands: BTreeMap<u8, (u64, Range<u64>)> = BTreeMap::new();
             let now = Instant::now();
@@ -322,7 +364,7 @@ mod tests {
                     Event::Ask { of, wanted, is_repeat } => {
                         let (number, rows) = hands.get(&of).cloned().unwrap_or((0, 0..0));
                         let number = if is_repeat && number > 0 { number } else {
-                            rows.clone().for_each(|row| taken[row as usize] += 1);
+                            take(of, rows);
                             hands.insert(of, (number, 0..0));
                             number + 1
                         };
@@ -335,10 +377,20 @@ mod tests {
                     Event::Return { of, used } => {
                         let Some((number, rows)) = hands.get(&of).cloned() else { continue };
                         let from = rows.end.min(rows.start + used);
-                        (rows.start..from).for_each(|row| taken[row as usize] += 1);
+                        take(of, rows.start..from);
                         hands.insert(of, (number, 0..0));
                         let leftover = Leftover { source: "a.csv".into(), number, rows: from..rows.end };
                         journal.extend(leases.on_leftover(&worker(of), &leftover));
+                    }
+                    Event::Leave { of, used, asks } => {
+                        let (number, rows) = hands.get(&of).cloned().unwrap_or((0, 0..0));
+                        let from = if asks { rows.end } else { rows.end.min(rows.start + used) };
+                        let count = take(of, rows.start..from);
+                        if asks && let Some((_, kept)) = leases.on_ask(&worker(of), &ask(number + 1, 10, Some(ROWS)), |_| true, now) {
+                            journal.extend(kept);
+                        }
+                        hands.insert(of, (number + u64::from(asks), 0..0));
+                        journal.extend(leases.on_left(&worker(of), "a.csv", count));
                     }
                     Event::Restart => {
                         leases = Leases::default();
@@ -346,8 +398,8 @@ mod tests {
                     }
                 }
             }
-            for (_, rows) in hands.into_values() {
-                rows.for_each(|row| taken[row as usize] += 1);
+            for (of, (_, rows)) in hands {
+                take(of, rows);
             }
             for number in 1.. {
                 match leases.on_ask(&worker(9), &ask(number, 1_000, Some(ROWS)), |_| false, now).unwrap().0.given {

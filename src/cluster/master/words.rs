@@ -133,6 +133,7 @@ impl Master {
                 part.finish(now);
             }
         }
+        self.free_unbegun(number, out);
         let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());
         match kept.and_then(|run| run.record_of(number, worker, true)) {
             Some(record) => {

@@ -1,5 +1,7 @@
 //! Iterations that are given out by their number: what people are shown of them when workers, statistics and masters have gone.
 
+use std::ops::Range;
+
 use super::*;
 use crate::load::stock::{Ask, Grant, iterations_of};
 use crate::plan::{IterationsProfile, ProfileEnd, Quota};
@@ -120,4 +122,43 @@ fn what_the_journal_has_kept_when_the_next_run_has_been_asked_for_is_given_to_no
     assert!(stand.end().is_some());
     stand.start(1);
     assert!(stand.master.on_kept(record).is_empty());
+}
+
+/// What a worker is given, or has brought back, by the journal.
+fn leases(stand: &Stand) -> Vec<(u128, Range<u64>, bool)> {
+    let kept =
+        stand.actions.iter().filter_map(|action| if let Action::Keep(_, Record::Lease(lease)) = action { Some(lease) } else { None });
+    kept.map(|lease| (lease.worker.incarnation, lease.rows.clone(), lease.is_return)).collect()
+}
+
+#[test]
+fn iterations_that_a_worker_asked_for_as_it_said_goodbye_are_the_next_ones() {
+    // Seed 42015078: they were given to it, begun by nobody, and not shown as lost.
+    let mut stand = running(2);
+    assert_eq!([1, 2].map(|worker| take(&mut stand, worker, 8)), [8, 8]);
+    stand.actions.clear();
+    let ask = |number| ToMaster::Ask { run: RunId(7), ask: Ask { source: iterations_of(0), number, wanted: 8, limit: Some(TOTAL) } };
+    // The answer to its second question is on its way when it goes.
+    stand.message(2, ask(2));
+    let told = Delta { begun: IterationsBegun(vec![8]), is_last: true, ..delta(1, 8) };
+    stand.message(2, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(told) });
+    stand.message(2, ToMaster::Goodbye);
+    stand.message(2, ask(3));
+    stand.message(1, ask(2));
+    assert_eq!(leases(&stand), [(2, 16..24, false), (2, 16..24, true), (1, 16..24, false)], "what comes after a goodbye is not answered");
+    let view = quota(&stand);
+    assert_eq!((view.begun, view.lost), (8, 0));
+}
+
+#[test]
+fn of_iterations_that_a_worker_was_given_in_whose_lanes_something_went_wrong_none_is_given_out_again() {
+    for broken in [Delta { panics: 1, ..delta(1, 5) }, Delta { lanes_lost: 1, ..delta(1, 5) }] {
+        let mut stand = running(2);
+        assert_eq!(take(&mut stand, 2, 8), 8);
+        stand.actions.clear();
+        let told = Delta { begun: IterationsBegun(vec![5]), is_last: true, ..broken };
+        stand.message(2, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(told) });
+        stand.message(2, ToMaster::Goodbye);
+        assert_eq!(leases(&stand), [], "it may have begun more than it could say");
+    }
 }
