@@ -14,7 +14,7 @@
 //! | what comes late stands in the second in which it was counted | `DatesByArrival` |
 //! | rates divide by the time that they cover | `RatesOfHalfTheTime` |
 //! | a reset voids what was counted before, in every worker | `IgnoresReset` |
-//! | users are as many as wanted, and level within one | `IgnoresHandedSlots` |
+//! | users are as many as wanted, and level within one | `IgnoresHandedSlots`, `WantsFewer` |
 //! | the classes have their shares | `WeighsWrongly` |
 //! | the master knows how many users run | `MiscountsUsers` |
 //! | nobody runs twice while both owners hear the master; out of reach, an overlap is shown | `TakesEverySlot`, `HidesOverlaps` |
@@ -126,6 +126,9 @@ const FAILED_AT_FIRST: &[u64] = &[
     2026112800166,
     2026112800483,
 ];
+/// The same, as they are drawn today.
+const FAILED_TODAY: &[u64] =
+    &[43000550, 43004205, 43005887, 43011730, 43013397, 43014085, 43015283, 43016422, 43017088, 43017936, 43020156];
 /// The same, as they were drawn before users waited for each other.
 const FAILED_AT_FOURTH: &[u64] = &[
     41000129,
@@ -156,6 +159,9 @@ const FAILED_AT_FOURTH: &[u64] = &[
     42002549,
     42002812,
     42002902,
+    42015078,
+    42017002,
+    42019165,
     2026112901005,
     2026113000902,
 ];
@@ -231,7 +237,8 @@ fn ordinary_lives() -> impl Iterator<Item = Scenario> {
     let is_new = |life: &Scenario| life.habits != Habits::default() || life.profile.quota().is_some();
     let fourth = (0..SEEDS).map(Scenario::drawn_at_fourth).filter(is_new);
     let at_fourth = fourth.chain(FAILED_AT_FOURTH.iter().copied().map(Scenario::drawn_at_fourth));
-    let today = (0..SEEDS * 2).map(Scenario::drawn).filter(|life| life.habits.gathers.is_some());
+    let gathering = (0..SEEDS * 2).map(Scenario::drawn).filter(|life| life.habits.gathers.is_some());
+    let today = gathering.chain(FAILED_TODAY.iter().copied().map(Scenario::drawn));
     at_first.chain(at_second).chain(at_third).chain(at_fourth).chain(today)
 }
 

@@ -37,13 +37,12 @@ impl World {
         if self.seats[seat].acting.is_some() {
             return self.fail(format!("worker {seat} does two things at once"));
         }
-        // Whoever is out of reach may be at it still; one that was when another one was asked may hear late that it had been asked before; and of one that
-        // a former master asked the next one knows nothing.
+        // Whoever is out of reach may be at it still; one that was when another one was asked may hear late that it had been asked before; one that was
+        // shortly before it began may be found lost while its words are on their way; and of one that a former master asked the next one knows nothing.
         let (now, master) = (self.now, self.master.number);
         let goes_on = |other: usize| {
             let place = &self.seats[other];
-            let is_heard =
-                |since: Duration| [other, seat].iter().all(|one| self.watch.hears_since(*one).is_some_and(|heard| heard <= since));
+            let is_heard = |since: Duration| [other, seat].iter().all(|one| self.was_in_touch(*one, since));
             place.acting.is_some_and(|it| (it.run, it.act, it.master) == (run, act, master) && is_heard(it.since))
                 && now >= place.frozen_until
         };

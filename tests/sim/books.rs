@@ -128,8 +128,9 @@ impl Books {
 
     /// Holds the table of a run that is over against the books.
     pub fn audit(&self, run: RunId, snapshot: &Snapshot, keeper: &Keeper, of_master: u32) -> Result<(), String> {
-        // What has no keeper: a reset of which only workers had heard that are gone, and a journal that is gone, too. It never was.
-        let is_void = |account: &Account| keeper.is_torn && account.epoch > of_master && matches!(account.excuse, Some(LEFT | KILLED));
+        // What has no keeper: a reset of which only workers had heard that are gone, or had done with the run, and a journal that is gone, too. It never was.
+        let has_gone = |account: &Account| matches!(account.excuse, Some(LEFT | KILLED | ABANDONED));
+        let is_void = |account: &Account| keeper.is_torn && account.epoch > of_master && has_gone(account);
         let heard = self.of(run).filter(|(_, account)| !is_void(account)).map(|(_, account)| account.epoch).max().unwrap_or(0);
         let reset = self.of(run).filter(|(_, account)| account.epoch == heard).filter_map(|(_, account)| account.epoch_since).min();
         // Of a reset of which no worker has heard, since none was left that could, all the same nothing counts that was counted before.
@@ -243,6 +244,11 @@ impl Account {
     /// It has numbered something, or is about to.
     pub fn has_counted(&self) -> bool {
         !self.sealed.is_empty() || self.reported != Count::default()
+    }
+
+    /// There are numbers in the deltas up to this one.
+    pub fn counts_until(&self, sequence: u64) -> bool {
+        self.sealed.range(..=sequence).any(|(_, delta)| delta.tallies.iter().any(|tally| !tally.entries.is_empty()))
     }
 
     /// The highest delta that this master has acknowledged.

@@ -200,14 +200,15 @@ impl World {
         is_late.then(|| format!("{waiting} users are kept waiting where {size} wait for each other"))
     }
 
-    /// Somebody else who is in touch fetches the value as well.
+    /// Somebody else who is in touch fetches the value as well. One that was out of reach when that one was asked to may hear late that it had been
+    /// asked before.
     fn fetched_twice(&self, seat: usize, run: RunId) -> Option<String> {
         let fetches = |other: usize| {
             let lanes = self.seats[other].lanes.as_ref().filter(|lanes| lanes.run() == run && !lanes.is_finished);
             let fetching = lanes.and_then(|lanes| lanes.clerk.fetching);
             // What has been fetched is on its way to the board.
             let is_at_it = fetching.filter(|fetching| self.now < fetching.ends);
-            is_at_it.is_some_and(|fetching| self.watch.hears_since(other).is_some_and(|heard| heard <= fetching.since))
+            is_at_it.is_some_and(|fetching| [other, seat].iter().all(|one| self.was_in_touch(*one, fetching.since)))
         };
         let other = self.alive().find(|&other| other != seat && fetches(other))?;
         Some(format!("workers {other} and {seat} fetch one value at the same time"))

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lunamoth::plan::{IterationsProfile, LoadProfile, ProfileEnd, Quota};
+use lunamoth::plan::{IterationsProfile, LoadProfile, ProfileEnd, Quota, Stage};
 
 use super::scenario::{Event, Habits, Scenario};
 
@@ -46,6 +46,8 @@ pub enum Fault {
     FinishesAtOnce,
     /// The worker does not hear that the run is over.
     IgnoresStop,
+    /// The master wants fewer users than it was asked for.
+    WantsFewer,
     /// The worker says never that its users have all ended.
     NeverExhausted,
     /// The worker has the first revision of the script for ever.
@@ -127,6 +129,7 @@ impl Fault {
         (Self::NeverResumes, "is paused in a run that goes on"),
         (Self::FinishesAtOnce, "is called complete"),
         (Self::IgnoresStop, "makes load after the run's end"),
+        (Self::WantsFewer, "where the operator asked for"),
         (Self::NeverExhausted, "no user is left"),
         (Self::IgnoresRevisions, "older revision"),
         (Self::Reshuffles, "slots and loses"),
@@ -213,6 +216,10 @@ impl Fault {
                 // Nothing but the worker knows of the run.
                 let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: true, forgets: 0 };
                 Scenario { stops_in_quiet: false, ..alone(1) }.with(at, kill).with(at * 2, Event::Stop)
+            }
+            Self::WantsFewer => {
+                let stages = [(9, 3), (20, 4)].map(|(users, over)| Stage { users, over: Duration::from_secs(over) });
+                Scenario { profile: LoadProfile::staged(stages.to_vec(), ProfileEnd::Hold), ..alone(2) }
             }
             Self::NeverExhausted => Scenario { life: Some(9), ..alone(1) },
             Self::IgnoresRevisions => alone(2).with(at, Event::Revise),

@@ -112,7 +112,8 @@ impl World {
         (is_empty && self.watch.empty_for(self.now) > EMPTY_WITHIN).then(|| "a run in which no user is left does not end".into())
     }
 
-    /// Whoever was found lost is in the journal, with all that had been acknowledged.
+    /// Whoever was found lost is in the journal, with all that had been acknowledged. One that left before the run began has counted nothing, and need
+    /// not be.
     fn broken_journal(&self) -> Option<String> {
         let number = self.master.number;
         let known_since = self.now.checked_sub(KEPT_WITHIN + self.slack())?;
@@ -124,7 +125,9 @@ impl World {
             return None;
         }
         self.watch.killed().filter(|(_, at)| *at < known_since && *at > self.master.born).find_map(|(seat, _)| {
-            let acknowledged = self.books.get(run, seat)?.acknowledged_by(number).filter(|sequence| *sequence > 0)?;
+            let account = self.books.get(run, seat)?;
+            let takes_part = |sequence: &u64| self.master.begun.contains_key(&(run, seat)) || account.counts_until(*sequence);
+            let acknowledged = account.acknowledged_by(number).filter(|sequence| *sequence > 0).filter(takes_part)?;
             let is_kept = self.kept_sequence(&host_name(seat)).is_some_and(|kept| kept >= acknowledged);
             (!is_kept).then(|| format!("worker {seat} is lost for long, and delta {acknowledged} of its is not in the journal"))
         })

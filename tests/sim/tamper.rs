@@ -9,7 +9,7 @@ use lunamoth::cluster::record::Record;
 use lunamoth::load::errand::{BoardAnswer, BoardWord, Notice};
 use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
 use lunamoth::load::stock::{Given, Grant, IterationsBegun};
-use lunamoth::plan::{Act, LifePlan, Plan, ProfileEnd, RunId};
+use lunamoth::plan::{Act, LifePlan, LoadProfile, Plan, ProfileEnd, RunId};
 use lunamoth::stats::snapshot::{HoleView, Snapshot};
 
 use super::books::host_name;
@@ -58,6 +58,11 @@ impl Tamper {
     pub fn start(&self, plan: &Arc<Plan>) -> Arc<Plan> {
         if self.fault == Fault::ForgetsTeardown {
             return Arc::new(Plan { life: LifePlan { teardown: None, ..plan.life.clone() }, ..Plan::clone(plan) });
+        }
+        if let (Fault::WantsFewer, LoadProfile::Ramp(ramp)) = (self.fault, &plan.profile) {
+            let mut ramp = ramp.clone();
+            ramp.stages.iter_mut().next_back().into_iter().for_each(|stage| stage.users -= 1);
+            return Arc::new(Plan { profile: LoadProfile::Ramp(ramp), ..Plan::clone(plan) });
         }
         if self.fault != Fault::NeverEndsByPlan {
             return Arc::clone(plan);

@@ -203,6 +203,13 @@ impl World {
         (!is_expected).then(|| format!("the run ended by itself: {end:?}"))
     }
 
+    /// Whether a worker and the master hear one another since `since`, and did so long before that it cannot be found lost while its words are on their way.
+    pub fn was_in_touch(&self, seat: usize, since: Duration) -> bool {
+        let hindered_until = self.seats[seat].hindered_until();
+        let may_be_found_lost = hindered_until > Duration::ZERO && since < hindered_until + FOUND_LOST + self.slack();
+        !may_be_found_lost && self.watch.hears_since(seat).is_some_and(|heard| heard <= since)
+    }
+
     /// Users end by themselves.
     pub fn is_finite(&self) -> bool {
         self.scenario.life.is_some() || self.operator.plan.profile.quota().is_some()
@@ -342,7 +349,9 @@ impl World {
             return Ok(());
         }
         let wanted = snapshot.target_users;
-        if let Some(target) = self.watch.target.filter(|target| u64::from(*target) != wanted) {
+        // What the last stage of a plan wants is wanted once that is over.
+        let is_due = self.watch.retargeted_at >= self.operator.started || self.climb_left().is_zero();
+        if let Some(target) = self.watch.target.filter(|target| is_due && u64::from(*target) != wanted) {
             return Err(format!("{wanted} users are wanted where the operator asked for {target}"));
         }
         if users.len() as u64 != wanted || users.iter().any(|index| *index >= wanted) {
@@ -402,6 +411,8 @@ impl World {
 
 /// So long one user may live twice, while the one who has lost it has not been found out.
 const UNSEEN_DOUBLE: Duration = Duration::from_secs(6);
+/// After so long a silence a worker is found lost.
+const FOUND_LOST: Duration = Duration::from_secs(3);
 /// After the last of what orders bring.
 const AFTER_ORDERS: Duration = Duration::from_secs(6);
 /// A report is due each second, and may be held up by the weather.

@@ -423,6 +423,11 @@ impl Seat {
     pub fn comes_down(&self, now: Duration) -> bool {
         now >= self.down_blocked_until && now >= self.frozen_until
     }
+
+    /// Until when it stood still or was out of reach last; zero where it never was.
+    pub fn hindered_until(&self) -> Duration {
+        self.frozen_until.max(self.up_blocked_until).max(self.down_blocked_until)
+    }
 }
 
 /// The plan of a run in a scenario.

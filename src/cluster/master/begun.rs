@@ -18,6 +18,15 @@ use super::run::{Run, Stage};
 use super::{Master, MasterConfig};
 use crate::stats::snapshot::HoleView;
 
+/// A worker that has begun, as the journal tells, and has not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unheard {
+    /// The second of the run's clock from which its numbers are missing.
+    pub since: Duration,
+    /// Users that others have got in its place: its share of those that nobody brought when the run was taken over.
+    pub users: u64,
+}
+
 impl Master {
     /// Tells the journal of workers that have begun.
     pub(super) fn keep_begun(&mut self, out: &mut Vec<Action>) {
@@ -31,15 +40,16 @@ impl Master {
 impl Run {
     /// Takes over that a worker has begun, of which the journal tells nothing later.
     pub fn restore_begun(&mut self, number: PeerNumber, since: Duration) {
-        self.unheard.insert(number, since.max(self.counted_since.unwrap_or_default()));
+        let since = since.max(self.counted_since.unwrap_or_default());
+        self.unheard.insert(number, Unheard { since, users: 0 });
     }
 
     /// Whoever has begun and has not come back shows as a hole up to now: nobody knows when it died, or whether it has.
     pub fn show_unheard(&mut self, peers: &Peers, now: Instant) {
         let elapsed = self.elapsed(now);
-        for (&number, &from) in &self.unheard {
+        for (&number, &Unheard { since, .. }) in &self.unheard {
             let worker = peers.get(number).hello.worker.to_string();
-            let hole = self.holes.entry(number).or_insert(HoleView { worker, from, to: from });
+            let hole = self.holes.entry(number).or_insert(HoleView { worker, from: since, to: since });
             hole.to = hole.to.max(elapsed);
         }
     }

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | was given up and comes back with its run | its return | when it was given up |
 //! | was given up, and dropped the run's numbers before it came back | the name that it had | when it was given up, to the orphan timeout |
+//! | is known from a journal alone, and comes after the takeover, or has dropped the numbers | its return, or the name that it had | the takeover |
 //! | is heard, and does not hear: orders that took slots from it do not arrive | deltas of older orders | the orders, until others give it all of them back |
 
 use std::time::{Duration, Instant};
@@ -28,6 +29,11 @@ impl Run {
         users.filter(|user| slots.contains(numbering.slot(*user))).count() as u64
     }
 
+    /// Whether this master, which has taken the run over, has given slots to others than this worker: all that were to be had, when it was not there.
+    pub fn has_dealt_to_others(&self, number: PeerNumber) -> bool {
+        self.taken_over.is_some() && self.dealt_to.iter().any(|owner| *owner != number)
+    }
+
     /// Whether others ran the users of a worker that was given up at `from`: those who got them may be away themselves by now, or the run at its end.
     pub fn had_others(&self, number: PeerNumber, from: Duration, was_replaced: bool) -> bool {
         // Of one that was given up when the run was stopped nobody got any.
@@ -48,16 +54,21 @@ impl Run {
 
     /// A worker has come that bore another name until it dropped this run: as an orphan it had gone on until its patience ended.
     pub fn show_dropped(&mut self, formerly: &WorkerId, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        let Some(number) = peers.number_of(formerly) else { return };
+        let Some(number) = peers.number_of(formerly).filter(|_| !config.orphan.pauses) else { return };
         let elapsed = self.elapsed(now);
-        let Some(part) = self.parts.get(&number).filter(|part| part.has_run && !config.orphan.pauses) else { return };
-        let Some(from) = part.away_since.filter(|from| self.had_others(number, *from, part.was_replaced)) else { return };
+        let away = match (self.parts.get(&number).filter(|part| part.has_run), self.unheard.get(&number)) {
+            (Some(part), _) => part.away_since.map(|from| (from, part.was_replaced, part.users)),
+            // Of one that the journal alone tells of others have the users since the takeover.
+            (None, Some(unheard)) => self.taken_over.map(|from| (from, self.has_dealt_to_others(number), unheard.users)),
+            (None, None) => None,
+        };
+        let Some((from, _, users)) = away.filter(|(from, was_replaced, _)| self.had_others(number, *from, *was_replaced)) else { return };
         let worker = formerly.to_string();
         if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.from == from) {
             return; // Its first welcome did not come through, and it greets again.
         }
         let to = elapsed.min(from.saturating_add(config.orphan.timeout));
-        self.show(OverlapView { worker, from, to: Some(to), users: part.users }, out);
+        self.show(OverlapView { worker, from, to: Some(to), users }, out);
     }
 
     /// A delta tells which orders its worker follows.

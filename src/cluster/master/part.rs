@@ -154,9 +154,9 @@ impl Part {
         }
     }
 
-    /// Of a worker that comes with `users` when others have taken them over, `since` then.
-    pub fn come_late(stage: PartStage, since: Option<Duration>, users: u64) -> Self {
-        Self { away_since: since, users, ..Self::new(stage) }
+    /// Of a worker that comes with `users` when the others may have taken them over, `since` then; `was_replaced` if it is known that they have.
+    pub fn come_late(stage: PartStage, since: Option<Duration>, users: u64, was_replaced: bool) -> Self {
+        Self { away_since: since, users, was_replaced, ..Self::new(stage) }
     }
 
     /// There, and taking part or about to.

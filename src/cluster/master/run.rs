@@ -2,7 +2,7 @@
 //!
 //! Owns the run's clock and the table. How it goes from stage to stage is `stages`'s, how numbers come in `numbers`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +10,7 @@ use super::super::assignment::Assignment;
 use super::super::message::{Phase, RunOrders, ToWorker};
 use super::action::{Action, RunStart, clock_at, send};
 use super::acts_done::Acts;
+use super::begun::Unheard;
 use super::commons::Commons;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
@@ -53,6 +54,8 @@ pub(super) struct Run {
     /// When the last orders went out.
     pub ordered: Instant,
     pub assignment: Assignment<PeerNumber>,
+    /// Workers that have had slots by this master's orders.
+    pub dealt_to: BTreeSet<PeerNumber>,
     pub parts: BTreeMap<PeerNumber, Part>,
     pub table: Tables,
     /// Of thresholds that look at a part of the run, or end it: by their place.
@@ -61,8 +64,8 @@ pub(super) struct Run {
     pub kept_windows: Vec<WorstWindow>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
     pub holes: BTreeMap<PeerNumber, HoleView>,
-    /// Workers that have begun, as the journal tells, and have not come back: the seconds of the run's clock from which their numbers are missing.
-    pub unheard: BTreeMap<PeerNumber, Duration>,
+    /// Workers that have begun, as the journal tells, and have not come back.
+    pub unheard: BTreeMap<PeerNumber, Unheard>,
     pub overlaps: Vec<OverlapView>,
     /// What people must know of the run, whatever becomes of its numbers: no reset takes it away.
     pub notices: Vec<Arc<str>>,
@@ -144,6 +147,7 @@ impl Run {
             on_their_way: SlotSet::none(),
             ordered: now,
             assignment: Assignment::new(),
+            dealt_to: BTreeSet::new(),
             parts: BTreeMap::new(),
             holes: BTreeMap::new(),
             unheard: BTreeMap::new(),
@@ -261,6 +265,9 @@ impl Run {
         self.ordered = now;
         self.note_owners();
         let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
+        if self.phase == Phase::Run {
+            self.dealt_to.extend(shares.keys());
+        }
         let at = self.elapsed(now);
         let age = at.as_secs();
         let mut ordered = Vec::new();

@@ -48,8 +48,9 @@ impl Run {
         // Of one that this master has asked to make ready again, and that its first orders reached after all, the others have the users since then.
         let replaced = self.taken_over.unwrap_or_else(|| self.elapsed(self.ordered));
         let came_late = standing.orders.as_ref().map(|_| replaced);
-        let is_adopting = self.is_adopting();
-        let part = self.parts.entry(number).or_insert_with(|| Part::come_late(stage.clone(), came_late, users));
+        let (is_adopting, was_replaced) = (self.is_adopting(), came_late.is_some() && self.has_dealt_to_others(number));
+        let late = || Part::come_late(stage.clone(), came_late, users, was_replaced);
+        let part = self.parts.entry(number).or_insert_with(late);
         part.unstage();
         if standing.orders.is_none() {
             // Its orders never reached it: it has run nobody, and nothing of it is missing.
@@ -126,9 +127,11 @@ impl Run {
         let level = self.level(now);
         let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
         let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
-        let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number);
+        let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number).collect::<Vec<_>>();
         let mut moved = self.assignment.unowned();
-        for number in here.collect::<Vec<_>>() {
+        let (left_behind, unheard) = (self.users_in(&moved, now), self.unheard.len() as u64);
+        self.unheard.values_mut().for_each(|worker| worker.users = left_behind.div_ceil(unheard));
+        for number in here {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
         }
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));

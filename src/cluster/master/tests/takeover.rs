@@ -230,3 +230,50 @@ fn of_two_runs_that_could_be_taken_over_the_one_that_began_later_is() {
     stand.live(Duration::from_secs(6), &[1, 2]);
     assert_eq!((run(&stand), stand.state()), (RunId(8), RunState::Running));
 }
+
+/// Every second slot.
+fn half() -> SlotSet {
+    let mut half = SlotSet::none();
+    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+    half
+}
+
+#[test]
+fn who_comes_when_those_are_gone_that_got_its_users_at_the_takeover_is_shown_to_have_run_them_beside_others() {
+    // Seed 42019165: of those who had got them nobody was there any more, and no overlap was shown.
+    for nobody_got_any in [false, true] {
+        let mut stand = Stand::new();
+        let first = standing(&half(), Duration::from_secs(41), 0);
+        if nobody_got_any {
+            stand.message(1, is_leaving(1, first));
+        } else {
+            stand.hello(1, Some(first));
+        }
+        stand.live(Duration::from_secs(5), &[1]);
+        stand.delta(1, 1, 0);
+        stand.live(Duration::from_secs(5), &[]);
+        stand.hello(2, Some(standing(&half(), Duration::from_secs(52), 0)));
+        let overlaps = stand.master.snapshot(stand.now).overlaps;
+        let shown: Vec<_> = overlaps.iter().map(|overlap| (overlap.worker.clone(), overlap.from.as_secs(), overlap.users)).collect();
+        assert_eq!(shown, if nobody_got_any { vec![] } else { vec![(id(2).to_string(), 45, 5)] });
+    }
+}
+
+#[test]
+fn who_has_dropped_a_run_in_which_only_the_journal_knew_of_it_is_shown_to_have_run_its_users_beside_others() {
+    // Seed 43004205: it was out of reach when its master died, went on until its patience ended, and came back under another name.
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let mut stand = endings::next_of(&mut before);
+    stand.hello(1, Some(standing(&half(), Duration::from_secs(30), 0)));
+    stand.live(Duration::from_secs(20), &[1]);
+    let renamed = Hello { formerly: Some(id(2)), ..hello(3, None) };
+    // Its first welcome does not come through.
+    for _ in 0..2 {
+        stand.message(3, ToMaster::Hello(Box::new(renamed.clone())));
+    }
+    let snapshot = stand.master.snapshot(stand.now);
+    let shown: Vec<_> = snapshot.overlaps.iter().map(|overlap| (overlap.worker.clone(), overlap.from.as_secs(), overlap.users)).collect();
+    assert_eq!(shown, [(id(2).to_string(), 34, 5)]);
+    assert_eq!(snapshot.holes.len(), 1, "and its numbers are missing");
+}
