@@ -12,20 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::super::record::{BegunWorker, Record};
 use super::action::Action;
-use super::part::Part;
+use super::part::{Part, Unheard};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage};
 use super::{Master, MasterConfig};
 use crate::stats::snapshot::HoleView;
-
-/// A worker that has begun, as the journal tells, and has not come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unheard {
-    /// The second of the run's clock from which its numbers are missing.
-    pub since: Duration,
-    /// Users that others have got in its place: its share of those that nobody brought when the run was taken over.
-    pub users: u64,
-}
 
 impl Master {
     /// Tells the journal of workers that have begun.

@@ -90,6 +90,15 @@ pub(super) struct Overtaken {
     pub shown_as: Option<String>,
 }
 
+/// A worker that has begun, as the journal tells, and has not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unheard {
+    /// The second of the run's clock from which its numbers are missing.
+    pub since: Duration,
+    /// Users that others have got in its place: its share of those that nobody brought when the run was taken over.
+    pub users: u64,
+}
+
 /// How far a worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PartStage {
