@@ -8,6 +8,7 @@
 //! | waiting | a worker cannot open its lanes | send `Abandon` | over, with the reason |
 //! | none, adopting | a worker brings a run, one that began later | gather who owns what | adopting |
 //! | adopting | some seconds are over | hand out what nobody owns, send `Orders` to all | live, or stopping |
+//! | adopting | all of whom the journal tells are here, and none of them in the run | | over |
 //! | live | a worker comes | send `Prepare`; once it is prepared move its share of slots, `Orders` to all | |
 //! | live | a worker leaves, or is lost | move its slots, `Orders` to all | |
 //! | live | re-target | another profile, level the slots, `Orders` to all | |
@@ -61,6 +62,7 @@ pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
 use action::{clock_at, send};
 use peers::{Arrival, PeerNumber, Peers, Presence};
 use run::{ADOPTION_TIME, Counted, Run, Stage};
+use stages::AWAY_GRACE;
 
 /// The master of a cluster.
 #[derive(Debug)]
@@ -157,10 +159,12 @@ impl Master {
         run.commons.restore(&kept.leases, kept.board);
         for worker in kept.workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
+            run.awaited.extend((!worker.has_left).then_some(number));
             run.restore(number, worker);
         }
         for begun in kept.began {
             let number = master.peers.remember(begun.worker, false, now);
+            run.awaited.insert(number);
             run.restore_begun(number, begun.since);
         }
         master.run = Some(run);
@@ -290,8 +294,9 @@ impl Master {
         for (number, silence) in self.peers.take_lost(now) {
             self.on_lost(number, silence, now, &mut out);
         }
-        if let Some(Run { stage: Stage::Adopting { until }, .. }) = self.run
-            && now >= until
+        if let Some(run) = &self.run
+            && let Stage::Adopting { until } = run.stage
+            && (now >= until || run.is_awaited_in_vain(&self.peers))
         {
             self.settle(now, &mut out);
         }
@@ -341,7 +346,9 @@ impl Master {
             self.settle(now, &mut out);
         }
         let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) else { return out };
-        if run.is_adopting() && phase == Phase::Stop {
+        if let (Stage::Adopting { until }, Phase::Stop) = (&mut run.stage, phase) {
+            // Its workers are waited for as long as any that are away when their run is stopped.
+            *until = (*until).min(now + AWAY_GRACE);
             run.wants_stop = true;
         } else if run.zero.is_none() {
             // Nothing has run: there are no numbers to wait for.
@@ -358,9 +365,13 @@ impl Master {
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some(run) = self.run.as_mut().filter(|run| run.is_adopting()) else { return };
         if run.is_awaited() {
-            // Nobody has come.
+            let why = if run.is_awaited_in_vain(&self.peers) {
+                "the workers of the run that the journal tells of have come back, and none of them is in it any more"
+            } else {
+                "no worker of the run that the journal tells of has come back"
+            };
             run.show_unheard(&self.peers, now);
-            let end = run.end(now, Some(RunFailure::lost("no worker of the run that the journal tells of has come back")));
+            let end = run.end(now, Some(RunFailure::lost(why)));
             return self.finish(Some(end), out);
         }
         let known = run.profile.clone();

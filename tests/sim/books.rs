@@ -25,8 +25,10 @@ pub struct Account {
     /// The statistics' epoch by the worker's orders.
     pub epoch: u32,
     generation: u64,
-    /// The generation of the orders that brought the epoch.
-    epoch_since: Option<u64>,
+    /// The highest generation of each master's orders that it has heard.
+    heard: BTreeMap<u32, u64>,
+    /// The orders that brought the epoch: whose they were, and their generation.
+    epoch_since: Option<(u32, u64)>,
     /// What its lanes have reported in this epoch.
     reported: Count,
     /// The same by second of the run's clock.
@@ -132,9 +134,15 @@ impl Books {
         let has_gone = |account: &Account| matches!(account.excuse, Some(LEFT | KILLED | ABANDONED));
         let is_void = |account: &Account| keeper.is_torn && account.epoch > of_master && has_gone(account);
         let heard = self.of(run).filter(|(_, account)| !is_void(account)).map(|(_, account)| account.epoch).max().unwrap_or(0);
-        let reset = self.of(run).filter(|(_, account)| account.epoch == heard).filter_map(|(_, account)| account.epoch_since).min();
+        let mut resets: BTreeMap<u32, u64> = BTreeMap::new();
+        for (master, generation) in
+            self.of(run).filter(|(_, account)| account.epoch == heard).filter_map(|(_, account)| account.epoch_since)
+        {
+            resets.entry(master).and_modify(|first| *first = generation.min(*first)).or_insert(generation);
+        }
         // Of a reset of which no worker has heard, since none was left that could, all the same nothing counts that was counted before.
-        let (epoch, reset) = if of_master > heard { (of_master, Some(u64::MAX)) } else { (heard, reset) };
+        let is_unheard = of_master > heard;
+        let (epoch, resets) = if is_unheard { (of_master, BTreeMap::new()) } else { (heard, resets) };
         let mut sum = Count::default();
         for (seat, account) in self.of(run) {
             let name = entry_name(seat);
@@ -142,7 +150,7 @@ impl Books {
             if held.histogram.count() != held.requests {
                 return Err(format!("{name}: {} requests, {} in the histogram", held.requests, held.histogram.count()));
             }
-            account.audit(&held, (epoch, reset), snapshot.counted_since, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
+            account.audit(&held, (epoch, &resets), snapshot.counted_since, keeper, seat).map_err(|why| format!("{name}: {why}"))?;
             account.audit_hole(&held, epoch, keeper, seat, snapshot)?;
             sum.merge(&held);
         }
@@ -277,12 +285,14 @@ impl Account {
         self.sealed.insert(delta.sequence, Arc::clone(delta));
     }
 
-    /// Orders reached the worker. After a reset it counts anew.
-    pub fn on_orders(&mut self, generation: u64, epoch: u32) {
+    /// Orders of a master's reached the worker. After a reset it counts anew.
+    pub fn on_orders(&mut self, master: u32, generation: u64, epoch: u32) {
+        let heard = self.heard.entry(master).or_default();
+        *heard = generation.max(*heard);
         if generation > self.generation {
             self.generation = generation;
             if epoch > self.epoch {
-                (self.epoch, self.epoch_since) = (epoch, Some(generation));
+                (self.epoch, self.epoch_since) = (epoch, Some((master, generation)));
                 self.reported = Count::default();
                 self.seconds.clear();
             }
@@ -295,17 +305,18 @@ impl Account {
     }
 
     /// The numbers of an excused account must be those of its first deltas, up to one that is not before what was acknowledged. The epoch
-    /// comes with the generation of the first orders that told anybody of it.
+    /// comes with the first orders of each master that told anybody of it.
     fn audit(
         &self,
         held: &Count,
-        (epoch, reset): (u32, Option<u64>),
+        (epoch, resets): (u32, &BTreeMap<u32, u64>),
         since: Option<Duration>,
         keeper: &Keeper,
         seat: usize,
     ) -> Result<(), String> {
         if self.excuse.is_none() {
-            let was_told = reset.is_none_or(|reset| self.generation >= reset);
+            // Another master, which did not know of it, may have told it of its end.
+            let was_told = resets.iter().any(|(master, first)| self.heard.get(master).is_some_and(|heard| heard >= first));
             if self.epoch < epoch && !was_told && self.open_lanes.is_empty() {
                 // It has finished without a word of the reset, and nothing of what it had counted before counts.
                 return if *held == Count::default() { Ok(()) } else { Err(format!("{} of before the reset in the table", held.requests)) };

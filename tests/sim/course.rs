@@ -87,11 +87,9 @@ impl World {
         let quiet = self.scenario.stops_in_quiet;
         if quiet {
             let is_ended = |world: &mut Self| world.operator.ended.is_some();
-            if self.scenario.habits.acts {
-                // Users begin to climb when its setup is over.
-                let has_begun = |world: &mut Self| world.running().any(|(_, lanes)| lanes.has_begun());
-                self.go_on(SET_UP_WITHIN + self.slack(), |world| is_ended(world) || has_begun(world));
-            }
+            // Users climb to their level from when they have begun: once all are ready, and the setup is over.
+            let has_begun = |world: &mut Self| world.running().any(|(_, lanes)| lanes.has_begun());
+            self.go_on(SET_UP_WITHIN + self.slack(), |world| is_ended(world) || has_begun(world));
             self.go_on(QUIET.max(self.climb_left() + LEVEL_SEEN) + self.slack(), is_ended);
             // Nobody has the clock of a run that the only one who comes back has not begun.
             let has_begun = self.running().any(|(_, lanes)| lanes.has_begun());

@@ -38,6 +38,8 @@ pub enum Fault {
     NeverGivesUp,
     /// The worker goes on as an orphan that shall pause.
     NeverPausesAlone,
+    /// A new master does not hear that the run is paused.
+    ForgetsPause,
     /// The worker makes load in a paused run.
     IgnoresPause,
     /// The worker does not hear that a paused run goes on.
@@ -125,6 +127,7 @@ impl Fault {
         (Self::GivesUpEarly, "ends its users by itself"),
         (Self::NeverGivesUp, "for longer than orphans go on"),
         (Self::NeverPausesAlone, "that shall pause"),
+        (Self::ForgetsPause, "that somebody has paused"),
         (Self::IgnoresPause, "makes load in a paused run"),
         (Self::NeverResumes, "is paused in a run that goes on"),
         (Self::FinishesAtOnce, "is called complete"),
@@ -180,6 +183,11 @@ impl Fault {
                 Scenario { orphan_timeout: Duration::from_secs(12), ..alone(1) }.with(at, cut_off(21))
             }
             Self::NeverPausesAlone => Scenario { pauses: true, ..alone(1) }.with(at, cut_off(12)),
+            Self::ForgetsPause => {
+                let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
+                let life = Scenario::plain(2, 40, Duration::from_secs(60));
+                life.with(at, Event::Pause).with(at + Duration::from_secs(8), kill).with(at * 4, Event::Resume)
+            }
             Self::IgnoresPause | Self::NeverResumes => alone(2).with(at, Event::Pause).with(at * 2, Event::Resume),
             Self::FinishesAtOnce
             | Self::IgnoresStop

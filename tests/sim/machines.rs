@@ -218,7 +218,8 @@ impl World {
     pub fn book_down(&mut self, seat: usize, id: u64, message: &ToWorker) {
         match message {
             ToWorker::Orders(orders) => {
-                self.books.account(orders.run, seat).on_orders(orders.generation, orders.epoch);
+                let master = self.links.get(&id).map_or(self.master.number, |link| link.master);
+                self.books.account(orders.run, seat).on_orders(master, orders.generation, orders.epoch);
                 if orders.phase != Phase::Run {
                     self.seats[seat].told_to_end = Some(orders.run);
                 } else if let Some(master) = self.links.get(&id).map(|link| link.master) {

@@ -96,6 +96,7 @@ impl World {
     pub fn pause(&mut self) {
         if self.operator.ended.is_none() && self.ask("pause", Master::on_pause) {
             self.operator.wants_pause = true;
+            self.watch.on_paused(self.now);
         }
     }
 

@@ -28,7 +28,14 @@ pub struct Told {
 impl World {
     /// Once a second.
     pub fn check_promises(&mut self) {
-        let broken = [self.broken_orphan(), self.broken_pause(), self.broken_end(), self.broken_journal(), self.kept_waiting()];
+        let broken = [
+            self.broken_orphan(),
+            self.broken_pause(),
+            self.forgotten_pause(),
+            self.broken_end(),
+            self.broken_journal(),
+            self.kept_waiting(),
+        ];
         if let Some(why) = broken.into_iter().flatten().next() {
             self.fail(why);
         }
@@ -80,6 +87,15 @@ impl World {
             |seat: usize| self.watch.hears_since(seat).is_some_and(|since| since < known_since) && self.now > self.seats[seat].frozen_until;
         let makes_load = |(seat, lanes): (usize, &Lanes)| (hears(seat) && lanes.has_begun() && !lanes.is_paused()).then_some(seat);
         self.running().find_map(makes_load).map(|seat| format!("worker {seat} makes load in a paused run"))
+    }
+
+    /// A pause is taken over by the next master from the workers that have heard of it.
+    fn forgotten_pause(&self) -> Option<String> {
+        let is_awake = self.retiring.is_none() && self.is_master_awake(self.master.number) && self.now >= self.watch.disturbed_until();
+        let master = self.master.machine.as_ref().filter(|_| is_awake && self.operator.wants_pause && self.watch.is_pause_known())?;
+        let is_it = master.run().is_some_and(|(run, _)| run == self.operator.plan.run);
+        let goes_on = matches!(master.state(self.master_instant()), RunState::Running | RunState::Spawning);
+        (is_it && goes_on).then(|| "a run goes on that somebody has paused".into())
     }
 
     /// A run ends at its planned end, and when no user is left; one that shall not be adopted is ended by the master that finds it.

@@ -108,6 +108,12 @@ impl Tamper {
         if let (Fault::HidesStanding, ToMaster::Hello(hello)) = (self.fault, &message) {
             return vec![ToMaster::Hello(Box::new(Hello { standing: None, ..Hello::clone(hello) }))];
         }
+        if let (Fault::ForgetsPause, ToMaster::Hello(hello)) = (self.fault, &message) {
+            let mut hello = Hello::clone(hello);
+            let orders = hello.standing.iter_mut().flat_map(|standing| standing.orders.iter_mut());
+            orders.for_each(|orders| orders.is_paused = false);
+            return vec![ToMaster::Hello(Box::new(hello))];
+        }
         let ToMaster::Delta { sent, delta } = &message else { return vec![message] };
         if seat != 0 {
             return vec![message];

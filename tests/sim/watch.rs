@@ -47,6 +47,8 @@ pub struct Watch {
     /// What the operator wants, where no master can have forgotten it.
     pub target: Option<u32>,
     retargeted_at: Duration,
+    /// When somebody paused the run last, where no master can have forgotten it.
+    paused_at: Option<Duration>,
     /// While a master is missing, and until the next one has taken the run over: workers that have heard of the target and can tell of it.
     knowers: Option<BTreeSet<usize>>,
     /// The journal of the master that is missing tells of it.
@@ -101,6 +103,9 @@ impl Watch {
         if !self.is_kept && (now < self.retargeted_at + HEARD_BY_ALL || knowers.is_empty()) {
             self.target = None;
         }
+        if knowers.is_empty() || self.paused_at.is_some_and(|at| now < at + HEARD_BY_ALL) {
+            self.paused_at = None;
+        }
         self.knowers = Some(knowers);
     }
 
@@ -108,8 +113,10 @@ impl Watch {
     pub fn on_hindered(&mut self, seat: usize) {
         if let Some(knowers) = &mut self.knowers {
             knowers.remove(&seat);
-            if knowers.is_empty() && !self.is_kept {
-                self.target = None;
+            if knowers.is_empty() {
+                // A journal does not tell of a pause.
+                self.paused_at = None;
+                self.target = self.target.filter(|_| self.is_kept);
             }
         }
     }
@@ -122,6 +129,15 @@ impl Watch {
     pub const fn on_retargeted(&mut self, users: u32, now: Duration) {
         self.target = Some(users);
         self.retargeted_at = now;
+    }
+
+    pub const fn on_paused(&mut self, now: Duration) {
+        self.paused_at = Some(now);
+    }
+
+    /// Somebody has paused the run, and whoever takes it over is told.
+    pub const fn is_pause_known(&self) -> bool {
+        self.paused_at.is_some()
     }
 
     /// A worker's word has reached the master.
@@ -145,7 +161,7 @@ impl Watch {
         self.prolonged.clear();
         self.doubles.clear();
         self.last_reset = None;
-        (self.called_complete, self.empty_since, self.paused_since) = (None, None, None);
+        (self.called_complete, self.empty_since, self.paused_since, self.paused_at) = (None, None, None, None);
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::Delta;
 use super::super::record::{KeptWorker, Record};
+use super::MasterConfig;
 use super::part::{Part, PartStage, Sequence};
 use super::peers::PeerNumber;
 use super::run::Run;
@@ -25,6 +26,12 @@ pub(super) enum Merged {
 }
 
 impl Run {
+    /// Whether each worker's sums are kept apart: for the journal; and where the run was taken over, since a worker may have handed numbers in to another
+    /// master since, and then brings a total that replaces what is held.
+    pub fn keeps_apart(&self, config: &MasterConfig) -> bool {
+        config.has_journal || self.is_adopting() || self.taken_over.is_some()
+    }
+
     /// A delta came.
     pub fn on_delta(&mut self, number: PeerNumber, delta: &Delta, keeps_totals: bool, now: Instant) -> Merged {
         let horizon = self.horizon(now);

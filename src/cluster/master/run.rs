@@ -65,6 +65,8 @@ pub(super) struct Run {
     pub holes: BTreeMap<PeerNumber, HoleView>,
     /// Workers that have begun, as the journal tells, and have not come back.
     pub unheard: BTreeMap<PeerNumber, Unheard>,
+    /// Workers that may bring the run, as the journal tells.
+    pub awaited: BTreeSet<PeerNumber>,
     pub overlaps: Vec<OverlapView>,
     /// What people must know of the run, whatever becomes of its numbers: no reset takes it away.
     pub notices: Vec<Arc<str>>,
@@ -150,6 +152,7 @@ impl Run {
             parts: BTreeMap::new(),
             holes: BTreeMap::new(),
             unheard: BTreeMap::new(),
+            awaited: BTreeSet::new(),
             overlaps: Vec::new(),
             notices: Vec::new(),
             commons: Commons::default(),
@@ -215,6 +218,13 @@ impl Run {
     /// It was read from a journal, and none of its workers has come back yet: its clock is not known.
     pub fn is_awaited(&self) -> bool {
         self.is_adopting() && self.zero.is_none()
+    }
+
+    /// Nobody is left who could bring it: all of whom the journal tells are here, or have left, and none of them stands in it with orders. They were told
+    /// of its end, which the journal does not know, or have never begun.
+    pub fn is_awaited_in_vain(&self, peers: &Peers) -> bool {
+        let is_known = |number: &PeerNumber| peers.get(*number).presence != Presence::Lost;
+        self.is_awaited() && !self.awaited.is_empty() && self.awaited.iter().all(is_known)
     }
 
     pub fn is_over(&self) -> bool {

@@ -360,4 +360,4 @@ const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
 /// How long after a cut: whoever cuts a run does not wait any longer.
 const CUT_GRACE: Duration = Duration::from_millis(750);
 /// How long the end of a run waits for workers that are out of reach.
-const AWAY_GRACE: Duration = Duration::from_secs(15);
+pub(super) const AWAY_GRACE: Duration = Duration::from_secs(15);

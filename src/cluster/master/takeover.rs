@@ -49,6 +49,9 @@ impl Run {
         let replaced = self.taken_over.unwrap_or_else(|| self.elapsed(self.ordered));
         let came_late = standing.orders.as_ref().map(|_| replaced);
         let (is_adopting, was_replaced) = (self.is_adopting(), came_late.is_some() && self.has_dealt_to_others(number));
+        let needs_not_be_asked =
+            |part: &Part| came_late.is_some() && matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. });
+        self.parts.retain(|of, part| *of != number || !needs_not_be_asked(part));
         let late = || Part::come_late(stage.clone(), came_late, users, was_replaced);
         let part = self.parts.entry(number).or_insert_with(late);
         part.unstage();
@@ -122,8 +125,8 @@ impl Run {
         self.on_their_way = SlotSet::all();
     }
 
-    /// What nobody owns goes to those who are there.
-    pub fn fill_gaps(&mut self, peers: &Peers, now: Instant) {
+    /// What nobody owns goes to those who are there; and what is on its way by another pace than the profile's goes on at that.
+    pub fn fill_gaps(&mut self, has_other_pace: bool, peers: &Peers, now: Instant) {
         let level = self.level(now);
         let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
         let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
@@ -131,6 +134,9 @@ impl Run {
         let mut moved = self.assignment.unowned();
         let (left_behind, unheard) = (self.users_in(&moved, now), self.unheard.len() as u64);
         self.unheard.values_mut().for_each(|worker| worker.users = left_behind.div_ceil(unheard));
+        if has_other_pace {
+            moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
+        }
         for number in here {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
         }
@@ -154,7 +160,9 @@ impl Run {
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
         if !is_ending {
-            self.fill_gaps(peers, now);
+            // Who has not heard of the target in force may have users on their way at the pace of another one.
+            let has_other_pace = claims.values().any(|followed| *followed.profile != *self.profile);
+            self.fill_gaps(has_other_pace, peers, now);
         }
         // Of those that were prepared when their master died some were not told what the setup returned.
         let prepared = self.parts.iter().filter(|(_, part)| part.stage == PartStage::Prepared);

@@ -21,8 +21,8 @@ impl Master {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
                     return self.answer(number, sent, None, now, out);
                 };
-                let before = run.misdated;
-                let merged = run.on_delta(number, &delta, self.config.has_journal, now);
+                let (before, keeps_apart) = (run.misdated, run.keeps_apart(&self.config));
+                let merged = run.on_delta(number, &delta, keeps_apart, now);
                 let misdated = run.misdated;
                 if misdated > before && before.checked_ilog2() < misdated.checked_ilog2() {
                     let text = format!("{misdated} tallies lie ahead of the master's clock; they count in the sums and in no second");
@@ -46,7 +46,8 @@ impl Master {
             }
             ToMaster::TotalEnd { run: id, epoch, parts, sequence } => {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
-                match run.on_total_end(number, epoch, parts, sequence, self.config.has_journal, now) {
+                let keeps_apart = run.keeps_apart(&self.config);
+                match run.on_total_end(number, epoch, parts, sequence, keeps_apart, now) {
                     // An echo that was sent before makes a long round trip, which no estimate is taken from.
                     Merged::Held(held) => {
                         self.answer(number, self.peers.get(number).sent, held.map(|held| (id, held.get())), now, out);

@@ -87,28 +87,30 @@ fn the_slots_of_a_worker_whose_first_orders_never_reached_it_go_to_others_though
 
 #[test]
 fn a_worker_that_its_first_orders_reached_after_all_has_a_share_when_it_comes_with_them() {
-    // Seed 41000364: it had been asked to make ready again, and had no users for good.
-    let mut stand = Stand::running(1, 10);
-    stand.hello(2, None);
-    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
-    let unbegun = RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) };
-    stand.hello(2, Some(unbegun));
-    stand.live(Duration::from_secs(5), &[1]);
-    stand.actions.clear();
-    let mut half = SlotSet::none();
-    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
-    let mut brought = standing(&half, Duration::from_secs(5), 0);
-    brought.orders.as_mut().unwrap().generation = 2;
-    stand.hello(2, Some(brought));
-    let orders = stand.orders();
-    assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
-    // The other one, which had got all back at once that it had given away, ran nothing beside anybody.
-    let overlaps = stand.master.snapshot(stand.now).overlaps;
-    assert_eq!(
-        overlaps.iter().map(|overlap| &*overlap.worker).collect::<Vec<_>>(),
-        [id(2).to_string()],
-        "it ran its users beside the others"
-    );
+    // Seeds 41000364 and 43035339: it had been asked to make ready again, and had no users for good, whether or not it was lost meanwhile.
+    for is_lost in [true, false] {
+        let mut stand = Stand::running(1, 10);
+        stand.hello(2, None);
+        stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+        let unbegun = RunStanding { orders: None, elapsed: Duration::ZERO, ..standing(&SlotSet::none(), Duration::ZERO, 0) };
+        stand.hello(2, Some(unbegun));
+        stand.live(Duration::from_millis(if is_lost { 5_000 } else { 0 }), &[1]);
+        stand.actions.clear();
+        let mut half = SlotSet::none();
+        SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+        let mut brought = standing(&half, Duration::from_secs(5), 0);
+        brought.orders.as_mut().unwrap().generation = 2;
+        stand.hello(2, Some(brought));
+        let orders = stand.orders();
+        assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
+        // The other one, which had got all back at once that it had given away, ran nothing beside anybody.
+        let overlaps = stand.master.snapshot(stand.now).overlaps;
+        assert_eq!(
+            overlaps.iter().map(|overlap| &*overlap.worker).collect::<Vec<_>>(),
+            [id(2).to_string()],
+            "it ran its users beside the others"
+        );
+    }
 }
 
 #[test]

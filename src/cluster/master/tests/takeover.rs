@@ -156,7 +156,7 @@ fn a_prepared_worker_that_has_not_begun_does_not_end_the_wait_for_those_that_hav
 fn a_target_that_no_worker_had_heard_of_when_its_master_died_is_in_the_journal_and_stays() {
     // Seed 40010692: the orders of before it, which the workers brought, counted more than the journal.
     let wanted = Arc::new(LoadProfile::plain(67, 67.0, None));
-    for (generation, users) in [(6, 67), (5, 10)] {
+    for (generation, users) in [(6, 67_u32), (5, 10)] {
         let mut kept = endings::kept(Vec::new());
         (kept.profile, kept.generation) = (wanted.clone(), generation);
         let now = Instant::now();
@@ -164,7 +164,17 @@ fn a_target_that_no_worker_had_heard_of_when_its_master_died_is_in_the_journal_a
             Stand { master: Master::restored(MasterConfig { has_journal: true, ..config() }, kept, now), now, actions: Vec::new() };
         stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
         stand.live(Duration::from_secs(6), &[1]);
-        assert_eq!(stand.master.target_users(stand.now), users, "orders 5 are {} it", if generation > 5 { "from before" } else { "of" });
+        assert_eq!(
+            stand.master.target_users(stand.now),
+            u64::from(users),
+            "orders 5 are {} it",
+            if generation > 5 { "from before" } else { "of" }
+        );
+        // Seed 43044750: users that were on their way at the pace of a user in seven seconds went on at that.
+        let orders = stand.orders();
+        let handover = orders[&1].orders.handover.as_ref().unwrap();
+        let of_all = Duration::from_secs(1) / users;
+        assert_eq!((handover.moved.len() > 0, handover.interval), (generation > 5, of_all));
     }
 }
 
@@ -276,4 +286,55 @@ fn who_has_dropped_a_run_in_which_only_the_journal_knew_of_it_is_shown_to_have_r
     let shown: Vec<_> = snapshot.overlaps.iter().map(|overlap| (overlap.worker.clone(), overlap.from.as_secs(), overlap.users)).collect();
     assert_eq!(shown, [(id(2).to_string(), 34, 5)]);
     assert_eq!(snapshot.holes.len(), 1, "and its numbers are missing");
+}
+
+#[test]
+fn a_run_whose_workers_are_all_back_and_no_more_in_it_is_not_waited_for() {
+    // Seed 43022085: its end was not in the journal, its worker had been told of it, and no other run could be started for a minute.
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let mut stand = endings::next_of(&mut before);
+    stand.hello(1, None);
+    stand.live(Duration::from_secs(3), &[1]);
+    assert!(stand.end().is_none(), "the other one may bring it");
+    stand.hello(2, None);
+    stand.live(Duration::from_millis(500), &[1, 2]);
+    let failure = stand.end().and_then(|end| end.failure).expect("nobody can bring it");
+    assert!(failure.text.contains("none of them is in it any more"), "{}", failure.text);
+    stand.start(10);
+    assert_eq!(stand.state(), RunState::Waiting);
+}
+
+#[test]
+fn a_worker_that_has_handed_numbers_in_to_another_master_meanwhile_brings_a_total_that_replaces_what_is_held() {
+    // Seed 43043506: of two masters without a journal the one that stayed could not place it, and closed each link on which it came.
+    let mut stand = Stand::new();
+    let total = |stand: &mut Stand, acknowledged, sequence, requests| {
+        stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(41), acknowledged)));
+        stand.message(1, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, requests)) });
+        stand.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence });
+    };
+    total(&mut stand, 4, 4, 5);
+    stand.delta(1, 5, 2);
+    assert_eq!(stand.requests(), 7);
+    total(&mut stand, 8, 9, 30);
+    stand.delta(1, 10, 1);
+    assert_eq!(stand.requests(), 31);
+    assert!(!stand.actions.iter().any(|action| matches!(action, Action::CloseLink(_))));
+}
+
+#[test]
+fn a_run_that_nobody_has_brought_and_that_is_stopped_is_waited_for_no_longer_than_any_that_is_stopped() {
+    // Seed 43049851: a journal of which a part was gone told of nobody, and no other run could be started for a minute.
+    let mut stand = endings::restored(Vec::new());
+    stand.hello(1, None);
+    stand.live(Duration::from_secs(5), &[1]);
+    let actions = stand.master.on_stop(stand.now);
+    stand.actions.extend(actions);
+    stand.live(Duration::from_secs(14), &[1]);
+    assert!(stand.end().is_none(), "whoever is in it may come and hand its numbers in");
+    stand.live(Duration::from_secs(2), &[1]);
+    assert!(stand.end().is_some_and(|end| end.failure.is_some()));
+    stand.start(10);
+    assert_eq!(stand.state(), RunState::Waiting);
 }
