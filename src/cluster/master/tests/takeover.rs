@@ -174,7 +174,7 @@ fn a_target_that_no_worker_had_heard_of_when_its_master_died_is_in_the_journal_a
         let orders = stand.orders();
         let handover = orders[&1].orders.handover.as_ref().unwrap();
         let of_all = Duration::from_secs(1) / users;
-        assert_eq!((handover.moved.len() > 0, handover.interval), (generation > 5, of_all));
+        assert_eq!((!handover.moved.is_empty(), handover.interval), (generation > 5, of_all));
     }
 }
 
