@@ -61,8 +61,7 @@ use crate::plan::{Plan, Rate, RunId};
 pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
 use action::{clock_at, send};
 use peers::{Arrival, PeerNumber, Peers, Presence};
-use run::{ADOPTION_TIME, Counted, Run, Stage};
-use stages::AWAY_GRACE;
+use run::{ADOPTION_TIME, AWAY_GRACE, Counted, Run, Stage};
 
 /// The master of a cluster.
 #[derive(Debug)]

@@ -201,12 +201,26 @@ pub struct KeptRun {
     pub is_over: bool,
 }
 
+impl Record {
+    /// Whether it, or one before it of its run, says more than that the run is there, and what is wanted of it.
+    const fn tells_of_more(&self, did_before: bool) -> bool {
+        match self {
+            Self::Run { .. } => false,
+            Self::Retargeted { .. } | Self::Reset { .. } | Self::Revised { .. } => did_before,
+            Self::Began(_) | Self::Worker(_) | Self::History(_) | Self::Lease(_) | Self::Errand(_) => true,
+            Self::Forgotten | Self::End => true,
+        }
+    }
+}
+
 impl KeptRun {
     /// What `records`, in the order of the journal, say of the last run; `None` where there is none.
     #[must_use]
     pub fn from_records(records: impl IntoIterator<Item = Record>) -> Option<Self> {
         let mut kept: Option<Self> = None;
+        let mut is_told = false;
         for record in records {
+            is_told = record.tells_of_more(is_told);
             match (record, &mut kept) {
                 (Record::Run { plan, wall }, kept) => {
                     let profile = Arc::new(plan.profile.clone());
@@ -262,6 +276,8 @@ impl KeptRun {
                 (Record::Forgotten, Some(kept)) => kept.is_forgotten = true,
             }
         }
+        // Where that is all, a worker may have brought it, and the word that its rows are known to nobody was still to come.
+        kept.iter_mut().for_each(|kept| kept.is_forgotten |= !is_told);
         kept
     }
 

@@ -11,22 +11,26 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::message::WorkerId;
+use super::super::message::{Followed, WorkerId};
 use super::MasterConfig;
 use super::action::Action;
 use super::part::{Overtaken, Part};
 use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
 use super::run::Run;
+use crate::load::shape::Shape;
 use crate::load::slots::{Numbering, SlotSet};
+use crate::plan::LoadProfile;
 use crate::stats::snapshot::OverlapView;
 
 impl Run {
-    /// How many users run in these slots.
+    /// How many users run in these slots by the profile in force.
     pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
-        let (at, numbering) = (self.elapsed(now), Numbering::of(&self.profile));
-        let levels = self.shape.parts().iter().map(|part| u64::from(part.users_at(at))).enumerate();
-        let users = levels.flat_map(|(profile, level)| (0..level).map(move |number| numbering.index(profile, number)));
-        users.filter(|user| slots.contains(numbering.slot(*user))).count() as u64
+        users_by(&self.profile, &self.shape, slots, self.elapsed(now))
+    }
+
+    /// How many a worker runs in these slots by what it follows, which may be an older profile.
+    pub fn users_of(&self, followed: &Followed, slots: &SlotSet, now: Instant) -> u64 {
+        users_by(&followed.profile, &Shape::new(&followed.profile), slots, self.elapsed(now))
     }
 
     /// Whether this master, which has taken the run over, has given slots to others than this worker: all that were to be had, when it was not there.
@@ -118,6 +122,13 @@ impl Run {
         out.push(Action::Log(log::Level::Warn, text));
         self.overlaps.push(overlap);
     }
+}
+
+fn users_by(profile: &LoadProfile, shape: &Shape, slots: &SlotSet, at: Duration) -> u64 {
+    let numbering = Numbering::of(profile);
+    let levels = shape.parts().iter().map(|part| u64::from(part.users_at(at))).enumerate();
+    let users = levels.flat_map(|(profile, level)| (0..level).map(move |number| numbering.index(profile, number)));
+    users.filter(|user| slots.contains(numbering.slot(*user))).count() as u64
 }
 
 /// Orders take less than that to a worker and, with its next delta, back: a second until that is due, and what silence may last.

@@ -396,3 +396,5 @@ const NOTICES: usize = 64;
 pub(super) const LEAD: Duration = Duration::from_millis(500);
 /// How long a new master waits for the other workers of a run that one has brought.
 pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);
+/// How long the end of a run waits for workers that are out of reach.
+pub(super) const AWAY_GRACE: Duration = Duration::from_secs(15);

@@ -7,7 +7,7 @@ use super::MasterConfig;
 use super::action::{Action, FailureCause, RunEnd, RunFailure, send};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
-use super::run::{LEAD, Run, Stage, takes_slots};
+use super::run::{AWAY_GRACE, LEAD, Run, Stage, takes_slots};
 use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
 
@@ -359,5 +359,3 @@ const LATE_ASK: Duration = Duration::from_secs(5);
 const LAST_DELTA_GRACE: Duration = Duration::from_secs(5);
 /// How long after a cut: whoever cuts a run does not wait any longer.
 const CUT_GRACE: Duration = Duration::from_millis(750);
-/// How long the end of a run waits for workers that are out of reach.
-pub(super) const AWAY_GRACE: Duration = Duration::from_secs(15);

@@ -41,7 +41,7 @@ impl Run {
                 self.generation = followed.generation + 1;
             }
             self.hear_newer(number, followed);
-            users = self.users_in(&followed.slots, now);
+            users = self.users_of(followed, &followed.slots, now);
         }
         let ordered = standing.orders.as_ref().map(|followed| followed.slots.clone());
         let stage = if standing.orders.is_some() { PartStage::Ordered } else { PartStage::Asked { at: now } };
@@ -88,11 +88,12 @@ impl Run {
         }
     }
 
-    /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners.
-    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) {
+    /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners. Answers the slots of those.
+    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) -> SlotSet {
+        let mut doubled = SlotSet::none();
         let mut claims: Vec<_> = claims.iter().collect();
         claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
-        let Some((_, newest)) = claims.first() else { return };
+        let Some((_, newest)) = claims.first() else { return doubled };
         self.generation = self.generation.max(newest.generation);
         // The journal may know of another target that has come to none of those who are here.
         if newest.generation >= self.known && *newest.profile != *self.profile {
@@ -108,11 +109,12 @@ impl Run {
             if self.parts.get(&number).is_some_and(|part| takes_slots(number, part, peers)) {
                 let mut twice = SlotSet::none();
                 followed.slots.iter().filter(|slot| claimed.contains(*slot)).for_each(|slot| twice.insert(slot));
+                twice.iter().for_each(|slot| doubled.insert(slot));
                 followed.slots.iter().for_each(|slot| claimed.insert(slot));
                 if self.parts.get(&number).is_some_and(Part::can_run) {
                     self.assignment.adopt(number, &followed.slots);
                 }
-                let users = self.users_in(&twice, now);
+                let users = self.users_of(followed, &twice, now);
                 if users > 0 {
                     let to = self.elapsed(now);
                     let from = self.parts.get(&number).and_then(|part| part.claimed_since).unwrap_or(to);
@@ -123,10 +125,11 @@ impl Run {
         self.taken_over = Some(self.elapsed(now));
         self.stopped = self.taken_over.filter(|_| self.phase != Phase::Run);
         self.on_their_way = SlotSet::all();
+        doubled
     }
 
-    /// What nobody owns goes to those who are there; and what is on its way by another pace than the profile's goes on at that.
-    pub fn fill_gaps(&mut self, has_other_pace: bool, peers: &Peers, now: Instant) {
+    /// What nobody owns goes to those who are there; and `strays`, which are on their way by another pace than the profile's, go on at that.
+    pub fn fill_gaps(&mut self, strays: &SlotSet, peers: &Peers, now: Instant) {
         let level = self.level(now);
         let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
         let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
@@ -134,9 +137,7 @@ impl Run {
         let mut moved = self.assignment.unowned();
         let (left_behind, unheard) = (self.users_in(&moved, now), self.unheard.len() as u64);
         self.unheard.values_mut().for_each(|worker| worker.users = left_behind.div_ceil(unheard));
-        if has_other_pace {
-            moved = std::mem::replace(&mut self.on_their_way, SlotSet::none());
-        }
+        strays.iter().for_each(|slot| moved.insert(slot));
         for number in here {
             self.assignment.join(number, level).iter().for_each(|slot| moved.insert(slot));
         }
@@ -156,13 +157,15 @@ impl Run {
         self.table.take_over(self.elapsed(now));
         self.take_board_over(self.elapsed(now));
         self.begin_windows_anew(now);
-        self.settle_claims(claims, peers, now);
+        let doubled = self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
         if !is_ending {
             // Who has not heard of the target in force may have users on their way at the pace of another one.
             let has_other_pace = claims.values().any(|followed| *followed.profile != *self.profile);
-            self.fill_gaps(has_other_pace, peers, now);
+            // Of those that two have one is dropped at once.
+            let strays = if has_other_pace { self.on_their_way.without(&doubled) } else { SlotSet::none() };
+            self.fill_gaps(&strays, peers, now);
         }
         // Of those that were prepared when their master died some were not told what the setup returned.
         let prepared = self.parts.iter().filter(|(_, part)| part.stage == PartStage::Prepared);

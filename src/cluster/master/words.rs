@@ -46,8 +46,7 @@ impl Master {
             }
             ToMaster::TotalEnd { run: id, epoch, parts, sequence } => {
                 let Some(run) = self.run.as_mut().filter(|run| run.id() == id) else { return };
-                let keeps_apart = run.keeps_apart(&self.config);
-                match run.on_total_end(number, epoch, parts, sequence, keeps_apart, now) {
+                match run.on_total_end(number, epoch, parts, sequence, run.keeps_apart(&self.config), now) {
                     // An echo that was sent before makes a long round trip, which no estimate is taken from.
                     Merged::Held(held) => {
                         self.answer(number, self.peers.get(number).sent, held.map(|held| (id, held.get())), now, out);

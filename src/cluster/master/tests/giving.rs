@@ -162,3 +162,25 @@ fn of_iterations_that_a_worker_was_given_in_whose_lanes_something_went_wrong_non
         assert_eq!(leases(&stand), [], "it may have begun more than it could say");
     }
 }
+
+#[test]
+fn a_journal_that_ends_with_a_run_that_a_worker_has_brought_does_not_say_that_nothing_was_given_out() {
+    // Seed 44013423: the master died before it had written so, and the next one gave rows out that had been taken.
+    let mut before = Stand::with(with_journal());
+    before.hello(1, Some(brought(30)));
+    let is_word = |action: &Action| matches!(action, Action::Keep(_, Record::Forgotten));
+    let cut_off = before.actions.iter().position(is_word).unwrap();
+    before.actions.truncate(cut_off);
+    let mut next = endings::next_of(&mut before);
+    next.hello(1, Some(brought(35)));
+    next.live(Duration::from_secs(6), &[1]);
+    assert_eq!(take(&mut next, 1, 8), 0);
+    assert!(next.master.snapshot(next.now).warnings.iter().any(|warning| warning.contains("known to nobody")));
+    // Where somebody has begun, the journal is that of the run's own master.
+    let mut begun = running(1);
+    begun.live(Duration::from_secs(1), &[1]);
+    let mut next = endings::next_of(&mut begun);
+    next.hello(1, Some(brought(35)));
+    next.live(Duration::from_secs(6), &[1]);
+    assert_eq!(take(&mut next, 1, 8), 8);
+}

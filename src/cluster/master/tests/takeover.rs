@@ -338,3 +338,38 @@ fn a_run_that_nobody_has_brought_and_that_is_stopped_is_waited_for_no_longer_tha
     stand.start(10);
     assert_eq!(stand.state(), RunState::Waiting);
 }
+
+#[test]
+fn users_that_two_workers_ran_by_an_older_target_are_shown_as_doubled_though_fewer_are_wanted_now() {
+    // Seed 44008918: they were counted by the target in force, which the journal alone knew of.
+    let mut kept = endings::kept(Vec::new());
+    (kept.profile, kept.generation) = (Arc::new(LoadProfile::plain(1, 1.0, None)), 9);
+    let now = Instant::now();
+    let mut stand = Stand { master: Master::restored(MasterConfig { has_journal: true, ..config() }, kept, now), now, actions: Vec::new() };
+    let mut older = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+    older.orders.as_mut().unwrap().generation = 4;
+    let mut without_the_first = SlotSet::all();
+    (0..5).for_each(|slot| without_the_first.remove(slot));
+    stand.hello(1, Some(older));
+    stand.hello(2, Some(standing(&without_the_first, Duration::from_secs(41), 0)));
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    let snapshot = stand.master.snapshot(stand.now);
+    let shown: Vec<_> = snapshot.overlaps.iter().map(|overlap| (overlap.worker.clone(), overlap.users)).collect();
+    assert_eq!((snapshot.goal_users, shown), (1, vec![(id(1).to_string(), 5)]));
+}
+
+#[test]
+fn users_that_two_workers_ran_are_dropped_by_one_of_them_at_once_whatever_the_pace_of_the_target_in_force() {
+    // Seed 44014804: they were to be handed over one after the other, eight in a second.
+    let mut stand = Stand::new();
+    let mut older = standing(&SlotSet::all(), Duration::from_secs(41), 0);
+    let followed = older.orders.as_mut().unwrap();
+    (followed.generation, followed.profile) = (4, Arc::new(LoadProfile::plain(3, 1.0, None)));
+    stand.hello(1, Some(older));
+    stand.hello(2, Some(standing(&half(), Duration::from_secs(41), 0)));
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    let orders = stand.orders();
+    let handover = orders[&1].orders.handover.as_ref().unwrap();
+    assert_eq!((users(&orders[&1], 10), users(&orders[&2], 10)), (5, 5));
+    assert!((0..10).all(|slot| handover.moved.contains(slot) != half().contains(slot)), "the others are on their way");
+}
