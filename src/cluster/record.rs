@@ -208,7 +208,7 @@ impl Record {
             Self::Run { .. } => false,
             Self::Retargeted { .. } | Self::Reset { .. } | Self::Revised { .. } => did_before,
             Self::Began(_) | Self::Worker(_) | Self::History(_) | Self::Lease(_) | Self::Errand(_) => true,
-            Self::Forgotten | Self::End => true,
+            Self::Windows(_) | Self::Forgotten | Self::End => true,
         }
     }
 }
