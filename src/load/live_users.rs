@@ -43,8 +43,9 @@ impl LiveUsers {
         self.lives += 1;
         let notice = EndNotice { index, life: number, went: None, ended: self.ended.clone() };
         let turns = Rc::clone(&control);
+        // Boxed by itself: a task that takes it over has room for it twice.
+        let mut life = Box::pin(life);
         let task = tokio::task::spawn_local(async move {
-            let mut life = std::pin::pin!(life);
             let went = poll_fn(|context| {
                 let begun = turn_clock::begin_turn();
                 let polled = life.as_mut().poll(context);

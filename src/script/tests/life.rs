@@ -401,3 +401,12 @@ fn a_paced_users_iterations_begin_so_far_apart_however_long_they_take() {
     let wanted = [0.0, 1.0, 2.25, 3.25];
     assert!(began.iter().zip(wanted).all(|(began, wanted)| (began - wanted).abs() < 0.003), "{began:?}");
 }
+
+#[test]
+fn what_a_user_has_under_way_takes_little_more_than_two_kibibytes() {
+    let lane = Script::new("return function() end").lane();
+    let (mut user, _control) = lane.user(0);
+    let on_start = size_of_val(&user.on_start());
+    let iterate = size_of_val(&user.iterate());
+    assert!(on_start.max(iterate) <= 2_432, "{on_start} and {iterate} bytes: is an argument or a future there that belongs into a box?");
+}

@@ -23,7 +23,8 @@ pub struct Call {
 /// What a call asks for.
 #[derive(Debug)]
 pub(super) enum CallKind {
-    One(Wanted),
+    /// Boxed: a call goes from hand to hand, and each has room for it as long as the request is under way.
+    One(Box<Wanted>),
     Batch(Vec<Wanted>),
 }
 

@@ -28,7 +28,7 @@ impl Operation for Call {
             return Ok(Self { kind: CallKind::Batch(batch(lua, &url, client.as_ref())?), asked });
         }
         let client = client_of(&next())?;
-        Ok(Self { kind: CallKind::One(wanted(lua, &method, &url, &options, client)?), asked })
+        Ok(Self { kind: CallKind::One(Box::new(wanted(lua, &method, &url, &options, client)?)), asked })
     }
 
     /// The usual request: a method by its number, nothing but a name besides the URL, no client.
@@ -39,7 +39,7 @@ impl Operation for Call {
             return None; // Refused in words on the way for all others.
         }
         let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
-        Some(Self { kind: CallKind::One(wanted), asked: Instant::now() })
+        Some(Self { kind: CallKind::One(Box::new(wanted)), asked: Instant::now() })
     }
 
     /// Makes the call and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.

@@ -31,8 +31,8 @@ use crate::stats::sample::{FailureKind, Sample};
 pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call: Call) -> Reply {
     user.ledger.finish();
     let kind = match call.kind {
-        CallKind::One(wanted) => match Prepared::new(user, class_host, wanted) {
-            Ok(request) => ReplyKind::One(request.run(user, call.asked).await),
+        CallKind::One(wanted) => match Prepared::new(user, class_host, *wanted) {
+            Ok(mut request) => ReplyKind::One(request.run(user, call.asked).await),
             Err(mistake) => ReplyKind::Mistake(mistake),
         },
         CallKind::Batch(all) => {
@@ -42,7 +42,10 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
                 .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
                 .collect();
             match prepared {
-                Ok(requests) => ReplyKind::Batch(all_of(requests.into_iter().map(|request| request.run(user, call.asked)).collect()).await),
+                Ok(requests) => {
+                    let run = |mut request: Prepared| async move { request.run(user, call.asked).await };
+                    ReplyKind::Batch(all_of(requests.into_iter().map(run).collect()).await)
+                }
                 Err(mistake) => ReplyKind::Mistake(mistake),
             }
         }
@@ -179,10 +182,10 @@ impl Prepared {
     }
 
     /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
-    async fn run(mut self, user: &UserHttp, asked: Instant) -> Outcome {
+    async fn run(&mut self, user: &UserHttp, asked: Instant) -> Outcome {
         let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.is_foreign(&self.address) };
         loop {
-            let entry = user.ledger.entry(&self.method, &chain.name_of(&self, user));
+            let entry = user.ledger.entry(&self.method, &chain.name_of(self, user));
             // The first hop has the whole time, and no clock is asked for it.
             let hop_asked = if chain.followed.is_empty() { asked } else { Instant::now() };
             let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
@@ -196,7 +199,7 @@ impl Prepared {
                     let sample = sample_of(&exchange);
                     user.ledger.record(entry, &sample, None);
                     self.show(user, &chain, &exchange, 0, &sample, None);
-                    chain.follow(&self, user, &exchange);
+                    chain.follow(self, user, &exchange);
                     self.turn_to(next, address);
                 }
                 next => {
