@@ -220,10 +220,11 @@ impl Run {
         self.is_adopting() && self.zero.is_none()
     }
 
-    /// Nobody is left who could bring it: all of whom the journal tells are here, or have left, and none of them stands in it with orders. They were told
-    /// of its end, which the journal does not know, or have never begun.
+    /// Nobody is left who could bring it: all of whom the journal tells are here, or have left, and none of them stands in it. They were told of its end,
+    /// which the journal does not know. Who is prepared stands in it: it has not begun, and others may have.
     pub fn is_awaited_in_vain(&self, peers: &Peers) -> bool {
-        let is_known = |number: &PeerNumber| peers.get(*number).presence != Presence::Lost;
+        let stands_in_it = |number: &PeerNumber| self.parts.get(number).is_some_and(Part::is_here);
+        let is_known = |number: &PeerNumber| peers.get(*number).presence != Presence::Lost && !stands_in_it(number);
         self.is_awaited() && !self.awaited.is_empty() && self.awaited.iter().all(is_known)
     }
 

@@ -306,6 +306,22 @@ fn a_run_whose_workers_are_all_back_and_no_more_in_it_is_not_waited_for() {
 }
 
 #[test]
+fn a_worker_that_is_back_and_only_prepared_does_not_say_that_the_others_have_nothing_to_bring() {
+    // Seed 45004110: the journal ended behind the first worker that had begun, and the run was called lost while the others were on their way.
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let first = before.actions.iter().position(|action| matches!(action, Action::Keep(_, Record::Began(_)))).expect("one has begun");
+    before.actions.truncate(first + 1);
+    let mut stand = endings::next_of(&mut before);
+    stand.hello(1, Some(unbegun()));
+    stand.live(Duration::from_secs(3), &[1]);
+    assert!(stand.end().is_none(), "the other one may bring it");
+    stand.hello(2, Some(standing(&SlotSet::all(), Duration::from_secs(41), 0)));
+    stand.live(Duration::from_secs(5), &[1, 2]);
+    assert_eq!(stand.state(), RunState::Running);
+}
+
+#[test]
 fn a_worker_that_has_handed_numbers_in_to_another_master_meanwhile_brings_a_total_that_replaces_what_is_held() {
     // Seed 43043506: of two masters without a journal the one that stayed could not place it, and closed each link on which it came.
     let mut stand = Stand::new();
