@@ -95,8 +95,8 @@ class OnALossyNetwork(unittest.TestCase):
         # On such a wire another one may have been out of reach for a moment, too.
         (overlap,) = self.overlaps_of("cid", stats)
         self.assertEqual((0 < overlap["users"] <= 15, stats.holes), (True, []), overlap)
-        # From the last that the master heard: on such a wire a word may be seconds old when the cut comes.
-        self.assertGreater(overlap["from"], 3)
+        # From the last that the master heard, which on such a wire may be any number of seconds old when the cut comes: each repeat waits twice as long.
+        self.assertTrue(0 < overlap["from"] < 8, overlap)
         self.assertGreater(overlap["to"] - overlap["from"], 8)
 
         self.at(max(28, time.monotonic() - self.begun))

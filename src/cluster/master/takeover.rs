@@ -184,7 +184,11 @@ impl Run {
 fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
     let newest = claims.iter().map(|(_, followed)| followed.generation).max();
     let ordered = claims.iter().filter(|(_, followed)| Some(followed.generation) == newest).map(|(_, followed)| followed.phase).min();
-    let stays = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Lost);
+    // Who is out of reach stays, unless it had said that it goes.
+    let stays = |number: PeerNumber| {
+        let peer = peers.get(number);
+        matches!(peer.presence, Presence::Here | Presence::Lost) && !peer.hello.is_leaving
+    };
     let mut staying = claims.iter().filter(|(number, _)| stays(**number)).peekable();
     let have_given_up = staying.peek().is_some() && staying.all(|(_, followed)| followed.has_stopped);
     match ordered.unwrap_or(Phase::Run) {

@@ -48,7 +48,14 @@ fn a_run_that_was_stopped_does_not_begin_again_because_the_worker_that_tells_of_
 
 #[test]
 fn a_run_whose_workers_have_all_given_up_is_at_its_end_and_one_that_is_about_to_end_says_nothing_of_the_others() {
-    for (leaves, state) in [(false, RunState::Stopping), (true, RunState::Running)] {
+    // The last is seed 46002611: it is out of reach when the run is taken over.
+    let stopping: &[(bool, &[u64], RunState)] = &[
+        (false, &[1], RunState::Stopping),
+        (true, &[1], RunState::Running),
+        (false, &[], RunState::Stopping),
+        (true, &[], RunState::Running),
+    ];
+    for &(leaves, heard, state) in stopping {
         let mut stand = Stand::new();
         let mut brought = standing(&SlotSet::all(), Duration::from_secs(41), 0);
         brought.orders.as_mut().unwrap().has_stopped = true;
@@ -57,8 +64,8 @@ fn a_run_whose_workers_have_all_given_up_is_at_its_end_and_one_that_is_about_to_
         } else {
             stand.hello(1, Some(brought));
         }
-        stand.live(Duration::from_secs(5), &[1]);
-        assert_eq!(stand.state(), state);
+        stand.live(Duration::from_secs(5), heard);
+        assert_eq!(stand.state(), state, "leaves: {leaves}, heard: {heard:?}");
     }
 }
 
