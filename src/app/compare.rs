@@ -51,7 +51,6 @@ impl ForPrograms {
         Ok(Self { markdown: create(markdown)?, junit: create(junit)?, take_stdout: on_stdout > 0 })
     }
 
-    /// Writes them.
     pub(super) fn finish(self, shown: &Shown<'_>) -> Result<(), Failure> {
         if let Some(file) = self.markdown {
             file.finish(&markdown(shown)).map_err(Failure::bad_use)?;

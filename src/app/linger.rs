@@ -12,7 +12,7 @@ use crate::front::tui;
 /// What ends the time after a run, a signal apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Linger {
-    /// The clock.
+    /// It is over by the clock, so long after the run.
     Time(Duration),
     /// A key, and the clock nowhere.
     Key,

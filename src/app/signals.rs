@@ -45,7 +45,7 @@ extern "C" fn on_early(_: libc::c_int) {
     }
 }
 
-/// A command listens.
+/// As long as it is false, a signal ends the process by itself.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
 const FIRST_PROCESS: u32 = 1;

@@ -26,7 +26,7 @@ pub(super) struct Steered {
     /// Every level is multiplied by this.
     pub(super) scale: f64,
     pub(super) helm: Helm,
-    /// At least one.
+    /// At least one: a run without any is not steered.
     pub(super) parts: Vec<SteeredPart>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct SteeredPart {
     place: usize,
     /// None where it is the only one, and has none.
     name: Option<String>,
-    /// Levels are rates.
+    /// The levels of its profile are rates, not numbers of users.
     is_open: bool,
     /// From then on it is steered.
     start: Duration,

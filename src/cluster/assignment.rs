@@ -19,14 +19,14 @@ use crate::load::slots::{SLOTS, SlotSet};
 /// The owner of each slot. Equal histories give equal assignments: nothing depends on the order of a hash or on a clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment<O> {
-    /// Ascending, without repeats.
+    /// Invariant: ascending, without repeats.
     owners: Vec<O>,
     /// For each slot the index of its owner in `owners`, or [`NOBODY`].
     seats: Vec<u32>,
 }
 
 impl<O: Copy + Ord> Assignment<O> {
-    /// Nobody owns anything.
+    /// An assignment in which nobody owns anything.
     #[must_use]
     pub fn new() -> Self {
         Self { owners: Vec::new(), seats: vec![NOBODY; SLOTS as usize] }

@@ -144,7 +144,7 @@ impl MasterHandle {
 /// One thing that somebody asks for.
 #[derive(Debug)]
 pub struct Request {
-    /// What.
+    /// What the master shall do.
     pub command: Command,
     /// Who asks, for the log: an address, a key's name.
     pub by: String,
@@ -157,13 +157,13 @@ pub struct Request {
 pub enum Command {
     /// Start, or re-target what runs.
     Start(StartOrder),
-    /// Users finish.
+    /// Users finish, within the plan's stop timeout.
     Stop,
     /// Users that still live are dropped.
     Cut,
-    /// No iteration begins.
+    /// No iteration begins until the run is resumed.
     Pause,
-    /// Iterations begin again.
+    /// Iterations begin again after a pause.
     Resume,
     /// The statistics are cleared.
     Reset,
@@ -175,12 +175,12 @@ pub enum Command {
     Revise,
 }
 
-/// What was done.
+/// The answer to a command that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
-    /// The run.
+    /// The run that it was carried out on; of a start, the one it began.
     pub run: RunId,
-    /// Its base URL.
+    /// The base URL of that run; `None` where it has none.
     pub host: Option<String>,
     /// Which profile applies, for people.
     pub words: String,

@@ -146,7 +146,7 @@ impl fmt::Debug for Identity {
 /// The identities that one side takes part with: its own, and while a secret is changed, the one before.
 #[derive(Debug, Clone)]
 pub struct Identities {
-    /// Presented first, accepted.
+    /// Presented first, and accepted.
     pub current: Identity,
     /// Accepted too, and presented to a peer that asks for it: one that has not heard of the current one.
     pub previous: Option<Identity>,

@@ -149,39 +149,27 @@ impl Journal {
 
 /// Why there is no journal, or a record is not in it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum JournalError {
     /// The operating system said no.
     #[error("{doing} `{}`: {source}; make room or give --state another directory", path.display())]
     Io {
-        /// What was tried.
         doing: Doing,
         /// Which file or directory.
         path: PathBuf,
-        /// What it said.
         source: io::Error,
     },
     /// Another master has the directory.
     #[error("use the state directory `{}`: another master has it; stop that one or give --state another directory", directory.display())]
-    Locked {
-        /// Which one.
-        directory: PathBuf,
-    },
+    Locked { directory: PathBuf },
     /// The file was not written by this program.
     #[error("read `{}`: it is no journal of lunamoth; move it away or give --state another directory", path.display())]
-    Foreign {
-        /// Which file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// The file was written by another version.
     #[error(
         "read `{}`: it has version {found} and this program reads version {VERSION}; end that run with the program that began it, or move the file away", path.display()
     )]
-    Version {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
+    Version { path: PathBuf, found: u32 },
     /// A record longer than could be read again.
     #[error("write a record of {bytes} bytes: more than {RECORD_BYTES} are not kept")]
     TooLarge {

@@ -16,10 +16,10 @@ use super::message::{ToMaster, ToWorker};
 
 /// What happens on links: `In` is what the other side says, `Out` what is said to it.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "`link` is the link that an event happens on")]
 pub enum LinkEvent<In, Out> {
     /// A link stands. Comes before anything else of it.
     Up {
-        /// Which.
         link: LinkId,
         /// Where the other side is, where that is another process.
         address: Option<SocketAddr>,
@@ -27,24 +27,15 @@ pub enum LinkEvent<In, Out> {
         outbox: mpsc::Sender<Out>,
     },
     /// The other side has said something.
-    Message {
-        /// On which link.
-        link: LinkId,
-        /// What.
-        message: In,
-    },
+    Message { link: LinkId, message: In },
     /// The way to the other side and back was measured.
     Measured {
-        /// Of which link.
         link: LinkId,
         /// How long it takes at present.
         round_trip: Duration,
     },
     /// The link is gone. The last event of it.
-    Down {
-        /// Which.
-        link: LinkId,
-    },
+    Down { link: LinkId },
 }
 
 /// Where links are announced to a shell.
@@ -92,7 +83,7 @@ pub struct Inward<In, Out> {
 }
 
 impl<In, Out> Inward<In, Out> {
-    /// The link's number.
+    /// The link that the messages are told to come by.
     #[must_use]
     pub const fn link(&self) -> LinkId {
         self.link
@@ -128,7 +119,7 @@ pub trait Dialer: Send + Sync + 'static {
 /// Dials a master in the same process.
 #[derive(Debug)]
 pub struct MemoryDialer {
-    /// The master's.
+    /// Where the master hears of the worker's links.
     pub master: MasterLinks,
 }
 

@@ -20,7 +20,7 @@ use crate::stats::floor::Floor;
 /// A local run that is under way.
 #[derive(Debug)]
 pub struct LocalRun {
-    /// For front ends.
+    /// By which front ends see the run and command it.
     pub handle: MasterHandle,
     master: MasterShell,
     worker: WorkerShell,

@@ -65,7 +65,7 @@ pub struct LogEntry {
     pub number: u64,
     /// When, by the wall clock of whoever logged it.
     pub at_unix_ms: u64,
-    /// How bad.
+    /// As its writer graded it.
     pub level: log::Level,
     /// [`MASTER`], or the id of a worker.
     pub source: String,
@@ -78,7 +78,7 @@ pub struct LogEntry {
 /// Some lines of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {
-    /// Oldest first.
+    /// In the order of their numbers.
     pub lines: Vec<Arc<LogEntry>>,
     /// The number of the newest line that there is, on this page or not.
     pub newest: u64,

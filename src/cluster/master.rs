@@ -100,7 +100,7 @@ pub struct MasterConfig {
 /// Why something that was asked for is not done.
 #[derive(Debug)]
 pub struct Refused {
-    /// For people.
+    /// What whoever asked is told.
     pub why: String,
     /// What the shell shall do all the same: what was asked may have brought to light that the run is over.
     pub actions: Vec<Action>,
@@ -109,7 +109,7 @@ pub struct Refused {
 /// Another number of users for a run that is under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retarget {
-    /// How many.
+    /// In the whole run, on all workers together.
     pub users: u32,
     /// Users that start or stop per second.
     pub spawn_rate: f64,
@@ -120,7 +120,7 @@ pub struct Retarget {
 /// Another rate for an open run that is under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rerate {
-    /// Above zero.
+    /// Above zero; of all workers together.
     pub rate: Rate,
     /// From here on; without it the planned end, if there is one, stays.
     pub run_time: Option<Duration>,

@@ -18,6 +18,7 @@ use crate::stats::tally::Tally;
 
 /// From the master to a worker.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "`run` is the run that a message is about; a worker ignores what is about another than its own")]
 pub enum ToWorker {
     /// The worker is in. The answer to `Hello`, and the first message on a link.
     Welcome(Welcome),
@@ -36,42 +37,30 @@ pub enum ToWorker {
     Farewell,
     /// The answer to an `Ask`; once the journal has it, where there is one.
     Grant {
-        /// Of which run.
         run: RunId,
         /// What the worker gets.
         grant: Grant,
     },
     /// The answer to an `Errand`, once the journal has it, where there is one; or something that its users wait for.
-    Board {
-        /// Of which run.
-        run: RunId,
-        /// What.
-        word: BoardWord,
-    },
+    Board { run: RunId, word: BoardWord },
     /// Do this once for the whole run. May come again on another link.
-    Act {
-        /// Of which run.
-        run: RunId,
-        /// What.
-        act: Act,
-    },
+    Act { run: RunId, act: Act },
     /// What the run's setup returned, for all users; before the first orders. A plan that is asked for later has it.
     Data {
-        /// Of which run.
         run: RunId,
-        /// As JSON.
+        /// As JSON, as `setup` returned it.
         data: String,
     },
 }
 
 /// From a worker to the master.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "`run` is the run that a message is about; a master ignores what is about another than its own")]
 pub enum ToMaster {
     /// The first message on a link.
     Hello(Box<Hello>),
     /// The lanes are open for this run.
     Prepared {
-        /// The run.
         run: RunId,
         /// The revision of its plan that they run, or take over at their users' next iterations.
         revision: u32,
@@ -92,18 +81,16 @@ pub enum ToMaster {
     },
     /// A piece of all that the worker has ever counted in the run; the master stages it.
     TotalPart {
-        /// The run.
         run: RunId,
-        /// 0-based.
+        /// Of the pieces of this total, from 0.
         number: u32,
         /// The pieces add up to the total.
         tally: Box<Tally>,
     },
     /// The total is whole: it replaces whatever the master holds of this worker and stands for all deltas up to `sequence`.
     TotalEnd {
-        /// The run.
         run: RunId,
-        /// Of which epoch.
+        /// Numbers of earlier epochs are not in it.
         epoch: u32,
         /// How many parts came before.
         parts: u32,
@@ -119,36 +106,14 @@ pub enum ToMaster {
     /// The worker's folder of scripts has changed, or has come to differ from what its `Hello` said.
     Scripts(Scripts),
     /// The worker wants rows. Asked again each second until it is answered.
-    Ask {
-        /// Of which run.
-        run: RunId,
-        /// What it wants.
-        ask: Ask,
-    },
+    Ask { run: RunId, ask: Ask },
     /// Rows that a worker was given and did not take; said before its goodbye. Of iterations when no user is left that would take them, and again on
     /// each link.
-    Leftover {
-        /// Of which run.
-        run: RunId,
-        /// What is left.
-        leftover: Leftover,
-    },
+    Leftover { run: RunId, leftover: Leftover },
     /// What the worker's users ask of the board. Said again each second, and on each new link, until it is answered.
-    Errand {
-        /// Of which run.
-        run: RunId,
-        /// What they ask.
-        errand: Arc<Errand>,
-    },
+    Errand { run: RunId, errand: Arc<Errand> },
     /// The answer to an `Act`.
-    Acted {
-        /// Of which run.
-        run: RunId,
-        /// What.
-        act: Act,
-        /// How it went.
-        acted: Arc<Acted>,
-    },
+    Acted { run: RunId, act: Act, acted: Arc<Acted> },
 }
 
 /// The script that a process would run unless told otherwise, as its folder stands.
@@ -165,7 +130,7 @@ pub struct Scripts {
 /// One process of a worker: the name of its machine, and a number that no other process has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct WorkerId {
-    /// For people.
+    /// For people: nothing depends on it.
     pub host: String,
     /// Drawn at the start of the process.
     pub incarnation: u128,
@@ -181,7 +146,7 @@ impl fmt::Display for WorkerId {
 /// Who a worker is and what it has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hello {
-    /// Its name.
+    /// Says whether it was here before: a new process has a new one.
     pub worker: WorkerId,
     /// The program's version, for people.
     pub version: String,
@@ -206,13 +171,13 @@ pub struct Hello {
 /// A run, as a worker knows it: enough for a new master to take it over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunStanding {
-    /// The run.
+    /// As the worker has it, with what was changed in mid-run.
     pub plan: Arc<Plan>,
     /// The highest epoch that the worker has heard of.
     pub epoch: u32,
     /// The orders that it follows; `None` before the first.
     pub orders: Option<Followed>,
-    /// The run's clock.
+    /// By the run's clock, as the worker reckons it.
     pub elapsed: Duration,
     /// The master's wall clock at the run's start.
     pub wall: SystemTime,
@@ -225,7 +190,7 @@ pub struct RunStanding {
 /// The orders that a worker follows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Followed {
-    /// Which.
+    /// Of the newest orders that it has.
     pub generation: u64,
     /// What the run is doing, by them.
     pub phase: Phase,
@@ -268,7 +233,7 @@ impl Default for OrphanRules {
 /// The orders of one worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOrders {
-    /// Of which run.
+    /// Workers ignore orders of a run that they are not prepared for.
     pub run: RunId,
     /// Rises with each reset of the statistics; deltas bear it.
     pub epoch: u32,
@@ -280,14 +245,14 @@ pub struct RunOrders {
     pub zero: Duration,
     /// The master's wall clock at time zero.
     pub wall: SystemTime,
-    /// Who runs.
+    /// What this worker shall run.
     pub orders: Orders,
 }
 
 /// What a run is doing, as far as workers are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Users run.
+    /// Users run, or wait for the run's start.
     Run,
     /// Users finish, within the plan's stop timeout.
     Stop,
@@ -300,7 +265,7 @@ pub enum Phase {
 pub struct Answer {
     /// The worker's clock, as the message bore it: gives the round trip.
     pub echo: Duration,
-    /// The master's clock.
+    /// By the master's clock, when it answered.
     pub clock: Duration,
     /// Of this run, deltas up to this sequence number are in the table; the worker may forget them.
     pub acknowledged: Option<(RunId, u64)>,
@@ -309,7 +274,7 @@ pub struct Answer {
 /// Why a worker cannot take part in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The run.
+    /// Which it cannot take part in.
     pub run: RunId,
     /// In words for people.
     pub text: String,
@@ -320,7 +285,7 @@ pub struct Refusal {
 /// What a worker counted since its last delta.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delta {
-    /// The run.
+    /// In which it was counted; a master ignores numbers of another.
     pub run: RunId,
     /// The statistics' epoch in which it was counted.
     pub epoch: u32,
@@ -355,10 +320,10 @@ pub struct Delta {
 pub struct LogLine {
     /// When, by the worker's wall clock.
     pub wall: SystemTime,
-    /// How bad.
+    /// As its writer graded it.
     pub level: log::Level,
     /// Where in the program.
     pub target: String,
-    /// What.
+    /// As it was logged; too long a line is cut.
     pub text: String,
 }

@@ -23,7 +23,7 @@ pub trait Planner: Send + Sync + 'static {
 /// A run that may start.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// The run.
+    /// With what the master starts it.
     pub start: RunStart,
     /// Which profile applies, for people.
     pub words: String,
@@ -70,6 +70,6 @@ pub const BY_HAND: &str = "somebody has given it another level";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Declined {
-    /// For people.
+    /// What whoever asked is told.
     pub reason: String,
 }

@@ -20,21 +20,21 @@ use crate::stats::windows::WorstWindow;
 pub enum Record {
     /// A run begins; all earlier records are void.
     Run {
-        /// The run.
+        /// With everything that workers need to run it.
         plan: Arc<Plan>,
         /// The master's wall clock at its start.
         wall: SystemTime,
     },
     /// The run was re-targeted.
     Retargeted {
-        /// From here on.
+        /// In force from here on.
         profile: Arc<LoadProfile>,
         /// Of the orders that told it to workers: those of lower ones know nothing of it.
         generation: u64,
     },
     /// The statistics were reset: numbers of earlier epochs are void.
     Reset {
-        /// The new epoch.
+        /// Numbers of a lower one are void.
         epoch: u32,
         /// The run's clock at the reset, where it is known.
         at: Option<Duration>,
@@ -67,7 +67,7 @@ pub enum Record {
 pub struct KeptErrand {
     /// Whose; nobody's where the number is 0.
     pub worker: WorkerId,
-    /// Of the errand.
+    /// By which its worker tells its errands apart.
     pub number: u64,
     /// The answers. Those that say a value are [`BoardAnswer::Later`]: it is asked for again.
     pub answers: Vec<BoardAnswer>,
@@ -124,9 +124,9 @@ pub struct KeptLease {
     pub source: String,
     /// Who has them, or had.
     pub worker: WorkerId,
-    /// Of its question.
+    /// By which its worker tells its questions apart.
     pub number: u64,
-    /// Never none.
+    /// Never empty; counted from the first row of the source.
     pub rows: Range<u64>,
     /// They are free again.
     pub is_return: bool,
@@ -135,7 +135,7 @@ pub struct KeptLease {
 /// A worker that makes load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BegunWorker {
-    /// Which.
+    /// Whose loss leaves a hole.
     pub worker: WorkerId,
     /// The seconds of the run's clock before this are in the journal, or were before it came.
     pub since: Duration,
@@ -144,7 +144,7 @@ pub struct BegunWorker {
 /// The numbers of one worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptWorker {
-    /// Whose.
+    /// Whose numbers these are.
     pub worker: WorkerId,
     /// The epoch in which they were counted.
     pub epoch: u32,
@@ -171,7 +171,7 @@ impl KeptWorker {
 /// What a journal says of the last run in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptRun {
-    /// The run.
+    /// With the newest scripts that the journal knows of.
     pub plan: Arc<Plan>,
     /// The master's wall clock at its start.
     pub wall: SystemTime,
@@ -179,7 +179,7 @@ pub struct KeptRun {
     pub profile: Arc<LoadProfile>,
     /// Of the orders that told it; 0 where it is the plan's.
     pub generation: u64,
-    /// The statistics' epoch.
+    /// Of the statistics; raised by each reset.
     pub epoch: u32,
     /// The run's clock when it began, where that is known.
     pub counted_since: Option<Duration>,
@@ -187,11 +187,11 @@ pub struct KeptRun {
     pub began: Vec<BegunWorker>,
     /// The last record of each worker; of one that counted in an earlier epoch without its numbers.
     pub workers: Vec<KeptWorker>,
-    /// Oldest first.
+    /// Points in time, oldest first.
     pub history: Vec<HistoryPoint>,
     /// Of thresholds that look at windows.
     pub windows: Vec<WorstWindow>,
-    /// In their order.
+    /// In the order in which they were given.
     pub leases: Vec<KeptLease>,
     /// What users share across the cluster.
     pub board: KeptBoard,

@@ -48,11 +48,11 @@ pub struct MasterSetup {
 /// A run that is over.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// Which.
+    /// Which of the master's runs.
     pub run: RunId,
-    /// How it ended.
+    /// Whether it is complete, and what failed.
     pub end: RunEnd,
-    /// Its final snapshot.
+    /// What reports are made of.
     pub last: Arc<Snapshot>,
 }
 
@@ -81,7 +81,7 @@ impl MasterShell {
         Self { handle, links, ends, closer, task }
     }
 
-    /// For front ends.
+    /// By which front ends see the run and command it.
     #[must_use]
     pub const fn handle(&self) -> &MasterHandle {
         &self.handle

@@ -30,7 +30,7 @@ use crate::plan::{Act, Plan, RunId};
 /// What a worker's shell is made of.
 #[derive(Debug)]
 pub struct WorkerSetup<S, D> {
-    /// Who it is.
+    /// Who it is, and how patient.
     pub config: WorkerConfig,
     /// Where its workloads come from.
     pub workshop: Arc<S>,
@@ -43,9 +43,9 @@ pub struct WorkerSetup<S, D> {
 /// What a probe may read of a worker; fresh each second, and at once when its link comes or goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkerReadings {
-    /// How it stands.
+    /// As the worker saw itself, when this was published.
     pub status: WorkerStatus,
-    /// This process's own.
+    /// Of the whole process, whatever else runs in it.
     pub vitals: Vitals,
 }
 
@@ -67,7 +67,7 @@ impl WorkerShell {
         Self { readings, wishes, task }
     }
 
-    /// How it stands.
+    /// What a probe may read; each change wakes who waits for it.
     #[must_use]
     pub fn readings(&self) -> watch::Receiver<WorkerReadings> {
         self.readings.clone()

@@ -91,7 +91,7 @@ use super::link::LinkId;
 use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
 use crate::plan::{Plan, RunId};
 
-/// One worker.
+/// A worker, as a state machine without I/O: what happens goes in, and what shall be done comes out.
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
@@ -130,7 +130,7 @@ pub struct WorkerStatus {
     pub lacks_script: bool,
     /// The run that it stands in.
     pub run: Option<RunId>,
-    /// Users alive.
+    /// Those alive, in all lanes together.
     pub users: u64,
     /// Deltas that no master has acknowledged.
     pub unacknowledged: u64,
@@ -273,7 +273,7 @@ impl Worker {
         self.settle(now, out)
     }
 
-    /// How it stands.
+    /// What a probe may ask of it.
     #[must_use]
     pub fn status(&self, now: Instant) -> WorkerStatus {
         let alone_since = self.links.alone_since();

@@ -134,7 +134,6 @@ fn any_address() -> impl Strategy<Value = HostAddress> {
     (any::<std::net::IpAddr>(), any::<Option<u16>>()).prop_map(|(ip, port)| HostAddress { ip, port })
 }
 
-/// Any plan.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
     let stages = prop::collection::vec((any::<u32>(), any::<u64>()), 0..9);
     let lists = (

@@ -211,7 +211,6 @@ impl Wire for Duration {
     }
 }
 
-/// Its word.
 impl<T: Words> Wire for T {
     fn put(&self, out: &mut Output) {
         let word = Self::WORDS.iter().find(|(_, value)| value == self).map_or("", |(word, _)| word);

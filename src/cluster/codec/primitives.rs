@@ -16,25 +16,22 @@ use super::error::CodecError;
 
 /// A type with a layout.
 pub trait Wire: Sized {
-    /// Writes it.
+    /// Appends the bytes of this value.
     fn put(&self, out: &mut Output);
 
     /// Reads it, and checks it.
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError>;
 }
 
-/// Bytes that grow.
 pub struct Output {
     encoder: EncoderImpl<Sink, Settings>,
 }
 
 impl Output {
-    /// No bytes.
     pub fn new() -> Self {
         Self { encoder: EncoderImpl::new(Sink(Vec::new()), SETTINGS) }
     }
 
-    /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.encoder.into_writer().0
     }
@@ -62,7 +59,7 @@ impl Output {
         self.write(value);
     }
 
-    /// One byte.
+    /// One byte, 0 or 1.
     pub fn flag(&mut self, value: bool) {
         self.byte(u8::from(value));
     }
@@ -212,7 +209,7 @@ impl<'a> Input<'a> {
         Ok(length as usize)
     }
 
-    /// A finite number.
+    /// Neither infinite nor `NaN`: neither ever stands in a message.
     pub fn float(&mut self) -> Result<f64, CodecError> {
         let value: f64 = self.read()?;
         if value.is_finite() { Ok(value) } else { Err(CodecError::Invalid { what: "number" }) }
@@ -251,13 +248,13 @@ impl<'a> Input<'a> {
         self.text(most, what).map(Arc::from)
     }
 
-    /// Nanoseconds.
+    /// A varint of nanoseconds, up to 584 years.
     #[inline]
     pub fn duration(&mut self) -> Result<Duration, CodecError> {
         self.number().map(Duration::from_nanos)
     }
 
-    /// Nanoseconds since 1970.
+    /// A varint of nanoseconds since 1970.
     pub fn time(&mut self) -> Result<SystemTime, CodecError> {
         SystemTime::UNIX_EPOCH.checked_add(self.duration()?).ok_or(CodecError::Invalid { what: "time" })
     }

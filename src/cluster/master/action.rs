@@ -13,7 +13,7 @@ use crate::stats::threshold::Threshold;
 /// What the shell shall do.
 #[derive(Debug)]
 pub enum Action {
-    /// Send this.
+    /// Sent on that link, behind what was sent there before.
     Send(LinkId, ToWorker),
     /// Close this link, once what was sent before is on its way; `on_link_gone` need not follow.
     CloseLink(LinkId),
@@ -43,7 +43,7 @@ pub struct RunEnd {
 pub struct RunFailure {
     /// Whose part it is.
     pub cause: FailureCause,
-    /// For people.
+    /// What people are told of it.
     pub text: String,
 }
 
@@ -59,7 +59,7 @@ pub enum FailureCause {
 /// What starts a run.
 #[derive(Debug, Clone)]
 pub struct RunStart {
-    /// The run.
+    /// The run, as workers will have it.
     pub plan: Arc<Plan>,
     /// The plan's thresholds, parsed.
     pub thresholds: Vec<Threshold>,

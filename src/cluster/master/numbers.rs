@@ -32,7 +32,6 @@ impl Run {
         config.has_journal || self.is_adopting() || self.taken_over.is_some()
     }
 
-    /// A delta came.
     pub fn on_delta(&mut self, number: PeerNumber, delta: &Delta, keeps_totals: bool, now: Instant) -> Merged {
         let horizon = self.horizon(now);
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));

@@ -71,7 +71,7 @@ pub(super) struct Part {
 /// A worker that shall take changed scripts over and has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Behind {
-    /// Asked last.
+    /// When the worker was last asked.
     pub at: Instant,
     /// What it answered, if it did.
     pub why: Option<String>,
@@ -80,7 +80,7 @@ pub(super) struct Behind {
 /// Orders that took slots from a worker, and that it has not said it follows.
 #[derive(Debug, Clone)]
 pub(super) struct Overtaken {
-    /// Of the orders.
+    /// Of the newest orders that took some.
     pub generation: u64,
     /// The run's clock when the first of them went out.
     pub at: Duration,
@@ -108,7 +108,7 @@ pub(super) enum PartStage {
     Unable { at: Instant, why: String, differs: bool },
     /// Its lanes are open.
     Prepared,
-    /// It has orders.
+    /// It has been sent orders.
     Ordered,
     /// It has sent its last delta.
     Finished,
@@ -117,9 +117,8 @@ pub(super) enum PartStage {
 /// What a delta is to the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sequence {
-    /// The next one.
     Next,
-    /// It came before.
+    /// It is in the table already.
     Repeat,
     /// One before it is missing.
     Gap,

@@ -19,7 +19,7 @@ pub(super) struct Peers {
     by_link: FxHashMap<LinkId, PeerNumber>,
 }
 
-/// One worker.
+/// A worker that has said hello, whether it is linked at the moment or not.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub hello: Hello,

@@ -23,7 +23,6 @@ use crate::stats::tables::Tables;
 use crate::stats::threshold::Threshold;
 use crate::stats::windows::{Windows, WorstWindow, windows_of};
 
-/// One run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub plan: Arc<Plan>,
@@ -113,7 +112,7 @@ pub(super) enum Stage {
     Waiting,
     /// A new master gathers who owns what, until this moment. Workers go on by themselves meanwhile.
     Adopting { until: Instant },
-    /// Load is made.
+    /// Load is made, by orders that are out.
     Live,
     /// Users finish since then.
     Stopping { since: Instant },

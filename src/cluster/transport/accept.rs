@@ -133,7 +133,7 @@ pub(super) struct Limits {
     pub half_open: usize,
     /// Those from one network.
     pub half_open_of_network: usize,
-    /// Links that exist.
+    /// At a time, accepted or not.
     pub links: usize,
     /// Told in the preamble.
     pub version: u16,

@@ -129,6 +129,7 @@ impl WorkerEndpoint {
 
 /// Why there is no link to the master. Each names the master as it was asked for.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum DialError {
     /// The text is no `HOST:PORT`, or the name is not known.
     #[error("find `{host}`: {source}")]
@@ -154,9 +155,7 @@ pub enum DialError {
     WrongVersion {
         /// The master's host and port.
         host: String,
-        /// This worker's version.
         ours: u16,
-        /// The master's.
         theirs: u16,
     },
     /// The master has a reason of its own.
@@ -164,7 +163,6 @@ pub enum DialError {
     Refused {
         /// The master's host and port.
         host: String,
-        /// In its words.
         reason: String,
     },
     /// Something else lives there.
@@ -172,7 +170,6 @@ pub enum DialError {
     NotAMaster {
         /// The master's host and port.
         host: String,
-        /// How that showed.
         reason: String,
     },
     /// Nobody listens, or no packet comes through.
@@ -180,7 +177,6 @@ pub enum DialError {
     NoAnswer {
         /// The master's host and port.
         host: String,
-        /// How long.
         waited: Duration,
     },
     /// This machine cannot send there.
@@ -188,7 +184,6 @@ pub enum DialError {
     Local {
         /// The master's host and port.
         host: String,
-        /// What is wrong.
         reason: String,
     },
 }
@@ -351,5 +346,5 @@ const SOCKET_BROKE: &str = "its socket broke";
 pub const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// After it the next address is tried beside the one that does not answer.
 const NEXT_ADDRESS: Duration = Duration::from_millis(300);
-/// Of one name.
+/// More addresses of one name are not dialed.
 const ADDRESSES_MAX: usize = 16;

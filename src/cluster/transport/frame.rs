@@ -130,24 +130,17 @@ impl FrameReceiver {
 
 /// Why no frame comes or goes any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum FrameError {
     /// Longer than the limit: sent by a bug of ours, or announced by a peer that means no good.
     #[error("a frame of {bytes} bytes is over the limit of {limit}")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-        /// The longest allowed.
-        limit: usize,
-    },
+    TooLong { bytes: usize, limit: usize },
     /// The peer ended its stream inside a frame.
     #[error("the peer's stream ended inside a frame")]
     Torn,
     /// The peer closed the link on purpose, or this side did.
     #[error("the link was closed: {reason}")]
-    Closed {
-        /// The closer's words.
-        reason: String,
-    },
+    Closed { reason: String },
     /// The link broke: silence, a peer that was restarted, a fault of the protocol.
     #[error("the link is lost: {reason}")]
     Lost {
@@ -156,10 +149,7 @@ pub enum FrameError {
     },
     /// The peer lives, but takes nothing.
     #[error("the peer took nothing for {waited:?}")]
-    Stalled {
-        /// How long.
-        waited: Duration,
-    },
+    Stalled { waited: Duration },
 }
 
 impl FrameError {
@@ -237,7 +227,7 @@ impl Assembly {
 /// The longest frame that is sent, and that is received unless [`FrameReceiver::set_limit`] says otherwise: 8 MiB.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 const HEADER_BYTES: usize = 4;
-/// Of one reading.
+/// How much one reading of the stream takes at most.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// A peer that takes nothing for so long, though its connection lives, is stuck.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);

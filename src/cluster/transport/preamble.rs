@@ -17,7 +17,7 @@ const LAYOUT: u16 = 20;
 pub struct Instance([u8; 6]);
 
 impl Instance {
-    /// A new one.
+    /// Drawn at random: no other process has it.
     #[must_use]
     pub fn random() -> Self {
         let mut bytes = [0; 6];
@@ -46,7 +46,6 @@ pub(super) fn instance_of(bytes: &[u8; PREAMBLE_BYTES]) -> Instance {
     Instance(*bytes.last_chunk().expect("a preamble is longer than that"))
 }
 
-/// Its length.
 pub(super) const PREAMBLE_BYTES: usize = 16;
 const MAGIC: &[u8; 8] = b"LUNAMOTH";
 

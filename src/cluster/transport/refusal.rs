@@ -24,7 +24,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// All of them.
+    /// Of every kind together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.wrong_secret + self.wrong_version + self.not_ours + self.timed_out + self.too_many

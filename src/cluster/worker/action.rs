@@ -15,7 +15,7 @@ use crate::plan::{Act, Plan};
 pub enum Action {
     /// Dial the master, resolving its name anew; answer with `on_linked` or `on_dial_failed`. At most [`DIALS`](super::DIALS) are under way at once.
     Dial,
-    /// Send this.
+    /// Sent on that link, behind what was sent there before.
     Send(LinkId, ToMaster),
     /// Close this link; `on_link_gone` need not follow.
     CloseLink(LinkId),
@@ -41,7 +41,7 @@ pub enum Action {
     Grant(Grant),
     /// Tell the lanes what the board says.
     Board(BoardWord),
-    /// Close the lanes.
+    /// Close the lanes: no user of the run lives any more, or none shall.
     CloseLanes,
     /// Write this to the log.
     Log(log::Level, String),
@@ -61,7 +61,7 @@ pub enum WorkerEnd {
 /// Why lanes did not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRefusal {
-    /// For people.
+    /// What people are told of it.
     pub text: String,
     /// Where the script is not the plan's: its fingerprint.
     pub differs: Option<String>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// most, so the least round trip gives the best estimate. Only the last answers count: clocks drift.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ClockEstimate {
-    /// Oldest first.
+    /// Oldest first, and only the last few.
     exchanges: VecDeque<Exchange>,
 }
 

@@ -6,7 +6,7 @@ use crate::stats::floor::Floor;
 /// What a worker is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerConfig {
-    /// Its name.
+    /// The same on every link of the process.
     pub id: WorkerId,
     /// How many lanes it opens.
     pub lanes: u32,

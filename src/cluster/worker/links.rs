@@ -34,7 +34,6 @@ pub(super) enum Speaker {
     Stranger,
     /// Somebody who may become the master.
     Candidate,
-    /// The master.
     Master,
     /// The master, after a silence.
     MasterAgain,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::cluster::message::LogLine;
 
-/// Lines that wait.
+/// Lines that wait to be sent to the master.
 #[derive(Debug, Default)]
 pub(super) struct Logbook {
     lines: VecDeque<LogLine>,
@@ -33,7 +33,7 @@ impl Logbook {
         is_due.then(|| self.take(now)).flatten()
     }
 
-    /// All that waits.
+    /// Takes all that waits, whenever the last time was.
     pub fn take(&mut self, now: Instant) -> Option<Vec<LogLine>> {
         let mut lines: Vec<LogLine> = self.lines.drain(..).collect();
         if let Some((count, wall)) = self.dropped.take() {
@@ -50,7 +50,7 @@ impl Logbook {
 
 /// Lines that may wait.
 const LINES: usize = 200;
-/// The longest line.
+/// Of a line's text; what is longer is cut.
 const LINE_BYTES: usize = 2_048;
 const INTERVAL: Duration = Duration::from_secs(1);
 

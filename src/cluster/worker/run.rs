@@ -17,7 +17,6 @@ use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
 use crate::plan::{Plan, RunId};
 
-/// One run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub plan: Arc<Plan>,
@@ -25,7 +24,7 @@ pub(super) struct Run {
     renewing: Option<u32>,
     pub ledger: Ledger,
     stage: Stage,
-    /// The newest.
+    /// Those of the highest generation that have come.
     orders: Option<RunOrders>,
     /// Time zero of the run's clock. Moves with the estimate of the master's clock until the run begins, and never after.
     zero: Option<Instant>,
@@ -312,7 +311,7 @@ impl Run {
         self.ended_by.is_some()
     }
 
-    /// Users alive.
+    /// That are alive in all its lanes.
     pub fn users(&self) -> u64 {
         self.lanes.values().map(|lane| lane.users).sum()
     }

@@ -248,7 +248,6 @@ fn of_two_runs_that_could_be_taken_over_the_one_that_began_later_is() {
     assert_eq!((run(&stand), stand.state()), (RunId(8), RunState::Running));
 }
 
-/// Every second slot.
 fn half() -> SlotSet {
     let mut half = SlotSet::none();
     SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
