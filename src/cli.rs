@@ -37,7 +37,7 @@ use crate::config::{Layer, Setting};
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Run a script.
+    /// Run a script, master and worker in one process.
     Run(Layer),
     /// Plan runs, and sum up what workers measure.
     Master(Layer),

@@ -46,13 +46,13 @@ pub struct Plan {
     pub other_host: Option<String>,
     /// The user classes, in the scenario's order. Never empty.
     pub classes: Vec<ClassPlan>,
-    /// How work arrives.
+    /// How users or iterations come and go over time.
     pub profile: LoadProfile,
     /// What the run must fulfil, in the scenario's order.
     pub thresholds: Vec<ThresholdPlan>,
     /// The script's own metrics and their kinds, by name.
     pub metrics: Vec<(String, MetricKind)>,
-    /// Which tasks run.
+    /// Which tasks users may choose from.
     pub tags: TagFilter,
     /// The values that `env()` answered while the master evaluated the script; every VM answers the same.
     pub env: BTreeMap<String, String>,
@@ -104,22 +104,17 @@ impl Plan {
 
 /// Why a running test cannot take changed scripts over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum ReviseError {
     /// It runs another script.
     #[error("it runs `{running}`, and not `{newer}`")]
-    OtherScript {
-        /// What runs.
-        running: String,
-        /// What was offered.
-        newer: String,
-    },
+    OtherScript { running: String, newer: String },
     /// A user's class follows from its index, and would be another one in mid-run.
     #[error("its user classes, their weights or counts have changed: stop the run and start another one to use them")]
     OtherClasses,
     /// A metric has one kind in the whole run.
     #[error("its metric `{name}` was a {} and is a {}: give it another name, or start another run", before.name(), newer.name())]
     OtherMetric {
-        /// The metric.
         name: String,
         /// As what it is counted.
         before: MetricKind,
@@ -153,7 +148,7 @@ impl LifePlan {
 /// What is done once for the whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// Before anybody begins.
+    /// Once, before any user begins.
     Setup,
     /// After the last user.
     Teardown,
@@ -211,13 +206,13 @@ pub struct TaskPlan {
 /// The kinds of a script's own metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MetricKind {
-    /// A sum.
+    /// A sum of what was added.
     Counter,
-    /// The last value.
+    /// The value that was set last.
     Gauge,
     /// A share of true values.
     Rate,
-    /// A distribution.
+    /// A distribution, of which percentiles are known.
     Trend,
 }
 
@@ -289,7 +284,7 @@ impl Default for ConnectionPlan {
 /// A version of HTTP that a script can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpVersion {
-    /// HTTP/1.1.
+    /// HTTP/1.1, whatever the server can.
     Http11,
     /// HTTP/2; without TLS by prior knowledge.
     Http2,
@@ -309,7 +304,7 @@ pub fn shown_host(url: &str) -> String {
 /// Where a name of `hosts` leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostAddress {
-    /// The address.
+    /// Dialed in place of what a name server says.
     pub ip: IpAddr,
     /// Another port than the URL's.
     pub port: Option<u16>,
@@ -344,7 +339,7 @@ impl fmt::Display for HostAddress {
 pub struct ClientIdentity {
     /// The certificate chain, leaf first.
     pub cert: String,
-    /// The private key.
+    /// The private key of the chain's first certificate.
     pub key: String,
 }
 

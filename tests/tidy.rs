@@ -1,11 +1,13 @@
 //! The rules of the house that a test can hold: who may name whom, where each outside crate lives, sizes, and what never
-//! stands in the code. This file holds the tables. The rules are in `tidy/code.rs` (Rust, as tokens) and `tidy/tree.rs`
-//! (files). A new edge between rooms is a commit of its own that edits [`ROOMS`] and says why.
+//! stands in the code. This file holds the tables. The rules are in `tidy/code.rs`, `tidy/docs.rs` (Rust, as tokens) and
+//! `tidy/tree.rs` (files). A new edge between rooms is a commit of its own that edits [`ROOMS`] and says why.
 
 #[path = "tidy/circles.rs"]
 mod circles;
 #[path = "tidy/code.rs"]
 mod code;
+#[path = "tidy/docs.rs"]
+mod docs;
 #[path = "tidy/tree.rs"]
 mod tree;
 
@@ -125,11 +127,14 @@ const TOP_FOLDERS: &[&str] = &["src", "scripts", "lua-stdlib", "config", "deploy
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Words of a doc text that names nothing of the code.
+const DOC_WORDS_MIN: usize = 4;
+
 /// One place where a rule is broken.
 #[derive(Debug, PartialEq, Eq)]
 struct Breach {
     path: String,
-    /// From 1.
+    /// The first line is 1.
     line: usize,
     rule: String,
     way_out: &'static str,
@@ -195,6 +200,11 @@ fn every_rust_file_says_what_it_owns() {
 #[test]
 fn files_and_functions_keep_their_size() {
     each_source(&["src", "tests"], |source| code::sizes(source, FILE_LINES_MAX, FUNCTION_LINES_MAX));
+}
+
+#[test]
+fn documentation_says_more_than_a_name() {
+    each_source(&["src", "tests"], |source| docs::short_docs(source, DOC_WORDS_MIN));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::config::Layer;
 pub struct Control {
     /// The settings: where the master is, and what a start asks for.
     pub layer: Layer,
-    /// What is asked.
+    /// Which command, with what it needs.
     pub action: ControlAction,
     /// Answer in JSON, a line for each answer.
     pub is_json: bool,
@@ -36,10 +36,10 @@ pub enum ControlAction {
     },
     /// Show what the run does.
     Status {
-        /// Again and again.
+        /// Again and again, until interrupted.
         watches: bool,
     },
-    /// Clear the statistics.
+    /// Clear the statistics; the run goes on.
     Reset,
     /// Print the report of the run, or of the last one.
     Report {

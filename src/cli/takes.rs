@@ -4,7 +4,7 @@ use crate::config::{Group, Setting};
 
 /// A command that takes settings.
 pub(super) trait Takes {
-    /// Which ones.
+    /// The parts of the settings that it takes.
     const PARTS: &'static [Part];
 }
 

@@ -48,7 +48,7 @@ impl BindAddress {
 pub struct MasterAddress {
     /// A name, which is looked up again at each try, or an address; an IPv6 address without its brackets.
     pub host: String,
-    /// UDP. Never 0.
+    /// A port of UDP, never 0.
     pub port: u16,
 }
 

@@ -8,11 +8,11 @@ use super::setting::{Kind, Setting};
 
 /// Why settings cannot be used. Each is the user's to mend: exit code 2.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum ConfigError {
     /// A value that its setting does not take.
     #[error("{}: {problem}; such as `{}`", given(.setting, .origin, .text), example(.setting, .origin))]
     Value {
-        /// Which setting.
         setting: Setting,
         /// Where the value stands.
         origin: Origin,
@@ -24,9 +24,7 @@ pub enum ConfigError {
     /// A key of the file that is no setting.
     #[error("{}:{line}: unknown key `{key}`{}", path.display(), suggestion(.nearest))]
     UnknownKey {
-        /// The file.
         path: PathBuf,
-        /// 1-based.
         line: usize,
         /// As it stands there.
         key: String,
@@ -35,22 +33,13 @@ pub enum ConfigError {
     },
     /// The file is no TOML.
     #[error("{}:{line}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// 1-based.
-        line: usize,
-        /// The parser's words.
-        message: String,
-    },
+    Syntax { path: PathBuf, line: usize, message: String },
     /// A file that a setting names cannot be read.
     #[error("cannot read `{}`, named by `{named_by}`: {source}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// The flag of the setting that names it.
         named_by: String,
-        /// The system's words.
         source: std::io::Error,
     },
     /// A secret that cannot serve. Its text is not here.
@@ -63,10 +52,7 @@ pub enum ConfigError {
     },
     /// Both the variable and a file give the secret.
     #[error("the cluster's secret is given twice, by LUNAMOTH_SECRET and by `{}`, named by `--secret-file`: leave one out", path.display())]
-    TwoSecrets {
-        /// The file.
-        path: PathBuf,
-    },
+    TwoSecrets { path: PathBuf },
     /// A token of the web monitor that cannot serve. Its text is not here.
     #[error("the token of the web monitor in `{place}` {problem}: `lunamoth secret` makes a right one")]
     Token {
@@ -77,18 +63,13 @@ pub enum ConfigError {
     },
     /// Both the variable and a file give the token.
     #[error("the token of the web monitor is given twice, by LUNAMOTH_WEB_TOKEN and by `{}`, named by `--web-token-file`: leave one out", path.display())]
-    TwoTokens {
-        /// The file.
-        path: PathBuf,
-    },
+    TwoTokens { path: PathBuf },
     /// A certificate without its key, or a key without its certificate.
     #[error("`{} {}` needs `{}` beside it: TLS takes a certificate and its key", given.flag(), path.display(), missing.flag())]
     HalfTls {
-        /// What was given.
         given: Setting,
         /// As it was given.
         path: PathBuf,
-        /// What is wanted.
         missing: Setting,
     },
     /// A previous secret without one that follows it.
@@ -99,14 +80,10 @@ pub enum ConfigError {
         "`--bind {address}` lets other machines in, and there is no secret to know them by: `lunamoth secret` makes one, which master and \
          workers take from LUNAMOTH_SECRET or --secret-file"
     )]
-    OpenWithoutSecret {
-        /// The address.
-        address: SocketAddr,
-    },
+    OpenWithoutSecret { address: SocketAddr },
     /// A command cannot do without this setting.
     #[error("{what}: `{} {}`, {}, or `{}` in the file of --config", setting.flag(), setting.example(), setting.variable(), setting.key())]
     Missing {
-        /// Which one.
         setting: Setting,
         /// What it is wanted for.
         what: &'static str,
@@ -115,19 +92,17 @@ pub enum ConfigError {
 
 /// What is odd, but does not keep a run from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the text of a warning says what its fields are")]
 pub enum Warning {
     /// A variable `LUNAMOTH_*` that is no setting.
     UnknownVariable {
-        /// Its name.
         name: String,
         /// The variable that was most likely meant.
         nearest: Option<String>,
     },
     /// A value was taken from one of Locust's variables.
     LocustVariable {
-        /// Locust's name.
         name: &'static str,
-        /// Its value.
         value: String,
         /// The setting that it gave.
         setting: Setting,

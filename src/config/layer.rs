@@ -58,16 +58,12 @@ pub(super) struct Given {
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a place in a file is its path and a line, from 1")]
 pub enum Origin {
     /// On the command line.
     Flag,
     /// In the environment variable of this name.
     Variable(String),
     /// In the file of `--config`.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// 1-based.
-        line: usize,
-    },
+    File { path: PathBuf, line: usize },
 }

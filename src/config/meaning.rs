@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::plan::TagFilter;
 
 impl Settings {
-    /// Which tasks run.
+    /// The filter that `--tags` and `--exclude-tags` ask for.
     #[must_use]
     pub fn tag_filter(&self) -> TagFilter {
         TagFilter { include: self.tags.clone(), exclude: self.exclude_tags.clone() }

@@ -18,7 +18,7 @@ pub struct Row {
     pub value: &'static str,
     /// A right value, as one types it after the flag.
     pub example: &'static str,
-    /// The flag's letter.
+    /// The letter of a short flag; `None` where it has a long one alone.
     pub short: Option<char>,
     /// The flag, where it is another one than the key.
     pub long: Option<&'static str>,
@@ -108,7 +108,7 @@ impl Group {
 macro_rules! settings {
     ({ $($own:tt)* } $($travelling:tt)*) => { settings! { @all $($own)* $($travelling)* } };
     (@all $( $(#[doc = $help:literal])+ $setting:ident($key:ident): $type:ty = $default:expr => $row:tt; )*) => {
-        /// One setting.
+        /// A setting, by the key of its row.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Setting {
             $( #[doc = concat!("```text\n", $($help,)+ "\n```")] $setting, )*
@@ -171,7 +171,7 @@ impl Setting {
         self.row().example
     }
 
-    /// The environment variable.
+    /// The environment variable that gives it a value.
     #[must_use]
     pub fn variable(self) -> String {
         format!("LUNAMOTH_{}", self.key().to_uppercase())

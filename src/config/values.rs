@@ -141,7 +141,7 @@ pub(super) fn factor(text: &str) -> Result<f64, String> {
     if factor > 0.0 && factor <= 1e6 { Ok(factor) } else { Err(format!("`{text}` is not above zero and up to 1000000")) }
 }
 
-/// On or off.
+/// On or off: true, 1, yes, on, and their opposites.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -179,7 +179,7 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String
     })
 }
 
-/// Words between commas.
+/// Words between commas, from all of the texts.
 fn list(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

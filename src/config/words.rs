@@ -51,7 +51,7 @@ impl OnTerm {
 /// What a change of the scripts is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadMode {
-    /// The next run.
+    /// The next run; the running test goes on as it is.
     Next,
     /// The running test as well: users take it over between two iterations.
     Live,

@@ -46,7 +46,7 @@ impl Exposition {
         self.sample(&[], value);
     }
 
-    /// The page.
+    /// All that was written, in the text format of Prometheus.
     pub fn finish(self) -> String {
         self.text
     }
@@ -57,7 +57,7 @@ impl Exposition {
 pub(super) enum Kind {
     /// Only rises, until it begins anew.
     Counter,
-    /// Rises and falls.
+    /// Rises and falls as it likes.
     Gauge,
     /// Counts by upper bound.
     Histogram,

@@ -33,7 +33,7 @@ pub struct HealthServer {
 pub struct HealthError {
     /// The address asked for.
     pub address: SocketAddr,
-    /// The system's words.
+    /// What the operating system said.
     pub source: std::io::Error,
 }
 
@@ -163,7 +163,7 @@ fn metrics(readings: &WorkerReadings) -> String {
     page.finish()
 }
 
-/// At once.
+/// Connections that are served at once.
 const CONNECTIONS: usize = 32;
 /// From the first byte to the end of the request's head.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);

@@ -31,7 +31,7 @@ pub struct SnapshotJson {
     pub run: String,
     /// What the run is doing.
     pub state: StateJson,
-    /// The scenario's name.
+    /// As its script names it.
     pub scenario: String,
     /// The script's file name.
     pub script: String,
@@ -43,7 +43,7 @@ pub struct SnapshotJson {
     pub host: Option<String>,
     /// The master's wall clock at the run's start.
     pub started_at_unix_ms: Option<u64>,
-    /// The run's clock.
+    /// Seconds on the run's clock.
     pub elapsed_s: f64,
     /// The run's planned length, where it has one.
     pub planned_s: Option<f64>,
@@ -63,19 +63,19 @@ pub struct SnapshotJson {
     pub current_p95_ms: Option<f64>,
     /// What a request takes of the generator itself, by the slowest worker that has measured it; null where none has.
     pub floor: Option<FloorJson>,
-    /// All entries together.
+    /// All entries of the run together.
     pub total: EntryJson,
     /// Sorted by (name, method).
     pub entries: Vec<EntryJson>,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub errors: Vec<ErrorJson>,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub exceptions: Vec<ExceptionJson>,
     /// In the order of their first run.
     pub checks: Vec<CheckJson>,
     /// The user classes, in the scenario's order.
     pub classes: Vec<ClassJson>,
-    /// The script's groups.
+    /// The groups of the script, by name.
     pub groups: Vec<TrendJson>,
     /// The script's own metrics.
     pub metrics: Vec<MetricJson>,
@@ -83,7 +83,7 @@ pub struct SnapshotJson {
     pub phases: Vec<TrendJson>,
     /// Times of the whole run, by metric; iterations and generator have theirs again in their own places.
     pub times: Vec<TrendJson>,
-    /// Iterations.
+    /// What became of iterations, on all workers.
     pub iterations: IterationsJson,
     /// The load profiles that run side by side, where they have names.
     pub profiles: Vec<ProfileJson>,

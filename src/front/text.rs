@@ -118,9 +118,9 @@ pub fn pad(text: &str, width: usize, align: Align) -> String {
 /// At which side of its column a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// For columns of words.
     Left,
-    /// Numbers.
+    /// For columns of numbers.
     Right,
 }
 

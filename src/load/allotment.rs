@@ -37,7 +37,6 @@ struct Bound {
 /// Whether a user begins an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// It does.
     Begins,
     /// It has to ask again.
     Waits,
@@ -73,7 +72,7 @@ impl Allotment {
     }
 }
 
-/// One life's part.
+/// The part of an allotment that one life of a user has.
 #[derive(Debug)]
 pub(super) struct Share {
     allotment: Rc<Allotment>,

@@ -24,7 +24,7 @@ use super::errand::{BoardAnswer, BoardAsk, Errand, FLIGHTS_MAX, KEY_BYTES, Notic
 /// What an errand changed, for a journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Which key.
+    /// Which key has another value.
     pub key: String,
     /// What it has from here on.
     pub value: Option<Posted>,
@@ -35,11 +35,11 @@ pub struct Change {
 /// What follows from an errand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome<Owner> {
-    /// To the asker.
+    /// The answer to the worker that asked.
     pub reply: Reply,
     /// What to keep before the reply is sent. None of a repeated errand.
     pub changes: Vec<Change>,
-    /// To others.
+    /// What other workers are told meanwhile.
     pub notices: Vec<(Owner, Notice)>,
 }
 

@@ -82,7 +82,7 @@ struct Key {
     is_asked: bool,
     /// Another worker's user fills it: not to be asked again before this, but for a notice.
     again: Option<Instant>,
-    /// Users that wait.
+    /// Users that wait for its value.
     waiting: u32,
     changed: watch::Sender<()>,
 }
@@ -106,9 +106,9 @@ struct Flight {
 /// What a user that wants the value of a key shall do.
 #[derive(Debug)]
 pub enum Begun {
-    /// Take it.
+    /// There is a value: take it.
     Value(Posted),
-    /// Bring it.
+    /// There is none: bring it, and give it with the lease.
     Fill(Lease),
     /// It brings it already, further up: waiting would never end.
     Own,
@@ -483,7 +483,7 @@ static COURIERS: AtomicU64 = AtomicU64::new(0);
 pub const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long a copy is given out before the board is asked whether it still is good, and how often one who waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// As the board's.
+/// The same as the board's.
 const LEASE: Duration = Duration::from_secs(60);
 /// Asks that may wait to be carried: those of more users than a worker has.
 const PENDING_MAX: usize = 100_000;

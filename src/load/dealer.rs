@@ -242,7 +242,7 @@ pub(super) struct Duty {
     pub held: SlotSet,
     /// How those change later: by moment, then by slot; at most one a slot where the profile is closed.
     pub turnovers: Vec<Turnover>,
-    /// No iteration begins.
+    /// No user begins an iteration.
     pub is_paused: bool,
 }
 
@@ -275,7 +275,7 @@ pub(super) struct Turnover {
     /// On the run's clock.
     pub at: Duration,
     pub slot: u32,
-    /// It comes.
+    /// It comes to the lane; otherwise it leaves it.
     pub gains: bool,
 }
 

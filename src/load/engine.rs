@@ -45,7 +45,7 @@ pub enum OpenEngineError {
     /// The operating system gave no thread or runtime.
     #[error("start lane {lane}: {source}")]
     Thread {
-        /// Which lane, 0-based.
+        /// The number of the lane, from 0.
         lane: usize,
         /// What the system said.
         source: std::io::Error,

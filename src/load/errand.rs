@@ -26,22 +26,19 @@ pub struct Errand {
 
 /// One question of an errand.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "`key` and `name` are as the script has them")]
 pub enum BoardAsk {
     /// Add to a number, 0 where the key has no value, and say the sum.
     Add {
         /// At most [`KEY_BYTES`] long, as all keys.
         key: String,
-        /// Finite.
+        /// What is added, a finite number.
         by: f64,
     },
-    /// Say the value.
-    Get {
-        /// Of which.
-        key: String,
-    },
-    /// Set it.
+    /// Say the value of a key.
+    Get { key: String },
+    /// Set the value of a key, or take it away.
     Set {
-        /// Which.
         key: String,
         /// `None` takes it away. At most [`VALUE_BYTES`].
         value: Option<Posted>,
@@ -49,10 +46,7 @@ pub enum BoardAsk {
         ttl: Option<Duration>,
     },
     /// Say the value, or who shall bring it.
-    Begin {
-        /// Of which.
-        key: String,
-    },
+    Begin { key: String },
     /// The value of a flight.
     Finish {
         /// Which key it fills.
@@ -73,7 +67,6 @@ pub enum BoardAsk {
     },
     /// How many users of the worker wait in a gathering: all of them each time, so that it may be said again.
     Gather {
-        /// Of which gathering.
         name: String,
         /// How many users it takes.
         size: u32,
@@ -89,20 +82,20 @@ pub enum BoardAsk {
 pub struct Reply {
     /// As in the errand.
     pub number: u64,
-    /// One each.
+    /// One for each question.
     pub answers: Vec<BoardAnswer>,
 }
 
 /// The answer to one question.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the variant's text says it")]
 pub enum BoardAnswer {
-    /// It is done.
+    /// It is done; there is nothing to say.
     Done,
     /// What an addition came to.
     Sum(f64),
-    /// The key's value.
+    /// The value that the key has.
     Value {
-        /// The value.
         value: Posted,
         /// How long it is good from here on; `None`: as long as the run.
         left: Option<Duration>,
@@ -117,10 +110,7 @@ pub enum BoardAnswer {
     /// Somebody brings the value: [`Notice::Landed`] follows.
     Wait,
     /// How many users of the worker have been let go from the gathering, in all. More may follow by [`Notice::Opened`].
-    Gathered {
-        /// In all.
-        released: u64,
-    },
+    Gathered { released: u64 },
     /// The reply has no room for it, or what it was has ended: ask again.
     Later,
     /// Nobody knows: the master that kept the board is gone, and kept no journal.
@@ -131,12 +121,12 @@ pub enum BoardAnswer {
 
 /// What a worker is told without having asked. It may be lost: the worker asks again after a second.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`name` is the gathering's")]
 pub enum Notice {
     /// The flight of this key has ended.
     Landed(String),
     /// Users are let go from a gathering.
     Opened {
-        /// Which.
         name: String,
         /// How many users of the worker have been, in all.
         released: u64,
@@ -156,7 +146,7 @@ pub enum BoardWord {
 pub const ASKS_MAX: usize = 1_000;
 /// Of a key or a gathering's name.
 pub const KEY_BYTES: usize = 1_024;
-/// Of one value.
+/// The longest value that the board takes.
 pub const VALUE_BYTES: usize = 256 << 10;
 /// Flights at a time.
 pub const FLIGHTS_MAX: usize = 10_000;

@@ -12,7 +12,7 @@ use super::dealer::{Dealer, Duty};
 use super::now;
 use super::slots::Orders;
 
-/// Tells the lanes.
+/// Tells the lanes of a worker what they shall run, each as much as concerns it.
 #[derive(Debug)]
 pub(super) struct Foreman {
     cells: Vec<watch::Sender<Brief>>,
@@ -81,7 +81,6 @@ pub(super) struct Brief {
 /// How a run is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
-    /// Users finish.
     Stop,
     /// Users that still live are dropped.
     Cut,

@@ -51,11 +51,11 @@ use strand::Strand;
 /// What a lane says once a second, and at its end.
 #[derive(Debug)]
 pub struct LaneReport {
-    /// 0-based.
+    /// The lane's number on its worker, from 0.
     pub lane: usize,
     /// What was counted since the last report.
     pub tally: Tally,
-    /// Users alive.
+    /// Users that are alive at this moment.
     pub users: u64,
     /// No user is alive in this lane and none will ever start again by the orders that it has, though nobody stopped the run and users
     /// are wanted; that the run has a planned end ahead changes nothing. So it is true of a lane whose slots have no user, and false before the first orders.
@@ -138,7 +138,7 @@ impl<L: LaneWorkload> Lane<L> {
 
 /// What users do from here on in one lane: opened there, beside what they did so far.
 pub(super) struct Renewal<L> {
-    /// Not begun.
+    /// Opened; its users have not begun.
     pub workload: L,
     /// The same run's, with the same classes.
     pub plan: Arc<Plan>,

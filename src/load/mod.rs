@@ -71,9 +71,9 @@ pub trait Workload: Send + Sync + 'static {
 /// What a lane gives to its workload.
 #[derive(Clone)]
 pub struct LaneContext {
-    /// The run.
+    /// The run that the lane is opened for.
     pub plan: Arc<Plan>,
-    /// 0-based.
+    /// The lane's number on its worker, from 0.
     pub lane: usize,
     /// Where samples go. Borrowed for single calls only, never across an await.
     pub recorder: Rc<RefCell<Recorder>>,
@@ -90,7 +90,7 @@ pub enum Halt {
 
 /// The users of one lane.
 pub trait LaneWorkload: 'static {
-    /// One user.
+    /// What runs one user's steps.
     type User: VirtualUser;
 
     /// The run begins: `zero` is time zero of its clock. Called once, before the first user.
@@ -114,7 +114,7 @@ pub trait LaneWorkload: 'static {
     }
 }
 
-/// Which user begins.
+/// Which user begins, and what is fixed for its life.
 #[derive(Clone)]
 pub struct UserStart {
     /// The global index, 0-based.

@@ -190,7 +190,7 @@ fn arrivals_in(duty: &Duty, place: usize) -> Option<&ArrivalsProfile> {
 /// Which slots a lane holds at any moment from some seconds ago on.
 #[derive(Debug)]
 struct Tenures {
-    /// At the beginning.
+    /// Before the first of the turnovers.
     held: SlotSet,
     /// By slot, then by moment.
     turnovers: BTreeMap<u32, Vec<Turnover>>,

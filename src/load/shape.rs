@@ -12,9 +12,9 @@ use crate::plan::{LoadProfile, Rate, USERS_OF_A_WORKER};
 /// A [`LoadProfile`] made ready for questions. The default one wants nobody, for ever.
 #[derive(Debug, Clone)]
 pub enum Shape {
-    /// Closed.
+    /// Of a closed profile: so many users at a moment.
     Ramp(Ramp),
-    /// Open.
+    /// Of an open profile: so many iterations a second.
     Arrivals {
         /// The rates. When single iterations are due depends on the run's seed, which is not known here.
         rates: Schedule,
@@ -34,7 +34,7 @@ impl Default for Shape {
 }
 
 impl Shape {
-    /// Reads a profile.
+    /// Makes a profile ready for questions.
     #[must_use]
     pub fn new(profile: &LoadProfile) -> Self {
         match profile {

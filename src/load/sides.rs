@@ -10,14 +10,14 @@ use super::tosses::Tosses;
 /// One of the two targets of a run that compares them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
-    /// The plan's host.
+    /// Its base URL is the plan's host.
     A,
     /// The plan's other host.
     B,
 }
 
 impl Side {
-    /// Both.
+    /// Both sides, A before B.
     pub const BOTH: [Self; 2] = [Self::A, Self::B];
 
     /// As the tag of its requests has it.

@@ -18,13 +18,13 @@ pub struct SlotSet {
 }
 
 impl SlotSet {
-    /// No slot.
+    /// A set that holds no slot.
     #[must_use]
     pub fn none() -> Self {
         Self { words: vec![0; (SLOTS / 64) as usize].into_boxed_slice() }
     }
 
-    /// Every slot.
+    /// A set that holds all 65,536.
     #[must_use]
     pub fn all() -> Self {
         Self { words: vec![u64::MAX; (SLOTS / 64) as usize].into_boxed_slice() }

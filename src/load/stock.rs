@@ -31,7 +31,7 @@ pub fn profile_of(source: &str) -> Option<usize> {
 pub struct IterationsBegun(pub Vec<u64>);
 
 impl IterationsBegun {
-    /// Of one profile.
+    /// Of the profile with this index.
     #[must_use]
     pub fn of(&self, profile: usize) -> u64 {
         self.0.get(profile).copied().unwrap_or(0)
@@ -42,7 +42,7 @@ impl IterationsBegun {
         self.merge(other, u64::max);
     }
 
-    /// Both together.
+    /// Adds what `other` counted to these.
     pub fn add(&mut self, other: &Self) {
         self.merge(other, u64::saturating_add);
     }
@@ -70,7 +70,7 @@ pub struct Ask {
     pub limit: Option<u64>,
 }
 
-/// The answer.
+/// The answer to an `Ask`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// As in the question.
@@ -88,7 +88,7 @@ pub enum Given {
     Rows(Range<u64>),
     /// None now; another worker may bring some back.
     Later,
-    /// None any more.
+    /// None now, and none will come.
     Over,
     /// Nobody knows which rows are given out: the master that did is gone, and kept no journal.
     Unknown,
@@ -97,9 +97,9 @@ pub enum Given {
 /// Rows of an answer that were not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// Whose rows.
+    /// The source that the rows are of.
     pub source: String,
-    /// Of which answer.
+    /// The number of the answer that gave them.
     pub number: u64,
     /// The rest of it.
     pub rows: Range<u64>,
@@ -108,7 +108,7 @@ pub struct Leftover {
 /// What a lane gets that takes a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// This row.
+    /// The row with this number is the lane's own.
     Row(u64),
     /// Nothing yet: see [`Stock::arrival`].
     Wait,
@@ -210,7 +210,7 @@ impl Stock {
         content.shelves.entry(source.to_owned()).or_insert_with(shelf).customers += 1;
     }
 
-    /// It has left.
+    /// One of those that entered wants no more rows.
     pub fn leave(&self, source: &str) {
         let mut content = self.lock();
         if let Some(shelf) = content.shelves.get_mut(source) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::dealer::{Duty, Turnover};
 use super::slots::{Numbering, SlotSet};
 
-/// A lane's slots.
+/// The slots that a lane holds, as it carries its duty out.
 #[derive(Debug)]
 pub(super) struct Tenure {
     /// The slots whose users live here.

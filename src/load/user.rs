@@ -40,7 +40,7 @@ pub struct Life {
 /// Where a user's iterations count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Its class.
+    /// Index into the plan's classes.
     pub class: usize,
     /// Its profile, where that has a name.
     pub profile: Option<usize>,

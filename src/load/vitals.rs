@@ -12,7 +12,7 @@ pub struct Vitals {
     pub cpu: Duration,
     /// How long the cgroup has kept its processes from running, since the cgroup began; zero where there is no limit.
     pub throttled: Duration,
-    /// Resident memory.
+    /// Resident memory of the process, in bytes.
     pub memory_bytes: u64,
 }
 

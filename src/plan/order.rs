@@ -24,7 +24,7 @@ pub struct StartOrder {
     pub warmup: Option<Duration>,
     /// What the run is judged by.
     pub thresholds: Option<Vec<ThresholdPlan>>,
-    /// The base URL.
+    /// The base URL, instead of the script's own.
     pub host: Option<String>,
     /// The script's name in the master's folder.
     pub script: Option<String>,

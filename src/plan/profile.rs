@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How work arrives.
+/// How work arrives: what is wanted when, and what ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadProfile {
     /// Closed: so many users, each of which begins its next iteration when its last one is over.
@@ -68,7 +68,7 @@ pub struct RateStage {
 pub struct IterationsProfile {
     /// How many users; at least 1.
     pub users: u32,
-    /// How many iterations.
+    /// The iterations, of each user or of all.
     pub quota: Quota,
     /// When its users begin.
     pub start: Duration,
@@ -122,7 +122,7 @@ impl Rate {
         Self((rate * MILLIONTHS_AN_HOUR).round() as u64).min(Self::GREATEST)
     }
 
-    /// Iterations per second.
+    /// The rate in iterations per second.
     #[must_use]
     pub fn as_per_second(self) -> f64 {
         self.0 as f64 / MILLIONTHS_AN_HOUR

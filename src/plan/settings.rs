@@ -25,7 +25,7 @@ macro_rules! run_settings {
             Redirects(redirects): u32 = 10 => (Http, Amount(values::any_number), "N", "10");
             /// The largest body, decoded [default: 64MiB]
             BodyLimit(body_limit): u64 = 64 << 20 => (Http, Amount(values::byte_count), "SIZE", "64MiB");
-            /// Accept any certificate
+            /// Accept any certificate that a server shows
             InsecureTls(insecure_tls): bool = false => (Http, Switch(values::switch), "BOOL", "true");
             /// cached: addresses are kept for their time to live; fresh: asked for each new connection [default: cached]
             Dns(dns): DnsMode = DnsMode::Cached => (HttpWays, Text(|text| values::word(text, DnsMode::WORDS)), "MODE", "fresh");

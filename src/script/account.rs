@@ -19,7 +19,6 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// A step begins.
     pub(super) fn begin_step(&self) {
         self.grown_bytes.set(0);
     }

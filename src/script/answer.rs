@@ -20,7 +20,7 @@ pub(super) enum Answer {
     Nothing,
     /// What crosses by itself.
     Outcome(Outcome),
-    /// These values.
+    /// The values that are made when Lua is there.
     Values(Later),
     /// Raise this at the caller's line.
     Mistake(String),

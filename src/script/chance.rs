@@ -23,7 +23,7 @@ impl Generator {
         self.stream = Pcg64Mcg::new(state_of(seed, index, iteration));
     }
 
-    /// 64 random bits.
+    /// The next 64 random bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
         self.stream.next_u64()

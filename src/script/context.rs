@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::lane_state::LaneState;
 
-/// One VM's surroundings.
+/// What a VM's natives find of their surroundings.
 #[derive(Debug)]
 pub struct VmContext {
     /// Loading or running; decides what may be called.
@@ -30,7 +30,7 @@ pub struct VmContext {
 pub enum Stage {
     /// The top level is evaluated: no request, no sleep, no random number.
     Loading,
-    /// Users run.
+    /// Users, or setup and teardown, run.
     Running,
 }
 

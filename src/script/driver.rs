@@ -13,7 +13,7 @@ use super::{traceback, value};
 pub(super) enum Request {
     /// The job is done.
     Done,
-    /// The job raised.
+    /// The job ended in an error.
     Raised {
         /// With file and line.
         message: String,

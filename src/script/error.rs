@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Why a script could not be loaded. Each text fits after `failed to load the script: `.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum LoadScriptError {
     /// Nothing at the path.
     #[error("no script at `{}`", path.display())]
@@ -46,7 +47,6 @@ pub enum LoadScriptError {
     /// The folder does not hold the script that was asked for.
     #[error("no script `{name}` in `{}`: it holds {}; choose one by --script NAME", folder.display(), listed(names))]
     NoSuchScript {
-        /// With its ending.
         name: String,
         /// The folder of the scripts.
         folder: PathBuf,
@@ -71,48 +71,31 @@ pub enum LoadScriptError {
         /// In the script's folder.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The operating system would not read it.
     #[error("cannot read `{}`: {error}", path.display())]
     Unreadable {
         /// What was to be read.
         path: PathBuf,
-        /// The system's reason.
         error: std::io::Error,
     },
     /// A source file beyond the limit.
     #[error("`{}` is larger than 16 MiB, too large for a source file", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    TooLarge { path: PathBuf },
     /// No text, so no source.
     #[error("`{}` is no Lua source: it holds zero bytes or bytecode; save it as plain text in UTF-8", path.display())]
-    Binary {
-        /// The file.
-        path: PathBuf,
-    },
+    Binary { path: PathBuf },
     /// A symlink leads out of the script's folder.
     #[error("`{}` leads out of the script's folder `{}`: copy the file into it", path.display(), folder.display())]
-    Outside {
-        /// The link.
-        path: PathBuf,
-        /// The script's folder.
-        folder: PathBuf,
-    },
+    Outside { path: PathBuf, folder: PathBuf },
     /// A file that `require` would never find, because a library has its name.
     #[error("`{}` has the name of a library: rename it, or `require` would never find it", path.display())]
-    Shadowed {
-        /// The file.
-        path: PathBuf,
-    },
+    Shadowed { path: PathBuf },
     /// The script does not compile.
     #[error("{file}:{line}: {message}")]
     Syntax {
         /// Relative to the script's folder.
         file: String,
-        /// 1-based.
         line: u32,
-        /// LuaJIT's words.
         message: String,
     },
     /// The script raised at its top level. The message begins with file and line.

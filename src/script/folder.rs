@@ -17,7 +17,7 @@ use super::watch::FolderStamp;
 pub struct ScriptFolder {
     /// As it was given.
     folder: PathBuf,
-    /// With its ending.
+    /// The name of `--script`, with its ending.
     named: Option<String>,
 }
 

@@ -24,7 +24,7 @@ use crate::plan::TagFilter;
 pub struct HelmView {
     /// Users that run, of the profile.
     pub users: u64,
-    /// Requests so far.
+    /// Requests that are counted so far.
     pub requests: u64,
     /// Those of them that failed.
     pub failures: u64,

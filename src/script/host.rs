@@ -25,7 +25,7 @@ use crate::load::stock::Stock;
 use crate::load::{LaneContext, Workload};
 use crate::plan::{ClassPlan, ClientIdentity, TagFilter, TaskPlan};
 
-/// A loaded script.
+/// A script that is loaded, from which lanes make their VMs.
 #[derive(Debug)]
 pub struct Host {
     bundle: Arc<Bundle>,
@@ -88,7 +88,7 @@ impl Host {
         &self.description
     }
 
-    /// The script's files.
+    /// The script and all that it requires.
     #[must_use]
     pub fn bundle(&self) -> &Arc<Bundle> {
         &self.bundle

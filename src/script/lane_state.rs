@@ -12,9 +12,7 @@ use crate::stats::recorder::Recorder;
 /// What all VMs of one lane share.
 #[derive(Debug)]
 pub struct LaneState {
-    /// The run.
     pub plan: Arc<Plan>,
-    /// Where samples go.
     pub recorder: Rc<RefCell<Recorder>>,
     /// Time zero of the run's clock; the lane sets it when the run begins.
     pub zero: Cell<Instant>,

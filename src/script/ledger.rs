@@ -77,7 +77,6 @@ impl Ledger {
         }
     }
 
-    /// Counts one hop.
     pub(super) fn count(&self, is_answered: bool) {
         self.requests.set(self.requests.get() + 1);
         self.answered.set(self.answered.get() + u32::from(is_answered));

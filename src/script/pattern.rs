@@ -5,7 +5,6 @@
 
 use mlua::{Lua, LuaString, Table};
 
-/// Which function searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Search {
     /// `find` and `match`: until the first match; `^` is an anchor.
@@ -126,7 +125,7 @@ struct Matcher<'a> {
     pattern: &'a [u8],
     /// Steps that it may still take.
     left: u64,
-    /// Of the recursion.
+    /// How deep the recursion is.
     depth: u32,
     /// Start and end; no end while a capture is open or is a position.
     captures: Vec<(usize, Option<usize>)>,

@@ -106,7 +106,7 @@ pub(super) enum WaitRule {
         /// Not below `low`.
         high: Duration,
     },
-    /// Exponentially distributed.
+    /// Exponentially distributed, with this mean.
     Poisson { mean: Duration },
     /// What ends with a wait begins so far apart.
     Pacing { interval: Duration },
@@ -298,7 +298,7 @@ fn arrivals(load: &Table, stages: &Table) -> mlua::Result<LoadProfile> {
     Ok(LoadProfile::Arrivals(ArrivalsProfile { stages: out, end, spacing, max_users, patience }))
 }
 
-/// As it begins.
+/// The load of a function, as it begins.
 fn shape(load: &Table) -> mlua::Result<LoadProfile> {
     if load.get("is_open")? {
         return Ok(LoadProfile::plain_arrivals(Rate::per_second(load.get("level")?), None));

@@ -74,7 +74,7 @@ impl ScriptLane {
         Err("the script describes other classes here than on the master: its top level must not depend on time, chance or place".to_owned())
     }
 
-    /// The lane's VMs.
+    /// The VMs of this lane.
     #[cfg(test)]
     pub(super) fn vms(&self) -> Vec<Rc<Vm>> {
         self.vms.borrow().clone()
@@ -153,7 +153,7 @@ impl ScriptLane {
     }
 }
 
-/// One user.
+/// A user whose steps are coroutines of the script.
 #[derive(Debug)]
 pub struct ScriptUser {
     vm: Rc<Vm>,

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::{bindings, stdlib};
 
-/// What was written.
+/// The files that were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Starter {
-    /// The script.
+    /// The script that `lunamoth run` takes.
     pub script: PathBuf,
     /// The folder of the annotations, beside the script.
     pub annotations: PathBuf,
@@ -24,6 +24,7 @@ pub struct Starter {
 
 /// Why a script to start from could not be written. Nothing that was there has been changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum StarterError {
     /// The name cannot be a script's.
     #[error("`{name}` is no name for a script: letters, digits, `_` and `-` are; such as `lunamoth new shop`")]
@@ -33,22 +34,15 @@ pub enum StarterError {
     },
     /// A library has the name.
     #[error("`{name}` is the name of a library, which scripts beside it could no longer `require`: choose another name")]
-    Library {
-        /// The name.
-        name: String,
-    },
+    Library { name: String },
     /// The script is there already.
     #[error("`{}` is there already, and is left as it is: choose another name", path.display())]
-    Exists {
-        /// The script.
-        path: PathBuf,
-    },
-    /// The system refused.
+    Exists { path: PathBuf },
+    /// The operating system would not write it.
     #[error("cannot write `{}`: {error}", path.display())]
     Unwritable {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
         error: std::io::Error,
     },
 }

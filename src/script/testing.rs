@@ -35,7 +35,6 @@ impl Script {
         self
     }
 
-    /// The script's folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }

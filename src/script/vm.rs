@@ -33,7 +33,7 @@ pub(super) struct Vm {
     new_user: Function,
     renew_user: Function,
     placed: Function,
-    /// Setup and teardown.
+    /// What the scenario's functions `setup` and `teardown` are.
     pub(super) acts: super::scenario::Acts,
     /// What `scenario.shape` says of a moment.
     pub(super) level: Option<Function>,
@@ -53,7 +53,7 @@ pub(super) type Held = (Duration, Option<String>);
 
 /// How a resume went.
 pub(super) enum Resumed {
-    /// The coroutine yielded.
+    /// It yielded, and waits for an answer.
     Asks(Request),
     /// The coroutine is dead, and why.
     Dead(String),
@@ -129,7 +129,6 @@ impl Vm {
         Ok(())
     }
 
-    /// Forgets a user.
     pub(super) fn discharge(&self, user: UserKey, account: &Account) {
         account.coroutine.take();
         self.accounts.borrow_mut().remove(&user);

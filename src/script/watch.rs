@@ -135,7 +135,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Files and folders that a look takes in; a look must stay cheap, whatever folder was named.
 const MOST_ENTRIES: usize = 10_000;
 
-/// Folders in folders.
+/// Deeper folders are not looked at.
 const DEEPEST: usize = 8;
 
 #[cfg(test)]

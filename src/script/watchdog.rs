@@ -193,7 +193,7 @@ impl Watch {
     }
 }
 
-/// The watchdog's thread.
+/// Watches one lane, on a thread of its own, until the watch is closed.
 fn guard(watch: &Watch, lane: libc::pthread_t, limit: Duration) {
     let pause = LOOK_EVERY.min(limit / 4);
     let clock = ThreadClock::of(lane);

@@ -24,7 +24,7 @@ pub enum Witnessed {
     Check {
         /// As the script names it.
         name: String,
-        /// Whether it held.
+        /// Whether the check held.
         passed: bool,
     },
     /// The script raised this, with the traceback.
@@ -38,13 +38,13 @@ pub struct WitnessedHop {
     pub id: u64,
     /// Such as `GET`.
     pub method: String,
-    /// Where it went.
+    /// The whole URL, with its query.
     pub url: String,
     /// The name under which it is counted.
     pub name: String,
     /// Such as `HTTP/1.1`; empty without an answer.
     pub version: &'static str,
-    /// Its numbers.
+    /// What is counted of it.
     pub sample: Sample,
     /// Why it failed, in words for people.
     pub message: Option<String>,
@@ -52,7 +52,7 @@ pub struct WitnessedHop {
     pub request_headers: Vec<u8>,
     /// The beginning of what was sent.
     pub request_body: Vec<u8>,
-    /// The answer's headers.
+    /// The answer's headers, in their order.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The beginning of the answer's body, unpacked.
     pub body: Vec<u8>,
@@ -92,7 +92,7 @@ impl Witness {
         self.seen.borrow_mut().events.push(Witnessed::Check { name: name.to_owned(), passed });
     }
 
-    /// The script raised.
+    /// An error that the script raised, in a step of the user.
     pub fn exception(&self, message: &str, traceback: &str) {
         let text = if traceback.is_empty() { message.to_owned() } else { format!("{message}\n{traceback}") };
         self.seen.borrow_mut().events.push(Witnessed::Raised(text));

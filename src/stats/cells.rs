@@ -30,10 +30,10 @@ pub struct Cells {
     given_up: FxHashSet<u32>,
 }
 
-/// One cell.
+/// What was counted in one cell of the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cell {
-    /// All entries together.
+    /// All entries of the cell together.
     pub total: CellCounts,
     /// By the entry's number in the table.
     pub entries: FxHashMap<u32, CellCounts>,
@@ -42,7 +42,7 @@ pub struct Cell {
 /// What one entry did in a cell.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CellCounts {
-    /// Hops.
+    /// Hops that were counted in it.
     pub requests: u64,
     /// Failed hops; see [`EntryView::failures`](super::snapshot::EntryView::failures).
     pub failures: u64,

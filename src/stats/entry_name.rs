@@ -39,7 +39,7 @@ fn is_identifier(segment: &str) -> bool {
     is_uuid(bytes) || (bytes.len() >= LONG_HEX && bytes.iter().all(u8::is_ascii_hexdigit) && bytes.iter().any(u8::is_ascii_digit))
 }
 
-/// 8-4-4-4-12 hexadecimal digits.
+/// Whether it is 8-4-4-4-12 hexadecimal digits.
 fn is_uuid(bytes: &[u8]) -> bool {
     bytes.len() == 36
         && bytes.iter().enumerate().all(|(place, byte)| match place {

@@ -84,7 +84,7 @@ pub(super) enum Aggregate {
     Min,
     Max,
     Avg,
-    /// The median too.
+    /// The median is the 50th.
     Percentile(Quantile),
     Value,
 }
@@ -92,12 +92,12 @@ pub(super) enum Aggregate {
 /// What a number is a number of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Seconds.
+    /// A time in seconds.
     Time,
-    /// 0..=1.
+    /// A share, from 0 to 1.
     Share,
-    /// Bytes.
+    /// A number of bytes.
     Bytes,
-    /// Anything.
+    /// A plain number of anything.
     Plain,
 }

@@ -40,14 +40,14 @@ impl Holder {
 /// How often and how long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HoldCounts {
-    /// How often.
+    /// How often a lane was held.
     pub count: u64,
-    /// The longest time.
+    /// The longest single time of it.
     pub longest: Duration,
 }
 
 impl HoldCounts {
-    /// Adds others.
+    /// Adds what `other` counted.
     pub fn merge(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.longest = self.longest.max(other.longest);

@@ -8,18 +8,14 @@ pub use crate::plan::MetricKind;
 
 /// One metric's numbers; `T` is how a trend is kept.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the variant's text says it")]
 pub enum Metric<T> {
     /// A sum, subject to the rounding of floating-point sums.
     Counter(f64),
-    /// The last value.
+    /// The value that was set last.
     Gauge(Gauge),
     /// How many of the values were true.
-    Rate {
-        /// True ones.
-        passes: u64,
-        /// All of them.
-        total: u64,
-    },
+    Rate { passes: u64, total: u64 },
     /// A distribution in millionths.
     Trend(T),
 }
@@ -31,7 +27,7 @@ pub type MetricSums = Metric<Trend<NumberSpread>>;
 pub type MetricCounts = Metric<TrendCounts<NumberSpread>>;
 
 impl<T> Metric<T> {
-    /// The metric's kind.
+    /// The kind that it was declared as.
     #[must_use]
     pub const fn kind(&self) -> MetricKind {
         match self {
@@ -93,7 +89,7 @@ impl MetricSums {
         true
     }
 
-    /// What people see.
+    /// The numbers that people see.
     #[must_use]
     pub fn view(&self, name: &Arc<str>) -> MetricValue {
         match self {
@@ -124,16 +120,14 @@ impl MetricCounts {
 
 /// The last value of a gauge, with the least and the greatest.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[expect(missing_docs, reason = "its own text names them")]
 pub struct Gauge {
     /// How often it was set; the other fields mean nothing while it is 0.
     pub count: u64,
     /// The second of the run's clock in which `last` was set.
     pub second: u64,
-    /// The last value.
     pub last: f64,
-    /// The least.
     pub min: f64,
-    /// The greatest.
     pub max: f64,
 }
 

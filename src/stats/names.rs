@@ -36,7 +36,7 @@ pub struct EntryName {
 /// What one kind of error of an entry is called.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorName {
-    /// Whose error.
+    /// The entry that it is an error of.
     pub entry: EntryName,
     /// Of the closed list.
     pub kind: FailureKind,

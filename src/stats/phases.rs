@@ -52,11 +52,11 @@ macro_rules! phases {
 phases! {
     /// Waiting for a free connection, and all else before the first byte is sent that is no other phase.
     blocked at 0: "http_req_blocked", "blocked", "before the first byte is sent, and no other phase", "max < 50ms";
-    /// Name look-up.
+    /// Looking a name up at a name server.
     dns at 1: "http_req_dns", "dns", "name look-up", "max < 100ms";
-    /// TCP connect.
+    /// The handshake of a TCP connection.
     connecting at 2: "http_req_connecting", "connect", "TCP connect", "p(95) < 50ms";
-    /// TLS handshake.
+    /// The handshake of TLS, after TCP's.
     tls_handshaking at 3: "http_req_tls_handshaking", "tls", "TLS handshake", "p(95) < 100ms or no data";
     /// From the first to the last byte of the request.
     sending at 4: "http_req_sending", "send", "the first to the last byte of the request", "avg < 5ms";

@@ -16,7 +16,7 @@ use super::trend::{Spread, Trend, TrendCounts};
 pub struct OfProfile<T> {
     /// Users alive at the second's end.
     pub users: u64,
-    /// Finished iterations.
+    /// How long finished iterations took.
     pub iterations: T,
     /// The same from the due time on, where they had one.
     pub since_due: T,
@@ -35,7 +35,7 @@ pub type ProfileSums = OfProfile<Trend<Spread>>;
 /// What became of a profile's iterations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProfileEvents {
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub raised: u64,
     /// Iterations that began and were ended before their own end.
     pub interrupted: u64,

@@ -63,7 +63,7 @@ pub struct EntryId(pub u32);
 pub struct MetricId(pub u32);
 
 impl Recorder {
-    /// An empty recorder.
+    /// A recorder that has counted nothing.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {

@@ -43,7 +43,7 @@ pub struct Bounds {
 pub enum Next {
     /// Hold this rate, per second; then [`Search::tell`].
     Hold {
-        /// Iterations per second.
+        /// In iterations per second.
         rate: f64,
         /// For longer than the others.
         is_long: bool,
@@ -61,7 +61,7 @@ pub struct Outcome {
     pub is_sound: bool,
 }
 
-/// What is known.
+/// What is known of the highest rate so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
     /// The highest rate that held; `None` where none did.

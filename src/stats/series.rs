@@ -49,30 +49,30 @@ pub struct Series {
 pub struct Current {
     /// By the entry's number in the table.
     pub entries: FxHashMap<u32, Lately>,
-    /// All entries together.
+    /// All entries of the window together.
     pub total: Lately,
     /// How much of the last 10 seconds is known; `None` where nothing is.
     pub window: Option<Duration>,
-    /// Which those are.
+    /// The seconds of the window, on the run's clock.
     pub seconds: std::ops::Range<u64>,
     /// See [`super::snapshot::Snapshot::covered`].
     pub covered: Option<Duration>,
     /// All durations of the window, in microseconds.
     pub histogram: Histogram,
-    /// The greatest lag.
+    /// The greatest lag of any lane in the window.
     pub lag_max: Duration,
 }
 
 /// Hops of an entry in the last seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lately {
-    /// In the window.
+    /// Hops of the window's seconds.
     pub requests: u64,
-    /// Of these.
+    /// Of `requests`, those that failed.
     pub failures: u64,
     /// Of seconds after the window, which are not whole yet.
     pub later_requests: u64,
-    /// Of these.
+    /// Of `later_requests`, those that failed.
     pub later_failures: u64,
 }
 
@@ -341,7 +341,7 @@ impl Lately {
 /// One second in detail.
 #[derive(Debug, Clone, Default)]
 struct Second {
-    /// A tally came.
+    /// At least one tally came for it.
     is_known: bool,
     requests: u64,
     failures: u64,

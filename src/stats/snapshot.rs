@@ -31,7 +31,7 @@ use crate::plan::RunId;
 pub struct Snapshot {
     /// Which run; zero before the first one.
     pub run: RunId,
-    /// The scenario's name.
+    /// As its script names it.
     pub scenario: String,
     /// The script's file name, such as `shop.lua`.
     pub script: String,
@@ -96,7 +96,7 @@ pub struct Snapshot {
     pub quota: Option<QuotaView>,
     /// Each profile by itself, in the order of their indices, where they have names.
     pub profiles: Vec<ProfileView>,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub iterations_raised: u64,
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped.
     pub iterations_interrupted: u64,
@@ -139,7 +139,7 @@ pub struct Snapshot {
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RunState {
-    /// No run yet.
+    /// No run has begun yet.
     #[default]
     Ready,
     /// The workers compile the script, and have to agree on it; no user runs.
@@ -203,9 +203,9 @@ impl Snapshot {
 pub struct ExceptionView {
     /// `file:line: message`.
     pub message: Arc<str>,
-    /// Lua's traceback.
+    /// The traceback that Lua gave with it.
     pub traceback: Arc<str>,
-    /// How often.
+    /// How often it was raised, on all workers.
     pub count: u64,
     /// `HOST_32HEX` of the first workers that told of it.
     pub nodes: Vec<String>,
@@ -217,7 +217,7 @@ pub struct ExceptionView {
     pub last_seen: Option<Duration>,
 }
 
-/// One check.
+/// A check of the script, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckView {
     /// As the script names it.
@@ -237,7 +237,7 @@ pub struct ThresholdView {
     pub condition: String,
     /// The value in the metric's unit, for people, such as `183.2ms` or `0.4%`; `no data` without any.
     pub actual: String,
-    /// Whether it holds.
+    /// Whether it holds by the numbers so far.
     pub passed: bool,
 }
 

@@ -77,7 +77,7 @@ impl Reasons {
         reasons
     }
 
-    /// Adds one.
+    /// Adds a reason, which may be there already.
     pub fn add(&mut self, reason: Unsound) {
         self.0 |= 1 << reason as u8;
     }
@@ -93,12 +93,12 @@ impl Reasons {
         self.0 != 0
     }
 
-    /// Each of them.
+    /// The reasons, in the order of [`Unsound::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Unsound> {
         Unsound::ALL.into_iter().filter(move |reason| self.0 & (1 << *reason as u8) != 0)
     }
 
-    /// As a byte.
+    /// A bit for each reason, by its number.
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
@@ -134,11 +134,11 @@ struct Row {
 /// The unsound seconds of one worker for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
-    /// The worker's number.
+    /// The worker's number in the table.
     pub source: u32,
-    /// Why.
+    /// Why they are unsound.
     pub reason: Unsound,
-    /// How many seconds.
+    /// How many there were; not all need lie side by side.
     pub seconds: u64,
     /// The run's clock at the begin of the first one.
     pub first: Duration,

@@ -93,21 +93,18 @@ impl SparseCounts {
 
 /// Why pairs from elsewhere are no counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum SparseCountsError {
     /// The index lies beyond the index space.
     #[error("read histogram counts: a gap of {gap} after index {after} leaves the index space")]
     Index {
         /// The index from which the gap counts.
         after: u32,
-        /// The gap.
         gap: u32,
     },
     /// A count of zero.
     #[error("read histogram counts: index {index} has a count of zero")]
-    Zero {
-        /// Where.
-        index: u32,
-    },
+    Zero { index: u32 },
     /// The counts exceed what can be summed.
     #[error("read histogram counts: the counts exceed 63 bits")]
     Sum,

@@ -293,7 +293,6 @@ impl Table {
         number_of
     }
 
-    /// All entries together.
     fn total(&self) -> Entry {
         let mut total = Entry::default();
         for entry in self.entries.values() {
@@ -466,7 +465,7 @@ pub struct SnapshotContext<'a> {
     pub host: Option<String>,
     /// Once it is `Stopped`, the caller keeps `elapsed` at the run's end, which freezes all rates.
     pub state: RunState,
-    /// The run's clock.
+    /// The run's clock at this moment.
     pub elapsed: Duration,
     /// How many whole seconds of the run's clock have come from every worker that is there; `None` where nobody waits for anybody.
     pub reported: Option<u64>,

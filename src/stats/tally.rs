@@ -25,13 +25,13 @@ pub struct Tally {
     pub second: u64,
     /// Users alive at the second's end.
     pub users: u64,
-    /// Hops by entry.
+    /// What hops did, by entry.
     pub entries: NameMap<EntryName, EntryCounts>,
     /// Failed hops by entry, kind and message.
     pub errors: NameMap<ErrorName, ErrorCounts>,
     /// What scripts raised, by message.
     pub exceptions: NameMap<Arc<str>, ExceptionCounts>,
-    /// Checks by name.
+    /// Results of checks, by name.
     pub checks: NameMap<Arc<str>, CheckCounts>,
     /// Passages through groups, by name.
     pub groups: NameMap<Arc<str>, TrendCounts<Spread>>,
@@ -259,7 +259,7 @@ mod size {
 pub struct EntryCounts {
     /// All but the durations.
     pub hops: HopCounts,
-    /// The durations.
+    /// From the request of the script to the last byte.
     pub durations: TrendCounts<Spread>,
     /// The durations from the due time on, of hops that had one.
     pub since_due: TrendCounts<Spread>,
@@ -276,7 +276,7 @@ impl EntryCounts {
 /// How often one error happened, and when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErrorCounts {
-    /// How often.
+    /// How often it happened in the second.
     pub occurrences: u64,
     /// The second of the run's clock of the first one.
     pub first_second: u64,
@@ -300,7 +300,7 @@ impl ErrorCounts {
 pub struct ExceptionCounts {
     /// Lua's traceback of the first one.
     pub traceback: Arc<str>,
-    /// How often.
+    /// How often it was raised in the second.
     pub count: u64,
 }
 
@@ -335,7 +335,7 @@ impl CheckCounts {
 pub struct ClassCounts {
     /// Iterations that came to their end, those that raised included.
     pub finished: u64,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub raised: u64,
     /// `on_start`s that raised.
     pub start_failures: u64,
@@ -358,7 +358,7 @@ impl ClassCounts {
 /// What happens to users and iterations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub iterations_raised: u64,
     /// Iterations that began and were ended before their own end, since their users were to finish or were dropped. They are no finished
     /// iterations and none that raised.

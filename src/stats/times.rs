@@ -53,7 +53,7 @@ macro_rules! times {
 }
 
 times! {
-    /// Finished iterations.
+    /// How long finished iterations took.
     iterations at 1: "iteration_duration", "how long iterations took, waits between them apart", "p(90) < 5s";
     /// Finished iterations from their due time on, where they had one.
     iterations_since_due at 12: "iteration_duration_due", "the same from the due time on, where iterations have one", "p(90) < 5s";

@@ -13,7 +13,7 @@ use super::sparse::SparseCounts;
 /// A distribution that grows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trend<S> {
-    /// Exact sums.
+    /// Exact, while the histogram rounds.
     pub spread: S,
     /// The values in microseconds or millionths.
     pub histogram: Histogram,
@@ -46,7 +46,7 @@ impl<S: Summary> Trend<S> {
 }
 
 impl Trend<Spread> {
-    /// Counts one duration.
+    /// In the sums and in the histogram.
     #[inline]
     pub fn add(&mut self, value: Duration) {
         self.spread.add(value);
@@ -59,7 +59,7 @@ impl Trend<Spread> {
         self.clamped += u64::from(self.histogram.record(micros(value)));
     }
 
-    /// What people see.
+    /// The numbers that people see, under this name.
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let Spread { count, sum, min, max } = self.spread;
@@ -78,7 +78,7 @@ impl Trend<NumberSpread> {
         self.clamped += u64::from(above || millionths < 0.0);
     }
 
-    /// What people see.
+    /// The numbers that people see, under this name.
     #[must_use]
     pub fn view(&self, name: Arc<str>) -> TrendView {
         let NumberSpread { count, sum, min, max } = self.spread;
@@ -90,9 +90,9 @@ impl Trend<NumberSpread> {
 /// What a [`Trend`] counted, sparse.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrendCounts<S> {
-    /// Exact sums.
+    /// Exact, while the counts are of rounded values.
     pub spread: S,
-    /// The histogram's counts.
+    /// What changed in the histogram, by index.
     pub counts: SparseCounts,
     /// See [`Trend::clamped`].
     pub clamped: u64,
@@ -115,19 +115,17 @@ pub trait Summary: Default {
 
 /// Count, sum, least and greatest of durations. The latter two mean nothing while `count` is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "its own text names them; the least and the greatest are exact")]
 pub struct Spread {
-    /// How many.
     pub count: u64,
     /// Exact, to the nanosecond.
     pub sum: Duration,
-    /// Exact.
     pub min: Duration,
-    /// Exact.
     pub max: Duration,
 }
 
 impl Spread {
-    /// Counts one duration.
+    /// Counts a duration in all four.
     #[inline]
     pub fn add(&mut self, value: Duration) {
         self.min = if self.count == 0 { value } else { self.min.min(value) };
@@ -151,14 +149,12 @@ impl Summary for Spread {
 
 /// Count, sum, least and greatest of plain numbers. The latter two mean nothing while `count` is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[expect(missing_docs, reason = "its own text names them; the least and the greatest are exact")]
 pub struct NumberSpread {
-    /// How many.
     pub count: u64,
     /// Subject to the rounding of floating-point sums.
     pub sum: f64,
-    /// Exact.
     pub min: f64,
-    /// Exact.
     pub max: f64,
 }
 

@@ -30,7 +30,7 @@ impl Echo {
         Ok(Self { address, thread: Some(thread) })
     }
 
-    /// Its base URL.
+    /// Where clients reach it, without a path.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -154,7 +154,7 @@ impl Sessions {
     }
 }
 
-/// One logged-in user.
+/// A user of the shop that has logged in.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) user: String,

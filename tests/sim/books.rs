@@ -13,7 +13,6 @@ use lunamoth::stats::snapshot::{EntryView, Snapshot};
 use lunamoth::stats::tally::EntryCounts;
 use lunamoth::stats::trend::{Spread, Summary};
 
-/// All accounts.
 #[derive(Default)]
 pub struct Books {
     accounts: BTreeMap<(RunId, usize), Account>,
@@ -405,7 +404,7 @@ pub fn host_name(seat: usize) -> String {
     format!("host{seat}")
 }
 
-/// Excuses.
+/// Why numbers may be missing.
 pub const KILLED: &str = "the worker was killed";
 pub const LEFT: &str = "the worker has left";
 pub const GAVE_UP: &str = "the worker gave up, without a master";

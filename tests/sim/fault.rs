@@ -7,7 +7,7 @@ use lunamoth::plan::{IterationsProfile, LoadProfile, ProfileEnd, Quota, Stage};
 
 use super::scenario::{Event, Habits, Scenario};
 
-/// What is wrong.
+/// What a world does wrong, for a check to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The worker counts its fifth delta twice: it comes again under another number.

@@ -194,7 +194,6 @@ impl Lanes {
         self.is_paused
     }
 
-    /// Users that live.
     pub fn users(&self) -> usize {
         self.live.len()
     }

@@ -8,9 +8,8 @@ use lunamoth::cluster::message::{ToMaster, ToWorker};
 
 use super::chance::Chance;
 
-/// One connection.
+/// A connection of a worker with a master.
 pub struct Link {
-    /// The worker's seat.
     pub worker: usize,
     /// Which of the masters, one after the other.
     pub master: u32,
@@ -26,7 +25,7 @@ pub struct Pipe<M> {
     last: Duration,
 }
 
-/// What travels.
+/// What travels on a link, in one of its directions.
 pub enum Parcel<M> {
     Message(M),
     /// The sender has closed the link.
@@ -103,5 +102,5 @@ impl End {
     }
 }
 
-/// QUIC's.
+/// After so much silence QUIC gives a connection up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,7 +26,7 @@ pub struct Told {
 }
 
 impl World {
-    /// Once a second.
+    /// To be called once a second.
     pub fn check_promises(&mut self) {
         let broken = [
             self.broken_orphan(),

@@ -7,7 +7,7 @@ use lunamoth::plan::{LoadProfile, ProfileEnd, Stage};
 
 use super::chance::Chance;
 
-/// One simulated life.
+/// What a simulated life begins with, and what happens in it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub seed: u64,
@@ -54,7 +54,7 @@ pub enum Drawing {
     Third,
     /// With setup and teardown, numbers of iterations, rows and a board.
     Fourth,
-    /// With barriers.
+    /// With barriers on top of that.
     Today,
 }
 

@@ -153,7 +153,7 @@ impl Watch {
         self.master_actions += actions;
     }
 
-    /// Another run begins.
+    /// Another run begins: what was seen of the last one is forgotten.
     pub fn renew(&mut self) {
         let gave_up_waiting = std::mem::take(&mut self.gave_up_waiting);
         drop(gave_up_waiting);

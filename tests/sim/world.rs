@@ -32,7 +32,7 @@ use super::watch::Watch;
 pub struct World {
     pub scenario: Scenario,
     pub base: Instant,
-    /// The simulated clock.
+    /// The simulated clock, which nothing else moves.
     pub now: Duration,
     pub chance: Chance,
     /// Of its own, so that what came later to the simulation changes no life that was drawn before.
@@ -79,7 +79,7 @@ pub struct MasterSeat {
     pub number: u32,
     pub born: Duration,
     pub back_at: Option<Duration>,
-    /// What is synced.
+    /// What a crash leaves of it.
     pub journal: Vec<Record>,
     /// On its way to the disk.
     pub syncing: VecDeque<(Duration, u64, Option<Record>)>,

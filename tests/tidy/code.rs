@@ -7,7 +7,7 @@ use syn::visit::Visit;
 
 use super::Breach;
 
-/// One Rust file.
+/// A Rust file, read as tokens.
 pub struct Source {
     /// From the top of the repository, such as `src/load/pacer.rs`.
     pub path: String,
@@ -49,7 +49,7 @@ impl Source {
         parts
     }
 
-    /// The whole file.
+    /// Those of the whole file.
     pub fn tokens(&self) -> TokenStream {
         self.tokens.clone()
     }

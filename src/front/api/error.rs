@@ -5,19 +5,14 @@ use std::path::PathBuf;
 
 /// Why the API is not there.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum ApiError {
     /// Another process has the port, the interface is not this machine's, or the port needs rights.
     #[error("serve the web monitor at `{address}`: {source}; choose another address with --web")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The system's words.
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     /// A certificate or a key that cannot serve.
     #[error("`{}`, for HTTPS at the web monitor, cannot be used: {problem}", path.display())]
     Tls {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,

@@ -47,7 +47,7 @@ use crate::plan::Rate;
 /// What the API needs to know.
 #[derive(Debug, Clone)]
 pub struct ApiContext {
-    /// The master.
+    /// By which it sees and commands the run.
     pub handle: MasterHandle,
     /// The program's version, for people.
     pub version: String,

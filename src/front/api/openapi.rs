@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::route::{Named, Route, collect};
 use crate::front::snapshot_json::ProblemJson;
 
-/// The document.
+/// The OpenAPI document of these routes.
 pub(super) fn describe(routes: &[Route], version: &str) -> Value {
     let mut schemas = Vec::new();
     collect::<ProblemJson>(&mut schemas);

@@ -58,7 +58,6 @@ impl<S> PatientStream<S> {
         Watch(Arc::clone(&self.progress))
     }
 
-    /// Bytes came in.
     fn on_read(&mut self, bytes: &[u8]) {
         let is_http2 =
             *self.is_http2.get_or_insert(bytes.first() == Some(&b'P') && HTTP2_PREFACE.starts_with(&bytes[..bytes.len().min(4)]));
@@ -184,7 +183,7 @@ impl Drop for UnderWay {
 
 #[derive(Debug)]
 struct Progress {
-    /// Requests under way.
+    /// Requests that are being answered.
     active: usize,
     /// When the first byte came of a head that is not whole yet.
     head_since: Option<Instant>,

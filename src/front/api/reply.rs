@@ -32,9 +32,9 @@ pub(super) fn refusal(message: &str) -> Response {
 /// How the JSON of a reply is written: pipelines compare it as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Of Locust 0.8.1.
+    /// With spaces, as Locust 0.8.1 wrote it.
     Spaced,
-    /// Of Locust 2.
+    /// Without spaces, as Locust 2 writes it.
     Compact,
 }
 

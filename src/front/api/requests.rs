@@ -16,7 +16,7 @@ use crate::stats::snapshot::{EntryView, RunState, Snapshot, ThresholdView, Worke
 pub(super) enum Generation {
     /// Locust 0.8.1: `hatching`, `Total`, failed requests not among `num_requests`.
     First,
-    /// Locust 2.47.
+    /// Locust 2.47: `spawning`, `Aggregated`, all requests in `num_requests`.
     Second,
 }
 
@@ -222,7 +222,7 @@ struct WorkerRow<'a> {
     user_count: u64,
     /// In percent of one core, as Locust has it.
     cpu_usage: Option<f64>,
-    /// In bytes.
+    /// In bytes, as Locust has it.
     memory_usage: Option<u64>,
     host: &'a str,
     slots: u32,

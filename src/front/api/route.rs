@@ -12,10 +12,10 @@ use super::reply::{JSON, PROBLEM};
 use super::shared::Api;
 use crate::front::snapshot_json::ProblemJson;
 
-/// One path.
+/// A path with all that it answers.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// Without the prefix.
+    /// Without what stands before every route.
     pub path: &'static str,
     pub router: MethodRouter<Arc<Api>>,
     pub operations: Vec<Operation>,
@@ -124,7 +124,7 @@ impl Operation {
         self
     }
 
-    /// A refusal.
+    /// An answer that refuses, as a problem document.
     pub fn problem(mut self, status: u16, description: &str) -> Self {
         self.answer(status, description, PROBLEM, reference::<ProblemJson>());
         self

@@ -94,7 +94,7 @@ impl ApiServer {
     }
 }
 
-/// What answers requests.
+/// All that a connection needs to answer its requests.
 #[derive(Debug, Clone)]
 struct Site {
     router: Router,

@@ -99,12 +99,12 @@ impl Api {
 pub(super) enum Refused {
     /// The master says no.
     Declined(String),
-    /// It says nothing.
+    /// The master says nothing in time.
     Unanswered(String),
 }
 
 impl Refused {
-    /// For people.
+    /// What the person is told.
     pub fn reason(&self) -> &str {
         let (Self::Declined(reason) | Self::Unanswered(reason)) = self;
         reason

@@ -16,7 +16,7 @@ use crate::spelling::nearest;
 /// A start as somebody asked for it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Swarm {
-    /// What to start.
+    /// As the master takes it.
     pub order: StartOrder,
     /// The user classes that shall run, sorted; empty where none was named, which means all.
     pub user_classes: Vec<String>,

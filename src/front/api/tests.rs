@@ -111,7 +111,7 @@ impl Stage {
 #[derive(Debug)]
 struct Reply {
     status: u16,
-    /// In lower case.
+    /// Status line and headers, in lower case.
     head: String,
     body: String,
 }

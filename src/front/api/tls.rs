@@ -19,7 +19,7 @@ use super::error::ApiError;
 pub struct TlsFiles {
     /// The certificate, and those that lead to its authority behind it.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The key of the first certificate.
     pub key: PathBuf,
 }
 
@@ -78,7 +78,7 @@ impl Certificates {
     }
 }
 
-/// The files' texts.
+/// What stood in the two files.
 #[derive(PartialEq, Eq)]
 struct Texts {
     certificate: Vec<u8>,

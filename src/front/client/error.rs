@@ -5,6 +5,7 @@ use crate::front::text::escape;
 
 /// Why a master has not done what was asked of it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum ClientError {
     /// The settings allow no connection at all.
     #[error("{0}")]
@@ -24,7 +25,6 @@ pub enum ClientError {
     NotLetIn {
         /// As it was given.
         url: String,
-        /// The master's words.
         detail: String,
         /// What may help; begins with its own punctuation.
         hint: &'static str,
@@ -34,7 +34,6 @@ pub enum ClientError {
     Elsewhere {
         /// As it was given.
         url: String,
-        /// What was found.
         problem: String,
     },
     /// What was asked for makes no sense to the master.
@@ -45,18 +44,13 @@ pub enum ClientError {
     },
     /// The master says no.
     #[error("the master declines: {detail}")]
-    Declined {
-        /// The master's words.
-        detail: String,
-    },
+    Declined { detail: String },
     /// The master is in trouble, or ends.
     #[error("the master at {url} fails with status {status}: {detail}")]
     Failing {
         /// As it was given.
         url: String,
-        /// Of the answer.
         status: u16,
-        /// The master's words.
         detail: String,
     },
 }

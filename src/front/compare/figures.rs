@@ -40,7 +40,6 @@ pub(super) fn interval(metric: Metric, is_part: bool, interval: Option<(f64, f64
     interval.map_or_else(|| "-".to_owned(), |(low, high)| format!("{} .. {}", change(metric, is_part, low), change(metric, is_part, high)))
 }
 
-/// In words.
 pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",
@@ -65,7 +64,6 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// In a word.
 pub(super) const fn state(state: &State) -> &'static str {
     match state {
         State::Kept => "kept",

@@ -74,7 +74,7 @@ fn plain(text: &str) -> String {
     safe
 }
 
-/// Text between backticks.
+/// As code, which no backtick of its own ends.
 fn code(text: &str) -> String {
     escape(text).replace('`', "'")
 }

@@ -30,9 +30,9 @@ pub struct Shown<'a> {
     pub names: Names,
     /// What the other is held against.
     pub base: &'a Reported,
-    /// What is judged.
+    /// What is judged by `base`.
     pub new: &'a Reported,
-    /// What differs.
+    /// What differs, figure by figure.
     pub comparison: &'a Comparison,
     /// What a reader must know before he believes in it; a line each.
     pub notes: &'a [String],
@@ -47,7 +47,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Of two reports.
+    /// The names for two reports.
     pub const REPORTS: Self = Self { command: "compare", base: "base", new: "new" };
     /// Of the two sides of a run.
     pub const SIDES: Self = Self { command: "ab", base: "A", new: "B" };

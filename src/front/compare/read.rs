@@ -14,9 +14,9 @@ use crate::stats::histogram::Histogram;
 pub struct Reported {
     /// Which it is: its file or, of a side, its URL.
     pub label: String,
-    /// Its numbers.
+    /// The numbers that are compared.
     pub side: Side,
-    /// The scenario's name.
+    /// As its script names it.
     pub scenario: String,
     /// The script's file name; `None` where the report does not say.
     pub script: Option<String>,
@@ -42,27 +42,17 @@ pub struct Reported {
 
 /// Why a file cannot be compared.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum ReadError {
     /// It cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
     /// It is something else, or torn.
     #[error("`{}` is no report of `--json`: {reason}", path.display())]
-    NoReport {
-        /// The file.
-        path: PathBuf,
-        /// Where, and what.
-        reason: String,
-    },
+    NoReport { path: PathBuf, reason: String },
     /// Another version has written it.
     #[error("`{}` has the schema {found}, and this version of lunamoth reads {SCHEMA}: compare reports of the same version", path.display())]
     Schema {
-        /// The file.
         path: PathBuf,
         /// As the report says.
         found: u64,

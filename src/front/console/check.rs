@@ -20,7 +20,7 @@ pub struct CheckedStep {
 pub enum CheckedEvent {
     /// A hop, at its end.
     Request(Box<CheckedRequest>),
-    /// A check.
+    /// A check, held or not.
     Check(CheckedCheck),
     /// An error, with the traceback.
     Raised(String),
@@ -40,12 +40,12 @@ impl CheckedStep {
     }
 }
 
-/// One hop.
+/// A hop, as a person looks at it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CheckedRequest {
     /// Such as `GET`.
     pub method: String,
-    /// Where it went.
+    /// The whole URL, with its query.
     pub url: String,
     /// The name under which it is counted.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct CheckedRequest {
     pub body_bytes: Option<u64>,
     /// From the ask to the last byte.
     pub duration: Duration,
-    /// Its parts.
+    /// The parts of its time.
     pub phases: Phases,
     /// Why it failed: the kind and what a person reads.
     pub error: Option<(&'static str, String)>,
@@ -70,11 +70,11 @@ pub struct CheckedRequest {
 pub struct Exposed {
     /// What the script had sent.
     pub request_headers: String,
-    /// What was sent.
+    /// The beginning of the body that was sent.
     pub request_body: String,
-    /// The answer's.
+    /// The headers of the answer.
     pub headers: String,
-    /// The answer's, unpacked.
+    /// The beginning of the answer's body, unpacked.
     pub body: String,
 }
 
@@ -83,7 +83,7 @@ pub struct Exposed {
 pub struct CheckedCheck {
     /// As the script names it.
     pub name: String,
-    /// Whether it held.
+    /// Whether the check held.
     pub passed: bool,
 }
 

@@ -19,11 +19,11 @@ pub struct Held {
     pub is_long: bool,
     /// Iterations per second that began, of those that count; `None` where nothing was measured.
     pub reached: Option<f64>,
-    /// Requests per second.
+    /// How many requests a second it brought.
     pub requests: Option<f64>,
     /// From the moment at which requests were due.
     pub p50: Option<Duration>,
-    /// The same.
+    /// From the moment that `p50` counts from.
     pub p99: Option<Duration>,
     /// 0..=1, of the requests that say something of the target.
     pub failed: Option<f64>,
@@ -84,7 +84,7 @@ impl Held {
         }
     }
 
-    /// For the search.
+    /// As the search is told it.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let (unsound, seconds) = self.unsound;

@@ -135,7 +135,7 @@ const fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// This machine's name.
+/// The name of this machine; `localhost` where it has none.
 #[must_use]
 pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());

@@ -14,7 +14,7 @@ use super::verdict::ExitCode;
 use crate::plan::RunId;
 use crate::stats::snapshot::{ExceptionView, RunState, Snapshot};
 
-/// Prints one run.
+/// Prints a run's progress and its end.
 #[derive(Debug, Clone)]
 pub struct Printer {
     screen: Arc<Screen>,

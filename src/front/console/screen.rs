@@ -29,7 +29,7 @@ pub enum Tables {
 /// Whether text may be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
-    /// Nowhere.
+    /// No text is, wherever it goes.
     Never,
     /// On a terminal that can.
     OnTerminal,
@@ -201,7 +201,7 @@ impl Screen {
         self.is_coloured
     }
 
-    /// Columns for tables.
+    /// How many columns a table may take.
     #[must_use]
     pub fn table_width(&self) -> usize {
         if self.stdout_is_terminal { columns(io::stdout()).or_else(|| columns(io::stderr())).unwrap_or(TABLE_WIDTH) } else { TABLE_WIDTH }

@@ -22,7 +22,7 @@ pub enum ExitCode {
     ThresholdsFailed,
     /// 1, or what `--exit-code-on-error` says: a request failed or the script raised, and the scenario states no threshold.
     RequestsFailed(u8),
-    /// 0: passed.
+    /// The run passed: 0.
     Passed,
 }
 
@@ -61,7 +61,7 @@ pub struct Ending {
     pub bad_use: bool,
     /// Numbers of a worker are missing.
     pub cluster_lost: bool,
-    /// Ctrl-C and SIGTERM.
+    /// Ctrl-C, SIGTERM, or none of them.
     pub interrupt: Interrupt,
 }
 
@@ -90,7 +90,7 @@ pub struct Evidence {
     pub raised: u64,
     /// Iterations that came to their end, those that raised included.
     pub iterations: u64,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub iterations_raised: u64,
     /// Steps that raised: iterations, `on_start`s and `on_stop`s.
     pub steps_raised: u64,

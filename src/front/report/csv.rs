@@ -128,7 +128,7 @@ const WINDOW_SECONDS: u64 = 10;
 /// Which columns of ours stand behind Locust's.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ours {
-    /// What was cut.
+    /// How many requests were cut.
     cut: bool,
     /// Times from the moment at which requests were due.
     due: bool,

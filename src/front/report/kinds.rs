@@ -23,7 +23,7 @@ macro_rules! boxed {
         |path| <$output>::create(path).map(|output| Box::new(output) as Box<dyn Output>)
     };
 }
-/// All kinds.
+/// All kinds of outputs, in the order of the help.
 pub const KINDS: [Kind; 5] = [
     Kind { name: "csv", place: "BASE", help: "Locust's four CSV files, current to the second", open: boxed!(CsvFiles) },
     Kind { name: "json", place: "FILE", help: "everything that was measured, at the end", open: boxed!(JsonFile) },
@@ -68,7 +68,7 @@ impl Wanted {
         &self.said
     }
 
-    /// Where it goes.
+    /// The file, or what the names of its files begin with.
     #[must_use]
     pub fn place(&self) -> &Path {
         &self.place

@@ -32,9 +32,9 @@ pub use writer::{Finishing, WriteError, Writer};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`: {source}", path.display())]
 pub struct ReportError {
-    /// The file.
+    /// Which file or directory.
     pub path: PathBuf,
-    /// The system's words.
+    /// What the operating system said.
     pub source: std::io::Error,
 }
 
@@ -92,7 +92,7 @@ pub const PERCENTILES: [(&str, f64); 11] = [
 
 /// The names of a run's report in a master's state directory: for people, for programs, for a terminal.
 pub const KEPT_HTML: &str = "report.html";
-/// As of `--json`.
+/// Its content is that of `--json`.
 pub const KEPT_JSON: &str = "report.json";
 /// As it is printed at the end of a run.
 pub const KEPT_TEXT: &str = "report.txt";

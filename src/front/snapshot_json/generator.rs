@@ -38,7 +38,7 @@ pub struct UnsoundJson {
     pub reason: String,
     /// What that means, behind `the generator`.
     pub words: String,
-    /// How many seconds.
+    /// How many seconds were unsound.
     pub seconds: u64,
     /// The run's clock at the begin of the first one.
     pub from_s: f64,
@@ -57,9 +57,9 @@ pub struct HoldJson {
     pub by: String,
     /// File and line where it was seen at it; empty where that is not known.
     pub place: String,
-    /// How often.
+    /// How often a lane was held.
     pub count: u64,
-    /// The longest time.
+    /// The longest single time, in milliseconds.
     pub longest_ms: f64,
     /// All of it in a sentence.
     pub words: String,

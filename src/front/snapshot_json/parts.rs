@@ -33,17 +33,17 @@ pub struct WarmupJson {
     pub end_s: f64,
     /// It has ended, with its time or with the run.
     pub over: bool,
-    /// All entries together.
+    /// All entries of the warm-up together.
     pub total: EntryJson,
     /// Sorted by (name, method).
     pub entries: Vec<EntryJson>,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub errors: Vec<ErrorJson>,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub exceptions: Vec<ExceptionJson>,
     /// In the order of their first run.
     pub checks: Vec<CheckJson>,
-    /// Iterations.
+    /// What became of iterations, on all workers.
     pub iterations: IterationsJson,
 }
 
@@ -52,7 +52,7 @@ pub struct WarmupJson {
 #[serde(rename_all = "snake_case")]
 #[schema(as = State)]
 pub enum StateJson {
-    /// No run yet.
+    /// No run has begun yet.
     #[default]
     Ready,
     /// Workers compile the script.
@@ -63,7 +63,7 @@ pub enum StateJson {
     Running,
     /// No new iteration begins, until somebody resumes the run.
     Paused,
-    /// Users finish.
+    /// Users finish what they do.
     Stopping,
     /// The run is over.
     Stopped,
@@ -171,7 +171,7 @@ pub struct ExceptionJson {
     pub last_seen_s: Option<f64>,
 }
 
-/// One check.
+/// A check of the script, by its name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Check)]
@@ -211,7 +211,7 @@ pub struct ClassJson {
     pub ratio: f64,
     /// Iterations that came to their end, those that raised included.
     pub iterations: u64,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub raised: u64,
     /// `on_start`s that raised.
     pub start_failures: u64,
@@ -234,11 +234,11 @@ pub struct MetricJson {
     pub min: Option<f64>,
     /// A gauge's and a trend's.
     pub max: Option<f64>,
-    /// A trend's.
+    /// Of a trend alone; null without values.
     pub p50: Option<f64>,
-    /// A trend's.
+    /// Of a trend alone; null without values.
     pub p95: Option<f64>,
-    /// A trend's.
+    /// Of a trend alone; null without values.
     pub p99: Option<f64>,
 }
 
@@ -254,7 +254,7 @@ pub struct IterationsJson {
     pub lateness: TrendJson,
     pub due: u64,
     pub started: u64,
-    /// By reason.
+    /// Iterations that could not begin, by reason.
     pub dropped_by_reason: BTreeMap<String, u64>,
     pub lost: u64,
     pub rate_wanted: Option<f64>,
@@ -279,7 +279,7 @@ impl IterationsJson {
     }
 }
 
-/// One threshold.
+/// A threshold and how it stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Threshold)]
@@ -290,11 +290,11 @@ pub struct ThresholdJson {
     pub condition: String,
     /// For people, such as `183.2ms`; `no data` without any.
     pub actual: String,
-    /// Whether it holds.
+    /// Whether it holds by the numbers so far.
     pub passed: bool,
 }
 
-/// One worker.
+/// A worker that has a part in the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Worker)]

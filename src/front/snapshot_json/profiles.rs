@@ -35,7 +35,7 @@ pub struct ProfileJson {
     pub rate_wanted: Option<f64>,
     /// Iterations that came to their end per second, over the last 10 seconds; null where no whole second is known yet.
     pub current_iterations_per_s: Option<f64>,
-    /// Finished iterations.
+    /// How long finished iterations took.
     pub duration: TrendJson,
     /// The same from the due time on.
     pub duration_due: TrendJson,
@@ -55,7 +55,7 @@ pub struct ProfileJson {
     pub total: Option<u64>,
     /// Those of them that began.
     pub begun: Option<u64>,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub raised: u64,
     /// Iterations that were ended before their own end.
     pub interrupted: u64,

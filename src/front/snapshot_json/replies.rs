@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use super::parts::{EntryJson, ErrorJson, ExceptionJson, PointJson, StateJson, TrendJson, WorkerJson};
 
-/// Who answers.
+/// What program answers, and by which interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Program)]
 pub struct ProgramJson {
     /// `lunamoth`.
     pub program: String,
-    /// The program's version.
+    /// The version of the program.
     pub version: String,
     /// `v1`.
     pub api: String,
@@ -31,7 +31,7 @@ pub struct RunJson {
     pub run: String,
     /// What it is doing.
     pub state: StateJson,
-    /// The scenario's name.
+    /// As its script names it.
     pub scenario: String,
     /// The script's file name.
     pub script: String,
@@ -41,7 +41,7 @@ pub struct RunJson {
     pub users: u64,
     /// Users that the plan wants now.
     pub target_users: u64,
-    /// The run's clock.
+    /// Seconds on the run's clock.
     pub elapsed_s: f64,
     /// The run's planned length, where it has one.
     pub planned_s: Option<f64>,
@@ -52,7 +52,7 @@ pub struct RunJson {
 #[serde(default)]
 #[schema(as = History)]
 pub struct HistoryJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
     /// Those that begin after the moment that was asked for.
     pub points: Vec<PointJson>,
@@ -63,9 +63,9 @@ pub struct HistoryJson {
 #[serde(default)]
 #[schema(as = Entries)]
 pub struct EntriesJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
-    /// All entries together.
+    /// All entries of the run together.
     pub total: EntryJson,
     /// Sorted by (name, method).
     pub entries: Vec<EntryJson>,
@@ -78,7 +78,7 @@ pub struct EntryDetailJson {
     /// What the statistics' row says.
     #[serde(flatten)]
     pub entry: EntryJson,
-    /// The rest.
+    /// What is known beyond its row.
     #[serde(flatten)]
     pub more: EntryMoreJson,
 }
@@ -88,7 +88,7 @@ pub struct EntryDetailJson {
 #[serde(default)]
 #[schema(as = EntryMore)]
 pub struct EntryMoreJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
     /// Answered requests by status code, ascending.
     pub statuses: Vec<StatusJson>,
@@ -135,49 +135,49 @@ pub struct KindJson {
 pub struct BinJson {
     /// The longest duration that falls into it.
     pub le_ms: f64,
-    /// How many.
+    /// How many durations fall into it.
     pub count: u64,
 }
 
-/// One percentile.
+/// A percentile of the durations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Percentile)]
 pub struct PercentileJson {
-    /// 0..=100.
+    /// From 0 to 100.
     pub percent: f64,
     /// The duration that so many requests did not exceed.
     pub ms: f64,
 }
 
-/// What failed.
+/// What failed, by entry and kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Errors)]
 pub struct ErrorsJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub errors: Vec<ErrorJson>,
 }
 
-/// What scripts raised.
+/// Errors that scripts raised.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Exceptions)]
 pub struct ExceptionsJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
-    /// Most frequent first.
+    /// The most frequent ones first.
     pub exceptions: Vec<ExceptionJson>,
 }
 
-/// The workers.
+/// The workers that have a part in the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Workers)]
 pub struct WorkersJson {
-    /// Whose.
+    /// The run that these are of; empty before the first.
     pub run: String,
     /// In the order in which they came.
     pub workers: Vec<WorkerJson>,
@@ -188,7 +188,7 @@ pub struct WorkersJson {
 #[serde(default)]
 #[schema(as = Logs)]
 pub struct LogsJson {
-    /// Oldest first.
+    /// Oldest first, by their numbers.
     pub lines: Vec<LogLineJson>,
     /// The number of the newest line that there is, on this page or not.
     pub newest: u64,
@@ -211,7 +211,7 @@ pub struct LogLineJson {
     pub source: String,
     /// Where in the program, such as `lunamoth::master` or `script`.
     pub target: String,
-    /// What was said.
+    /// As it was logged, not escaped.
     pub text: String,
 }
 
@@ -290,7 +290,7 @@ pub struct OrderJson {
     /// What the run is judged by in place of the script's thresholds: conditions by metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<BTreeMap<String, Vec<String>>>,
-    /// The base URL.
+    /// The base URL of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// The script's name in the master's folder.
@@ -301,16 +301,16 @@ pub struct OrderJson {
     pub scripts_fingerprint: Option<String>,
 }
 
-/// What was done.
+/// What was done of what was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Accepted)]
 pub struct AcceptedJson {
     /// To which run; empty where there is none.
     pub run: String,
-    /// Its base URL.
+    /// The base URL of the run.
     pub host: Option<String>,
-    /// For people.
+    /// For people, not for programs.
     pub message: String,
 }
 
@@ -324,9 +324,9 @@ pub struct ProblemJson {
     pub kind: String,
     /// The status in words.
     pub title: String,
-    /// The status.
+    /// The status of the answer.
     pub status: u16,
-    /// For people.
+    /// For people, not for programs.
     pub detail: String,
     /// Which parameter is at fault, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,13 +20,13 @@ use crate::front::tui::LocalFeed;
 /// What the server needs.
 #[derive(Debug)]
 pub struct SshOptions {
-    /// Where it listens.
+    /// Where it listens for connections.
     pub bind: SocketAddr,
     /// The file with the keys of those who may come in; read anew at each login.
     pub authorized_keys: PathBuf,
     /// The server's own key.
     pub host_key: HostKey,
-    /// The master.
+    /// What the screens see and command.
     pub local: LocalFeed,
     /// Whether screens are coloured.
     pub is_coloured: bool,
@@ -71,7 +71,7 @@ impl SshServer {
         Ok(Self { address, _end: end })
     }
 
-    /// Where it listens.
+    /// Where it listens, with the real port.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -146,7 +146,7 @@ async fn serve(socket: TcpStream, peer: SocketAddr, config: Arc<Config>, shared:
 /// How a connection came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stay {
-    /// By itself.
+    /// The connection ended by itself.
     Over,
     /// Nobody has logged in in time.
     NoLogin,
@@ -184,7 +184,7 @@ const STRANGERS: usize = 20;
 /// How long a login may take.
 const LOGIN_TIME: Duration = Duration::from_secs(20);
 
-/// Screens at once.
+/// Screens that are shown at once.
 const VIEWERS: usize = 32;
 
 /// How long a visit may last.

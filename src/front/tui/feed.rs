@@ -15,9 +15,9 @@ pub enum Event {
     Snapshot(Arc<SnapshotJson>),
     /// The whole history of a run.
     History {
-        /// Whose.
+        /// The run that the points are of.
         run: String,
-        /// Oldest first.
+        /// Points in time, oldest first.
         points: Vec<PointJson>,
     },
     /// Everything of one entry.
@@ -32,7 +32,7 @@ pub enum Event {
     LinkDown(String),
     /// The answer to a wish that changes something: what was done, or why not.
     Answered(Result<String, String>),
-    /// A key.
+    /// A key was pressed.
     Key(Key),
     /// The terminal's columns and rows.
     Resize(u16, u16),
@@ -43,7 +43,7 @@ pub enum Event {
 /// What a screen wishes of its master.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
-    /// The whole history.
+    /// The whole history of the run.
     History,
     /// Everything of the entry of this method and name; of the total where both are empty.
     Detail {
@@ -54,15 +54,15 @@ pub enum Ask {
     },
     /// The scripts that a start may name.
     Scripts,
-    /// A new run.
+    /// A new run, ordered so.
     Start(Order),
     /// Another level for the run that is under way.
     Retarget(Order),
-    /// Users finish.
+    /// Users finish, within the stop timeout.
     Stop,
     /// No new iteration begins.
     Pause,
-    /// Iterations begin again.
+    /// Iterations begin again after a pause.
     Resume,
     /// The statistics are cleared.
     Reset,
@@ -71,7 +71,7 @@ pub enum Ask {
 /// What is asked of a start or a re-target; what is left out is the script's, or the settings'.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Order {
-    /// How many users.
+    /// How many users there shall be.
     pub users: Option<u32>,
     /// Iterations that are due in place of users: a number per second, or such as `30/m`.
     pub rate: Option<String>,
@@ -81,25 +81,25 @@ pub struct Order {
     pub spawn_rate: Option<f64>,
     /// Such as `1m30s`, or seconds.
     pub run_time: Option<String>,
-    /// The base URL.
+    /// The base URL of the target.
     pub host: Option<String>,
-    /// The script's name.
+    /// The script's name in the master's folder.
     pub script: Option<String>,
 }
 
 /// A screen's end of the line to its master. Both directions are bounded.
 #[derive(Debug)]
 pub struct Feed {
-    /// What happens.
+    /// What happens, in its order.
     pub events: mpsc::Receiver<Event>,
-    /// What is wished.
+    /// What the person wishes of the master.
     pub asks: mpsc::Sender<Ask>,
 }
 
 /// The master's end of that line.
 #[derive(Debug)]
 pub struct FeedEnd {
-    /// Where events go.
+    /// Where the screen hears what happens.
     pub events: mpsc::Sender<Event>,
     /// Where wishes come from.
     pub asks: mpsc::Receiver<Ask>,

@@ -16,7 +16,7 @@ pub struct History {
 pub struct Bucket {
     /// Per second; means nothing where nothing is covered.
     pub requests: f64,
-    /// Per second.
+    /// Per second, as `requests`.
     pub failures: f64,
     /// The greatest of the points in it; `None` without a request.
     pub p50_ms: Option<f64>,
@@ -24,7 +24,7 @@ pub struct Bucket {
     pub p95_ms: Option<f64>,
     /// See `p50_ms`.
     pub p99_ms: Option<f64>,
-    /// At its end.
+    /// At the end of the stretch.
     pub users: f64,
     /// Seconds of it of which there are numbers; none where nobody knows, which is not the same as no requests.
     pub covered_s: f64,

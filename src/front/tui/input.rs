@@ -1,6 +1,6 @@
 //! Keys, as a screen knows them: made from the bytes that a terminal sends, be it this process's or an ssh client's.
 
-/// A key.
+/// A key that was pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those on the keys")]
 pub enum Key {

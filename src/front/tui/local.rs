@@ -16,7 +16,7 @@ use crate::stats::snapshot::{RunState, Snapshot};
 /// What all screens of a process share.
 #[derive(Clone)]
 pub struct LocalFeed {
-    /// The master.
+    /// By which screens see and command the run.
     pub handle: MasterHandle,
     /// Reads what this room may not name.
     pub reader: Reader,

@@ -13,9 +13,9 @@ use super::state::{Action, Left, Screen};
 /// What comes from a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
-    /// A key.
+    /// A key was pressed.
     Key(Key),
-    /// Columns and rows.
+    /// The new size in columns and rows.
     Resize(u16, u16),
 }
 

@@ -1,6 +1,6 @@
 //! Reads Server-Sent Events out of bytes that come in any pieces. Owns the framing (WHATWG HTML, 9.2.6), not what events mean.
 
-/// One event.
+/// An event, when its empty line has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SseEvent {
     /// Its kind; `message` where none is said.

@@ -73,11 +73,11 @@ pub enum Tab {
     Statistics,
     /// What requests failed of.
     Failures,
-    /// What scripts raised.
+    /// Errors that scripts raised.
     Exceptions,
     /// Who makes the load.
     Workers,
-    /// What was logged.
+    /// The lines of the log.
     Logs,
 }
 
@@ -85,7 +85,7 @@ impl Tab {
     /// In the order of their numbers.
     pub const ALL: [Self; 6] = [Self::Overview, Self::Statistics, Self::Failures, Self::Exceptions, Self::Workers, Self::Logs];
 
-    /// The title.
+    /// What stands in the row of tabs.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl Tab {
 /// What is said in the last line but one, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// For people.
+    /// As the person reads it.
     pub text: String,
     /// Whether something went wrong.
     pub is_error: bool,
@@ -110,12 +110,12 @@ pub struct Notice {
     until: Duration,
 }
 
-/// One person's screen.
+/// The screen of one person: what it shows, and where in it the person is.
 #[derive(Debug)]
 pub struct Screen {
     /// How the person came here.
     pub door: Door,
-    /// Columns and rows.
+    /// In columns and rows.
     pub size: (u16, u16),
     /// What is looked at.
     pub tab: Tab,
@@ -164,7 +164,7 @@ pub struct Screen {
     is_dirty: bool,
 }
 
-/// One entry, whole.
+/// Everything that is known of an entry.
 #[derive(Debug, Clone, Default)]
 pub struct Detail {
     /// Such as `GET`; empty for the total.

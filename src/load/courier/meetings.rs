@@ -10,7 +10,7 @@ use crate::load::errand::{BoardAnswer, BoardAsk};
 /// How a wait at a barrier ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Met {
-    /// All are there.
+    /// All whom the barrier wants have come.
     All,
     /// They were not in time.
     TimeIsUp,
@@ -27,7 +27,7 @@ pub(super) struct Meetings {
 #[derive(Debug)]
 struct Meeting {
     size: u32,
-    /// The longest first.
+    /// The longest waiting come first.
     waiting: VecDeque<oneshot::Sender<Met>>,
     /// How many have been let go.
     seen: u64,

@@ -31,7 +31,7 @@ enum Conduct {
     Leaves(Duration),
     /// One iteration of this length, then a panic.
     Panics(Duration),
-    /// Cannot be made.
+    /// It refuses to be made.
     Refused,
 }
 

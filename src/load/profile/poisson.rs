@@ -74,7 +74,7 @@ impl Poisson {
 
 /// A node on the way down, counted within its stretch.
 struct Node {
-    /// The first iteration.
+    /// The number of its first iteration.
     first: u64,
     /// Iterations in the left half.
     left: u64,

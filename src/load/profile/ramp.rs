@@ -14,7 +14,7 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// Reads a profile.
+    /// Makes a profile ready for questions.
     #[must_use]
     pub fn new(profile: &RampProfile) -> Self {
         let mut begin = Duration::ZERO;

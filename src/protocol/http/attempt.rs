@@ -12,9 +12,7 @@ use super::headers::Headers;
 pub(super) struct Attempt {
     /// 0 until the head has arrived.
     pub status: u16,
-    /// Of the answer.
     pub version: Version,
-    /// Of the answer.
     pub headers: Headers,
     /// As far as it came.
     pub body: Body,

@@ -10,7 +10,7 @@ use super::tls_words;
 /// Why there is no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The closed kind.
+    /// The kind, of a closed list.
     pub kind: FailureKind,
     /// For people: lower-case fragment such as `connection refused by 127.0.0.1:80`. Few distinct texts: no counters, no ports of ours.
     pub message: String,

@@ -22,7 +22,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// No connection yet.
+    /// Over `context`; no connection is open.
     #[must_use]
     pub fn new(context: Rc<Context>) -> Self {
         Self { context, pool: Pool::default() }
@@ -88,7 +88,7 @@ impl Connections {
         }
     }
 
-    /// Closes idle connections.
+    /// Closes connections that nobody uses.
     pub fn clear(&self) {
         self.pool.clear();
     }
@@ -254,7 +254,7 @@ struct Tries {
 /// What follows from an attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// It stands.
+    /// What came of it stands.
     Done,
     /// The connection had ended, and nobody knows whether the request was processed.
     Stale,

@@ -63,7 +63,7 @@ impl Jar {
         self.insert(cookie, now);
     }
 
-    /// Forgets all cookies.
+    /// Forgets all cookies of every host.
     pub fn clear(&mut self) {
         self.store = None;
     }

@@ -15,7 +15,7 @@ use super::origin::Origin;
 pub struct Request<'a> {
     /// Upper case, a valid token.
     pub method: &'a str,
-    /// Where to.
+    /// The server that it is for.
     pub origin: Rc<Origin>,
     /// Path and query, beginning with `/`, already encoded.
     pub path: &'a str,
@@ -77,7 +77,7 @@ pub enum Offer {
     /// Over TLS what it likes best of HTTP/2 and HTTP/1.1, else HTTP/1.1.
     #[default]
     Any,
-    /// HTTP/1.1 alone.
+    /// HTTP/1.1 alone, even over TLS.
     Http11,
     /// HTTP/2 alone; without TLS by prior knowledge.
     Http2,
@@ -102,18 +102,18 @@ pub struct Progress {
     pub stale_unanswered: Cell<u32>,
 }
 
-/// One finished hop.
+/// A finished hop, as the client saw it.
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// 0 without an answer.
     pub status: u16,
-    /// Of the answer.
+    /// Of the answer, if one came.
     pub version: Version,
-    /// Of the answer.
+    /// Of the answer, if one came.
     pub headers: Headers,
     /// As it came; without bytes if discarded. After a failure, what had arrived until then.
     pub body: Body,
-    /// The parts.
+    /// The parts of the hop's time.
     pub timings: Timings,
     /// On the wire, headers included, all attempts.
     pub bytes_out: u64,
@@ -134,11 +134,11 @@ pub struct Exchange {
 pub struct Timings {
     /// All before the first byte is sent that is no other part.
     pub blocked: Option<Duration>,
-    /// Name look-up.
+    /// Looking a name up at a name server.
     pub dns: Option<Duration>,
-    /// TCP connect.
+    /// The handshake of a TCP connection.
     pub connect: Option<Duration>,
-    /// TLS handshake.
+    /// The handshake of TLS, after TCP's.
     pub tls: Option<Duration>,
     /// First to last byte of the request.
     pub send: Option<Duration>,
@@ -159,12 +159,10 @@ impl Timings {
 
 /// The protocol version of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names say it all")]
 pub enum Version {
-    /// HTTP/1.0.
     Http10,
-    /// HTTP/1.1.
     #[default]
     Http11,
-    /// HTTP/2.
     Http2,
 }

@@ -226,9 +226,9 @@ struct Wire {
     bytes_in: Cell<u64>,
     /// Written, and claimed by no exchange yet.
     bytes_out: Cell<u64>,
-    /// Written at all.
+    /// All that was ever written.
     written: Cell<u64>,
-    /// Something was read.
+    /// A byte has come from the server.
     has_read: Cell<bool>,
     /// Why the stream can no longer be read.
     broken: RefCell<Option<Failure>>,

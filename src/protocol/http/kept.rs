@@ -6,7 +6,7 @@ use super::memory::{BodyMemory, Lease};
 /// Bytes of a body, and their part of the memory.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// The bytes.
+    /// The bytes, which count until they are dropped.
     pub bytes: Vec<u8>,
     /// Given back with the bytes.
     pub lease: Option<Lease>,

@@ -52,7 +52,6 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Of nothing yet.
     pub(super) fn new(memory: &'static BodyMemory) -> Self {
         Self { memory, bytes: 0 }
     }

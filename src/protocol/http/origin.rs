@@ -68,7 +68,7 @@ impl Origin {
 /// An absolute URL taken apart for a [`super::Request`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where to.
+    /// Where a request for it goes.
     pub origin: Rc<Origin>,
     /// Path and query, beginning with `/`, encoded, without a fragment.
     pub path: String,
@@ -104,35 +104,24 @@ impl Target {
 
 /// Why a text is no URL that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of an error says what its fields are")]
 pub enum BadUrl {
     /// Nothing before `://`.
     #[error("no scheme in `{url}`: a URL begins with `http://` or `https://`")]
-    NoScheme {
-        /// As given.
-        url: String,
-    },
+    NoScheme { url: String },
     /// Neither `http` nor `https`.
     #[error("unknown scheme `{scheme}` in `{url}`: `http` and `https` are known")]
     UnknownScheme {
-        /// As given.
         url: String,
         /// The part before the colon.
         scheme: String,
     },
     /// Nothing between `//` and the path.
     #[error("no host in `{url}`")]
-    NoHost {
-        /// As given.
-        url: String,
-    },
-    /// Anything else.
+    NoHost { url: String },
+    /// All that the parser refuses.
     #[error("bad URL `{url}`: {reason}")]
-    Malformed {
-        /// As given.
-        url: String,
-        /// The parser's words.
-        reason: String,
-    },
+    Malformed { url: String, reason: String },
 }
 
 fn parse_url(text: &str) -> Result<Url, BadUrl> {

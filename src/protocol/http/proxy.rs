@@ -127,7 +127,6 @@ fn is_in(host: IpAddr, block: IpAddr, bits: u32) -> bool {
 /// One proxy, spoken to in plain HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
-    /// Where it listens.
     pub origin: Origin,
     /// The value of `proxy-authorization`; empty without a user in the URL.
     pub authorization: String,

@@ -9,7 +9,7 @@ use super::dns::HostRule;
 pub struct Settings {
     /// For name look-up, connect and TLS together.
     pub connect_timeout: Duration,
-    /// Accept any certificate.
+    /// Accept any certificate that a server shows.
     pub insecure_tls: bool,
     /// PEM text of certificate authorities to trust besides the usual ones.
     pub extra_roots: Option<String>,

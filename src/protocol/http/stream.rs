@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connection's bytes.
+/// What a connection's bytes go through.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),

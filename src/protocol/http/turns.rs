@@ -30,7 +30,6 @@ impl<S> Turns<S> {
         Self { stream, read: 0, written: 0, appetite: TURN_BYTES, full_at: None }
     }
 
-    /// The stream itself.
     pub(super) fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }

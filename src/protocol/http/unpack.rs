@@ -39,7 +39,7 @@ impl Encodings {
         encodings
     }
 
-    /// Nothing is packed.
+    /// The bytes come as they are.
     pub(super) fn is_empty(&self) -> bool {
         self.0[0].is_none()
     }

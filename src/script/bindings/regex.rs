@@ -185,7 +185,7 @@ const LONGEST_RESULT: usize = 64 << 20;
 /// Patterns that one VM keeps.
 const PATTERNS_MAX: usize = 256;
 
-/// Bytes of them.
+/// The bytes of the texts of kept patterns.
 const WEIGHT_MAX: usize = 64 << 20;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::script::answer::Answer;
 use crate::script::library::{Operation, pause};
 use crate::script::value;
 
-/// A pause.
+/// A pause that a user makes.
 #[derive(Debug)]
 pub struct Sleep(Duration);
 

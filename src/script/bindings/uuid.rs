@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(said, None);
     }
 
-    /// RFC 9562, A.6.
+    /// The example of RFC 9562, A.6.
     #[test]
     fn the_time_of_version_7_stands_where_the_standard_says() {
         let id = v7(&mut Generator::new(1, 2, 3), 0x017F_22E2_79B0);

@@ -135,7 +135,7 @@ impl Memory {
 /// Any number; always the same one.
 const SEED: u64 = 0x6c75_6e61;
 
-/// Resampled runs.
+/// How often the run is drawn anew.
 const REPLICATES: usize = 500;
 
 /// What wanders more slowly cannot be told from a trend.

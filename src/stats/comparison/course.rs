@@ -3,14 +3,14 @@
 use crate::stats::cells::range_of;
 use crate::stats::quantile::Quantile;
 
-/// What is compared.
+/// The figures that two runs are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// Hops per second.
+    /// Requests per second of the run.
     Rate,
     /// Failed hops over those that say something of the target.
     Failures,
-    /// The mean duration.
+    /// The mean of all durations.
     Avg,
     /// The duration that this share of the hops did not exceed.
     Percentile(Quantile),
@@ -21,7 +21,7 @@ pub enum Metric {
 pub struct CellFigures {
     /// Seconds of it that somebody measured.
     pub known_s: f64,
-    /// Hops.
+    /// Hops that were counted in it.
     pub requests: u64,
     /// Hops that say something of the target.
     pub judged: u64,

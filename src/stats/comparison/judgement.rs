@@ -11,7 +11,7 @@ use crate::stats::quantile::Quantile;
 /// What two runs say of each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// All entries together.
+    /// All entries of each run together.
     pub total: Row,
     /// Entries of both, by name and method.
     pub rows: Vec<Row>,
@@ -37,7 +37,7 @@ pub struct Row {
 /// One figure of both runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Which figure.
+    /// Which figure is meant.
     pub metric: Metric,
     /// Hops per second, a share of one, or milliseconds.
     pub base: Option<f64>,
@@ -56,9 +56,9 @@ pub struct Difference {
 pub enum Verdict {
     /// The new run is better, surely and by more than a trifle.
     Better,
-    /// It is worse.
+    /// The new run is worse, surely and by more than a trifle.
     Worse,
-    /// Neither is sure.
+    /// Neither better nor worse is sure.
     NoneSeen,
     /// Too little is known to judge at all.
     Unjudged,
@@ -74,7 +74,7 @@ pub const METRICS: [Metric; 6] = [
     Metric::Percentile(Quantile::P99),
 ];
 
-/// Compares two runs.
+/// Compares `new` with `base`, figure by figure.
 #[must_use]
 pub fn compare(base: &Side, new: &Side, limits: &[Limit]) -> Comparison {
     let by_name = |side: &'_ Side| -> BTreeMap<(String, String), usize> {

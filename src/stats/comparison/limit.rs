@@ -11,7 +11,7 @@ use crate::stats::quantile::Quantile;
 pub struct Limit {
     /// As it was written.
     pub text: String,
-    /// Which figure.
+    /// The figure that it bounds.
     pub metric: Metric,
     /// Whether it says how far the figure may rise; else how far it may fall.
     pub is_upper: bool,
@@ -42,7 +42,7 @@ pub struct LimitError {
 pub struct Outcome {
     /// The limit as it was written.
     pub limit: String,
-    /// Which figure.
+    /// The figure that was looked at.
     pub metric: Metric,
     /// The entry, such as `GET /cart`; `Total`.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct Outcome {
     pub change: Option<f64>,
     /// The 95 % interval of it.
     pub interval: Option<(f64, f64)>,
-    /// What follows.
+    /// What follows from change and interval.
     pub state: State,
 }
 
@@ -185,7 +185,7 @@ fn parse_bound(text: &str, metric: Metric, is_upper: bool) -> Result<Bound, Stri
     }
 }
 
-/// In milliseconds.
+/// Each unit with what it is in milliseconds.
 const TIME_UNITS: [(&str, f64); 4] = [("us", 1e-3), ("ms", 1.0), ("s", 1e3), ("m", 6e4)];
 
 /// The metrics that have a name, and what else people call them.

@@ -30,7 +30,7 @@ pub enum Doubt {
     Small,
     /// A run of few cells.
     Short,
-    /// Hardly any requests.
+    /// It has hardly any requests.
     Few,
     /// For a good part of the requests nobody knows the second.
     Undated,

@@ -3,10 +3,10 @@
 use super::course::{CellFigures, Metric};
 use crate::stats::histogram::Histogram;
 
-/// One run.
+/// What a comparison takes of one run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Side {
-    /// All entries together.
+    /// All entries of the run together.
     pub total: Entry,
     /// In any order; no two have the same method and name.
     pub entries: Vec<Entry>,
@@ -30,7 +30,7 @@ pub struct Entry {
 /// The numbers of an entry over the whole run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
-    /// Hops.
+    /// Hops over the whole run.
     pub requests: u64,
     /// Hops that say something of the target.
     pub judged: u64,
@@ -38,7 +38,7 @@ pub struct Figures {
     pub failures: u64,
     /// Hops per second; `None` where nobody knows the time.
     pub rate: Option<f64>,
-    /// The mean duration.
+    /// The mean of all durations, in milliseconds; `None` without any.
     pub avg_ms: Option<f64>,
     /// The shortest duration; exact.
     pub min_ms: Option<f64>,

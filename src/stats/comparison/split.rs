@@ -12,9 +12,9 @@ use crate::stats::tags;
 /// What a run of two sides measured.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Split {
-    /// Of side A.
+    /// What was measured on side A.
     pub a: Side,
-    /// Of side B.
+    /// What was measured on side B.
     pub b: Side,
     /// Entries that went to neither host, as absolute URLs do that lead elsewhere.
     pub neither: Vec<Entry>,

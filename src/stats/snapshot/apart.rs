@@ -15,7 +15,7 @@ pub struct ActView {
     pub took: Duration,
     /// Why it came to no good end, if it did not.
     pub error: Option<String>,
-    /// Its requests.
+    /// What was asked for in it, by entry.
     pub entries: Vec<EntryView>,
     /// What failed of them.
     pub errors: Vec<ErrorView>,

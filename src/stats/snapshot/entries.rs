@@ -37,7 +37,7 @@ pub struct EntryView {
     pub min: Option<Duration>,
     /// Exact; see `min`.
     pub max: Option<Duration>,
-    /// Durations in microseconds.
+    /// All durations, in microseconds.
     pub histogram: Histogram,
     /// Durations outside the histogram's range.
     pub clamped: u64,
@@ -140,24 +140,24 @@ pub struct PhaseView {
     pub count: u64,
     /// The sum of its lengths.
     pub sum: Duration,
-    /// The shortest.
+    /// The shortest of its lengths.
     pub min: Duration,
-    /// The longest.
+    /// The longest of its lengths.
     pub max: Duration,
 }
 
 /// One kind of error of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorView {
-    /// The entry's method.
+    /// Part of the entry's name.
     pub method: Arc<str>,
-    /// The entry's name.
+    /// Part of the entry's name.
     pub name: Arc<str>,
-    /// The closed kind.
+    /// The kind, of a closed list.
     pub kind: FailureKind,
     /// What a person reads.
     pub message: Arc<str>,
-    /// How often.
+    /// How often it happened, on all workers.
     pub occurrences: u64,
     /// The run's clock at the second of the first and the last one.
     pub first_seen: Duration,

@@ -11,7 +11,7 @@ use crate::stats::drop_reason::DropReason;
 pub struct ArrivalsView {
     /// Iterations that were due.
     pub due: u64,
-    /// Those that began.
+    /// Those that have begun, whether they are over or not.
     pub started: u64,
     /// Those that could not begin, by reason; reasons without any are left out.
     pub dropped: Vec<(DropReason, u64)>,
@@ -45,7 +45,7 @@ impl QuotaView {
 pub struct ProfileView {
     /// Unique in the run.
     pub name: String,
-    /// What it wants.
+    /// Whether its levels are users or iterations.
     pub kind: ProfileKind,
     /// The names of the user classes that it has.
     pub classes: Vec<String>,
@@ -69,7 +69,7 @@ pub struct ProfileView {
     pub since_due: TrendView,
     /// How late they began.
     pub lateness: TrendView,
-    /// Iterations that raised.
+    /// Iterations that the script ended by an error.
     pub raised: u64,
     /// Iterations that were ended before their own end.
     pub interrupted: u64,
@@ -82,12 +82,12 @@ pub struct ProfileView {
 /// What a profile wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProfileKind {
-    /// So many users.
+    /// Its levels are numbers of users.
     #[default]
     Users,
     /// So many iterations a second.
     Arrivals,
-    /// So many iterations.
+    /// It wants a number of iterations.
     Iterations,
 }
 

@@ -10,7 +10,7 @@ use crate::stats::quantile::Quantile;
 pub struct TrendView {
     /// The metric's or the group's name.
     pub name: Arc<str>,
-    /// How many values.
+    /// How many values there are.
     pub count: u64,
     /// Their sum, in seconds.
     pub sum: f64,
@@ -54,25 +54,19 @@ pub struct MetricView {
 
 /// The kinds of a script's own metrics.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the variant's text says it")]
 pub enum MetricValue {
-    /// A sum.
+    /// A sum of what was added.
     Counter(f64),
     /// The last value, with the least and the greatest seen.
     Gauge {
         /// The value of the latest second.
         last: f64,
-        /// The least.
         min: f64,
-        /// The greatest.
         max: f64,
     },
     /// How many of the values were true.
-    Rate {
-        /// True ones.
-        passes: u64,
-        /// All of them.
-        total: u64,
-    },
+    Rate { passes: u64, total: u64 },
     /// A distribution. Values are kept in millionths, so that a trend of seconds has microseconds and `TrendView`'s units hold.
     Trend(TrendView),
 }

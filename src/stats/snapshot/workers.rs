@@ -8,12 +8,12 @@ use crate::stats::floor::Floor;
 use crate::stats::holds::{HoldCounts, Holder};
 use crate::stats::soundness::Stretch;
 
-/// One worker.
+/// A worker that has a part in the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WorkerView {
     /// `HOST_32HEX`.
     pub id: String,
-    /// The machine's name.
+    /// For people: nothing depends on it.
     pub host: String,
     /// Where its link comes from, such as `10.0.0.7:40123`; `None` of one in this process, and of one that is known from a journal only.
     pub address: Option<SocketAddr>,
@@ -59,9 +59,9 @@ pub enum WorkerState {
     Preparing,
     /// Its script is not the master's.
     Differs,
-    /// It makes load.
+    /// It makes load for the run.
     Running,
-    /// Its users finish.
+    /// Its users finish what they do.
     Stopping,
     /// It has said nothing for too long; others run its users.
     Lost,

@@ -17,7 +17,7 @@ pub struct Draw {
     pub taking: Duration,
 }
 
-/// Makes draws.
+/// Makes the draws of all workers.
 pub struct Latencies {
     random: u64,
     recorder: Recorder,
@@ -80,12 +80,12 @@ impl Latencies {
         Draw { tally, hops, taking: begin.elapsed() }
     }
 
-    /// Uniform in 0..1.
+    /// Uniform between 0 and 1, without 1.
     fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Marsaglia's xorshift64*.
+    /// The next 64 bits of Marsaglia's xorshift64*.
     fn next(&mut self) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;

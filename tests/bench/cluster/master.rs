@@ -169,7 +169,7 @@ async fn wait_for_end(ends: &mut watch::Receiver<Option<Arc<Ended>>>, run: RunId
     ended.context("the run has an end")
 }
 
-/// The workers' process.
+/// The process that all workers live in.
 struct Crowd {
     process: Child,
     told: mpsc::Receiver<anyhow::Result<Told>>,

@@ -14,7 +14,7 @@ pub struct Truth {
     pub name: String,
     pub requests: u64,
     pub failures: u64,
-    /// In nanoseconds.
+    /// In nanoseconds, as the two below.
     pub sum: u64,
     pub min: u64,
     pub max: u64,

@@ -112,7 +112,7 @@ async fn read(worker: usize, mut receiver: FrameReceiver, events: &mpsc::Sender<
     Ok(())
 }
 
-/// All workers.
+/// All workers of the process.
 struct Crowd {
     requests: usize,
     origin: Instant,

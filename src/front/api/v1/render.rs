@@ -11,12 +11,10 @@ pub(in super::super) fn entries(snapshot: &Snapshot) -> Text {
     serde_json::to_string(&EntriesJson { run: run_name(snapshot), total: (&snapshot.total).into(), entries })
 }
 
-/// What failed.
 pub(in super::super) fn errors(snapshot: &Snapshot) -> Text {
     serde_json::to_string(&ErrorsJson { run: run_name(snapshot), errors: snapshot_json::errors(snapshot) })
 }
 
-/// What scripts raised.
 pub(in super::super) fn exceptions(snapshot: &Snapshot) -> Text {
     serde_json::to_string(&ExceptionsJson { run: run_name(snapshot), exceptions: snapshot_json::exceptions(snapshot) })
 }

@@ -5,14 +5,13 @@ use std::cmp::Ordering;
 use crate::front::snapshot_json::{EntryJson, ErrorJson, WorkerJson};
 use crate::front::text::{Align, bytes, clock, escape, milliseconds, of_seconds};
 
-/// One column.
+/// A column of a table whose rows are `T`.
 #[expect(missing_debug_implementations, reason = "functions have no text")]
 pub struct Column<T> {
-    /// With the unit.
+    /// With the unit, where it has one.
     pub title: &'static str,
     /// Columns of the terminal; 0 takes what is left.
     pub width: u16,
-    /// At which side.
     pub align: Align,
     /// 0 is always shown; the greatest is the first to go where room is short.
     pub rank: u8,

@@ -9,7 +9,7 @@ use super::levels::{Level, Wanted};
 pub enum Dialog {
     /// The keys, scrolled down by so many lines.
     Help(usize),
-    /// A question.
+    /// A question, which yes or no answers.
     Confirm(Confirmed),
     /// Fields to fill in.
     Form(Form),
@@ -18,9 +18,9 @@ pub enum Dialog {
 /// What a yes does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmed {
-    /// End the run.
+    /// End the run in order.
     Stop,
-    /// Clear the statistics.
+    /// Clear the statistics; the run goes on.
     Reset,
     /// End the local run, and the program with it.
     EndRun,
@@ -31,7 +31,7 @@ pub enum Confirmed {
 /// What a form is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormKind {
-    /// A new run.
+    /// Begins a run, or another one.
     Start,
     /// Another level for the run.
     Retarget,
@@ -40,7 +40,6 @@ pub enum FormKind {
 /// Fields to fill in. Empty ones are left to the script, or to the settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
-    /// What for.
     pub kind: FormKind,
     /// In the order of the screen.
     pub fields: Vec<Field>,
@@ -56,12 +55,11 @@ pub struct Form {
     levels: Vec<Level>,
 }
 
-/// One field.
+/// A field that a person fills in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
-    /// What it is.
     pub name: FieldName,
-    /// What was typed.
+    /// As it was typed, right or not.
     pub text: String,
     /// What Left and Right choose from.
     pub choices: Vec<String>,
@@ -70,19 +68,19 @@ pub struct Field {
 /// The fields of the forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldName {
-    /// The script's name.
+    /// A script of the master's folder.
     Script,
-    /// The base URL.
+    /// The base URL of the target.
     Host,
     /// Whose level it is, of a run of several profiles.
     Profile,
-    /// How many users.
+    /// How many users there shall be.
     Users,
     /// Iterations that are due per second, in place of users.
     Rate,
     /// Users that start per second.
     SpawnRate,
-    /// How long.
+    /// How long the run shall take.
     RunTime,
 }
 
@@ -106,9 +104,9 @@ impl FieldName {
 /// What a form makes of a key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FormAnswer {
-    /// It goes on.
+    /// It takes more keys.
     Open,
-    /// It is dropped.
+    /// It is closed, and nothing is asked.
     Dropped,
     /// It is filled in, and stays until the master has answered.
     Done(Order),

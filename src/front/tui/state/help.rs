@@ -8,7 +8,7 @@ use crate::front::text::{Align, pad, wrap};
 pub struct HelpLine {
     /// As it stands on the keyboard.
     pub key: String,
-    /// In words.
+    /// What the key does.
     pub words: String,
 }
 

@@ -7,7 +7,7 @@ use crate::front::tui::feed::Order;
 /// What a profile wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Wanted {
-    /// So many users.
+    /// So many users at once.
     Users(u32),
     /// So many iterations per second.
     Rate(f64),
@@ -42,7 +42,7 @@ impl Wanted {
     }
 }
 
-/// One level.
+/// The level of a profile, and what it may become.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
     /// Whose; none where the run has one profile without a name.

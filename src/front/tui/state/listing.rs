@@ -13,7 +13,7 @@ pub struct Listing {
     pub offset: usize,
     /// The column that orders the rows; none is the snapshot's own order.
     pub sort: Option<usize>,
-    /// The greatest first.
+    /// The greatest value comes first.
     pub is_descending: bool,
     /// Rows whose words hold this text, whatever the case.
     pub filter: String,

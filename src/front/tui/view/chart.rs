@@ -11,7 +11,7 @@ use crate::front::text::Align;
 /// A band: its name in the legend, its colour, its signs without colour (of the terminal's own, and of ASCII), and its values, none of
 /// which lies below the band before it.
 pub struct Band {
-    /// In the legend.
+    /// As the legend names it.
     pub name: &'static str,
     /// The latest value, for people.
     pub latest: String,
@@ -27,9 +27,9 @@ pub struct Band {
 pub struct Chart<'a> {
     /// In the first row.
     pub title: &'a str,
-    /// From below.
+    /// From the lowest to the highest.
     pub bands: Vec<Band>,
-    /// The scale's texts.
+    /// How a value of the scale is written.
     pub scale: fn(f64) -> String,
     /// What stands below the first column, in the middle, and below the last one.
     pub below: [String; 3],

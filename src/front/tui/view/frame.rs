@@ -223,7 +223,7 @@ const ALL_TITLES_FROM: u16 = 76;
 /// Columns of the words of an empty body, at the most.
 const EMPTY_COLUMNS: usize = 76;
 
-/// The longest notice.
+/// Rows that a notice takes at most.
 const NOTICE_ROWS: u16 = 5;
 
 const BAR_FROM_COLUMNS: u16 = 100;

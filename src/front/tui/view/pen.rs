@@ -79,7 +79,6 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Empties an area.
     pub fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {

@@ -19,19 +19,19 @@ impl Theme {
         Style::new()
     }
 
-    /// Labels, units, rules.
+    /// For labels, units and rules.
     #[must_use]
     pub fn quiet(self) -> Style {
         if self.is_coloured { Style::new().fg(Color::DarkGray) } else { Style::new().add_modifier(Modifier::DIM) }
     }
 
-    /// Numbers that matter.
+    /// For numbers that matter most.
     #[must_use]
     pub fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What is good.
+    /// For what is as wanted.
     #[must_use]
     pub fn good(self) -> Style {
         self.coloured(Color::Green, Modifier::empty())
@@ -43,13 +43,13 @@ impl Theme {
         self.coloured(Color::Yellow, Modifier::BOLD)
     }
 
-    /// What failed.
+    /// For what failed or is lost.
     #[must_use]
     pub fn bad(self) -> Style {
         self.coloured(Color::Red, Modifier::BOLD)
     }
 
-    /// Headings and keys.
+    /// For headings and for keys.
     #[must_use]
     pub fn accent(self) -> Style {
         self.coloured(Color::Cyan, Modifier::BOLD)
@@ -88,14 +88,14 @@ impl Theme {
 /// What a band of a chart stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BandColour {
-    /// Failures.
+    /// A band of failures.
     Bad,
-    /// Requests, users.
+    /// A band of requests or of users.
     Good,
-    /// The median.
+    /// The median of durations.
     Low,
-    /// The 95th percentile.
+    /// Their 95th percentile, above the median.
     Middle,
-    /// The 99th.
+    /// Their 99th percentile, above both.
     High,
 }

@@ -22,7 +22,7 @@ use crate::protocol::http::exchange::{ConnectionRules, Offer, Progress, Request}
 use crate::protocol::http::stream::Stream;
 use crate::protocol::http::turns::Turns;
 
-/// One HTTP/1.1 connection.
+/// A connection that speaks HTTP/1.1, one exchange after another.
 #[derive(Debug)]
 pub(in crate::protocol::http) struct Connection {
     stream: Turns<Stream>,
@@ -30,7 +30,7 @@ pub(in crate::protocol::http) struct Connection {
     /// The target is reached through a plain proxy: its `proxy-authorization`, or an empty text.
     through_proxy: Option<Box<str>>,
     opened_at: Instant,
-    /// Requests so far.
+    /// Requests that it has carried, or carries.
     carried: u32,
     /// The server had no choice, so the connection tells nothing of what it would choose.
     is_forced: bool,

@@ -19,9 +19,7 @@ use crate::protocol::http::unpack::Encodings;
 pub(in crate::protocol::http) struct Response {
     /// 0 until the head has arrived.
     pub status: u16,
-    /// Of the head.
     pub version: Version,
-    /// Of the head.
     pub headers: Headers,
     /// What has arrived of the body.
     pub body: Body,
@@ -53,7 +51,7 @@ enum State {
 }
 
 impl Response {
-    /// Nothing has arrived.
+    /// An answer to `method` of which nothing has arrived.
     pub(in crate::protocol::http) fn new(method: &str, body_limit: u64, decode: bool, discard: bool) -> Self {
         let asked = match method {
             "HEAD" => Asked::Head,

@@ -91,7 +91,7 @@ impl SecureServer {
         Rc::new(Origin::parse(&format!("https://{host}:{}", self.address.port())).unwrap())
     }
 
-    /// Cuts all connections.
+    /// Cuts all connections that stand.
     fn cut(&self) {
         self.tasks.take().into_iter().for_each(|task| task.abort());
     }

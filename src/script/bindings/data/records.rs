@@ -15,7 +15,7 @@ pub(crate) struct Dialect {
 /// One field of a record of CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
-    /// Without its quotes.
+    /// In the text, without its quotes.
     pub(super) range: Range<usize>,
     /// It holds doubled quotes that stand for one.
     pub(super) has_pairs: bool,

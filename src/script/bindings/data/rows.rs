@@ -19,7 +19,7 @@ pub(crate) enum Form {
         quote: Option<u8>,
         header: Header,
     },
-    /// One array.
+    /// One array, with a row in each element.
     Json,
     /// A value a line.
     JsonLines,
@@ -30,11 +30,11 @@ pub(crate) enum Form {
 /// Where the names of columns come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Header {
-    /// The first record.
+    /// The first record of the file.
     First,
     /// There are none: rows are lists.
     Absent,
-    /// The caller.
+    /// Whoever reads the file.
     Given(Vec<String>),
 }
 
@@ -65,7 +65,7 @@ enum Kind {
 pub(super) enum Row<'a> {
     /// One text for each column.
     Fields(Vec<Cow<'a, [u8]>>),
-    /// A JSON text.
+    /// A row's own text of JSON.
     Json(&'a [u8]),
     Text(&'a [u8]),
 }

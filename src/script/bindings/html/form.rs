@@ -18,7 +18,7 @@ pub(super) struct Field {
     pub(super) is_disabled: bool,
     pub(super) is_multiple: bool,
     pub(super) options: Vec<Choice>,
-    /// The element's.
+    /// The element's number in the document.
     pub(super) number: usize,
 }
 

@@ -199,7 +199,7 @@ fn table_of(lua: &Lua, field: &Field) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// Of one VM.
+/// Selectors that one VM keeps.
 const SELECTORS_MAX: usize = 64;
 
 /// What the pages of one VM may take together.

@@ -13,7 +13,6 @@ use crate::protocol::http::{Origin, Target};
 /// Where relative URLs go: an origin, and a path that stands before theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
-    /// Where to.
     pub(super) origin: Rc<Origin>,
     /// Empty, or begins with a slash and does not end with one.
     pub(super) prefix: Rc<str>,
@@ -55,7 +54,6 @@ impl Base {
 /// Where one hop goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
-    /// Where to.
     pub(super) origin: Rc<Origin>,
     /// Path and query, encoded.
     pub(super) path: String,
@@ -64,7 +62,6 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// The whole URL.
     pub(super) fn url(&self) -> String {
         format!("{}://{}{}", scheme(&self.origin), self.origin.authority, self.path)
     }

@@ -24,7 +24,7 @@ pub(super) type SharedBody = Rc<RefCell<HeldBody>>;
 #[derive(Debug)]
 pub(super) enum HeldBody {
     Plain(Kept),
-    /// As it came.
+    /// Packed, as the server sent it.
     Packed(Unpacker),
     /// Somebody is unpacking it, or Lua has a copy.
     Away,
@@ -125,7 +125,7 @@ impl Drop for Outside {
 
 /// What the handles of one VM hold.
 struct Account {
-    /// Bytes of bodies.
+    /// Bytes of bodies that handles keep alive.
     held: Cell<usize>,
     /// Bytes for which the collector has not been driven yet.
     owed: Cell<usize>,

@@ -70,7 +70,7 @@ impl ConnectionSettings {
     }
 }
 
-/// The run's rules.
+/// The rules of all requests that say nothing else.
 pub(super) fn rules_of(plan: &ConnectionPlan) -> ConnectionRules {
     ConnectionRules {
         offer: plan.version.map_or(Offer::Any, offer_of),

@@ -18,7 +18,7 @@ pub struct Outcome {
     pub(super) status: u16,
     /// Why the last hop failed.
     pub(super) failure: Option<(FailureKind, Cow<'static, str>)>,
-    /// The rest, packed.
+    /// The rest, as Lua unpacks it.
     pub(super) packed: Vec<u8>,
     /// The body, where it is too large to be in `packed`.
     pub(super) large_body: Option<Box<HeldBody>>,
@@ -61,7 +61,7 @@ pub(super) struct Parts<'a> {
     pub(super) address: &'a Address,
     /// The hops before the last.
     pub(super) history: &'a [FollowedHop],
-    /// The last hop.
+    /// The hop that ended the redirects.
     pub(super) exchange: &'a mut Exchange,
     /// The body was thrown away.
     pub(super) is_discarded: bool,

@@ -73,7 +73,7 @@ pub(super) fn write_block(fields: &[Field], block: &mut Vec<u8>) {
     }
 }
 
-/// Writes one line.
+/// Appends the line of a header, with its end.
 pub(super) fn write_line(name: &str, value: &[u8], block: &mut Vec<u8>) {
     block.extend_from_slice(name.as_bytes());
     block.extend_from_slice(b": ");

@@ -70,12 +70,12 @@ pub(super) struct Shared {
     of_profiles: Vec<Rc<Template>>,
     /// Absolute URLs that were asked for.
     pub(super) origins: Origins,
-    /// Limits.
+    /// Limits that hold for every request.
     pub(super) settings: RunSettings,
     /// Of requests for which the script says nothing else.
     pub(super) rules: ConnectionRules,
     class_bases: RefCell<FxHashMap<Rc<str>, Base>>,
-    /// Unpacks large bodies.
+    /// Where large bodies are unpacked, off the lane.
     pub(super) aside: Aside,
 }
 

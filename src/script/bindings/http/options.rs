@@ -18,17 +18,17 @@ use crate::stats::tags;
 /// What one request says besides its method and its URL.
 #[derive(Debug, Default)]
 pub(super) struct Options {
-    /// The entry's name.
+    /// The entry's name, where the script gives one.
     pub(super) name: Option<String>,
     /// An encoded query to be added.
     pub(super) query: String,
-    /// What is sent.
+    /// What is sent as the body.
     pub(super) body: Option<Body>,
     /// Cookies besides the jar's.
     pub(super) cookies: Vec<(String, Vec<u8>)>,
     /// Fields of this request alone.
     pub(super) fields: Vec<Field>,
-    /// The rest.
+    /// What templates may say as well.
     pub(super) settings: Settings,
 }
 

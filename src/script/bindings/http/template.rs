@@ -60,7 +60,7 @@ pub(super) struct Settings {
     pub(super) host: Option<Base>,
     /// From the ask to the last byte, redirects included.
     pub(super) timeout: Option<Duration>,
-    /// 0 follows none.
+    /// How many are followed; 0 follows none.
     pub(super) redirects: Option<u32>,
     /// Count the body's bytes and throw them away.
     pub(super) discard: Option<bool>,

@@ -20,7 +20,6 @@ use crate::stats::tags;
 /// What one user has: connections, cookies, defaults.
 #[derive(Debug)]
 pub struct UserHttp {
-    /// Where samples go.
     pub(super) ledger: Rc<Ledger>,
     pub(super) connections: Connections,
     /// Those with certificates of clients.
@@ -129,7 +128,6 @@ impl UserHttp {
         }
     }
 
-    /// The user's cookies.
     pub(super) fn jar(&self) -> std::cell::RefMut<'_, Jar> {
         self.jar.borrow_mut()
     }

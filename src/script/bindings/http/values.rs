@@ -192,7 +192,7 @@ fn spell_number(number: f64) -> String {
 /// Values of one option: a form of so many takes some tens of milliseconds.
 pub(super) const PAIRS_MAX: usize = 100_000;
 
-/// Bytes of them.
+/// Bytes of names and values together.
 pub(super) const PAIRS_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Sink for Nowhere {
     fn end_member(&mut self) {}
 }
 
-/// Reads one document.
+/// Reads a document of JSON into a sink.
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,

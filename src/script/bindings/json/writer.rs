@@ -11,7 +11,7 @@ use mlua::ffi;
 use crate::script::value::digits_in;
 use crate::script::watchdog;
 
-/// Writes one value.
+/// Writes a value of Lua as JSON.
 pub struct Writer {
     out: Vec<u8>,
     indent: usize,

@@ -106,7 +106,6 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
 
 /// Where the natives find the store and the user.
 trait Source: Clone + 'static {
-    /// The worker's store.
     fn store(&self) -> Option<Arc<SharedStore>>;
     /// Answers with the user's index and leases, where a user runs.
     fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R>;

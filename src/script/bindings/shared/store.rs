@@ -17,7 +17,7 @@ pub struct SharedStore {
 }
 
 impl SharedStore {
-    /// An empty store.
+    /// A store that holds nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
