@@ -103,6 +103,7 @@ fn merge(message: ToMaster) {
     let mut tallies = match message {
         ToMaster::Delta { delta, .. } => delta.tallies.clone(),
         ToMaster::TotalPart { tally, .. } => vec![*tally],
+        ToMaster::WindowParts(parts) => parts.tallies,
         _ => return,
     };
     let mut table = Table::new(Limits::default());

@@ -13,6 +13,7 @@
 mod acts;
 #[cfg(test)]
 mod any;
+mod deltas;
 mod errands;
 mod error;
 mod leases;

@@ -97,6 +97,9 @@ pub enum ToMaster {
         /// The last delta that is in the total.
         sequence: u64,
     },
+    /// What one threshold looks at of all deltas up to `sequence`, as far as windows may still need it: to a master that has asked for it in its
+    /// `Welcome`, before all else that it is told of the run. The master stages it.
+    WindowParts(WindowParts),
     /// The worker is told to end: its users finish, and it takes no new ones.
     Leaving,
     /// The last message of a worker that ends in order: all its numbers have been sent.
@@ -114,6 +117,23 @@ pub enum ToMaster {
     Errand { run: RunId, errand: Arc<Errand> },
     /// The answer to an `Act`.
     Acted { run: RunId, act: Act, acted: Arc<Acted> },
+}
+
+/// Some seconds of what one threshold looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowParts {
+    /// The run that was counted.
+    pub run: RunId,
+    /// The statistics' epoch in which it was counted.
+    pub epoch: u32,
+    /// Of the last delta that is in it.
+    pub sequence: u64,
+    /// The place of the threshold among the plan's.
+    pub place: u32,
+    /// By second of the run's clock, oldest first.
+    pub tallies: Vec<Tally>,
+    /// No more of it follows, of this threshold or another one.
+    pub is_last: bool,
 }
 
 /// The script that a process would run unless told otherwise, as its folder stands.
@@ -211,6 +231,8 @@ pub struct Welcome {
     pub clock: Duration,
     /// The highest sequence number that the master holds of this worker in the run that it stands in; `None` if it holds nothing.
     pub held: Option<u64>,
+    /// It wants to know what thresholds with windows look at of what other masters were told.
+    pub wants_windows: bool,
     /// What to do without a master.
     pub orphan: OrphanRules,
 }

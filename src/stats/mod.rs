@@ -38,4 +38,5 @@ pub mod threshold;
 pub mod times;
 pub mod trend;
 pub mod verdict;
+pub mod window_parts;
 pub mod windows;

@@ -16,6 +16,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// Whether it is judged as the run goes on, and not over the table of the whole run alone.
+    #[must_use]
+    pub const fn needs_windows(&self) -> bool {
+        self.is_partial() || self.aborts
+    }
+
     /// Whether some of the run is left out, or looked at by itself.
     #[must_use]
     pub const fn is_partial(&self) -> bool {

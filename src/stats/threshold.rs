@@ -8,7 +8,7 @@ use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
 use super::tags;
-use crate::plan::{NamedProfile, ThresholdPlan};
+use crate::plan::{NamedProfile, Plan, ThresholdPlan};
 use crate::spelling::nearest;
 
 /// One condition on one metric, such as `http_req_duration{name:/cart}` and `p(95) < 200ms or no data`.
@@ -34,6 +34,19 @@ impl Threshold {
     /// Says what is wrong in the metric or the condition, with the nearest right name where there is one.
     pub fn parse(plan: &ThresholdPlan, own: &[(String, MetricKind)]) -> Result<Self, ThresholdError> {
         Self::parse_in(plan, own, &[])
+    }
+
+    /// Those of a plan, and in words why others of it cannot be read.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> (Vec<Self>, Vec<String>) {
+        let (mut thresholds, mut unread) = (Vec::new(), Vec::new());
+        for threshold in &plan.thresholds {
+            match Self::parse_in(threshold, &plan.metrics, plan.profile.named()) {
+                Ok(threshold) => thresholds.push(threshold),
+                Err(why) => unread.push(why.to_string()),
+            }
+        }
+        (thresholds, unread)
     }
 
     /// The same of a run with these profiles.

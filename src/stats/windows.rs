@@ -7,14 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::family::Family;
-use super::names::EntryName;
 use super::recorder::Limits;
 use super::snapshot::{RunState, ThresholdView};
 use super::table::{SnapshotContext, Table};
-use super::tags;
 use super::tally::Tally;
 use super::threshold::{Operator, Threshold, show};
+use super::window_parts::{KEPT_SECONDS, part_of, seconds_handed_over};
 
 /// The windows of one threshold in one run.
 #[derive(Debug)]
@@ -72,12 +70,6 @@ impl Windows {
             judged: 0,
             has_aborted: None,
         }
-    }
-
-    /// Whether a threshold is judged here, and not over the table of the whole run alone.
-    #[must_use]
-    pub const fn are_needed(threshold: &Threshold) -> bool {
-        threshold.span.is_partial() || threshold.span.aborts
     }
 
     /// Takes from a tally what the threshold looks at.
@@ -193,20 +185,26 @@ impl Windows {
         })
     }
 
-    /// Goes on from what another judge of the same threshold has kept, whose windows were before these.
-    pub fn resume(&mut self, kept: WorstWindow) {
-        let worst = Some((kept.end, kept.value));
-        self.settled = self.worse(self.settled, worst);
-        self.judged += kept.judged;
-        if kept.has_aborted {
-            self.has_aborted = worst;
+    /// Goes on at second `elapsed` of the run's clock where another judge of the same threshold has died: with what it `kept`, if that is known, and
+    /// with the seconds that have been added since, which are those that workers hand over. True if there may be windows that neither knows.
+    pub fn take_over(&mut self, elapsed: u64, kept: Option<WorstWindow>) -> bool {
+        let before = self.first;
+        if let Some(length) = self.length {
+            // Windows up to the end of the one that was kept were judged; of the later ones none was worse.
+            let unjudged = kept.map_or(0, |kept| (kept.end + 1).saturating_sub(length));
+            self.first = before.max(unjudged).max(elapsed.saturating_sub(seconds_handed_over(length)));
+            self.next_end = self.first + length;
+            self.parts = self.parts.split_off(&self.first);
         }
-    }
-
-    /// Whether its windows have an end before the run's.
-    #[must_use]
-    pub const fn have_length(&self) -> bool {
-        self.length.is_some()
+        if let Some(kept) = kept {
+            let worst = Some((kept.end, kept.value));
+            self.settled = self.worse(self.settled, worst);
+            self.judged += kept.judged;
+            if kept.has_aborted {
+                self.has_aborted = worst;
+            }
+        }
+        kept.is_none() && self.first > before
     }
 
     /// Whether the run shall end for it, and why. Answers once.
@@ -255,44 +253,6 @@ impl Windows {
     }
 }
 
-/// What a threshold looks at of a tally: as little as finds the value.
-fn part_of(threshold: &Threshold, tally: &Tally) -> Tally {
-    let mut part = Tally { second: tally.second, ..Tally::default() };
-    match threshold.family {
-        Family::Phase if threshold.selector.is_empty() => part.phases.clone_from(&tally.phases),
-        // All that are selected become one, of a name that is.
-        Family::Duration | Family::DurationDue | Family::Requests | Family::Failed | Family::Bytes | Family::Phase => {
-            let label = |wanted| threshold.selector.iter().find(|(key, _)| key == wanted).map_or("", |(_, value)| value);
-            let wanted_tags = threshold.selector.iter().filter(|(key, _)| key != "name" && key != "method").cloned().collect();
-            let name = tags::tagged(label("name").into(), &tags::text_of(&wanted_tags)).as_ref().into();
-            let sum = part.entries.entry(EntryName { name, method: label("method").into() }).or_default();
-            let wanted = tally.entries.iter().filter(|(name, _)| threshold.selects_entry(&name.name, &name.method));
-            wanted.for_each(|(_, counts)| sum.merge(counts));
-        }
-        Family::Times | Family::Count | Family::Exceptions if threshold.profile.is_some() => part.profiles.clone_from(&tally.profiles),
-        Family::Times | Family::Lag => part.times.clone_from(&tally.times),
-        Family::Groups => {
-            let wanted = tally.groups.iter().filter(|(name, _)| threshold.selects(&[("group", name)]));
-            part.groups = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();
-        }
-        Family::Checks => {
-            let wanted = tally.checks.iter().filter(|(name, _)| threshold.selects(&[("check", name)]));
-            part.checks = wanted.map(|(name, counts)| (name.clone(), *counts)).collect();
-        }
-        Family::Count | Family::Exceptions => {
-            part.times.iterations.clone_from(&tally.times.iterations);
-            part.events = tally.events;
-            part.exceptions.clone_from(&tally.exceptions);
-        }
-        Family::Own(_) => {
-            let wanted = tally.metrics.iter().filter(|(name, _)| ***name == *threshold.metric);
-            part.metrics = wanted.map(|(name, counts)| (name.clone(), counts.clone())).collect();
-        }
-        Family::Users => part.users = tally.users,
-    }
-    part
-}
-
 /// A moment of the run's clock, for people.
 fn clock(seconds: u64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
@@ -300,8 +260,6 @@ fn clock(seconds: u64) -> String {
 
 /// Names in a window at most.
 const NAMES: usize = 1_000;
-/// Numbers may come so late and still change a window. After that, a worker that was out of reach is lost to windows, not to sums.
-const KEPT_SECONDS: u64 = 300;
 /// A lane's second comes within the next one.
 const GRACE_SECONDS: u64 = 1;
 /// Windows in one call at most: what is judged anew after a long silence must not hold the master up.
@@ -310,7 +268,7 @@ const AT_ONCE: usize = 20;
 /// By the threshold's place in the plan; of numbers that are counted from second `since` on.
 #[must_use]
 pub fn windows_of(thresholds: &[Threshold], since: u64) -> BTreeMap<usize, Windows> {
-    let needed = thresholds.iter().enumerate().filter(|(_, threshold)| Windows::are_needed(threshold));
+    let needed = thresholds.iter().enumerate().filter(|(_, threshold)| threshold.span.needs_windows());
     needed.map(|(place, threshold)| (place, Windows::new(threshold, since))).collect()
 }
 
@@ -321,7 +279,9 @@ mod tests {
     use super::*;
     use crate::plan::ThresholdPlan;
     use crate::stats::histogram::Histogram;
+    use crate::stats::names::EntryName;
     use crate::stats::trend::{Spread, TrendCounts};
+    use crate::stats::window_parts::WindowParts;
 
     fn threshold(metric: &str, condition: &str) -> Threshold {
         Threshold::parse(&ThresholdPlan { metric: metric.into(), condition: condition.into() }, &[]).unwrap()
@@ -406,8 +366,78 @@ mod tests {
         assert_eq!(windows.view().actual, "12 from 0:17 to 0:21 (worst of 5 windows)");
     }
 
+    #[test]
+    fn a_judge_that_takes_over_says_whether_there_may_be_windows_that_nobody_knows() {
+        let threshold = threshold("http_req_duration", "avg < 300ms over 10s");
+        let kept = WorstWindow { place: 0, end: 110, value: 0.09, judged: 101, has_aborted: false };
+        for (elapsed, kept, is_unknown) in [(200, None, false), (1_000, None, true), (1_000, Some(kept), false)] {
+            let mut parts = WindowParts::of(std::slice::from_ref(&threshold), 0).remove(&0).unwrap();
+            (0..elapsed).for_each(|second| parts.add(&tally(second, 10, if second == 120 { 95 } else { 50 })));
+            let mut windows = Windows::new(&threshold, 0);
+            parts.tallies().for_each(|tally| windows.add(tally));
+            assert!(parts.tallies().count() <= 311, "what a worker keeps is bounded");
+            assert_eq!(windows.take_over(elapsed, kept), is_unknown);
+            (0..100).for_each(|_| windows.judge(Duration::from_secs(elapsed), true));
+            let judged = if elapsed == 200 { 191 } else { 301 + kept.map_or(0, |kept| kept.judged) };
+            assert_eq!(windows.judged, judged);
+            let worst = kept.map_or(if elapsed == 200 { 0.0545 } else { 0.05 }, |kept| kept.value);
+            assert_eq!(windows.shown(windows.worst().unwrap().1), windows.shown(worst), "{elapsed}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+        /// Whenever a judge dies and whenever another one takes over: it has the journal's worst window and the workers' seconds, and says what one
+        /// judge would have said.
+        #[test]
+        fn another_judge_goes_on_as_if_there_had_been_one(
+            seconds in prop::collection::vec((0_u64..20, 1_u64..500, 1_u64..500), 2..60),
+            (died, taken) in (0_usize..60, 0_usize..8),
+            (length, after, warmup) in (prop::option::of(1_u64..15), 0_u64..10, 0_u64..4),
+            aggregate in prop::sample::select(vec!["avg", "p(90)", "max", "count"]),
+            is_upper: bool,
+        ) {
+            let over = length.map_or_else(String::new, |length| format!(" over {length}s"));
+            let unit = if aggregate == "count" { "" } else { "ms" };
+            let condition = format!("{aggregate} {} 100{unit}{over} after {after}s abort", if is_upper { "<" } else { ">" });
+            let threshold = threshold("http_req_duration", &condition);
+            let end = seconds.len();
+            let (died, taken) = (died.min(end), (died + taken).min(end));
+            let workers: Vec<[Tally; 2]> = (0..).zip(&seconds).map(|(second, (requests, one, other))| {
+                [tally(second, *requests, *one), tally(second, 20 - requests, *other)]
+            }).collect();
+            let mut single = Windows::new(&threshold, warmup);
+            let (mut kept, mut next) = (None::<WorstWindow>, None::<Windows>);
+            let mut parts = [(); 2].map(|()| WindowParts::of(std::slice::from_ref(&threshold), warmup).remove(&0).unwrap());
+            for (now, tallies) in (1_u64..).zip(&workers) {
+                let elapsed = Duration::from_secs(now);
+                for (tally, parts) in tallies.iter().zip(&mut parts) {
+                    single.add(tally);
+                    parts.add(tally);
+                    next.iter_mut().for_each(|next| next.add(tally));
+                }
+                single.judge(elapsed, false);
+                if now <= died as u64 {
+                    let known = single.to_keep(0);
+                    if known.map(|known| (known.end, known.value.to_bits())) != kept.map(|kept| (kept.end, kept.value.to_bits())) {
+                        kept = known;
+                    }
+                }
+                if now == taken.max(1) as u64 {
+                    let mut another = Windows::new(&threshold, warmup);
+                    parts.iter().flat_map(WindowParts::tallies).for_each(|tally| another.add(tally));
+                    prop_assert!(!another.take_over(now, kept));
+                    next = Some(another);
+                }
+                next.iter_mut().for_each(|next| next.judge(elapsed, false));
+            }
+            let next = next.as_mut().unwrap();
+            for windows in [&mut single, &mut *next] {
+                (0..5).for_each(|_| windows.judge(Duration::from_secs(end as u64), true));
+            }
+            prop_assert_eq!(next.view(), single.view());
+        }
+
         /// Whatever is late, as long as it comes: the worst window is that of a plain sum over all windows.
         #[test]
         fn late_numbers_change_windows_as_if_they_had_been_in_time(

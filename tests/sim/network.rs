@@ -149,6 +149,7 @@ fn brief_up(message: &ToMaster) -> String {
         }
         ToMaster::TotalPart { number, .. } => format!("TotalPart {number}"),
         ToMaster::Prepared { run, .. } => format!("Prepared {run}"),
+        ToMaster::WindowParts(parts) => format!("WindowParts {} up to #{}: {} seconds", parts.place, parts.sequence, parts.tallies.len()),
         other => format!("{other:?}"),
     }
 }

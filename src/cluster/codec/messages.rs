@@ -5,14 +5,11 @@ use std::sync::Arc;
 use super::error::CodecError;
 use super::primitives::{Input, MOST, Output, TEXT_BYTES, Wire};
 use crate::cluster::message::{
-    Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
-    WorkerId,
+    Answer, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome, WorkerId,
 };
 use crate::load::slots::{Handover, Orders, SlotSet};
-use crate::load::vitals::Vitals;
 use crate::plan::RunId;
 use crate::stats::floor::Floor;
-use crate::stats::tally::Tally;
 
 impl Wire for ToWorker {
     fn put(&self, out: &mut Output) {
@@ -42,26 +39,10 @@ impl Wire for ToWorker {
                 run.put(out);
             }
             Self::Farewell => out.byte(6),
-            Self::Grant { run, grant } => {
-                out.byte(7);
-                run.put(out);
-                grant.put(out);
-            }
-            Self::Board { run, word } => {
-                out.byte(8);
-                run.put(out);
-                word.put(out);
-            }
-            Self::Act { run, act } => {
-                out.byte(9);
-                run.put(out);
-                act.put(out);
-            }
-            Self::Data { run, data } => {
-                out.byte(10);
-                run.put(out);
-                data.put(out);
-            }
+            Self::Grant { run, grant } => put_of(*run, 7, grant, out),
+            Self::Board { run, word } => put_of(*run, 8, word, out),
+            Self::Act { run, act } => put_of(*run, 9, act, out),
+            Self::Data { run, data } => put_of(*run, 10, data, out),
         }
     }
 
@@ -131,26 +112,18 @@ impl Wire for ToMaster {
                 out.byte(10);
                 scripts.put(out);
             }
-            Self::Ask { run, ask } => {
-                out.byte(11);
-                run.put(out);
-                ask.put(out);
-            }
-            Self::Leftover { run, leftover } => {
-                out.byte(12);
-                run.put(out);
-                leftover.put(out);
-            }
-            Self::Errand { run, errand } => {
-                out.byte(13);
-                run.put(out);
-                errand.put(out);
-            }
+            Self::Ask { run, ask } => put_of(*run, 11, ask, out),
+            Self::Leftover { run, leftover } => put_of(*run, 12, leftover, out),
+            Self::Errand { run, errand } => put_of(*run, 13, &**errand, out),
             Self::Acted { run, act, acted } => {
                 out.byte(14);
                 run.put(out);
                 act.put(out);
                 acted.put(out);
+            }
+            Self::WindowParts(parts) => {
+                out.byte(15);
+                parts.put(out);
             }
         }
     }
@@ -181,6 +154,7 @@ impl Wire for ToMaster {
             12 => Self::Leftover { run: Wire::take(input)?, leftover: Wire::take(input)? },
             13 => Self::Errand { run: Wire::take(input)?, errand: Arc::new(Wire::take(input)?) },
             14 => Self::Acted { run: Wire::take(input)?, act: Wire::take(input)?, acted: Arc::new(Wire::take(input)?) },
+            15 => Self::WindowParts(Wire::take(input)?),
             _ => return Err(KIND),
         })
     }
@@ -288,6 +262,7 @@ impl Wire for Welcome {
     fn put(&self, out: &mut Output) {
         out.duration(self.clock);
         out.option(self.held, Output::count);
+        out.flag(self.wants_windows);
         out.duration(self.orphan.timeout);
         out.flag(self.orphan.pauses);
     }
@@ -296,6 +271,7 @@ impl Wire for Welcome {
         Ok(Self {
             clock: input.duration()?,
             held: input.option(Input::count)?,
+            wants_windows: input.flag()?,
             orphan: OrphanRules { timeout: input.duration()?, pauses: input.flag()? },
         })
     }
@@ -403,56 +379,6 @@ impl Wire for Scripts {
     }
 }
 
-impl Wire for Delta {
-    fn put(&self, out: &mut Output) {
-        self.run.put(out);
-        put_epoch(self.epoch, out);
-        out.count(self.sequence);
-        out.count(self.generation);
-        out.list(&self.tallies, usize::MAX);
-        out.count(self.users);
-        self.vitals.put(out);
-        out.flag(self.is_exhausted);
-        out.flag(self.is_last);
-        out.number(u64::from(self.panics));
-        out.number(u64::from(self.lanes_lost));
-        out.option(self.lost_since, |out, since| out.duration(since));
-        self.begun.put(out);
-        out.option(self.halt.as_ref(), |out, halt| halt.put(out));
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            run: Wire::take(input)?,
-            epoch: take_epoch(input)?,
-            sequence: input.count()?,
-            generation: input.count()?,
-            tallies: input.list::<Tally>(usize::MAX, "number of tallies")?,
-            users: input.count()?,
-            vitals: Wire::take(input)?,
-            is_exhausted: input.flag()?,
-            is_last: input.flag()?,
-            panics: input.number_32("number of panics")?,
-            lanes_lost: input.number_32("number of lanes")?,
-            lost_since: input.option(Input::duration)?,
-            begun: Wire::take(input)?,
-            halt: input.option(Wire::take)?,
-        })
-    }
-}
-
-impl Wire for Vitals {
-    fn put(&self, out: &mut Output) {
-        out.duration(self.cpu);
-        out.duration(self.throttled);
-        out.count(self.memory_bytes);
-    }
-
-    fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { cpu: input.duration()?, throttled: input.duration()?, memory_bytes: input.count()? })
-    }
-}
-
 impl Wire for LogLine {
     fn put(&self, out: &mut Output) {
         out.time(self.wall);
@@ -471,6 +397,13 @@ impl Wire for LogLine {
             text: input.string(TEXT_BYTES, "text")?,
         })
     }
+}
+
+/// A message of this kind that is about one thing of a run.
+fn put_of(run: RunId, kind: u8, what: &impl Wire, out: &mut Output) {
+    out.byte(kind);
+    run.put(out);
+    what.put(out);
 }
 
 /// An epoch that can still rise.

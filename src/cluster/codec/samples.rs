@@ -9,7 +9,7 @@ use super::leases::samples::{self as leases, worker};
 use super::records::samples as records;
 use crate::cluster::message::{
     Answer, Delta, Followed, Hello, LogLine, OrphanRules, Phase, Refusal, RunOrders, RunStanding, Scripts, ToMaster, ToWorker, Welcome,
-    WorkerId,
+    WindowParts, WorkerId,
 };
 use crate::cluster::record::{KeptWorker, Record};
 use crate::load::Halt;
@@ -45,6 +45,7 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Welcome(Welcome {
                 clock: Duration::from_millis(1_500),
                 held: Some(300),
+                wants_windows: true,
                 orphan: OrphanRules { timeout: Duration::from_secs(60), pauses: true },
             }),
         ),
@@ -122,6 +123,17 @@ pub fn to_master() -> Vec<(&'static str, ToMaster)> {
         ("ask", leases::ask()),
         ("leftover", leases::leftover()),
         ("errand", errands::errand()),
+        (
+            "window_parts",
+            ToMaster::WindowParts(WindowParts {
+                run: RunId(7),
+                epoch: 1,
+                sequence: 41,
+                place: 2,
+                tallies: vec![busy(2, 3), busy(3, 1)],
+                is_last: true,
+            }),
+        ),
         ("acted", ToMaster::Acted { run: RunId(7), act: Act::Setup, acted: Arc::new(acted()) }),
     ]
 }

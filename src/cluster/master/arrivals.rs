@@ -30,8 +30,16 @@ impl Master {
             _ => None,
         };
         let held = held.map(NonZeroU64::get);
+        let of_its_run =
+            standing.as_ref().and_then(|standing| Some((standing, self.run.as_ref().filter(|run| run.id() == standing.plan.run)?)));
+        let wants_windows = of_its_run.is_some_and(|(standing, run)| run.wants_windows(number, standing));
         let risen = self.run.as_ref().map(|run| run.epoch).filter(|risen| Some(*risen) != epoch);
-        send(&self.peers, number, ToWorker::Welcome(Welcome { clock: self.clock(now), held, orphan: self.config.orphan }), out);
+        send(
+            &self.peers,
+            number,
+            ToWorker::Welcome(Welcome { clock: self.clock(now), held, wants_windows, orphan: self.config.orphan }),
+            out,
+        );
         self.log_arrival(number, arrival, out);
         if let (Some(formerly), Some(run)) = (formerly, &mut self.run) {
             run.show_dropped(&formerly, &self.config, &self.peers, now, out);

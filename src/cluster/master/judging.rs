@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::super::message::Phase;
 use super::action::Action;
+use super::part::Part;
 use super::peers::Peers;
 use super::run::Run;
 use crate::cluster::record::Record;
 use crate::stats::snapshot::Snapshot;
-use crate::stats::windows::{Windows, WorstWindow, windows_of};
+use crate::stats::windows::{Windows, WorstWindow};
 
 impl Run {
     /// Judges what can be judged by now, and ends the run if one of them shall.
@@ -43,33 +44,27 @@ impl Run {
         Some(Record::Windows(known))
     }
 
-    /// Another master's windows died with it: they begin anew with the next second, after the worst ones that the journal knows.
-    pub(super) fn begin_windows_anew(&mut self, now: Instant) {
-        let since = (self.elapsed(now).as_secs() + 1).max(self.plan.warmup().as_secs());
-        self.windows = windows_of(&self.thresholds, since);
-        for kept in &self.kept_windows {
-            if let Some(windows) = usize::try_from(kept.place).ok().and_then(|place| self.windows.get_mut(&place)) {
-                windows.resume(*kept);
-            }
+    /// Another master's windows died with it. What the journal knows of them was judged; the seconds that later windows need are what workers bring.
+    pub(super) fn take_windows_over(&mut self, now: Instant) {
+        let elapsed = self.elapsed(now).as_secs();
+        let mut are_unknown = false;
+        for (place, windows) in &mut self.windows {
+            let kept = self.kept_windows.iter().find(|kept| kept.place == *place as u64).copied();
+            are_unknown |= windows.take_over(elapsed, kept);
         }
-        if self.windows.is_empty() {
+        // Those that are gone, or out of reach, and of which this master was told the sums alone.
+        let lacks_seconds = |part: &Part| part.has_run && part.windows_held.is_none();
+        let are_short = self.parts.values().any(lacks_seconds);
+        if self.windows.is_empty() || !are_unknown && !are_short {
             return;
         }
-        let at = format!("{}:{:02}", since / 60, since % 60);
-        let knows_all = self.has_journal_of_windows() && self.windows.values().all(Windows::have_length);
-        let text = if knows_all {
-            format!(
-                "this master took the run over: thresholds with `over` know their worst window before {at}, and none that reaches across it"
-            )
+        let at = format!("this master took the run over at {}:{:02}", elapsed / 60, elapsed % 60);
+        let what = if are_unknown {
+            "without a journal: windows of thresholds that ended minutes before are judged by nobody"
         } else {
-            format!("this master took the run over: thresholds with `over`, `after` or `abort` do not know what was before {at}")
+            "windows of thresholds that reach across it lack what workers counted that are gone"
         };
-        self.table.warn(&text.into());
-    }
-
-    /// What was kept tells of every window that there was.
-    fn has_journal_of_windows(&self) -> bool {
-        !self.kept_windows.is_empty()
+        self.table.warn(&format!("{at}: {what}").into());
     }
 
     /// Shows how they stand in place of what the whole run says.

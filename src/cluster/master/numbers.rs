@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::message::Delta;
+use super::super::message::{Delta, RunStanding, WindowParts};
 use super::super::record::{KeptWorker, Record};
 use super::MasterConfig;
 use super::part::{Part, PartStage, Sequence};
@@ -44,6 +44,8 @@ impl Run {
             Sequence::Next => {}
         }
         let throttled = part.note(delta, horizon, now);
+        let is_new_to_windows = part.windows_held < part.held;
+        part.windows_held = part.windows_held.max(part.held);
         // Numbers from before a reset are taken and not counted.
         if delta.epoch == self.epoch {
             delta.tallies.iter().for_each(|tally| part.dues.note(tally));
@@ -57,7 +59,9 @@ impl Run {
                     continue;
                 }
                 self.table.merge(tally);
-                self.windows.values_mut().for_each(|windows| windows.add(tally));
+                if is_new_to_windows {
+                    self.windows.values_mut().for_each(|windows| windows.add(tally));
+                }
                 self.table.note_raised(tally, number, Some(tally.second));
                 self.table.note_soundness(tally, number, throttled >= NOTABLE_THROTTLING);
             }
@@ -77,6 +81,31 @@ impl Run {
     /// here: an orphan may not have heard of its end.
     fn horizon(&self, now: Instant) -> u64 {
         self.zero.map_or(Duration::ZERO, |zero| now.saturating_duration_since(zero)).as_secs() + CLOCKS_APART_SECONDS
+    }
+
+    /// Whether a worker that comes has told other masters what this one's windows lack.
+    pub fn wants_windows(&self, number: PeerNumber, standing: &RunStanding) -> bool {
+        let lacks_all = self.parts.get(&number).is_some_and(|part| part.windows_held.is_none());
+        !self.windows.is_empty() && lacks_all && standing.acknowledged > 0
+    }
+
+    /// What windows need of a worker came, or a piece of it.
+    pub fn on_window_parts(&mut self, number: PeerNumber, parts: WindowParts, now: Instant) -> Result<(), &'static str> {
+        let WindowParts { epoch, sequence, place, tallies, is_last, .. } = parts;
+        let horizon = self.horizon(now);
+        let Some(part) = self.parts.get_mut(&number).filter(|part| part.windows_held.is_none()) else { return Ok(()) };
+        if !part.stage_windows(place, tallies, self.windows.len()) {
+            return Err("there is more for windows than thresholds can look at");
+        }
+        if is_last {
+            let staged = part.take_windows(sequence);
+            for (place, tally) in staged.iter().filter(|(_, tally)| epoch == self.epoch && tally.second <= horizon) {
+                if let Some(windows) = self.windows.get_mut(&(*place as usize)) {
+                    windows.add(tally);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A piece of a total came.
@@ -198,7 +227,8 @@ impl Run {
         self.counted_since = since;
         let elapsed = self.elapsed(now);
         self.table = self.empty_tables();
-        self.windows = windows_of(&self.thresholds, elapsed.max(self.plan.warmup()).as_secs());
+        // Where nobody knows when it was, workers bring nothing of what was before.
+        self.windows = windows_of(&self.thresholds, since.map_or(self.plan.warmup(), |since| since.max(self.plan.warmup())).as_secs());
         self.kept_windows.clear();
         self.holes.clear();
         self.overlaps.clear();

@@ -12,6 +12,7 @@ use crate::load::slots::SlotSet;
 use crate::load::stock::IterationsBegun;
 use crate::stats::tables::Totals;
 use crate::stats::tally::Tally;
+use crate::stats::window_parts::MOST_SECONDS;
 
 /// What the run knows of one worker.
 #[derive(Debug)]
@@ -64,8 +65,12 @@ pub(super) struct Part {
     pub overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
     pub total: Option<Box<Totals>>,
+    /// Deltas up to this one are in the windows of thresholds, or were counted before a reset; `None` if none is.
+    pub windows_held: Option<NonZeroU64>,
     finished_at: Option<Instant>,
     staged: Vec<Tally>,
+    /// By the place of their threshold.
+    staged_windows: Vec<(u32, Tally)>,
 }
 
 /// A worker that shall take changed scripts over and has not.
@@ -157,8 +162,10 @@ impl Part {
             ordered: Arc::new(SlotSet::none()),
             overtaken: None,
             total: None,
+            windows_held: None,
             finished_at: None,
             staged: Vec::new(),
+            staged_windows: Vec::new(),
         }
     }
 
@@ -260,7 +267,22 @@ impl Part {
 
     /// Its link is gone, or a new one: what was left half done is void.
     pub fn unstage(&mut self) {
-        self.staged = Vec::new();
+        (self.staged, self.staged_windows) = (Vec::new(), Vec::new());
+    }
+
+    /// Stages what one threshold's windows need; false if that is more than can be, of so many `thresholds`.
+    pub fn stage_windows(&mut self, place: u32, tallies: Vec<Tally>, thresholds: usize) -> bool {
+        let fits = self.staged_windows.len() + tallies.len() <= thresholds.saturating_mul(MOST_SECONDS as usize + 1);
+        if fits {
+            self.staged_windows.extend(tallies.into_iter().map(|tally| (place, tally)));
+        }
+        fits
+    }
+
+    /// What is staged for windows, which stands for all deltas up to `sequence`.
+    pub fn take_windows(&mut self, sequence: u64) -> Vec<(u32, Tally)> {
+        self.windows_held = NonZeroU64::new(sequence);
+        std::mem::take(&mut self.staged_windows)
     }
 }
 

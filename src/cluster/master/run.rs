@@ -173,14 +173,7 @@ impl Run {
 
     /// A run of another master's, as a worker or a journal tells it. A threshold that cannot be read is left out with a warning.
     pub fn adopted(plan: Arc<Plan>, wall: SystemTime, profile: Arc<LoadProfile>, counted: Counted, now: Instant) -> Self {
-        let mut warnings = Vec::new();
-        let mut thresholds = Vec::new();
-        for threshold in &plan.thresholds {
-            match Threshold::parse_in(threshold, &plan.metrics, plan.profile.named()) {
-                Ok(threshold) => thresholds.push(threshold),
-                Err(why) => warnings.push(why.to_string()),
-            }
-        }
+        let (thresholds, warnings) = Threshold::of_plan(&plan);
         let mut run = Self::new(RunStart { plan, thresholds, wall }, now);
         run.stage = Stage::Adopting { until: now + ADOPTION_TIME };
         run.shape = Shape::new(&profile);

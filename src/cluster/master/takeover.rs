@@ -156,7 +156,7 @@ impl Run {
         ));
         self.table.take_over(self.elapsed(now));
         self.take_board_over(self.elapsed(now));
-        self.begin_windows_anew(now);
+        self.take_windows_over(now);
         let doubled = self.settle_claims(claims, peers, now);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };

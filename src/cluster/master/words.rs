@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::message::{Answer, LogLine, ToMaster, ToWorker};
+use super::super::message::{Answer, Delta, LogLine, ToMaster, ToWorker};
 use super::Master;
 use super::action::{Action, send};
 use super::numbers::Merged;
@@ -17,26 +17,7 @@ impl Master {
         match message {
             ToMaster::Hello(_) => {}
             ToMaster::Beat { sent } => self.answer(number, sent, None, now, out),
-            ToMaster::Delta { sent, delta } => {
-                let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
-                    return self.answer(number, sent, None, now, out);
-                };
-                let (before, keeps_apart) = (run.misdated, run.keeps_apart(&self.config));
-                let merged = run.on_delta(number, &delta, keeps_apart, now);
-                let misdated = run.misdated;
-                if misdated > before && before.checked_ilog2() < misdated.checked_ilog2() {
-                    let text = format!("{misdated} tallies lie ahead of the master's clock; they count in the sums and in no second");
-                    out.push(Action::Log(log::Level::Warn, format!("Client '{}': {text}", self.peers.get(number).hello.worker)));
-                }
-                match merged {
-                    Merged::Held(held) => self.answer(number, sent, held.map(|held| (delta.run, held.get())), now, out),
-                    Merged::Broken(why) => self.break_off(number, link, why, now, out),
-                }
-                if delta.is_last {
-                    self.on_last_delta(number, now, out);
-                }
-                self.after_numbers(now, out);
-            }
+            ToMaster::Delta { sent, delta } => self.on_delta(number, link, sent, &delta, now, out),
             ToMaster::TotalPart { run: id, number: place, tally } => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.id() == id)
                     && let Err(why) = run.on_total_part(number, place, *tally)
@@ -54,6 +35,13 @@ impl Master {
                     Merged::Broken(why) => self.break_off(number, link, why, now, out),
                 }
                 self.after_numbers(now, out);
+            }
+            ToMaster::WindowParts(parts) => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.id() == parts.run)
+                    && let Err(why) = run.on_window_parts(number, parts, now)
+                {
+                    self.break_off(number, link, why, now, out);
+                }
             }
             ToMaster::Prepared { run: id, revision } => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
@@ -82,6 +70,27 @@ impl Master {
             ToMaster::Goodbye => self.on_goodbye(number, now, out),
             ToMaster::Log(lines) => self.relay(number, lines, out),
         }
+    }
+
+    fn on_delta(&mut self, number: PeerNumber, link: LinkId, sent: Duration, delta: &Delta, now: Instant, out: &mut Vec<Action>) {
+        let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
+            return self.answer(number, sent, None, now, out);
+        };
+        let (before, keeps_apart) = (run.misdated, run.keeps_apart(&self.config));
+        let merged = run.on_delta(number, delta, keeps_apart, now);
+        let misdated = run.misdated;
+        if misdated > before && before.checked_ilog2() < misdated.checked_ilog2() {
+            let text = format!("{misdated} tallies lie ahead of the master's clock; they count in the sums and in no second");
+            out.push(Action::Log(log::Level::Warn, format!("Client '{}': {text}", self.peers.get(number).hello.worker)));
+        }
+        match merged {
+            Merged::Held(held) => self.answer(number, sent, held.map(|held| (delta.run, held.get())), now, out),
+            Merged::Broken(why) => self.break_off(number, link, why, now, out),
+        }
+        if delta.is_last {
+            self.on_last_delta(number, now, out);
+        }
+        self.after_numbers(now, out);
     }
 
     fn relay(&self, number: PeerNumber, lines: Vec<LogLine>, out: &mut Vec<Action>) {

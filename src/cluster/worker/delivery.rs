@@ -10,7 +10,7 @@ use crate::cluster::message::{ToMaster, Welcome};
 
 impl Worker {
     pub(super) fn on_welcome(&mut self, link: LinkId, welcome: Welcome, now: Instant, out: &mut Vec<Action>) {
-        let held = welcome.held;
+        let (held, wants_windows) = (welcome.held, welcome.wants_windows);
         self.links.on_welcome(link, welcome, now, out);
         self.formerly = None;
         out.push(Action::Log(log::Level::Info, "linked to the master".into()));
@@ -21,6 +21,11 @@ impl Worker {
         self.say_returned(out);
         // The master was told nothing of an abandoned run.
         let Some(run) = self.run.as_mut().filter(|run| !matches!(run.stage(), Stage::Abandoned { .. })) else { return };
+        if wants_windows {
+            let parts = run.ledger.window_parts();
+            parts.into_iter().for_each(|message| self.say(message, out));
+        }
+        let Some(run) = self.run.as_mut() else { return };
         if run.ledger.on_held(held) {
             self.send_total(out);
         } else {

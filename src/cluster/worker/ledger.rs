@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::message::{Delta, ToMaster};
+use crate::cluster::message::{self, Delta, ToMaster};
 use crate::load::Halt;
 use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
-use crate::plan::RunId;
+use crate::plan::{Plan, RunId};
 use crate::stats::tables::Totals;
 use crate::stats::tally::Tally;
+use crate::stats::threshold::Threshold;
+use crate::stats::window_parts::WindowParts;
 
 /// The numbers of one run.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) struct Ledger {
     acknowledged: u64,
     /// `None` where no total is kept.
     total: Option<Totals>,
+    /// By the place of their threshold; none where no total is kept.
+    windows: BTreeMap<usize, WindowParts>,
     /// A total was sent that stands for all deltas up to this one, and is not acknowledged.
     transfer: Option<u64>,
     /// The lanes are finished: nothing more will be gathered.
@@ -61,9 +65,12 @@ pub(super) struct DeltaHead {
 }
 
 impl Ledger {
-    pub fn new(run: RunId, warmup: Duration, keeps_total: bool) -> Self {
+    pub fn new(plan: &Plan, keeps_total: bool) -> Self {
+        let warmup = plan.warmup();
+        // Those that cannot be read are the master's to tell.
+        let thresholds = if keeps_total { Threshold::of_plan(plan).0 } else { Vec::new() };
         Self {
-            run,
+            run: plan.run,
             warmup_end: warmup.as_secs(),
             epoch: 0,
             gathered: BTreeMap::new(),
@@ -72,6 +79,7 @@ impl Ledger {
             sequence: 0,
             acknowledged: 0,
             total: keeps_total.then(|| Totals::new(warmup)),
+            windows: WindowParts::of(&thresholds, warmup.as_secs()),
             transfer: None,
             has_ended: false,
             is_last_sealed: false,
@@ -118,6 +126,7 @@ impl Ledger {
         if let Some(total) = &mut self.total {
             total.clear();
         }
+        self.windows.values_mut().for_each(WindowParts::clear);
         for delta in &mut self.kept {
             *delta = Arc::new(Delta { epoch, tallies: Vec::new(), ..Delta::clone(delta) });
         }
@@ -140,6 +149,7 @@ impl Ledger {
                 total.add(tally);
             }
         }
+        self.windows.values_mut().for_each(|windows| tallies.iter().for_each(|tally| windows.add(tally)));
         let DeltaHead { generation, users, vitals, is_exhausted, panics, lanes_lost, lost_since, begun, halt } = head.clone();
         let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
         let delta = Arc::new(Delta {
@@ -202,6 +212,25 @@ impl Ledger {
         // A total does not say that it is the last; one more delta, empty, will.
         self.is_last_sealed = false;
         messages
+    }
+
+    /// What windows need of all that was ever sealed, for a master that has none of it.
+    pub fn window_parts(&self) -> Vec<ToMaster> {
+        let (run, epoch, sequence) = (self.run, self.epoch, self.sequence);
+        let empty = |place: u32| message::WindowParts { run, epoch, sequence, place, tallies: Vec::new(), is_last: false };
+        let mut messages = Vec::new();
+        let mut next = empty(0);
+        // No plan has more thresholds than a number of 32 bits counts.
+        let numbered = self.windows.iter().filter_map(|(place, windows)| Some((u32::try_from(*place).ok()?, windows)));
+        for (place, tally) in numbered.flat_map(|(place, windows)| windows.tallies().map(move |tally| (place, tally))) {
+            let bytes = next.tallies.iter().map(Tally::bytes).sum::<usize>();
+            if next.place != place || bytes >= PART_BYTES || next.tallies.len() >= SECONDS_A_MESSAGE {
+                messages.push(std::mem::replace(&mut next, empty(place)));
+            }
+            next.tallies.push(tally.clone());
+        }
+        messages.push(message::WindowParts { is_last: true, ..next });
+        messages.into_iter().map(ToMaster::WindowParts).collect()
     }
 
     /// What no master has acknowledged, oldest first.
@@ -305,5 +334,7 @@ const WINDOW: usize = 4;
 const SECONDS_APART: usize = 60;
 /// The size of a delta's tallies on the wire, about.
 const DELTA_BYTES: usize = 2 << 20;
+/// Seconds of a threshold's windows in one message at most.
+const SECONDS_A_MESSAGE: usize = 1_000;
 /// The size of a piece of the total on the wire, about.
 const PART_BYTES: usize = 1 << 20;

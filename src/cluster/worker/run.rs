@@ -68,7 +68,7 @@ pub(super) enum Stage {
 impl Run {
     pub fn new(plan: Arc<Plan>, keeps_total: bool) -> Self {
         Self {
-            ledger: Ledger::new(plan.run, plan.warmup(), keeps_total),
+            ledger: Ledger::new(&plan, keeps_total),
             plan,
             renewing: None,
             stage: Stage::Opening,

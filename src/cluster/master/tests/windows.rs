@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use super::endings::next_of;
 use super::*;
+use crate::cluster::message::WindowParts;
 use crate::plan::ThresholdPlan;
 use crate::stats::threshold::Threshold;
 use crate::stats::windows::windows_of;
 
 #[test]
-fn a_window_that_was_broken_before_the_master_was_restarted_stays_broken() {
+fn windows_that_reach_across_the_death_of_the_master_are_judged_by_the_next_one() {
     let thresholds = ["count < 8 over 2s", "count < 800 over 2s"]
         .map(|condition| Threshold::parse(&ThresholdPlan { metric: "http_reqs".into(), condition: condition.into() }, &[]).unwrap());
     let mut stand = Stand::running(1, 10);
@@ -33,10 +34,38 @@ fn a_window_that_was_broken_before_the_master_was_restarted_stays_broken() {
     let mut next = next_of(&mut stand);
     let run = next.master.run.as_mut().unwrap();
     run.thresholds = thresholds.to_vec();
-    run.zero = Some(next.now);
-    run.begin_windows_anew(next.now);
-    run.windows.values_mut().for_each(|windows| windows.judge(Duration::from_secs(60), true));
-    let views: Vec<_> = run.windows.values().map(|windows| windows.view()).collect();
-    assert_eq!((views[0].passed, views[1].passed), (false, true), "{views:?}");
-    assert!(views[0].actual.starts_with("9 from 0:00 to 0:02 ("), "{views:?}");
+    run.windows = windows_of(&run.thresholds, 0);
+    next.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(7), 5)));
+    assert!(next.sent().iter().any(|(_, message)| matches!(message, ToWorker::Welcome(welcome) if welcome.wants_windows)));
+    // The first master's deltas, and one that never came to it.
+    let parts =
+        |place, tallies, is_last| ToMaster::WindowParts(WindowParts { run: RunId(7), epoch: 0, sequence: 6, place, tallies, is_last });
+    let seconds: Vec<_> = (0..).zip([3, 6, 3, 1, 1, 900]).map(|(second, requests)| tally(second, requests)).collect();
+    next.message(1, parts(0, seconds.clone(), false));
+    next.message(1, parts(1, seconds[..3].to_vec(), false));
+    next.message(1, parts(1, seconds[3..].to_vec(), true));
+    next.message(1, parts(1, seconds, true));
+    // It comes again by itself, and counts once.
+    next.message(1, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(5, 914)) });
+    next.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 5 });
+    let said = Delta { tallies: vec![tally(5, 900)], ..delta(6, 0) };
+    next.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(said) });
+    next.live(Duration::from_secs(6), &[1]);
+    let after = next.master.snapshot(next.now);
+    assert!(after.warnings.is_empty(), "all is known: {:?}", after.warnings);
+    let views: Vec<_> = after.thresholds.iter().map(|threshold| (threshold.passed, threshold.actual.as_str())).collect();
+    assert!(views.iter().all(|(passed, actual)| !passed && actual.starts_with("901 from 0:04 to 0:06 (")), "{views:?}");
+}
+
+#[test]
+fn of_seconds_that_nobody_has_people_are_told() {
+    let thresholds = [Threshold::parse(&ThresholdPlan { metric: "http_reqs".into(), condition: "count < 8 over 2s".into() }, &[]).unwrap()];
+    let mut stand = Stand::new();
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(7), 5)));
+    let run = stand.master.run.as_mut().unwrap();
+    run.thresholds = thresholds.to_vec();
+    run.windows = windows_of(&run.thresholds, 0);
+    stand.live(Duration::from_secs(6), &[1]);
+    let warnings = stand.master.snapshot(stand.now).warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("lack what workers counted that are gone")), "{warnings:?}");
 }

@@ -164,7 +164,7 @@ impl Bench {
     }
 
     fn welcome(&mut self, link: u64, held: Option<u64>) -> Vec<Action> {
-        self.message(link, ToWorker::Welcome(Welcome { clock: self.now, held, orphan: self.rules }))
+        self.message(link, ToWorker::Welcome(Welcome { clock: self.now, held, wants_windows: false, orphan: self.rules }))
     }
 
     fn message(&mut self, link: u64, message: ToWorker) -> Vec<Action> {
@@ -247,6 +247,10 @@ fn message_name(message: &ToMaster) -> String {
         ToMaster::Acted { act, acted, .. } => format!("{act} {:?}", acted.result),
         ToMaster::Leftover { leftover, .. } => format!("leftover {:?}", leftover.rows),
         ToMaster::Errand { errand, .. } => format!("errand {}", errand.number),
+        ToMaster::WindowParts(parts) => {
+            let seconds = parts.tallies.iter().map(|tally| tally.second).collect::<Vec<_>>();
+            format!("windows {} {seconds:?}{}", parts.place, if parts.is_last { " last" } else { "" })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::load::Halt;
+use crate::plan::ThresholdPlan;
 
 /// The worker's link broke, and the next one stands; the master of it holds `held`.
 fn relink(bench: &mut Bench, link: u64, held: Option<u64>) -> Vec<Action> {
@@ -216,6 +217,33 @@ fn a_large_total_comes_in_parts_that_add_up() {
     }
     assert!(parts > 1);
     assert_eq!((whole.entries.len(), requests(&whole)), (2_000, 6_000));
+}
+
+#[test]
+fn a_master_that_asks_for_it_is_told_what_windows_need_before_all_else() {
+    let thresholds = ["count < 8 over 2s", "count > 1", "rate < 9 after 1s abort"];
+    let thresholds = thresholds.map(|condition| ThresholdPlan { metric: "http_reqs".into(), condition: condition.into() }).to_vec();
+    let mut bench = Bench::linked(config(1));
+    bench.message(1, ToWorker::Prepare(Arc::new(Plan { thresholds, ..(*plan(7)).clone() })));
+    let now = bench.now();
+    bench.worker.on_opened(RUN, Ok(()), now);
+    bench.orders(1, orders(1, Phase::Run));
+    for second in 0..3 {
+        bench.report(report(0, second, 5));
+        bench.acknowledge(1, second + 1);
+    }
+    bench.gone(1);
+    bench.pass(Duration::from_secs(1));
+    bench.worker.on_linked(LinkId(2), bench.now());
+    let welcome = Welcome { clock: bench.now, held: None, wants_windows: true, orphan: bench.rules };
+    let told = names(&bench.message(2, ToWorker::Welcome(welcome.clone())));
+    assert_eq!(told, ["2:windows 0 [0, 1, 2]", "2:windows 2 [2] last", "2:part 0 of 15", "2:end of 1, up to 3"]);
+    bench.orders(2, RunOrders { epoch: 1, ..orders(2, Phase::Run) });
+    bench.gone(2);
+    bench.pass(Duration::from_secs(1));
+    bench.worker.on_linked(LinkId(3), bench.now());
+    let told = names(&bench.message(3, ToWorker::Welcome(welcome)));
+    assert_eq!(told[0], "3:windows 0 [] last", "a reset leaves nothing of it");
 }
 
 #[test]
