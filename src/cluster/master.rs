@@ -28,6 +28,7 @@ mod acts_done;
 mod arrivals;
 mod begun;
 mod commons;
+mod config;
 mod dues;
 mod errands;
 mod giving;
@@ -45,6 +46,7 @@ mod scripts;
 mod stages;
 mod steering;
 mod takeover;
+mod turn;
 mod view;
 mod vitals;
 mod words;
@@ -55,13 +57,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::LinkId;
-use super::message::{Followed, OrphanRules, Phase, Scripts, ToMaster, ToWorker};
+use super::message::{Followed, Phase, Scripts, ToMaster, ToWorker};
 use super::record::{KeptRun, Record};
 use crate::plan::{Plan, Rate, RunId};
 pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
 use action::{clock_at, send};
+pub use config::MasterConfig;
 use peers::{Arrival, PeerNumber, Peers, Presence};
 use run::{ADOPTION_TIME, AWAY_GRACE, Counted, Run, Stage};
+use turn::Turn;
 
 /// The master of a cluster.
 #[derive(Debug)]
@@ -80,21 +84,6 @@ pub struct Master {
     records: u64,
     /// What a start would run that names no script.
     scripts: Scripts,
-}
-
-/// How a master behaves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MasterConfig {
-    /// What workers do without it.
-    pub orphan: OrphanRules,
-    /// How long a start waits for workers whose scripts differ.
-    pub skew_timeout: Duration,
-    /// Workers whose scripts differ take part.
-    pub allows_skew: bool,
-    /// It takes over a run that workers bring; otherwise it stops it and collects the numbers.
-    pub adopts: bool,
-    /// There is a journal: the sums of each worker are kept apart for it.
-    pub has_journal: bool,
 }
 
 /// Why something that was asked for is not done.
@@ -239,12 +228,12 @@ impl Master {
         self.claims.clear();
         // Of the former run, and by numbers that workers have no more.
         self.grants.clear();
-        let mut run = Run::new(start, now);
-        let numbers: Vec<_> = self.peers.iter().map(|(number, _)| number).collect();
-        for number in numbers {
-            run.ask(number, &self.peers, self.origin, now, &mut out);
+        self.run = Some(Run::new(start, now));
+        if let Some((run, mut turn)) = self.turn(now, &mut out) {
+            for (number, _) in turn.peers.iter() {
+                run.ask(number, &mut turn);
+            }
         }
-        self.run = Some(run);
         Ok(out)
     }
 
@@ -299,9 +288,9 @@ impl Master {
         {
             self.settle(now, &mut out);
         }
-        let Some(run) = &mut self.run else { return out };
+        let Some((run, mut turn)) = self.turn(now, &mut out) else { return out };
         let before = run.stage;
-        let end = run.on_tick(&self.config, &self.peers, self.origin, now, &mut out);
+        let end = run.on_tick(&mut turn);
         self.note_begin(before, &mut out);
         if let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal) {
             let records = [run.take_history(), run.take_windows()];
@@ -331,9 +320,9 @@ impl Master {
     }
 
     fn after_numbers(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = &mut self.run else { return };
+        let Some((run, turn)) = self.turn(now, out) else { return };
         if let Stage::Stopping { since } = run.stage {
-            let end = run.finish_if_done(&self.config, &self.peers, since, now);
+            let end = run.finish_if_done(since, &turn);
             self.finish(end, out);
         }
     }
@@ -344,7 +333,7 @@ impl Master {
         if phase == Phase::Cut || !is_awaited {
             self.settle(now, &mut out);
         }
-        let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) else { return out };
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| !run.is_over()) else { return out };
         if let (Stage::Adopting { until }, Phase::Stop) = (&mut run.stage, phase) {
             // Its workers are waited for as long as any that are away when their run is stopped.
             *until = (*until).min(now + AWAY_GRACE);
@@ -354,7 +343,7 @@ impl Master {
             let end = run.end(now, None);
             self.finish(Some(end), &mut out);
         } else {
-            run.end_users(phase, &self.peers, self.origin, now, &mut out);
+            run.end_users(phase, &mut turn);
             self.after_numbers(now, &mut out);
         }
         out
@@ -362,38 +351,39 @@ impl Master {
 
     /// A run that is adopted becomes this master's own.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = self.run.as_mut().filter(|run| run.is_adopting()) else { return };
+        // Gathered for this; nothing else is under way while a run is adopted.
+        let claims = if self.run.as_ref().is_some_and(Run::is_adopting) { std::mem::take(&mut self.claims) } else { return };
+        let Some((run, mut turn)) = self.turn(now, out) else { return };
         if run.is_awaited() {
-            let why = if run.is_awaited_in_vain(&self.peers) {
+            let why = if run.is_awaited_in_vain(turn.peers) {
                 "the workers of the run that the journal tells of have come back, and none of them is in it any more"
             } else {
                 "no worker of the run that the journal tells of has come back"
             };
-            run.show_unheard(&self.peers, now);
+            run.show_unheard(&turn);
             let end = run.end(now, Some(RunFailure::lost(why)));
             return self.finish(Some(end), out);
         }
         let known = run.profile.clone();
-        run.settle(&self.claims, &self.peers, self.origin, now, out);
-        run.show_unheard(&self.peers, now);
+        run.settle(&claims, &mut turn);
+        run.show_unheard(&turn);
         let newer = (run.profile != known).then(|| run.profile_as_told());
-        self.claims.clear();
         if let Some(newer) = newer {
             self.keep(newer, out);
         }
-        let Some(run) = &mut self.run else { return };
+        let Some((run, mut turn)) = self.turn(now, out) else { return };
         if std::mem::take(&mut run.wants_reset) {
             run.reset(now);
             let (epoch, at) = (run.epoch, run.counted_since);
-            run.order_all(&self.peers, self.origin, now, out);
+            run.order_all(&mut turn);
             self.keep(Record::Reset { epoch, at }, out);
         }
-        let Some(run) = &mut self.run else { return };
+        let Some((run, mut turn)) = self.turn(now, out) else { return };
         if run.wants_stop {
-            run.end_users(Phase::Stop, &self.peers, self.origin, now, out);
-        } else if !self.config.adopts {
-            out.push(Action::Log(log::Level::Info, "the run is not taken over: its users finish, and its numbers are collected".into()));
-            run.end_users(Phase::Stop, &self.peers, self.origin, now, out);
+            run.end_users(Phase::Stop, &mut turn);
+        } else if !turn.config.adopts {
+            turn.log(log::Level::Info, "the run is not taken over: its users finish, and its numbers are collected");
+            run.end_users(Phase::Stop, &mut turn);
         }
         self.after_numbers(now, out);
     }
@@ -417,6 +407,12 @@ impl Master {
         }
         self.keep(Record::End, out);
         out.push(Action::Finish(end));
+    }
+
+    /// The run, and the turn in which something happens to it.
+    fn turn<'a>(&'a mut self, now: Instant, out: &'a mut Vec<Action>) -> Option<(&'a mut Run, Turn<'a>)> {
+        let Self { config, peers, origin, run, .. } = self;
+        Some((run.as_mut()?, Turn { config, peers, origin: *origin, now, out }))
     }
 
     fn clock(&self, now: Instant) -> Duration {

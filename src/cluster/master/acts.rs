@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use super::super::message::{Phase, ToWorker};
 use super::Master;
-use super::action::{Action, RunEnd, RunFailure, send};
+use super::action::{Action, RunEnd, RunFailure};
 use super::acts_done::UnderWay;
 use super::part::{Part, PartStage};
-use super::peers::{PeerNumber, Peers, Presence};
+use super::peers::{PeerNumber, Presence};
 use super::run::{Run, Stage, takes_slots};
+use super::turn::Turn;
 use crate::load::act::Acted;
 use crate::plan::{Act, LifePlan, Plan, RunId};
 use crate::stats::recorder::Limits;
@@ -30,11 +31,11 @@ impl Run {
     }
 
     /// Users could begin, were the setup over. Sees to it that somebody does it. Answers how the run ended, if it did.
-    pub(super) fn mind_setup(&mut self, peers: &Peers, now: Instant, out: &mut Vec<Action>) -> Option<RunEnd> {
-        let can = |number: PeerNumber, part: &Part| takes_slots(number, part, peers) && part.stage == PartStage::Prepared;
+    pub(super) fn mind_setup(&mut self, turn: &mut Turn<'_>) -> Option<RunEnd> {
+        let can = |number: PeerNumber, part: &Part| takes_slots(number, part, turn.peers) && part.stage == PartStage::Prepared;
         let able = self.parts.iter().find(|(number, part)| can(**number, part)).map(|(&number, _)| number);
         if self.acts.under_way.is_some() || able.is_some() {
-            return self.mind(Act::Setup, able, peers, now, out).map(|why| self.end(now, Some(RunFailure::lost(why))));
+            return self.mind(Act::Setup, able, turn).map(|why| self.end(turn.now, Some(RunFailure::lost(why))));
         }
         None
     }
@@ -45,9 +46,9 @@ impl Run {
     }
 
     /// What the setup returned goes to those who take part.
-    pub(super) fn hand_data_to(&self, number: PeerNumber, peers: &Peers, out: &mut Vec<Action>) {
+    pub(super) fn hand_data_to(&self, number: PeerNumber, turn: &mut Turn<'_>) {
         if let Some(data) = &self.plan.life.data {
-            send(peers, number, ToWorker::Data { run: self.id(), data: data.clone() }, out);
+            turn.send(number, ToWorker::Data { run: self.id(), data: data.clone() });
         }
     }
 
@@ -65,22 +66,23 @@ impl Run {
     }
 
     /// The last numbers are here. Sees to it that somebody does the teardown.
-    pub(super) fn mind_teardown(&mut self, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn mind_teardown(&mut self, turn: &mut Turn<'_>) {
         if self.acts.ended.is_none() || self.acts.is_torn_down {
             return;
         }
-        let can = |number: PeerNumber, part: &Part| part.stage == PartStage::Finished && peers.get(number).presence == Presence::Here;
+        let can = |number: PeerNumber, part: &Part| part.stage == PartStage::Finished && turn.peers.get(number).presence == Presence::Here;
         let able = self.parts.iter().find(|(number, part)| can(**number, part)).map(|(&number, _)| number);
         if self.acts.under_way.is_none() && able.is_none() {
             return self.leave_out("no worker was left to do the teardown");
         }
-        if let Some(why) = self.mind(Act::Teardown, able, peers, now, out) {
+        if let Some(why) = self.mind(Act::Teardown, able, turn) {
             self.leave_out(&why);
         }
     }
 
     /// Asks whom it finds for the act, or looks after whoever does it. Answers why nobody will come to its end.
-    fn mind(&mut self, act: Act, able: Option<PeerNumber>, peers: &Peers, now: Instant, out: &mut Vec<Action>) -> Option<String> {
+    fn mind(&mut self, act: Act, able: Option<PeerNumber>, turn: &mut Turn<'_>) -> Option<String> {
+        let (peers, now) = (turn.peers, turn.now);
         let run = self.id();
         let is_there = |under_way: &UnderWay| {
             under_way.act == act && self.parts.contains_key(&under_way.worker) && peers.get(under_way.worker).presence == Presence::Here
@@ -88,8 +90,8 @@ impl Run {
         let Some(mut under_way) = self.acts.under_way.filter(is_there) else {
             self.acts.under_way = able.map(|worker| {
                 let (link, id) = (peers.get(worker).link, &peers.get(worker).hello.worker);
-                out.push(Action::Log(log::Level::Info, format!("{act} of run {run} on '{id}'")));
-                send(peers, worker, ToWorker::Act { run, act }, out);
+                turn.log(log::Level::Info, format!("{act} of run {run} on '{id}'"));
+                turn.send(worker, ToWorker::Act { run, act });
                 UnderWay { act, worker, link, since: now }
             });
             return None;
@@ -102,24 +104,16 @@ impl Run {
         if peers.get(under_way.worker).link != under_way.link {
             under_way.link = peers.get(under_way.worker).link;
             self.acts.under_way = Some(under_way);
-            send(peers, under_way.worker, ToWorker::Act { run, act }, out);
+            turn.send(under_way.worker, ToWorker::Act { run, act });
         }
         None
     }
 
     /// An act has come to its end. Answers how the run ended, if it did.
-    fn on_acted(
-        &mut self,
-        number: PeerNumber,
-        act: Act,
-        acted: &Acted,
-        peers: &Peers,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) -> Option<RunEnd> {
+    fn on_acted(&mut self, number: PeerNumber, act: Act, acted: &Acted, turn: &mut Turn<'_>) -> Option<RunEnd> {
         // One that was told again, or that another worker has done since, counts once.
         self.acts.under_way.take_if(|under_way| under_way.act == act && under_way.worker == number)?;
-        let worker = peers.get(number).hello.worker.to_string();
+        let worker = turn.peers.get(number).hello.worker.to_string();
         self.acts.views.push(Arc::new(self.view_of(act, worker, acted)));
         match (act, &acted.result) {
             (Act::Setup, Ok(data)) => {
@@ -127,13 +121,13 @@ impl Run {
                 self.plan = Arc::new(Plan { life, ..(*self.plan).clone() });
                 None
             }
-            (Act::Setup, Err(why)) => Some(self.end(now, Some(RunFailure::bad_use(why)))),
+            (Act::Setup, Err(why)) => Some(self.end(turn.now, Some(RunFailure::bad_use(why)))),
             (Act::Teardown, Ok(_)) => {
                 self.acts.is_torn_down = true;
                 None
             }
             (Act::Teardown, Err(why)) => {
-                out.push(Action::Log(log::Level::Error, why.clone()));
+                turn.log(log::Level::Error, why.clone());
                 self.leave_out(why);
                 None
             }
@@ -158,14 +152,14 @@ impl Run {
 impl Master {
     /// A worker tells of an act.
     pub(super) fn on_acted(&mut self, number: PeerNumber, id: RunId, act: Act, acted: &Acted, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = self.run.as_mut().filter(|run| run.id() == id && !run.is_over()) else { return };
+        let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == id && !run.is_over()) else { return };
         let before = run.stage;
-        let end = run.on_acted(number, act, acted, &self.peers, now, out);
+        let end = run.on_acted(number, act, acted, &mut turn);
         if end.is_some() {
             return self.finish(end, out);
         }
         if run.stage == Stage::Waiting {
-            run.begin_if_all_agree(&self.peers, self.origin, now, out);
+            run.begin_if_all_agree(&mut turn);
         }
         self.note_begin(before, out);
         self.after_numbers(now, out);

@@ -41,18 +41,19 @@ impl Master {
             out,
         );
         self.log_arrival(number, arrival, out);
-        if let (Some(formerly), Some(run)) = (formerly, &mut self.run) {
-            run.show_dropped(&formerly, &self.config, &self.peers, now, out);
+        if let (Some(formerly), Some((run, mut turn))) = (formerly, self.turn(now, out)) {
+            run.show_dropped(&formerly, &mut turn);
         }
         self.bring_in(number, standing.as_deref(), now, out);
-        if let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live && profile.is_some_and(|before| before != run.profile)) {
-            run.order_all(&self.peers, self.origin, now, out);
+        let is_changed = |run: &Run| run.stage == Stage::Live && profile.is_some_and(|before| before != run.profile);
+        if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| is_changed(run)) {
+            run.order_all(&mut turn);
             let record = run.profile_as_told();
             self.keep(record, out);
         }
-        if let (Some(epoch), Some(run)) = (risen, &mut self.run) {
+        if let (Some(epoch), Some((run, mut turn))) = (risen, self.turn(now, out)) {
             if !run.is_adopting() && !run.is_over() {
-                run.order_all(&self.peers, self.origin, now, out);
+                run.order_all(&mut turn);
             }
             let at = run.counted_since;
             self.keep(Record::Reset { epoch, at }, out);
@@ -61,14 +62,10 @@ impl Master {
 
     /// A worker is welcome: what it does in the run.
     fn bring_in(&mut self, number: PeerNumber, standing: Option<&RunStanding>, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = &mut self.run else {
-            if let Some(standing) = standing {
-                self.abandon(number, standing.plan.run, out);
-            }
-            return;
-        };
+        let id = self.run.as_ref().map(Run::id);
         match standing {
-            Some(standing) if standing.plan.run == run.id() => {
+            Some(standing) if Some(standing.plan.run) == id => {
+                let Some((run, mut turn)) = self.turn(now, out) else { return };
                 if let (Stage::Adopting { .. }, Some(followed)) = (run.stage, &standing.orders) {
                     self.claims.insert(number, followed.clone());
                 } else if standing.orders.is_some() {
@@ -76,9 +73,9 @@ impl Master {
                 } else if run.is_adopting() {
                     // Its lanes are open, or about to be: it says so, and has orders when the run is taken over.
                 } else if run.takes_workers() {
-                    run.ask(number, &self.peers, self.origin, now, out);
+                    run.ask(number, &mut turn);
                 } else {
-                    send(&self.peers, number, ToWorker::Abandon(run.id()), out);
+                    turn.send(number, ToWorker::Abandon(run.id()));
                 }
             }
             standing => {
@@ -86,11 +83,11 @@ impl Master {
                 if let Some(foreign) = standing.map(|standing| standing.plan.run) {
                     self.abandon(number, foreign, out);
                 }
-                if let Some(run) = &mut self.run {
+                if let Some((run, mut turn)) = self.turn(now, out) {
                     if standing.is_none() {
                         run.forget_unbegun(number);
                     }
-                    run.ask(number, &self.peers, self.origin, now, out);
+                    run.ask(number, &mut turn);
                 }
             }
         }
@@ -175,10 +172,10 @@ impl Master {
 
     /// A worker that takes part is there again, or on another link.
     pub(super) fn on_return(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = &mut self.run else { return };
+        let Some((run, mut turn)) = self.turn(now, out) else { return };
         let Some(part) = run.parts.get_mut(&number) else {
             // It had not begun when it was lost.
-            return run.ask(number, &self.peers, self.origin, now, out);
+            return run.ask(number, &mut turn);
         };
         let (was_away, was_replaced) = (part.away_since.take(), std::mem::take(&mut part.was_replaced));
         if was_away.is_some() {
@@ -187,23 +184,23 @@ impl Master {
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             run.holes.remove(&number);
-            if is_ordered && !self.config.orphan.pauses && run.had_others(number, from, was_replaced) {
-                run.show_return(number, from, &self.peers, now, out);
+            if is_ordered && !turn.config.orphan.pauses && run.had_others(number, from, was_replaced) {
+                run.show_return(number, from, &mut turn);
             }
         }
-        let is_leaving = self.peers.get(number).presence == Presence::Leaving;
+        let is_leaving = turn.peers.get(number).presence == Presence::Leaving;
         if is_leaving && run.stage == Stage::Live {
             // What it said of that may have been lost with its last link.
-            run.part_with(number, &self.peers, self.origin, now, out);
+            run.part_with(number, &mut turn);
         }
         let Some(part) = run.parts.get(&number) else { return };
         let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
         match (run.stage, part_stage) {
             (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving && !has_given_up => {
-                run.join(number, &self.peers, self.origin, now, out);
+                run.join(number, &mut turn);
             }
             (Stage::Live | Stage::Stopping { .. } | Stage::Over { .. }, PartStage::Ordered) => {
-                run.repeat_orders(number, &self.peers, self.origin, out);
+                run.repeat_orders(number, &mut turn);
             }
             _ => {}
         }

@@ -8,13 +8,14 @@
 //! | is lost, or says goodbye | `Worker`, which voids `Began` | shows a hole if it was lost |
 //! | is there when the statistics begin anew | `Reset`, which voids all `Began`, then `Began` | as above |
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::record::{BegunWorker, Record};
 use super::action::Action;
 use super::part::{Part, Unheard};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{Run, Stage};
+use super::turn::Turn;
 use super::{Master, MasterConfig};
 use crate::stats::snapshot::HoleView;
 
@@ -36,10 +37,10 @@ impl Run {
     }
 
     /// Whoever has begun and has not come back shows as a hole up to now: nobody knows when it died, or whether it has.
-    pub fn show_unheard(&mut self, peers: &Peers, now: Instant) {
-        let elapsed = self.elapsed(now);
+    pub fn show_unheard(&mut self, turn: &Turn<'_>) {
+        let elapsed = self.elapsed(turn.now);
         for (&number, &Unheard { since, .. }) in &self.unheard {
-            let worker = peers.get(number).hello.worker.to_string();
+            let worker = turn.peers.get(number).hello.worker.to_string();
             let hole = self.holes.entry(number).or_insert(HoleView { worker, from: since, to: since });
             hole.to = hole.to.max(elapsed);
         }

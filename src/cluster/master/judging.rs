@@ -4,18 +4,17 @@
 use std::time::Instant;
 
 use super::super::message::Phase;
-use super::action::Action;
 use super::part::Part;
-use super::peers::Peers;
 use super::run::Run;
+use super::turn::Turn;
 use crate::cluster::record::Record;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::windows::{Windows, WorstWindow};
 
 impl Run {
     /// Judges what can be judged by now, and ends the run if one of them shall.
-    pub(super) fn judge_windows(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let elapsed = self.elapsed(now);
+    pub(super) fn judge_windows(&mut self, turn: &mut Turn<'_>) {
+        let elapsed = self.elapsed(turn.now);
         self.windows.values_mut().for_each(|windows| windows.judge(elapsed, false));
         // A stop that is under way already is nobody's any more.
         if self.phase != Phase::Run {
@@ -23,9 +22,9 @@ impl Run {
         }
         if let Some(why) = self.windows.values_mut().find_map(Windows::take_abort) {
             let text = format!("the run was ended early: {why}");
-            out.push(Action::Log(log::Level::Warn, text.clone()));
+            turn.log(log::Level::Warn, text.clone());
             self.tell(&text);
-            self.end_users(Phase::Stop, peers, origin, now, out);
+            self.end_users(Phase::Stop, turn);
         }
     }
 

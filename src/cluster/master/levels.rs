@@ -3,11 +3,10 @@
 //! What was before stays as it was, and so do the other profiles.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::action::Action;
-use super::peers::Peers;
 use super::run::{LEAD, Run};
+use super::turn::Turn;
 use super::{Rerate, Retarget};
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
@@ -15,15 +14,16 @@ use crate::plan::{LoadProfile, ProfileEnd};
 
 impl Run {
     /// Another rate, of profile number `profile`, which is open.
-    pub fn rerate(&mut self, profile: usize, rerate: Rerate, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn rerate(&mut self, profile: usize, rerate: Rerate, turn: &mut Turn<'_>) {
         let Some(LoadProfile::Arrivals(arrivals)) = self.profile.part(profile) else { return };
-        let part = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(now) + LEAD, rerate.rate, rerate.run_time));
+        let part = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(turn.now) + LEAD, rerate.rate, rerate.run_time));
         self.put(profile, part);
-        self.order_all(peers, origin, now, out);
+        self.order_all(turn);
     }
 
     /// Another number of users, of profile number `profile`.
-    pub fn retarget(&mut self, profile: usize, retarget: Retarget, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn retarget(&mut self, profile: usize, retarget: Retarget, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let at = self.elapsed(now);
         let (Some(part), Some(shape)) = (self.profile.part(profile), self.shape.parts().get(profile)) else { return };
         let part = part.retargeted(at, shape.users_at(at), retarget.users, retarget.spawn_rate, retarget.run_time);
@@ -34,16 +34,16 @@ impl Run {
         let level = self.level_of_others(profile, at).max(u64::from(retarget.users));
         self.assignment.level(level).iter().for_each(|slot| moved.insert(slot));
         self.hand_over(moved, LEAD, now);
-        self.order_all(peers, origin, now, out);
+        self.order_all(turn);
     }
 
     /// Nothing more of profile number `profile`: its users finish.
-    pub fn close(&mut self, profile: usize, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn close(&mut self, profile: usize, turn: &mut Turn<'_>) {
         let Some(part) = self.profile.part(profile).cloned() else { return };
         // Of an open one everybody has to hear of it before.
         let lead = if part.is_open() { LEAD } else { Duration::ZERO };
-        self.put(profile, part.ending(ProfileEnd::StopAt(self.elapsed(now) + lead)));
-        self.order_all(peers, origin, now, out);
+        self.put(profile, part.ending(ProfileEnd::StopAt(self.elapsed(turn.now) + lead)));
+        self.order_all(turn);
     }
 
     fn put(&mut self, profile: usize, part: LoadProfile) {

@@ -12,11 +12,10 @@
 use std::time::{Duration, Instant};
 
 use super::super::message::{Followed, WorkerId};
-use super::MasterConfig;
-use super::action::Action;
 use super::part::{Overtaken, Part};
-use super::peers::{PeerNumber, Peers, SILENCE_LIMIT};
+use super::peers::{PeerNumber, SILENCE_LIMIT};
 use super::run::Run;
+use super::turn::Turn;
 use crate::load::shape::Shape;
 use crate::load::slots::{Numbering, SlotSet};
 use crate::plan::LoadProfile;
@@ -46,20 +45,22 @@ impl Run {
     }
 
     /// A worker has come back that was given up at `from`, and has run its users until now, or to the planned end.
-    pub fn show_return(&mut self, number: PeerNumber, from: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    pub fn show_return(&mut self, number: PeerNumber, from: Duration, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let to = self.shape.end().map_or(self.elapsed(now), |end| end.min(self.elapsed(now)));
         let Some(part) = self.parts.get_mut(&number) else { return };
-        let (users, worker) = (part.users, peers.get(number).hello.worker.to_string());
+        let (users, worker) = (part.users, turn.peers.get(number).hello.worker.to_string());
         // Orders that had not come to it when its last word came belong to the same story.
         let from = part.overtaken.take().map_or(from, |overtaken| overtaken.at.min(from));
         self.overlaps.retain(|overlap| overlap.worker != worker || overlap.to.is_some());
-        self.show(OverlapView { worker, from, to: Some(to), users }, out);
+        self.show(OverlapView { worker, from, to: Some(to), users }, turn);
     }
 
     /// A worker has come that bore another name until it dropped this run: as an orphan it had gone on until its patience ended.
-    pub fn show_dropped(&mut self, formerly: &WorkerId, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        let Some(number) = peers.number_of(formerly).filter(|_| !config.orphan.pauses) else { return };
-        let elapsed = self.elapsed(now);
+    pub fn show_dropped(&mut self, formerly: &WorkerId, turn: &mut Turn<'_>) {
+        let config = turn.config;
+        let Some(number) = turn.peers.number_of(formerly).filter(|_| !config.orphan.pauses) else { return };
+        let elapsed = self.elapsed(turn.now);
         let away = match (self.parts.get(&number).filter(|part| part.has_run), self.unheard.get(&number)) {
             (Some(part), _) => part.away_since.map(|from| (from, part.was_replaced, part.users)),
             // Of one that the journal alone tells of others have the users since the takeover.
@@ -72,7 +73,7 @@ impl Run {
             return; // Its first welcome did not come through, and it greets again.
         }
         let to = elapsed.min(from.saturating_add(config.orphan.timeout));
-        self.show(OverlapView { worker, from, to: Some(to), users }, out);
+        self.show(OverlapView { worker, from, to: Some(to), users }, turn);
     }
 
     /// A delta tells which orders its worker follows.
@@ -93,8 +94,9 @@ impl Run {
     }
 
     /// Shows workers that speak, and have not followed for long what was ordered.
-    pub fn show_overtaken(&mut self, config: &MasterConfig, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
-        if config.orphan.pauses {
+    pub fn show_overtaken(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        if turn.config.orphan.pauses {
             return; // They do not hear the master either, and begin no iteration.
         }
         let elapsed = self.elapsed(now);
@@ -104,22 +106,22 @@ impl Run {
         };
         let due: Vec<PeerNumber> = self.parts.iter().filter(|(_, part)| is_due(part)).map(|(&number, _)| number).collect();
         for number in due {
-            let worker = peers.get(number).hello.worker.to_string();
+            let worker = turn.peers.get(number).hello.worker.to_string();
             let Some(overtaken) = self.parts.get_mut(&number).and_then(|part| part.overtaken.as_mut()) else { continue };
             overtaken.shown_as = Some(worker.clone());
             let (from, slots) = (overtaken.at, overtaken.slots.clone());
             let users = self.users_in(&slots, now);
             if users > 0 {
-                self.show(OverlapView { worker, from, to: None, users }, out);
+                self.show(OverlapView { worker, from, to: None, users }, turn);
             }
         }
     }
 
-    fn show(&mut self, overlap: OverlapView, out: &mut Vec<Action>) {
+    fn show(&mut self, overlap: OverlapView, turn: &mut Turn<'_>) {
         let OverlapView { worker, from, to, users } = &overlap;
         let to = to.map_or_else(|| "now on".to_owned(), |to| format!("to {to:.0?}"));
         let text = format!("overlap: {worker}, from {from:.0?} {to}, {users} users ran beside those that had taken over");
-        out.push(Action::Log(log::Level::Warn, text));
+        turn.log(log::Level::Warn, text);
         self.overlaps.push(overlap);
     }
 }

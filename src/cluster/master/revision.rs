@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 use super::super::message::{ToWorker, WorkerId};
 use super::super::record::Record;
 use super::Master;
-use super::action::{Action, send};
+use super::action::Action;
 use super::part::{Behind, Part, PartStage};
 use super::peers::{PeerNumber, Peers};
 use super::run::{Run, Stage};
+use super::turn::Turn;
 use crate::plan::Plan;
 
 impl Master {
     /// The running test shall take over the scripts of which `newer` was planned, or why they cannot be planned.
     pub fn on_revise(&mut self, newer: Result<Plan, String>, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else { return out };
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else { return out };
         let revised = match newer {
             Ok(newer) if !newer.fingerprint.is_empty() && newer.fingerprint == run.plan.fingerprint => {
                 // Changed, and changed back.
@@ -32,14 +33,14 @@ impl Master {
         match revised {
             Ok(plan) => {
                 let plan = Arc::new(plan);
-                run.revise(plan.clone(), &self.peers, now, &mut out);
+                run.revise(plan.clone(), &mut turn);
                 self.keep(Record::Revised { plan }, &mut out);
             }
             Err(why) => {
                 let text =
                     format!("the running test goes on with the scripts that it has, for the changed ones cannot be taken over: {why}");
                 if run.unrevised.as_ref() != Some(&text) {
-                    out.push(Action::Log(log::Level::Error, text.clone()));
+                    turn.log(log::Level::Error, text.clone());
                 }
                 run.unrevised = Some(text);
             }
@@ -49,44 +50,46 @@ impl Master {
 }
 
 impl Run {
-    fn revise(&mut self, plan: Arc<Plan>, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    fn revise(&mut self, plan: Arc<Plan>, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let fingerprint = plan.fingerprint.get(..SHORT_DIGITS).unwrap_or("each worker has it");
         let text = format!(
             "users take `{}` over as of {fingerprint} (revision {}), each after the iteration that it is in",
             plan.script, plan.revision
         );
-        out.push(Action::Log(log::Level::Info, text));
+        turn.log(log::Level::Info, text);
         self.plan = plan;
         self.revised = Some(self.elapsed(now));
         self.unrevised = None;
         for (&number, part) in &mut self.parts {
             if part.is_here() && part.stage != PartStage::Finished {
                 part.behind = Some(Behind { at: now, why: None });
-                send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+                turn.send(number, ToWorker::Prepare(self.plan.clone()));
             }
         }
     }
 
     /// A worker has said which revision it has.
-    pub(super) fn on_revision(&mut self, number: PeerNumber, revision: u32, peers: &Peers, out: &mut Vec<Action>) {
+    pub(super) fn on_revision(&mut self, number: PeerNumber, revision: u32, turn: &mut Turn<'_>) {
         let newest = self.plan.revision;
         let Some(part) = self.parts.get_mut(&number) else { return };
         part.revision = revision;
         if part.behind.is_some() && revision == newest {
             part.behind = None;
-            out.push(Action::Log(log::Level::Info, format!("Client '{}' has revision {newest}", peers.get(number).hello.worker)));
+            turn.log(log::Level::Info, format!("Client '{}' has revision {newest}", turn.peers.get(number).hello.worker));
         }
     }
 
     /// Asks those again who have not taken the newest revision over: a kubelet brings a change to one machine after the other.
-    pub(super) fn ask_those_behind(&mut self, every: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn ask_those_behind(&mut self, every: Duration, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let newest = self.plan.revision;
         for (&number, part) in &mut self.parts {
             let is_behind = part.is_here() && part.stage == PartStage::Ordered && part.revision < newest;
             let is_due = part.behind.as_ref().is_none_or(|behind| now.saturating_duration_since(behind.at) >= every);
             if is_behind && is_due {
                 part.behind.get_or_insert(Behind { at: now, why: None }).at = now;
-                send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+                turn.send(number, ToWorker::Prepare(self.plan.clone()));
             }
         }
     }
@@ -122,10 +125,10 @@ impl Run {
 impl Part {
     /// The worker cannot take the changed script over, and goes on with the one that it has. It is asked again and again; people are told
     /// when its answer changes.
-    pub(super) fn on_renewal_refused(&mut self, id: &WorkerId, why: String, now: Instant, out: &mut Vec<Action>) {
-        let behind = self.behind.get_or_insert(Behind { at: now, why: None });
+    pub(super) fn on_renewal_refused(&mut self, id: &WorkerId, why: String, turn: &mut Turn<'_>) {
+        let behind = self.behind.get_or_insert(Behind { at: turn.now, why: None });
         if behind.why.as_ref() != Some(&why) {
-            out.push(Action::Log(log::Level::Warn, format!("Client '{id}' goes on with the script that it has: {why}")));
+            turn.log(log::Level::Warn, format!("Client '{id}' goes on with the script that it has: {why}"));
             behind.why = Some(why);
         }
     }

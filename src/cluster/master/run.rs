@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
 use super::super::message::{Phase, RunOrders, ToWorker};
-use super::action::{Action, RunStart, clock_at, send};
+use super::action::{RunStart, clock_at};
 use super::acts_done::Acts;
 use super::commons::Commons;
 use super::part::{Part, PartStage, Unheard};
 use super::peers::{PeerNumber, Peers, Presence};
+use super::turn::Turn;
 use crate::load::Halt;
 use crate::load::shape::Shape;
 use crate::load::slots::{Handover, Orders, SlotSet};
@@ -254,15 +255,16 @@ impl Run {
     }
 
     /// Tells a worker again what it was told: its link is a new one.
-    pub fn repeat_orders(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, out: &mut Vec<Action>) {
+    pub fn repeat_orders(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
         if let Some(part) = self.parts.get_mut(&number) {
             (part.told, part.is_exhausted) = (Some(self.generation), part.is_exhausted && part.told == Some(self.generation));
         }
-        send(peers, number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), origin)), out);
+        turn.send(number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), turn.origin)));
     }
 
     /// Sends new orders to everybody who takes part.
-    pub fn order_all(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn order_all(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
         self.generation += 1;
         self.ordered = now;
         self.note_owners();
@@ -289,12 +291,12 @@ impl Run {
             }
         }
         for number in ordered {
-            let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), origin);
+            let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), turn.origin);
             let part = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run);
             if let Some(regained) = part.and_then(|part| part.on_ordered(self.generation, at, &orders.orders.slots)) {
                 self.end_overlap(&regained, at);
             }
-            send(peers, number, ToWorker::Orders(orders), out);
+            turn.send(number, ToWorker::Orders(orders));
         }
     }
 
@@ -327,29 +329,32 @@ impl Run {
     }
 
     /// The first orders: everybody who is prepared begins.
-    pub fn begin(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn begin(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
         self.stage = Stage::Live;
         self.zero = Some(now);
         self.wall += now.saturating_duration_since(self.asked);
-        let prepared = |number: PeerNumber, part: &Part| takes_slots(number, part, peers) && part.stage == PartStage::Prepared;
+        let prepared = |number: PeerNumber, part: &Part| takes_slots(number, part, turn.peers) && part.stage == PartStage::Prepared;
         let owners: Vec<_> = self.parts.iter().filter(|(number, part)| prepared(**number, part)).map(|(&number, _)| number).collect();
         self.assignment.deal(&owners);
-        out.push(Action::Log(log::Level::Info, format!("Sending hatch jobs to {} ready clients", owners.len())));
-        owners.iter().for_each(|number| self.hand_data_to(*number, peers, out));
-        self.order_all(peers, origin, now, out);
+        turn.log(log::Level::Info, format!("Sending hatch jobs to {} ready clients", owners.len()));
+        owners.iter().for_each(|number| self.hand_data_to(*number, turn));
+        self.order_all(turn);
     }
 
     /// A worker joins in mid-run and takes its share.
-    pub fn join(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn join(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let moved = self.assignment.join(number, self.level(now));
         self.hand_over(moved, LEAD, now);
         self.deserted = None;
-        self.hand_data_to(number, peers, out);
-        self.order_all(peers, origin, now, out);
+        self.hand_data_to(number, turn);
+        self.order_all(turn);
     }
 
     /// A worker's slots go to the others.
-    pub fn part_with(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn part_with(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        let now = turn.now;
         if !self.assignment.owners().contains(&number) {
             return;
         }
@@ -357,12 +362,13 @@ impl Run {
         if self.stage == Stage::Live {
             // Whoever had them is gone, or has stopped its users.
             self.hand_over(moved, Duration::ZERO, now);
-            self.order_all(peers, origin, now, out);
+            self.order_all(turn);
         }
     }
 
     /// Users finish, or are cut.
-    pub fn end_users(&mut self, phase: Phase, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn end_users(&mut self, phase: Phase, turn: &mut Turn<'_>) {
+        let now = turn.now;
         if phase <= self.phase {
             return;
         }
@@ -374,7 +380,7 @@ impl Run {
         if !matches!(self.stage, Stage::Stopping { .. } | Stage::Over { .. }) {
             self.stage = Stage::Stopping { since: now };
         }
-        self.order_all(peers, origin, now, out);
+        self.order_all(turn);
     }
 }
 

@@ -3,61 +3,55 @@
 use std::time::{Duration, Instant};
 
 use super::super::message::{Phase, Refusal, ToWorker};
-use super::MasterConfig;
-use super::action::{Action, FailureCause, RunEnd, RunFailure, send};
+use super::action::{FailureCause, RunEnd, RunFailure};
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{AWAY_GRACE, LEAD, Run, Stage, takes_slots};
+use super::turn::Turn;
 use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
 
 impl Run {
     /// Asks a worker to prepare, if this run still takes workers.
-    pub fn ask(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        if self.takes_workers() && peers.get(number).presence == Presence::Here {
+    pub fn ask(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        if self.takes_workers() && turn.peers.get(number).presence == Presence::Here {
             // What it owned by orders that never reached it goes to the others: it runs nobody, and may never be ready.
             self.parts.remove(&number);
-            self.part_with(number, peers, origin, now, out);
-            self.parts.insert(number, Part::asked(now));
-            send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+            self.part_with(number, turn);
+            self.parts.insert(number, Part::asked(turn.now));
+            turn.send(number, ToWorker::Prepare(self.plan.clone()));
         }
     }
 
     /// A worker's lanes are open.
-    pub fn on_prepared(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn on_prepared(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
         let Some(part) = self.parts.get_mut(&number) else { return };
         // One that has been told to end meanwhile closes its lanes again.
-        if !matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. }) || !takes_slots(number, part, peers) {
+        if !matches!(part.stage, PartStage::Asked { .. } | PartStage::Unable { .. }) || !takes_slots(number, part, turn.peers) {
             return;
         }
         part.stage = PartStage::Prepared;
         match self.stage {
-            Stage::Live => self.join(number, peers, origin, now, out),
-            Stage::Waiting => self.begin_if_all_agree(peers, origin, now, out),
+            Stage::Live => self.join(number, turn),
+            Stage::Waiting => self.begin_if_all_agree(turn),
             // Orders come once the run is taken over.
             Stage::Adopting { .. } => {}
             Stage::Stopping { .. } | Stage::Over { .. } => {
-                send(peers, number, ToWorker::Abandon(self.id()), out);
+                turn.send(number, ToWorker::Abandon(self.id()));
                 self.parts.remove(&number);
             }
         }
     }
 
     /// A worker cannot take part. Answers the failure that ends the run, if it does.
-    pub fn on_refused(
-        &mut self,
-        number: PeerNumber,
-        refusal: Refusal,
-        peers: &Peers,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) -> Option<RunFailure> {
-        let peer = peers.get(number);
+    pub fn on_refused(&mut self, number: PeerNumber, refusal: Refusal, turn: &mut Turn<'_>) -> Option<RunFailure> {
+        let now = turn.now;
+        let peer = turn.peers.get(number);
         let id = &peer.hello.worker;
         let part = self.parts.get_mut(&number)?;
         if matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
             // It has a script to run, and cannot take the changed one over.
-            part.on_renewal_refused(id, refusal.text, now, out);
+            part.on_renewal_refused(id, refusal.text, turn);
             return None;
         }
         let differs = refusal.differs.is_some();
@@ -65,28 +59,29 @@ impl Run {
         // It is asked again and again; people are told when its answer changes.
         let is_told = matches!(&part.stage, PartStage::Unable { why, .. } if *why == refusal.text);
         if differs && !is_told {
-            out.push(Action::Log(log::Level::Warn, format!("Client '{id}' has another script: {}", refusal.text)));
+            turn.log(log::Level::Warn, format!("Client '{id}' has another script: {}", refusal.text));
         }
         part.stage = PartStage::Unable { at: now, why: refusal.text.clone(), differs };
         if self.stage == Stage::Waiting && !may_come_round {
             return Some(RunFailure::bad_use(format!("worker {id}: {}", refusal.text)));
         }
         if !may_come_round && !is_told {
-            out.push(Action::Log(log::Level::Error, format!("Client '{id}' takes no part in the run: {}", refusal.text)));
+            turn.log(log::Level::Error, format!("Client '{id}' takes no part in the run: {}", refusal.text));
         }
         None
     }
 
-    pub(super) fn begin_if_all_agree(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let mut here = self.parts.iter().filter(|(number, part)| takes_slots(**number, part, peers)).peekable();
+    pub(super) fn begin_if_all_agree(&mut self, turn: &mut Turn<'_>) {
+        let mut here = self.parts.iter().filter(|(number, part)| takes_slots(**number, part, turn.peers)).peekable();
         if here.peek().is_some() && here.all(|(_, part)| part.stage == PartStage::Prepared) && self.is_set_up() {
-            self.begin(peers, origin, now, out);
+            self.begin(turn);
         }
     }
 
     /// A worker is given up: others take its users.
-    pub fn on_lost(&mut self, number: PeerNumber, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
-        let elapsed = self.elapsed(now);
+    pub fn on_lost(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        let peers = turn.peers;
+        let elapsed = self.elapsed(turn.now);
         let is_over = self.is_over();
         let Some(part) = self.parts.get_mut(&number) else { return };
         if peers.get(number).link.is_none() {
@@ -104,58 +99,52 @@ impl Run {
         let from = Duration::from_secs(part.covered).min(elapsed);
         let worker = peers.get(number).hello.worker.to_string();
         self.holes.insert(number, HoleView { worker, from, to: elapsed });
-        self.part_with(number, peers, origin, now, out);
+        self.part_with(number, turn);
     }
 
     /// Time passes. Answers how the run ended, if it did.
-    pub fn on_tick(
-        &mut self,
-        config: &MasterConfig,
-        peers: &Peers,
-        origin: Instant,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) -> Option<RunEnd> {
+    pub fn on_tick(&mut self, turn: &mut Turn<'_>) -> Option<RunEnd> {
         match self.stage {
-            Stage::Waiting => self.wait(config, peers, origin, now, out),
+            Stage::Waiting => self.wait(turn),
             Stage::Adopting { .. } | Stage::Over { .. } => None,
             Stage::Live => {
-                self.ask_again(LATE_ASK, peers, now, out);
-                self.ask_those_behind(LATE_ASK, peers, now, out);
-                self.show_overtaken(config, peers, now, out);
-                self.level_out(peers, origin, now, out);
-                if self.shape.end().is_some_and(|end| self.elapsed(now) >= end) {
+                self.ask_again(LATE_ASK, turn);
+                self.ask_those_behind(LATE_ASK, turn);
+                self.show_overtaken(turn);
+                self.level_out(turn);
+                if self.shape.end().is_some_and(|end| self.elapsed(turn.now) >= end) {
                     // The lanes know the planned end by themselves; the orders are for those that are late.
                     self.ended_by_plan = self.shape.end();
-                    self.end_users(Phase::Stop, peers, origin, now, out);
+                    self.end_users(Phase::Stop, turn);
                     return None;
                 }
-                self.judge_windows(peers, origin, now, out);
-                self.end_if_useless(peers, origin, now, out);
-                self.end_if_deserted(config, peers, now)
+                self.judge_windows(turn);
+                self.end_if_useless(turn);
+                self.end_if_deserted(turn)
             }
             Stage::Stopping { since } => {
-                self.judge_windows(peers, origin, now, out);
-                self.mind_teardown(peers, now, out);
-                self.finish_if_done(config, peers, since, now)
+                self.judge_windows(turn);
+                self.mind_teardown(turn);
+                self.finish_if_done(since, turn)
             }
         }
     }
 
-    fn wait(&mut self, config: &MasterConfig, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) -> Option<RunEnd> {
+    fn wait(&mut self, turn: &mut Turn<'_>) -> Option<RunEnd> {
+        let (peers, now) = (turn.peers, turn.now);
         let waited = now.saturating_duration_since(self.asked);
         self.parts.retain(|&number, _| peers.get(number).presence == Presence::Here);
         if self.parts.is_empty() {
             return Some(self.end(now, Some(RunFailure::lost("all workers left before the run began"))));
         }
-        self.begin_if_all_agree(peers, origin, now, out);
+        self.begin_if_all_agree(turn);
         if self.stage != Stage::Waiting {
             return None;
         }
         let is_slow = |part: &Part| matches!(part.stage, PartStage::Asked { .. });
         let is_time = waited >= PREPARE_TIMEOUT || self.parts.values().all(|part| part.stage == PartStage::Prepared);
         if !self.is_set_up() && (is_time || self.is_setting_up()) {
-            let end = self.mind_setup(peers, now, out);
+            let end = self.mind_setup(turn);
             if end.is_some() || self.is_setting_up() {
                 return end;
             }
@@ -168,7 +157,7 @@ impl Run {
                 _ => None,
             })
             .collect();
-        if !unable.is_empty() && waited >= config.skew_timeout {
+        if !unable.is_empty() && waited >= turn.config.skew_timeout {
             let text = format!(
                 "{} of {} workers have another script than the master (--allow-script-skew starts all the same): {}",
                 unable.len(),
@@ -177,7 +166,7 @@ impl Run {
             );
             return Some(self.end(now, Some(RunFailure::bad_use(text))));
         }
-        self.ask_again(EARLY_ASK, peers, now, out);
+        self.ask_again(EARLY_ASK, turn);
         if unable.is_empty() && waited >= PREPARE_TIMEOUT {
             let ready = self.parts.values().any(|part| part.stage == PartStage::Prepared);
             let slow: Vec<_> = self.parts.iter().filter(|(_, part)| is_slow(part)).map(|(&number, _)| number).collect();
@@ -186,27 +175,29 @@ impl Run {
             if !ready {
                 return Some(self.end(now, Some(RunFailure::lost(text))));
             }
-            out.push(Action::Log(log::Level::Warn, format!("{text}; the run begins without them, and they join when they are")));
-            self.begin(peers, origin, now, out);
+            turn.log(log::Level::Warn, format!("{text}; the run begins without them, and they join when they are"));
+            self.begin(turn);
         }
         None
     }
 
     /// Asks those again whose scripts differed or who were busy, and those who have not answered at all.
-    fn ask_again(&mut self, every: Duration, peers: &Peers, now: Instant, out: &mut Vec<Action>) {
+    fn ask_again(&mut self, every: Duration, turn: &mut Turn<'_>) {
+        let now = turn.now;
         for (&number, part) in &mut self.parts {
             match &mut part.stage {
                 PartStage::Unable { at, .. } if now.saturating_duration_since(*at) >= every => *at = now,
                 PartStage::Asked { at } if now.saturating_duration_since(*at) >= PREPARE_TIMEOUT => *at = now,
                 _ => continue,
             }
-            send(peers, number, ToWorker::Prepare(self.plan.clone()), out);
+            turn.send(number, ToWorker::Prepare(self.plan.clone()));
         }
     }
 
     /// A line of the profile has come to its end: the users of its level are shared out level again, where workers that came and went on the way
     /// have left them uneven. On the way itself the highest number of the line counts, so that nobody moves at each step.
-    fn level_out(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    fn level_out(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let level = self.level(now);
         if self.levelled == Some(level) || self.shape.is_spawning(self.elapsed(now)) {
             return;
@@ -215,28 +206,28 @@ impl Run {
         let moved = self.assignment.level(level);
         if !moved.is_empty() {
             self.hand_over(moved, LEAD, now);
-            self.order_all(peers, origin, now, out);
+            self.order_all(turn);
         }
     }
 
     /// No iteration begins from here on, or they begin again.
-    pub fn set_paused(&mut self, is_paused: bool, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn set_paused(&mut self, is_paused: bool, turn: &mut Turn<'_>) {
         if self.is_paused != is_paused {
             self.is_paused = is_paused;
-            self.order_all(peers, origin, now, out);
+            self.order_all(turn);
         }
     }
 
     /// Ends a run in which no user will ever run again, or that cannot be of use.
-    fn end_if_useless(&mut self, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    fn end_if_useless(&mut self, turn: &mut Turn<'_>) {
         match &self.halt {
             Some(Halt::Misuse(_)) => {
-                self.end_users(Phase::Cut, peers, origin, now, out);
+                self.end_users(Phase::Cut, turn);
                 return;
             }
             Some(Halt::Abort(why)) if self.phase == Phase::Run => {
-                out.push(Action::Log(log::Level::Warn, format!("the script ended the run: {why}")));
-                self.end_users(Phase::Stop, peers, origin, now, out);
+                turn.log(log::Level::Warn, format!("the script ended the run: {why}"));
+                self.end_users(Phase::Stop, turn);
                 return;
             }
             Some(Halt::Abort(_)) | None => {}
@@ -244,27 +235,29 @@ impl Run {
         let mut running = self.parts.values().filter(|part| part.is_here() && part.stage == PartStage::Ordered).peekable();
         let is_exhausted = running.peek().is_some() && running.all(|part| part.is_exhausted);
         if is_exhausted && self.phase == Phase::Run {
-            out.push(Action::Log(log::Level::Info, self.words_of_exhaustion(peers)));
+            turn.log(log::Level::Info, self.words_of_exhaustion(turn.peers));
         }
         if is_exhausted || self.panics() > 0 {
-            self.end_users(Phase::Stop, peers, origin, now, out);
+            self.end_users(Phase::Stop, turn);
         }
     }
 
     /// Ends a run that has had no worker for longer than any orphan goes on.
-    fn end_if_deserted(&mut self, config: &MasterConfig, peers: &Peers, now: Instant) -> Option<RunEnd> {
-        let is_anybody_here = self.parts.iter().any(|(&number, part)| part.is_here() && peers.get(number).presence != Presence::Left);
+    fn end_if_deserted(&mut self, turn: &Turn<'_>) -> Option<RunEnd> {
+        let now = turn.now;
+        let is_anybody_here = self.parts.iter().any(|(&number, part)| part.is_here() && turn.peers.get(number).presence != Presence::Left);
         if is_anybody_here {
             self.deserted = None;
             return None;
         }
         let since = *self.deserted.get_or_insert(now);
-        let is_deserted = now.saturating_duration_since(since) >= config.orphan.timeout;
+        let is_deserted = now.saturating_duration_since(since) >= turn.config.orphan.timeout;
         is_deserted.then(|| self.end(now, Some(RunFailure::lost("no worker is left"))))
     }
 
     /// In the stage of stopping: whether all numbers are here, or have been waited for long enough.
-    pub fn finish_if_done(&mut self, config: &MasterConfig, peers: &Peers, since: Instant, now: Instant) -> Option<RunEnd> {
+    pub fn finish_if_done(&mut self, since: Instant, turn: &Turn<'_>) -> Option<RunEnd> {
+        let (config, peers, now) = (turn.config, turn.peers, turn.now);
         let waited = now.saturating_duration_since(since);
         let elapsed = self.elapsed(now);
         let unfinished = |part: &&Part| part.has_run && part.stage != PartStage::Finished;

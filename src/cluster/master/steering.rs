@@ -26,10 +26,10 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.retarget(profile, retarget, &self.peers, self.origin, now, &mut out);
+        run.retarget(profile, retarget, &mut turn);
         let record = run.profile_as_told();
         self.keep(record, &mut out);
         Ok(out)
@@ -43,10 +43,10 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.rerate(profile, rerate, &self.peers, self.origin, now, &mut out);
+        run.rerate(profile, rerate, &mut turn);
         let record = run.profile_as_told();
         self.keep(record, &mut out);
         Ok(out)
@@ -60,10 +60,10 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.close(profile, &self.peers, self.origin, now, &mut out);
+        run.close(profile, &mut turn);
         let record = run.profile_as_told();
         self.keep(record, &mut out);
         Ok(out)
@@ -102,10 +102,10 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.set_paused(is_paused, &self.peers, self.origin, now, &mut out);
+        run.set_paused(is_paused, &mut turn);
         Ok(out)
     }
 
@@ -141,12 +141,12 @@ impl Master {
         } else {
             self.settle(now, &mut out);
         }
-        if let Some(run) = &mut self.run {
+        if let Some((run, mut turn)) = self.turn(now, &mut out) {
             run.reset(now);
             let (epoch, at) = (run.epoch, run.counted_since);
             // Before it has begun it has no clock, and nobody has orders.
             if !run.is_over() && run.zero.is_some() {
-                run.order_all(&self.peers, self.origin, now, &mut out);
+                run.order_all(&mut turn);
             }
             // A run that waits has no journal yet: what that begins with tells of the reset.
             if self.run.as_ref().is_some_and(|run| run.stage != Stage::Waiting) {

@@ -7,10 +7,10 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use super::super::message::{Followed, Phase, RunStanding};
-use super::action::Action;
 use super::part::{Part, PartStage};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::run::{LEAD, Run, Stage, takes_slots};
+use super::turn::Turn;
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
 use crate::stats::snapshot::OverlapView;
@@ -89,7 +89,8 @@ impl Run {
     }
 
     /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners. Answers the slots of those.
-    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, now: Instant) -> SlotSet {
+    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, turn: &Turn<'_>) -> SlotSet {
+        let (peers, now) = (turn.peers, turn.now);
         let mut doubled = SlotSet::none();
         let mut claims: Vec<_> = claims.iter().collect();
         claims.sort_by_key(|(number, followed)| (std::cmp::Reverse(followed.generation), **number));
@@ -129,10 +130,11 @@ impl Run {
     }
 
     /// What nobody owns goes to those who are there; and `strays`, which are on their way by another pace than the profile's, go on at that.
-    pub fn fill_gaps(&mut self, strays: &SlotSet, peers: &Peers, now: Instant) {
+    pub fn fill_gaps(&mut self, strays: &SlotSet, turn: &Turn<'_>) {
+        let now = turn.now;
         let level = self.level(now);
         let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
-        let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, peers);
+        let can_run = |number: PeerNumber, part: &Part| is_ready(part) && takes_slots(number, part, turn.peers);
         let here = self.parts.iter().filter(|(number, part)| can_run(**number, part)).map(|(&number, _)| number).collect::<Vec<_>>();
         let mut moved = self.assignment.unowned();
         let (left_behind, unheard) = (self.users_in(&moved, now), self.unheard.len() as u64);
@@ -146,18 +148,16 @@ impl Run {
     }
 
     /// A new master has heard long enough who owns what. Everybody gets its orders.
-    pub fn settle(&mut self, claims: &BTreeMap<PeerNumber, Followed>, peers: &Peers, origin: Instant, now: Instant, out: &mut Vec<Action>) {
+    pub fn settle(&mut self, claims: &BTreeMap<PeerNumber, Followed>, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let age = self.elapsed(now).as_secs();
         let here = self.parts.values().filter(|part| part.is_here()).count();
         let workers = if here == 1 { "worker" } else { "workers" };
-        out.push(Action::Log(
-            log::Level::Info,
-            format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60),
-        ));
+        turn.log(log::Level::Info, format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60));
         self.table.take_over(self.elapsed(now));
         self.take_board_over(self.elapsed(now));
         self.take_windows_over(now);
-        let doubled = self.settle_claims(claims, peers, now);
+        let doubled = self.settle_claims(claims, turn);
         let is_ending = self.phase != Phase::Run;
         self.stage = if is_ending { Stage::Stopping { since: now } } else { Stage::Live };
         if !is_ending {
@@ -165,15 +165,15 @@ impl Run {
             let has_other_pace = claims.values().any(|followed| *followed.profile != *self.profile);
             // Of those that two have one is dropped at once.
             let strays = if has_other_pace { self.on_their_way.without(&doubled) } else { SlotSet::none() };
-            self.fill_gaps(&strays, peers, now);
+            self.fill_gaps(&strays, turn);
         }
         // Of those that were prepared when their master died some were not told what the setup returned.
         let prepared = self.parts.iter().filter(|(_, part)| part.stage == PartStage::Prepared);
-        prepared.for_each(|(&number, _)| self.hand_data_to(number, peers, out));
-        self.order_all(peers, origin, now, out);
-        for (number, peer) in peers.iter() {
+        prepared.for_each(|(&number, _)| self.hand_data_to(number, turn));
+        self.order_all(turn);
+        for (number, peer) in turn.peers.iter() {
             if peer.presence == Presence::Here && !self.parts.contains_key(&number) {
-                self.ask(number, peers, origin, now, out);
+                self.ask(number, turn);
             }
         }
     }

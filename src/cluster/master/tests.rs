@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::cluster::message::{Delta, Followed, Hello, Refusal, RunOrders, RunStanding, Scripts, WorkerId};
+use crate::cluster::message::{Delta, Followed, Hello, OrphanRules, Refusal, RunOrders, RunStanding, Scripts, WorkerId};
 use crate::load::slots::SlotSet;
 use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;

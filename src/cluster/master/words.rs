@@ -44,18 +44,20 @@ impl Master {
                 }
             }
             ToMaster::Prepared { run: id, revision } => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id() == id) {
+                if self.run.as_ref().is_some_and(|run| run.id() == id) {
                     // It has come round.
                     self.peers.get_mut(number).was_abandoned = false;
+                }
+                if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == id) {
                     let before = run.stage;
-                    run.on_revision(number, revision, &self.peers, out);
-                    run.on_prepared(number, &self.peers, self.origin, now, out);
+                    run.on_revision(number, revision, &mut turn);
+                    run.on_prepared(number, &mut turn);
                     self.note_begin(before, out);
                 }
             }
             ToMaster::Refused(refusal) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id() == refusal.run)
-                    && let Some(failure) = run.on_refused(number, refusal, &self.peers, now, out)
+                if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == refusal.run)
+                    && let Some(failure) = run.on_refused(number, refusal, &mut turn)
                 {
                     let end = run.end(now, Some(failure));
                     self.finish(Some(end), out);
@@ -100,10 +102,10 @@ impl Master {
 
     /// A worker has finished. In a run that nobody has stopped, and that is not at its planned end, others take its users.
     fn on_last_delta(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Live) else { return };
+        let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.stage == Stage::Live) else { return };
         let is_at_end = run.shape.end().is_some_and(|end| run.elapsed(now) + CLOCKS_APART >= end);
         if !is_at_end && run.parts.get(&number).is_some_and(|part| part.stage == PartStage::Finished) {
-            run.part_with(number, &self.peers, self.origin, now, out);
+            run.part_with(number, &mut turn);
         }
     }
 
@@ -116,8 +118,8 @@ impl Master {
             log::Level::Info,
             format!("Client '{id}' is leaving. Currently {} clients ready to swarm.", self.peers.count_here()),
         ));
-        if let Some(run) = &mut self.run {
-            run.part_with(number, &self.peers, self.origin, now, out);
+        if let Some((run, mut turn)) = self.turn(now, out) {
+            run.part_with(number, &mut turn);
         }
     }
 
@@ -134,9 +136,9 @@ impl Master {
             format!("Client '{worker}' left in order. Currently {} clients ready to swarm.", self.peers.count_here()),
         ));
         self.board_without(&worker, out);
-        if let Some(run) = &mut self.run {
+        if let Some((run, mut turn)) = self.turn(now, out) {
             if run.stage == Stage::Live {
-                run.part_with(number, &self.peers, self.origin, now, out);
+                run.part_with(number, &mut turn);
             }
             if let Some(part) = run.parts.get_mut(&number) {
                 part.finish(now);
@@ -163,9 +165,9 @@ impl Master {
         ));
         self.tell_rows_of_lost(&worker, out);
         self.board_without(&worker, out);
-        let Some(run) = &mut self.run else { return };
-        run.on_lost(number, &self.peers, self.origin, now, out);
-        if self.config.has_journal
+        let Some((run, mut turn)) = self.turn(now, out) else { return };
+        run.on_lost(number, &mut turn);
+        if turn.config.has_journal
             && !run.is_over()
             && let Some(record) = run.record_of(number, worker, false)
         {
