@@ -104,9 +104,9 @@
 //! | workshop | where a worker's workloads come from ([`cluster::serve_worker::Workshop`]) |
 //! | peer | a worker as its master knows it: its link, and whether it speaks (`cluster/master/peers.rs`) |
 //! | turn | what is done in one go before anything else has its turn: with one event by the master (`cluster/master/turn.rs`), on one stream by its lane (`protocol/http/turns.rs`) |
-//! | part | a worker's part in one run, on the master (`cluster/master/part.rs`) |
+//! | part | a worker's part in one run, on the master (`cluster/master/run/part.rs`) |
 //! | commons | what the users of a run have in common on the master: rows given out once, and the board (`cluster/master/commons.rs`) |
-//! | dues | what was due in a worker's slots, and what it has told of that (`cluster/master/dues.rs`) |
+//! | dues | what was due in a worker's slots, and what it has told of that (`cluster/master/run/dues.rs`) |
 //! | hole | numbers that are lost with a worker ([`stats::snapshot::HoleView`]) |
 //! | overlap | load that ran twice ([`stats::snapshot::OverlapView`]) |
 //! | doorway | the places of peers that have not proved themselves yet (`cluster/transport/doorway.rs`); of ssh visitors, the doorstep (`front/ssh`) |

@@ -21,34 +21,19 @@
 //!
 //! A worker is lost when it says nothing for three seconds, or half a second after its link broke; whatever it says next brings it back.
 
-mod accounts;
 mod action;
-mod acts;
-mod acts_done;
 mod arrivals;
-mod begun;
 mod commons;
 mod config;
-mod dues;
 mod errands;
 mod giving;
-mod judging;
 mod leases;
-mod levels;
-mod numbers;
-mod overlaps;
-mod part;
 mod peers;
-mod profiles;
-mod revision;
 mod run;
 mod scripts;
-mod stages;
 mod steering;
-mod takeover;
 mod turn;
 mod view;
-mod vitals;
 mod words;
 
 use std::collections::BTreeMap;
@@ -64,7 +49,7 @@ pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
 use action::{clock_at, send};
 pub use config::MasterConfig;
 use peers::{Arrival, PeerNumber, Peers, Presence};
-use run::{ADOPTION_TIME, AWAY_GRACE, Counted, Run, Stage};
+use run::{ADOPTION_TIME, AWAY_GRACE, Run, Stage};
 use turn::Turn;
 
 /// The master of a cluster.
@@ -134,25 +119,17 @@ impl Master {
 
     /// A master that has read its predecessor's journal: it waits for the workers of that run, for as long as orphans go on and then some.
     #[must_use]
-    pub fn restored(config: MasterConfig, kept: KeptRun, now: Instant) -> Self {
+    pub fn restored(config: MasterConfig, mut kept: KeptRun, now: Instant) -> Self {
         let mut master = Self::new(config, now);
-        let mut run = Run::adopted(kept.plan, kept.wall, kept.profile, Counted { epoch: kept.epoch, since: kept.counted_since }, now);
-        run.stage = Stage::Adopting { until: now + master.config.orphan.timeout + ADOPTION_TIME };
-        (run.generation, run.known) = (kept.generation, kept.generation);
-        run.table.restore_history(&kept.history);
-        run.kept_windows = kept.windows;
-        if kept.is_forgotten {
-            run.forget_commons();
-        }
-        run.commons.restore(&kept.leases, kept.board);
-        for worker in kept.workers {
+        let (workers, began) = (std::mem::take(&mut kept.workers), std::mem::take(&mut kept.began));
+        let until = now + master.config.orphan.timeout + ADOPTION_TIME;
+        let mut run = Run::restored(kept, until, now);
+        for worker in workers {
             let number = master.peers.remember(worker.worker.clone(), worker.has_left, now);
-            run.awaited.extend((!worker.has_left).then_some(number));
             run.restore(number, worker);
         }
-        for begun in kept.began {
+        for begun in began {
             let number = master.peers.remember(begun.worker, false, now);
-            run.awaited.insert(number);
             run.restore_begun(number, begun.since);
         }
         master.run = Some(run);
@@ -254,8 +231,8 @@ impl Master {
             return out;
         }
         if let Some(run) = self.run.as_ref().filter(|run| run.is_over()) {
-            for number in run.parts.keys() {
-                send(&self.peers, *number, ToWorker::Abandon(run.id()), &mut out);
+            for (number, _) in run.parts() {
+                send(&self.peers, number, ToWorker::Abandon(run.id()), &mut out);
             }
         }
         for (number, _) in self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Here) {
@@ -282,14 +259,11 @@ impl Master {
         for (number, silence) in self.peers.take_lost(now) {
             self.on_lost(number, silence, now, &mut out);
         }
-        if let Some(run) = &self.run
-            && let Stage::Adopting { until } = run.stage
-            && (now >= until || run.is_awaited_in_vain(&self.peers))
-        {
+        if self.run.as_ref().is_some_and(|run| run.has_been_waited_for(&self.peers, now)) {
             self.settle(now, &mut out);
         }
         let Some((run, mut turn)) = self.turn(now, &mut out) else { return out };
-        let before = run.stage;
+        let before = run.stage();
         let end = run.on_tick(&mut turn);
         self.note_begin(before, &mut out);
         if let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal) {
@@ -304,7 +278,7 @@ impl Master {
     /// The run and its clock's time zero, once it has begun.
     #[must_use]
     pub fn run(&self) -> Option<(RunId, Option<Instant>)> {
-        self.run.as_ref().map(|run| (run.id(), run.zero))
+        self.run.as_ref().map(|run| (run.id(), run.zero()))
     }
 
     /// How long a start waits for scripts to be where they shall be.
@@ -321,7 +295,7 @@ impl Master {
 
     fn after_numbers(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some((run, turn)) = self.turn(now, out) else { return };
-        if let Stage::Stopping { since } = run.stage {
+        if let Stage::Stopping { since } = run.stage() {
             let end = run.finish_if_done(since, &turn);
             self.finish(end, out);
         }
@@ -334,11 +308,11 @@ impl Master {
             self.settle(now, &mut out);
         }
         let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| !run.is_over()) else { return out };
-        if let (Stage::Adopting { until }, Phase::Stop) = (&mut run.stage, phase) {
+        if run.is_adopting() && phase == Phase::Stop {
             // Its workers are waited for as long as any that are away when their run is stopped.
-            *until = (*until).min(now + AWAY_GRACE);
-            run.wants_stop = true;
-        } else if run.zero.is_none() {
+            run.wait_until(now + AWAY_GRACE);
+            run.want_stop();
+        } else if run.zero().is_none() {
             // Nothing has run: there are no numbers to wait for.
             let end = run.end(now, None);
             self.finish(Some(end), &mut out);
@@ -364,22 +338,22 @@ impl Master {
             let end = run.end(now, Some(RunFailure::lost(why)));
             return self.finish(Some(end), out);
         }
-        let known = run.profile.clone();
+        let known = Arc::clone(run.profile());
         run.settle(&claims, &mut turn);
         run.show_unheard(&turn);
-        let newer = (run.profile != known).then(|| run.profile_as_told());
+        let newer = (*run.profile() != known).then(|| run.profile_as_told());
         if let Some(newer) = newer {
             self.keep(newer, out);
         }
         let Some((run, mut turn)) = self.turn(now, out) else { return };
-        if std::mem::take(&mut run.wants_reset) {
+        if run.take_wish_to_reset() {
             run.reset(now);
-            let (epoch, at) = (run.epoch, run.counted_since);
             run.order_all(&mut turn);
-            self.keep(Record::Reset { epoch, at }, out);
+            let record = run.reset_record();
+            self.keep(record, out);
         }
         let Some((run, mut turn)) = self.turn(now, out) else { return };
-        if run.wants_stop {
+        if run.wants_stop() {
             run.end_users(Phase::Stop, &mut turn);
         } else if !turn.config.adopts {
             turn.log(log::Level::Info, "the run is not taken over: its users finish, and its numbers are collected");
@@ -390,8 +364,16 @@ impl Master {
 
     /// The run has begun: that is the first thing that its journal says.
     fn note_begin(&mut self, before: Stage, out: &mut Vec<Action>) {
-        let Some(run) = self.run.as_ref().filter(|run| before == Stage::Waiting && run.stage == Stage::Live) else { return };
+        let Some(run) = self.run.as_ref().filter(|run| before == Stage::Waiting && run.stage() == Stage::Live) else { return };
         let records = run.records();
+        self.keep_all(records, out);
+    }
+
+    /// Tells the journal of workers that have begun.
+    fn keep_begun(&mut self, out: &mut Vec<Action>) {
+        let is_to_be_kept = |run: &&mut Run| run.zero().is_some() && !matches!(run.stage(), Stage::Waiting | Stage::Over { .. });
+        let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal).filter(is_to_be_kept) else { return };
+        let records = run.take_begun(&self.peers);
         self.keep_all(records, out);
     }
 
@@ -399,10 +381,8 @@ impl Master {
         let Some(end) = end else { return };
         self.name_rows_of_lost();
         if let Some(run) = &self.run {
-            // Nobody has begun; or who has finished has waited for the teardown.
-            let waits = |part: &part::Part| run.plan.life.teardown.is_some() && part.stage == part::PartStage::Finished;
-            for (number, _) in run.parts.iter().filter(|(_, part)| run.zero.is_none() || waits(part)) {
-                send(&self.peers, *number, ToWorker::Abandon(run.id()), out);
+            for number in run.waiting_at_end() {
+                send(&self.peers, number, ToWorker::Abandon(run.id()), out);
             }
         }
         self.keep(Record::End, out);

@@ -8,9 +8,8 @@ use super::super::message::{Hello, RunStanding, ToWorker, Welcome};
 use super::super::record::Record;
 use super::Master;
 use super::action::{Action, send};
-use super::part::PartStage;
-use super::peers::{Arrival, PeerNumber, Presence};
-use super::run::{ADOPTION_TIME, Counted, Run, Stage};
+use super::peers::{Arrival, PeerNumber};
+use super::run::{ADOPTION_TIME, Counted, PartStage, Run, Stage};
 use crate::cluster::link::LinkId;
 use crate::plan::RunId;
 
@@ -23,8 +22,8 @@ impl Master {
         if let Some(standing) = &standing {
             self.adopt_if_free(standing, now, out);
         }
-        let epoch = self.run.as_ref().map(|run| run.epoch);
-        let profile = self.run.as_ref().map(|run| run.profile.clone());
+        let epoch = self.run.as_ref().map(Run::epoch);
+        let profile = self.run.as_ref().map(|run| Arc::clone(run.profile()));
         let held = match (&standing, &mut self.run) {
             (Some(standing), Some(run)) if run.id() == standing.plan.run => run.take_in(number, standing, now),
             _ => None,
@@ -33,7 +32,7 @@ impl Master {
         let of_its_run =
             standing.as_ref().and_then(|standing| Some((standing, self.run.as_ref().filter(|run| run.id() == standing.plan.run)?)));
         let wants_windows = of_its_run.is_some_and(|(standing, run)| run.wants_windows(number, standing));
-        let risen = self.run.as_ref().map(|run| run.epoch).filter(|risen| Some(*risen) != epoch);
+        let has_risen = self.run.as_ref().map(Run::epoch).is_some_and(|risen| Some(risen) != epoch);
         send(
             &self.peers,
             number,
@@ -45,18 +44,18 @@ impl Master {
             run.show_dropped(&formerly, &mut turn);
         }
         self.bring_in(number, standing.as_deref(), now, out);
-        let is_changed = |run: &Run| run.stage == Stage::Live && profile.is_some_and(|before| before != run.profile);
+        let is_changed = |run: &Run| run.stage() == Stage::Live && profile.is_some_and(|before| before != *run.profile());
         if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| is_changed(run)) {
             run.order_all(&mut turn);
             let record = run.profile_as_told();
             self.keep(record, out);
         }
-        if let (Some(epoch), Some((run, mut turn))) = (risen, self.turn(now, out)) {
+        if let Some((run, mut turn)) = self.turn(now, out).filter(|_| has_risen) {
             if !run.is_adopting() && !run.is_over() {
                 run.order_all(&mut turn);
             }
-            let at = run.counted_since;
-            self.keep(Record::Reset { epoch, at }, out);
+            let record = run.reset_record();
+            self.keep(record, out);
         }
     }
 
@@ -66,7 +65,7 @@ impl Master {
         match standing {
             Some(standing) if Some(standing.plan.run) == id => {
                 let Some((run, mut turn)) = self.turn(now, out) else { return };
-                if let (Stage::Adopting { .. }, Some(followed)) = (run.stage, &standing.orders) {
+                if let (Stage::Adopting { .. }, Some(followed)) = (run.stage(), &standing.orders) {
                     self.claims.insert(number, followed.clone());
                 } else if standing.orders.is_some() {
                     self.on_return(number, now, out);
@@ -105,9 +104,9 @@ impl Master {
     /// its end, drops what is left of it; and whoever has finished waits for no answer any more: its last word may be on its way.
     pub(super) fn end_former_run(&mut self, out: &mut Vec<Action>) {
         let Some(run) = &self.run else { return };
-        for (&number, part) in &run.parts {
+        for (number, part) in run.parts() {
             let peer = self.peers.get_mut(number);
-            if peer.link.is_some() && part.stage != PartStage::Finished {
+            if peer.link.is_some() && *part.stage() != PartStage::Finished {
                 peer.was_abandoned = true;
                 let text =
                     format!("Client '{}' is still in run {}, which is over; it drops what is left of it", peer.hello.worker, run.id());
@@ -120,8 +119,9 @@ impl Master {
     /// Of two runs that could be taken over the one that began later is under way: the journal may be an older one, and whoever brings the other run
     /// may have been out of reach when it ended. Answers the one that gives way.
     fn take_outdated(&mut self, standing: &RunStanding, out: &mut Vec<Action>) -> Option<Run> {
-        let is_outdated =
-            |run: &mut Run| run.is_adopting() && standing.orders.is_some() && run.id() != standing.plan.run && run.wall < standing.wall;
+        let is_outdated = |run: &mut Run| {
+            run.is_adopting() && standing.orders.is_some() && run.id() != standing.plan.run && run.began_before(standing.wall)
+        };
         let outdated = self.run.take_if(is_outdated)?;
         let text = format!(
             "run {} is over, though nobody has said so: a worker brings run {}, which began later",
@@ -130,7 +130,7 @@ impl Master {
         );
         out.push(Action::Log(log::Level::Warn, text));
         self.claims.clear();
-        for &number in outdated.parts.keys() {
+        for (number, _) in outdated.parts() {
             if self.peers.get(number).link.is_some() {
                 self.abandon(number, outdated.id(), out);
             }
@@ -142,12 +142,10 @@ impl Master {
     fn adopt_if_free(&mut self, standing: &RunStanding, now: Instant, out: &mut Vec<Action>) {
         let outdated = self.take_outdated(standing, out);
         if standing.orders.is_none() || self.run.as_ref().is_some_and(|run| run.id() == standing.plan.run || !run.is_over()) {
-            let is_first = |run: &&mut Run| run.id() == standing.plan.run && run.zero.is_none() && standing.orders.is_some();
-            if let Some(run) = self.run.as_mut().filter(is_first)
-                && let Stage::Adopting { until } = &mut run.stage
-            {
+            let is_first = |run: &&mut Run| run.id() == standing.plan.run && run.is_awaited() && standing.orders.is_some();
+            if let Some(run) = self.run.as_mut().filter(is_first) {
                 // The journal's run: with its first worker the others are near. One that has not begun says nothing of them, and brings no clock.
-                *until = (*until).min(now + ADOPTION_TIME);
+                run.wait_until(now + ADOPTION_TIME);
             }
             return;
         }
@@ -160,7 +158,7 @@ impl Master {
         run.forget_commons();
         if let Some(outdated) = outdated {
             // Whoever asked for that meant the run that is under way.
-            (run.wants_stop, run.wants_reset) = (outdated.wants_stop, outdated.wants_reset);
+            run.inherit_wishes(&outdated);
         }
         let mut records = run.records();
         // The next master shall not take this journal for all that there was.
@@ -172,37 +170,8 @@ impl Master {
 
     /// A worker that takes part is there again, or on another link.
     pub(super) fn on_return(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        let Some((run, mut turn)) = self.turn(now, out) else { return };
-        let Some(part) = run.parts.get_mut(&number) else {
-            // It had not begun when it was lost.
-            return run.ask(number, &mut turn);
-        };
-        let (was_away, was_replaced) = (part.away_since.take(), std::mem::take(&mut part.was_replaced));
-        if was_away.is_some() {
-            part.back = Some(now);
-        }
-        let is_ordered = part.stage == PartStage::Ordered;
-        if let Some(from) = was_away {
-            run.holes.remove(&number);
-            if is_ordered && !turn.config.orphan.pauses && run.had_others(number, from, was_replaced) {
-                run.show_return(number, from, &mut turn);
-            }
-        }
-        let is_leaving = turn.peers.get(number).presence == Presence::Leaving;
-        if is_leaving && run.stage == Stage::Live {
-            // What it said of that may have been lost with its last link.
-            run.part_with(number, &mut turn);
-        }
-        let Some(part) = run.parts.get(&number) else { return };
-        let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
-        match (run.stage, part_stage) {
-            (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving && !has_given_up => {
-                run.join(number, &mut turn);
-            }
-            (Stage::Live | Stage::Stopping { .. } | Stage::Over { .. }, PartStage::Ordered) => {
-                run.repeat_orders(number, &mut turn);
-            }
-            _ => {}
+        if let Some((run, mut turn)) = self.turn(now, out) {
+            run.on_return(number, &mut turn);
         }
     }
 

@@ -1,22 +1,15 @@
 //! Carries the errands of workers to the board, and its words back.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Master;
 use super::action::{Action, send};
 use super::peers::PeerNumber;
-use super::run::{Run, Stage};
+use super::run::Stage;
 use crate::cluster::message::{ToWorker, WorkerId};
 use crate::cluster::record::{KeptErrand, Record};
 use crate::load::errand::{BoardWord, Errand, Notice, Reply};
 use crate::plan::RunId;
-
-impl Run {
-    /// The run's clock when it is taken over: from now on workers say what they hold.
-    pub fn take_board_over(&mut self, at: Duration) {
-        self.commons.board.take_over(at);
-    }
-}
 
 impl Master {
     /// Answered once the journal has what it changes, where there is one.
@@ -27,7 +20,8 @@ impl Master {
         if self.grants.values().any(is_pending) {
             return;
         }
-        let Some(run) = self.run.as_mut().filter(|run| run.id() == id && matches!(run.stage, Stage::Live | Stage::Stopping { .. })) else {
+        let Some(run) = self.run.as_mut().filter(|run| run.id() == id && matches!(run.stage(), Stage::Live | Stage::Stopping { .. }))
+        else {
             return;
         };
         let worker = self.peers.get(number).hello.worker.clone();

@@ -1,101 +1,124 @@
 //! One run on a master: who takes part, who owns which slots, what has been counted.
 //!
-//! Owns the run's clock and the table. How it goes from stage to stage is `stages`'s, how numbers come in `numbers`'s.
+//! Owns the run's clock and the table. How it goes from stage to stage is `stages`'s, how numbers come in `numbers`'s. The rooms below share its
+//! fields; the master asks by methods.
+
+mod accounts;
+mod acts;
+mod acts_done;
+mod begun;
+mod dues;
+mod judging;
+mod levels;
+mod numbers;
+mod orders;
+mod overlaps;
+mod part;
+mod profiles;
+mod quota;
+mod revision;
+mod stages;
+mod takeover;
+mod view;
+mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::assignment::Assignment;
-use super::super::message::{Phase, RunOrders, ToWorker};
-use super::action::{RunStart, clock_at};
-use super::acts_done::Acts;
+use super::super::message::Phase;
+use super::super::record::KeptRun;
+use super::action::RunStart;
 use super::commons::Commons;
-use super::part::{Part, PartStage, Unheard};
 use super::peers::{PeerNumber, Peers, Presence};
 use super::turn::Turn;
 use crate::load::Halt;
 use crate::load::shape::Shape;
-use crate::load::slots::{Handover, Orders, SlotSet};
+use crate::load::slots::{Handover, SlotSet};
 use crate::plan::{LoadProfile, Plan, RunId};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::{HoleView, OverlapView};
 use crate::stats::tables::Tables;
 use crate::stats::threshold::Threshold;
 use crate::stats::windows::{Windows, WorstWindow, windows_of};
+use acts_done::Acts;
+pub(super) use numbers::Merged;
+use part::Unheard;
+pub(super) use part::{Part, PartStage};
 
 #[derive(Debug)]
 pub(super) struct Run {
-    pub plan: Arc<Plan>,
-    pub thresholds: Vec<Threshold>,
-    pub wall: SystemTime,
-    pub stage: Stage,
-    pub phase: Phase,
+    plan: Arc<Plan>,
+    thresholds: Vec<Threshold>,
+    wall: SystemTime,
+    stage: Stage,
+    phase: Phase,
     /// The run's clock when its users were told to finish, or when it was taken over as one that was at its end.
-    pub stopped: Option<Duration>,
+    stopped: Option<Duration>,
     /// When the run was cut.
-    pub cut_at: Option<Instant>,
+    cut_at: Option<Instant>,
     /// When somebody asked for the run, or its first worker brought it.
-    pub asked: Instant,
-    pub zero: Option<Instant>,
-    pub profile: Arc<LoadProfile>,
-    pub shape: Shape,
-    pub epoch: u32,
-    pub generation: u64,
+    asked: Instant,
+    zero: Option<Instant>,
+    profile: Arc<LoadProfile>,
+    shape: Shape,
+    epoch: u32,
+    generation: u64,
     /// The newest orders of a former master's that this one knows what was wanted by, from its journal or from workers; the greatest number once
     /// somebody has wanted something of this one.
-    pub known: u64,
-    pub handover: Option<Arc<Handover>>,
+    known: u64,
+    handover: Option<Arc<Handover>>,
     /// No iteration begins until somebody resumes the run, or it ends.
-    pub is_paused: bool,
+    is_paused: bool,
     /// Slots that may still wait for their moment of a hand-over, which is as far off as the spawn rate of that time made it.
-    pub on_their_way: SlotSet,
+    on_their_way: SlotSet,
     /// When the last orders went out.
-    pub ordered: Instant,
-    pub assignment: Assignment<PeerNumber>,
+    ordered: Instant,
+    assignment: Assignment<PeerNumber>,
     /// Workers that have had slots by this master's orders.
-    pub dealt_to: BTreeSet<PeerNumber>,
-    pub parts: BTreeMap<PeerNumber, Part>,
-    pub table: Tables,
+    dealt_to: BTreeSet<PeerNumber>,
+    parts: BTreeMap<PeerNumber, Part>,
+    table: Tables,
     /// Of thresholds that look at a part of the run, or end it: by their place.
-    pub windows: BTreeMap<usize, Windows>,
+    windows: BTreeMap<usize, Windows>,
     /// What the journal says of them.
-    pub kept_windows: Vec<WorstWindow>,
+    kept_windows: Vec<WorstWindow>,
     /// By worker; a hole is taken away when the worker comes back with the numbers.
-    pub holes: BTreeMap<PeerNumber, HoleView>,
+    holes: BTreeMap<PeerNumber, HoleView>,
     /// Workers that have begun, as the journal tells, and have not come back.
-    pub unheard: BTreeMap<PeerNumber, Unheard>,
+    unheard: BTreeMap<PeerNumber, Unheard>,
     /// Workers that may bring the run, as the journal tells.
-    pub awaited: BTreeSet<PeerNumber>,
-    pub overlaps: Vec<OverlapView>,
+    awaited: BTreeSet<PeerNumber>,
+    overlaps: Vec<OverlapView>,
     /// What people must know of the run, whatever becomes of its numbers: no reset takes it away.
-    pub notices: Vec<Arc<str>>,
+    notices: Vec<Arc<str>>,
     /// Rows that are given out once, and the board.
-    pub commons: Commons,
-    pub repeats: u64,
+    pub(super) commons: Commons,
+    repeats: u64,
     /// Tallies of seconds that cannot have been yet.
-    pub misdated: u64,
-    pub halt: Option<Halt>,
+    misdated: u64,
+    halt: Option<Halt>,
     /// The run's clock when it took changed scripts over the last time.
-    pub revised: Option<Duration>,
+    revised: Option<Duration>,
     /// Why scripts that changed last cannot be taken over.
-    pub unrevised: Option<String>,
+    unrevised: Option<String>,
     /// The run's clock when the statistics' epoch began, where that is known.
-    pub counted_since: Option<Duration>,
+    counted_since: Option<Duration>,
     /// Somebody has stopped it before any of its workers came back: they are told to when they do.
-    pub wants_stop: bool,
+    wants_stop: bool,
     /// Somebody has cleared the statistics in that time. What workers bring then was counted before.
-    pub wants_reset: bool,
+    wants_reset: bool,
     /// Since when nobody is there to make load.
-    pub deserted: Option<Instant>,
+    deserted: Option<Instant>,
     /// The planned end, once the run has come to it.
-    pub ended_by_plan: Option<Duration>,
+    ended_by_plan: Option<Duration>,
     /// The run's clock when this master took it over from another one.
-    pub taken_over: Option<Duration>,
+    taken_over: Option<Duration>,
     /// Its setup and teardown.
-    pub acts: Acts,
+    acts: Acts,
     /// The number of users of the profile's last level for which slots were shared out level.
-    pub levelled: Option<u64>,
+    levelled: Option<u64>,
 }
 
 /// The epoch of a run's statistics.
@@ -188,6 +211,21 @@ impl Run {
         run
     }
 
+    /// The last run of a journal, which is waited for until then. Its workers are restored one by one.
+    pub fn restored(kept: KeptRun, until: Instant, now: Instant) -> Self {
+        let counted = Counted { epoch: kept.epoch, since: kept.counted_since };
+        let mut run = Self::adopted(kept.plan, kept.wall, kept.profile, counted, now);
+        run.stage = Stage::Adopting { until };
+        (run.generation, run.known) = (kept.generation, kept.generation);
+        run.table.restore_history(&kept.history);
+        run.kept_windows = kept.windows;
+        if kept.is_forgotten {
+            run.forget_commons();
+        }
+        run.commons.restore(&kept.leases, kept.board);
+        run
+    }
+
     pub fn id(&self) -> RunId {
         self.plan.run
     }
@@ -197,6 +235,51 @@ impl Run {
         if self.notices.len() < NOTICES && !self.notices.iter().any(|known| **known == *text) {
             self.notices.push(text.into());
         }
+    }
+
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Time zero of its clock; `None` before it has begun, and of a journal's run until a worker brings it.
+    pub const fn zero(&self) -> Option<Instant> {
+        self.zero
+    }
+
+    /// The profile in force.
+    pub const fn profile(&self) -> &Arc<LoadProfile> {
+        &self.profile
+    }
+
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Tallies of seconds that cannot have been yet.
+    pub const fn misdated(&self) -> u64 {
+        self.misdated
+    }
+
+    pub fn parts(&self) -> impl Iterator<Item = (PeerNumber, &Part)> {
+        self.parts.iter().map(|(&number, part)| (number, part))
+    }
+
+    pub fn part(&self, number: PeerNumber) -> Option<&Part> {
+        self.parts.get(&number)
+    }
+
+    /// How many slots each owner has, by number.
+    pub fn slot_counts(&self) -> Vec<(PeerNumber, u32)> {
+        self.assignment.counts()
+    }
+
+    /// What the script does on the master is wrong: the next tick cuts the run. The first reason counts.
+    pub fn misuse(&mut self, why: String) {
+        self.halt.get_or_insert(Halt::Misuse(why));
     }
 
     /// Whether workers may join.
@@ -236,100 +319,8 @@ impl Run {
         self.shape.level_at(self.elapsed(now))
     }
 
-    /// The orders of one worker that owns `slots`.
-    fn orders(&self, slots: SlotSet, origin: Instant) -> RunOrders {
-        RunOrders {
-            run: self.id(),
-            epoch: self.epoch,
-            generation: self.generation,
-            phase: self.phase,
-            zero: self.zero.map_or(Duration::ZERO, |zero| clock_at(origin, zero)),
-            wall: self.wall,
-            orders: Orders {
-                profile: self.profile.clone(),
-                slots: Arc::new(slots),
-                handover: self.handover.clone(),
-                is_paused: self.is_paused,
-            },
-        }
-    }
-
-    /// Tells a worker again what it was told: its link is a new one.
-    pub fn repeat_orders(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
-        if let Some(part) = self.parts.get_mut(&number) {
-            (part.told, part.is_exhausted) = (Some(self.generation), part.is_exhausted && part.told == Some(self.generation));
-        }
-        turn.send(number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), turn.origin)));
-    }
-
-    /// Sends new orders to everybody who takes part.
-    pub fn order_all(&mut self, turn: &mut Turn<'_>) {
-        let now = turn.now;
-        self.generation += 1;
-        self.ordered = now;
-        self.note_owners();
-        let mut shares: BTreeMap<_, _> = self.assignment.shares().into_iter().collect();
-        if self.phase == Phase::Run {
-            self.dealt_to.extend(shares.keys());
-        }
-        let at = self.elapsed(now);
-        let age = at.as_secs();
-        let mut ordered = Vec::new();
-        for (&number, part) in &mut self.parts {
-            if !part.is_here() && shares.keys().any(|owner| *owner != number) {
-                part.was_replaced |= self.phase == Phase::Run;
-            } else if part.is_here() && matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
-                part.stage = PartStage::Ordered;
-                part.told = Some(self.generation);
-                if !part.has_run {
-                    // What was before it came is none of its numbers.
-                    part.covered = part.covered.max(age);
-                }
-                part.has_run = true;
-                part.is_exhausted = false;
-                ordered.push(number);
-            }
-        }
-        for number in ordered {
-            let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), turn.origin);
-            let part = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run);
-            if let Some(regained) = part.and_then(|part| part.on_ordered(self.generation, at, &orders.orders.slots)) {
-                self.end_overlap(&regained, at);
-            }
-            turn.send(number, ToWorker::Orders(orders));
-        }
-    }
-
-    /// Slots have changed hands: from now on, one after the other at the spawn rate.
-    ///
-    /// Of an open profile all slots move at one moment: a little ahead where those who give them live, so that they hear of it before it comes
-    /// and no iteration has two owners. What is still on its way moves with them, so that none is without one.
-    pub(super) fn hand_over(&mut self, mut moved: SlotSet, lead: Duration, now: Instant) {
-        let mut at = self.elapsed(now);
-        if self.profile.is_open() {
-            let pending = self.handover.as_ref().filter(|handover| handover.at > at);
-            let lead = if pending.is_some() { LEAD } else { lead };
-            pending.iter().flat_map(|handover| handover.moved.iter()).for_each(|slot| moved.insert(slot));
-            at += lead;
-        }
-        // A slot with several users takes as many turns.
-        let users_a_slot = self.shape.users_a_slot_at(at).max(1);
-        let interval = self.profile.spawn_interval().saturating_mul(users_a_slot);
-        self.forget_arrived(at);
-        moved.iter().for_each(|slot| self.on_their_way.insert(slot));
-        self.handover = Some(Arc::new(Handover { at, moved, interval }));
-    }
-
-    /// Slots whose moment of the last hand-over has come are on their way no more.
-    pub(super) fn forget_arrived(&mut self, at: Duration) {
-        let moments = self.handover.iter().flat_map(|handover| handover.moments());
-        for (slot, _) in moments.take_while(|(_, moment)| *moment <= at) {
-            self.on_their_way.remove(slot);
-        }
-    }
-
     /// The first orders: everybody who is prepared begins.
-    pub fn begin(&mut self, turn: &mut Turn<'_>) {
+    fn begin(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         self.stage = Stage::Live;
         self.zero = Some(now);
@@ -397,3 +388,17 @@ pub(super) const LEAD: Duration = Duration::from_millis(500);
 pub(super) const ADOPTION_TIME: Duration = Duration::from_secs(4);
 /// How long the end of a run waits for workers that are out of reach.
 pub(super) const AWAY_GRACE: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+impl Run {
+    /// What it has counted, for tests that ask for another moment than its own.
+    pub const fn table(&self) -> &Tables {
+        &self.table
+    }
+
+    /// As if the plan had these, and no second had been judged yet.
+    pub fn judge_by(&mut self, thresholds: Vec<Threshold>) {
+        self.windows = windows_of(&thresholds, 0);
+        self.thresholds = thresholds;
+    }
+}

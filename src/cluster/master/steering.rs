@@ -6,8 +6,7 @@ use super::action::Action;
 use super::run::{Run, Stage};
 use super::{Master, Refused, Rerate, Retarget};
 use crate::cluster::record::Record;
-use crate::load::Halt;
-use crate::plan::LoadProfile;
+use crate::plan::{LoadProfile, Plan};
 
 impl Master {
     /// Somebody wants another number of users.
@@ -26,7 +25,7 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
         run.retarget(profile, retarget, &mut turn);
@@ -43,7 +42,7 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
         run.rerate(profile, rerate, &mut turn);
@@ -60,7 +59,7 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
         run.close(profile, &mut turn);
@@ -72,7 +71,7 @@ impl Master {
     /// The profile of the run that is under way; one that people have changed is as they have.
     #[must_use]
     pub fn profile(&self) -> Option<&LoadProfile> {
-        self.run.as_ref().map(|run| &*run.profile)
+        self.run.as_ref().map(|run| &**run.profile())
     }
 
     /// The clock of the run that is under way.
@@ -102,7 +101,7 @@ impl Master {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
-        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else {
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
         run.set_paused(is_paused, &mut turn);
@@ -120,7 +119,7 @@ impl Master {
     /// What the script does on the master is wrong: the next tick cuts the run.
     pub fn on_misuse(&mut self, why: String) -> Vec<Action> {
         if let Some(run) = self.run.as_mut().filter(|run| !run.is_over()) {
-            run.halt.get_or_insert(Halt::Misuse(why));
+            run.misuse(why);
         }
         Vec::new()
     }
@@ -128,7 +127,17 @@ impl Master {
     /// The epoch of the run's statistics: how often they were reset.
     #[must_use]
     pub fn epoch(&self) -> Option<u32> {
-        self.run.as_ref().map(|run| run.epoch)
+        self.run.as_ref().map(Run::epoch)
+    }
+
+    /// The running test shall take over the scripts of which `newer` was planned, or why they cannot be planned.
+    pub fn on_revise(&mut self, newer: Result<Plan, String>, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else { return out };
+        if let Some(plan) = run.on_newer(newer, &mut turn) {
+            self.keep(Record::Revised { plan }, &mut out);
+        }
+        out
     }
 
     /// Somebody clears the statistics.
@@ -136,21 +145,21 @@ impl Master {
         let mut out = Vec::new();
         if self.run.as_ref().is_some_and(Run::is_awaited) {
             if let Some(run) = &mut self.run {
-                run.wants_reset = true;
+                run.want_reset();
             }
         } else {
             self.settle(now, &mut out);
         }
         if let Some((run, mut turn)) = self.turn(now, &mut out) {
             run.reset(now);
-            let (epoch, at) = (run.epoch, run.counted_since);
+            let record = run.reset_record();
             // Before it has begun it has no clock, and nobody has orders.
-            if !run.is_over() && run.zero.is_some() {
+            if !run.is_over() && run.zero().is_some() {
                 run.order_all(&mut turn);
             }
             // A run that waits has no journal yet: what that begins with tells of the reset.
-            if self.run.as_ref().is_some_and(|run| run.stage != Stage::Waiting) {
-                self.keep(Record::Reset { epoch, at }, &mut out);
+            if self.run.as_ref().is_some_and(|run| run.stage() != Stage::Waiting) {
+                self.keep(record, &mut out);
             }
         }
         out

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use super::super::message::{Answer, Delta, LogLine, ToMaster, ToWorker};
 use super::Master;
 use super::action::{Action, send};
-use super::numbers::Merged;
-use super::part::PartStage;
 use super::peers::{PeerNumber, Presence};
-use super::run::Stage;
+use super::run::{Merged, Stage};
 use crate::cluster::link::LinkId;
-use crate::plan::RunId;
+use crate::load::act::Acted;
+use crate::plan::{Act, RunId};
 
 impl Master {
     pub(super) fn on_word(&mut self, number: PeerNumber, link: LinkId, message: ToMaster, now: Instant, out: &mut Vec<Action>) {
@@ -49,7 +48,7 @@ impl Master {
                     self.peers.get_mut(number).was_abandoned = false;
                 }
                 if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == id) {
-                    let before = run.stage;
+                    let before = run.stage();
                     run.on_revision(number, revision, &mut turn);
                     run.on_prepared(number, &mut turn);
                     self.note_begin(before, out);
@@ -78,9 +77,9 @@ impl Master {
         let Some(run) = self.run.as_mut().filter(|run| run.id() == delta.run) else {
             return self.answer(number, sent, None, now, out);
         };
-        let (before, keeps_apart) = (run.misdated, run.keeps_apart(&self.config));
+        let (before, keeps_apart) = (run.misdated(), run.keeps_apart(&self.config));
         let merged = run.on_delta(number, delta, keeps_apart, now);
-        let misdated = run.misdated;
+        let misdated = run.misdated();
         if misdated > before && before.checked_ilog2() < misdated.checked_ilog2() {
             let text = format!("{misdated} tallies lie ahead of the master's clock; they count in the sums and in no second");
             out.push(Action::Log(log::Level::Warn, format!("Client '{}': {text}", self.peers.get(number).hello.worker)));
@@ -89,24 +88,30 @@ impl Master {
             Merged::Held(held) => self.answer(number, sent, held.map(|held| (delta.run, held.get())), now, out),
             Merged::Broken(why) => self.break_off(number, link, why, now, out),
         }
-        if delta.is_last {
-            self.on_last_delta(number, now, out);
+        if let Some((run, mut turn)) = self.turn(now, out).filter(|_| delta.is_last) {
+            run.on_last_delta(number, &mut turn);
         }
+        self.after_numbers(now, out);
+    }
+
+    /// A worker tells of an act.
+    fn on_acted(&mut self, number: PeerNumber, id: RunId, act: Act, acted: &Acted, now: Instant, out: &mut Vec<Action>) {
+        let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == id && !run.is_over()) else { return };
+        let before = run.stage();
+        let end = run.on_acted(number, act, acted, &mut turn);
+        if end.is_some() {
+            return self.finish(end, out);
+        }
+        if run.stage() == Stage::Waiting {
+            run.begin_if_all_agree(&mut turn);
+        }
+        self.note_begin(before, out);
         self.after_numbers(now, out);
     }
 
     fn relay(&self, number: PeerNumber, lines: Vec<LogLine>, out: &mut Vec<Action>) {
         let worker = &self.peers.get(number).hello.worker;
         out.extend(lines.into_iter().map(|line| Action::Relay(worker.clone(), line)));
-    }
-
-    /// A worker has finished. In a run that nobody has stopped, and that is not at its planned end, others take its users.
-    fn on_last_delta(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
-        let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.stage == Stage::Live) else { return };
-        let is_at_end = run.shape.end().is_some_and(|end| run.elapsed(now) + CLOCKS_APART >= end);
-        if !is_at_end && run.parts.get(&number).is_some_and(|part| part.stage == PartStage::Finished) {
-            run.part_with(number, &mut turn);
-        }
     }
 
     fn on_leaving(&mut self, number: PeerNumber, now: Instant, out: &mut Vec<Action>) {
@@ -137,12 +142,7 @@ impl Master {
         ));
         self.board_without(&worker, out);
         if let Some((run, mut turn)) = self.turn(now, out) {
-            if run.stage == Stage::Live {
-                run.part_with(number, &mut turn);
-            }
-            if let Some(part) = run.parts.get_mut(&number) {
-                part.finish(now);
-            }
+            run.on_goodbye(number, &mut turn);
         }
         self.free_unbegun(number, out);
         let kept = self.run.as_ref().filter(|run| self.config.has_journal && !run.is_over());
@@ -188,6 +188,3 @@ impl Master {
         send(&self.peers, number, ToWorker::Answer(Answer { echo, clock: self.clock(now), acknowledged }), out);
     }
 }
-
-/// A worker comes to the planned end by its own clock.
-const CLOCKS_APART: Duration = Duration::from_secs(5);

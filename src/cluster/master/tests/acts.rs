@@ -69,7 +69,7 @@ fn where_the_worker_is_lost_in_its_setup_another_one_does_it_and_that_one_alone_
     assert_eq!(stand.state(), RunState::Waiting, "the first one is back, and prepares anew");
     stand.message(1, ToMaster::Prepared { run: RunId(7), revision: 0 });
     assert_ne!(stand.state(), RunState::Waiting);
-    assert_eq!(stand.master.run.as_ref().unwrap().plan.life.data.as_deref(), Some("[2]"));
+    assert_eq!(stand.master.run.as_ref().unwrap().plan().life.data.as_deref(), Some("[2]"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_threshold_that_aborts_ends_the_run_within_two_seconds_of_its_window_and_a_r
     let threshold = Threshold::parse(&plan, &[]).unwrap();
     let mut stand = Stand::running(1, 10);
     let run = stand.master.run.as_mut().unwrap();
-    run.thresholds = vec![threshold];
+    run.judge_by(vec![threshold]);
     run.reset(stand.now);
     let said = |sequence: u64, second: u64, requests| Delta { epoch: 1, tallies: vec![tally(second, requests)], ..delta(sequence, 0) };
     for (sequence, requests) in [(1, 3), (2, 3), (3, 4), (4, 3)] {

@@ -81,7 +81,7 @@ fn a_worker_that_leaves_is_kept_with_its_warm_up_apart_and_the_next_master_has_i
     let records = run.records().into_iter().chain([Record::Worker(Box::new(kept))]);
     let restored = Master::restored(config(), KeptRun::from_records(records).unwrap(), stand.now);
     let stand = Stand { master: restored, now: stand.now, actions: Vec::new() };
-    let snapshot = stand.master.run.as_ref().unwrap().table.snapshot(crate::stats::table::SnapshotContext {
+    let snapshot = stand.master.run.as_ref().unwrap().table().snapshot(crate::stats::table::SnapshotContext {
         elapsed: Duration::from_secs(9),
         ..crate::stats::table::SnapshotContext::default()
     });

@@ -7,7 +7,6 @@ use super::*;
 use crate::cluster::message::WindowParts;
 use crate::plan::ThresholdPlan;
 use crate::stats::threshold::Threshold;
-use crate::stats::windows::windows_of;
 
 #[test]
 fn windows_that_reach_across_the_death_of_the_master_are_judged_by_the_next_one() {
@@ -15,10 +14,9 @@ fn windows_that_reach_across_the_death_of_the_master_are_judged_by_the_next_one(
         .map(|condition| Threshold::parse(&ThresholdPlan { metric: "http_reqs".into(), condition: condition.into() }, &[]).unwrap());
     let mut stand = Stand::running(1, 10);
     let run = stand.master.run.as_mut().unwrap();
-    run.thresholds = thresholds.to_vec();
-    run.windows = windows_of(&run.thresholds, 0);
+    run.judge_by(thresholds.to_vec());
     stand.master.config.has_journal = true;
-    let plan = Arc::clone(&stand.master.run.as_ref().unwrap().plan);
+    let plan = Arc::clone(stand.master.run.as_ref().unwrap().plan());
     stand.actions = vec![Action::Keep(1, Record::Run { plan: Arc::clone(&plan), wall: SystemTime::UNIX_EPOCH })];
     for (sequence, requests) in [(1, 3), (2, 6), (3, 3), (4, 1), (5, 1)] {
         stand.live(Duration::from_secs(1), &[1]);
@@ -33,8 +31,7 @@ fn windows_that_reach_across_the_death_of_the_master_are_judged_by_the_next_one(
 
     let mut next = next_of(&mut stand);
     let run = next.master.run.as_mut().unwrap();
-    run.thresholds = thresholds.to_vec();
-    run.windows = windows_of(&run.thresholds, 0);
+    run.judge_by(thresholds.to_vec());
     next.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(7), 5)));
     assert!(next.sent().iter().any(|(_, message)| matches!(message, ToWorker::Welcome(welcome) if welcome.wants_windows)));
     // The first master's deltas, and one that never came to it.
@@ -63,8 +60,7 @@ fn of_seconds_that_nobody_has_people_are_told() {
     let mut stand = Stand::new();
     stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(7), 5)));
     let run = stand.master.run.as_mut().unwrap();
-    run.thresholds = thresholds.to_vec();
-    run.windows = windows_of(&run.thresholds, 0);
+    run.judge_by(thresholds.to_vec());
     stand.live(Duration::from_secs(6), &[1]);
     let warnings = stand.master.snapshot(stand.now).warnings;
     assert!(warnings.iter().any(|warning| warning.contains("lack what workers counted that are gone")), "{warnings:?}");

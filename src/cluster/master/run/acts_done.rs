@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::peers::PeerNumber;
+use super::super::peers::PeerNumber;
 use crate::cluster::link::LinkId;
 use crate::plan::Act;
 use crate::stats::snapshot::ActView;

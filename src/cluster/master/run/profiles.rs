@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::peers::Peers;
-use super::run::Run;
+use super::super::peers::Peers;
+use super::Run;
 use crate::load::shape::Shape;
 use crate::plan::{LoadProfile, NamedProfile, Rate};
 use crate::stats::snapshot::{ProfileKind, ProfileView, Snapshot};
 
 impl Run {
     /// Fills in what the plan says of each profile; the snapshot has what was counted.
-    pub(super) fn show_profiles(&self, snapshot: &mut Snapshot, peers: &Peers, now: Instant) {
+    pub fn show_profiles(&self, snapshot: &mut Snapshot, peers: &Peers, now: Instant) {
         let elapsed = self.elapsed(now);
         snapshot.profiles.resize_with(self.profile.named().len(), ProfileView::default);
         let profiles = self.profile.named().iter().zip(self.shape.parts());

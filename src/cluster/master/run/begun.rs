@@ -10,29 +10,19 @@
 
 use std::time::Duration;
 
-use super::super::record::{BegunWorker, Record};
-use super::action::Action;
+use super::super::config::MasterConfig;
+use super::super::peers::{PeerNumber, Peers, Presence};
+use super::super::turn::Turn;
+use super::Run;
 use super::part::{Part, Unheard};
-use super::peers::{PeerNumber, Peers, Presence};
-use super::run::{Run, Stage};
-use super::turn::Turn;
-use super::{Master, MasterConfig};
+use crate::cluster::record::{BegunWorker, Record};
 use crate::stats::snapshot::HoleView;
-
-impl Master {
-    /// Tells the journal of workers that have begun.
-    pub(super) fn keep_begun(&mut self, out: &mut Vec<Action>) {
-        let is_to_be_kept = |run: &&mut Run| run.zero.is_some() && !matches!(run.stage, Stage::Waiting | Stage::Over { .. });
-        let Some(run) = self.run.as_mut().filter(|_| self.config.has_journal).filter(is_to_be_kept) else { return };
-        let records = run.take_begun(&self.peers);
-        self.keep_all(records, out);
-    }
-}
 
 impl Run {
     /// Takes over that a worker has begun, of which the journal tells nothing later.
     pub fn restore_begun(&mut self, number: PeerNumber, since: Duration) {
         let since = since.max(self.counted_since.unwrap_or_default());
+        self.awaited.insert(number);
         self.unheard.insert(number, Unheard { since, users: 0 });
     }
 
@@ -47,7 +37,7 @@ impl Run {
     }
 
     /// A worker is there: it brings what it has, or has never begun.
-    pub fn hear_of(&mut self, number: PeerNumber) {
+    pub(super) fn hear_of(&mut self, number: PeerNumber) {
         if self.unheard.remove(&number).is_some() {
             self.holes.remove(&number);
         }
@@ -64,13 +54,13 @@ impl Run {
     }
 
     /// Whether one of those may still come, by what orphans do: as long after the takeover as they go on.
-    pub fn may_hear_of_more(&self, config: &MasterConfig, elapsed: Duration) -> bool {
+    pub(super) fn may_hear_of_more(&self, config: &MasterConfig, elapsed: Duration) -> bool {
         let since = elapsed.saturating_sub(self.taken_over.unwrap_or_default());
         !self.unheard.is_empty() && since < config.orphan.timeout
     }
 
     /// Those of whom the journal does not know that they have begun.
-    fn take_begun(&mut self, peers: &Peers) -> Vec<Record> {
+    pub fn take_begun(&mut self, peers: &Peers) -> Vec<Record> {
         let is_there = |number: PeerNumber| matches!(peers.get(number).presence, Presence::Here | Presence::Leaving);
         let has_begun = |part: &Part| part.has_run && part.is_here() && !part.is_begun_kept;
         let new = self.parts.iter_mut().filter(|(number, part)| is_there(**number) && has_begun(part));

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use super::super::message::{Followed, Phase, RunStanding};
+use super::super::peers::{PeerNumber, Peers, Presence};
+use super::super::turn::Turn;
 use super::part::{Part, PartStage};
-use super::peers::{PeerNumber, Peers, Presence};
-use super::run::{LEAD, Run, Stage, takes_slots};
-use super::turn::Turn;
+use super::{LEAD, Run, Stage, takes_slots};
+use crate::cluster::message::{Followed, Phase, RunStanding};
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
 use crate::stats::snapshot::OverlapView;
@@ -77,6 +77,46 @@ impl Run {
         part.held
     }
 
+    /// Nobody else is waited for: the time is over, or nobody is left who could bring the run.
+    pub fn has_been_waited_for(&self, peers: &Peers, now: Instant) -> bool {
+        matches!(self.stage, Stage::Adopting { until } if now >= until || self.is_awaited_in_vain(peers))
+    }
+
+    /// While the run is adopted: no longer than until then.
+    pub fn wait_until(&mut self, latest: Instant) {
+        if let Stage::Adopting { until } = &mut self.stage {
+            *until = (*until).min(latest);
+        }
+    }
+
+    /// Whether it began before that moment of a master's wall clock.
+    pub fn began_before(&self, wall: SystemTime) -> bool {
+        self.wall < wall
+    }
+
+    /// Somebody stops the run while it is adopted: its workers are told to when they are here.
+    pub const fn want_stop(&mut self) {
+        self.wants_stop = true;
+    }
+
+    pub const fn wants_stop(&self) -> bool {
+        self.wants_stop
+    }
+
+    /// Somebody clears the statistics while nobody has brought the run.
+    pub const fn want_reset(&mut self) {
+        self.wants_reset = true;
+    }
+
+    pub fn take_wish_to_reset(&mut self) -> bool {
+        std::mem::take(&mut self.wants_reset)
+    }
+
+    /// What somebody wanted of another run holds for this one.
+    pub const fn inherit_wishes(&mut self, other: &Self) {
+        (self.wants_stop, self.wants_reset) = (other.wants_stop, other.wants_reset);
+    }
+
     /// A worker that comes when the run has been taken over may have newer orders of the former master's than all that came before: they still tell what
     /// the run was doing, unless somebody has wanted something else since.
     fn hear_newer(&mut self, number: PeerNumber, followed: &Followed) {
@@ -89,7 +129,7 @@ impl Run {
     }
 
     /// Who owned what, as workers say; the newest orders count. Whoever followed older ones ran users beside their owners. Answers the slots of those.
-    pub fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, turn: &Turn<'_>) -> SlotSet {
+    pub(super) fn settle_claims(&mut self, claims: &BTreeMap<PeerNumber, Followed>, turn: &Turn<'_>) -> SlotSet {
         let (peers, now) = (turn.peers, turn.now);
         let mut doubled = SlotSet::none();
         let mut claims: Vec<_> = claims.iter().collect();
@@ -130,7 +170,7 @@ impl Run {
     }
 
     /// What nobody owns goes to those who are there; and `strays`, which are on their way by another pace than the profile's, go on at that.
-    pub fn fill_gaps(&mut self, strays: &SlotSet, turn: &Turn<'_>) {
+    pub(super) fn fill_gaps(&mut self, strays: &SlotSet, turn: &Turn<'_>) {
         let now = turn.now;
         let level = self.level(now);
         let is_ready = |part: &Part| part.can_run() || part.stage == PartStage::Prepared;
@@ -155,7 +195,7 @@ impl Run {
         let workers = if here == 1 { "worker" } else { "workers" };
         turn.log(log::Level::Info, format!("adopted run {}, {:02}:{:02} old, from {here} {workers}", self.id(), age / 60, age % 60));
         self.table.take_over(self.elapsed(now));
-        self.take_board_over(self.elapsed(now));
+        self.commons.board.take_over(self.elapsed(now));
         self.take_windows_over(now);
         let doubled = self.settle_claims(claims, turn);
         let is_ending = self.phase != Phase::Run;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dues::{Account, Course};
-use super::run::{Run, Stage};
+use super::{Run, Stage};
 use crate::load::profile::arrivals::{Schedule, slots_of};
 use crate::load::profile::seed_of;
 use crate::load::slots::SlotSet;

@@ -11,11 +11,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::message::{Followed, WorkerId};
+use super::super::peers::{PeerNumber, SILENCE_LIMIT};
+use super::super::turn::Turn;
+use super::Run;
 use super::part::{Overtaken, Part};
-use super::peers::{PeerNumber, SILENCE_LIMIT};
-use super::run::Run;
-use super::turn::Turn;
+use crate::cluster::message::{Followed, WorkerId};
 use crate::load::shape::Shape;
 use crate::load::slots::{Numbering, SlotSet};
 use crate::plan::LoadProfile;
@@ -23,29 +23,29 @@ use crate::stats::snapshot::OverlapView;
 
 impl Run {
     /// How many users run in these slots by the profile in force.
-    pub fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
+    pub(super) fn users_in(&self, slots: &SlotSet, now: Instant) -> u64 {
         users_by(&self.profile, &self.shape, slots, self.elapsed(now))
     }
 
     /// How many a worker runs in these slots by what it follows, which may be an older profile.
-    pub fn users_of(&self, followed: &Followed, slots: &SlotSet, now: Instant) -> u64 {
+    pub(super) fn users_of(&self, followed: &Followed, slots: &SlotSet, now: Instant) -> u64 {
         users_by(&followed.profile, &Shape::new(&followed.profile), slots, self.elapsed(now))
     }
 
     /// Whether this master, which has taken the run over, has given slots to others than this worker: all that were to be had, when it was not there.
-    pub fn has_dealt_to_others(&self, number: PeerNumber) -> bool {
+    pub(super) fn has_dealt_to_others(&self, number: PeerNumber) -> bool {
         self.taken_over.is_some() && self.dealt_to.iter().any(|owner| *owner != number)
     }
 
     /// Whether others ran the users of a worker that was given up at `from`: those who got them may be away themselves by now, or the run at its end.
-    pub fn had_others(&self, number: PeerNumber, from: Duration, was_replaced: bool) -> bool {
+    pub(super) fn had_others(&self, number: PeerNumber, from: Duration, was_replaced: bool) -> bool {
         // Of one that was given up when the run was stopped nobody got any.
         let is_in_run = self.stopped.is_none_or(|stopped| from <= stopped);
         is_in_run && (was_replaced || self.assignment.owners().iter().any(|owner| *owner != number))
     }
 
     /// A worker has come back that was given up at `from`, and has run its users until now, or to the planned end.
-    pub fn show_return(&mut self, number: PeerNumber, from: Duration, turn: &mut Turn<'_>) {
+    pub(super) fn show_return(&mut self, number: PeerNumber, from: Duration, turn: &mut Turn<'_>) {
         let now = turn.now;
         let to = self.shape.end().map_or(self.elapsed(now), |end| end.min(self.elapsed(now)));
         let Some(part) = self.parts.get_mut(&number) else { return };
@@ -77,7 +77,7 @@ impl Run {
     }
 
     /// A delta tells which orders its worker follows.
-    pub fn on_followed(&mut self, number: PeerNumber, generation: u64, is_last: bool, now: Instant) {
+    pub(super) fn on_followed(&mut self, number: PeerNumber, generation: u64, is_last: bool, now: Instant) {
         let elapsed = self.elapsed(now);
         let Some(part) = self.parts.get_mut(&number) else { return };
         let is_over = |overtaken: &mut Overtaken| is_last || overtaken.generation <= generation;
@@ -86,7 +86,7 @@ impl Run {
     }
 
     /// What others had got ran twice until now, if people were told of it.
-    pub fn end_overlap(&mut self, overtaken: &Overtaken, elapsed: Duration) {
+    pub(super) fn end_overlap(&mut self, overtaken: &Overtaken, elapsed: Duration) {
         let is_it = |shown: &&mut OverlapView| shown.to.is_none() && Some(&shown.worker) == overtaken.shown_as.as_ref();
         if let Some(shown) = self.overlaps.iter_mut().find(is_it) {
             shown.to = Some(elapsed);
@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// Shows workers that speak, and have not followed for long what was ordered.
-    pub fn show_overtaken(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn show_overtaken(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         if turn.config.orphan.pauses {
             return; // They do not hear the master either, and begin no iteration.

@@ -5,9 +5,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::message::Delta;
 use super::dues::Dues;
 use super::vitals::VitalsOverTime;
+use crate::cluster::message::Delta;
 use crate::load::slots::SlotSet;
 use crate::load::stock::IterationsBegun;
 use crate::stats::tables::Totals;
@@ -16,57 +16,57 @@ use crate::stats::window_parts::MOST_SECONDS;
 
 /// What the run knows of one worker.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub stage: PartStage,
+pub(in crate::cluster::master) struct Part {
+    pub(super) stage: PartStage,
     /// The revision of the plan that it said it has.
-    pub revision: u32,
+    pub(super) revision: u32,
     /// When it was asked last to take over a higher one, and why it could not.
-    pub behind: Option<Behind>,
+    pub(super) behind: Option<Behind>,
     /// The run's clock when the worker was given up; `None` as long as it is there.
-    pub away_since: Option<Duration>,
+    pub(super) away_since: Option<Duration>,
     /// Others have got its slots since it was given up.
-    pub was_replaced: bool,
+    pub(super) was_replaced: bool,
     /// When it came back last from having been given up.
-    pub back: Option<Instant>,
+    pub(super) back: Option<Instant>,
     /// The run's clock when it was given up, of a worker that came while the run was taken over.
-    pub claimed_since: Option<Duration>,
+    pub(super) claimed_since: Option<Duration>,
     /// The generation of this master's last orders to it.
-    pub told: Option<u64>,
+    pub(super) told: Option<u64>,
     /// It has slots, or has had some: its numbers are waited for at the end.
-    pub has_run: bool,
+    pub(super) has_run: bool,
     /// The journal knows that it has begun.
-    pub is_begun_kept: bool,
+    pub(super) is_begun_kept: bool,
     /// It has told that the run is over in it: once all that it has is here, it is finished.
-    pub says_finished: bool,
+    pub(super) says_finished: bool,
     /// It has stopped its users by itself, as an orphan does in the end: it takes no slots any more.
-    pub has_given_up: bool,
+    pub(super) has_given_up: bool,
     /// The highest sequence number in the table; `None` if nothing of it is: no delta bears 0.
-    pub held: Option<NonZeroU64>,
+    pub(super) held: Option<NonZeroU64>,
     /// The seconds of the run's clock before this are in the table.
-    pub covered: u64,
-    pub users: u64,
+    pub(super) covered: u64,
+    pub(super) users: u64,
     /// It said that no user of its will ever run again, by the last orders to it.
-    pub is_exhausted: bool,
-    pub panics: u32,
+    pub(super) is_exhausted: bool,
+    panics: u32,
     /// Lanes that the worker has given up.
-    pub lanes_lost: u32,
+    lanes_lost: u32,
     /// The run's clock from which on the numbers of the first of those are unknown.
-    pub lost_since: Option<Duration>,
+    lost_since: Option<Duration>,
     /// Iterations that it began so far, of those that are given out by their number.
-    pub begun: IterationsBegun,
+    pub(super) begun: IterationsBegun,
     /// By its last report that had any.
-    pub lag: Option<Duration>,
-    pub vitals: VitalsOverTime,
+    lag: Option<Duration>,
+    vitals: VitalsOverTime,
     /// What was due in its slots, and what it has told of that, by profile.
-    pub dues: Dues,
+    pub(super) dues: Dues,
     /// The slots that it was last told are its own.
-    pub ordered: Arc<SlotSet>,
+    pub(super) ordered: Arc<SlotSet>,
     /// Slots that others have got since, and that it may still run.
-    pub overtaken: Option<Overtaken>,
+    pub(super) overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
-    pub total: Option<Box<Totals>>,
+    pub(super) total: Option<Box<Totals>>,
     /// Deltas up to this one are in the windows of thresholds, or were counted before a reset; `None` if none is.
-    pub windows_held: Option<NonZeroU64>,
+    pub(super) windows_held: Option<NonZeroU64>,
     finished_at: Option<Instant>,
     staged: Vec<Tally>,
     /// By the place of their threshold.
@@ -106,7 +106,7 @@ pub(super) struct Unheard {
 
 /// How far a worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PartStage {
+pub(in crate::cluster::master) enum PartStage {
     /// It was asked to prepare.
     Asked { at: Instant },
     /// It cannot take part as it is, but may be asked again: its script differs, or it is busy with what it was before.
@@ -170,8 +170,43 @@ impl Part {
     }
 
     /// Of a worker that comes with `users` when the others may have taken them over, `since` then; `was_replaced` if it is known that they have.
-    pub fn come_late(stage: PartStage, since: Option<Duration>, users: u64, was_replaced: bool) -> Self {
+    pub(super) fn come_late(stage: PartStage, since: Option<Duration>, users: u64, was_replaced: bool) -> Self {
         Self { away_since: since, users, was_replaced, ..Self::new(stage) }
+    }
+
+    pub const fn stage(&self) -> &PartStage {
+        &self.stage
+    }
+
+    pub const fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// By its last delta; of one that is away as many as it had.
+    pub const fn users(&self) -> u64 {
+        self.users
+    }
+
+    pub(super) const fn panics(&self) -> u32 {
+        self.panics
+    }
+
+    pub(super) const fn lanes_lost(&self) -> u32 {
+        self.lanes_lost
+    }
+
+    /// The run's clock from which on the numbers of the first lost lane are unknown.
+    pub(super) const fn lost_since(&self) -> Option<Duration> {
+        self.lost_since
+    }
+
+    /// By its last report that had any.
+    pub const fn lag(&self) -> Option<Duration> {
+        self.lag
+    }
+
+    pub const fn vitals(&self) -> &VitalsOverTime {
+        &self.vitals
     }
 
     /// There, and taking part or about to.
@@ -180,18 +215,18 @@ impl Part {
     }
 
     /// When it finished, if it has.
-    pub const fn finished_at(&self) -> Option<Instant> {
+    pub(super) const fn finished_at(&self) -> Option<Instant> {
         self.finished_at
     }
 
     /// Its users run, or may run: it can have slots.
-    pub fn can_run(&self) -> bool {
+    pub(super) fn can_run(&self) -> bool {
         self.is_here() && self.stage == PartStage::Ordered && !self.has_given_up
     }
 
     /// Orders of this generation go out, by which `slots` are its own. Answers what is over of what others had got: all of it is its own again,
     /// whether or not it has heard that it was not.
-    pub fn on_ordered(&mut self, generation: u64, at: Duration, slots: &Arc<SlotSet>) -> Option<Overtaken> {
+    pub(super) fn on_ordered(&mut self, generation: u64, at: Duration, slots: &Arc<SlotSet>) -> Option<Overtaken> {
         let taken = self.ordered.without(slots);
         self.ordered = Arc::clone(slots);
         if let Some(overtaken) = &mut self.overtaken {
@@ -207,7 +242,7 @@ impl Part {
         regained
     }
 
-    pub fn place_of(&self, sequence: u64) -> Sequence {
+    pub(super) fn place_of(&self, sequence: u64) -> Sequence {
         let next = self.held.map_or(1, |held| held.get().saturating_add(1));
         match sequence.cmp(&next) {
             Ordering::Less => Sequence::Repeat,
@@ -217,7 +252,7 @@ impl Part {
     }
 
     /// Takes over what a delta says of the worker itself. Answers how long it was throttled in it.
-    pub fn note(&mut self, delta: &Delta, horizon: u64, now: Instant) -> Duration {
+    pub(super) fn note(&mut self, delta: &Delta, horizon: u64, now: Instant) -> Duration {
         self.held = NonZeroU64::new(delta.sequence);
         self.has_run = true;
         self.users = delta.users;
@@ -242,13 +277,13 @@ impl Part {
     }
 
     /// The seconds of these tallies are in the table, those after `horizon` left aside.
-    pub fn cover(&mut self, tallies: &[Tally], horizon: u64) {
+    pub(super) fn cover(&mut self, tallies: &[Tally], horizon: u64) {
         let last = tallies.iter().map(|tally| tally.second).filter(|second| *second <= horizon).max();
         self.covered = last.map_or(0, |second| second + 1).max(self.covered);
     }
 
     /// Stages a piece of a total; false if it is not the next one, or too many.
-    pub fn stage(&mut self, number: u32, tally: Tally) -> bool {
+    pub(super) fn stage_total(&mut self, number: u32, tally: Tally) -> bool {
         if number == 0 {
             self.staged.clear();
         }
@@ -260,18 +295,18 @@ impl Part {
     }
 
     /// The staged pieces, if there are as many as were announced; nothing is staged afterwards.
-    pub fn take_staged(&mut self, parts: u32) -> Option<Vec<Tally>> {
+    pub(super) fn take_staged(&mut self, parts: u32) -> Option<Vec<Tally>> {
         let staged = std::mem::take(&mut self.staged);
         (staged.len() == parts as usize).then_some(staged)
     }
 
     /// Its link is gone, or a new one: what was left half done is void.
-    pub fn unstage(&mut self) {
+    pub(super) fn unstage(&mut self) {
         (self.staged, self.staged_windows) = (Vec::new(), Vec::new());
     }
 
     /// Stages what one threshold's windows need; false if that is more than can be, of so many `thresholds`.
-    pub fn stage_windows(&mut self, place: u32, tallies: Vec<Tally>, thresholds: usize) -> bool {
+    pub(super) fn stage_windows(&mut self, place: u32, tallies: Vec<Tally>, thresholds: usize) -> bool {
         let fits = self.staged_windows.len() + tallies.len() <= thresholds.saturating_mul(MOST_SECONDS as usize + 1);
         if fits {
             self.staged_windows.extend(tallies.into_iter().map(|tally| (place, tally)));

@@ -4,12 +4,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::message::{Delta, RunStanding, WindowParts};
-use super::super::record::{KeptWorker, Record};
-use super::MasterConfig;
+use super::super::config::MasterConfig;
+use super::super::peers::PeerNumber;
+use super::Run;
 use super::part::{Part, PartStage, Sequence};
-use super::peers::PeerNumber;
-use super::run::Run;
+use crate::cluster::message::{Delta, RunStanding, WindowParts};
+use crate::cluster::record::{KeptWorker, Record};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::HoleView;
 use crate::stats::tables::{Tables, Totals};
@@ -18,7 +18,7 @@ use crate::stats::windows::windows_of;
 
 /// What became of a message with numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Merged {
+pub(in crate::cluster::master) enum Merged {
     /// It is in the table, now or since before; this is held, if anything is.
     Held(Option<NonZeroU64>),
     /// It cannot be: something before it is missing. The worker has to send again from what is held.
@@ -111,7 +111,7 @@ impl Run {
     /// A piece of a total came.
     pub fn on_total_part(&mut self, number: PeerNumber, place: u32, tally: Tally) -> Result<(), &'static str> {
         let part = self.parts.entry(number).or_insert_with(|| Part::new(PartStage::Ordered));
-        if part.stage(place, tally) { Ok(()) } else { Err("the pieces of a total came out of order") }
+        if part.stage_total(place, tally) { Ok(()) } else { Err("the pieces of a total came out of order") }
     }
 
     /// A total is whole: it replaces what is held of the worker.
@@ -196,11 +196,12 @@ impl Run {
             let at = Duration::from_secs(part.covered);
             self.holes.insert(number, HoleView { worker: kept.worker.to_string(), from: at, to: at });
         }
+        self.awaited.extend((!kept.has_left).then_some(number));
         self.parts.insert(number, part);
     }
 
     /// What the journal shall keep of a worker that is gone; `None` if it has not begun. Of one that has counted nothing it knows just that.
-    pub fn record_of(&self, number: PeerNumber, worker: super::super::message::WorkerId, has_left: bool) -> Option<Record> {
+    pub fn record_of(&self, number: PeerNumber, worker: crate::cluster::message::WorkerId, has_left: bool) -> Option<Record> {
         let part = self.parts.get(&number).filter(|part| part.has_run)?;
         let nothing = || Tally { second: part.covered.saturating_sub(1), ..Tally::default() };
         let mut tallies: Vec<_> = part.total.iter().flat_map(|total| total.tallies()).cloned().collect();
@@ -222,7 +223,7 @@ impl Run {
     }
 
     /// The statistics have begun anew at this moment of the run's clock; `None` where nobody knows when that was.
-    pub fn reset_since(&mut self, since: Option<Duration>, now: Instant) {
+    pub(super) fn reset_since(&mut self, since: Option<Duration>, now: Instant) {
         self.epoch += 1;
         self.counted_since = since;
         let elapsed = self.elapsed(now);
@@ -243,7 +244,7 @@ impl Run {
         }
     }
 
-    pub fn empty_tables(&self) -> Tables {
+    pub(super) fn empty_tables(&self) -> Tables {
         Tables::new(Limits { names: self.plan.settings.names }, self.counted_since, self.plan.warmup())
     }
 
@@ -257,12 +258,17 @@ impl Run {
     pub fn records(&self) -> Vec<Record> {
         let mut records = vec![Record::Run { plan: Arc::clone(&self.plan), wall: self.wall }];
         if self.epoch > 0 {
-            records.push(Record::Reset { epoch: self.epoch, at: self.counted_since });
+            records.push(self.reset_record());
         }
         if *self.profile != self.plan.profile {
             records.push(self.profile_as_told());
         }
         records
+    }
+
+    /// When the statistics began anew the last time.
+    pub fn reset_record(&self) -> Record {
+        Record::Reset { epoch: self.epoch, at: self.counted_since }
     }
 
     /// The profile in force, and the last orders.

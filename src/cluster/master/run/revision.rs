@@ -4,52 +4,45 @@
 //! What may change in mid-run is [`Plan::revised`]'s.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::super::message::{ToWorker, WorkerId};
-use super::super::record::Record;
-use super::Master;
-use super::action::Action;
+use super::super::peers::{PeerNumber, Peers};
+use super::super::turn::Turn;
+use super::Run;
 use super::part::{Behind, Part, PartStage};
-use super::peers::{PeerNumber, Peers};
-use super::run::{Run, Stage};
-use super::turn::Turn;
+use crate::cluster::message::{ToWorker, WorkerId};
 use crate::plan::Plan;
 
-impl Master {
-    /// The running test shall take over the scripts of which `newer` was planned, or why they cannot be planned.
-    pub fn on_revise(&mut self, newer: Result<Plan, String>, now: Instant) -> Vec<Action> {
-        let mut out = Vec::new();
-        let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage == Stage::Live) else { return out };
+impl Run {
+    /// Takes over the scripts of which `newer` was planned, if the running test can; says so if it cannot, or if they cannot be planned. Answers the
+    /// plan's next revision, where there is one.
+    pub fn on_newer(&mut self, newer: Result<Plan, String>, turn: &mut Turn<'_>) -> Option<Arc<Plan>> {
         let revised = match newer {
-            Ok(newer) if !newer.fingerprint.is_empty() && newer.fingerprint == run.plan.fingerprint => {
+            Ok(newer) if !newer.fingerprint.is_empty() && newer.fingerprint == self.plan.fingerprint => {
                 // Changed, and changed back.
-                run.unrevised = None;
-                return out;
+                self.unrevised = None;
+                return None;
             }
-            Ok(newer) => run.plan.revised(newer).map_err(|why| why.to_string()),
+            Ok(newer) => self.plan.revised(newer).map_err(|why| why.to_string()),
             Err(why) => Err(why),
         };
         match revised {
             Ok(plan) => {
-                let plan = Arc::new(plan);
-                run.revise(plan.clone(), &mut turn);
-                self.keep(Record::Revised { plan }, &mut out);
+                self.revise(Arc::new(plan), turn);
+                Some(Arc::clone(&self.plan))
             }
             Err(why) => {
                 let text =
                     format!("the running test goes on with the scripts that it has, for the changed ones cannot be taken over: {why}");
-                if run.unrevised.as_ref() != Some(&text) {
+                if self.unrevised.as_ref() != Some(&text) {
                     turn.log(log::Level::Error, text.clone());
                 }
-                run.unrevised = Some(text);
+                self.unrevised = Some(text);
+                None
             }
         }
-        out
     }
-}
 
-impl Run {
     fn revise(&mut self, plan: Arc<Plan>, turn: &mut Turn<'_>) {
         let now = turn.now;
         let fingerprint = plan.fingerprint.get(..SHORT_DIGITS).unwrap_or("each worker has it");
@@ -70,7 +63,7 @@ impl Run {
     }
 
     /// A worker has said which revision it has.
-    pub(super) fn on_revision(&mut self, number: PeerNumber, revision: u32, turn: &mut Turn<'_>) {
+    pub fn on_revision(&mut self, number: PeerNumber, revision: u32, turn: &mut Turn<'_>) {
         let newest = self.plan.revision;
         let Some(part) = self.parts.get_mut(&number) else { return };
         part.revision = revision;
@@ -96,7 +89,7 @@ impl Run {
 
     /// What people must know of scripts that changed in mid-run: that the numbers are of several versions, and where the newest is not taken
     /// over.
-    pub(super) fn revision_warnings(&self, peers: &Peers) -> Vec<String> {
+    pub fn revision_warnings(&self, peers: &Peers) -> Vec<String> {
         let newest = self.plan.revision;
         let mut warnings = Vec::new();
         if newest > 0 {

@@ -3,10 +3,10 @@
 
 use std::time::Instant;
 
-use super::super::message::Phase;
+use super::super::turn::Turn;
+use super::Run;
 use super::part::Part;
-use super::run::Run;
-use super::turn::Turn;
+use crate::cluster::message::Phase;
 use crate::cluster::record::Record;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::windows::{Windows, WorstWindow};
@@ -29,7 +29,7 @@ impl Run {
     }
 
     /// What the journal shall say of the windows, where it does not yet. That others were judged and none of them is worse is no news.
-    pub(super) fn take_windows(&mut self) -> Option<Record> {
+    pub fn take_windows(&mut self) -> Option<Record> {
         // What another master has kept is not taken over before the run is.
         if self.is_adopting() {
             return None;

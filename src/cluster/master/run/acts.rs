@@ -10,16 +10,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::message::{Phase, ToWorker};
-use super::Master;
-use super::action::{Action, RunEnd, RunFailure};
+use super::super::action::{RunEnd, RunFailure};
+use super::super::peers::{PeerNumber, Presence};
+use super::super::turn::Turn;
 use super::acts_done::UnderWay;
 use super::part::{Part, PartStage};
-use super::peers::{PeerNumber, Presence};
-use super::run::{Run, Stage, takes_slots};
-use super::turn::Turn;
+use super::{Run, takes_slots};
+use crate::cluster::message::{Phase, ToWorker};
 use crate::load::act::Acted;
-use crate::plan::{Act, LifePlan, Plan, RunId};
+use crate::plan::{Act, LifePlan, Plan};
 use crate::stats::recorder::Limits;
 use crate::stats::snapshot::ActView;
 use crate::stats::table::{SnapshotContext, Table};
@@ -110,7 +109,7 @@ impl Run {
     }
 
     /// An act has come to its end. Answers how the run ended, if it did.
-    fn on_acted(&mut self, number: PeerNumber, act: Act, acted: &Acted, turn: &mut Turn<'_>) -> Option<RunEnd> {
+    pub fn on_acted(&mut self, number: PeerNumber, act: Act, acted: &Acted, turn: &mut Turn<'_>) -> Option<RunEnd> {
         // One that was told again, or that another worker has done since, counts once.
         self.acts.under_way.take_if(|under_way| under_way.act == act && under_way.worker == number)?;
         let worker = turn.peers.get(number).hello.worker.to_string();
@@ -146,23 +145,6 @@ impl Run {
         let shown = table.snapshot(SnapshotContext::default());
         let error = acted.result.as_ref().err().cloned();
         ActView { act: act.name(), worker, took: acted.took, error, entries: shown.entries, errors: shown.errors }
-    }
-}
-
-impl Master {
-    /// A worker tells of an act.
-    pub(super) fn on_acted(&mut self, number: PeerNumber, id: RunId, act: Act, acted: &Acted, now: Instant, out: &mut Vec<Action>) {
-        let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == id && !run.is_over()) else { return };
-        let before = run.stage;
-        let end = run.on_acted(number, act, acted, &mut turn);
-        if end.is_some() {
-            return self.finish(end, out);
-        }
-        if run.stage == Stage::Waiting {
-            run.begin_if_all_agree(&mut turn);
-        }
-        self.note_begin(before, out);
-        self.after_numbers(now, out);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::load::vitals::Vitals;
 
 /// The readings of the last ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct VitalsOverTime {
+pub(in crate::cluster::master) struct VitalsOverTime {
     first: Option<Vitals>,
     recent: VecDeque<(Instant, Vitals)>,
 }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::message::{Phase, Refusal, ToWorker};
-use super::action::{FailureCause, RunEnd, RunFailure};
+use super::super::action::{FailureCause, RunEnd, RunFailure};
+use super::super::peers::{PeerNumber, Peers, Presence};
+use super::super::turn::Turn;
 use super::part::{Part, PartStage};
-use super::peers::{PeerNumber, Peers, Presence};
-use super::run::{AWAY_GRACE, LEAD, Run, Stage, takes_slots};
-use super::turn::Turn;
+use super::{AWAY_GRACE, LEAD, Run, Stage, takes_slots};
+use crate::cluster::message::{Phase, Refusal, ToWorker};
 use crate::load::Halt;
 use crate::stats::snapshot::HoleView;
 
@@ -71,7 +71,7 @@ impl Run {
         None
     }
 
-    pub(super) fn begin_if_all_agree(&mut self, turn: &mut Turn<'_>) {
+    pub fn begin_if_all_agree(&mut self, turn: &mut Turn<'_>) {
         let mut here = self.parts.iter().filter(|(number, part)| takes_slots(**number, part, turn.peers)).peekable();
         if here.peek().is_some() && here.all(|(_, part)| part.stage == PartStage::Prepared) && self.is_set_up() {
             self.begin(turn);
@@ -100,6 +100,60 @@ impl Run {
         let worker = peers.get(number).hello.worker.to_string();
         self.holes.insert(number, HoleView { worker, from, to: elapsed });
         self.part_with(number, turn);
+    }
+
+    /// A worker that takes part is there again, or on another link.
+    pub fn on_return(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        let Some(part) = self.parts.get_mut(&number) else {
+            // It had not begun when it was lost.
+            return self.ask(number, turn);
+        };
+        let (was_away, was_replaced) = (part.away_since.take(), std::mem::take(&mut part.was_replaced));
+        if was_away.is_some() {
+            part.back = Some(turn.now);
+        }
+        let is_ordered = part.stage == PartStage::Ordered;
+        if let Some(from) = was_away {
+            self.holes.remove(&number);
+            if is_ordered && !turn.config.orphan.pauses && self.had_others(number, from, was_replaced) {
+                self.show_return(number, from, turn);
+            }
+        }
+        let is_leaving = turn.peers.get(number).presence == Presence::Leaving;
+        if is_leaving && self.stage == Stage::Live {
+            // What it said of that may have been lost with its last link.
+            self.part_with(number, turn);
+        }
+        let Some(part) = self.parts.get(&number) else { return };
+        let (part_stage, has_given_up) = (part.stage.clone(), part.has_given_up);
+        match (self.stage, part_stage) {
+            (Stage::Live, PartStage::Ordered) if was_away.is_some() && !is_leaving && !has_given_up => {
+                self.join(number, turn);
+            }
+            (Stage::Live | Stage::Stopping { .. } | Stage::Over { .. }, PartStage::Ordered) => {
+                self.repeat_orders(number, turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// A worker has finished. In a run that nobody has stopped, and that is not at its planned end, others take its users.
+    pub fn on_last_delta(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        let is_at_end = self.shape.end().is_some_and(|end| self.elapsed(turn.now) + CLOCKS_APART >= end);
+        let has_finished = self.parts.get(&number).is_some_and(|part| part.stage == PartStage::Finished);
+        if self.stage == Stage::Live && has_finished && !is_at_end {
+            self.part_with(number, turn);
+        }
+    }
+
+    /// A worker leaves, and all that it has counted is here.
+    pub fn on_goodbye(&mut self, number: PeerNumber, turn: &mut Turn<'_>) {
+        if self.stage == Stage::Live {
+            self.part_with(number, turn);
+        }
+        if let Some(part) = self.parts.get_mut(&number) {
+            part.finish(turn.now);
+        }
     }
 
     /// Time passes. Answers how the run ended, if it did.
@@ -328,20 +382,28 @@ impl Run {
     /// Which workers gave lanes up, in words for people.
     fn lanes_lost(&self, peers: &Peers) -> Option<String> {
         let of = |(&number, part): (&PeerNumber, &Part)| {
-            let (worker, lanes) = (&peers.get(number).hello.worker, part.lanes_lost);
-            let since = part.lost_since.map_or_else(String::new, |since| format!(" from {} s of the run on", since.as_secs()));
+            let (worker, lanes) = (&peers.get(number).hello.worker, part.lanes_lost());
+            let since = part.lost_since().map_or_else(String::new, |since| format!(" from {} s of the run on", since.as_secs()));
             format!("{lanes} lane{} of {worker}{since}", if lanes == 1 { "" } else { "s" })
         };
-        let lost: Vec<_> = self.parts.iter().filter(|(_, part)| part.lanes_lost > 0).map(of).collect();
+        let lost: Vec<_> = self.parts.iter().filter(|(_, part)| part.lanes_lost() > 0).map(of).collect();
         let text = || format!("the numbers are missing of {}, where a script held the processor and did not stop", lost.join(", "));
         (!lost.is_empty()).then(text)
     }
 
-    pub fn panics(&self) -> u32 {
-        self.parts.values().fold(0, |sum, part| sum.saturating_add(part.panics))
+    /// Who waits for a word when the run is over: everybody if nobody has begun, or who has finished and has waited for the teardown.
+    pub fn waiting_at_end(&self) -> Vec<PeerNumber> {
+        let waits = |part: &Part| self.plan.life.teardown.is_some() && part.stage == PartStage::Finished;
+        self.parts.iter().filter(|(_, part)| self.zero.is_none() || waits(part)).map(|(&number, _)| number).collect()
+    }
+
+    pub(super) fn panics(&self) -> u32 {
+        self.parts.values().fold(0, |sum, part| sum.saturating_add(part.panics()))
     }
 }
 
+/// A worker comes to the planned end by its own clock.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
 /// How long a worker may take to open its lanes.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often workers that differ are asked again before the run begins.

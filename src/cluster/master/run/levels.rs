@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{LEAD, Run};
-use super::turn::Turn;
-use super::{Rerate, Retarget};
+use super::super::turn::Turn;
+use super::super::{Rerate, Retarget};
+use super::{LEAD, Run};
 use crate::load::shape::Shape;
 use crate::load::slots::SlotSet;
 use crate::plan::{LoadProfile, ProfileEnd};
