@@ -48,6 +48,8 @@ pub struct WorstWindow {
     pub value: f64,
     /// How many windows had been judged, this one among them.
     pub judged: u64,
+    /// The second at which the last of those ended; 0 of one whose only window ends with the run.
+    pub judged_to: u64,
     /// It has ended the run.
     pub has_aborted: bool,
 }
@@ -181,6 +183,7 @@ impl Windows {
             end,
             value,
             judged: self.judged,
+            judged_to: if self.length.is_some() { self.next_end - 1 } else { 0 },
             has_aborted: self.has_aborted.is_some(),
         })
     }
@@ -190,8 +193,8 @@ impl Windows {
     pub fn take_over(&mut self, elapsed: u64, kept: Option<WorstWindow>) -> bool {
         let before = self.first;
         if let Some(length) = self.length {
-            // Windows up to the end of the one that was kept were judged; of the later ones none was worse.
-            let unjudged = kept.map_or(0, |kept| (kept.end + 1).saturating_sub(length));
+            // Of the windows after those none was worse as long as the other judge lived.
+            let unjudged = kept.map_or(0, |kept| (kept.judged_to + 1).saturating_sub(length));
             self.first = before.max(unjudged).max(elapsed.saturating_sub(seconds_handed_over(length)));
             self.next_end = self.first + length;
             self.parts = self.parts.split_off(&self.first);
@@ -369,7 +372,7 @@ mod tests {
     #[test]
     fn a_judge_that_takes_over_says_whether_there_may_be_windows_that_nobody_knows() {
         let threshold = threshold("http_req_duration", "avg < 300ms over 10s");
-        let kept = WorstWindow { place: 0, end: 110, value: 0.09, judged: 101, has_aborted: false };
+        let kept = WorstWindow { place: 0, end: 110, value: 0.09, judged: 106, judged_to: 115, has_aborted: false };
         for (elapsed, kept, is_unknown) in [(200, None, false), (1_000, None, true), (1_000, Some(kept), false)] {
             let mut parts = WindowParts::of(std::slice::from_ref(&threshold), 0).remove(&0).unwrap();
             (0..elapsed).for_each(|second| parts.add(&tally(second, 10, if second == 120 { 95 } else { 50 })));

@@ -110,11 +110,19 @@ impl Wire for WorstWindow {
         out.second(self.end);
         out.float(self.value);
         out.count(self.judged);
+        out.second(self.judged_to);
         out.flag(self.has_aborted);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecError> {
-        Ok(Self { place: input.count()?, end: input.second()?, value: input.float()?, judged: input.count()?, has_aborted: input.flag()? })
+        Ok(Self {
+            place: input.count()?,
+            end: input.second()?,
+            value: input.float()?,
+            judged: input.count()?,
+            judged_to: input.second()?,
+            has_aborted: input.flag()?,
+        })
     }
 }
 
@@ -166,7 +174,7 @@ pub(super) mod samples {
     use super::{BegunWorker, HistoryPoint, Record, Seen, WorstWindow};
 
     pub fn windows() -> Record {
-        Record::Windows(vec![WorstWindow { place: 2, end: 75, value: 0.25, judged: 61, has_aborted: true }])
+        Record::Windows(vec![WorstWindow { place: 2, end: 75, value: 0.25, judged: 61, judged_to: 91, has_aborted: true }])
     }
 
     pub fn began() -> Record {
