@@ -405,6 +405,9 @@ mod tests {
             sequence: std::num::NonZeroU64::new(sequence),
             has_left: true,
             begun: IterationsBegun::default(),
+            panics: 0,
+            lanes_lost: 0,
+            lost_since: None,
             tallies: vec![tally],
         }))
     }

@@ -38,13 +38,12 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::LinkId;
 use super::message::{Followed, Phase, Scripts, ToMaster, ToWorker};
 use super::record::{KeptRun, Record};
-use crate::plan::{Plan, Rate, RunId};
+use crate::plan::{Rate, RunId};
 pub use action::{Action, FailureCause, RunEnd, RunFailure, RunStart};
 use action::{clock_at, send};
 pub use config::MasterConfig;
@@ -187,15 +186,12 @@ impl Master {
     ///
     /// # Errors
     /// Why it cannot be: one is under way, or no worker is there.
-    pub fn on_start(&mut self, mut start: RunStart, now: Instant) -> Result<Vec<Action>, String> {
+    pub fn on_start(&mut self, start: RunStart, now: Instant) -> Result<Vec<Action>, String> {
         if self.run.as_ref().is_some_and(|run| !run.is_over()) {
             return Err("a run is under way: stop it first".into());
         }
         if self.peers.count_here() == 0 {
             return Err("no worker is connected: start one with `lunamoth worker --master HOST:5557 --scripts DIR`".into());
-        }
-        if self.config.allows_skew && !start.plan.fingerprint.is_empty() {
-            start.plan = Arc::new(Plan { fingerprint: String::new(), ..(*start.plan).clone() });
         }
         let mut out = Vec::new();
         self.end_former_run(&mut out);

@@ -154,6 +154,12 @@ pub struct KeptWorker {
     pub has_left: bool,
     /// Iterations that it began, where the profile says how many there are.
     pub begun: IterationsBegun,
+    /// User tasks and lanes that panicked: bugs of ours.
+    pub panics: u32,
+    /// Lanes that it gave up, whose last numbers are missing.
+    pub lanes_lost: u32,
+    /// The run's clock from which on the numbers of the first of those are unknown.
+    pub lost_since: Option<Duration>,
     /// The sums of the whole run; those of its warm-up, where it has one, first and by themselves.
     pub tallies: Vec<Tally>,
 }

@@ -19,7 +19,8 @@ pub type SourceFile = (String, Arc<[u8]>);
 /// All files of one script. Every VM of the run is opened from it, so a file that changes on disk changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    main: String,
+    /// The script itself; it is one of the files, too.
+    main: SourceFile,
     files: BTreeMap<String, Arc<[u8]>>,
     /// Files of rows, which are large and in memory once.
     data: BTreeMap<String, Arc<DataFile>>,
@@ -28,19 +29,28 @@ pub struct Bundle {
 impl Bundle {
     /// A script of one file, which was read from nowhere.
     pub(super) fn of_one(main: &str, text: &str) -> Self {
-        Self { main: main.to_owned(), files: BTreeMap::from([(main.to_owned(), text.as_bytes().into())]), data: BTreeMap::new() }
+        Self::of_file((main.to_owned(), text.as_bytes().into()))
+    }
+
+    fn of_file(main: SourceFile) -> Self {
+        Self { files: BTreeMap::from([main.clone()]), main, data: BTreeMap::new() }
     }
 
     /// The script's file name, such as `shop.lua`.
     #[must_use]
     pub fn main(&self) -> &str {
+        &self.main.0
+    }
+
+    /// The script itself.
+    pub(super) const fn main_file(&self) -> &SourceFile {
         &self.main
     }
 
     /// The script's file name without its ending: the scenario's name.
     #[must_use]
     pub fn scenario_name(&self) -> &str {
-        self.main.strip_suffix(".lua").unwrap_or(&self.main)
+        self.main.0.strip_suffix(".lua").unwrap_or(&self.main.0)
     }
 
     /// The bytes of a file, by its path relative to the script's folder.
@@ -63,7 +73,7 @@ impl Bundle {
         let mut hash = Sha256::new();
         let contents = self.files.iter().flat_map(|(name, content)| [name.as_bytes(), content]);
         let data = self.data.iter().flat_map(|(name, file)| [name.as_bytes(), file.digest().as_slice()]);
-        for part in std::iter::once(self.main.as_bytes()).chain(contents).chain(data) {
+        for part in std::iter::once(self.main.0.as_bytes()).chain(contents).chain(data) {
             // Each part with its length, so that no two different sets of files run together into the same bytes.
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
@@ -111,7 +121,7 @@ impl Reader {
     fn with_main(version: FolderVersion, main: String, path: &Path, real: &Path) -> Result<Self, LoadScriptError> {
         let content = read_bounded(path, real)?;
         must_be_text(path, &content)?;
-        let bundle = Bundle { main: main.clone(), files: BTreeMap::from([(main, content)]), data: BTreeMap::new() };
+        let bundle = Bundle::of_file((main, content));
         Ok(Self { version, bundle, data_folder: None })
     }
 
@@ -152,7 +162,7 @@ impl Reader {
         libraries
             .iter()
             .map(|name| format!("{name}.lua"))
-            .filter(|file| *file != self.bundle.main)
+            .filter(|file| *file != self.bundle.main.0)
             .find(|file| !matches!(self.version.find(file), Ok(None)))
             .map(|file| self.version.folder().join(file))
     }
@@ -372,13 +382,13 @@ mod tests {
     #[test]
     fn the_fingerprint_tells_names_from_contents() {
         let bundle = |name: &str, content: &str| Bundle {
-            main: "m.lua".into(),
+            main: ("m.lua".into(), [].into()),
             files: BTreeMap::from([(name.into(), content.as_bytes().into())]),
             data: BTreeMap::new(),
         };
         assert_ne!(bundle("a", "bc").fingerprint(), bundle("ab", "c").fingerprint());
         assert_eq!(bundle("a", "b").fingerprint().len(), 64);
-        assert_ne!(Bundle { main: "n.lua".into(), ..bundle("a", "b") }.fingerprint(), bundle("a", "b").fingerprint());
+        assert_ne!(Bundle { main: ("n.lua".into(), [].into()), ..bundle("a", "b") }.fingerprint(), bundle("a", "b").fingerprint());
         assert_eq!(short_fingerprint(&bundle("a", "b").fingerprint()).len(), 12);
         assert_eq!(short_fingerprint("short"), "short");
     }

@@ -17,15 +17,10 @@ pub(super) enum Sources {
 
 impl Sources {
     /// The script itself: its name and its bytes.
-    pub(super) fn main(&self) -> (String, Arc<[u8]>) {
-        let read = |bundle: &Bundle| {
-            let name = bundle.main().to_owned();
-            let content = bundle.file(&name).map(Arc::clone).unwrap_or_default();
-            (name, content)
-        };
+    pub(super) fn main(&self) -> SourceFile {
         match self {
-            Self::Disk(reader) => read(reader.borrow().bundle()),
-            Self::Memory(bundle) => read(bundle),
+            Self::Disk(reader) => reader.borrow().bundle().main_file().clone(),
+            Self::Memory(bundle) => bundle.main_file().clone(),
         }
     }
 

@@ -89,6 +89,9 @@ impl Wire for KeptWorker {
         out.count(self.sequence.map_or(0, NonZeroU64::get));
         out.flag(self.has_left);
         self.begun.put(out);
+        out.number(u64::from(self.panics));
+        out.number(u64::from(self.lanes_lost));
+        out.option(self.lost_since, Output::duration);
         self.tallies.put(out);
     }
 
@@ -99,6 +102,9 @@ impl Wire for KeptWorker {
             sequence: NonZeroU64::new(input.count()?),
             has_left: input.flag()?,
             begun: Wire::take(input)?,
+            panics: input.number_32("number of panics")?,
+            lanes_lost: input.number_32("number of lanes")?,
+            lost_since: input.option(Input::duration)?,
             tallies: Wire::take(input)?,
         })
     }

@@ -146,6 +146,9 @@ pub fn records() -> Vec<(&'static str, Record)> {
         sequence: std::num::NonZeroU64::new(41),
         has_left: true,
         begun: IterationsBegun(vec![900]),
+        panics: 1,
+        lanes_lost: 2,
+        lost_since: Some(Duration::from_secs(17)),
         tallies: vec![busy(2, 3), full()],
     };
     let iterations = IterationsProfile {

@@ -1,5 +1,6 @@
 //! The master's table, row by row, without any I/O.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::cluster::message::{Delta, Followed, Hello, OrphanRules, Refusal, RunO
 use crate::load::slots::SlotSet;
 use crate::load::stock::IterationsBegun;
 use crate::load::vitals::Vitals;
-use crate::plan::LoadProfile;
+use crate::plan::{LoadProfile, Plan};
 use crate::stats::recorder::{Limits, Recorder};
 use crate::stats::sample::Sample;
 use crate::stats::snapshot::{RunState, WorkerState};

@@ -188,6 +188,7 @@ impl Run {
         part.has_run = true;
         part.held = kept.sequence;
         part.begun = kept.begun;
+        (part.panics, part.lanes_lost, part.lost_since) = (kept.panics, kept.lanes_lost, kept.lost_since);
         part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
         part.total = Some(total.into());
         part.away_since = Some(Duration::from_secs(part.covered));
@@ -210,7 +211,9 @@ impl Run {
         }
         let sequence = part.held;
         let has_left = has_left || part.stage == PartStage::Finished;
-        Some(Record::Worker(Box::new(KeptWorker { worker, epoch: self.epoch, sequence, has_left, begun: part.begun.clone(), tallies })))
+        let (panics, lanes_lost, lost_since) = (part.panics, part.lanes_lost, part.lost_since);
+        let (epoch, begun) = (self.epoch, part.begun.clone());
+        Some(Record::Worker(Box::new(KeptWorker { worker, epoch, sequence, has_left, begun, panics, lanes_lost, lost_since, tallies })))
     }
 
     /// The statistics begin anew, with the second that is under way: lanes count by whole ones.
