@@ -38,6 +38,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::LinkId;
@@ -59,6 +60,8 @@ pub struct Master {
     origin: Instant,
     peers: Peers,
     run: Option<Run>,
+    /// The run that its journal calls over: it has been reported, and no worker can bring it again.
+    reported: Option<RunId>,
     /// While a run is adopted: who owns what, as workers say.
     claims: BTreeMap<PeerNumber, Followed>,
     /// Records on their way to the journal, after which a worker gets its farewell.
@@ -108,6 +111,7 @@ impl Master {
             origin: now,
             peers: Peers::default(),
             run: None,
+            reported: None,
             claims: BTreeMap::new(),
             goodbyes: BTreeMap::new(),
             grants: BTreeMap::new(),
@@ -116,10 +120,15 @@ impl Master {
         }
     }
 
-    /// A master that has read its predecessor's journal: it waits for the workers of that run, for as long as orphans go on and then some.
+    /// A master that has read its predecessor's journal: it waits for the workers of that run, for as long as orphans go on and then some. Of a run that
+    /// is over by it, it has none: what a worker still has of that is not all, and could not be told from it.
     #[must_use]
     pub fn restored(config: MasterConfig, mut kept: KeptRun, now: Instant) -> Self {
         let mut master = Self::new(config, now);
+        if kept.is_over {
+            master.reported = Some(kept.plan.run);
+            return master;
+        }
         let (workers, began) = (std::mem::take(&mut kept.workers), std::mem::take(&mut kept.began));
         let until = now + master.config.orphan.timeout + ADOPTION_TIME;
         let mut run = Run::restored(kept, until, now);

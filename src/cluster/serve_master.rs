@@ -141,7 +141,7 @@ impl Shell {
     fn new(setup: MasterSetup, publisher: Publisher, ended: watch::Sender<Option<Arc<Ended>>>) -> Self {
         let now = Instant::now();
         let config = MasterConfig { has_journal: setup.journal.is_some(), ..setup.config };
-        let master = match setup.kept.filter(|kept| !kept.is_over) {
+        let master = match setup.kept {
             Some(kept) => Master::restored(config, kept, now),
             None => Master::new(config, now),
         };

@@ -78,7 +78,8 @@ impl World {
         self.former_slept = self.former_slept.max(self.master.slept);
         (self.master.frozen_until, self.master.sleeps, self.master.slept) = (Duration::ZERO, false, Duration::ZERO);
         let config = self.master_config();
-        let kept = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|kept| self.scenario.has_journal && !kept.is_over);
+        let known = KeptRun::from_records(self.master.journal.iter().cloned()).filter(|_| self.scenario.has_journal);
+        let kept = known.clone().filter(|kept| !kept.is_over);
         self.master.keeper = Keeper {
             master: self.master.number,
             run: kept.as_ref().map(|kept| kept.plan.run),
@@ -89,8 +90,8 @@ impl World {
         };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
         let instant = self.master_instant();
-        let kept = kept.filter(|_| self.tamper.as_ref().is_none_or(super::tamper::Tamper::reads_journal));
-        self.master.machine = Some(match kept {
+        let known = known.filter(|_| self.tamper.as_ref().is_none_or(super::tamper::Tamper::reads_journal));
+        self.master.machine = Some(match known {
             Some(kept) => Master::restored(config, kept, instant),
             None => Master::new(config, instant),
         });

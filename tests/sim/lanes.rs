@@ -9,7 +9,7 @@ use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
 use lunamoth::load::slots::Orders;
 use lunamoth::load::stock::{IterationsBegun, Stock, Taken};
-use lunamoth::plan::{Plan, RunId};
+use lunamoth::plan::{LoadProfile, Plan, RunId};
 use lunamoth::stats::recorder::{EntryId, Limits, Recorder};
 use lunamoth::stats::sample::{Answer, Sample};
 use lunamoth::stats::tally::Tally;
@@ -23,6 +23,8 @@ pub struct Lanes {
     roster: Roster,
     zero: Option<Instant>,
     shape: Shape,
+    /// Of the last orders.
+    profile: Option<Arc<LoadProfile>>,
     has_orders: bool,
     /// By slot, below [`SLOTS_MODELLED`].
     owned: Vec<bool>,
@@ -78,6 +80,7 @@ impl Lanes {
             plan,
             zero: None,
             shape: Shape::default(),
+            profile: None,
             has_orders: false,
             owned: vec![false; SLOTS_MODELLED as usize],
             pending: BTreeMap::new(),
@@ -126,6 +129,7 @@ impl Lanes {
         self.settle(now);
         let moments = orders.handover.iter().flat_map(|handover| handover.moments());
         let moments: BTreeMap<u32, Duration> = moments.take_while(|(slot, _)| *slot < SLOTS_MODELLED).collect();
+        let is_other_profile = self.profile.replace(Arc::clone(&orders.profile)).is_some_and(|before| before != orders.profile);
         for slot in 0..SLOTS_MODELLED {
             let wanted = orders.slots.contains(slot);
             if self.owned[slot as usize] == wanted {
@@ -136,7 +140,7 @@ impl Lanes {
                 Some(&at) if at > now => {
                     self.pending.insert(slot, at);
                 }
-                None if self.pending.contains_key(&slot) => {}
+                None if (wanted || !is_other_profile) && self.pending.contains_key(&slot) => {}
                 _ => {
                     self.pending.remove(&slot);
                     self.owned[slot as usize] = wanted;

@@ -19,7 +19,7 @@ impl Master {
         let formerly = hello.formerly.take();
         let (number, arrival, replaced) = self.peers.arrive(link, hello, now);
         out.extend(replaced.map(Action::CloseLink));
-        if let Some(standing) = &standing {
+        if let Some(standing) = standing.as_ref().filter(|standing| self.reported != Some(standing.plan.run)) {
             self.adopt_if_free(standing, now, out);
         }
         let epoch = self.run.as_ref().map(Run::epoch);

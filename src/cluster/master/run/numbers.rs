@@ -187,8 +187,8 @@ impl Run {
         }
         part.has_run = true;
         part.held = kept.sequence;
+        part.take_failings(&kept);
         part.begun = kept.begun;
-        (part.panics, part.lanes_lost, part.lost_since) = (kept.panics, kept.lanes_lost, kept.lost_since);
         part.covered = kept.tallies.iter().map(|tally| tally.second + 1).max().unwrap_or(0);
         part.total = Some(total.into());
         part.away_since = Some(Duration::from_secs(part.covered));
@@ -211,7 +211,7 @@ impl Run {
         }
         let sequence = part.held;
         let has_left = has_left || part.stage == PartStage::Finished;
-        let (panics, lanes_lost, lost_since) = (part.panics, part.lanes_lost, part.lost_since);
+        let (panics, lanes_lost, lost_since) = (part.panics(), part.lanes_lost(), part.lost_since());
         let (epoch, begun) = (self.epoch, part.begun.clone());
         Some(Record::Worker(Box::new(KeptWorker { worker, epoch, sequence, has_left, begun, panics, lanes_lost, lost_since, tallies })))
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::dues::Dues;
 use super::vitals::VitalsOverTime;
 use crate::cluster::message::Delta;
+use crate::cluster::record::KeptWorker;
 use crate::load::slots::SlotSet;
 use crate::load::stock::IterationsBegun;
 use crate::stats::tables::Totals;
@@ -185,6 +186,11 @@ impl Part {
     /// By its last delta; of one that is away as many as it had.
     pub const fn users(&self) -> u64 {
         self.users
+    }
+
+    /// What went wrong in the worker by the time at which a journal kept this of it.
+    pub(super) const fn take_failings(&mut self, kept: &KeptWorker) {
+        (self.panics, self.lanes_lost, self.lost_since) = (kept.panics, kept.lanes_lost, kept.lost_since);
     }
 
     pub(super) const fn panics(&self) -> u32 {

@@ -158,7 +158,7 @@ fn after_a_reset_in_the_middle_of_a_second_rates_divide_by_the_seconds_that_are_
 }
 
 /// The run of workers that a dead master has left, with the numbers of both, at a new master.
-fn adopted(mut stand: Stand) -> Stand {
+pub(super) fn adopted(mut stand: Stand) -> Stand {
     let mut halves = [SlotSet::none(), SlotSet::none()];
     SlotSet::all().iter().for_each(|slot| halves[(slot % 2) as usize].insert(slot));
     for (worker, half) in [1, 2].into_iter().zip(&halves) {
@@ -218,30 +218,6 @@ fn a_master_with_a_journal_waits_for_its_workers_and_adds_them_to_those_that_had
     stand.live(Duration::from_secs(5), &[1, 2]);
     // Worker 1's whole total stands in place of what was kept of it; worker 3 had left with 50.
     assert_eq!((stand.requests(), stand.state()), (250, RunState::Running));
-}
-
-#[test]
-fn lanes_that_a_worker_gave_up_before_it_left_are_missing_to_the_next_master_too() {
-    let kept = crate::cluster::record::KeptWorker {
-        worker: id(3),
-        epoch: 0,
-        sequence: std::num::NonZeroU64::new(4),
-        has_left: true,
-        begun: IterationsBegun::default(),
-        panics: 1,
-        lanes_lost: 1,
-        lost_since: Some(Duration::from_secs(17)),
-        tallies: vec![tally(20, 50)],
-    };
-    let mut stand = adopted(restored(vec![kept]));
-    stand.live(Duration::from_secs(5), &[1, 2]);
-    let actions = stand.master.on_stop(stand.now);
-    stand.actions.extend(actions);
-    stand.last_delta(1, 10);
-    stand.last_delta(2, 10);
-    let end = stand.end().unwrap();
-    let why = format!("{:?}", end.failure);
-    assert_eq!((end.panics, why.contains("1 lane of "), why.contains("from 17 s of the run on")), (1, true, true), "{why}");
 }
 
 /// What a journal says of a run in which these workers had left something.
