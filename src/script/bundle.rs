@@ -42,7 +42,7 @@ impl Bundle {
         &self.main.0
     }
 
-    /// The script itself.
+    /// The script itself: its file name and its bytes.
     pub(super) const fn main_file(&self) -> &SourceFile {
         &self.main
     }
