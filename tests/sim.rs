@@ -35,6 +35,15 @@
 //! | each row and each iteration is taken once, and none is forgotten; those shown are those that began, but for those shown as lost | `GivesTwice`, `LosesIterations`, `CountsLostAsBegun`, `HidesRowsOfLost` |
 //! | where nobody knows which iterations were given out, people are told | `HidesUnknown` |
 //! | nobody begins before the setup is over, all have what one setup returned, one worker at a time does it; the teardown follows the last user | `BeginsUnready`, `AsksTwice`, `ForgetsTeardown` |
+//! | the worst window of a threshold is what was counted in it, and the next master knows it by the journal or by the workers | `HidesTheWorst`, `ForgetsTheWorst` |
+//! | a run ends early where a threshold or a script says so, and people see why; one that is cut ends at once | `NeverEndsEarly`, `IgnoresScripts`, `HidesReason`, `StopsForCut` |
+//! | a revision that the journal knows is taken over by the next master | `ForgetsRevisions` |
+//! | nobody is given more than a sixty-fourth of a file at once | `GivesTooMany` |
+//! | an overlap is shown of nobody who was in touch all the time, and of nobody as if it went on that has ended | `InventsOverlap`, `NeverEndsOverlaps` |
+//! | history is in the journal when it is past, and the next master shows it | `ForgetsHistory`, `IgnoresHistory` |
+//! | a run that is over and reported is brought to no other master | `ForgetsEnd`, `IgnoresLeave` |
+//! | a journal that is written anew says the same | `LosesAnew` |
+//! | nothing begins without somebody who gets ready | (`watch` and `acts` look at it) |
 //! | what waits is bounded, orders are few, machines rest, one numbering bears one name | (`watch` and `machines` look at it) |
 //! | no machine panics, whatever comes to it | `Panics` |
 //!
@@ -42,7 +51,7 @@
 //!
 //! An ordinary test plays the first seeds and each seed that ever failed. `LUNAMOTH_SIM_SECONDS=120` plays fresh ones for so long, from a first
 //! seed that is drawn from the date and printed, or from `LUNAMOTH_SIM_FROM`; with `LUNAMOTH_SIM_SEEDS=5000` just so many. `LUNAMOTH_SIM_SEED=123`
-//! plays one, with `LUNAMOTH_SIM_DRAWING=1` to `4` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
+//! plays one, with `LUNAMOTH_SIM_DRAWING=1` to `5` as it was drawn before. Of failures the first is shrunk to the smallest course of faults that still
 //! fails, or with `LUNAMOTH_SIM_WHOLE=1` left as it is, and told with all that happened.
 
 #![expect(clippy::unwrap_used, clippy::vec_box, reason = "a test may stop at what cannot be")]
@@ -57,12 +66,16 @@ mod chance;
 mod counting;
 #[path = "sim/course.rs"]
 mod course;
+#[path = "sim/demands.rs"]
+mod demands;
 #[path = "sim/directed.rs"]
 mod directed;
 #[path = "sim/fate.rs"]
 mod fate;
 #[path = "sim/fault.rs"]
 mod fault;
+#[path = "sim/keeping.rs"]
+mod keeping;
 #[path = "sim/lanes.rs"]
 mod lanes;
 #[path = "sim/link.rs"]
@@ -127,10 +140,12 @@ const FAILED_AT_FIRST: &[u64] = &[
     2026112800483,
 ];
 /// The same, as they are drawn today.
-const FAILED_TODAY: &[u64] = &[
-    43000550, 43004205, 43005887, 43011730, 43013397, 43014085, 43015283, 43016422, 43017088, 43017936, 43020156, 43022085, 43023195,
-    43035339, 43039356, 43043506, 43044750, 43046593, 43049851, 44006104, 44008918, 44013423, 44014804, 45004110, 46002611, 50000770,
-    50002798,
+const FAILED_TODAY: &[u64] = &[49000218];
+/// The same, as they were drawn before anybody demanded anything of the numbers.
+const FAILED_AT_FIFTH: &[u64] = &[
+    49000218, 43000550, 43004205, 43005887, 43011730, 43013397, 43014085, 43015283, 43016422, 43017088, 43017936, 43020156, 43022085,
+    43023195, 43035339, 43039356, 43043506, 43044750, 43046593, 43049851, 44006104, 44008918, 44013423, 44014804, 45004110, 46002611,
+    50000770, 50002798,
 ];
 /// The same, as they were drawn before users waited for each other.
 const FAILED_AT_FOURTH: &[u64] = &[
@@ -221,12 +236,13 @@ fn whatever_happens_nothing_is_lost_nor_counted_twice_and_users_are_as_many_as_w
 /// A life as LUNAMOTH_SIM_DRAWING says that it is drawn; without it, as they are today.
 fn drawn_as_asked(seed: u64) -> Scenario {
     match number_from("LUNAMOTH_SIM_DRAWING") {
-        None | Some(5) => Scenario::drawn(seed),
+        None | Some(6) => Scenario::drawn(seed),
+        Some(5) => Scenario::drawn_at_fifth(seed),
         Some(4) => Scenario::drawn_at_fourth(seed),
         Some(3) => Scenario::drawn_at_third(seed),
         Some(2) => Scenario::drawn_at_second(seed),
         Some(1) => Scenario::drawn_at_first(seed),
-        Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1 to 5, not {drawing}"),
+        Some(drawing) => panic!("LUNAMOTH_SIM_DRAWING is 1 to 6, not {drawing}"),
     }
 }
 
@@ -240,9 +256,10 @@ fn ordinary_lives() -> impl Iterator<Item = Scenario> {
     let is_new = |life: &Scenario| life.habits != Habits::default() || life.profile.quota().is_some();
     let fourth = (0..SEEDS).map(Scenario::drawn_at_fourth).filter(is_new);
     let at_fourth = fourth.chain(FAILED_AT_FOURTH.iter().copied().map(Scenario::drawn_at_fourth));
-    let gathering = (0..SEEDS * 2).map(Scenario::drawn).filter(|life| life.habits.gathers.is_some());
-    let today = gathering.chain(FAILED_TODAY.iter().copied().map(Scenario::drawn));
-    at_first.chain(at_second).chain(at_third).chain(at_fourth).chain(today)
+    let gathering = (0..SEEDS * 2).map(Scenario::drawn_at_fifth).filter(|life| life.habits.gathers.is_some());
+    let at_fifth = gathering.chain(FAILED_AT_FIFTH.iter().copied().map(Scenario::drawn_at_fifth));
+    let today = (0..SEEDS).map(Scenario::drawn).chain(FAILED_TODAY.iter().copied().map(Scenario::drawn));
+    at_first.chain(at_second).chain(at_third).chain(at_fourth).chain(at_fifth).chain(today)
 }
 
 /// Plays the lives that `life_of` has for turns 0, 1, 2 and so on, on all cores, until it has none or enough have failed. How many were played,

@@ -300,6 +300,7 @@ impl Master {
 
     fn after_numbers(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some((run, turn)) = self.turn(now, out) else { return };
+        run.close_holes();
         if let Stage::Stopping { since } = run.stage() {
             let end = run.finish_if_done(since, &turn);
             self.finish(end, out);
@@ -319,7 +320,7 @@ impl Master {
             run.want_stop();
         } else if run.zero().is_none() {
             // Nothing has run: there are no numbers to wait for.
-            let end = run.end(now, None);
+            let end = run.end(turn.peers, now, None);
             self.finish(Some(end), &mut out);
         } else {
             run.end_users(phase, &mut turn);
@@ -340,7 +341,7 @@ impl Master {
                 "no worker of the run that the journal tells of has come back"
             };
             run.show_unheard(&turn);
-            let end = run.end(now, Some(RunFailure::lost(why)));
+            let end = run.end(turn.peers, now, Some(RunFailure::lost(why)));
             return self.finish(Some(end), out);
         }
         let known = Arc::clone(run.profile());

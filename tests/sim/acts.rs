@@ -50,6 +50,9 @@ impl World {
         if let Some(other) = twice {
             return self.fail(format!("workers {other} and {seat} do the {act} of run {run} at the same time"));
         }
+        if let Some(other) = self.gets_ready().filter(|_| act == Act::Setup) {
+            return self.fail(format!("the setup of run {run} begins while worker {other} gets ready"));
+        }
         let busy = self.alive().find(|&other| self.has_users_in_touch(other, run));
         if let Some(other) = busy.filter(|_| act == Act::Teardown) {
             return self.fail(format!("the teardown of run {run} begins while worker {other} has users"));

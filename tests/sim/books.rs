@@ -13,6 +13,8 @@ use lunamoth::stats::snapshot::{EntryView, Snapshot};
 use lunamoth::stats::tally::EntryCounts;
 use lunamoth::stats::trend::{Spread, Summary};
 
+use super::keeping::KeptHistory;
+
 #[derive(Default)]
 pub struct Books {
     accounts: BTreeMap<(RunId, usize), Account>,
@@ -91,6 +93,8 @@ pub struct Keeper {
     pub run: Option<RunId>,
     /// What that said of it: the last delta of each seat's worker.
     pub restored: BTreeMap<usize, u64>,
+    /// What that said of seconds that were long past.
+    pub history: Option<KeptHistory>,
     /// Whom it has been told to have begun, in which run.
     pub begun: BTreeSet<(RunId, usize)>,
     /// A master before it has taken a part of the journal along, or there never was one.
@@ -182,6 +186,19 @@ impl Books {
     /// What was counted in this second of the run's clock and later.
     pub fn counted_from(&self, run: RunId, second: u64) -> u64 {
         self.of(run).flat_map(|(_, account)| account.seconds.range(second..)).map(|(_, requests)| requests).sum()
+    }
+
+    /// Of all windows of so many seconds that begin with second `from` or later and end with `to` at the latest, the most that was counted in one.
+    pub fn worst_window(&self, run: RunId, from: u64, to: u64, length: u64) -> Option<u64> {
+        let counted = |end: u64| {
+            self.of(run).flat_map(|(_, account)| account.seconds.range(end - length..end)).map(|(_, requests)| requests).sum::<u64>()
+        };
+        (from + length..=to).map(counted).max()
+    }
+
+    /// Nothing of a run is missing, and all count for one epoch.
+    pub fn are_whole(&self, run: RunId, epoch: u32) -> bool {
+        self.of(run).all(|(_, account)| account.excuse.is_none() && account.epoch == epoch)
     }
 
     /// All that was counted in a run whose workers all count for the same epoch, and dropped nothing.

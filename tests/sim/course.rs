@@ -8,7 +8,7 @@ use lunamoth::cluster::master::Master;
 use lunamoth::plan::{LoadProfile, ProfileEnd};
 use lunamoth::stats::snapshot::WorkerState;
 
-use super::scenario::Scenario;
+use super::scenario::{Demands, Scenario};
 use super::tamper::Tamper;
 use super::world::{World, plan_of};
 
@@ -60,6 +60,7 @@ impl World {
         }
         self.bring_to_end();
         self.second_run();
+        self.end_in_order();
     }
 
     /// The first run from where it is up to a moment of the simulated clock, with all that happens to it.
@@ -163,7 +164,9 @@ impl World {
             .and_then(|()| self.check_complete(&snapshot, epoch))
             .and_then(|()| self.books.audit(run, &snapshot, &self.master.keeper, epoch))
             .and_then(|()| self.check_overlaps(&snapshot))
-            .and_then(|()| self.check_takings(&snapshot));
+            .and_then(|()| self.check_takings(&snapshot))
+            .and_then(|()| self.check_demands(&snapshot, epoch))
+            .and_then(|()| self.check_history(&snapshot, epoch));
         if let Err(why) = audit {
             return self.fail(format!("at the end, {why}"));
         }
@@ -184,6 +187,8 @@ impl World {
         }
         self.need_a_worker();
         self.scenario.life = None;
+        self.scenario.habits.halts = None;
+        self.scenario.habits.demands = self.scenario.habits.demands.map(|demands| Demands { ends_from: None, ..demands });
         self.operator.plan_next(plan_of(&self.scenario, self.operator.next_run(), LoadProfile::plain(13, 50.0, None)));
         self.watch.renew();
         let mut has_started = false;

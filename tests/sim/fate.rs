@@ -6,6 +6,7 @@ use lunamoth::cluster::master::Master;
 use lunamoth::cluster::record::KeptRun;
 
 use super::books::{KILLED, Keeper};
+use super::keeping::KeptHistory;
 use super::scenario::Event;
 use super::world::{MasterSeat, Retiring, World};
 
@@ -47,10 +48,13 @@ impl World {
                 (self.seats[seat].frozen_until, self.seats[seat].sleeps) = (self.now + lasts, true);
             }
             Event::KillMaster { back_after, loses_journal, forgets } => {
-                let kept = if loses_journal { 0 } else { self.master.journal.len().saturating_sub(forgets) };
+                // What was written anew is there as a whole.
+                let kept = self.master.journal.len().saturating_sub(forgets).max(self.master.compacted);
+                let kept = if loses_journal { 0 } else { kept };
                 self.kill_master(back_after, kept);
             }
             Event::FreezeMaster { lasts, sleeps } => {
+                self.watch.was_master_hindered = true;
                 self.watch.disturb(self.now + lasts + SETTLING);
                 (self.master.frozen_until, self.master.sleeps) = (self.now + lasts, sleeps);
             }
@@ -66,6 +70,7 @@ impl World {
             Event::Reset => self.reset(),
             Event::Revise => self.revise(),
             Event::Stop => self.stop(),
+            Event::CutShort => self.cut_short(),
             Event::Heal => self.heal(),
         }
     }
@@ -84,13 +89,14 @@ impl World {
             master: self.master.number,
             run: kept.as_ref().map(|kept| kept.plan.run),
             restored: self.restored(kept.as_ref()),
+            history: kept.as_ref().and_then(KeptHistory::of),
             // Of a run that its journal calls over, it is told nothing: that has been reported.
             begun: self.master.begun.keys().copied().filter(|(run, _)| kept.as_ref().is_some_and(|kept| kept.plan.run == *run)).collect(),
             is_torn: self.master.is_torn || !self.scenario.has_journal,
         };
         self.note(|| format!("master starts; kept: {:?}", kept.as_ref().map(|kept| (kept.plan.run, kept.epoch, kept.workers.len()))));
         let instant = self.master_instant();
-        let known = known.filter(|_| self.tamper.as_ref().is_none_or(super::tamper::Tamper::reads_journal));
+        let known = known.and_then(|known| if let Some(tamper) = &self.tamper { tamper.read(known) } else { Some(known) });
         self.master.machine = Some(match known {
             Some(kept) => Master::restored(config, kept, instant),
             None => Master::new(config, instant),
@@ -106,7 +112,7 @@ impl World {
     }
 
     /// The master is killed, and is back with the first `kept` records of its journal.
-    fn kill_master(&mut self, back_after: Duration, kept: usize) {
+    pub fn kill_master(&mut self, back_after: Duration, kept: usize) {
         if self.master.machine.take().is_none() {
             return;
         }
@@ -119,11 +125,10 @@ impl World {
         self.master.is_torn |= is_torn;
         self.master.begun.retain(|_, at| !is_torn && *at <= written);
         self.master.journal.truncate(kept);
-        self.watch.on_master_killed(
-            self.now,
-            back_after + SETTLING,
-            Some(written).filter(|_| self.scenario.has_journal && !self.master.is_torn),
-        );
+        self.master.compacted = self.master.compacted.min(kept);
+        let written = Some(written).filter(|_| self.scenario.has_journal && !self.master.is_torn);
+        self.watch.on_master_killed(self.now, back_after + SETTLING, written);
+        self.wishes.on_master_killed(written);
         self.break_links_of(self.master.number);
     }
 
@@ -146,6 +151,7 @@ impl World {
         let former = std::mem::replace(&mut self.master, next);
         self.retiring = Some(Retiring { until: self.now + lasts, seat: former });
         self.watch.on_master_killed(self.now, lasts + SETTLING, None);
+        self.wishes.on_master_killed(None);
         self.start_master();
     }
 

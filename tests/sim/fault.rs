@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lunamoth::plan::{IterationsProfile, LoadProfile, ProfileEnd, Quota, Stage};
 
-use super::scenario::{Event, Habits, Scenario};
+use super::scenario::{Demands, Event, Habits, Halting, Scenario};
 
 /// What a world does wrong, for a check to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,36 @@ pub enum Fault {
     BlursTheLeast,
     /// The master shows fewer users than run.
     MiscountsUsers,
+    /// People see another window than the worst.
+    HidesTheWorst,
+    /// The next master hears of the worst window neither from its journal nor from the workers.
+    ForgetsTheWorst,
+    /// The master does not know that a threshold shall end the run.
+    NeverEndsEarly,
+    /// The worker does not say that a script has ended the run.
+    IgnoresScripts,
+    /// People do not see why a script has ended the run.
+    HidesReason,
+    /// The next master hears of no other revision of the script.
+    ForgetsRevisions,
+    /// The master gives more rows at once than it may.
+    GivesTooMany,
+    /// People see an overlap of a worker that was in touch all the time.
+    InventsOverlap,
+    /// People see overlaps as if they went on.
+    NeverEndsOverlaps,
+    /// The master does not keep what is long past.
+    ForgetsHistory,
+    /// A new master does not read of what is long past.
+    IgnoresHistory,
+    /// The master stops a run that somebody cuts.
+    StopsForCut,
+    /// The master does not keep that a run is over.
+    ForgetsEnd,
+    /// The workers do not hear that a run is done with.
+    IgnoresLeave,
+    /// A journal that is written anew is without those that have begun.
+    LosesAnew,
 }
 
 impl Fault {
@@ -162,6 +192,21 @@ impl Fault {
         (Self::RatesOfHalfTheTime, "requests a second in"),
         (Self::BlursTheLeast, "in the table"),
         (Self::MiscountsUsers, "the master knows of"),
+        (Self::HidesTheWorst, "were in the worst window"),
+        (Self::ForgetsTheWorst, "of the worst window"),
+        (Self::NeverEndsEarly, "where it shall end"),
+        (Self::IgnoresScripts, "goes on that a user of worker"),
+        (Self::HidesReason, "nobody sees why"),
+        (Self::ForgetsRevisions, "is wanted, and 0 is taken over"),
+        (Self::GivesTooMany, "are the most"),
+        (Self::InventsOverlap, "in touch all the time"),
+        (Self::NeverEndsOverlaps, "beside others still"),
+        (Self::ForgetsHistory, "the journal tells of the run until"),
+        (Self::IgnoresHistory, "the journal told of"),
+        (Self::StopsForCut, "a run that was cut"),
+        (Self::ForgetsEnd, "was over and reported"),
+        (Self::IgnoresLeave, "stands in its run"),
+        (Self::LosesAnew, "says something else"),
     ];
 
     /// A life in which the fault has its occasion, and nothing else goes wrong.
@@ -245,6 +290,38 @@ impl Fault {
                 let profile = LoadProfile::plain(40, 60.0, Some(Duration::from_secs(20)));
                 Scenario { profile, ..alone(2) }
             }
+            _ => self.later_occasion(),
+        }
+    }
+
+    fn later_occasion(self) -> Scenario {
+        let at = Duration::from_secs(12);
+        let alone = |workers, seconds| Scenario::plain(workers, 40, Duration::from_secs(seconds));
+        let kill = Event::KillMaster { back_after: Duration::from_secs(1), loses_journal: false, forgets: 0 };
+        let demands = |ends_from| Habits { demands: Some(Demands { over: 3, below: 500, ends_from }), ..Habits::default() };
+        let halts = Some(Halting { user: 3, request: 20, panics: false });
+        match self {
+            Self::HidesTheWorst => with_habits(alone(2, 30), demands(None)),
+            Self::ForgetsTheWorst => {
+                let fewer = Event::Retarget { users: 5, spawn_rate: 40 };
+                with_habits(alone(2, 60), demands(None)).with(at, fewer).with(at + Duration::from_secs(8), kill)
+            }
+            Self::NeverEndsEarly => with_habits(alone(2, 40), demands(Some(40))),
+            Self::IgnoresScripts | Self::HidesReason => with_habits(alone(2, 50), Habits { halts, ..Habits::default() }),
+            Self::ForgetsRevisions => alone(2, 60).with(at, Event::Revise).with(at * 2, kill),
+            Self::GivesTooMany => with_habits(alone(2, 30), Habits { rows: Some(Some(4_000)), ..Habits::default() }),
+            Self::InventsOverlap => alone(2, 30),
+            Self::NeverEndsOverlaps => {
+                alone(3, 40).with(at, Event::Partition { worker: 0, up: true, down: true, lasts: Duration::from_secs(14) })
+            }
+            Self::ForgetsHistory => alone(2, 80),
+            Self::IgnoresHistory => alone(2, 90).with(at * 5, kill),
+            Self::StopsForCut => {
+                let away = Event::Partition { worker: 0, up: true, down: true, lasts: Duration::from_secs(9) };
+                alone(3, 40).with(at, away).with(at + Duration::from_secs(5), Event::CutShort)
+            }
+            Self::ForgetsEnd | Self::IgnoresLeave => with_habits(alone(2, 20), Habits { closes: true, ..Habits::default() }),
+            Self::LosesAnew => with_habits(alone(2, 20), Habits { compacts: Some(3), ..Habits::default() }),
             _ => occasion(),
         }
     }

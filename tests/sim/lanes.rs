@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lunamoth::load::Halt;
 use lunamoth::load::lane::LaneReport;
 use lunamoth::load::roster::Roster;
 use lunamoth::load::shape::Shape;
@@ -16,6 +17,7 @@ use lunamoth::stats::tally::Tally;
 
 use super::chance::mixed;
 use super::counting::Clerk;
+use super::scenario::{Habits, Halting};
 
 /// All lanes of one worker in one run.
 pub struct Lanes {
@@ -50,6 +52,10 @@ pub struct Lanes {
     quota: Option<(u64, Option<u64>)>,
     /// Users take a row of a file for each request; of how many rows, if they do not begin again after the last.
     rows: Option<Option<u64>>,
+    /// The user that ends the run.
+    halts: Option<Halting>,
+    /// By lane: it has done so.
+    has_halted: Vec<bool>,
     /// Rows and iterations that users have taken since anybody asked.
     taken: Vec<(&'static str, u64)>,
     /// Iterations by their numbers, of each lane.
@@ -68,7 +74,7 @@ struct User {
 
 impl Lanes {
     /// Lanes whose requests are counted as the entry `name`.
-    pub fn open(plan: Arc<Plan>, lanes: u32, name: &str, stock: Arc<Stock>, rows: Option<Option<u64>>) -> Self {
+    pub fn open(plan: Arc<Plan>, lanes: u32, name: &str, stock: Arc<Stock>, habits: Habits) -> Self {
         let recorder = || {
             let mut recorder = Recorder::new(Limits { names: plan.settings.names });
             let entry = recorder.entry("GET", name);
@@ -95,7 +101,9 @@ impl Lanes {
             data: None,
             stock,
             quota: None,
-            rows,
+            rows: habits.rows,
+            halts: habits.halts,
+            has_halted: vec![false; lanes as usize],
             taken: Vec::new(),
             begun: vec![0; lanes as usize],
             followed: 0,
@@ -117,6 +125,11 @@ impl Lanes {
 
     pub const fn is_stopping(&self) -> bool {
         self.is_stopping
+    }
+
+    /// A user of its has ended the run.
+    pub fn has_halted(&self) -> bool {
+        self.has_halted.contains(&true)
     }
 
     pub const fn has_begun(&self) -> bool {
@@ -292,6 +305,7 @@ impl Lanes {
                 user.requests += 1;
                 self.unreported += 1;
                 recorder.record(*entry, &sample(index, user.requests), None);
+                self.has_halted[lane] |= self.halts.is_some_and(|halts| (halts.user, halts.request) == (index, user.requests));
             }
             if user.drained.is_some_and(|at| at <= elapsed) || user.requests >= life || is_through {
                 ended.push(index);
@@ -317,7 +331,10 @@ impl Lanes {
         let tally = Tally { users, ..self.recorders[lane].0.take(self.second) };
         self.unreported -= tally.entries.values().map(|counts| counts.hops.requests).sum::<u64>();
         let (followed, begun) = (self.followed, IterationsBegun(vec![self.begun[lane]]));
-        LaneReport { lane, tally, users, is_exhausted, followed, is_finished, panics: 0, begun, halt: None }
+        let has_halted = self.has_halted[lane];
+        let panics = u32::from(has_halted && self.halts.is_some_and(|halts| halts.panics));
+        let halt = (has_halted && panics == 0).then(|| Halt::Abort(ENOUGH.into()));
+        LaneReport { lane, tally, users, is_exhausted, followed, is_finished, panics, begun, halt }
     }
 }
 
@@ -331,6 +348,8 @@ fn sample(index: u64, number: u32) -> Sample {
     Sample { duration: Duration::from_micros(micros), status: 200, answer: Answer::Answered, ..Sample::default() }
 }
 
+/// Why a script ends the run.
+pub const ENOUGH: &str = "enough";
 /// The source of the first profile's iterations.
 pub const ITERATIONS: &str = "";
 /// A file whose rows are taken once in the whole cluster.

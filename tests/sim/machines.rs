@@ -172,7 +172,7 @@ impl World {
             return self.fail(format!("worker {seat} numbers run {} anew under the name that it had", plan.run));
         }
         let stock = self.open_stock(seat, plan.run);
-        self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat), stock, self.scenario.habits.rows));
+        self.seats[seat].lanes = Some(Lanes::open(plan.clone(), self.scenario.lanes, &entry_name(seat), stock, self.scenario.habits));
         let instant = self.instant_of(seat);
         if let Some(worker) = &mut self.seats[seat].machine {
             let actions = worker.on_opened(plan.run, Ok(()), instant);

@@ -7,6 +7,8 @@ use lunamoth::cluster::master::{Action, Master, Refused, Retarget, RunEnd, RunSt
 use lunamoth::plan::{LoadProfile, Plan, ProfileEnd, RunId};
 use lunamoth::stats::snapshot::RunState;
 
+use super::demands::thresholds_of;
+use super::tamper::Tamper;
 use super::world::{World, plan_of, wall};
 
 /// What this person wants.
@@ -16,6 +18,8 @@ pub struct Operator {
     pub asked_stop: bool,
     /// Which master was asked first to stop it, and when.
     pub first_stop: Option<(u32, Duration)>,
+    /// The run was to end at once: which master was told, and when.
+    pub cut: Option<(u32, Duration)>,
     /// How the run ended, and in which master.
     pub ended: Option<(u32, RunEnd)>,
     /// When the run was asked for.
@@ -34,6 +38,7 @@ impl Operator {
             plan,
             asked_stop: false,
             first_stop: None,
+            cut: None,
             ended: None,
             started: Duration::ZERO,
             wants_pause: false,
@@ -45,7 +50,7 @@ impl Operator {
 
     /// Another run shall be started.
     pub fn plan_next(&mut self, plan: Plan) {
-        (self.plan, self.asked_stop, self.first_stop, self.ended) = (Arc::new(plan), false, None, None);
+        (self.plan, self.asked_stop, self.first_stop, self.cut, self.ended) = (Arc::new(plan), false, None, None, None);
     }
 
     pub fn next_run(&self) -> RunId {
@@ -93,6 +98,21 @@ impl World {
         self.ask("stop", |master, now| Ok(master.on_stop(now)));
     }
 
+    pub fn cut_short(&mut self) {
+        let cuts = self.tamper.as_ref().is_none_or(Tamper::cuts);
+        let (run, instant) = (self.operator.plan.run, self.master_instant());
+        let Some((master, number)) = self.awake_master().filter(|_| self.operator.ended.is_none()) else { return };
+        let is_on = master.run().is_some_and(|(id, _)| id == run) && master.state(instant) != RunState::Stopped;
+        self.operator.asked_stop = true;
+        self.operator.cut = is_on.then_some((number, self.now)).or(self.operator.cut);
+        self.ask("cut", |master, now| Ok(if cuts { master.on_cut(now) } else { master.on_stop(now) }));
+    }
+
+    /// The master's process ends in order.
+    pub fn close(&mut self) -> bool {
+        self.ask("close", |master, _| Ok(master.on_close()))
+    }
+
     pub fn pause(&mut self) {
         if self.operator.ended.is_none() && self.ask("pause", Master::on_pause) {
             self.operator.wants_pause = true;
@@ -116,15 +136,19 @@ impl World {
     pub fn revise(&mut self) {
         let instant = self.master_instant();
         let Some((master, _)) = self.awake_master().filter(|_| self.operator.ended.is_none()) else { return };
-        let before = master.snapshot(instant).fingerprint;
-        let newer = Plan { fingerprint: format!("{before}+"), ..(*self.operator.plan).clone() };
+        let before = master.snapshot(instant);
+        let newer = Plan { fingerprint: format!("{}+", before.fingerprint), ..(*self.operator.plan).clone() };
         self.ask("revise", |master, now| Ok(master.on_revise(Ok(newer), now)));
+        let revision = self.awake_master().map_or(0, |(master, _)| master.snapshot(instant).revision);
+        if before.run == self.operator.plan.run && revision > before.revision {
+            self.watch.revised = Some((revision, self.now));
+        }
     }
 
     pub fn start_run(&mut self) -> bool {
         let plan = self.operator.plan.clone();
         let plan = self.tamper.as_ref().map_or_else(|| plan.clone(), |tamper| tamper.start(&plan));
-        let start = RunStart { plan, thresholds: Vec::new(), wall: wall(self.now) };
+        let start = RunStart { thresholds: thresholds_of(&plan), plan, wall: wall(self.now) };
         let is_started = self.ask("start", |master, now| master.on_start(start, now).map_err(|why| Refused { why, actions: Vec::new() }));
         if is_started {
             self.operator.started = self.now;

@@ -34,7 +34,10 @@ impl World {
             self.forgotten_pause(),
             self.broken_end(),
             self.broken_journal(),
+            self.unkept_history(),
             self.kept_waiting(),
+            self.broken_demand(),
+            self.goes_on_after_a_cut(),
         ];
         if let Some(why) = broken.into_iter().flatten().next() {
             self.fail(why);
@@ -178,6 +181,8 @@ impl World {
     pub fn check_patience(&mut self) {
         let number = self.master.number;
         let is_plain = self.operator.plan.profile.end() == ProfileEnd::Hold
+            && self.operator.cut.is_none()
+            && !self.is_ended_by_itself()
             && !self.is_finite()
             && self.scenario.adopts
             && self.scenario.orphan_timeout >= Duration::from_secs(60);

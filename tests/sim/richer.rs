@@ -5,12 +5,36 @@ use std::time::Duration;
 use lunamoth::plan::{IterationsProfile, LoadProfile, Quota};
 
 use super::chance::Chance;
-use super::scenario::{Drawing, Event, LEAST_RATE, Scenario, Weather};
+use super::scenario::{Demands, Drawing, Event, Halting, LEAST_RATE, Scenario, Weather};
 
 impl Scenario {
     /// The scenario of a seed.
     pub fn drawn(seed: u64) -> Self {
-        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_fourth(seed) };
+        let mut scenario = Self { drawing: Drawing::Today, ..Self::drawn_at_fifth(seed) };
+        let mut chance = Chance::new(seed, 8);
+        scenario.habits.demands = chance.percent(20).then(|| Demands {
+            over: chance.between(1, 9),
+            below: chance.between(5, 600),
+            ends_from: chance.percent(30).then(|| chance.between(20, 600)),
+        });
+        scenario.habits.halts = chance.percent(6).then(|| Halting {
+            user: chance.below(12),
+            request: u32::try_from(chance.between(2, 50)).unwrap(),
+            panics: chance.percent(30),
+        });
+        scenario.habits.compacts = chance.percent(40).then(|| usize::try_from(chance.between(3, 30)).unwrap());
+        scenario.habits.closes = chance.percent(10);
+        if chance.percent(8) {
+            let (heal, _) = scenario.events.pop().expect("the last event heals");
+            scenario.events.push((chance.millis(3_000, u64::try_from(heal.as_millis()).unwrap().max(3_100)), Event::CutShort));
+            scenario.heal_at_the_end(heal);
+        }
+        scenario
+    }
+
+    /// As it was drawn before anybody demanded anything of the numbers.
+    pub fn drawn_at_fifth(seed: u64) -> Self {
+        let mut scenario = Self { drawing: Drawing::Fifth, ..Self::drawn_at_fourth(seed) };
         let mut chance = Chance::new(seed, 7);
         scenario.habits.gathers = chance.percent(15).then(|| u32::try_from(chance.between(2, 12)).unwrap());
         scenario

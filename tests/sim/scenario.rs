@@ -42,6 +42,34 @@ pub struct Habits {
     pub shares: bool,
     /// They do so, and wait for each other at a barrier for so many.
     pub gathers: Option<u32>,
+    /// Thresholds look at windows.
+    pub demands: Option<Demands>,
+    /// A user ends the run by what it does.
+    pub halts: Option<Halting>,
+    /// The journal is written anew, without what is void, after so many records.
+    pub compacts: Option<usize>,
+    /// The last master ends in order.
+    pub closes: bool,
+}
+
+/// What thresholds demand of the requests in each window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// Seconds of a window.
+    pub over: u64,
+    /// Fewer than so many.
+    pub below: u64,
+    /// And fewer than so many, or the run ends.
+    pub ends_from: Option<u64>,
+}
+
+/// A user ends the run in its request of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halting {
+    pub user: u64,
+    pub request: u32,
+    /// By a bug of ours, and not since its script says so.
+    pub panics: bool,
 }
 
 /// How a life was made of its seed. A seed that failed once is played as it was drawn then.
@@ -55,6 +83,8 @@ pub enum Drawing {
     /// With setup and teardown, numbers of iterations, rows and a board.
     Fourth,
     /// With barriers on top of that.
+    Fifth,
+    /// With thresholds, scripts that end the run, cuts, journals that are written anew, and masters that end in order.
     Today,
 }
 
@@ -131,6 +161,8 @@ pub enum Event {
     /// The running test shall take changed scripts over.
     Revise,
     Stop,
+    /// The run is stopped at once: users are dropped.
+    CutShort,
     Heal,
 }
 
@@ -207,6 +239,11 @@ impl Scenario {
 }
 
 impl Weather {
+    /// No message is late enough to be missed.
+    pub const fn is_fair(&self) -> bool {
+        self.delay.1 <= 300 && self.stalls == 0
+    }
+
     fn drawn(chance: &mut Chance) -> Self {
         match chance.below(4) {
             0 => Self { delay: (1, 4), stalls: 0 },

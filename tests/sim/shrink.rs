@@ -44,6 +44,10 @@ fn simpler(scenario: &Scenario) -> impl Iterator<Item = Scenario> + use<> {
         Scenario { habits: Habits { rows: None, ..scenario.habits }, ..scenario.clone() },
         Scenario { habits: Habits { shares: false, ..scenario.habits }, ..scenario.clone() },
         Scenario { habits: Habits { gathers: None, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { demands: None, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { halts: None, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { compacts: None, ..scenario.habits }, ..scenario.clone() },
+        Scenario { habits: Habits { closes: false, ..scenario.habits }, ..scenario.clone() },
         Scenario { workers: scenario.workers.saturating_sub(1).max(1), ..scenario.clone() },
         Scenario { orphan_timeout: Duration::from_secs(60), ..scenario.clone() },
     ];

@@ -10,7 +10,7 @@ use std::time::Instant;
 use lunamoth::cluster::link::LinkId;
 use lunamoth::cluster::message::ToMaster;
 use lunamoth::load::stock::{Given, Grant, Stock};
-use lunamoth::plan::RunId;
+use lunamoth::plan::{LoadProfile, RunId};
 use lunamoth::stats::snapshot::Snapshot;
 
 use super::lanes::{ITERATIONS, ROWS};
@@ -64,6 +64,14 @@ impl World {
         self.note(|| format!("worker {seat} is given {grant:?}"));
         let Some((run, stock)) = &self.seats[seat].stock else { return };
         let source = if grant.source == ROWS { ROWS } else { ITERATIONS };
+        let most = limit_of(&self.operator.plan.profile, self.scenario.habits.rows, source).map(|limit| (limit / SHARES).max(1));
+        if let (Given::Rows(rows), Some(most)) = (&grant.given, most)
+            && *run == self.operator.plan.run
+            && rows.end - rows.start > most
+        {
+            let (run, count) = (*run, rows.end - rows.start);
+            return self.fail(format!("worker {seat} is given {count} of run {run} at once, where {most} are the most"));
+        }
         match grant.given {
             Given::Over if source == ROWS => drop(self.takings.over.insert(*run)),
             Given::Unknown => drop(self.takings.unknown.insert((*run, source))),
@@ -119,7 +127,12 @@ impl World {
             // Where each user has so many, one that was moved has begun anew, and may leave some of its own behind.
             let is_shared = self.operator.plan.profile.quota().is_some_and(|(_, each)| each.is_none());
             let nobody_was_away = has_one_master && self.watch.killed().next().is_none() && snapshot.overlaps.is_empty();
-            let is_through = !self.operator.asked_stop && snapshot.planned.is_none() && !has_failed && is_shared && nobody_was_away;
+            let is_through = !self.operator.asked_stop
+                && !self.is_ended_by_itself()
+                && snapshot.planned.is_none()
+                && !has_failed
+                && is_shared
+                && nobody_was_away;
             if is_through && quota.begun + quota.lost != quota.total {
                 let (shown, lost, total) = (quota.begun, quota.lost, quota.total);
                 return Err(format!("the run is through with {shown} iterations, and {lost} lost, of {total}"));
@@ -143,6 +156,14 @@ impl World {
         Ok(())
     }
 }
+
+/// How many rows or iterations there are.
+fn limit_of(profile: &LoadProfile, rows: Option<Option<u64>>, source: &str) -> Option<u64> {
+    if source == ROWS { rows.flatten() } else { profile.quota().map(|(total, _)| total) }
+}
+
+/// No more than this part of all is given at once: so much at most is lost with a worker.
+const SHARES: u64 = 64;
 
 /// The rows that a warning names as lost with their worker.
 fn rows_in_lost_hands(warning: &str) -> Option<Range<u64>> {

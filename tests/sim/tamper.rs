@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use lunamoth::cluster::master::MasterConfig;
 use lunamoth::cluster::message::{Answer, Delta, Hello, Phase, RunOrders, ToMaster, ToWorker};
-use lunamoth::cluster::record::Record;
+use lunamoth::cluster::record::{KeptRun, Record};
 use lunamoth::load::errand::{BoardAnswer, BoardWord, Notice};
 use lunamoth::load::slots::{Orders, SLOTS, SlotSet};
 use lunamoth::load::stock::{Given, Grant, IterationsBegun};
 use lunamoth::plan::{Act, LifePlan, LoadProfile, Plan, ProfileEnd, RunId};
-use lunamoth::stats::snapshot::{HoleView, Snapshot};
+use lunamoth::stats::snapshot::{HoleView, OverlapView, Snapshot};
 
 use super::books::host_name;
 use super::course::{Failure, play};
@@ -59,6 +59,9 @@ impl Tamper {
         if self.fault == Fault::ForgetsTeardown {
             return Arc::new(Plan { life: LifePlan { teardown: None, ..plan.life.clone() }, ..Plan::clone(plan) });
         }
+        if self.fault == Fault::NeverEndsEarly {
+            return Arc::new(Plan { thresholds: plan.thresholds[..2].to_vec(), ..Plan::clone(plan) });
+        }
         if let (Fault::WantsFewer, LoadProfile::Ramp(ramp)) = (self.fault, &plan.profile) {
             let mut ramp = ramp.clone();
             ramp.stages.iter_mut().next_back().into_iter().for_each(|stage| stage.users -= 1);
@@ -75,13 +78,32 @@ impl Tamper {
         match (self.fault, record) {
             (Fault::FarewellUnkept, Record::Worker(worker)) if worker.has_left => Keeping::Told,
             (Fault::ForgetsTheLost, Record::Worker(worker)) if !worker.has_left => Keeping::Told,
-            (Fault::ForgetsTheBegun, Record::Began(_)) => Keeping::Told,
+            (Fault::ForgetsTheBegun, Record::Began(_))
+            | (Fault::ForgetsTheWorst, Record::Windows(_))
+            | (Fault::ForgetsRevisions, Record::Revised { .. })
+            | (Fault::ForgetsHistory, Record::History(_))
+            | (Fault::ForgetsEnd, Record::End) => Keeping::Told,
             _ => Keeping::Synced,
         }
     }
 
-    pub fn reads_journal(&self) -> bool {
-        self.fault != Fault::IgnoresJournal
+    /// What a new master reads of its journal.
+    pub fn read(&self, kept: KeptRun) -> Option<KeptRun> {
+        match self.fault {
+            Fault::IgnoresJournal => None,
+            Fault::IgnoresHistory => Some(KeptRun { history: Vec::new(), ..kept }),
+            _ => Some(kept),
+        }
+    }
+
+    /// Whether a record is there when a journal is written anew.
+    pub fn keeps_anew(&self, record: &Record) -> bool {
+        !(self.fault == Fault::LosesAnew && matches!(record, Record::Began(_)))
+    }
+
+    /// Whether a run that somebody cuts is cut.
+    pub fn cuts(&self) -> bool {
+        self.fault != Fault::StopsForCut
     }
 
     /// What people see, of what they should.
@@ -98,6 +120,13 @@ impl Tamper {
             Fault::HidesUnknown => snapshot.warnings.retain(|warning| !warning.contains("known to nobody")),
             Fault::RatesOfHalfTheTime => snapshot.total.total_rps = snapshot.total.total_rps.map(|rate| rate * 2.0),
             Fault::BlursTheLeast => snapshot.entries.iter_mut().for_each(|entry| entry.min = entry.min.map(|min| min / 2)),
+            Fault::HidesTheWorst => snapshot.thresholds.iter_mut().for_each(|view| view.actual = "1 from 0:00 to 0:03".into()),
+            Fault::HidesReason => snapshot.aborted = None,
+            Fault::InventsOverlap => {
+                let (from, to) = (Duration::from_secs(3), Some(Duration::from_secs(4)));
+                snapshot.overlaps.push(OverlapView { worker: format!("{}_1", host_name(0)), from, to, users: 5 });
+            }
+            Fault::NeverEndsOverlaps => snapshot.overlaps.iter_mut().for_each(|overlap| overlap.to = None),
             Fault::MiscountsUsers => snapshot.users = snapshot.users.saturating_sub(1),
             _ => {}
         }
@@ -108,6 +137,15 @@ impl Tamper {
         if let (Fault::HidesStanding, ToMaster::Hello(hello)) = (self.fault, &message) {
             return vec![ToMaster::Hello(Box::new(Hello { standing: None, ..Hello::clone(hello) }))];
         }
+        if let (Fault::ForgetsTheWorst, ToMaster::WindowParts(_)) = (self.fault, &message) {
+            return Vec::new();
+        }
+        if let (Fault::ForgetsRevisions, ToMaster::Hello(hello)) = (self.fault, &message) {
+            let mut hello = Hello::clone(hello);
+            let older = |plan: &Arc<Plan>| Arc::new(Plan { revision: 0, ..Plan::clone(plan) });
+            hello.standing.iter_mut().for_each(|standing| standing.plan = older(&standing.plan));
+            return vec![ToMaster::Hello(Box::new(hello))];
+        }
         if let (Fault::ForgetsPause, ToMaster::Hello(hello)) = (self.fault, &message) {
             let mut hello = Hello::clone(hello);
             let orders = hello.standing.iter_mut().flat_map(|standing| standing.orders.iter_mut());
@@ -115,6 +153,9 @@ impl Tamper {
             return vec![ToMaster::Hello(Box::new(hello))];
         }
         let ToMaster::Delta { sent, delta } = &message else { return vec![message] };
+        if self.fault == Fault::IgnoresScripts {
+            return vec![ToMaster::Delta { sent: *sent, delta: Arc::new(Delta { halt: None, ..Delta::clone(delta) }) }];
+        }
         if seat != 0 {
             return vec![message];
         }
@@ -158,6 +199,7 @@ impl Tamper {
                 self.asked.take().map_or(ToWorker::Answer(answer), |(_, run)| ToWorker::Act { run, act: Act::Setup })
             }
             ToWorker::Board { word: BoardWord::Notice(Notice::Opened { .. }), .. } if self.fault == Fault::NeverOpens => ToWorker::Farewell,
+            ToWorker::Abandon(_) if self.fault == Fault::IgnoresLeave => ToWorker::Farewell,
             message if seat != 0 && self.fault != Fault::NeverOpens => message,
             ToWorker::Answer(answer) if self.fault == Fault::LetsGoUnheard && answer.acknowledged.is_some_and(|(_, last)| last > 9) => {
                 ToWorker::Answer(Answer { acknowledged: None, ..answer })
@@ -169,6 +211,10 @@ impl Tamper {
             ToWorker::Data { .. } if self.fault == Fault::BeginsUnready => ToWorker::Farewell,
             ToWorker::Grant { run, grant: Grant { source, number, given: Given::Rows(rows) } } if self.fault == Fault::GivesTwice => {
                 let rows = Given::Rows(0..rows.end - rows.start);
+                ToWorker::Grant { run, grant: Grant { source, number, given: rows } }
+            }
+            ToWorker::Grant { run, grant: Grant { source, number, given: Given::Rows(rows) } } if self.fault == Fault::GivesTooMany => {
+                let rows = Given::Rows(rows.start..rows.end + 64);
                 ToWorker::Grant { run, grant: Grant { source, number, given: rows } }
             }
             ToWorker::Board { run, word: BoardWord::Reply(mut reply) } => {

@@ -49,6 +49,12 @@ pub struct Watch {
     retargeted_at: Duration,
     /// When somebody paused the run last, where no master can have forgotten it.
     paused_at: Option<Duration>,
+    /// The last revision of the script that somebody asked for, and when, where no master can have forgotten it.
+    pub revised: Option<(u32, Duration)>,
+    /// A master stood still.
+    pub was_master_hindered: bool,
+    /// To whom anything has happened.
+    hindered: BTreeSet<usize>,
     /// While a master is missing, and until the next one has taken the run over: workers that have heard of the target and can tell of it.
     knowers: Option<BTreeSet<usize>>,
     /// The journal of the master that is missing tells of it.
@@ -100,6 +106,8 @@ impl Watch {
         let knowers: BTreeSet<usize> =
             self.in_touch_since.iter().filter(|(_, since)| now >= **since + HEARD_BY_ALL).map(|(seat, _)| *seat).collect();
         self.is_kept = written.is_some_and(|written| self.retargeted_at < written);
+        // A worker may take long to take it over.
+        self.revised = self.revised.filter(|(_, at)| written.is_some_and(|written| *at < written));
         if !self.is_kept && (now < self.retargeted_at + HEARD_BY_ALL || knowers.is_empty()) {
             self.target = None;
         }
@@ -111,6 +119,7 @@ impl Watch {
 
     /// Something happens to a worker. If it is the last that could tell the next master of the target, nobody can.
     pub fn on_hindered(&mut self, seat: usize) {
+        self.hindered.insert(seat);
         if let Some(knowers) = &mut self.knowers {
             knowers.remove(&seat);
             if knowers.is_empty() {
@@ -161,7 +170,7 @@ impl Watch {
         self.prolonged.clear();
         self.doubles.clear();
         self.last_reset = None;
-        (self.called_complete, self.empty_since, self.paused_since, self.paused_at) = (None, None, None, None);
+        (self.called_complete, self.empty_since, self.paused_since, self.paused_at, self.revised) = (None, None, None, None, None);
     }
 }
 
@@ -187,6 +196,11 @@ impl World {
         }
         self.watch.generation = Some((orders.run, orders.generation));
         self.watch.generations += 1;
+        if self.watch.generations == 1
+            && let Some(seat) = self.gets_ready()
+        {
+            return self.fail(format!("the run begins without worker {seat}, which gets ready"));
+        }
         let moments = orders.orders.handover.iter().flat_map(|handover| handover.moments().map(|(slot, at)| (slot, at - handover.at)));
         let peak = Shape::new(&orders.orders.profile).peak();
         let lasts = moments.take_while(|(slot, _)| *slot < peak).last().map_or(Duration::ZERO, |(_, lasts)| lasts);
@@ -196,6 +210,15 @@ impl World {
         if self.watch.generations > bound {
             self.fail(format!("the master has given orders {bound} times"));
         }
+    }
+
+    /// Somebody who has been in touch since the run was asked for is still opening its lanes, which nobody takes for long.
+    pub fn gets_ready(&self) -> Option<usize> {
+        let since = self.operator.started;
+        let is_new = self.master.number == 1 && self.now < since + READY_WITHIN;
+        let is_at_it =
+            |seat: &usize| self.seats[*seat].opening.is_some() && !self.seats[*seat].is_leaving && self.was_in_touch(*seat, since);
+        self.alive().find(is_at_it).filter(|_| is_new)
     }
 
     /// Why a run must not have ended, if it must not.
@@ -210,6 +233,7 @@ impl World {
         let is_expected = self.operator.asked_stop
             || by_plan
             || self.is_finite()
+            || self.is_ended_by_itself()
             || (!self.scenario.adopts && self.master.number > 1)
             || !self.watch.gave_up_waiting.is_empty()
             || self.retiring.is_some()
@@ -344,6 +368,9 @@ impl World {
         if let Some(behind) = snapshot.warnings.iter().find(|warning| warning.contains("older revision")) {
             self.fail(format!("in quiet, {behind}"));
         }
+        if let Some((wanted, _)) = self.watch.revised.filter(|(wanted, _)| *wanted > snapshot.revision) {
+            self.fail(format!("in quiet, revision {wanted} of the script is wanted, and {} is taken over", snapshot.revision));
+        }
         self.watch.quiet_looks += 1;
     }
 
@@ -401,8 +428,22 @@ impl World {
         Ok(())
     }
 
-    /// At a run's end: whoever ran users that others ran as well, for long and out of reach, is shown.
+    /// At a run's end: whoever ran users that others ran as well, for long and out of reach, is shown; and nobody is who was in touch all the time, nor
+    /// as one that still does.
     pub fn check_overlaps(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let seat_of = |worker: &str| (0..self.seats.len()).find(|seat| worker.starts_with(&format!("{}_", host_name(*seat))));
+        let is_calm = self.master.number == 1 && !self.watch.was_master_hindered && self.scenario.weather.is_fair();
+        for overlap in &snapshot.overlaps {
+            let Some(seat) = seat_of(&overlap.worker) else {
+                return Err(format!("an overlap is shown of {}, whom nobody knows", overlap.worker));
+            };
+            if is_calm && !self.watch.hindered.contains(&seat) {
+                return Err(format!("an overlap is shown of worker {seat}, which was in touch all the time: {overlap:?}"));
+            }
+            if overlap.to.is_none() && self.seats[seat].is_alive() {
+                return Err(format!("worker {seat} is shown to run users beside others still: {overlap:?}"));
+            }
+        }
         for Prolonged { pair, from } in &self.watch.prolonged {
             let is_void = |at: Option<Duration>| at.is_some_and(|at| at >= *from);
             let is_dead = |seat: usize| self.watch.killed.contains_key(&seat) || self.seats[seat].end.is_some();
@@ -439,4 +480,6 @@ const SETTLED_AFTER: Duration = Duration::from_secs(12);
 const HEARD_BY_ALL: Duration = Duration::from_secs(5);
 /// A worker comes to the planned end by its own clock.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+/// A run waits for so long at least until all are ready.
+const READY_WITHIN: Duration = Duration::from_secs(25);
 const ACTIONS_A_SECOND: usize = 80;

@@ -19,6 +19,7 @@ use super::acts::{Acting, Deeds};
 use super::books::{Books, Keeper, host_name};
 use super::chance::Chance;
 use super::counting::Counting;
+use super::demands::{Wishes, conditions_of};
 use super::lanes::Lanes;
 use super::link::Link;
 use super::operator::Operator;
@@ -54,6 +55,7 @@ pub struct World {
     pub counting: Option<Counting>,
     pub takings: Takings,
     pub deeds: Deeds,
+    pub wishes: Wishes,
     pub tamper: Option<Tamper>,
     /// What is still to happen, in order.
     pub to_come: VecDeque<(Duration, Event)>,
@@ -81,6 +83,8 @@ pub struct MasterSeat {
     pub back_at: Option<Duration>,
     /// What a crash leaves of it.
     pub journal: Vec<Record>,
+    /// How many records were there when it was written anew last.
+    pub compacted: usize,
     /// On its way to the disk.
     pub syncing: VecDeque<(Duration, u64, Option<Record>)>,
     pub keeper: Keeper,
@@ -159,6 +163,7 @@ impl World {
             counting: (scenario.habits.shares || scenario.habits.gathers.is_some()).then(Counting::default),
             takings: Takings::default(),
             deeds: Deeds::default(),
+            wishes: Wishes::default(),
             tamper,
             to_come: scenario.events.iter().cloned().collect(),
             has_started: false,
@@ -360,6 +365,9 @@ impl World {
         let run = lanes.run();
         let reports = lanes.turn(instant);
         let taken = lanes.take_taken();
+        if lanes.has_halted() {
+            self.wishes.on_halted(run, seat, self.now);
+        }
         self.note_taken(seat, run, &taken);
         for report in reports {
             self.books.account(run, seat).on_report(&report);
@@ -375,7 +383,11 @@ impl World {
             return;
         }
         while let Some((_, number, record)) = self.master.syncing.pop_front_if(|(at, ..)| *at <= now) {
+            if matches!(record, Some(Record::Run { .. })) {
+                self.master.compacted = 0;
+            }
             self.master.journal.extend(record);
+            self.write_anew();
             if let Some(master) = &mut self.master.machine {
                 let actions = master.on_kept(number);
                 self.do_master(actions);
@@ -399,8 +411,9 @@ impl MasterSeat {
             born: Duration::ZERO,
             back_at: None,
             journal: Vec::new(),
+            compacted: 0,
             syncing: VecDeque::new(),
-            keeper: Keeper { master: 0, run: None, restored: BTreeMap::new(), begun: BTreeSet::new(), is_torn: false },
+            keeper: Keeper { master: 0, run: None, restored: BTreeMap::new(), history: None, begun: BTreeSet::new(), is_torn: false },
             is_torn: false,
             begun: BTreeMap::new(),
             frozen_until: Duration::ZERO,
@@ -445,7 +458,7 @@ pub fn plan_of(scenario: &Scenario, run: RunId, profile: LoadProfile) -> Plan {
         other_host: None,
         classes: vec![class("Reader", 3), class("Buyer", 1)],
         profile,
-        thresholds: Vec::new(),
+        thresholds: conditions_of(scenario.habits.demands),
         metrics: Vec::new(),
         tags: TagFilter::default(),
         env: BTreeMap::new(),

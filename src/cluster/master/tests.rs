@@ -19,6 +19,7 @@ mod commons;
 mod endings;
 mod exhaustion;
 mod giving;
+mod holes;
 mod kept;
 mod revision;
 mod scriptless;

@@ -58,7 +58,7 @@ impl Master {
                 if let Some((run, mut turn)) = self.turn(now, out).filter(|(run, _)| run.id() == refusal.run)
                     && let Some(failure) = run.on_refused(number, refusal, &mut turn)
                 {
-                    let end = run.end(now, Some(failure));
+                    let end = run.end(turn.peers, now, Some(failure));
                     self.finish(Some(end), out);
                 }
             }

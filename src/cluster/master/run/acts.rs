@@ -34,7 +34,7 @@ impl Run {
         let can = |number: PeerNumber, part: &Part| takes_slots(number, part, turn.peers) && part.stage == PartStage::Prepared;
         let able = self.parts.iter().find(|(number, part)| can(**number, part)).map(|(&number, _)| number);
         if self.acts.under_way.is_some() || able.is_some() {
-            return self.mind(Act::Setup, able, turn).map(|why| self.end(turn.now, Some(RunFailure::lost(why))));
+            return self.mind(Act::Setup, able, turn).map(|why| self.end(turn.peers, turn.now, Some(RunFailure::lost(why))));
         }
         None
     }
@@ -120,7 +120,7 @@ impl Run {
                 self.plan = Arc::new(Plan { life, ..(*self.plan).clone() });
                 None
             }
-            (Act::Setup, Err(why)) => Some(self.end(turn.now, Some(RunFailure::bad_use(why)))),
+            (Act::Setup, Err(why)) => Some(self.end(turn.peers, turn.now, Some(RunFailure::bad_use(why)))),
             (Act::Teardown, Ok(_)) => {
                 self.acts.is_torn_down = true;
                 None

@@ -21,7 +21,7 @@ use crate::stats::snapshot::HoleView;
 impl Run {
     /// Takes over that a worker has begun, of which the journal tells nothing later.
     pub fn restore_begun(&mut self, number: PeerNumber, since: Duration) {
-        let since = since.max(self.counted_since.unwrap_or_default());
+        let since = self.counted_since.map_or(since, |counted| since.max(counted));
         self.awaited.insert(number);
         self.unheard.insert(number, Unheard { since, users: 0 });
     }
@@ -43,11 +43,12 @@ impl Run {
         }
     }
 
-    /// A worker that was given up is back and knows nothing of the run. One that had begun it and dropped it would bear another name: its orders
-    /// never reached it, and nothing of it is missing.
+    /// A worker that was given up, or that the run's end did without, is back and knows nothing of the run. One that had begun it and dropped it would
+    /// bear another name: its orders never reached it, and nothing of it is missing.
     pub fn forget_unbegun(&mut self, number: PeerNumber) {
         self.hear_of(number);
-        if self.parts.get(&number).is_some_and(|part| !part.is_here() && part.held.is_none()) {
+        let is_given_up = |part: &Part| !part.is_here() || self.is_over();
+        if self.parts.get(&number).is_some_and(|part| is_given_up(part) && part.held.is_none()) {
             self.parts.remove(&number);
             self.holes.remove(&number);
         }

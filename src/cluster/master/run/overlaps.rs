@@ -48,8 +48,10 @@ impl Run {
     pub(super) fn show_return(&mut self, number: PeerNumber, from: Duration, turn: &mut Turn<'_>) {
         let now = turn.now;
         let to = self.shape.end().map_or(self.elapsed(now), |end| end.min(self.elapsed(now)));
+        // It may have had more to come than had begun by its last word.
+        let ordered = self.parts.get(&number).map_or(0, |part| self.users_in(&part.ordered, now));
         let Some(part) = self.parts.get_mut(&number) else { return };
-        let (users, worker) = (part.users, turn.peers.get(number).hello.worker.to_string());
+        let (users, worker) = (part.users.max(ordered), turn.peers.get(number).hello.worker.to_string());
         // Orders that had not come to it when its last word came belong to the same story.
         let from = part.overtaken.take().map_or(from, |overtaken| overtaken.at.min(from));
         self.overlaps.retain(|overlap| overlap.worker != worker || overlap.to.is_some());
@@ -100,6 +102,11 @@ impl Run {
             return; // They do not hear the master either, and begin no iteration.
         }
         let elapsed = self.elapsed(now);
+        if self.assignment.owners().is_empty() {
+            // The last worker is drained: nobody runs its users beside it, and whoever comes may from then on.
+            let unseen = self.parts.values_mut().filter_map(|part| part.overtaken.as_mut()).filter(|it| it.shown_as.is_none());
+            return unseen.for_each(|overtaken| overtaken.at = elapsed);
+        }
         let is_due = |part: &Part| {
             part.is_here()
                 && part.overtaken.as_ref().is_some_and(|it| it.shown_as.is_none() && elapsed.saturating_sub(it.at) >= FOLLOWED_WITHIN)

@@ -189,7 +189,7 @@ impl Run {
         let waited = now.saturating_duration_since(self.asked);
         self.parts.retain(|&number, _| peers.get(number).presence == Presence::Here);
         if self.parts.is_empty() {
-            return Some(self.end(now, Some(RunFailure::lost("all workers left before the run began"))));
+            return Some(self.end(peers, now, Some(RunFailure::lost("all workers left before the run began"))));
         }
         self.begin_if_all_agree(turn);
         if self.stage != Stage::Waiting {
@@ -218,7 +218,7 @@ impl Run {
                 self.parts.len(),
                 unable.join("; ")
             );
-            return Some(self.end(now, Some(RunFailure::bad_use(text))));
+            return Some(self.end(peers, now, Some(RunFailure::bad_use(text))));
         }
         self.ask_again(EARLY_ASK, turn);
         if unable.is_empty() && waited >= PREPARE_TIMEOUT {
@@ -227,7 +227,7 @@ impl Run {
             let names: Vec<_> = slow.iter().map(|&number| peers.get(number).hello.worker.to_string()).collect();
             let text = format!("not ready within {} s: {}", PREPARE_TIMEOUT.as_secs(), names.join(", "));
             if !ready {
-                return Some(self.end(now, Some(RunFailure::lost(text))));
+                return Some(self.end(peers, now, Some(RunFailure::lost(text))));
             }
             turn.log(log::Level::Warn, format!("{text}; the run begins without them, and they join when they are"));
             self.begin(turn);
@@ -306,7 +306,7 @@ impl Run {
         }
         let since = *self.deserted.get_or_insert(now);
         let is_deserted = now.saturating_duration_since(since) >= turn.config.orphan.timeout;
-        is_deserted.then(|| self.end(now, Some(RunFailure::lost("no worker is left"))))
+        is_deserted.then(|| self.end(turn.peers, now, Some(RunFailure::lost("no worker is left"))))
     }
 
     /// In the stage of stopping: whether all numbers are here, or have been waited for long enough.
@@ -348,11 +348,11 @@ impl Run {
         } else {
             None
         };
-        Some(self.end(now, failure))
+        Some(self.end(peers, now, failure))
     }
 
     /// The run is over.
-    pub fn end(&mut self, now: Instant, failure: Option<RunFailure>) -> RunEnd {
+    pub fn end(&mut self, peers: &Peers, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
         // The clock of a stopped run stands still from when the last worker that can be heard had finished. What came after was waiting for those
         // that are out of reach, or for the teardown.
@@ -360,6 +360,7 @@ impl Run {
         self.stage = Stage::Over { at: at.or(self.acts.ended).unwrap_or(now) };
         let elapsed = self.elapsed(now);
         self.windows.values_mut().for_each(|windows| windows.judge(elapsed, true));
+        self.show_unfinished(peers, elapsed);
         if self.phase == Phase::Run {
             // Whoever comes late is told that it is over.
             self.phase = Phase::Stop;
@@ -370,6 +371,20 @@ impl Run {
             part.users = 0;
         }
         RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
+    }
+
+    /// The run ends without the last numbers of workers that can be heard: they are missing until they come.
+    fn show_unfinished(&mut self, peers: &Peers, elapsed: Duration) {
+        for (&number, part) in self.parts.iter().filter(|(_, part)| part.is_here() && part.has_run && part.stage != PartStage::Finished) {
+            let worker = peers.get(number).hello.worker.to_string();
+            self.holes.insert(number, HoleView { worker, from: Duration::from_secs(part.covered).min(elapsed), to: elapsed });
+        }
+    }
+
+    /// Of a worker whose last numbers are here nothing is missing any more.
+    pub fn close_holes(&mut self) {
+        let parts = &self.parts;
+        self.holes.retain(|number, _| parts.get(number).is_none_or(|part| part.stage != PartStage::Finished));
     }
 
     /// When the last of the workers that can be heard had finished. `None` where one of them has not, and where nobody is there.

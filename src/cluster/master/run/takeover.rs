@@ -55,6 +55,10 @@ impl Run {
         let late = || Part::come_late(stage.clone(), came_late, users, was_replaced);
         let part = self.parts.entry(number).or_insert_with(late);
         part.unstage();
+        if part.told.is_none() {
+            // A journal does not say how many it had.
+            part.users = part.users.max(users);
+        }
         if standing.orders.is_none() {
             // Its orders never reached it: it has run nobody, and nothing of it is missing.
             self.holes.remove(&number);

@@ -1,0 +1,66 @@
+//! What is shown to be missing of a run whose end did without somebody, and what is shown to have run twice where nobody did.
+
+use super::*;
+use crate::load::slots::{SLOTS, SlotSet};
+
+#[test]
+fn a_run_that_ends_without_a_workers_last_numbers_has_a_hole_of_it_until_they_come() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(3), &[1, 2]);
+    stand.delta(2, 1, 3);
+    stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(8), &[1, 2]);
+    let end = stand.end().expect("it is waited for no longer");
+    assert!(!end.is_complete && end.failure.is_some(), "{end:?}");
+    let hole = |stand: &Stand| stand.master.snapshot(stand.now).holes.first().map(|hole| (hole.worker.clone(), hole.from.as_secs()));
+    assert_eq!(hole(&stand), Some((id(2).to_string(), 2)), "what it has told of is not missing");
+    stand.live(Duration::from_secs(20), &[1]);
+    assert_eq!(hole(&stand), Some((id(2).to_string(), 2)), "nor is less when it is lost");
+    stand.delta(2, 2, 4);
+    assert!(hole(&stand).is_some_and(|(worker, _)| worker == id(2).to_string()), "there is more to come");
+    stand.last_delta(2, 3);
+    assert_eq!(hole(&stand), None);
+}
+
+#[test]
+fn a_worker_that_was_waited_for_in_vain_and_had_never_begun_leaves_no_hole_when_it_comes() {
+    let mut stand = Stand::running(2, 10);
+    stand.master.on_stop(stand.now);
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(8), &[1, 2]);
+    assert_eq!(stand.master.snapshot(stand.now).holes.len(), 1);
+    stand.hello(2, None);
+    assert_eq!(stand.master.snapshot(stand.now).holes, []);
+}
+
+#[test]
+fn the_last_worker_is_drained_and_does_not_follow_for_long_but_nobody_runs_its_users_beside_it_until_another_comes() {
+    let mut stand = Stand::running(1, 10);
+    stand.live(Duration::from_secs(2), &[1]);
+    stand.message(1, ToMaster::Leaving);
+    stand.live(Duration::from_secs(6), &[1]);
+    assert_eq!(stand.master.snapshot(stand.now).overlaps, []);
+    stand.hello(2, None);
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let came = stand.master.elapsed(stand.now);
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    let overlaps = stand.master.snapshot(stand.now).overlaps;
+    let [overlap] = &overlaps[..] else { panic!("one: {overlaps:?}") };
+    assert!(overlap.users == 10 && overlap.from.abs_diff(came) < Duration::from_millis(100), "{overlap:?} at {came:?}");
+}
+
+#[test]
+fn a_worker_of_which_the_journal_told_is_shown_with_the_users_that_it_ran_by_what_it_follows() {
+    let mut stand = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    stand.live(Duration::from_secs(3), &[1, 2]);
+    let mut slots = SlotSet::none();
+    (1..SLOTS).step_by(2).for_each(|slot| slots.insert(slot));
+    stand.live(Duration::from_secs(4), &[1]);
+    let mut next = super::endings::next_of(&mut stand);
+    next.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(9), 0)));
+    next.live(Duration::from_secs(5), &[1]);
+    next.hello(2, Some(standing(&slots, Duration::from_secs(14), 0)));
+    let overlaps = next.master.snapshot(next.now).overlaps;
+    assert!(overlaps.iter().any(|overlap| overlap.worker == id(2).to_string() && overlap.users == 5), "{overlaps:?}");
+}
