@@ -55,7 +55,7 @@ impl Run {
         let late = || Part::come_late(stage.clone(), came_late, users, was_replaced);
         let part = self.parts.entry(number).or_insert_with(late);
         part.unstage();
-        if part.told.is_none() {
+        if part.told.is_none() && part.stage != PartStage::Finished && !standing.is_finished {
             // A journal does not say how many it had.
             part.users = part.users.max(users);
         }
