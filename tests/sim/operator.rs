@@ -102,8 +102,10 @@ impl World {
         let cuts = self.tamper.as_ref().is_none_or(Tamper::cuts);
         let (run, instant) = (self.operator.plan.run, self.master_instant());
         let Some((master, number)) = self.awake_master().filter(|_| self.operator.ended.is_none()) else { return };
-        let is_on = master.run().is_some_and(|(id, _)| id == run) && master.state(instant) != RunState::Stopped;
-        self.operator.asked_stop = true;
+        let is_known = master.run().is_some_and(|(id, _)| id == run);
+        let is_on = is_known && master.state(instant) != RunState::Stopped;
+        // Who cuts a run that has not been started, or that this master has not heard of, ends nothing.
+        self.operator.asked_stop |= is_known;
         self.operator.cut = is_on.then_some((number, self.now)).or(self.operator.cut);
         self.ask("cut", |master, now| Ok(if cuts { master.on_cut(now) } else { master.on_stop(now) }));
     }

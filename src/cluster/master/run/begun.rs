@@ -49,6 +49,7 @@ impl Run {
         self.hear_of(number);
         let is_given_up = |part: &Part| !part.is_here() || self.is_over();
         if self.parts.get(&number).is_some_and(|part| is_given_up(part) && part.held.is_none()) {
+            self.forget_overtaken(number);
             self.parts.remove(&number);
             self.holes.remove(&number);
         }

@@ -95,6 +95,12 @@ impl Run {
         }
     }
 
+    /// A worker is back that none of its orders had reached: it has run nobody beside those who got its slots.
+    pub(super) fn forget_overtaken(&mut self, number: PeerNumber) {
+        let Some(overtaken) = self.parts.get_mut(&number).and_then(|part| part.overtaken.take()) else { return };
+        self.overlaps.retain(|shown| shown.to.is_some() || Some(&shown.worker) != overtaken.shown_as.as_ref());
+    }
+
     /// Shows workers that speak, and have not followed for long what was ordered.
     pub(super) fn show_overtaken(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;

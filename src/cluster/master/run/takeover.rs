@@ -33,6 +33,9 @@ impl Run {
             self.reset_since(None, now);
         }
         self.hear_of(number);
+        if standing.orders.is_none() {
+            self.forget_overtaken(number);
+        }
         let mut users = 0;
         if let Some(followed) = &standing.orders {
             let is_behind = followed.generation == self.generation && followed.phase < self.phase;

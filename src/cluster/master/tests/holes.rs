@@ -51,6 +51,22 @@ fn the_last_worker_is_drained_and_does_not_follow_for_long_but_nobody_runs_its_u
 }
 
 #[test]
+fn a_worker_that_no_orders_had_reached_has_run_nobody_beside_those_who_got_its_slots() {
+    // Seed 2026113000012: it was shown to run users for ever.
+    for brings_the_run in [false, true] {
+        let mut stand = Stand::running(1, 10);
+        stand.hello(2, None);
+        stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+        stand.live(Duration::from_secs(6), &[1, 2]);
+        assert_eq!(stand.master.snapshot(stand.now).overlaps.len(), 1, "for all that is known it may");
+        stand.live(Duration::from_secs(5), &[2]);
+        let standing = RunStanding { orders: None, ..standing(&SlotSet::none(), Duration::ZERO, 0) };
+        stand.hello(1, brings_the_run.then_some(standing));
+        assert_eq!(stand.master.snapshot(stand.now).overlaps, [], "{brings_the_run}");
+    }
+}
+
+#[test]
 fn a_worker_of_which_the_journal_told_is_shown_with_the_users_that_it_ran_by_what_it_follows() {
     let mut stand = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
     stand.live(Duration::from_secs(3), &[1, 2]);
