@@ -188,7 +188,7 @@ impl Windows {
         })
     }
 
-    /// Goes on at second `elapsed` of the run's clock where another judge of the same threshold has died: with what it `kept`, if that is known, and
+    /// Goes on at second `elapsed` of the run's clock where another judge of the same threshold has died: behind what it `kept`, if that is known, and
     /// with the seconds that have been added since, which are those that workers hand over. True if there may be windows that neither knows.
     pub fn take_over(&mut self, elapsed: u64, kept: Option<WorstWindow>) -> bool {
         let before = self.first;
@@ -199,15 +199,17 @@ impl Windows {
             self.next_end = self.first + length;
             self.parts = self.parts.split_off(&self.first);
         }
-        if let Some(kept) = kept {
-            let worst = Some((kept.end, kept.value));
-            self.settled = self.worse(self.settled, worst);
-            self.judged += kept.judged;
-            if kept.has_aborted {
-                self.has_aborted = worst;
-            }
-        }
         kept.is_none() && self.first > before
+    }
+
+    /// Takes over what another judge of the same threshold has kept: it stands, even if nobody brings the run any more.
+    pub fn resume(&mut self, kept: WorstWindow) {
+        let worst = Some((kept.end, kept.value));
+        self.settled = self.worse(self.settled, worst);
+        self.judged += kept.judged;
+        if kept.has_aborted {
+            self.has_aborted = worst;
+        }
     }
 
     /// Whether the run shall end for it, and why. Answers once.
@@ -379,6 +381,7 @@ mod tests {
             let mut windows = Windows::new(&threshold, 0);
             parts.tallies().for_each(|tally| windows.add(tally));
             assert!(parts.tallies().count() <= 311, "what a worker keeps is bounded");
+            kept.into_iter().for_each(|kept| windows.resume(kept));
             assert_eq!(windows.take_over(elapsed, kept), is_unknown);
             (0..100).for_each(|_| windows.judge(Duration::from_secs(elapsed), true));
             let judged = if elapsed == 200 { 191 } else { 301 + kept.map_or(0, |kept| kept.judged) };
@@ -428,6 +431,7 @@ mod tests {
                 }
                 if now == taken.max(1) as u64 {
                     let mut another = Windows::new(&threshold, warmup);
+                    kept.into_iter().for_each(|kept| another.resume(kept));
                     parts.iter().flat_map(WindowParts::tallies).for_each(|tally| another.add(tally));
                     prop_assert!(!another.take_over(now, kept));
                     next = Some(another);

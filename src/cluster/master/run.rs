@@ -219,6 +219,7 @@ impl Run {
         (run.generation, run.known) = (kept.generation, kept.generation);
         run.table.restore_history(&kept.history);
         run.kept_windows = kept.windows;
+        run.resume_windows();
         if kept.is_forgotten {
             run.forget_commons();
         }
@@ -400,5 +401,6 @@ impl Run {
     pub fn judge_by(&mut self, thresholds: Vec<Threshold>) {
         self.windows = windows_of(&thresholds, 0);
         self.thresholds = thresholds;
+        self.resume_windows();
     }
 }

@@ -43,6 +43,14 @@ impl Run {
         Some(Record::Windows(known))
     }
 
+    /// What the journal knows of another master's windows stands, whether or not anybody brings the run.
+    pub(super) fn resume_windows(&mut self) {
+        for (place, windows) in &mut self.windows {
+            let kept = self.kept_windows.iter().find(|kept| kept.place == *place as u64);
+            kept.into_iter().for_each(|kept| windows.resume(*kept));
+        }
+    }
+
     /// Another master's windows died with it. What the journal knows of them was judged; the seconds that later windows need are what workers bring.
     pub(super) fn take_windows_over(&mut self, now: Instant) {
         let elapsed = self.elapsed(now).as_secs();

@@ -32,6 +32,9 @@ fn windows_that_reach_across_the_death_of_the_master_are_judged_by_the_next_one(
     let mut next = next_of(&mut stand);
     let run = next.master.run.as_mut().unwrap();
     run.judge_by(thresholds.to_vec());
+    // Seed 2026113001793: nobody may ever bring it.
+    let known = next.master.snapshot(next.now).thresholds;
+    assert!(!known[0].passed && known[0].actual.starts_with("9 from 0:00 to 0:02 ("), "{known:?}");
     next.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(7), 5)));
     assert!(next.sent().iter().any(|(_, message)| matches!(message, ToWorker::Welcome(welcome) if welcome.wants_windows)));
     // The first master's deltas, and one that never came to it.
