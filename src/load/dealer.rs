@@ -24,6 +24,9 @@ use crate::plan::LoadProfile;
 /// Whoever hears of all orders is told the new moment of all that is on its way when the profile changes. Who has missed that has moments of its own,
 /// maybe minutes off: by those it must not keep what others run since long.
 ///
+/// Of slots that others have run meanwhile, since the worker was out of reach, all goes at once that is not here for good by then: it would run twice
+/// until its moment.
+///
 /// Of an open profile no change that was ordered is taken back or put off before its moment: who hears of the newer orders late has carried
 /// it out by then, and an iteration would have two owners. What is newer comes behind it, so that a slot may come and go again.
 #[derive(Debug)]
@@ -67,6 +70,7 @@ impl Dealer {
     /// The worker is told anew when the run's clock stands at `now`, which never goes back. Answers the duty of each lane.
     pub fn follow(&mut self, orders: &Orders, now: Duration) -> Vec<Arc<Duty>> {
         self.settle(now);
+        self.give_up(orders, now);
         let mut moments = orders.handover.iter().flat_map(|handover| handover.moments()).peekable();
         let is_other_profile = self.profile.replace(Arc::clone(&orders.profile)).is_some_and(|before| before != orders.profile);
         // Whatever is as it shall be, and neither moves nor is about to, stays so. A run begins with this: the fewer looks, the less late.
@@ -104,6 +108,17 @@ impl Dealer {
         });
         self.known_since = now.saturating_sub(KEPT);
         self.past.retain(|turnover| turnover.at > self.known_since);
+    }
+
+    /// What others have run meanwhile goes at once where it is not wanted, or not yet.
+    fn give_up(&mut self, orders: &Orders, now: Duration) {
+        let Some(void) = &orders.void else { return };
+        let mut stays = (*orders.slots).clone();
+        let later = orders.handover.iter().flat_map(|handover| handover.moments()).filter(|(_, at)| *at > now);
+        later.for_each(|(slot, _)| stays.remove(slot));
+        for slot in void.without(&stays).iter() {
+            self.change(slot, false, None, now);
+        }
     }
 
     /// See the table above.
@@ -488,6 +503,22 @@ mod tests {
     }
 
     #[test]
+    fn what_others_have_run_meanwhile_goes_at_once_and_comes_back_at_its_moment() {
+        let mut dealer = Dealer::new(2, LINGER);
+        dealer.follow(&orders([1, 2, 3, 4]), seconds(0));
+        dealer.follow(&handing([1, 2, 3], seconds(30), [4]), seconds(1));
+        // 1 is here for good, 2 comes back at 20 s, 3 goes to others at 21 s, and 4 would have gone at 30 s.
+        let handover = Handover { at: seconds(20), moved: set([2, 3]), interval: seconds(1) };
+        let void = Some(Arc::new(set([1, 2, 3, 4])));
+        let back = Orders { handover: Some(Arc::new(handover)), void, ..orders([1, 2]) };
+        for _ in 0..2 {
+            // Told twice, it means the same.
+            let duties = dealer.follow(&back, seconds(5));
+            assert_eq!(owned_at(&duties, [5, 19, 20, 31]), [vec![1], vec![1], vec![1, 2], vec![1, 2]]);
+        }
+    }
+
+    #[test]
     fn a_change_whose_moment_has_come_is_done_and_reversed_anew() {
         let mut dealer = awaiting();
         let duties = dealer.follow(&handing([2], seconds(20), [2]), seconds(12));
@@ -519,10 +550,21 @@ mod tests {
                 (None, _) => (self.owned, self.pending) = (want, None),
             }
         }
+
+        /// Others have run the slot meanwhile.
+        fn void(&mut self, want: bool, moment: Option<Duration>, now: Duration) {
+            self.pass(now);
+            if !want || moment.is_some_and(|at| at > now) {
+                (self.owned, self.pending) = (false, None);
+            }
+        }
     }
 
-    fn some_orders() -> impl Strategy<Value = (u64, u16, Option<(u64, u16)>)> {
-        (0_u64..6, 0_u16..1 << 12, prop::option::of((0_u64..40, 0_u16..1 << 12)))
+    /// When, the slots, those on the move, and those that others have run meanwhile.
+    type Given = (u64, u16, Option<(u64, u16)>, Option<u16>);
+
+    fn some_orders() -> impl Strategy<Value = Given> {
+        (0_u64..6, 0_u16..1 << 12, prop::option::of((0_u64..40, 0_u16..1 << 12)), prop::option::of(0_u16..1 << 12))
     }
 
     fn slots_of(bits: u16) -> Vec<u32> {
@@ -538,14 +580,18 @@ mod tests {
             let mut dealer = Dealer::new(3, LINGER);
             let mut rule = [Told::default(); 12];
             let mut now = 0;
-            for (wait, slots, handover) in told {
+            for (wait, slots, handover, void) in told {
                 now += wait;
                 let orders = match handover {
                     Some((at, moved)) => handing(slots_of(slots), seconds(at), slots_of(moved)),
                     None => orders(slots_of(slots)),
                 };
+                let orders = Orders { void: void.map(|bits| Arc::new(set(slots_of(bits)))), ..orders };
                 let moments: BTreeMap<u32, Duration> = orders.handover.iter().flat_map(|handover| handover.moments()).collect();
                 for (slot, rule) in (0..).zip(&mut rule) {
+                    if void.is_some_and(|bits| bits & (1 << slot) != 0) {
+                        rule.void(orders.slots.contains(slot), moments.get(&slot).copied(), seconds(now));
+                    }
                     rule.hear(orders.slots.contains(slot), moments.get(&slot).copied(), seconds(now));
                 }
                 let duties = dealer.follow(&orders, seconds(now));

@@ -210,6 +210,9 @@ pub struct Orders {
     pub slots: Arc<SlotSet>,
     /// How slots come to this set. A slot that differs from what the worker owns and is not in it changes at once.
     pub handover: Option<Arc<Handover>>,
+    /// Slots that others have run since the worker last heard of what it owns: of these it gives up at once what it still runs, and has back at
+    /// their moments those that the hand-over brings. `None` to a worker that was in touch.
+    pub void: Option<Arc<SlotSet>>,
     /// No iteration begins, and no user is started into its first one; users that live keep what they have. The run's clock goes on.
     pub is_paused: bool,
 }
@@ -218,7 +221,7 @@ impl Orders {
     /// The orders of a worker that has the whole load to itself.
     #[must_use]
     pub fn of_all_slots(profile: Arc<LoadProfile>) -> Self {
-        Self { profile, slots: Arc::new(SlotSet::all()), handover: None, is_paused: false }
+        Self { profile, slots: Arc::new(SlotSet::all()), handover: None, void: None, is_paused: false }
     }
 }
 

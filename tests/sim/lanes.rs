@@ -142,6 +142,13 @@ impl Lanes {
         self.settle(now);
         let moments = orders.handover.iter().flat_map(|handover| handover.moments());
         let moments: BTreeMap<u32, Duration> = moments.take_while(|(slot, _)| *slot < SLOTS_MODELLED).collect();
+        if let Some(void) = &orders.void {
+            let stays = |slot: u32| orders.slots.contains(slot) && moments.get(&slot).is_none_or(|at| *at <= now);
+            for slot in (0..SLOTS_MODELLED).filter(|slot| void.contains(*slot) && !stays(*slot)) {
+                self.pending.remove(&slot);
+                self.owned[slot as usize] = false;
+            }
+        }
         let is_other_profile = self.profile.replace(Arc::clone(&orders.profile)).is_some_and(|before| before != orders.profile);
         for slot in 0..SLOTS_MODELLED {
             let wanted = orders.slots.contains(slot);

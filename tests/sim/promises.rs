@@ -48,7 +48,8 @@ impl World {
     fn broken_orphan(&self) -> Option<String> {
         (0..self.seats.len()).find_map(|seat| {
             let place = &self.seats[seat];
-            let worker = place.machine.as_ref().filter(|_| self.now > place.frozen_until + LATE)?;
+            // One that stood still greets first of all.
+            let worker = place.machine.as_ref().filter(|_| self.now > place.frozen_until + GREETS + LATE)?;
             let lanes = place.lanes.as_ref().filter(|lanes| lanes.has_begun() && !lanes.is_stopping() && !lanes.is_finished)?;
             let alone = worker.status(self.instant_of(seat)).orphaned_for?;
             // A master that is being greeted was told of the run: three seconds more.

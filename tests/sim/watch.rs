@@ -59,6 +59,8 @@ pub struct Watch {
     knowers: Option<BTreeSet<usize>>,
     /// The journal of the master that is missing tells of it.
     is_kept: bool,
+    /// A master died in this run and left no journal.
+    has_lost_journal: bool,
 }
 
 /// A user lived twice for long.
@@ -102,6 +104,7 @@ impl Watch {
     /// The master is gone, and its journal tells of all that was done until `written`, if it is there.
     pub fn on_master_killed(&mut self, now: Duration, lasts: Duration, written: Option<Duration>) {
         self.master_killed = Some(now);
+        self.has_lost_journal |= written.is_none();
         self.disturb(now + lasts);
         let knowers: BTreeSet<usize> =
             self.in_touch_since.iter().filter(|(_, since)| now >= **since + HEARD_BY_ALL).map(|(seat, _)| *seat).collect();
@@ -170,6 +173,7 @@ impl Watch {
         self.prolonged.clear();
         self.doubles.clear();
         self.last_reset = None;
+        self.has_lost_journal = false;
         (self.called_complete, self.empty_since, self.paused_since, self.paused_at, self.revised) = (None, None, None, None, None);
     }
 }
@@ -444,12 +448,18 @@ impl World {
                 return Err(format!("worker {seat} is shown to run users beside others still: {overlap:?}"));
             }
         }
+        let run = self.operator.plan.run;
         for Prolonged { pair, from } in &self.watch.prolonged {
             let is_void = |at: Option<Duration>| at.is_some_and(|at| at >= *from);
             let is_dead = |seat: usize| self.watch.killed.contains_key(&seat) || self.seats[seat].end.is_some();
             // By whatever name it had then.
             let shown = |seat: usize| snapshot.overlaps.iter().any(|it| it.worker.starts_with(&format!("{}_", host_name(seat))));
-            let is_excused = is_void(self.watch.last_reset) || is_void(self.watch.master_killed) || is_dead(pair.0) || is_dead(pair.1);
+            // Orders of a master that is gone may still have been on their way to those who took over.
+            let is_master_gone = self.watch.master_killed.is_some_and(|at| at + TOLD_WITHIN + self.slack() >= *from);
+            // Nor does anybody know of a worker that was away when the one master went that knew of it, and has dropped its numbers before it came to another.
+            let has_dropped = |seat: usize| self.books.get(run, seat).is_some_and(|account| account.excuse == Some(GAVE_UP));
+            let is_forgotten = self.watch.has_lost_journal && (has_dropped(pair.0) || has_dropped(pair.1));
+            let is_excused = is_void(self.watch.last_reset) || is_master_gone || is_forgotten || is_dead(pair.0) || is_dead(pair.1);
             if !is_excused && !shown(pair.0) && !shown(pair.1) {
                 return Err(format!("workers {pair:?} ran the same users since {from:?}, and no overlap is shown"));
             }

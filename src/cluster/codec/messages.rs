@@ -288,6 +288,7 @@ impl Wire for RunOrders {
         self.orders.profile.put(out);
         self.orders.slots.put(out);
         out.option(self.orders.handover.as_ref(), |out, handover| handover.put(out));
+        out.option(self.orders.void.as_ref(), |out, void| void.put(out));
         out.flag(self.orders.is_paused);
     }
 
@@ -303,6 +304,7 @@ impl Wire for RunOrders {
                 profile: Wire::take(input)?,
                 slots: SlotSet::take(input).map(Arc::new)?,
                 handover: input.option(|input| Handover::take(input).map(Arc::new))?,
+                void: input.option(|input| SlotSet::take(input).map(Arc::new))?,
                 is_paused: input.flag()?,
             },
         })

@@ -212,6 +212,7 @@ pub fn delta() -> Delta {
 
 /// Orders that hand `moved` over.
 pub fn orders(slots: SlotSet, moved: SlotSet, generation: u64) -> RunOrders {
+    let void = moved.clone();
     let handover = Handover { at: Duration::from_secs(12), moved, interval: Duration::from_micros(500) };
     RunOrders {
         run: RunId(7),
@@ -220,7 +221,13 @@ pub fn orders(slots: SlotSet, moved: SlotSet, generation: u64) -> RunOrders {
         phase: Phase::Run,
         zero: Duration::from_millis(250),
         wall: wall(),
-        orders: Orders { profile: plan().profile.into(), slots: slots.into(), handover: Some(handover.into()), is_paused: true },
+        orders: Orders {
+            profile: plan().profile.into(),
+            slots: slots.into(),
+            handover: Some(handover.into()),
+            void: Some(void.into()),
+            is_paused: true,
+        },
     }
 }
 

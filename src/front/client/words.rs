@@ -105,7 +105,8 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
         rows.push(("threshold", format!("{mark}  {metric} {condition}  ({})", escape(&threshold.actual))));
     }
     if !snapshot.holes.is_empty() {
-        rows.push(("LOST", format!("numbers of {} workers' times are missing", snapshot.holes.len())));
+        let workers = snapshot.holes.len();
+        rows.push(("LOST", format!("numbers are missing of {workers} worker{}", if workers == 1 { "" } else { "s" })));
     }
     rows.extend(snapshot.warnings.iter().map(|warning| ("warning", escape(warning).into_owned())));
     rows.into_iter().map(|(name, value)| format!("{}{value}", pad(name, 11, Align::Left))).collect()

@@ -153,7 +153,11 @@ pub struct Timings {
 impl Timings {
     /// What it took to make the connection.
     pub(super) fn set_up(&self) -> Duration {
-        [self.dns, self.connect, self.tls].into_iter().flatten().sum()
+        match (self.dns, self.connect, self.tls) {
+            // On a kept-alive connection, as nearly always.
+            (None, None, None) => Duration::ZERO,
+            (dns, connect, tls) => [dns, connect, tls].into_iter().flatten().sum(),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::load::slots::{Handover, Orders, SlotSet};
 
 impl Run {
     /// The orders of one worker that owns `slots`.
-    fn orders(&self, slots: SlotSet, origin: Instant) -> RunOrders {
+    fn orders(&self, number: PeerNumber, slots: SlotSet, origin: Instant) -> RunOrders {
         RunOrders {
             run: self.id(),
             epoch: self.epoch,
@@ -26,6 +26,7 @@ impl Run {
                 profile: self.profile.clone(),
                 slots: Arc::new(slots),
                 handover: self.handover.clone(),
+                void: self.parts.get(&number).and_then(|part| part.void.clone()),
                 is_paused: self.is_paused,
             },
         }
@@ -36,7 +37,7 @@ impl Run {
         if let Some(part) = self.parts.get_mut(&number) {
             (part.told, part.is_exhausted) = (Some(self.generation), part.is_exhausted && part.told == Some(self.generation));
         }
-        turn.send(number, ToWorker::Orders(self.orders(self.assignment.slots_of(number), turn.origin)));
+        turn.send(number, ToWorker::Orders(self.orders(number, self.assignment.slots_of(number), turn.origin)));
     }
 
     /// Sends new orders to everybody who takes part.
@@ -68,7 +69,7 @@ impl Run {
             }
         }
         for number in ordered {
-            let orders = self.orders(shares.remove(&number).unwrap_or_else(SlotSet::none), turn.origin);
+            let orders = self.orders(number, shares.remove(&number).unwrap_or_else(SlotSet::none), turn.origin);
             let part = self.parts.get_mut(&number).filter(|_| self.phase == Phase::Run);
             if let Some(regained) = part.and_then(|part| part.on_ordered(self.generation, at, &orders.orders.slots)) {
                 self.end_overlap(&regained, at);

@@ -69,12 +69,20 @@ impl Run {
             (None, Some(unheard)) => self.taken_over.map(|from| (from, self.has_dealt_to_others(number), unheard.users)),
             (None, None) => None,
         };
-        let Some((from, _, users)) = away.filter(|(from, was_replaced, _)| self.had_others(number, *from, *was_replaced)) else { return };
+        let Some((from, was_replaced, users)) = away else { return };
+        let to = elapsed.min(from.saturating_add(config.orphan.timeout));
+        let overtaken = self.parts.get_mut(&number).and_then(|part| part.overtaken.take());
+        if !self.had_others(number, from, was_replaced) {
+            overtaken.iter().for_each(|overtaken| self.end_overlap(overtaken, to));
+            return;
+        }
         let worker = formerly.to_string();
-        if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.from == from) {
+        if self.overlaps.iter().any(|overlap| overlap.worker == worker && overlap.to.is_some_and(|to| to >= from)) {
             return; // Its first welcome did not come through, and it greets again.
         }
-        let to = elapsed.min(from.saturating_add(config.orphan.timeout));
+        // Orders that had not come to it when its last word came belong to the same story.
+        let from = overtaken.map_or(from, |overtaken| overtaken.at.min(from));
+        self.overlaps.retain(|overlap| overlap.worker != worker || overlap.to.is_some());
         self.show(OverlapView { worker, from, to: Some(to), users }, turn);
     }
 
@@ -82,6 +90,7 @@ impl Run {
     pub(super) fn on_followed(&mut self, number: PeerNumber, generation: u64, is_last: bool, now: Instant) {
         let elapsed = self.elapsed(now);
         let Some(part) = self.parts.get_mut(&number) else { return };
+        part.void.take_if(|_| is_last || part.told.is_some_and(|told| told <= generation));
         let is_over = |overtaken: &mut Overtaken| is_last || overtaken.generation <= generation;
         let Some(overtaken) = part.overtaken.take_if(is_over) else { return };
         self.end_overlap(&overtaken, elapsed);

@@ -62,6 +62,8 @@ pub(in crate::cluster::master) struct Part {
     pub(super) dues: Dues,
     /// The slots that it was last told are its own.
     pub(super) ordered: Arc<SlotSet>,
+    /// Slots that others have run while it was away, until it follows orders that say so.
+    pub(super) void: Option<Arc<SlotSet>>,
     /// Slots that others have got since, and that it may still run.
     pub(super) overtaken: Option<Overtaken>,
     /// Its sums of the whole run, kept apart for the journal.
@@ -161,6 +163,7 @@ impl Part {
             vitals: VitalsOverTime::default(),
             dues: Dues::default(),
             ordered: Arc::new(SlotSet::none()),
+            void: None,
             overtaken: None,
             total: None,
             windows_held: None,

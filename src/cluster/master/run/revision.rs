@@ -55,7 +55,7 @@ impl Run {
         self.revised = Some(self.elapsed(now));
         self.unrevised = None;
         for (&number, part) in &mut self.parts {
-            if part.is_here() && part.stage != PartStage::Finished {
+            if part.is_here() && part.stage != PartStage::Finished && !part.has_given_up {
                 part.behind = Some(Behind { at: now, why: None });
                 turn.send(number, ToWorker::Prepare(self.plan.clone()));
             }
@@ -78,7 +78,7 @@ impl Run {
         let now = turn.now;
         let newest = self.plan.revision;
         for (&number, part) in &mut self.parts {
-            let is_behind = part.is_here() && part.stage == PartStage::Ordered && part.revision < newest;
+            let is_behind = part.can_run() && part.revision < newest;
             let is_due = part.behind.as_ref().is_none_or(|behind| now.saturating_duration_since(behind.at) >= every);
             if is_behind && is_due {
                 part.behind.get_or_insert(Behind { at: now, why: None }).at = now;

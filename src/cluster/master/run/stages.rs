@@ -1,5 +1,6 @@
 //! How a run goes from stage to stage as time passes and workers come and go.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::action::{FailureCause, RunEnd, RunFailure};
@@ -49,10 +50,15 @@ impl Run {
         let peer = turn.peers.get(number);
         let id = &peer.hello.worker;
         let part = self.parts.get_mut(&number)?;
-        if matches!(part.stage, PartStage::Prepared | PartStage::Ordered) {
-            // It has a script to run, and cannot take the changed one over.
-            part.on_renewal_refused(id, refusal.text, turn);
-            return None;
+        match part.stage {
+            PartStage::Prepared | PartStage::Ordered => {
+                // It has a script to run, and cannot take the changed one over.
+                part.on_renewal_refused(id, refusal.text, turn);
+                return None;
+            }
+            // Its last numbers are here: there is nothing that it could still take part in.
+            PartStage::Finished => return None,
+            PartStage::Asked { .. } | PartStage::Unable { .. } => {}
         }
         let differs = refusal.differs.is_some();
         let may_come_round = differs || peer.was_abandoned;
@@ -115,8 +121,13 @@ impl Run {
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
             self.holes.remove(&number);
-            if is_ordered && !turn.config.orphan.pauses && self.had_others(number, from, was_replaced) {
-                self.show_return(number, from, turn);
+            if is_ordered && self.had_others(number, from, was_replaced) {
+                if !turn.config.orphan.pauses {
+                    self.show_return(number, from, turn);
+                }
+                if let Some(part) = self.parts.get_mut(&number) {
+                    part.void = Some(Arc::clone(&part.ordered));
+                }
             }
         }
         let is_leaving = turn.peers.get(number).presence == Presence::Leaving;

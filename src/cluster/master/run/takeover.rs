@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::super::peers::{PeerNumber, Peers, Presence};
@@ -66,7 +67,7 @@ impl Run {
             // Its orders never reached it: it has run nobody, and nothing of it is missing.
             self.holes.remove(&number);
         }
-        if let Some(slots) = ordered.filter(|_| is_adopting) {
+        if let Some(slots) = ordered.filter(|_| is_adopting || part.away_since.is_some()) {
             part.ordered = slots;
         }
         part.revision = standing.plan.revision;
@@ -167,6 +168,9 @@ impl Run {
                     let to = self.elapsed(now);
                     let from = self.parts.get(&number).and_then(|part| part.claimed_since).unwrap_or(to);
                     self.overlaps.push(OverlapView { worker: peers.get(number).hello.worker.to_string(), from, to: Some(to), users });
+                }
+                if let Some(part) = self.parts.get_mut(&number).filter(|_| !twice.is_empty()) {
+                    part.void = Some(Arc::new(twice));
                 }
             }
         }

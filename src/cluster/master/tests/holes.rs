@@ -80,3 +80,40 @@ fn a_worker_of_which_the_journal_told_is_shown_with_the_users_that_it_ran_by_wha
     let overlaps = next.master.snapshot(next.now).overlaps;
     assert!(overlaps.iter().any(|overlap| overlap.worker == id(2).to_string() && overlap.users == 5), "{overlaps:?}");
 }
+
+#[test]
+fn a_worker_whose_last_numbers_are_here_has_finished_whatever_it_answers_to_a_changed_script() {
+    // Seeds 61002307, 61003648 and 2026113003646: asked to take the script over in the same moment, it was waited for in vain, and its hole stayed.
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(3), &[1, 2]);
+    stand.last_delta(2, 1);
+    let refusal = Refusal { run: RunId(7), text: "the run is over in this worker".into(), differs: None };
+    stand.message(2, ToMaster::Refused(refusal));
+    stand.master.on_stop(stand.now);
+    stand.actions.clear();
+    stand.last_delta(1, 1);
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    let end = stand.end().expect("nobody is waited for");
+    assert!(end.is_complete && end.failure.is_none(), "{end:?}");
+    assert_eq!(stand.master.snapshot(stand.now).holes, []);
+}
+
+#[test]
+fn a_worker_that_did_not_follow_and_dropped_the_run_afterwards_is_shown_once_from_the_first_to_the_last() {
+    // Seed 61003916: it was shown to run users for ever, and a second time for the time after it had been given up.
+    let mut stand = Stand::running(1, 10);
+    stand.hello(2, None);
+    stand.message(2, ToMaster::Prepared { run: RunId(7), revision: 0 });
+    let taken = stand.master.elapsed(stand.now);
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    stand.live(Duration::from_secs(20), &[2]);
+    let renamed = WorkerId { incarnation: 99, ..id(1) };
+    for link in [11, 12] {
+        let hello = Hello { worker: renamed.clone(), formerly: Some(id(1)), ..hello(1, None) };
+        stand.message(link, ToMaster::Hello(Box::new(hello)));
+    }
+    let overlaps = stand.master.snapshot(stand.now).overlaps;
+    let [overlap] = &overlaps[..] else { panic!("one: {overlaps:?}") };
+    assert!(overlap.worker == id(1).to_string() && overlap.from.abs_diff(taken) < Duration::from_millis(100), "{overlap:?}");
+    assert!(overlap.to.is_some_and(|to| to > overlap.from + Duration::from_secs(10)), "{overlap:?}");
+}

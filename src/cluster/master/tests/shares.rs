@@ -126,3 +126,37 @@ fn a_worker_that_does_not_hear_runs_nothing_twice_once_it_has_got_back_what_othe
     let shown = overlaps(&stand);
     assert!(matches!(&shown[..], [overlap] if overlap.to.is_some_and(|to| to < Duration::from_secs(11))), "worker 2 was lost: {shown:?}");
 }
+
+#[test]
+fn a_worker_that_was_out_of_reach_is_told_what_others_have_run_meanwhile_until_it_follows() {
+    // Seed 50011285: what it got back ran twice for as long as it takes to move it, which at a slow spawn rate are minutes.
+    let mut stand = Stand::running(3, 10);
+    stand.live(Duration::from_secs(2), &[1, 2, 3]);
+    let had = stand.orders()[&1].orders.slots.clone();
+    stand.live(Duration::from_secs(5), &[2, 3]);
+    stand.actions.clear();
+    stand.message(1, ToMaster::Beat { sent: Duration::ZERO });
+    let orders = stand.orders();
+    assert_eq!(orders[&1].orders.void.as_ref(), Some(&had));
+    assert_eq!((&orders[&2].orders.void, &orders[&3].orders.void), (&None, &None), "they were in touch");
+    stand.delta(1, 1, 3);
+    stand.master.on_retarget(Retarget { users: 20, spawn_rate: 1.0, run_time: None }, stand.now).unwrap();
+    stand.live(Duration::from_secs(1), &[1, 2, 3]);
+    let actions = stand.master.on_retarget(Retarget { users: 30, spawn_rate: 1.0, run_time: None }, stand.now).unwrap();
+    stand.actions.extend(actions);
+    assert_eq!(stand.orders()[&1].orders.void, None, "it follows");
+}
+
+#[test]
+fn what_two_workers_claim_is_void_to_the_one_with_the_older_orders() {
+    let mut stand = Stand::new();
+    let mut half = SlotSet::none();
+    SlotSet::all().iter().filter(|slot| slot % 2 == 0).for_each(|slot| half.insert(slot));
+    let mut all = standing(&SlotSet::all(), Duration::from_secs(20), 0);
+    all.orders.as_mut().unwrap().generation = 6;
+    stand.hello(1, Some(all));
+    stand.hello(2, Some(standing(&half, Duration::from_secs(20), 0)));
+    stand.live(Duration::from_secs(6), &[1, 2]);
+    let orders = stand.orders();
+    assert_eq!((orders[&1].orders.void.as_deref(), orders[&2].orders.void.as_deref()), (None, Some(&half)));
+}

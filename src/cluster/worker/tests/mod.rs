@@ -62,6 +62,7 @@ fn orders(generation: u64, phase: Phase) -> RunOrders {
             profile: Arc::new(LoadProfile::plain(u32::try_from(generation).unwrap(), 1.0, None)),
             slots: Arc::new(SlotSet::all()),
             handover: None,
+            void: None,
             is_paused: false,
         },
     }
