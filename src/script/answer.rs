@@ -4,7 +4,7 @@ use std::fmt;
 
 use mlua::{Lua, MultiValue};
 
-use super::bindings::Outcome;
+use super::bindings::http::detail::Outcome;
 
 /// What a coroutine is resumed with.
 #[derive(Debug)]

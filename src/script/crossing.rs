@@ -13,7 +13,9 @@ use std::ptr;
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Thread, Value, ffi};
 
 use super::answer::Answer;
-use super::bindings::{Operation, Outcome};
+use super::bindings::Operation;
+// The one thing that the crossing knows of a library: an answer that crosses value by value, without a handle of mlua's.
+use super::bindings::http::Outcome;
 use super::driver::{self, Request};
 use super::traceback;
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
 
-use super::bindings::data::{Form, Rows};
+use super::bindings::data::rows::{Form, Rows};
 
 /// A file of rows.
 pub(crate) struct DataFile {

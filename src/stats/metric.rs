@@ -1,6 +1,6 @@
 //! The script's own metrics: counters, gauges, rates and trends, as they are counted and as they are merged.
 
-use super::snapshot::MetricValue;
+use super::snapshot::values::MetricValue;
 use super::trend::{NumberSpread, Trend, TrendCounts};
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::drop_reason::DropReason;
-use super::snapshot::{ArrivalsView, ProfileView};
+use super::snapshot::iterations::{ArrivalsView, ProfileView};
 use super::trend::{Spread, Trend, TrendCounts};
 
 /// Counts of one profile; `T` is how a distribution is kept.

@@ -6,8 +6,8 @@
 mod apart;
 mod entries;
 mod history;
-mod iterations;
-mod values;
+pub(super) mod iterations;
+pub(super) mod values;
 mod workers;
 
 use std::sync::Arc;

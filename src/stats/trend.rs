@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::histogram::Histogram;
-use super::snapshot::TrendView;
+use super::snapshot::values::TrendView;
 use super::sparse::SparseCounts;
 
 /// A distribution that grows.

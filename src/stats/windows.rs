@@ -33,6 +33,8 @@ pub struct Windows {
     /// Windows of `recent` that late numbers have come into.
     stale: BTreeSet<u64>,
     judged: u64,
+    /// Windows that ended until then were judged, and counted, by another judge.
+    judged_to: u64,
     /// It has ended the run, at this end of a window.
     has_aborted: Option<(u64, f64)>,
 }
@@ -70,6 +72,7 @@ impl Windows {
             settled: None,
             stale: BTreeSet::new(),
             judged: 0,
+            judged_to: 0,
             has_aborted: None,
         }
     }
@@ -109,7 +112,7 @@ impl Windows {
             let end = self.next_end;
             let value = self.value(end - length, end);
             self.recent.insert(end, value);
-            self.judged += u64::from(value.is_some());
+            self.judged += u64::from(value.is_some() && end > self.judged_to);
             self.next_end += 1;
             most -= 1;
         }
@@ -118,7 +121,7 @@ impl Windows {
         {
             let value = self.value(end - length, end);
             let old = self.recent.insert(end, value);
-            self.judged += u64::from(value.is_some() && old.is_none_or(|old| old.is_none()));
+            self.judged += u64::from(value.is_some() && end > self.judged_to && old.is_none_or(|old| old.is_none()));
             most -= 1;
         }
         self.settle(length);
@@ -189,15 +192,25 @@ impl Windows {
     }
 
     /// Goes on at second `elapsed` of the run's clock where another judge of the same threshold has died: behind what it `kept`, if that is known, and
-    /// with the seconds that have been added since, which are those that workers hand over. True if there may be windows that neither knows.
-    pub fn take_over(&mut self, elapsed: u64, kept: Option<WorstWindow>) -> bool {
+    /// with the seconds that have been added since, which are those that workers hand over; all that counted have where it `is_whole`. True if there may be
+    /// windows that neither knows.
+    ///
+    /// The other judge may not have heard of all that a worker had counted by then. So its windows are judged anew where nothing of them is missing.
+    pub fn take_over(&mut self, elapsed: u64, kept: Option<WorstWindow>, is_whole: bool) -> bool {
         let before = self.first;
         if let Some(length) = self.length {
+            let handed_over = before.max(elapsed.saturating_sub(seconds_handed_over(length)));
             // Of the windows after those none was worse as long as the other judge lived.
             let unjudged = kept.map_or(0, |kept| (kept.judged_to + 1).saturating_sub(length));
-            self.first = before.max(unjudged).max(elapsed.saturating_sub(seconds_handed_over(length)));
+            self.first = if is_whole { handed_over } else { handed_over.max(unjudged) };
             self.next_end = self.first + length;
             self.parts = self.parts.split_off(&self.first);
+            if is_whole && self.first == before {
+                // All of them are.
+                (self.settled, self.judged) = (None, 0);
+            } else {
+                self.judged_to = kept.map_or(0, |kept| kept.judged_to);
+            }
         }
         kept.is_none() && self.first > before
     }
@@ -382,7 +395,7 @@ mod tests {
             parts.tallies().for_each(|tally| windows.add(tally));
             assert!(parts.tallies().count() <= 311, "what a worker keeps is bounded");
             kept.into_iter().for_each(|kept| windows.resume(kept));
-            assert_eq!(windows.take_over(elapsed, kept), is_unknown);
+            assert_eq!(windows.take_over(elapsed, kept, true), is_unknown);
             (0..100).for_each(|_| windows.judge(Duration::from_secs(elapsed), true));
             let judged = if elapsed == 200 { 191 } else { 301 + kept.map_or(0, |kept| kept.judged) };
             assert_eq!(windows.judged, judged);
@@ -401,7 +414,7 @@ mod tests {
             (died, taken) in (0_usize..60, 0_usize..8),
             (length, after, warmup) in (prop::option::of(1_u64..15), 0_u64..10, 0_u64..4),
             aggregate in prop::sample::select(vec!["avg", "p(90)", "max", "count"]),
-            is_upper: bool,
+            (is_upper, is_whole) in any::<(bool, bool)>(),
         ) {
             let over = length.map_or_else(String::new, |length| format!(" over {length}s"));
             let unit = if aggregate == "count" { "" } else { "ms" };
@@ -433,13 +446,51 @@ mod tests {
                     let mut another = Windows::new(&threshold, warmup);
                     kept.into_iter().for_each(|kept| another.resume(kept));
                     parts.iter().flat_map(WindowParts::tallies).for_each(|tally| another.add(tally));
-                    prop_assert!(!another.take_over(now, kept));
+                    prop_assert!(!another.take_over(now, kept, is_whole));
                     next = Some(another);
                 }
                 next.iter_mut().for_each(|next| next.judge(elapsed, false));
             }
             let next = next.as_mut().unwrap();
             for windows in [&mut single, &mut *next] {
+                (0..5).for_each(|_| windows.judge(Duration::from_secs(end as u64), true));
+            }
+            prop_assert_eq!(next.view(), single.view());
+        }
+
+        /// From some second on one of two workers is out of reach until the judge dies; the next one hears of all that it counted.
+        #[test]
+        fn another_judge_hears_of_what_the_first_did_not(
+            seconds in prop::collection::vec((1_u64..20, 1_u64..500, 1_u64..500), 2..60),
+            (cut, died, taken) in (0_usize..60, 0_usize..60, 0_usize..8),
+            (length, after) in (1_u64..15, 0_u64..10),
+            aggregate in prop::sample::select(vec!["avg", "p(90)", "max", "count"]),
+            is_upper: bool,
+        ) {
+            let unit = if aggregate == "count" { "" } else { "ms" };
+            let condition = format!("{aggregate} {} 100{unit} over {length}s after {after}s", if is_upper { "<" } else { ">" });
+            let threshold = threshold("http_req_duration", &condition);
+            let (end, cut) = (seconds.len(), cut as u64);
+            let (died, taken) = (died.min(end), (died + taken).min(end));
+            let (mut single, mut first, mut next) = (Windows::new(&threshold, 0), Windows::new(&threshold, 0), Windows::new(&threshold, 0));
+            for (second, (requests, one, other)) in (0_u64..).zip(&seconds) {
+                let (reached, away) = (tally(second, *requests, *one), tally(second, 20 - requests, *other));
+                for windows in [&mut single, &mut next] {
+                    windows.add(&reached);
+                    windows.add(&away);
+                }
+                first.add(&reached);
+                if second < cut {
+                    first.add(&away);
+                }
+                if second < died as u64 {
+                    first.judge(Duration::from_secs(second + 1), false);
+                }
+            }
+            let kept = first.to_keep(0);
+            kept.into_iter().for_each(|kept| next.resume(kept));
+            prop_assert!(!next.take_over(taken as u64, kept, true));
+            for windows in [&mut single, &mut next] {
                 (0..5).for_each(|_| windows.judge(Duration::from_secs(end as u64), true));
             }
             prop_assert_eq!(next.view(), single.view());

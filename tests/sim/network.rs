@@ -60,7 +60,8 @@ impl World {
                     Some(tamper) => tamper.up(seat, message),
                 };
                 for message in messages {
-                    if !self.is_former_speaking {
+                    // One that goes keeps no run alive: it is gone with its next word.
+                    if !self.is_former_speaking && !self.seats[seat].is_leaving {
                         self.watch.on_heard(self.now);
                     }
                     let number = self.master.number;

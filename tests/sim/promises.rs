@@ -175,7 +175,10 @@ impl World {
     /// The run is over, and called complete or not.
     pub fn note_end(&mut self, end: &RunEnd) {
         let is_called = end.is_complete && end.failure.is_none() && self.master.number == 1;
-        self.watch.called_complete = self.snapshot().filter(|_| is_called).map(|snapshot| snapshot.total.requests);
+        // A reset voids the hole of a worker that is away by then: nobody knows whether it lives. One that does may hear of the reset after the end.
+        let has_voided =
+            |snapshot: &Snapshot| self.watch.last_reset.is_some() && snapshot.workers.iter().any(|view| view.state == WorkerState::Lost);
+        self.watch.called_complete = self.snapshot().filter(|it| is_called && !has_voided(it)).map(|snapshot| snapshot.total.requests);
     }
 
     /// A stop waits for whoever is out of reach and may still come back with numbers, for as long as that is worth while.

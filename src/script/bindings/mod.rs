@@ -143,8 +143,5 @@ libraries! {
     xml;
 }
 
-/// An answer that crosses value by value, without a handle of mlua's: the one thing that the crossing knows of a library.
-pub(super) use self::http::Outcome;
-
 /// Libraries that have a place in the contract and none in this version.
 pub(super) const LATER: &[&str] = &["grpc", "sse", "tcp", "udp", "ws"];

@@ -55,13 +55,14 @@ impl Run {
     pub(super) fn take_windows_over(&mut self, now: Instant) {
         let elapsed = self.elapsed(now).as_secs();
         let mut are_unknown = false;
-        for (place, windows) in &mut self.windows {
-            let kept = self.kept_windows.iter().find(|kept| kept.place == *place as u64).copied();
-            are_unknown |= windows.take_over(elapsed, kept);
-        }
         // Those that are gone, or out of reach, and of which this master was told the sums alone.
         let lacks_seconds = |part: &Part| part.has_run && part.windows_held.is_none();
         let are_short = self.parts.values().any(lacks_seconds);
+        let is_whole = !are_short && self.unheard.is_empty();
+        for (place, windows) in &mut self.windows {
+            let kept = self.kept_windows.iter().find(|kept| kept.place == *place as u64).copied();
+            are_unknown |= windows.take_over(elapsed, kept, is_whole);
+        }
         if self.windows.is_empty() || !are_unknown && !are_short {
             return;
         }

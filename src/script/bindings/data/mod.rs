@@ -19,7 +19,7 @@ use crate::script::watchdog;
 pub(crate) use self::rows::{Form, Header, Rows};
 
 mod records;
-mod rows;
+pub(in crate::script) mod rows;
 #[cfg(test)]
 mod tests;
 

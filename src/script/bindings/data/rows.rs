@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::records::{Dialect, Fault, Field, likely_delimiter, next_csv, next_element, next_line};
-use crate::script::bindings::json;
+use crate::script::bindings::json::reader;
 
 /// How a file is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Rows {
                     }
                 }
                 Kind::JsonLines => {
-                    json::judge(&bytes[range.clone()]).map_err(|why| format!("line {}: {why}", line_at(&bytes, range.start)))?;
+                    reader::judge(&bytes[range.clone()]).map_err(|why| format!("line {}: {why}", line_at(&bytes, range.start)))?;
                 }
                 Kind::Json | Kind::Lines => {}
             }
@@ -217,7 +217,7 @@ fn plural(fields: usize) -> &'static str {
 
 /// Behind the bracket of a valid array.
 fn begin_of_array(bytes: &[u8], first: usize) -> Result<usize, String> {
-    json::judge(&bytes[first..])?;
+    reader::judge(&bytes[first..])?;
     let at = first + (bytes[first..].len() - bytes[first..].trim_ascii_start().len());
     if bytes.get(at) != Some(&b'[') {
         return Err("it is no JSON array; a value a line is `data.jsonl`".to_owned());

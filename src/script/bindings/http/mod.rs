@@ -19,7 +19,7 @@ mod body;
 pub(super) mod body_handle;
 mod call;
 mod connections;
-mod detail;
+pub(in crate::script) mod detail;
 mod expect;
 mod headers;
 mod identity;

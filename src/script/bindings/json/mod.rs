@@ -13,7 +13,7 @@ use self::reader::{Reader, Sink};
 use self::writer::{LIST_MARK, Writer};
 use crate::script::context::VmContext;
 
-mod reader;
+pub(in crate::script) mod reader;
 mod writer;
 
 /// Registers what `lua-stdlib/json.lua` is built on. `decode` and `encode` give `nil, why` for what they cannot do.
