@@ -9,7 +9,7 @@ use lunamoth::cli::Command;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// jemalloc's options. A lane frees what Lua's collector sweeps by the thousand, and takes as much anew: by default a thread's cache is much smaller
-/// than that, and is trimmed after each 64 KiB besides, which was a twentieth of the processor time of a request. It costs some hundred KiB a lane.
+/// than that, and is trimmed after each 64 KiB besides, which was a twenty-fifth of the instructions of a request. It costs some hundred KiB a lane.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static ALLOCATOR_OPTIONS: &[u8; 81] = b"tcache_gc_incr_bytes:4194304,lg_tcache_nslots_mul:4,tcache_nslots_small_max:2000\0";
 
