@@ -22,6 +22,8 @@ pub struct Windows {
     length: Option<u64>,
     /// Windows begin with this second, or later.
     first: u64,
+    /// What is dated earlier does not count.
+    earliest: u64,
     /// What the threshold looks at, by second; of a window without an end all in one.
     parts: BTreeMap<u64, Tally>,
     /// The end of the window that is judged next.
@@ -66,6 +68,7 @@ impl Windows {
             threshold: threshold.clone(),
             length,
             first,
+            earliest: first,
             parts: BTreeMap::new(),
             next_end: first + length.unwrap_or(1),
             recent: BTreeMap::new(),
@@ -77,10 +80,19 @@ impl Windows {
         }
     }
 
+    /// The statistics have begun anew with second `since`: no window begins before it. A worker whose clock is behind dates some of what it has counted
+    /// since then to before it: that counts where one window has all, as it does in the table.
+    #[must_use]
+    pub fn begun_anew(mut self, since: u64) -> Self {
+        self.first = self.first.max(since);
+        self.next_end = self.first + self.length.unwrap_or(1);
+        self
+    }
+
     /// Takes from a tally what the threshold looks at.
     pub fn add(&mut self, tally: &Tally) {
-        let oldest = if self.length.is_some() { self.next_end.saturating_sub(KEPT_SECONDS) } else { 0 };
-        if tally.second < self.first || tally.second < oldest {
+        let oldest = if self.length.is_some() { self.first.max(self.next_end.saturating_sub(KEPT_SECONDS)) } else { self.earliest };
+        if tally.second < oldest {
             return;
         }
         let part = part_of(&self.threshold, tally);
@@ -283,11 +295,11 @@ const GRACE_SECONDS: u64 = 1;
 /// Windows in one call at most: what is judged anew after a long silence must not hold the master up.
 const AT_ONCE: usize = 20;
 
-/// By the threshold's place in the plan; of numbers that are counted from second `since` on.
+/// By the threshold's place in the plan; of a run whose warm-up ends with second `warmup`, and whose statistics have begun anew with second `since`.
 #[must_use]
-pub fn windows_of(thresholds: &[Threshold], since: u64) -> BTreeMap<usize, Windows> {
+pub fn windows_of(thresholds: &[Threshold], warmup: u64, since: u64) -> BTreeMap<usize, Windows> {
     let needed = thresholds.iter().enumerate().filter(|(_, threshold)| threshold.span.needs_windows());
-    needed.map(|(place, threshold)| (place, Windows::new(threshold, since))).collect()
+    needed.map(|(place, threshold)| (place, Windows::new(threshold, warmup).begun_anew(since))).collect()
 }
 
 #[cfg(test)]
@@ -382,6 +394,19 @@ mod tests {
         }
         windows.judge(Duration::from_secs(25), true);
         assert_eq!(windows.view().actual, "12 from 0:17 to 0:21 (worst of 5 windows)");
+    }
+
+    #[test]
+    fn statistics_that_begin_anew_have_no_window_before_and_lose_nothing_that_is_dated_so() {
+        let stands = |condition: &str| {
+            let mut windows = Windows::new(&threshold("http_reqs", condition), 0).begun_anew(14);
+            (13..30).for_each(|second| windows.add(&tally(second, 10, 1)));
+            windows.judge(Duration::from_secs(30), true);
+            windows.view().actual
+        };
+        assert_eq!(stands("count > 0 after 5s"), "170 after 0:14");
+        assert_eq!(stands("count > 0 after 20s"), "100 after 0:20");
+        assert_eq!(stands("count > 15 over 2s"), "20 from 0:14 to 0:16 (worst of 15 windows)");
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl World {
                 return Err(format!("{worst} requests were in the worst window, shown is {windows:?}"));
             }
         }
-        let counted = self.books.counted_from(snapshot.run, since.max(LATER));
+        // A worker whose clock is behind dates some of what it has counted since a reset to before that: it counts all the same, as in the total.
+        let counted = self.books.counted_from(snapshot.run, LATER);
         let has_come = snapshot.elapsed.as_secs() > since.max(LATER);
         if has_come && counted > 0 && number_in(&later.actual) != Some(counted) {
             return Err(format!("{counted} requests were counted from {LATER} s on, shown is {later:?}"));

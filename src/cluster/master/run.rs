@@ -152,7 +152,7 @@ impl Run {
             profile: Arc::new(plan.profile.clone()),
             shape: Shape::new(&plan.profile),
             table: Tables::new(Limits { names: plan.settings.names }, Some(Duration::ZERO), plan.warmup()),
-            windows: windows_of(&thresholds, plan.warmup().as_secs()),
+            windows: windows_of(&thresholds, plan.warmup().as_secs(), 0),
             kept_windows: Vec::new(),
             plan,
             thresholds,
@@ -204,7 +204,7 @@ impl Run {
         run.profile = profile;
         run.epoch = counted.epoch;
         run.counted_since = counted.since;
-        run.table = run.empty_tables();
+        (run.table, run.windows) = (run.empty_tables(), run.empty_windows());
         for warning in warnings {
             run.tell(&warning);
         }
@@ -399,8 +399,8 @@ impl Run {
 
     /// As if the plan had these, and no second had been judged yet.
     pub fn judge_by(&mut self, thresholds: Vec<Threshold>) {
-        self.windows = windows_of(&thresholds, 0);
         self.thresholds = thresholds;
+        self.windows = self.empty_windows();
         self.resume_windows();
     }
 }

@@ -1,5 +1,6 @@
 //! How numbers come into a run's table: deltas, whole totals, and what the journal has kept.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::stats::recorder::Limits;
 use crate::stats::snapshot::HoleView;
 use crate::stats::tables::{Tables, Totals};
 use crate::stats::tally::Tally;
-use crate::stats::windows::windows_of;
+use crate::stats::windows::{Windows, windows_of};
 
 /// What became of a message with numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,9 +231,7 @@ impl Run {
         self.epoch += 1;
         self.counted_since = since;
         let elapsed = self.elapsed(now);
-        self.table = self.empty_tables();
-        // Where nobody knows when it was, workers bring nothing of what was before.
-        self.windows = windows_of(&self.thresholds, since.map_or(self.plan.warmup(), |since| since.max(self.plan.warmup())).as_secs());
+        (self.table, self.windows) = (self.empty_tables(), self.empty_windows());
         self.kept_windows.clear();
         self.holes.clear();
         self.overlaps.clear();
@@ -249,6 +248,12 @@ impl Run {
 
     pub(super) fn empty_tables(&self) -> Tables {
         Tables::new(Limits { names: self.plan.settings.names }, self.counted_since, self.plan.warmup())
+    }
+
+    pub(super) fn empty_windows(&self) -> BTreeMap<usize, Windows> {
+        // Where nobody knows when they began anew, workers bring nothing of what was before.
+        let since = self.counted_since.map_or(0, |since| since.as_secs());
+        windows_of(&self.thresholds, self.plan.warmup().as_secs(), since)
     }
 
     /// History that is final and that the journal has not got, in steps of ten seconds.

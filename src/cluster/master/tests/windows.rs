@@ -68,3 +68,39 @@ fn of_seconds_that_nobody_has_people_are_told() {
     let warnings = stand.master.snapshot(stand.now).warnings;
     assert!(warnings.iter().any(|warning| warning.contains("lack what workers counted that are gone")), "{warnings:?}");
 }
+
+#[test]
+fn of_a_run_that_was_reset_the_next_master_judges_no_window_that_began_before_and_forgets_nothing_that_is_dated_so() {
+    // Seed 2026120107415: the worker's clock was behind, and the two masters said different numbers.
+    let thresholds = ["count > 5 over 2s", "count > 0 after 1s"]
+        .map(|condition| Threshold::parse(&ThresholdPlan { metric: "http_reqs".into(), condition: condition.into() }, &[]).unwrap());
+    let mut stand = Stand::running(1, 10);
+    stand.master.run.as_mut().unwrap().judge_by(thresholds.to_vec());
+    stand.master.config.has_journal = true;
+    let plan = Arc::clone(stand.master.run.as_ref().unwrap().plan());
+    stand.actions = vec![Action::Keep(1, Record::Run { plan: Arc::clone(&plan), wall: SystemTime::UNIX_EPOCH })];
+    stand.live(Duration::from_secs(5), &[1]);
+    let actions = stand.master.on_reset(stand.now);
+    stand.actions.extend(actions);
+    let since = stand.master.snapshot(stand.now).counted_since.unwrap().as_secs();
+    let seconds: Vec<_> = (since - 1..since + 4).zip([3, 3, 3, 3, 9]).map(|(second, requests)| tally(second, requests)).collect();
+    let said = Delta { epoch: 1, tallies: seconds.clone(), ..delta(1, 0) };
+    stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(said) });
+    stand.live(Duration::from_secs(6), &[1]);
+
+    let mut next = next_of(&mut stand);
+    next.master.run.as_mut().unwrap().judge_by(thresholds.to_vec());
+    next.hello(1, Some(RunStanding { epoch: 1, ..standing(&SlotSet::all(), Duration::from_secs(since + 6), 1) }));
+    let parts =
+        |place, tallies, is_last| ToMaster::WindowParts(WindowParts { run: RunId(7), epoch: 1, sequence: 1, place, tallies, is_last });
+    next.message(1, parts(0, seconds, false));
+    next.message(1, parts(1, vec![tally(since + 3, 21)], true));
+    next.live(Duration::from_secs(6), &[1]);
+    for stand in [stand, next] {
+        let views = stand.master.snapshot(stand.now).thresholds;
+        let [short, later] = &views[..] else { panic!("two: {views:?}") };
+        let from = format!("6 from 0:{since:02} to 0:{:02} (", since + 2);
+        assert!(short.passed && short.actual.starts_with(&from), "{short:?}");
+        assert_eq!(later.actual, format!("21 after 0:{since:02}"));
+    }
+}
