@@ -156,6 +156,7 @@ const FAILED_TODAY: &[u64] = &[
     2026113001793,
     2026113003646,
     2026120101091,
+    2026120107350,
     2026120107415,
 ];
 /// The same, as they were drawn before anybody demanded anything of the numbers.

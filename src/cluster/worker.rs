@@ -19,8 +19,8 @@
 //! | linked | 1 s since the last beat or delta | send `Beat` | linked |
 //! | alone, greeting | anything on the old link | close the new one; follow the orders again if paused | linked |
 //! | alone | 3 s, where orphans pause | follow the orders as of a paused run | alone |
-//! | alone | orphan timeout | stop the lanes; close those that never began | alone |
-//! | alone | orphan timeout twice, lanes finished | drop the run and its numbers | alone |
+//! | alone | orphan timeout | stop the lanes; close those that never began, and the old link | alone |
+//! | alone | orphan timeout twice, lanes finished | drop the run and its numbers; close the old link | alone |
 //!
 //! # The run
 //!

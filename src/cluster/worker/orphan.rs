@@ -41,11 +41,13 @@ impl Worker {
             Stage::Prepared => {
                 out.push(Action::CloseLanes);
                 self.run = None;
+                // A master that speaks again on the old link would give slots to a worker that is in no run.
+                self.links.leave(now, out);
             }
             Stage::Finished if alone_for >= rules.timeout.saturating_mul(2) => {
                 let (run_id, requests) = (run.plan.run, run.ledger.unacknowledged_requests());
                 let is_lost = run.ledger.has_unacknowledged();
-                self.drop_run();
+                self.drop_run(now, out);
                 if is_lost {
                     let text = format!("no master came for the numbers of run {run_id}: {requests} requests are lost");
                     out.push(Action::Log(log::Level::Error, text));
@@ -59,10 +61,11 @@ impl Worker {
     }
 
     /// Drops a run that has begun, with numbers that a master may have in part: from here on the worker is another one. A numbering never
-    /// begins anew under one name, so that a master that asks for the same run again cannot take one delta for another.
-    fn drop_run(&mut self) {
+    /// begins anew under one name, so that a master that asks for the same run again cannot take one delta for another. Nor on the old link, where the
+    /// master knows the old name.
+    fn drop_run(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.run = None;
-        self.take_another_name();
+        self.come_as_another(now, out);
     }
 
     /// A run is asked for in which it has numbered and that it has dropped: for a master, too, that takes it over from others who had not heard

@@ -43,11 +43,11 @@ impl Run {
         }
     }
 
-    /// A worker that was given up, or that the run's end did without, is back and knows nothing of the run. One that had begun it and dropped it would
+    /// A worker that was given up, or comes when nobody is asked any more, knows nothing of the run. One that had begun it and dropped it would
     /// bear another name: its orders never reached it, and nothing of it is missing.
     pub fn forget_unbegun(&mut self, number: PeerNumber) {
         self.hear_of(number);
-        let is_given_up = |part: &Part| !part.is_here() || self.is_over();
+        let is_given_up = |part: &Part| !part.is_here() || !self.takes_workers();
         if self.parts.get(&number).is_some_and(|part| is_given_up(part) && part.held.is_none()) {
             self.forget_overtaken(number);
             self.parts.remove(&number);

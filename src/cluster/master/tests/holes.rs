@@ -117,3 +117,15 @@ fn a_worker_that_did_not_follow_and_dropped_the_run_afterwards_is_shown_once_fro
     assert!(overlap.worker == id(1).to_string() && overlap.from.abs_diff(taken) < Duration::from_millis(100), "{overlap:?}");
     assert!(overlap.to.is_some_and(|to| to > overlap.from + Duration::from_secs(10)), "{overlap:?}");
 }
+
+#[test]
+fn a_worker_that_has_dropped_the_run_before_it_began_is_not_waited_for_at_the_stop() {
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(1), &[1, 2]);
+    stand.master.on_stop(stand.now);
+    stand.hello(2, None);
+    stand.last_delta(1, 1);
+    let end = stand.end().expect("nobody is waited for");
+    assert!(end.is_complete && end.failure.is_none(), "{end:?}");
+    assert_eq!(stand.master.snapshot(stand.now).holes, []);
+}

@@ -99,3 +99,26 @@ fn a_worker_of_one_run_whose_numbers_nobody_fetched_ends_with_the_loss() {
     bench.report(last(0, 60));
     assert!(names(&bench.pass(60 * SECOND)).contains(&"exit NumbersLost".into()));
 }
+
+#[test]
+fn an_orphan_that_has_dropped_a_run_is_given_no_users_of_it_on_the_old_link() {
+    // Seed 2026120107350: the link had stalled and spoke again, and its users were run by nobody.
+    let mut bench = Bench::linked(config(1));
+    bench.prepare(7);
+    bench.pass(3 * SECOND);
+    assert_eq!(names(&bench.pass(60 * SECOND))[..2], ["close lanes", "close 1"]);
+    assert!(bench.orders(1, orders(1, Phase::Run)).is_empty(), "nobody speaks there");
+    assert!(bench.hello(2).standing.is_none(), "the master hears that it is in no run");
+}
+
+#[test]
+fn an_orphan_that_has_dropped_its_numbers_is_another_one_on_another_link() {
+    let mut bench = Bench::running(1);
+    bench.report(report(0, 0, 7));
+    bench.pass(3 * SECOND);
+    bench.pass(60 * SECOND);
+    bench.report(last(0, 60));
+    assert!(names(&bench.pass(60 * SECOND)).contains(&"close 1".into()));
+    assert!(bench.message(1, ToWorker::Prepare(plan(7))).is_empty(), "nobody speaks there");
+    assert_eq!(bench.hello(2).worker.incarnation, 2);
+}
