@@ -120,7 +120,12 @@ impl Run {
         }
         let is_ordered = part.stage == PartStage::Ordered;
         if let Some(from) = was_away {
-            self.holes.remove(&number);
+            if self.is_over() {
+                // Nobody waits for it any more, and it may be gone again before it has handed in what it has.
+                self.show_unfinished(turn.peers, self.elapsed(turn.now));
+            } else {
+                self.holes.remove(&number);
+            }
             if is_ordered && self.had_others(number, from, was_replaced) {
                 if !turn.config.orphan.pauses {
                     self.show_return(number, from, turn);
@@ -384,7 +389,7 @@ impl Run {
         RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
     }
 
-    /// The run ends without the last numbers of workers that can be heard: they are missing until they come.
+    /// The run is over without the last numbers of workers that can be heard: they are missing until they come.
     fn show_unfinished(&mut self, peers: &Peers, elapsed: Duration) {
         for (&number, part) in self.parts.iter().filter(|(_, part)| part.is_here() && part.has_run && part.stage != PartStage::Finished) {
             let worker = peers.get(number).hello.worker.to_string();

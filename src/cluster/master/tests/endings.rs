@@ -121,8 +121,10 @@ fn late_numbers_of_an_ended_run_go_into_its_table() {
     assert!(!stand.end().unwrap().is_complete);
     stand.delta(1, 1, 3);
     assert_eq!(stand.requests(), 3);
-    assert!(stand.master.snapshot(stand.now).holes.is_empty());
+    assert!(!stand.master.snapshot(stand.now).holes.is_empty(), "there is more to come");
     assert!(stand.orders().values().any(|orders| orders.phase == Phase::Stop), "it is told that the run is over");
+    stand.last_delta(1, 2);
+    assert!(stand.master.snapshot(stand.now).holes.is_empty());
 }
 
 #[test]

@@ -119,6 +119,46 @@ fn a_worker_that_did_not_follow_and_dropped_the_run_afterwards_is_shown_once_fro
 }
 
 #[test]
+fn a_late_delta_of_a_worker_that_died_does_not_take_its_hole_away_when_the_run_is_over() {
+    // Seed 2026120104749: the delta had stalled on its link until after the end, and nobody was told of what the worker had counted behind it.
+    let mut stand = Stand::running(2, 10);
+    stand.live(Duration::from_secs(2), &[1, 2]);
+    stand.delta(2, 1, 3);
+    stand.live(Duration::from_secs(4), &[1]);
+    stand.master.on_cut(stand.now);
+    stand.last_delta(1, 1);
+    assert!(stand.end().is_some_and(|end| !end.is_complete));
+    let has_hole = |stand: &Stand| stand.master.snapshot(stand.now).holes.iter().any(|hole| hole.worker == id(2).to_string());
+    assert!(has_hole(&stand));
+    stand.delta(2, 2, 4);
+    assert!(has_hole(&stand), "there is more to come");
+    stand.live(Duration::from_secs(5), &[1]);
+    assert!(has_hole(&stand), "and it has not");
+    stand.last_delta(2, 3);
+    assert!(!has_hole(&stand));
+}
+
+#[test]
+fn a_worker_that_comes_when_the_run_is_over_is_a_hole_until_it_has_handed_in_what_it_has() {
+    let mut before = Stand::running_with(MasterConfig { has_journal: true, ..config() }, 2, 10);
+    before.live(Duration::from_secs(2), &[1, 2]);
+    let mut stand = super::endings::next_of(&mut before);
+    stand.hello(1, Some(standing(&SlotSet::all(), Duration::from_secs(30), 0)));
+    stand.live(Duration::from_secs(6), &[1]);
+    stand.master.on_cut(stand.now);
+    stand.last_delta(1, 1);
+    assert!(stand.end().is_some());
+    // The journal told of the second one, nobody of the third.
+    for worker in [2, 3] {
+        stand.hello(worker, Some(standing(&SlotSet::none(), Duration::from_secs(37), 0)));
+        let has_hole = |stand: &Stand| stand.master.snapshot(stand.now).holes.iter().any(|hole| hole.worker == id(worker).to_string());
+        assert!(has_hole(&stand), "{worker} may be gone before its numbers are here");
+        stand.last_delta(worker, 1);
+        assert!(!has_hole(&stand), "{worker} has handed them in");
+    }
+}
+
+#[test]
 fn a_worker_that_has_dropped_the_run_before_it_began_is_not_waited_for_at_the_stop() {
     let mut stand = Stand::running(2, 10);
     stand.live(Duration::from_secs(1), &[1, 2]);
