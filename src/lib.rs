@@ -17,6 +17,7 @@
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
 //! | [`spelling`] | which known name a misspelt one was meant to be |
+//! | [`allocator`] | memory: jemalloc, with what a lane has freed at hand |
 //! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
 //!
 //! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
@@ -27,11 +28,11 @@
 //!
 //! | room | may name |
 //! |---|---|
-//! | plan, protocol, target, spelling | nothing |
+//! | plan, protocol, target, spelling, allocator | nothing |
 //! | stats | plan, spelling |
 //! | config | plan, spelling |
 //! | cli | config |
-//! | load | plan, stats |
+//! | load | plan, stats, allocator |
 //! | script | plan, stats, load, protocol, spelling |
 //! | cluster | plan, stats, load |
 //! | front | plan, stats, cluster, spelling |
@@ -93,6 +94,8 @@
 //! | vitals | processor time, throttling and memory of the process, as the kernel says ([`load::vitals`]) |
 //! | flight | the filling of a key by one user while others wait for it |
 //! | bundle | all files of one script, with their fingerprint ([`script::Bundle`]) |
+//! | known request | one without options that came before: what follows from its method, URL and name is worked out (`script/bindings/http/known.rs`) |
+//! | shelf | free blocks of one size that a lane keeps at hand (`allocator.rs`) |
 //! | crossing | where lane and coroutine meet: values that need no handle pass here (`script/crossing.rs`) |
 //! | debt | the time that those who held a lane for long leave to its other users (`load/debt.rs`) |
 //! | witness | sees all that one user does, for `lunamoth check` ([`script::witness`]) |
@@ -118,7 +121,8 @@
 //! 1. A script calls `http.get("/cart")`. `lua-stdlib/http.lua` packs the call and yields it; [`script::ScriptUser`], which drives the
 //!    user's coroutine, gets it as a request (`script/driver.rs`).
 //! 2. `script/bindings/http/perform.rs` follows its redirects and makes of each hop a [`protocol::http::Request`], with the name of
-//!    its entry, cookies, headers and time limit.
+//!    its entry, cookies, headers and time limit; of one without options that came before, `known.rs` beside it has
+//!    most of that, and `repeat.rs` makes it.
 //! 3. [`protocol::http::Connections`], the user's own, sends it and answers a [`protocol::http::Exchange`]: phase times, sizes, and an
 //!    outcome from a closed list.
 //! 4. `script/bindings/http/sample.rs` makes it a [`stats::sample::Sample`], which stays pending in the user's `script/ledger.rs` until its next request, wait or
@@ -134,6 +138,7 @@
 //!    [`stats::snapshot::Snapshot`] a second, which every front end reads: [`front::console::Printer`], and the files of
 //!    [`front::report`].
 
+pub mod allocator;
 pub mod app;
 pub mod cli;
 pub mod cluster;

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use lunamoth::cli::Command;
 
-/// Half the memory of glibc's allocator for many small users.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: lunamoth::allocator::Allocator = lunamoth::allocator::Allocator;
 
 /// jemalloc's options. A lane frees what Lua's collector sweeps by the thousand, and takes as much anew: by default a thread's cache is much smaller
 /// than that, and is trimmed after each 64 KiB besides, which was a twenty-fifth of the instructions of a request. It costs some hundred KiB a lane.

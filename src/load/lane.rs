@@ -408,13 +408,14 @@ impl<L: LaneWorkload> Running<L> {
         }
     }
 
-    fn spawn(&mut self, user: impl VirtualUser, class: usize, index: u64, iterations_done: u64, control: Rc<UserControl>) {
+    fn spawn(&mut self, mut user: impl VirtualUser + 'static, class: usize, index: u64, iterations_done: u64, control: Rc<UserControl>) {
         let (lane, strand) = (&self.lane, &self.strands[self.numbering.profile(index)]);
         let recorder = lane.recorder.clone();
         let pauses = !lane.plan.settings.no_error_backoff;
-        let (life_control, place, share) = (control.clone(), strand.place(class), strand.allotment.share(iterations_done));
+        let (life_control, place, mut share) = (control.clone(), strand.place(class), strand.allotment.share(iterations_done));
+        // What it has is captured once; given to a function by value, it would be kept twice.
         let life = async move {
-            let life = user::live(user, place, &life_control, &recorder, pauses, share).await;
+            let life = user::live(&mut user, place, &life_control, &recorder, pauses, &mut share).await;
             Life { iterations: iterations_done + life.iterations, ..life }
         };
         self.users.spawn(index, control, life);

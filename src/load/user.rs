@@ -48,12 +48,12 @@ pub(super) struct Place {
 
 /// Lives the whole life of `user`, which has `share` of the iterations.
 pub(super) async fn live<U: VirtualUser>(
-    mut user: U,
+    user: &mut U,
     place: Place,
     control: &UserControl,
     recorder: &RefCell<Recorder>,
     pauses: bool,
-    mut share: Share,
+    share: &mut Share,
 ) -> Life {
     let mut pause = Pause::new(pauses);
     control.pass().await;
@@ -63,7 +63,7 @@ pub(super) async fn live<U: VirtualUser>(
     if share.is_used_up() {
         return Life { iterations: 0, was_told: false };
     }
-    if let Some(was_told) = start(&mut user, place.class, control, recorder, &mut pause).await {
+    if let Some(was_told) = start(user, place.class, control, recorder, &mut pause).await {
         return Life { iterations: 0, was_told };
     }
     let mut life = Life { iterations: 0, was_told: true };
@@ -100,7 +100,7 @@ pub(super) async fn live<U: VirtualUser>(
             break;
         }
         make_room(&step, control, recorder).await;
-        let idle = idle_after(&mut user, &step, ended, length, &mut pause, recorder);
+        let idle = idle_after(user, &step, ended, length, &mut pause, recorder);
         if idle > Duration::ZERO {
             user.rest(idle);
             control.sleep_until(ended + idle).await;
@@ -150,7 +150,7 @@ fn idle_after<U: VirtualUser>(
 /// without think time or pause, and leaves when it is told to. One whose `on_start` raises leaves at once; the next iteration that is due
 /// tries with another.
 pub(super) async fn serve<U: VirtualUser>(
-    mut user: U,
+    user: &mut U,
     first: Arrival,
     control: &UserControl,
     recorder: &RefCell<Recorder>,
@@ -377,7 +377,7 @@ mod tests {
             let control = Rc::new(UserControl::default());
             let calls = Rc::new(RefCell::new(Vec::new()));
             let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
-            let user = Scripted {
+            let mut user = Scripted {
                 starts,
                 iterations,
                 calls: calls.clone(),
@@ -386,7 +386,7 @@ mod tests {
                 turn: Cell::new(0),
                 stop: Step::default(),
             };
-            let life = live(user, Place { class: 0, profile: None }, &control, &recorder, true, any_number()).await;
+            let life = live(&mut user, Place { class: 0, profile: None }, &control, &recorder, true, &mut any_number()).await;
             let tally = recorder.borrow_mut().take(0);
             (calls.take(), life, tally.times.iterations.spread.count, tally.events.iterations_interrupted)
         })
@@ -413,7 +413,7 @@ mod tests {
             let control = Rc::new(UserControl::default());
             let recorder = RefCell::new(Recorder::new(Limits { names: 10 }));
             let (calls, turn) = (Rc::default(), Cell::new(0));
-            let user = Scripted {
+            let mut user = Scripted {
                 starts: vec![],
                 iterations: vec![ANSWERED],
                 calls,
@@ -422,7 +422,7 @@ mod tests {
                 turn,
                 stop: RAISED,
             };
-            live(user, Place { class: 0, profile: None }, &control, &recorder, true, any_number()).await;
+            live(&mut user, Place { class: 0, profile: None }, &control, &recorder, true, &mut any_number()).await;
             recorder.borrow_mut().take(0)
         });
         assert_eq!((tally.times.iterations.spread.count, tally.events.iterations_raised, tally.events.stop_failures), (1, 0, 1));

@@ -14,6 +14,7 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Thread, Value, ffi};
 
 use super::answer::Answer;
 use super::bindings::Operation;
+use super::context::UserState;
 // The one thing that the crossing knows of a library: an answer that crosses value by value, without a handle of mlua's.
 use super::bindings::http::Outcome;
 use super::driver::{self, Request};
@@ -48,11 +49,11 @@ impl Crossing {
         }
     }
 
-    /// Resumes `coroutine` with `answer`; what it asks for.
+    /// Resumes `coroutine`, which is `user`'s, with `answer`; what it asks for.
     ///
     /// # Errors
     /// Why the coroutine is dead, as a text for people.
-    pub(super) fn resume(&self, lua: &Lua, coroutine: &Thread, answer: Answer) -> Result<Request, String> {
+    pub(super) fn resume(&self, lua: &Lua, coroutine: &Thread, user: &UserState, answer: Answer) -> Result<Request, String> {
         let state = coroutine.state();
         // SAFETY: the thread is alive as long as its handle, and it is not running: it has yielded, or was never resumed. `lua_resume` is a protected
         // call by itself, and the functions around it do not raise: `lua_checkstack` answers 0, and numbers and nil take no memory.
@@ -86,7 +87,7 @@ impl Crossing {
             if !matches!(status, ffi::LUA_YIELD | ffi::LUA_OK) {
                 return Err(error_of(lua, state));
             }
-            if let Some(request) = usual_request(state, yielded) {
+            if let Some(request) = usual_request(state, yielded, user) {
                 ffi::lua_settop(state, 0);
                 return Ok(request);
             }
@@ -137,7 +138,7 @@ unsafe fn error_of(lua: &Lua, coroutine: *mut ffi::lua_State) -> String {
 }
 
 /// Reads the yielded values where they are those of the end of a job or of a plain request.
-unsafe fn usual_request(state: *mut ffi::lua_State, count: c_int) -> Option<Request> {
+unsafe fn usual_request(state: *mut ffi::lua_State, count: c_int, user: &UserState) -> Option<Request> {
     // SAFETY: types are looked at before values; reading a string as a string changes and allocates nothing; what lies beyond the top is "none".
     unsafe {
         let is_ours = ffi::lua_type(state, 1) == ffi::LUA_TLIGHTUSERDATA && ffi::lua_touserdata(state, 1) == driver::token().0;
@@ -151,25 +152,26 @@ unsafe fn usual_request(state: *mut ffi::lua_State, count: c_int) -> Option<Requ
                 let name = match ffi::lua_type(state, 5) {
                     _ if has_client => return None,
                     ffi::LUA_TNIL | ffi::LUA_TNONE => None,
-                    _ => Some(text_at(state, 5)?),
+                    _ => Some(bytes_at(state, 5)?),
                 };
-                Operation::read_plain(code - driver::LIBRARIES, ffi::lua_tonumber(state, 3), text_at(state, 4)?, name).map(Request::Asks)
+                Operation::read_plain(user, code - driver::LIBRARIES, ffi::lua_tonumber(state, 3), bytes_at(state, 4)?, name)
+                    .map(Request::Asks)
             }
             _ => None,
         }
     }
 }
 
-/// The text at `place`; `None` where there is none, or not one in UTF-8. Valid as long as the value stays on the stack.
-unsafe fn text_at<'a>(state: *mut ffi::lua_State, place: c_int) -> Option<&'a str> {
+/// The bytes of the string at `place`; `None` where there is none. Valid as long as the value stays on the stack.
+unsafe fn bytes_at<'a>(state: *mut ffi::lua_State, place: c_int) -> Option<&'a [u8]> {
     // SAFETY: only a string is read as one.
     unsafe {
         if ffi::lua_type(state, place) != ffi::LUA_TSTRING {
             return None;
         }
         let mut length = 0;
-        let text = ffi::lua_tolstring(state, place, &raw mut length);
-        str::from_utf8(std::slice::from_raw_parts(text.cast(), length)).ok()
+        let bytes = ffi::lua_tolstring(state, place, &raw mut length);
+        Some(std::slice::from_raw_parts(bytes.cast(), length))
     }
 }
 

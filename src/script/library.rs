@@ -39,9 +39,9 @@ pub(super) trait Operation: Sized {
     /// The caller's mistake, which is raised at the caller's line.
     fn read(lua: &Lua, values: MultiValue) -> Result<Self, String>;
 
-    /// From values that need no handle: a number, a text, and another text or nil. `None` where that is not all there is to it.
+    /// From values that need no handle: a number, a string, and another string or nil. `None` where that is not all there is to it.
     #[inline]
-    fn read_plain(_number: f64, _text: &str, _name: Option<&str>) -> Option<Self> {
+    fn read_plain(_user: &UserState, _number: f64, _text: &[u8], _name: Option<&[u8]>) -> Option<Self> {
         None
     }
 

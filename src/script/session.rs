@@ -1,13 +1,14 @@
 //! Users of one lane: each is a coroutine in one of the lane's VMs, driven from operation to operation.
 
 use std::cell::{Cell, RefCell};
+use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::answer::Answer;
-use super::bindings::UserLibraries;
+use super::bindings::{Performing, UserLibraries};
 use super::chance::Generator;
 use super::context::{Stage, UserState, VmContext};
 use super::driver::Request;
@@ -310,18 +311,18 @@ impl ScriptUser {
     }
 
     /// Does what a coroutine asked for; `None` where the step ends there. Nothing of Lua is held here.
-    async fn perform(&mut self, request: Request) -> Option<Answer> {
+    fn perform(&mut self, request: Request) -> Performing<'_> {
         match request {
-            Request::Asks(operation) => operation.perform(&self.state).await,
+            Request::Asks(operation) => operation.perform(&self.state),
             Request::Wait => {
                 let time = self.think_time(now());
-                self.state.wait_for(pause(time)).await
+                Box::pin(self.state.wait_for(pause(time)))
             }
             Request::End => {
                 self.state.is_stopping.set(true);
-                None
+                Box::pin(ready(None))
             }
-            Request::Done | Request::Raised { .. } | Request::Mistake(_) => Some(Answer::Nothing),
+            Request::Done | Request::Raised { .. } | Request::Mistake(_) => Box::pin(ready(Some(Answer::Nothing))),
         }
     }
 

@@ -149,8 +149,12 @@ impl Vm {
             };
             self.context.current.replace(Some(Rc::clone(user)));
             let stretch = self.watchdog.enter(self.main_state);
-            let request = self.crossing.resume(&self.lua, coroutine, answer);
-            self.held.replace(stretch.held().map(|length| (length, stretch.place())));
+            let request = self.crossing.resume(&self.lua, coroutine, user, answer);
+            let held = stretch.held().map(|length| (length, stretch.place()));
+            // Hardly a stretch is long; what needs no change is not written.
+            if held.is_some() || self.held.borrow().is_some() {
+                self.held.replace(held);
+            }
             match stretch.runaway() {
                 // A script that caught the error and went on would run away again and again.
                 Some(why) if !matches!(request, Ok(Request::Raised { .. })) => Err(why),

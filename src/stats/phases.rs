@@ -77,8 +77,11 @@ impl Phases {
     /// It took place if one of its parts did.
     #[inline]
     fn exchange(&self) -> Option<Duration> {
-        let parts = [self.sending, self.waiting, self.receiving];
-        parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
+        match [self.sending, self.waiting, self.receiving] {
+            // As nearly always, and in fewer instructions.
+            [Some(sending), Some(waiting), Some(receiving)] => Some(sending + waiting + receiving),
+            parts => parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum()),
+        }
     }
 }
 

@@ -129,10 +129,10 @@ impl<L: LaneWorkload> Running<L> {
         let (class, side) = strand.of_room(room);
         let control = Rc::new(UserControl::behind(Rc::clone(&self.gate), Rc::clone(&self.debt), 0));
         match self.lane.workload.new_user(UserStart { index, class, iterations_done: 0, side, control: Rc::clone(&control) }) {
-            Ok(user) => {
+            Ok(mut user) => {
                 let (recorder, pool, life_control) = (self.lane.recorder.clone(), Rc::clone(&strand.pool), Rc::clone(&control));
                 let counted = strand.place(class);
-                let life = async move { user::serve(user, arrival, &life_control, &recorder, (&pool, room), counted).await };
+                let life = async move { user::serve(&mut user, arrival, &life_control, &recorder, (&pool, room), counted).await };
                 self.users.spawn(index, control, life);
             }
             Err(why) => {

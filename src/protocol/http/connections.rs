@@ -223,7 +223,11 @@ fn finish(progress: &Progress, begin: Instant, attempt: Attempt, mut timings: Ti
         // An answer may begin before the request's end.
         let waited_to = attempt.first_byte_at.unwrap_or(end);
         timings.wait = Some(waited_to.saturating_duration_since(sent_at));
-        timings.receive = attempt.first_byte_at.map(|first| end.saturating_duration_since(first.max(sent_at)));
+        timings.receive = attempt.first_byte_at.map(|first| match first.max(sent_at) {
+            // All of it in one read.
+            began if began == end => Duration::ZERO,
+            began => end.saturating_duration_since(began),
+        });
     }
     Exchange {
         status: attempt.status,

@@ -3,6 +3,7 @@
 //! This file owns the table of libraries. A new one is a row in it, a file (or folder) here and one in `lua-stdlib`; what of it scripts can
 //! reach, and at which cost, stands in `script/tests/golden/NAME.txt`.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ mod testing;
 
 /// Registers the natives of one library.
 pub(super) type Natives = fn(&Lua, &Rc<VmContext>) -> mlua::Result<Table>;
+
+/// An operation under way; `None` where the user's step ends there.
+pub(super) type Performing<'a> = Pin<Box<dyn Future<Output = Option<Answer>> + 'a>>;
 
 /// One row a library: its module here, which is called as `require` calls it and has `natives`; then the types in it that are kept for each
 /// worker (`Default`), lane ([`OfLane`]) and user ([`OfUser`]), and the operations that its Lua hands to the lane, by the names that
@@ -100,19 +104,19 @@ macro_rules! libraries {
 
             /// The same of plain values, which most requests are.
             #[inline]
-            pub(super) fn read_plain(number: i64, first: f64, text: &str, name: Option<&str>) -> Option<Self> {
+            pub(super) fn read_plain(user: &UserState, number: i64, first: f64, text: &[u8], name: Option<&[u8]>) -> Option<Self> {
                 $($($(
                     if number == Place::$operation as i64 {
-                        return <$name::$asks as library::Operation>::read_plain(first, text, name).map(Self::$operation);
+                        return <$name::$asks as library::Operation>::read_plain(user, first, text, name).map(Self::$operation);
                     }
                 )+)?)*
                 None
             }
 
-            /// Does it; `None` where the step ends there.
-            pub(super) async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+            /// Does it; `None` where the step ends there. Boxed: for most of its life a user asks for nothing, and has no room for what asking takes.
+            pub(super) fn perform(self, user: &Rc<UserState>) -> Performing<'_> {
                 match self {
-                    $($($(Self::$operation(asked) => library::Operation::perform(asked, user).await,)+)?)*
+                    $($($(Self::$operation(asked) => Box::pin(library::Operation::perform(asked, user)),)+)?)*
                 }
             }
         }

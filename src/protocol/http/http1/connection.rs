@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -266,11 +266,16 @@ impl<'a> Flight<'a> {
 struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed_for: Option<Instant>,
+    /// Whom `sleep` wakes.
+    wakes: Option<Waker>,
 }
 
 impl Timer {
     /// Ready once `deadline` has passed.
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if self.is_set(cx, deadline) {
+            return Poll::Pending;
+        }
         loop {
             let sleep = match (&mut self.sleep, self.armed_for) {
                 (Some(sleep), Some(armed_for)) => {
@@ -285,7 +290,13 @@ impl Timer {
                     slot.insert(Box::pin(tokio::time::sleep_until(deadline.into())))
                 }
             };
-            ready!(sleep.as_mut().poll(cx));
+            if sleep.as_mut().poll(cx).is_pending() {
+                match &mut self.wakes {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                return Poll::Pending;
+            }
             // Gone off for the deadline of an earlier exchange: armed again.
             if self.armed_for.is_some_and(|armed_for| armed_for < deadline) {
                 sleep.as_mut().reset(deadline.into());
@@ -294,6 +305,13 @@ impl Timer {
             }
             return Poll::Ready(());
         }
+    }
+
+    /// Whether it goes off in time, has not yet, and wakes who asks: there is nothing to be done, as in nearly every poll.
+    fn is_set(&self, cx: &Context<'_>, deadline: Instant) -> bool {
+        self.armed_for.is_some_and(|armed_for| armed_for <= deadline)
+            && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+            && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
     }
 }
 

@@ -9,6 +9,7 @@ use mlua::{IntoLua, Lua, MultiValue, Value};
 use super::body::Body;
 use super::body_handle::BodyHandle;
 use super::detail::Outcome;
+use super::known::Known;
 use super::options::Options;
 use super::template::Template;
 
@@ -25,6 +26,8 @@ pub struct Call {
 pub(super) enum CallKind {
     /// Boxed: a call goes from hand to hand, and each has room for it as long as the request is under way.
     One(Box<Wanted>),
+    /// One that was asked for before, and what the user's requests obey.
+    Known(Rc<Known>, Rc<Template>),
     Batch(Vec<Wanted>),
 }
 

@@ -53,12 +53,10 @@ impl Outcome {
 pub(super) struct Parts<'a> {
     /// Of the last hop's pending sample.
     pub(super) id: u64,
-    /// Of the first hop's entry, where it is not the default one of `address`.
-    pub(super) name: Option<&'a str>,
-    /// Of the last hop.
-    pub(super) method: &'a str,
-    /// Of the last hop.
-    pub(super) address: &'a Address,
+    /// What was asked for.
+    pub(super) asked: Asked<'a>,
+    /// The last hop went over TLS.
+    pub(super) is_tls: bool,
     /// The hops before the last.
     pub(super) history: &'a [FollowedHop],
     /// The hop that ended the redirects.
@@ -67,6 +65,53 @@ pub(super) struct Parts<'a> {
     pub(super) is_discarded: bool,
     /// The first hop went to another host than the scenario's.
     pub(super) is_foreign: bool,
+}
+
+/// What was asked for.
+pub(super) enum Asked<'a> {
+    /// By its parts, which are packed with the rest.
+    Anew {
+        /// Of the first hop's entry, where it is not the default one of `address`.
+        name: Option<&'a str>,
+        /// Of the last hop.
+        method: &'a str,
+        /// Of the last hop.
+        address: &'a Address,
+    },
+    /// The same, as [`packed`](Self::packed) has it.
+    Packed(&'a [u8]),
+}
+
+impl Asked<'_> {
+    /// Bytes that it takes.
+    fn length(&self) -> usize {
+        match self {
+            Self::Anew { name, method, address } => {
+                4 * LENGTH_BYTES + name.map_or(0, str::len) + method.len() + address.origin.authority.len() + address.path.len()
+            }
+            Self::Packed(bytes) => bytes.len(),
+        }
+    }
+
+    #[inline]
+    fn write(&self, buffer: &mut Vec<u8>) {
+        match self {
+            Self::Anew { name, method, address } => {
+                section(name.unwrap_or_default().as_bytes(), buffer);
+                section(method.as_bytes(), buffer);
+                section(address.origin.authority.as_bytes(), buffer);
+                section(address.path.as_bytes(), buffer);
+            }
+            Self::Packed(bytes) => buffer.extend_from_slice(bytes),
+        }
+    }
+
+    /// As it stands in what is packed, for a request that is made again and again.
+    pub(super) fn packed(&self) -> Box<[u8]> {
+        let mut buffer = Vec::with_capacity(self.length());
+        self.write(&mut buffer);
+        buffer.into()
+    }
 }
 
 /// A redirect that was followed.
@@ -85,9 +130,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
     let large = (body.bytes().len() > PACKED_BODY_MAX)
         .then(|| Box::new(if is_closed { HeldBody::Packed(body.take_packed()) } else { HeldBody::Plain(body.take()) }));
     let exchange = &*parts.exchange;
-    let origin = &parts.address.origin;
-    let texts = parts.name.map_or(0, str::len) + parts.method.len() + origin.authority.len() + parts.address.path.len();
-    let mut buffer = Vec::with_capacity(FIXED_BYTES + texts + exchange.headers.as_bytes().len() + exchange.body.bytes().len());
+    let mut buffer = Vec::with_capacity(FIXED_BYTES + parts.asked.length() + exchange.headers.as_bytes().len() + exchange.body.bytes().len());
     let proto = match exchange.version {
         _ if exchange.status == 0 => PROTO,
         Version::Http10 => 0,
@@ -95,7 +138,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
         Version::Http2 => 2,
     };
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    let flags = flag(parts.is_discarded, DISCARDED) | flag(parts.is_foreign, FOREIGN) | flag(origin.tls, TLS) | flag(is_closed, CLOSED);
+    let flags = flag(parts.is_discarded, DISCARDED) | flag(parts.is_foreign, FOREIGN) | flag(parts.is_tls, TLS) | flag(is_closed, CLOSED);
     // Foremost what no other packed string of the lane has: LuaJIT hashes a long string by a few of its bytes, the first four among them, and by all of
     // them where it finds too many alike.
     buffer.extend_from_slice(&parts.id.to_le_bytes());
@@ -105,10 +148,7 @@ pub(super) fn pack(parts: Parts<'_>) -> (Vec<u8>, Option<Box<HeldBody>>) {
         *place = part.map_or(ABSENT, nanos).to_le_bytes();
     }
     buffer.extend_from_slice(&timings);
-    section(parts.name.unwrap_or_default().as_bytes(), &mut buffer);
-    section(parts.method.as_bytes(), &mut buffer);
-    section(origin.authority.as_bytes(), &mut buffer);
-    section(parts.address.path.as_bytes(), &mut buffer);
+    parts.asked.write(&mut buffer);
     pack_history(parts.history, &mut buffer);
     section(exchange.headers.as_bytes(), &mut buffer);
     section(exchange.body.bytes(), &mut buffer);
@@ -277,8 +317,11 @@ const TIMINGS: [&str; 8] = ["blocked", "dns", "connect", "tls", "send", "wait", 
 /// Larger bodies stay in Rust until the script looks at them.
 const PACKED_BODY_MAX: usize = 4_096;
 
-/// Flags, number, timings, and the lengths of seven sections.
-const FIXED_BYTES: usize = 1 + 8 + 8 * TIMINGS.len() + 7 * 4;
+/// Flags, number, timings, and the lengths of history, headers and body.
+const FIXED_BYTES: usize = 1 + 8 + 8 * TIMINGS.len() + 3 * LENGTH_BYTES;
+
+/// The length before each section.
+const LENGTH_BYTES: usize = 4;
 
 const ABSENT: u64 = u64::MAX;
 const PROTO: u8 = 0b11;
@@ -309,7 +352,15 @@ mod tests {
         let mut exchange = exchange();
         let exchange = &mut exchange;
         let (packed, large) =
-            pack(Parts { id: 7, name, method: "GET", address: &address, history, exchange, is_discarded: false, is_foreign });
+            pack(Parts {
+                id: 7,
+                asked: Asked::Anew { name, method: "GET", address: &address },
+                is_tls: address.origin.tls,
+                history,
+                exchange,
+                is_discarded: false,
+                is_foreign,
+            });
         assert!(large.is_none());
         packed
     }
@@ -346,9 +397,8 @@ mod tests {
             let exchange = &mut exchange;
             let (bytes, large) = pack(Parts {
                 id: 1,
-                name: None,
-                method: "GET",
-                address: &address,
+                asked: Asked::Anew { name: None, method: "GET", address: &address },
+                is_tls: false,
                 history: &[],
                 exchange,
                 is_discarded: false,

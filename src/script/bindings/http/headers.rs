@@ -189,6 +189,19 @@ pub(super) const FIELDS_BYTES_MAX: usize = 1 << 20;
 /// What the exchange writes by itself.
 const OWN_FIELDS: [&str; 3] = ["content-length", "connection", "transfer-encoding"];
 
+/// A header block with credentials and a line of cookies behind it; an empty line is left out.
+pub(super) fn with_more(block: &[u8], credentials: Option<&str>, cookies: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(block.len() + cookies.len() + 64);
+    whole.extend_from_slice(block);
+    if let Some(value) = credentials {
+        write_line("authorization", value.as_bytes(), &mut whole);
+    }
+    if !cookies.is_empty() {
+        write_line("cookie", cookies, &mut whole);
+    }
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

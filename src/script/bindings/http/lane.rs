@@ -9,6 +9,7 @@ use super::address::{Base, Origins};
 use super::aside::Aside;
 use super::connections::rules_of;
 use super::identity::{Identities, Identity};
+use super::known::KnownRequests;
 use super::template::{Settings, Template};
 use crate::script::library::OfLane;
 use crate::load::sides::Side;
@@ -40,6 +41,7 @@ impl OfLane for LaneHttp {
             usual,
             of_profiles,
             origins: Origins::default(),
+            known: KnownRequests::default(),
             settings: plan.settings.clone(),
             rules: rules_of(&plan.http.connections),
             class_bases: RefCell::default(),
@@ -70,6 +72,8 @@ pub(super) struct Shared {
     of_profiles: Vec<Rc<Template>>,
     /// Absolute URLs that were asked for.
     pub(super) origins: Origins,
+    /// Requests that were asked for before.
+    pub(super) known: KnownRequests,
     /// Limits that hold for every request.
     pub(super) settings: RunSettings,
     /// Of requests for which the script says nothing else.

@@ -33,13 +33,20 @@ impl Operation for Call {
 
     /// The usual request: a method by its number, nothing but a name besides the URL, no client.
     #[inline]
-    fn read_plain(method: f64, url: &str, name: Option<&str>) -> Option<Self> {
-        let method = Cow::Borrowed(*METHODS.get((method as usize).wrapping_sub(1))?);
+    fn read_plain(user: &UserState, method: f64, url: &[u8], name: Option<&[u8]>) -> Option<Self> {
+        let asked = Instant::now();
+        let method = *METHODS.get((method as usize).checked_sub(1)?)?;
+        if user.class_host.is_none()
+            && let Some((known, template)) = user.libraries.http.known((method, url, name))
+        {
+            return Some(Self { kind: CallKind::Known(known, template), asked });
+        }
+        let (url, name) = (str::from_utf8(url).ok()?, name.map(str::from_utf8).transpose().ok()?);
         if url.len() > URL_BYTES_MAX || name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
             return None; // Refused in words on the way for all others.
         }
-        let wanted = Wanted { method, url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
-        Some(Self { kind: CallKind::One(Box::new(wanted)), asked: Instant::now() })
+        let wanted = Wanted { method: Cow::Borrowed(method), url: url.to_owned(), name: name.map(str::to_owned), options: None, client: None };
+        Some(Self { kind: CallKind::One(Box::new(wanted)), asked })
     }
 
     /// Makes the call and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.

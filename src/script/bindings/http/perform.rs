@@ -10,11 +10,13 @@ use futures_util::stream::FuturesUnordered;
 
 use super::super::super::witness::{WitnessedHop, beginning};
 use super::address::{Address, is_absolute, no_host};
-use super::detail::{self, FollowedHop, Outcome, Parts};
+use super::detail::{self, Asked, FollowedHop, Outcome, Parts};
 use super::expect::Expect;
-use super::headers::{Field, block_without, lay_over, said_of, speaks_of, write_block, write_line};
+use super::known::Known;
+use super::headers::{Field, block_without, lay_over, said_of, speaks_of, with_more, write_block, write_line};
 use super::call::{Call, CallKind, Reply, ReplyKind, Wanted};
 use super::options::Options;
+use super::repeat::repeat;
 use super::sample::{kind_of, sample_of};
 use super::template::Template;
 use super::user::UserHttp;
@@ -30,27 +32,39 @@ use crate::stats::sample::{FailureKind, Sample};
 /// `class_host` is the base URL of the user's class, where that has one of its own.
 pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call: Call) -> Reply {
     user.ledger.finish();
+    let asked = call.asked;
     let kind = match call.kind {
-        CallKind::One(wanted) => match Prepared::new(user, class_host, *wanted) {
-            Ok(mut request) => ReplyKind::One(request.run(user, call.asked).await),
-            Err(mistake) => ReplyKind::Mistake(mistake),
-        },
-        CallKind::Batch(all) => {
-            let prepared: Result<Vec<_>, _> = all
-                .into_iter()
-                .enumerate()
-                .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
-                .collect();
-            match prepared {
-                Ok(requests) => {
-                    let run = |mut request: Prepared| async move { request.run(user, call.asked).await };
-                    ReplyKind::Batch(all_of(requests.into_iter().map(run).collect()).await)
-                }
-                Err(mistake) => ReplyKind::Mistake(mistake),
-            }
-        }
+        CallKind::Known(known, template) => ReplyKind::One(match repeat(user, &known, &template, asked).await {
+            Ok(outcome) => outcome,
+            Err(exchange) => Box::pin(Prepared::go_on(user, &known, template, asked, *exchange)).await,
+        }),
+        // Boxed, both: what a user has no room for while it thinks.
+        CallKind::One(wanted) => Box::pin(one(user, class_host, *wanted, asked)).await,
+        CallKind::Batch(all) => Box::pin(batch(user, class_host, all, asked)).await,
     };
     Reply { kind }
+}
+
+async fn one(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted, asked: Instant) -> ReplyKind {
+    match Prepared::new(user, class_host, wanted) {
+        Ok(mut request) => ReplyKind::One(request.run(user, asked).await),
+        Err(mistake) => ReplyKind::Mistake(mistake),
+    }
+}
+
+async fn batch(user: &UserHttp, class_host: Option<&Rc<str>>, all: Vec<Wanted>, asked: Instant) -> ReplyKind {
+    let prepared: Result<Vec<_>, _> = all
+        .into_iter()
+        .enumerate()
+        .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
+        .collect();
+    match prepared {
+        Ok(requests) => {
+            let run = |mut request: Prepared| async move { request.run(user, asked).await };
+            ReplyKind::Batch(all_of(requests.into_iter().map(run).collect()).await)
+        }
+        Err(mistake) => ReplyKind::Mistake(mistake),
+    }
 }
 
 /// A request that can go out.
@@ -118,7 +132,7 @@ impl Prepared {
             address,
             block: None,
             has_host: template.has_host,
-            has_cookie: speaks_of(&template.fields, "cookie"),
+            has_cookie: template.has_cookie,
             credentials: None,
             name: None,
             tags: Rc::clone(&settings.tag_text),
@@ -181,15 +195,18 @@ impl Prepared {
         self.block = Some(block);
     }
 
-    /// Makes the request and follows its redirects. Each hop is one sample; the last one stays pending.
+    /// Makes the request and follows its redirects.
     async fn run(&mut self, user: &UserHttp, asked: Instant) -> Outcome {
-        let mut chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.is_foreign(&self.address) };
+        let chain = Chain { name: self.name.take(), asked, followed: Vec::new(), is_foreign: user.is_foreign(&self.address) };
+        let entry = user.ledger.entry(&self.method, &chain.name_of(self, user));
+        // The first hop has the whole time, and no clock is asked for it.
+        let exchange = self.hop(user, entry, asked, self.timeout).await;
+        self.follow(user, chain, entry, exchange).await
+    }
+
+    /// Goes on behind a first hop that came to its end: follows redirects, judges the last answer. Each hop is one sample; the last one stays pending.
+    async fn follow(&mut self, user: &UserHttp, mut chain: Chain, mut entry: EntryId, mut exchange: Exchange) -> Outcome {
         loop {
-            let entry = user.ledger.entry(&self.method, &chain.name_of(self, user));
-            // The first hop has the whole time, and no clock is asked for it.
-            let hop_asked = if chain.followed.is_empty() { asked } else { Instant::now() };
-            let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
-            let mut exchange = self.hop(user, entry, hop_asked, timeout).await;
             self.name_whole_limit(&mut exchange);
             if self.uses_jar {
                 user.take_cookies(&self.address, &exchange.headers);
@@ -201,6 +218,10 @@ impl Prepared {
                     self.show(user, &chain, &exchange, 0, &sample, None);
                     chain.follow(self, user, &exchange);
                     self.turn_to(next, address);
+                    entry = user.ledger.entry(&self.method, &chain.name_of(self, user));
+                    let hop_asked = Instant::now();
+                    let timeout = self.timeout.saturating_sub(hop_asked - chain.asked);
+                    exchange = self.hop(user, entry, hop_asked, timeout).await;
                 }
                 next => {
                     // Where no redirect is followed, the redirect is the answer.
@@ -225,6 +246,13 @@ impl Prepared {
                 }
             }
         }
+    }
+
+    /// Goes on behind the first hop of a request that is made again and again (`known`), where its answer is not the usual one.
+    async fn go_on(user: &UserHttp, known: &Known, template: Rc<Template>, asked: Instant, exchange: Exchange) -> Outcome {
+        let mut request = Self::usual(user, template, Cow::Borrowed(known.method), known.address.clone());
+        let chain = Chain { name: known.name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned), asked, followed: Vec::new(), is_foreign: known.is_foreign };
+        request.follow(user, chain, known.entry, exchange).await
     }
 
     async fn hop(&self, user: &UserHttp, entry: EntryId, asked: Instant, timeout: Duration) -> Exchange {
@@ -272,15 +300,7 @@ impl Prepared {
             line.push(b'=');
             line.extend_from_slice(value);
         }
-        let mut whole = Vec::with_capacity(block.len() + line.len() + 64);
-        whole.extend_from_slice(block);
-        if let Some((_, value)) = credentials {
-            write_line("authorization", value.as_bytes(), &mut whole);
-        }
-        if !line.is_empty() {
-            write_line("cookie", &line, &mut whole);
-        }
-        Some(whole)
+        Some(with_more(block, credentials.map(|(_, value)| &**value), &line))
     }
 
     /// Where a whole answer leads on to.
@@ -340,9 +360,8 @@ impl Prepared {
         let status = if exchange.failure.is_some() { 0 } else { exchange.status };
         let (packed, large_body) = detail::pack(Parts {
             id,
-            name: chain.name.as_deref().or(self.name.as_deref()),
-            method: &self.method,
-            address: &self.address,
+            asked: Asked::Anew { name: chain.name.as_deref().or(self.name.as_deref()), method: &self.method, address: &self.address },
+            is_tls: self.address.origin.tls,
             history: &chain.followed,
             exchange,
             is_discarded: self.discard,

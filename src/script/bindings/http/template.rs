@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::Base;
 use super::connections::ConnectionSettings;
 use super::expect::Expect;
-use super::headers::{Field, lay_over, sends, usual, write_block};
+use super::headers::{Field, lay_over, sends, speaks_of, usual, write_block};
 use crate::plan::NamedProfile;
 use crate::protocol::http::Context;
 use crate::stats::tags;
@@ -23,6 +23,8 @@ pub(super) struct Template {
     pub(super) block: Vec<u8>,
     /// `fields` bear a `host`.
     pub(super) has_host: bool,
+    /// `fields` say something of `cookie`, so that the jar does not.
+    pub(super) has_cookie: bool,
     /// Its own fields, those that leave something out included.
     own: Vec<Field>,
 }
@@ -35,7 +37,7 @@ impl Template {
         let mut block = Vec::new();
         write_block(&fields, &mut block);
         block.shrink_to_fit();
-        Self { settings, has_host: sends(&fields, "host"), fields, block, own }
+        Self { settings, has_host: sends(&fields, "host"), has_cookie: speaks_of(&fields, "cookie"), fields, block, own }
     }
 
     /// The usual headers, and the tags of a named profile.

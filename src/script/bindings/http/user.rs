@@ -8,8 +8,10 @@ use std::time::SystemTime;
 use crate::script::lane_state::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
-use super::address::{Address, Base, path_name};
+use super::address::{Address, Base, is_absolute, path_name};
+use super::detail::Asked;
 use super::identity::OfIdentities;
+use super::known::{Known, Spelling};
 use super::lane::Shared;
 use super::template::Template;
 use crate::load::Halt;
@@ -108,6 +110,49 @@ impl UserHttp {
         }
     }
 
+    /// What is known of a request without options that was asked for before, and the template that it obeys. `None` where that is not so, and where what
+    /// would be known is not the lane's: of a user with a base of its own, or a side.
+    #[inline]
+    pub(super) fn known(&self, spelling: Spelling<'_>) -> Option<(Rc<Known>, Rc<Template>)> {
+        if self.ledger.side().is_some() || self.ledger.lane.witness.is_some() {
+            return None;
+        }
+        let template = self.template(None);
+        if template.settings.host.is_some() {
+            return None;
+        }
+        let tags = &template.settings.tag_text;
+        let known = self.shared().known.find(tags, spelling, || self.know(tags, spelling))?;
+        Some((known, template))
+    }
+
+    /// `None` where there is more to it: credentials, or a mistake, which whoever makes the request says.
+    fn know(&self, tags: &Rc<str>, (method, url, name): Spelling<'_>) -> Option<Known> {
+        if url.len() > KNOWN_BYTES_MAX || name.is_some_and(|name| name.len() > KNOWN_BYTES_MAX) {
+            return None;
+        }
+        let (url, name) = (str::from_utf8(url).ok()?, name.map(str::from_utf8).transpose().ok()?);
+        if self.base().is_none() && !is_absolute(url) {
+            return None;
+        }
+        let address = self.shared().origins.resolve(url.to_owned(), self.base()).ok()?;
+        if address.credentials.is_some() {
+            return None;
+        }
+        let stated = name.filter(|name| !name.is_empty());
+        let shown = self.tagged(stated.map_or_else(|| self.name_of(&address), Into::into), tags, &address);
+        Some(Known {
+            method,
+            url: url.into(),
+            name: name.map(Into::into),
+            tags: Rc::clone(tags),
+            entry: self.ledger.entry(method, &shown),
+            is_foreign: self.is_foreign(&address),
+            asked: Asked::Anew { name: stated, method, address: &address }.packed(),
+            address,
+        })
+    }
+
     /// What the jar has for the header `cookie` of a hop to `address`, besides the request's `own`, which take the place of those of their names.
     pub(super) fn cookie_line(&self, address: &Address, own: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
         let jar = self.jar.borrow();
@@ -139,3 +184,6 @@ struct Merged {
     client: Rc<Template>,
     both: Rc<Template>,
 }
+
+/// Bytes of a URL, and of a name: longer ones are worked out each time, so that what is known stays small.
+const KNOWN_BYTES_MAX: usize = 512;

@@ -9,6 +9,7 @@ use crate::stats::sample::FailureKind;
 use crate::stats::tally::Tally;
 
 mod client;
+mod known;
 mod looking;
 mod server;
 
