@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::traceback;
+
 /// Why a script could not be loaded. Each text fits after `failed to load the script: `.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of an error says what its fields are")]
@@ -107,7 +109,7 @@ pub enum LoadScriptError {
         traceback: String,
     },
     /// The script runs, but what it describes cannot be run.
-    #[error("{file}: {message}")]
+    #[error("{}", placed(file, message))]
     Scenario {
         /// The script's file name.
         file: String,
@@ -117,6 +119,12 @@ pub enum LoadScriptError {
     /// A Lua VM could not be set up.
     #[error("cannot set up a Lua VM: {0}")]
     Engine(String),
+}
+
+/// What is wrong with a file; what a function of it raised bears file and line already.
+fn placed(file: &str, message: &str) -> String {
+    let has_place = traceback::split_place(message).is_some_and(|(place, ..)| !place.contains(' '));
+    if has_place { message.to_owned() } else { format!("{file}: {message}") }
 }
 
 /// Names in a sentence: the first ones, and how many more.

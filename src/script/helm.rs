@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_function_raises_at_once_bears_its_place_once() {
+        let source = "local scenario = require 'scenario'\nlocal U = scenario.user {} U:task('t', function() end)\n\
+            return scenario { users = { U }, load = scenario.shape(function(t)\nerror('not yet')\nend) }";
+        assert_eq!(Script::new(source).refused(), "test.lua:4: not yet");
+    }
+
+    #[test]
     fn each_mistake_of_the_function_is_one_line_with_its_place() {
         for (body, said) in [
             ("if t == 2 then error('no more') end return { users = 1 }", "test.lua:4: no more"),

@@ -174,7 +174,7 @@ class Tui(unittest.TestCase):
         for name, columns, rows in (("large", 100, 30), ("tiny", 40, 12)):
             terminals.open(name, [support.program(), "tui", "--url", f"http://127.0.0.1:{web}"], columns, rows)
             terminals.wait_for(name, "No run yet")
-            terminals.type(name, "n", "Tab", "Tab", "77", "Tab", "Tab", "5parsecs", "Enter")
+            terminals.type(name, "n", "Tab", "Tab", "77", "Tab", "Tab", "Tab", "5parsecs", "Enter")
             screen = terminals.wait_for(name, "no unit", "parsecs")
             self.assertRegex(screen, r"Users +77")
             terminals.type(name, "C-u", "5m", "Enter")

@@ -141,9 +141,9 @@ impl Jar {
 impl Store {
     /// Cookies that a request to `url` would bear; longer paths first, then older ones.
     fn going_to(&self, url: &Url, now: SystemTime) -> Vec<&Cookie> {
-        let Some(host) = host_of(url) else { return Vec::new() };
+        let Some(host) = url.host_str() else { return Vec::new() };
         let is_secure = url.scheme() == "https";
-        let goes = |cookie: &&Cookie| !cookie.is_over(now) && cookie.goes_to(&host, url.path(), is_secure);
+        let goes = |cookie: &&Cookie| !cookie.is_over(now) && cookie.goes_to(host, url.path(), is_secure);
         let mut cookies: Vec<&Cookie> = self.cookies.iter().filter(goes).collect();
         // Stable: cookies of paths of one length keep the order in which they were made.
         cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));

@@ -90,6 +90,7 @@ impl FieldName {
     pub const fn words(self, kind: FormKind) -> (&'static str, &'static str) {
         match self {
             Self::SpawnRate if matches!(kind, FormKind::Retarget) => ("Users per second", "as before"),
+            Self::Rate if matches!(kind, FormKind::Start) => ("Iterations due", "in place of users: a number per second, or such as 30/m"),
             Self::Script => ("Script", "the default one"),
             Self::Host => ("Host", "the scenario's"),
             Self::Profile => ("Profile", "which one"),
@@ -118,7 +119,7 @@ impl Form {
     pub fn start(scripts: &[String]) -> Self {
         let mut form =
             Self { kind: FormKind::Start, fields: Vec::new(), at: 0, problem: None, is_asked: false, refusal: None, levels: Vec::new() };
-        let names = [FieldName::Script, FieldName::Host, FieldName::Users, FieldName::SpawnRate, FieldName::RunTime];
+        let names = [FieldName::Script, FieldName::Host, FieldName::Users, FieldName::SpawnRate, FieldName::Rate, FieldName::RunTime];
         form.fields = names.into_iter().map(Field::empty).collect();
         form.offer_scripts(scripts);
         form
@@ -224,7 +225,9 @@ impl Form {
             }
         }
         if self.kind == FormKind::Start {
-            return Ok(order);
+            let both = order.rate.is_some() && (order.users.is_some() || order.spawn_rate.is_some());
+            let at = self.fields.iter().position(|field| field.name == FieldName::Rate).filter(|_| both);
+            return at.map_or(Ok(order), |at| Err((at, "users or a rate, not both".to_owned())));
         }
         let Some(level) = self.level() else { return Err((0, "Left and Right choose one of the run's profiles".to_owned())) };
         order.profile.clone_from(&level.profile);

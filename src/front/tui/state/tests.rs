@@ -226,7 +226,21 @@ fn a_run_is_started_from_a_form_whose_script_is_chosen() {
     screen.on_event(Event::Scripts(vec!["main".into(), "shop".into()]), NOW);
     screen.on_event(Event::Key(Key::Left), NOW);
     let order = Order { script: Some("shop".into()), users: Some(5), run_time: Some("1m".into()), ..Order::default() };
-    assert_eq!(press(&mut screen, "\t\t5\t\t1m\r"), [Action::Ask(Ask::Start(order))]);
+    assert_eq!(press(&mut screen, "\t\t5\t\t\t1m\r"), [Action::Ask(Ask::Start(order))]);
+}
+
+#[test]
+fn a_run_is_started_with_a_rate_in_place_of_users_and_not_with_both() {
+    let mut screen = master();
+    screen.on_event(Event::Snapshot(Arc::default()), NOW);
+    press(&mut screen, "n");
+    assert_eq!(press(&mut screen, "\t\t5\t\t30/m\r"), []);
+    let Some(Dialog::Form(form)) = &screen.dialog else { panic!("the form is gone") };
+    assert_eq!(form.problem, Some((4, "users or a rate, not both".to_owned())));
+    let up_to_users = [Key::Up, Key::Up, Key::Backspace];
+    up_to_users.into_iter().for_each(|key| drop(screen.on_event(Event::Key(key), NOW)));
+    let order = Order { rate: Some("30/m".into()), ..Order::default() };
+    assert_eq!(press(&mut screen, "\r"), [Action::Ask(Ask::Start(order))]);
 }
 
 #[test]

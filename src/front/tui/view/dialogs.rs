@@ -81,8 +81,16 @@ fn form(pen: &mut Pen<'_>, area: Rect, form: &Form) {
     let theme = pen.theme;
     let problem = form.problem.as_ref().filter(|_| step == 1).map(|(_, problem)| problem);
     let last = inside.height.saturating_sub(1);
-    for (y, line) in (fields * step..last).zip(problem.into_iter().chain(&refusal)) {
-        pen.text(inside, 0, y, line, theme.bad());
+    let said: Vec<&String> = problem.into_iter().chain(&refusal).collect();
+    let count = said.len() as u16;
+    let (from, is_short) = (fields * step, fields * step + count > last);
+    // Where there is no room, why it was not done is what people need, rather than the keys and, behind them, the last fields.
+    let from = if is_short { (last + 1).saturating_sub(count).min(from) } else { from };
+    for (y, line) in (from..).zip(&said) {
+        pen.text(inside, 0, y, &format!("{line:<0$}", usize::from(inside.width)), theme.bad());
+    }
+    if is_short {
+        return;
     }
     if form.is_asked {
         pen.text(inside, 0, last, "Asking the master. Esc does not wait for the answer.", theme.quiet());

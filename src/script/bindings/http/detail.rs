@@ -16,8 +16,8 @@ use crate::stats::sample::FailureKind;
 pub struct Outcome {
     /// 0 without a whole answer.
     pub(super) status: u16,
-    /// Why the last hop failed.
-    pub(super) failure: Option<(FailureKind, Cow<'static, str>)>,
+    /// Why the last hop failed. Boxed, since hardly one did, and an outcome goes from hand to hand.
+    pub(super) failure: Option<Box<(FailureKind, Cow<'static, str>)>>,
     /// The rest, as Lua unpacks it.
     pub(super) packed: Vec<u8>,
     /// The body, where it is too large to be in `packed`.
@@ -34,7 +34,7 @@ impl Outcome {
     /// Why the request failed, and the name of the failure's kind.
     #[must_use]
     pub fn failure(&self) -> Option<(&str, &'static str)> {
-        self.failure.as_ref().map(|(kind, message)| (&**message, kind.name()))
+        self.failure.as_deref().map(|(kind, message)| (&**message, kind.name()))
     }
 
     /// All else that a result shows; the script gets it as one string.

@@ -10,6 +10,7 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 
 use rustc_hash::FxHasher;
+use url::Url;
 
 use super::address::Address;
 use crate::stats::recorder::EntryId;
@@ -28,6 +29,8 @@ pub(super) struct Known {
     /// The tags that the entry has.
     pub(super) tags: Rc<str>,
     pub(super) address: Address,
+    /// The same as a URL, by which the jar's cookies go.
+    pub(super) whole: Url,
     /// Where its hops count.
     pub(super) entry: EntryId,
     /// It goes to another host than the scenario's.

@@ -367,7 +367,7 @@ impl Prepared {
             is_discarded: self.discard,
             is_foreign: chain.is_foreign,
         });
-        Outcome { status, failure, packed, large_body }
+        Outcome { status, failure: failure.map(Box::new), packed, large_body }
     }
 
     /// Shows a hop to the witness of `check`.

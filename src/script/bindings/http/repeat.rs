@@ -42,7 +42,7 @@ pub(super) async fn repeat(user: &UserHttp, known: &Known, template: &Template, 
 
 async fn hop(user: &UserHttp, known: &Known, template: &Template, asked: Instant) -> Exchange {
     let (settings, shared) = (&template.settings, user.shared());
-    let of_jar = if settings.uses_jar.unwrap_or(true) && !template.has_cookie { user.cookie_line(&known.address, &[]) } else { None };
+    let of_jar = if settings.uses_jar.unwrap_or(true) && !template.has_cookie { user.cookies_to(&known.whole, &[]) } else { None };
     let extended = of_jar.map(|line| with_more(&template.block, None, &line));
     let discard = settings.discard.unwrap_or(false);
     let request = Request {

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use url::Url;
+
 use crate::script::lane_state::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
@@ -149,17 +151,26 @@ impl UserHttp {
             entry: self.ledger.entry(method, &shown),
             is_foreign: self.is_foreign(&address),
             asked: Asked::Anew { name: stated, method, address: &address }.packed(),
+            whole: address.parsed()?,
             address,
         })
     }
 
     /// What the jar has for the header `cookie` of a hop to `address`, besides the request's `own`, which take the place of those of their names.
     pub(super) fn cookie_line(&self, address: &Address, own: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
+        if self.jar.borrow().is_empty() {
+            return None;
+        }
+        self.cookies_to(&address.parsed()?, own)
+    }
+
+    /// The same, of a hop to `url`.
+    pub(super) fn cookies_to(&self, url: &Url, own: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
         let jar = self.jar.borrow();
         if jar.is_empty() {
             return None;
         }
-        jar.header_for(&address.parsed()?, SystemTime::now(), |name| own.iter().any(|(own, _)| own.as_bytes() == name))
+        jar.header_for(url, SystemTime::now(), |name| own.iter().any(|(own, _)| own.as_bytes() == name))
     }
 
     /// Takes the cookies that an answer sets.

@@ -2,7 +2,6 @@
 //! to it is the lane's courier's.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -21,12 +20,8 @@ use crate::script::value;
 #[derive(Debug)]
 pub struct Board {
     word: String,
-    ask: BoardAsk,
-}
-
-/// What waits for the master is in a box of its own: users with a request under way shall have no room for it.
-fn boxed<F: Future>(future: F) -> Pin<Box<F>> {
-    Box::pin(future)
+    /// Boxed: whatever a user asks for goes from hand to hand, and each has room for it.
+    ask: Box<BoardAsk>,
 }
 
 impl Operation for Board {
@@ -43,19 +38,17 @@ impl Operation for Board {
             })
         };
         let ask = { read }().map_err(|why: String| what + &why)?;
-        Ok(Self { word, ask })
+        Ok(Self { word, ask: Box::new(ask) })
     }
 
-    fn perform(mut self, user: &Rc<UserState>) -> impl Future<Output = Option<Answer>> {
-        boxed(async move {
-            match &mut self.ask {
-                BoardAsk::Add { key, .. } | BoardAsk::Get { key } | BoardAsk::Set { key, .. } => *key = key_on_side(user, key),
-                // Not of this operation.
-                BoardAsk::Begin { .. } | BoardAsk::Finish { .. } | BoardAsk::GiveUp { .. } | BoardAsk::Gather { .. } => {}
-            }
-            let answer = awaited(user, user.lane.courier.ask(self.ask)).await?;
-            Some(answer_of(user, &self.word, answer))
-        })
+    async fn perform(mut self, user: &Rc<UserState>) -> Option<Answer> {
+        match &mut *self.ask {
+            BoardAsk::Add { key, .. } | BoardAsk::Get { key } | BoardAsk::Set { key, .. } => *key = key_on_side(user, key),
+            // Not of this operation.
+            BoardAsk::Begin { .. } | BoardAsk::Finish { .. } | BoardAsk::GiveUp { .. } | BoardAsk::Gather { .. } => {}
+        }
+        let answer = awaited(user, user.lane.courier.ask(*self.ask)).await?;
+        Some(answer_of(user, &self.word, answer))
     }
 }
 
@@ -68,19 +61,17 @@ impl Operation for Fetch {
         key(values.pop_front()).map(Self).map_err(|why| format!("shared.cluster.cached: {why}"))
     }
 
-    fn perform(self, user: &Rc<UserState>) -> impl Future<Output = Option<Answer>> {
-        boxed(async move {
-            Some(match awaited(user, user.lane.courier.begin(&key_on_side(user, &self.0), user.index)).await? {
-                Begun::Value(posted) => values_of("value", move |lua| lua_of(lua, &posted)),
-                Begun::Fill(lease) => {
-                    #[expect(clippy::cast_precision_loss, reason = "flights are numbered from 1: 2^53 of them take longer than any run")]
-                    let number = lease.number() as f64;
-                    user.libraries.shared.of_cluster.borrow_mut().push(lease);
-                    values_of("fill", move |_| Ok(Value::Number(number)))
-                }
-                Begun::Own => Answer::Mistake(format!("shared.cluster.cached: `{}` is asked for inside of the function that fills it", self.0)),
-                Begun::Away => away(user),
-            })
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        Some(match awaited(user, user.lane.courier.begin(&key_on_side(user, &self.0), user.index)).await? {
+            Begun::Value(posted) => values_of("value", move |lua| lua_of(lua, &posted)),
+            Begun::Fill(lease) => {
+                #[expect(clippy::cast_precision_loss, reason = "flights are numbered from 1: 2^53 of them take longer than any run")]
+                let number = lease.number() as f64;
+                user.libraries.shared.of_cluster.borrow_mut().push(lease);
+                values_of("fill", move |_| Ok(Value::Number(number)))
+            }
+            Begun::Own => Answer::Mistake(format!("shared.cluster.cached: `{}` is asked for inside of the function that fills it", self.0)),
+            Begun::Away => away(user),
         })
     }
 }
@@ -90,7 +81,7 @@ impl Operation for Fetch {
 pub struct Bring {
     flight: f64,
     ttl: Option<Duration>,
-    value: Result<Posted, String>,
+    value: Box<Result<Posted, String>>,
 }
 
 impl Operation for Bring {
@@ -99,26 +90,24 @@ impl Operation for Bring {
         let ttl = ttl(values.pop_front())?;
         // What cannot be brought ends the flight all the same.
         let value = posted(lua, &values.pop_front().unwrap_or(Value::Nil), true).and_then(|value| value.ok_or_else(|| "no value".to_owned()));
-        Ok(Self { flight, ttl, value })
+        Ok(Self { flight, ttl, value: Box::new(value) })
     }
 
-    fn perform(self, user: &Rc<UserState>) -> impl Future<Output = Option<Answer>> {
-        boxed(async move {
-            let Some(lease) = take_lease(user, self.flight) else { return Some(Answer::Nothing) };
-            let value = match self.value {
-                Ok(value) => value,
-                Err(why) => return Some(Answer::Mistake(format!("shared.cluster.cached: {why}"))),
-            };
-            let answer = awaited(user, user.lane.courier.finish(lease, value, self.ttl)).await?;
-            Some(match answer {
-                // The user has what it wanted; that the others do not have it shows at the master.
-                None => {
-                    let _ = away(user);
-                    Answer::Nothing
-                }
-                Some(BoardAnswer::Refused(why)) => Answer::Mistake(format!("shared.cluster.cached: {why}")),
-                Some(_) => Answer::Nothing,
-            })
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        let Some(lease) = take_lease(user, self.flight) else { return Some(Answer::Nothing) };
+        let value = match *self.value {
+            Ok(value) => value,
+            Err(why) => return Some(Answer::Mistake(format!("shared.cluster.cached: {why}"))),
+        };
+        let answer = awaited(user, user.lane.courier.finish(lease, value, self.ttl)).await?;
+        Some(match answer {
+            // The user has what it wanted; that the others do not have it shows at the master.
+            None => {
+                let _ = away(user);
+                Answer::Nothing
+            }
+            Some(BoardAnswer::Refused(why)) => Answer::Mistake(format!("shared.cluster.cached: {why}")),
+            Some(_) => Answer::Nothing,
         })
     }
 }
@@ -146,13 +135,11 @@ impl Operation for Meet {
         read().map_err(|why| format!("shared.cluster.barrier: {why}"))
     }
 
-    fn perform(self, user: &Rc<UserState>) -> impl Future<Output = Option<Answer>> {
-        boxed(async move {
-            Some(match awaited(user, user.lane.courier.meet(&self.name, self.size, self.timeout)).await? {
-                Met::All => values(|_| Ok(MultiValue::from_iter([Value::Boolean(true)]))),
-                Met::TimeIsUp => nil_and(format!("the {} users of `{}` did not come together within {:?}", self.size, self.name, self.timeout)),
-                Met::Refused(why) => Answer::Mistake(format!("shared.cluster.barrier: {why}")),
-            })
+    async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        Some(match awaited(user, user.lane.courier.meet(&self.name, self.size, self.timeout)).await? {
+            Met::All => values(|_| Ok(MultiValue::from_iter([Value::Boolean(true)]))),
+            Met::TimeIsUp => nil_and(format!("the {} users of `{}` did not come together within {:?}", self.size, self.name, self.timeout)),
+            Met::Refused(why) => Answer::Mistake(format!("shared.cluster.barrier: {why}")),
         })
     }
 }
