@@ -17,7 +17,6 @@
 //! | [`cli`] | what was typed |
 //! | [`target`] | the demo shop that scripts are tried on |
 //! | [`spelling`] | which known name a misspelt one was meant to be |
-//! | [`allocator`] | memory: jemalloc, with what a lane has freed at hand |
 //! | [`app`] | the only file that knows every room: wires one command and runs it to its exit code |
 //!
 //! Beside `src`: `lua-stdlib` is the Lua that scripts `require`, `scripts` the examples, `config/default.toml` every setting with its
@@ -28,11 +27,11 @@
 //!
 //! | room | may name |
 //! |---|---|
-//! | plan, protocol, target, spelling, allocator | nothing |
+//! | plan, protocol, target, spelling | nothing |
 //! | stats | plan, spelling |
 //! | config | plan, spelling |
 //! | cli | config |
-//! | load | plan, stats, allocator |
+//! | load | plan, stats |
 //! | script | plan, stats, load, protocol, spelling |
 //! | cluster | plan, stats, load |
 //! | front | plan, stats, cluster, spelling |
@@ -95,7 +94,6 @@
 //! | flight | the filling of a key by one user while others wait for it |
 //! | bundle | all files of one script, with their fingerprint ([`script::Bundle`]) |
 //! | known request | one without options that came before: what follows from its method, URL and name is worked out (`script/bindings/http/known.rs`) |
-//! | shelf | free blocks of one size that a lane keeps at hand (`allocator.rs`) |
 //! | crossing | where lane and coroutine meet: values that need no handle pass here (`script/crossing.rs`) |
 //! | debt | the time that those who held a lane for long leave to its other users (`load/debt.rs`) |
 //! | witness | sees all that one user does, for `lunamoth check` ([`script::witness`]) |
@@ -138,7 +136,6 @@
 //!    [`stats::snapshot::Snapshot`] a second, which every front end reads: [`front::console::Printer`], and the files of
 //!    [`front::report`].
 
-pub mod allocator;
 pub mod app;
 pub mod cli;
 pub mod cluster;

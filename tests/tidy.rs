@@ -23,11 +23,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("target", &[]),
     // Any room may have names that people misspell.
     ("spelling", &[]),
-    ("allocator", &[]),
     ("stats", &["plan", "spelling"]),
     ("config", &["plan", "spelling"]),
     ("cli", &["config"]),
-    ("load", &["plan", "stats", "allocator"]),
+    ("load", &["plan", "stats"]),
     ("script", &["plan", "stats", "load", "protocol", "spelling"]),
     ("cluster", &["plan", "stats", "load"]),
     ("front", &["plan", "stats", "cluster", "spelling"]),
@@ -55,7 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // Errors that the standard library has no word for, opening what may have no reader, waiting for room in it, and looking whether a key
     // was pressed.
     ("libc", &["script", "load", "protocol", "app", "front/api/listen", "front/report/place", "front/console/screen", "front/tui/key"]),
-    ("tikv_jemallocator", &["allocator"]),
+    ("tikv_jemallocator", &["main"]),
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),
     ("futures_util", &["script"]),

@@ -18,7 +18,6 @@ use super::lane::{Lane, LaneReport, Renewal, recorder_for};
 use super::slots::Orders;
 use super::stock::{IterationsBegun, Stock};
 use super::{LaneContext, Workload, turn_clock};
-use crate::allocator;
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
 use crate::stats::tally::Tally;
@@ -207,7 +206,6 @@ impl<W: Workload> LaneThread<W> {
     }
 
     fn serve(self, inbox: watch::Receiver<Brief>, opened: oneshot::Sender<Result<(), String>>) {
-        let _at_hand = allocator::keep_at_hand();
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = match builder.enable_all().on_thread_unpark(turn_clock::wake_up).build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,

@@ -87,7 +87,7 @@ impl Table {
         }
         let known = Rc::new(know()?);
         let neighbours = &mut self.known[first..first + NEIGHBOURS];
-        // Where all places are taken, one that any other request would give up as well.
+        // Where all are taken, one of them gives way, and comes again as any other.
         let at = neighbours.iter().position(Option::is_none).unwrap_or((hash >> 24) as usize % NEIGHBOURS);
         neighbours[at] = Some(Rc::clone(&known));
         Some(known)
