@@ -109,9 +109,10 @@ class OnALossyNetwork(unittest.TestCase):
         time.sleep(3)
         master = self.start_master("second", "--state", state)
         master.await_text("adopted run ", 25)
-        self.assertIn("from 2 workers", master.text())
+        # On such a wire one may be given up again for a moment just after it has come back; then it comes later.
+        self.assertRegex(master.text(), "from (2 workers|1 worker)")
         moment = time.time()
-        stats = self.master.await_stats(lambda stats: stats.users_of() == [15, 15], 15, master)
+        stats = self.master.await_stats(lambda stats: stats.users_of() == [15, 15], 20, master)
         time.sleep(1)
         self.assertEqual(self.target.users_since(moment), set(range(30)))
 
