@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use lunamoth::cli::Command;
 
-/// Half the memory of glibc's allocator for many small users. Its options stay as they are: a larger cache of a thread takes fewer instructions, and more time, since what
-/// Lua's collector has swept is handed out in an order that no cache of the processor foresees.
+/// Half the memory of glibc's allocator for many small users. Its options stay as they are: a larger cache of a thread takes fewer instructions and no less
+/// time, since Lua's collector then sweeps blocks in an order that no cache of the processor foresees.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,7 +1,7 @@
 //! `require "http"`: from a Lua call to hops on the wire, and from an exchange to a sample and a result.
 //!
 //! The way of a call: `operation` takes the values that the coroutine yielded (with `options`, `body`, `headers`, `expect`), `perform` makes the hops for
-//! a `user` of a `lane` and decides what failed, `detail` packs the result, and `natives` reads its parts when the script looks. A packed body
+//! a `user` of a `lane` and decides what failed; of a request that is `known`, `repeat` does it. `detail` packs the result, and `natives` reads its parts when the script looks. A packed body
 //! is unpacked when somebody `look`s, in part by a thread that works `aside`. The Lua side is `lua-stdlib/http.lua`.
 
 pub use connections::plan_of as connection_plan;
