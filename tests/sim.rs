@@ -159,6 +159,8 @@ const FAILED_TODAY: &[u64] = &[
     2026120104749,
     2026120107350,
     2026120107415,
+    2026120504055,
+    2026120512431,
 ];
 /// The same, as they were drawn before anybody demanded anything of the numbers.
 const FAILED_AT_FIFTH: &[u64] = &[

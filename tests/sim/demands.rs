@@ -62,7 +62,7 @@ impl World {
             return None;
         }
         let number = self.master.number;
-        let has_settled = number == 1 || self.now > self.master.born + TAKEN_OVER_WITHIN + self.slack();
+        let has_settled = self.master.has_taken_over(TAKEN_OVER_WITHIN + self.slack(), self.now);
         let is_awake = self.is_master_awake(number) && self.retiring.is_none() && has_settled;
         let master = self.master.machine.as_ref().filter(|_| is_awake)?;
         let (run, epoch) = (master.run()?.0, master.epoch()?);
@@ -84,6 +84,14 @@ impl World {
             return None;
         }
         self.goes_on_against_a_threshold(&snapshot, epoch).or_else(|| self.goes_on_against_a_script(run))
+    }
+
+    /// A master that is about to go may end the run of another one, which then shows nothing of why.
+    pub fn note_early_end(&mut self, text: &str) {
+        let run = self.master.machine.as_ref().and_then(|master| master.run());
+        if let Some((run, _)) = run.filter(|_| text.contains(ENDED_EARLY)) {
+            self.wishes.ended_early.insert(run);
+        }
     }
 
     fn goes_on_against_a_threshold(&self, snapshot: &Snapshot, epoch: u32) -> Option<String> {
@@ -190,7 +198,7 @@ pub fn thresholds_of(plan: &Plan) -> Vec<Threshold> {
 }
 
 fn is_ended_early(snapshot: &Snapshot) -> bool {
-    snapshot.warnings.iter().any(|warning| warning.contains("the run was ended early"))
+    snapshot.warnings.iter().any(|warning| warning.contains(ENDED_EARLY))
 }
 
 /// The number with which a text begins.
@@ -198,6 +206,8 @@ fn number_in(text: &str) -> Option<u64> {
     text.split(' ').next()?.parse().ok()
 }
 
+/// What people are told of a run that a threshold has ended.
+const ENDED_EARLY: &str = "the run was ended early";
 /// The second of a run from which on one of the thresholds looks at it.
 const LATER: u64 = 5;
 /// What is shown is in the journal.

@@ -10,6 +10,13 @@ use super::keeping::KeptHistory;
 use super::scenario::Event;
 use super::world::{MasterSeat, Retiring, World};
 
+impl MasterSeat {
+    /// Whether a run that was under way before it has been taken over by now, with so much time for it: those who bring it may come late.
+    pub fn has_taken_over(&self, within: Duration, now: Duration) -> bool {
+        self.number == 1 || now > self.born.max(self.brought) + within
+    }
+}
+
 impl World {
     pub fn suffer(&mut self, event: &Event) {
         self.note(|| format!("EVENT {event:?}"));
@@ -78,7 +85,7 @@ impl World {
     pub fn start_master(&mut self) {
         self.master.back_at = None;
         self.master.number += 1;
-        self.master.born = self.now;
+        (self.master.born, self.master.brought) = (self.now, Duration::ZERO);
         // Whoever has begun by the clock of a master that slept goes on by it.
         self.former_slept = self.former_slept.max(self.master.slept);
         (self.master.frozen_until, self.master.sleeps, self.master.slept) = (Duration::ZERO, false, Duration::ZERO);

@@ -293,6 +293,10 @@ impl World {
                 }
                 master::Action::Log(level, text) => {
                     self.note(|| format!("master {level}: {text}"));
+                    self.note_early_end(&text);
+                    if text.contains("waiting for the others") {
+                        self.master.brought = self.now;
+                    }
                     // Of two masters each may hold what the other does not.
                     if text.contains("its link is closed, and it sends again") && self.retiring.is_none() {
                         self.fail(format!("the master cannot place what it is sent: {text}"));

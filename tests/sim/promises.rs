@@ -113,7 +113,7 @@ impl World {
         }
         let elapsed = instant.saturating_duration_since(zero?);
         // A master that is about to take the run over gathers who is there first.
-        let has_settled = self.master.number == 1 || self.now > self.master.born + TAKEN_OVER_WITHIN + self.slack();
+        let has_settled = self.master.has_taken_over(TAKEN_OVER_WITHIN + self.slack(), self.now);
         if let ProfileEnd::StopAt(end) = self.operator.plan.profile.end()
             && elapsed > end + LATE + self.slack()
             && self.now > self.master.frozen_until + LATE

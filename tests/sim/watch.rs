@@ -261,8 +261,7 @@ impl World {
 
     fn note_touch(&mut self) {
         let now = self.now;
-        let is_settled =
-            self.is_master_awake(self.master.number) && (self.master.number == 1 || now > self.master.born + SETTLED_AFTER + self.slack());
+        let is_settled = self.is_master_awake(self.master.number) && self.master.has_taken_over(SETTLED_AFTER + self.slack(), now);
         if is_settled {
             self.watch.on_settled();
         }

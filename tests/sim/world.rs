@@ -80,6 +80,8 @@ pub struct MasterSeat {
     /// Of the present process, or the last one.
     pub number: u32,
     pub born: Duration,
+    /// When a worker brought it the run that it is about to take over, or has.
+    pub brought: Duration,
     pub back_at: Option<Duration>,
     /// What a crash leaves of it.
     pub journal: Vec<Record>,
@@ -409,6 +411,7 @@ impl MasterSeat {
             machine: None,
             number: 0,
             born: Duration::ZERO,
+            brought: Duration::ZERO,
             back_at: None,
             journal: Vec::new(),
             compacted: 0,

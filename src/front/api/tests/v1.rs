@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::front::api::routes::routes;
+use crate::front::report::KEPT_JSON;
 use crate::front::snapshot_json::{EntryDetailJson, LogLineJson, LogsJson, ScriptsJson, SnapshotJson};
 use crate::plan::Purpose;
 use crate::stats::snapshot::RunState;
@@ -189,6 +190,21 @@ async fn parts_of_the_snapshot_stand_by_themselves() {
     let reply = stage.get("/api/v1/history?after_s=soon").await;
     assert!(reply.is_problem(400) && reply.json()["field"] == json!("after_s"));
     assert!(stage.get("/metrics").await.body.contains("\nlunamoth_users 8\n"));
+}
+
+#[tokio::test]
+async fn a_report_is_of_the_run_that_was_asked_for_and_of_no_other() {
+    let left = tempfile::tempdir().unwrap();
+    std::fs::write(left.path().join(KEPT_JSON), r#"{"of": "another"}"#).unwrap();
+    let stage = Stage::with(|context| context.kept_reports = Some(left.path().to_owned()), |_| Ok(accepted()));
+    assert_eq!(stage.get("/api/v1/report").await.json()["of"], "another");
+    let waiting = Snapshot { state: RunState::Waiting, ..Snapshot::default() };
+    stage.snapshots.send_replace(Arc::new(waiting));
+    let refused = stage.get("/api/v1/report").await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("has not begun"), "{refused:?}");
+    stage.snapshots.send_replace(running());
+    assert_eq!(stage.get("/api/v1/report").await.json()["scenario"], running().scenario.as_ref());
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use super::render::run_name;
 use crate::front::api::shared::Api;
 use crate::front::report::{KEPT_HTML, KEPT_JSON};
 use crate::front::snapshot_json::*;
+use crate::stats::snapshot::RunState;
 
 pub(super) fn routes() -> Vec<Route> {
     let show = |id, summary| Operation::show(V1, id, summary);
@@ -34,13 +35,13 @@ pub(super) fn routes() -> Vec<Route> {
             json_report,
             show("json_report", "The report of the run, or of the last one: what --json writes.")
                 .value(200, "The report.", json!({ "type": "object" }))
-                .problem(409, "There has been no run."),
+                .problem(409, "There has been no run, or it has not begun yet."),
         ),
         Route::at("/api/v1/report.html").get(
             html_report,
             show("html_report", "The report of the run, or of the last one, for people: what --html writes.")
                 .text(200, HTML, "The report.")
-                .problem(409, "There has been no run."),
+                .problem(409, "There has been no run, or it has not begun yet."),
         ),
         Route::at("/api/v1/history").get(
             history,
@@ -80,10 +81,15 @@ async fn html_report(State(api): State<Arc<Api>>) -> Response {
     report(&api, Document::Report, HTML, KEPT_HTML).await
 }
 
-/// A report of the newest snapshot; before this master's first run the one that its predecessor has left.
+/// A report of the newest snapshot; before this master's first run the one that its predecessor has left. Of a run that has been asked for and
+/// has not begun there is none, and another run's would be taken for it.
 async fn report(api: &Api, document: Document, kind: &'static str, file: &str) -> Response {
-    if api.snapshot().started_at.is_some() {
+    let snapshot = api.snapshot();
+    if snapshot.started_at.is_some() {
         return api.bytes(document).await.map_or_else(|answer| answer, |body| reply::text(kind, body));
+    }
+    if snapshot.state == RunState::Waiting {
+        return problem(StatusCode::CONFLICT, "the run waits for its workers and has not begun, so that there is nothing to report yet");
     }
     let kept = match &api.context.kept_reports {
         Some(folder) => tokio::fs::read(folder.join(file)).await,

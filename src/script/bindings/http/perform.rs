@@ -448,13 +448,17 @@ impl Chain {
 }
 
 /// Awaits all of `futures` at a time; the results are in their order. Each is polled only where it was woken, so that many cost no more than as many single
-/// ones.
+/// ones; and after each that has ended whatever else is ready has its turn, so that a user of many connections keeps its neighbours from theirs no longer
+/// than a user of one does.
 async fn all_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     let mut under_way: FuturesUnordered<_> =
         futures.into_iter().enumerate().map(|(place, future)| async move { (place, future.await) }).collect();
     while let Some((place, output)) = under_way.next().await {
         outputs[place] = Some(output);
+        if !under_way.is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
     outputs.into_iter().flatten().collect()
 }
