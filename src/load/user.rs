@@ -123,7 +123,7 @@ async fn make_room(step: &Step, control: &UserControl, recorder: &RefCell<Record
     if let Some(held) = step.held
         && control.make_room_now(held).await
     {
-        recorder.borrow_mut().backoff();
+        recorder.borrow_mut().hold_pause();
     }
 }
 

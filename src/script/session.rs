@@ -253,7 +253,7 @@ impl ScriptUser {
                     if let Some(held) = self.note_hold(job)
                         && self.state.control.make_room_now(held).await
                     {
-                        self.state.lane.recorder.borrow_mut().backoff();
+                        self.state.lane.recorder.borrow_mut().hold_pause();
                     }
                     let Some(answer) = self.perform(asked).await else {
                         self.interrupt(&mut step);
@@ -274,7 +274,7 @@ impl ScriptUser {
     async fn pay_for_turns(&self, held: Duration) {
         let control = &self.state.control;
         if self.class().wait.is_none() && control.arrival_index().is_none() && control.make_room(held).await {
-            self.state.lane.recorder.borrow_mut().backoff();
+            self.state.lane.recorder.borrow_mut().hold_pause();
         }
     }
 

@@ -206,6 +206,11 @@ impl Recorder {
         self.events.backoffs += 1;
     }
 
+    /// Counts one pause of a user that had held its lane.
+    pub fn hold_pause(&mut self) {
+        self.events.hold_pauses += 1;
+    }
+
     /// Counts one `on_start` that raised.
     pub fn start_failure(&mut self, class: usize) {
         self.events.start_failures += 1;

@@ -104,6 +104,8 @@ pub struct Snapshot {
     pub iterations_dropped: u64,
     /// Iterations that ended in the pause after an error.
     pub backoffs: u64,
+    /// Pauses of users whose script had held their lane, so that the lane's others had their turns.
+    pub hold_pauses: u64,
     /// Users whose `on_start` raised and was tried again.
     pub start_failures: u64,
     /// Users whose `on_stop` raised.

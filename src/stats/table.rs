@@ -239,6 +239,7 @@ impl Table {
             iterations_interrupted: self.events.iterations_interrupted,
             iterations_dropped: self.events.iterations_dropped.iter().sum(),
             backoffs: self.events.backoffs,
+            hold_pauses: self.events.hold_pauses,
             start_failures: self.events.start_failures,
             stop_failures: self.events.stop_failures,
             users_dropped: self.events.users_dropped,

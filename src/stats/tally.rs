@@ -371,6 +371,8 @@ pub struct EventCounts {
     pub iterations_dropped: [u64; DropReason::ALL.len()],
     /// Pauses after a failed iteration.
     pub backoffs: u64,
+    /// Pauses of users that had held their lane, so that its others have their turns.
+    pub hold_pauses: u64,
     /// `on_start`s that raised.
     pub start_failures: u64,
     /// `on_stop`s that raised.
@@ -391,6 +393,7 @@ impl EventCounts {
             *sum += count;
         }
         self.backoffs += other.backoffs;
+        self.hold_pauses += other.hold_pauses;
         self.start_failures += other.start_failures;
         self.stop_failures += other.stop_failures;
         self.users_dropped += other.users_dropped;

@@ -126,7 +126,8 @@ def locust_errors(done, _):
 
 
 def lunamoth_errors(_, folder):
-    return support.Report(folder / "lunamoth.json").total.failures
+    # Of another commit the report may have other fields; this one it has always had.
+    return json.loads((folder / "lunamoth.json").read_text())["total"]["failures"]
 
 
 def tools():

@@ -99,11 +99,11 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", path], check=True, timeout=20)
 
     def fill(self):
-        with (self.path / "ballast").open("wb") as file:
+        # Unbuffered: what did not fit would be written once more when the file is closed.
+        with (self.path / "ballast").open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"\0" * 4096)
-                    file.flush()
             except OSError:
                 pass
 
@@ -121,6 +121,8 @@ class Life:
         self.seed = seed
         self.faults = course_of(seed) if faults is None else faults
         self.processes, self.numbers = [], {}
+        # Workers that were told to leave.
+        self.leaving = []
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lunamoth-chaos-"))
         self.network = network.Network("target", "master", *WORKERS, seed=seed)
         self.disk = Disk(self.folder / "state")
@@ -213,9 +215,8 @@ class Life:
         elif fault.kind == "stopped":
             process.process.send_signal(signal.SIGCONT)
         elif fault.kind == "leaves":
-            code = process.wait(30)
-            if code != 0:
-                raise Broken(f"{process.name} left with exit code {code}\n{self.said()}")
+            # The next one comes whether or not it is gone: it may be waiting for a master that stands still.
+            self.leaving.append(process)
             self.start_worker(name)
         elif fault.kind in ("cut", "mute", "deaf"):
             wire.bars(self.network[name], hears=True, speaks=True)
@@ -249,6 +250,12 @@ class Life:
         code = master.end()
         if code not in ((0, 3) if stats.holes else (0,)):
             raise Broken(f"the master ended with exit code {code}\n{self.said()}")
+        for worker in self.leaving:
+            code = worker.wait(30)
+            # Whoever could reach no master for as long as it waited has said so, and is missing.
+            is_missing = any(hole["worker"] in worker.text() for hole in stats.holes)
+            if code != 0 and not (code == 3 and is_missing):
+                raise Broken(f"{worker.name} left with exit code {code}\n{self.said()}")
         total = support.Report(self.report_path).total
         served = self.target.count()
         answered, unanswered = total.answered, total.unanswered

@@ -47,7 +47,7 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
         prop::collection::btree_set(text(), 0..3),
     );
     let trends = (prop::array::uniform(sparse_trend()), (sparse_trend(), prop::collection::vec(sparse_trend(), TIMES.len())));
-    (names, trends, prop::array::uniform13(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
+    (names, trends, prop::array::uniform14(prop_oneof![Just(0), 0..MOST]), 0..1_000_000_u64, 0..MOST).prop_map(
         |((entries, errors, exceptions, checks, groups, metrics, warnings), (phases, lone), events, second, users)| {
             let (since_due, times) = lone;
             let mut times = times.into_iter();
@@ -58,6 +58,7 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
                 iterations_due,
                 iterations_started,
                 backoffs,
+                hold_pauses,
                 start_failures,
                 stop_failures,
                 users_dropped,
@@ -74,6 +75,7 @@ fn tally_of_no_class() -> impl Strategy<Value = Tally> {
                 iterations_started,
                 iterations_dropped,
                 backoffs,
+                hold_pauses,
                 start_failures,
                 stop_failures,
                 users_dropped,

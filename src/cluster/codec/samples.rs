@@ -298,6 +298,7 @@ fn full() -> Tally {
         iterations_started: 8,
         iterations_dropped: [2, 0, 1, 0],
         backoffs: 3,
+        hold_pauses: 11,
         start_failures: 4,
         stop_failures: 7,
         users_dropped: 5,

@@ -317,6 +317,7 @@ impl Wire for EventCounts {
         let iterations = [self.iterations_raised, self.iterations_interrupted, self.iterations_due, self.iterations_started];
         for count in iterations.into_iter().chain(self.iterations_dropped).chain([
             self.backoffs,
+            self.hold_pauses,
             self.start_failures,
             self.stop_failures,
             self.users_dropped,
@@ -334,6 +335,7 @@ impl Wire for EventCounts {
             iterations_started: input.count()?,
             iterations_dropped: [input.count()?, input.count()?, input.count()?, input.count()?],
             backoffs: input.count()?,
+            hold_pauses: input.count()?,
             start_failures: input.count()?,
             stop_failures: input.count()?,
             users_dropped: input.count()?,

@@ -133,6 +133,11 @@ fn iterations(page: &mut Exposition, snapshot: &Snapshot) {
         ("lunamoth_iterations_started_total", "Iterations that were due and began.", snapshot.arrivals.started),
         ("lunamoth_iterations_dropped_total", "Iterations that were due and could not begin.", snapshot.iterations_dropped),
         ("lunamoth_iterations_lost_total", "Iterations that were due, or the load profile's, in the hands of workers that are gone.", lost),
+        (
+            "lunamoth_hold_pauses_total",
+            "Pauses of users that had held their lane, so that its others had their turns.",
+            snapshot.hold_pauses,
+        ),
         ("lunamoth_backoffs_total", "Iterations that ended in the pause after an error.", snapshot.backoffs),
         ("lunamoth_start_failures_total", "Users whose start raised and was tried again.", snapshot.start_failures),
         ("lunamoth_stop_failures_total", "Users whose end raised.", snapshot.stop_failures),

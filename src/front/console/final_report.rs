@@ -286,7 +286,27 @@ fn health(snapshot: &Snapshot) -> String {
             " Floor: a request that costs the target nothing takes {p50} here, p99 {p99}, and {cpu} of processor time\n"
         ));
     }
-    let notes = [
+    for (count, one, many, words) in counts(snapshot).into_iter().filter(|(count, ..)| *count > 0) {
+        text.push_str(&format!(" {count} {} {words}\n", if count == 1 { one } else { many }));
+    }
+    text.push_str(&unsound(snapshot));
+    if !health.throttled.is_zero() {
+        text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));
+    }
+    if health.unpacking >= NOTABLE_UNPACKING {
+        text.push_str(&format!(" unpacking bodies took {} of processor time here, which is in no duration\n", duration(health.unpacking)));
+    }
+    for warning in &snapshot.warnings {
+        text.push_str(&format!(" warning: {}\n", escape(warning)));
+    }
+    text.push('\n');
+    text
+}
+
+/// What happened besides requests that were answered: how often, what one and what many of it are called, and what it means.
+fn counts(snapshot: &Snapshot) -> [(u64, &'static str, &'static str, &'static str); 14] {
+    let (health, total) = (&snapshot.health, &snapshot.total);
+    [
         (total.cut, "request was", "requests were", "cut off with their users: they are no failures, and no time of theirs is counted"),
         (total.not_sent, "request was", "requests were", "not sent"),
         (total.unanswered, "request was", "requests were", "sent and not answered"),
@@ -310,6 +330,12 @@ fn health(snapshot: &Snapshot) -> String {
             "pauses of users",
             "after iterations that raised or got no answer, so that nothing is flooded (--no-error-backoff)",
         ),
+        (
+            snapshot.hold_pauses,
+            "pause of a user",
+            "pauses of users",
+            "after scripts that held their lane, so that its other users had their turns",
+        ),
         (snapshot.start_failures, "time", "times", "an on_start raised"),
         (snapshot.stop_failures, "time", "times", "an on_stop raised"),
         (snapshot.users_dropped, "user was", "users were", "dropped"),
@@ -320,22 +346,7 @@ fn health(snapshot: &Snapshot) -> String {
             "failed for want of descriptors, ports or buffers here, and are not held against the target",
         ),
         (health.unsound_seconds, "second was", "seconds were", "unsound: numbers of that time are not the target's alone"),
-    ];
-    for (count, one, many, words) in notes.into_iter().filter(|(count, ..)| *count > 0) {
-        text.push_str(&format!(" {count} {} {words}\n", if count == 1 { one } else { many }));
-    }
-    text.push_str(&unsound(snapshot));
-    if !health.throttled.is_zero() {
-        text.push_str(&format!(" the cgroup kept the process from running for {}\n", duration(health.throttled)));
-    }
-    if health.unpacking >= NOTABLE_UNPACKING {
-        text.push_str(&format!(" unpacking bodies took {} of processor time here, which is in no duration\n", duration(health.unpacking)));
-    }
-    for warning in &snapshot.warnings {
-        text.push_str(&format!(" warning: {}\n", escape(warning)));
-    }
-    text.push('\n');
-    text
+    ]
 }
 
 /// Why seconds were unsound, which of which worker, and how much of the run that touches.

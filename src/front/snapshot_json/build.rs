@@ -345,6 +345,7 @@ fn iterations(snapshot: &Snapshot) -> IterationsJson {
         interrupted: snapshot.iterations_interrupted,
         dropped: snapshot.iterations_dropped,
         backoffs: snapshot.backoffs,
+        hold_pauses: snapshot.hold_pauses,
         start_failures: snapshot.start_failures,
         stop_failures: snapshot.stop_failures,
         users_dropped: snapshot.users_dropped,

@@ -266,6 +266,7 @@ pub struct IterationsJson {
     pub interrupted: u64,
     pub dropped: u64,
     pub backoffs: u64,
+    pub hold_pauses: u64,
     pub start_failures: u64,
     pub stop_failures: u64,
     pub users_dropped: u64,

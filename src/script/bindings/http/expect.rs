@@ -298,6 +298,11 @@ const KNOWN: [&str; 6] = ["status", "max_time", "header", "contains", "matches",
 /// Bytes of a text that a body must contain: it stands in the failure's message.
 const PART_BYTES_MAX: usize = 64 << 10;
 
+/// Whether a request throws away the body that it wants looked at, which is its caller's mistake.
+pub(super) fn contradicts_itself(discards: bool, expect: Option<&Expect>) -> bool {
+    discards && expect.is_some_and(Expect::needs_body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,10 +35,10 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
     natives.raw_set("label", label(lua, context)?)?;
     natives.raw_set("defaults", with_user(lua, context, |lua, user, options: Value| Ok(defaults(lua, user, &options)))?)?;
     natives.raw_set("judge", with_user(lua, context, |_, user, (packed, reason)| Ok(judge(user, &packed, reason)))?)?;
-    natives.raw_set("cookie_get", with_user(lua, context, |lua, user, (name, url): (LuaString, _)| cookie_get(lua, user, &name, url))?)?;
-    natives.raw_set("cookie_all", with_user(lua, context, cookie_all)?)?;
-    natives.raw_set("cookie_set", with_user(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
-    natives.raw_set("cookie_delete", with_user(lua, context, |_, user, (name, url)| Ok(cookie_delete(user, &name, url)))?)?;
+    natives.raw_set("cookie_get", with_state(lua, context, |lua, user, (name, url): (LuaString, _)| cookie_get(lua, user, &name, url))?)?;
+    natives.raw_set("cookie_all", with_state(lua, context, cookie_all)?)?;
+    natives.raw_set("cookie_set", with_state(lua, context, |_, user, (name, value, url)| cookie_set(user, &name, &value, url))?)?;
+    natives.raw_set("cookie_delete", with_state(lua, context, |_, user, (name, url)| Ok(cookie_delete(user, &name, url)))?)?;
     natives.raw_set(
         "cookie_clear",
         with_user(lua, context, |_, user, (): ()| {
@@ -80,11 +80,21 @@ where
     T: IntoLuaMulti + 'static,
     F: Fn(&Lua, &UserHttp, A) -> mlua::Result<Answer<T>> + 'static,
 {
+    with_state(lua, context, move |lua, user, arguments| work(lua, &user.libraries.http, arguments))
+}
+
+/// The same, where it matters of which class the user is.
+fn with_state<A, T, F>(lua: &Lua, context: &Rc<VmContext>, work: F) -> mlua::Result<mlua::Function>
+where
+    A: mlua::FromLuaMulti,
+    T: IntoLuaMulti + 'static,
+    F: Fn(&Lua, &UserState, A) -> mlua::Result<Answer<T>> + 'static,
+{
     let context = Rc::clone(context);
     lua.create_function(move |lua, arguments: A| {
         let current: Option<Rc<UserState>> = context.current.borrow().clone();
         match current {
-            Some(user) => work(lua, &user.libraries.http, arguments),
+            Some(user) => work(lua, &user, arguments),
             None => Ok(Answer::Mistake("is for a user that runs: call it in on_start or a task".to_owned())),
         }
     })
@@ -124,49 +134,50 @@ fn judge(user: &UserHttp, packed: &LuaString, reason: Option<LuaString>) -> Answ
     Answer::Good(id.is_some_and(|id| user.ledger.judge(id, reason)))
 }
 
-fn cookie_get(lua: &Lua, user: &UserHttp, name: &LuaString, url: Option<String>) -> mlua::Result<Answer<Option<LuaString>>> {
+fn cookie_get(lua: &Lua, user: &UserState, name: &LuaString, url: Option<String>) -> mlua::Result<Answer<Option<LuaString>>> {
     let url = match cookie_url(user, url) {
         Ok(url) => url,
         Err(why) => return Ok(Answer::Mistake(why)),
     };
-    let value = user.jar().get(&name.as_bytes(), &url, SystemTime::now()).map(<[u8]>::to_vec);
+    let value = user.libraries.http.jar().get(&name.as_bytes(), &url, SystemTime::now()).map(<[u8]>::to_vec);
     Ok(Answer::Good(value.map(|value| lua.create_string(value)).transpose()?))
 }
 
 /// Of several cookies of one name the one that a server reads: the first.
-fn cookie_all(lua: &Lua, user: &UserHttp, url: Option<String>) -> mlua::Result<Answer<Table>> {
+fn cookie_all(lua: &Lua, user: &UserState, url: Option<String>) -> mlua::Result<Answer<Table>> {
     let url = match cookie_url(user, url) {
         Ok(url) => url,
         Err(why) => return Ok(Answer::Mistake(why)),
     };
     let found = lua.create_table()?;
-    for (name, value) in user.jar().all(&url, SystemTime::now()).into_iter().rev() {
+    for (name, value) in user.libraries.http.jar().all(&url, SystemTime::now()).into_iter().rev() {
         found.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
     }
     Ok(Answer::Good(found))
 }
 
-fn cookie_set(user: &UserHttp, name: &LuaString, value: &LuaString, url: Option<String>) -> mlua::Result<Answer<bool>> {
+fn cookie_set(user: &UserState, name: &LuaString, value: &LuaString, url: Option<String>) -> mlua::Result<Answer<bool>> {
     let (name, value) = (name.as_bytes(), value.as_bytes());
     let is_bad = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n' | 0);
     if name.is_empty() || name.contains(&b'=') || name.iter().any(is_bad) || value.iter().any(is_bad) {
         return Ok(Answer::Mistake("a cookie's name or value has a character that no cookie can have".to_owned()));
     }
-    Ok(cookie_url(user, url).map(|url| user.jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
+    Ok(cookie_url(user, url).map(|url| user.libraries.http.jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
 }
 
-fn cookie_delete(user: &UserHttp, name: &LuaString, url: Option<String>) -> Answer<bool> {
+fn cookie_delete(user: &UserState, name: &LuaString, url: Option<String>) -> Answer<bool> {
     if name.to_string_lossy().contains("://") {
         return Answer::Mistake("the cookie's name comes first, then the URL".to_owned());
     }
-    cookie_url(user, url).map(|url| user.jar().delete(&name.as_bytes(), &url)).into()
+    cookie_url(user, url).map(|url| user.libraries.http.jar().delete(&name.as_bytes(), &url)).into()
 }
 
 /// Where a cookie belongs: an URL as requests take it, or the user's host.
-fn cookie_url(user: &UserHttp, url: Option<String>) -> Result<url::Url, String> {
-    let template = user.template(None);
-    let base = template.settings.host.as_ref().or(user.base());
-    let address: Address = user.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base)?;
+fn cookie_url(user: &UserState, url: Option<String>) -> Result<url::Url, String> {
+    let http = &user.libraries.http;
+    let template = http.template(None);
+    let base = http.base_by(&template, user.class_host.as_ref())?;
+    let address: Address = http.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base.as_deref())?;
     address.parsed().ok_or_else(|| format!("bad URL `{}`", address.url()))
 }
 

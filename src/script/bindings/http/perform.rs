@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use super::super::super::witness::{WitnessedHop, beginning};
 use super::address::{Address, is_absolute, no_host};
 use super::detail::{self, Asked, FollowedHop, Outcome, Parts};
-use super::expect::Expect;
+use super::expect::{Expect, contradicts_itself};
 use super::known::Known;
 use super::headers::{Field, block_without, lay_over, said_of, speaks_of, with_more, write_block, write_line};
 use super::call::{Call, CallKind, Reply, ReplyKind, Wanted};
@@ -98,12 +98,12 @@ impl Prepared {
     fn new(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted) -> Result<Self, String> {
         let Wanted { method, url, name, options, client } = wanted;
         let template = user.template(client);
-        let of_class = class_host.map(|host| user.shared().class_base(host)).transpose().inspect_err(|why| user.misuse(why))?;
-        let base = template.settings.host.as_ref().or(of_class.as_ref()).or(user.base());
+        let base = user.base_by(&template, class_host).inspect_err(|why| user.misuse(why))?;
         if base.is_none() && !is_absolute(&url) {
             user.misuse(&no_host(&url));
         }
-        let address = user.shared().origins.resolve(url, base)?;
+        let address = user.shared().origins.resolve(url, base.as_deref())?;
+        drop(base);
         let mut prepared = Self::usual(user, template, method, address);
         prepared.name = name;
         let speaks_for_itself = options.as_deref().is_some_and(|options| speaks_of(&options.fields, "authorization"));
@@ -118,7 +118,7 @@ impl Prepared {
         }
         // A row without a name would tell nobody anything.
         prepared.name = prepared.name.filter(|name| !name.is_empty());
-        if prepared.discard && prepared.expect.as_ref().is_some_and(|expect| expect.needs_body()) {
+        if contradicts_itself(prepared.discard, prepared.expect.as_deref()) {
             return Err("option `expect` looks into the body, which `discard` throws away".to_owned());
         }
         Ok(prepared)
@@ -461,4 +461,29 @@ async fn all_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
         }
     }
     outputs.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_many_futures_that_are_ready_lets_others_have_a_turn_after_each() {
+        let turns = Cell::new(0);
+        let neighbour = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let many = all_of((0..100).map(std::future::ready).collect());
+        let outputs = tokio::select! {
+            outputs = many => outputs,
+            () = neighbour => Vec::new(),
+        };
+        assert_eq!(outputs, (0..100).collect::<Vec<_>>());
+        assert!(turns.get() >= 90, "{} turns", turns.get());
+    }
 }

@@ -12,6 +12,7 @@ use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
 use super::address::{Address, Base, is_absolute, path_name};
 use super::detail::Asked;
+use super::expect::contradicts_itself;
 use super::identity::OfIdentities;
 use super::known::{Known, Spelling};
 use super::lane::Shared;
@@ -57,7 +58,17 @@ impl UserHttp {
         self.shared().base_of(self.ledger.side())
     }
 
-    /// Whether `address` is on another host than that.
+    /// Where a relative URL goes: by the defaults in force, else by the user's class, whose host this is where it has one of its own, else as all of them.
+    ///
+    /// # Errors
+    /// The host of the class cannot be used.
+    pub(super) fn base_by<'a>(&'a self, template: &'a Template, class_host: Option<&Rc<str>>) -> Result<Option<Cow<'a, Base>>, String> {
+        let of_class = class_host.map(|host| self.shared().class_base(host)).transpose()?;
+        let stated = template.settings.host.as_ref().map(Cow::Borrowed).or_else(|| of_class.map(Cow::Owned));
+        Ok(stated.or_else(|| self.base().map(Cow::Borrowed)))
+    }
+
+    /// Whether `address` is on another host than that of all users.
     pub(super) fn is_foreign(&self, address: &Address) -> bool {
         self.base().is_none_or(|base| !Rc::ptr_eq(&base.origin, &address.origin) && base.origin != address.origin)
     }
@@ -120,7 +131,8 @@ impl UserHttp {
             return None;
         }
         let template = self.template(None);
-        if template.settings.host.is_some() {
+        let settings = &template.settings;
+        if settings.host.is_some() || contradicts_itself(settings.discard.unwrap_or(false), settings.expect.as_deref()) {
             return None;
         }
         let tags = &template.settings.tag_text;

@@ -161,6 +161,39 @@ fn a_scenario_says_what_all_its_requests_obey() {
 }
 
 #[test]
+fn cookies_without_a_url_are_those_of_the_host_to_which_the_users_class_speaks() {
+    let (everybodys, its_own) = (Server::start(), Server::start());
+    let port = its_own.base.rsplit(':').next().unwrap();
+    let source = format!(
+        r#"local http, scenario = require "http", require "scenario"
+           local Buyer = scenario.user {{ name = "Buyer", host = "http://localhost:{port}" }}
+           Buyer:task("buy", function()
+             http.get("/set")
+             assert(http.cookies.get("a") == "b" and http.cookies.get()["c"] == "d")
+             http.cookies.set("n", "1")
+             assert(http.get("/echo").body:find("cookie: a=b; c=d; n=1\r\n", 1, true))
+             assert(http.cookies.delete("a") and http.cookies.delete("c") and http.cookies.delete("n"))
+             assert(not http.get("/echo").body:find("cookie"))
+             assert(not http.get("{base}/echo").body:find("cookie"))
+             http.defaults {{ host = "{base}" }}
+             http.cookies.set("m", "2")
+             assert(http.get("/echo").body:find("cookie: m=2\r\n", 1, true))
+           end)
+           return scenario {{ users = {{ Buyer }} }}"#,
+        base = everybodys.base
+    );
+    for host in [Some(everybodys.base.clone()), None] {
+        let mut script = Script::new(&source);
+        script.host = host;
+        let lane = script.lane();
+        lane.live(0, 1);
+        let raised = lane.exceptions();
+        assert!(raised.is_empty(), "{raised:?}");
+    }
+    assert_eq!((its_own.served(), everybodys.served()), (6, 4));
+}
+
+#[test]
 fn a_cookie_can_be_deleted_and_one_of_a_request_takes_the_place_of_the_jars() {
     let server = Server::start();
     run(

@@ -27,6 +27,22 @@ const TOLD: &str = r#"
 "#;
 
 #[test]
+fn a_callers_mistake_is_one_the_fourth_time_as_well() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"http.get("/echo") http.get("/echo") http.get("/echo")
+           http.defaults { discard = true, expect = { contains = "host" } }
+           for _, url in ipairs { "/echo", "/echo", "/other", "/other", "/other", "/other" } do
+             local is_done, why = pcall(http.get, url)
+             assert(not is_done and tostring(why):find("looks into the body, which `discard` throws away", 1, true), tostring(why))
+           end
+           assert(http.get("/echo", { discard = false }).ok)"#,
+    );
+    assert_eq!(server.served(), 4);
+}
+
+#[test]
 fn the_fourth_time_a_request_shows_what_it_showed_the_first_time() {
     let server = Server::start();
     let before = repeat::runs();
