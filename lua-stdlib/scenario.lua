@@ -339,7 +339,8 @@ end
 
 -- A rate as a number per second. Zero is one here.
 local function rate_of(value, what, level)
-  if value == 0 or (type(value) == "string" and value:match("^%s*0+%.?0*%s*/?%s*[smh]?%s*$")) then return 0 end
+  local digits, unit = type(value) == "string" and value:match("^%s*(0+%.?0*)%s*/?%s*(%l*)%s*$")
+  if value == 0 or (digits and (unit == "" or unit == "s" or unit == "m" or unit == "min" or unit == "h")) then return 0 end
   local rate = engine.per_second(value, what, level + 1) -- no tail call: the levels count on this frame
   return rate
 end

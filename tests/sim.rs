@@ -13,7 +13,7 @@
 //! | sums, histograms, the least and the greatest are exact; the total is its parts | `BlursTheLeast` |
 //! | what comes late stands in the second in which it was counted | `DatesByArrival` |
 //! | rates divide by the time that they cover | `RatesOfHalfTheTime` |
-//! | a reset voids what was counted before, in every worker | `IgnoresReset` |
+//! | a reset voids what was counted before, in every worker, and the holes and overlaps of before | `IgnoresReset`, `LeavesHoles` |
 //! | users are as many as wanted, and level within one | `IgnoresHandedSlots`, `WantsFewer` |
 //! | the classes have their shares | `WeighsWrongly` |
 //! | the master knows how many users run | `MiscountsUsers` |

@@ -18,7 +18,7 @@ use crate::cluster::local::LocalRun;
 use crate::cluster::master::{FailureCause, RunStart};
 use crate::config::{Layer, Settings, target_host};
 use crate::front::compare::{ComparisonFile, Names, Shown, Sides, text};
-use crate::front::console::{ExitCode, Interrupt, Printer, PrinterOptions, closing, troubles};
+use crate::front::console::{Evidence, ExitCode, Interrupt, Printer, PrinterOptions, closing, troubles};
 use crate::front::report::is_stdout;
 use crate::stats::comparison::{Limit, compare};
 
@@ -108,13 +108,22 @@ async fn conclude(
                 };
                 return Err(Failure::bad_use(anyhow::anyhow!(why)));
             }
+            if let Some(why) = Evidence::of(&last).hollow().filter(|_| interrupt == Interrupt::None) {
+                log::error!("{why}: what differs between A and B says little of them");
+                return Ok(noted(ExitCode::RequestsFailed(1).code()));
+            }
             // Too little was measured to judge, since somebody wanted it so.
             let is_judged = comparison.total.differences.iter().any(|difference| difference.interval.is_some());
             if interrupt != Interrupt::None && !is_judged { ExitCode::Interrupted.code() } else { exit_code(&comparison, limits)? }
         }
     };
+    Ok(noted(code))
+}
+
+/// The exit code, which a signal that comes now changes no more.
+fn noted(code: u8) -> u8 {
     note_report(code);
-    Ok(code)
+    code
 }
 
 /// The table of all entries tells a reader little: the comparison comes at the end.

@@ -62,22 +62,22 @@ impl ForPrograms {
     }
 }
 
-/// The new report takes the place of the base. One of a run that is not whole does not: what comes after would be held against a part of a run.
+/// The new report takes the place of the base. One of a run that tells little of its target does not: what comes after would be held against that.
 fn take_as_base(asked: &Compare, new: &Reported, screen: Screen) -> Result<u8, Failure> {
     let (base, path) = (asked.base.display(), asked.new.display());
-    if new.is_complete {
+    if let Some(why) = new.unfit() {
+        screen.print(&format!("{path} is no base for later comparisons: {why}\n"));
+    } else {
         let text = std::fs::read_to_string(&asked.new).map_err(|why| Failure::bad_use(anyhow::anyhow!("{path} cannot be read: {why}")))?;
         ComparisonFile::create(&asked.base).and_then(|file| file.finish(&text)).map_err(Failure::bad_use)?;
         screen.print(&format!("{path} is the base of the next comparison: {base}\n"));
-    } else {
-        screen.print(&format!("{path} is no base for later comparisons: its run is not complete\n"));
     }
     Ok(if screen.has_failed() { ExitCode::BadUse } else { ExitCode::Passed }.code())
 }
 
 /// Whether a limit is broken, as an exit code.
 pub(super) fn exit_code(comparison: &Comparison, limits: &[Limit]) -> Result<u8, Failure> {
-    if comparison.outcomes.iter().any(|outcome| outcome.state == State::Broken) {
+    if comparison.outcomes.iter().any(|outcome| outcome.state.is_broken()) {
         return Ok(ExitCode::ThresholdsFailed.code());
     }
     // A limit that nothing was held against must not look as if it were kept.

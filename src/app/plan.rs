@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::start::Start;
 use super::steering::{Steered, SteeredPart};
 use crate::config::Settings;
-use crate::plan::{ClassPlan, HttpPlan, LoadProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
+use crate::plan::{ClassPlan, HttpPlan, LoadProfile, NamedProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
 use crate::script::{Host, LoadOptions};
 use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
@@ -43,8 +43,12 @@ pub(super) fn plan_run(settings: &Settings, host: &Host, order: &StartOrder, bas
         return Err(Failure::bad_use(anyhow::anyhow!("the warm-up takes {warmup} s and the whole run {end} s: nothing would count")));
     }
     let own_metrics: Vec<_> = scenario.metrics.iter().map(|(name, kind)| (name.clone(), *kind)).collect();
+    // Those that -T and -E have left nothing of may be meant, as those that --only does.
+    let left_out = scenario.left_out_profiles.iter();
+    let left_out = left_out.filter_map(|name| Some(NamedProfile { name: name.clone(), ..all.first()?.clone() }));
+    let known: Vec<NamedProfile> = all.iter().cloned().chain(left_out).collect();
     let read = |stated: &ThresholdPlan| {
-        let meant = Threshold::parse_in(stated, &own_metrics, all)?;
+        let meant = Threshold::parse_in(stated, &own_metrics, &known)?;
         let of_profile = meant.profile().unwrap_or("").to_owned();
         let Some(threshold) = meant.among(profile.named()) else {
             log::warn!("threshold `{}: {}` is left out, since profile `{of_profile}` does not run", stated.metric, stated.condition);

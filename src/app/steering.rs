@@ -2,7 +2,7 @@
 //!
 //! | a function | then |
 //! |---|---|
-//! | returns another level than before | its profile is re-targeted |
+//! | returns another level than before | its profile is re-targeted; a rate is asked for a second ahead, so that all know it when it is to hold |
 //! | returns nil | the users of its profile finish, as at a planned end; where it is the only one, those of the run |
 //! | raises, runs away, returns nonsense | the run is cut, and ends as bad use |
 //! | | somebody has given its profile another level: it is asked no more |
@@ -56,9 +56,14 @@ impl SteeredPart {
         Some(Self { place: steered.place, is_open: part.is_open(), start: steered.start, level: None, name })
     }
 
-    /// What makes `level` the profile's.
-    fn order(&self, level: f64, scale: f64) -> StartOrder {
-        let (level, order) = (level * scale, self.end());
+    /// The second of the run's clock for which its function is asked, when `second` has come: a rate has to be known to everybody before it holds.
+    const fn asked_for(&self, second: u64) -> u64 {
+        if self.is_open { second + 1 } else { second }
+    }
+
+    /// What makes `level` the profile's from `second` on.
+    fn order(&self, level: f64, scale: f64, second: u64) -> StartOrder {
+        let (level, order) = (level * scale, self.end(second));
         if self.is_open {
             StartOrder { rate: Some(Rate::per_second(level).max(Rate(1))), ..order }
         } else {
@@ -67,9 +72,10 @@ impl SteeredPart {
         }
     }
 
-    /// What ends the profile.
-    fn end(&self) -> StartOrder {
-        StartOrder { purpose: Purpose::Steer, profile: self.name.clone(), ..StartOrder::default() }
+    /// What ends the profile at `second`.
+    fn end(&self, second: u64) -> StartOrder {
+        let at = self.is_open.then(|| Duration::from_secs(second));
+        StartOrder { purpose: Purpose::Steer, profile: self.name.clone(), at, ..StartOrder::default() }
     }
 
     /// In front of a line about it.
@@ -89,7 +95,7 @@ pub(super) async fn steer_all(mut runs: mpsc::Receiver<Steered>, master: MasterH
 pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
     let mut snapshots = master.snapshots();
     let before = snapshots.borrow().run;
-    let mut asked = 0;
+    let mut asked = None;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         let second = snapshot.elapsed.as_secs();
@@ -97,8 +103,8 @@ pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
             _ if snapshot.run != steered.run && snapshot.run == before => {}
             _ if snapshot.run != steered.run => return,
             RunState::Stopping | RunState::Stopped => return,
-            RunState::Spawning | RunState::Running if second > asked => {
-                asked = second;
+            RunState::Spawning | RunState::Running if asked.is_none_or(|asked| second > asked) => {
+                asked = Some(second);
                 if let Err(why) = steer_parts(&mut steered, &snapshot, &master).await {
                     let _ = master.misuse(why).await;
                     return;
@@ -117,9 +123,9 @@ pub(super) async fn steer(mut steered: Steered, master: MasterHandle) {
 
 /// Asks for each profile once, and does what is said; those that are steered no more are gone then.
 async fn steer_parts(steered: &mut Steered, snapshot: &Snapshot, master: &MasterHandle) -> Result<(), String> {
-    let second = snapshot.elapsed.as_secs();
     let mut left = Vec::new();
     for mut part in std::mem::take(&mut steered.parts) {
+        let second = part.asked_for(snapshot.elapsed.as_secs());
         if second <= part.start.as_secs() {
             left.push(part);
             continue;
@@ -127,16 +133,16 @@ async fn steer_parts(steered: &mut Steered, snapshot: &Snapshot, master: &Master
         let wanted = steered.helm.ask(part.place, second, view(snapshot, part.name.as_deref())).await?;
         let asked = match wanted {
             Some(wanted) if part.level == Some(wanted) => None,
-            Some(wanted) => Some(part.order(wanted, steered.scale)),
-            None if part.name.is_none() => {
+            Some(wanted) => Some(part.order(wanted, steered.scale, second)),
+            None if part.name.is_none() && !part.is_open => {
                 log::info!("scenario.shape ends the run");
                 // A run that is over has nothing to end.
                 let _ = master.stop("").await;
                 return Ok(());
             }
             None => {
-                log::info!("{}scenario.shape ends it", part.words());
-                Some(part.end())
+                log::info!("{}scenario.shape ends {}", part.words(), if part.name.is_some() { "it" } else { "the run" });
+                Some(part.end(second))
             }
         };
         let declined = if let Some(order) = asked { master.start(order, "").await.err() } else { None };
@@ -247,6 +253,19 @@ mod tests {
         // It is over before the other one, which ends the run.
         assert!(seen.iter().any(|(base, wave, second)| *base == 2 && *wave == 0 && *second >= 5), "{seen:?}");
         assert_eq!(seen.last().map(|seen| seen.2), Some(7), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_rate_that_a_function_says_holds_from_its_second_on() {
+        let load = "scenario.shape(function(t) if t >= 4 then return nil end return { rate = t < 2 and 20 or 40 } end)";
+        let (end, seen) = run(load, 1.0, |snapshot| (snapshot.arrivals.due, snapshot.planned)).await;
+        assert_eq!((end.is_complete, end.failure), (true, None));
+        let (due, ended) = *seen.last().unwrap();
+        // 2 s of 20 and 2 s of 40, unless a busy machine has slept through a second.
+        assert!(
+            ended >= Some(Duration::from_secs(4)) && (due == 120 || ended > Some(Duration::from_secs(4)) || due == 100),
+            "{due} due, {ended:?}"
+        );
     }
 
     #[tokio::test]

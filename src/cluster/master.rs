@@ -98,7 +98,9 @@ pub struct Retarget {
 pub struct Rerate {
     /// Above zero; of all workers together.
     pub rate: Rate,
-    /// From here on; without it the planned end, if there is one, stays.
+    /// Since when, on the run's clock; at the earliest when everybody has heard of it.
+    pub at: Option<Duration>,
+    /// From then on; without it the planned end, if there is one, stays.
     pub run_time: Option<Duration>,
 }
 

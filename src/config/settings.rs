@@ -197,7 +197,11 @@ mod tests {
             (Setting::Users, "-3", "`-u -3`: `-3` is not between 1 and 4294967295; such as `-u 50`"),
             (Setting::Users, "1.5", "`-u 1.5`: `1.5` is not a whole number; such as `-u 50`"),
             (Setting::SpawnRate, "0", "`-r 0`: `0` is not above zero; such as `-r 5`"),
-            (Setting::SpawnRate, "x", "`-r x`: `x` is not a number of users per second; such as `-r 5`"),
+            (
+                Setting::SpawnRate,
+                "x",
+                "`-r x`: `x` is not a number of users per second, nor with `/m` per minute or with `/h` per hour; such as `-r 5`",
+            ),
             (
                 Setting::RunTime,
                 "5x",

@@ -121,14 +121,16 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn rate_of(text: &str, what: &str) -> Result<f64, String> {
-    let problem = || format!("`{text}` is not a number of {what} per second");
-    let (number, seconds) = match text.trim().rsplit_once('/') {
-        None => (text.trim(), 1.0),
-        Some((number, "s")) => (number.trim_end(), 1.0),
-        Some((number, "m")) => (number.trim_end(), 60.0),
-        Some((number, "h")) => (number.trim_end(), 3600.0),
-        Some(_) => return Err(problem()),
+    let problem = || format!("`{text}` is not a number of {what} per second, nor with `/m` per minute or with `/h` per hour");
+    let (number, unit) = text.trim().rsplit_once('/').unwrap_or((text.trim(), "s"));
+    // As scripts have it.
+    let seconds = match unit.trim_start() {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(problem()),
     };
+    let number = number.trim_end();
     let rate: f64 = number.parse::<f64>().map_err(|_| problem())? / seconds;
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err(format!("`{text}` is not above zero")) }
 }
@@ -331,7 +333,9 @@ mod tests {
 
     #[test]
     fn rates_are_per_second_unless_they_say_otherwise() {
-        for (text, users) in [("5", 5.0), ("0.5", 0.5), ("1e3", 1000.0), ("5/s", 5.0), ("30/m", 0.5), ("3600 /h", 1.0)] {
+        for (text, users) in
+            [("5", 5.0), ("0.5", 0.5), ("1e3", 1000.0), ("5/s", 5.0), ("30/m", 0.5), ("3600 /h", 1.0), ("30/min", 0.5), ("10 / s", 10.0)]
+        {
             assert_eq!(rate(text), Ok(users), "{text}");
         }
         for text in ["", "0", "-1", "nan", "inf", "5/x", "5/", "/s", "x", "0/m", "5 users"] {

@@ -18,6 +18,9 @@ pub struct StartOrder {
     pub rate: Option<Rate>,
     /// With a rate: at most so many users in the whole cluster; at least 1.
     pub max_users: Option<u32>,
+    /// On the clock of the run that is under way: since when the rate holds, or when the profile ends. Where that is too soon for all to hear of it, as soon as
+    /// they have.
+    pub at: Option<Duration>,
     /// From the start of the ramp.
     pub run_time: Option<Duration>,
     /// What is measured in it counts in no total; whole seconds.

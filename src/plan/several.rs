@@ -88,6 +88,28 @@ impl LoadProfile {
             }
         }
     }
+
+    /// The moment before which it wants nothing, and from which on it wants something.
+    #[must_use]
+    pub fn start(&self) -> Duration {
+        // Where nothing is ever wanted there is nothing to wait for.
+        let until = |levels: &mut dyn Iterator<Item = (bool, Duration)>| {
+            let mut start = Duration::ZERO;
+            for (is_nothing, over) in levels {
+                if !is_nothing {
+                    return start;
+                }
+                start = start.saturating_add(over);
+            }
+            Duration::ZERO
+        };
+        match self {
+            Self::Ramp(ramp) => until(&mut ramp.stages.iter().map(|stage| (stage.users == 0, stage.over))),
+            Self::Arrivals(arrivals) => until(&mut arrivals.stages.iter().map(|stage| (stage.rate == super::Rate::default(), stage.over))),
+            Self::Iterations(iterations) => iterations.start,
+            Self::Several(profiles) => profiles.iter().map(|named| named.profile.start()).min().unwrap_or_default(),
+        }
+    }
 }
 
 /// Profiles of one run at most.
@@ -98,7 +120,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::plan::{Quota, Rate};
+    use crate::plan::{Quota, RampProfile, Rate};
 
     fn seconds(s: u64) -> Duration {
         Duration::from_secs(s)
@@ -126,6 +148,21 @@ mod tests {
         assert_eq!(late.as_ramp().stages, [Stage { users: 0, over: seconds(10) }, Stage { users: 2, over: Duration::ZERO }]);
         let plain = LoadProfile::plain(3, 1.0, None);
         assert_eq!(plain.clone().delayed(Duration::ZERO), plain);
+    }
+
+    #[test]
+    fn a_profile_starts_with_the_first_level_above_zero() {
+        let plain = LoadProfile::plain(3, 1.0, None);
+        let rate = LoadProfile::plain_arrivals(Rate::per_second(8.0), None);
+        for (profile, start) in
+            [(plain.clone(), 0), (rate.clone(), 0), (plain.clone().delayed(seconds(6)), 6), (rate.clone().delayed(seconds(5)), 5)]
+        {
+            assert_eq!(profile.start(), seconds(start), "{profile:?}");
+        }
+        assert_eq!(plain.delayed(seconds(4)).retargeted(seconds(4), 0, 9, 1.0, None).start(), seconds(4), "and another level leaves it");
+        let nothing = Stage { users: 0, over: seconds(9) };
+        let idle = RampProfile { stages: vec![nothing, nothing], end: ProfileEnd::Hold, spawn_interval: Duration::ZERO };
+        assert_eq!(LoadProfile::Ramp(idle).start(), Duration::ZERO, "whoever waits to be given a level has it at once");
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub enum Fault {
     HidesHoles,
     /// People see a hole where nothing is missing.
     InventsHole,
+    /// People see a hole after a reset that was there before.
+    LeavesHoles,
     /// People see no overlaps.
     HidesOverlaps,
     /// Rates divide by half the time.
@@ -188,6 +190,7 @@ impl Fault {
         (Self::NeverEndsByPlan, "past its planned end"),
         (Self::HidesHoles, "no hole is shown"),
         (Self::InventsHole, "where nothing is missing"),
+        (Self::LeavesHoles, "a reset leaves"),
         (Self::HidesOverlaps, "no overlap is shown"),
         (Self::RatesOfHalfTheTime, "requests a second in"),
         (Self::BlursTheLeast, "in the table"),
@@ -215,7 +218,7 @@ impl Fault {
         let alone = |workers| Scenario::plain(workers, 40, Duration::from_secs(40));
         let cut_off = |seconds| Event::Partition { worker: 0, up: true, down: true, lasts: Duration::from_secs(seconds) };
         match self {
-            Self::IgnoresReset => alone(3).with(at, Event::Reset),
+            Self::IgnoresReset | Self::LeavesHoles => alone(3).with(at, Event::Reset),
             Self::EndsTooEarly => {
                 let freeze = Event::Freeze { worker: 0, lasts: Duration::from_secs(14) };
                 Scenario { orphan_timeout: Duration::from_secs(20), ..alone(1) }.with(at, freeze)

@@ -130,8 +130,16 @@ impl World {
     }
 
     pub fn reset(&mut self) {
+        let epoch = |world: &Self| world.master.machine.as_ref().and_then(Master::epoch);
+        let before = epoch(self);
         if self.operator.ended.is_none() && self.ask("reset", |master, now| Ok(master.on_reset(now))) {
             self.watch.last_reset = Some(self.now);
+            // One of a run that nobody has brought yet comes when somebody does.
+            let snapshot = self.snapshot().filter(|_| epoch(self) > before);
+            if let Some(left) = snapshot.filter(|left| left.total.requests > 0 || !left.holes.is_empty() || !left.overlaps.is_empty()) {
+                let (requests, holes, overlaps) = (left.total.requests, left.holes.len(), left.overlaps.len());
+                self.fail(format!("a reset leaves {requests} requests, {holes} holes and {overlaps} overlaps of before"));
+            }
         }
     }
 

@@ -110,7 +110,8 @@ impl Tamper {
     pub fn show(&self, mut snapshot: Snapshot) -> Snapshot {
         match self.fault {
             Fault::HidesHoles => snapshot.holes.clear(),
-            Fault::InventsHole => {
+            Fault::LeavesHoles if snapshot.counted_since.is_none_or(|since| since.is_zero()) => {}
+            Fault::InventsHole | Fault::LeavesHoles => {
                 let (from, to) = (Duration::from_secs(3), Duration::from_secs(4));
                 snapshot.holes.push(HoleView { worker: format!("{}_1", host_name(0)), from, to });
             }

@@ -51,18 +51,18 @@ impl Master {
         Ok(out)
     }
 
-    /// What steers one of several profiles wants nothing more of it.
+    /// What steers one of several profiles wants nothing more of it, at once or from a moment of the run's clock on.
     ///
     /// # Errors
     /// No run is under way.
-    pub fn on_end_of(&mut self, profile: usize, now: Instant) -> Result<Vec<Action>, Refused> {
+    pub fn on_end_of(&mut self, profile: usize, at: Option<Duration>, now: Instant) -> Result<Vec<Action>, Refused> {
         let mut out = Vec::new();
         self.refuse_while_awaited()?;
         self.settle(now, &mut out);
         let Some((run, mut turn)) = self.turn(now, &mut out).filter(|(run, _)| run.stage() == Stage::Live) else {
             return Err(Refused::without_run(out));
         };
-        run.close(profile, &mut turn);
+        run.close(profile, at, &mut turn);
         let record = run.profile_as_told();
         self.keep(record, &mut out);
         Ok(out)

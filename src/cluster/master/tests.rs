@@ -21,6 +21,7 @@ mod exhaustion;
 mod giving;
 mod holes;
 mod kept;
+mod levels;
 mod revision;
 mod scriptless;
 mod shares;

@@ -280,7 +280,7 @@ impl Asking {
             let (profile, actions) = match change {
                 Change::Users(profile, retarget) => (profile, master.on_retarget_of(profile, retarget, now)?),
                 Change::Rate(profile, rerate) => (profile, master.on_rerate_of(profile, rerate, now)?),
-                Change::End(profile) => (profile, master.on_end_of(profile, now)?),
+                Change::End(profile) => (profile, master.on_end_of(profile, start.order.at, now)?),
             };
             if start.order.purpose != Purpose::Steer {
                 if self.by_hand.0 != accepted.run {
@@ -330,12 +330,20 @@ impl Asking {
         if has_ended && order.run_time.is_none() {
             return Err(format!("{of}it has come to its end: say for how long it shall go on, with a run time"));
         }
-        let time = order.run_time.map_or_else(String::new, |time| format!(", for {} s from now on", time.as_secs_f64()));
+        // A level is no start: one that is to start later has it from then on.
+        let start = Some(profile.start())
+            .filter(|start| *start > master.elapsed(now))
+            .map(|start| format!("its start at {} s", start.as_secs_f64()));
+        let time = match (order.run_time, &start) {
+            (Some(time), _) => format!(", for {} s from {} on", time.as_secs_f64(), start.as_deref().unwrap_or("now")),
+            (None, Some(start)) => format!(", from {start} on"),
+            (None, None) => String::new(),
+        };
         let users = match (order.users, order.rate, profile.is_open()) {
             (None, Some(rate), true) => {
                 let words = format!("{of}arrivals: {rate}{time}; the run goes on");
                 let accepted = Accepted { run: snapshot.run, host: snapshot.host, words };
-                return Ok((Change::Rate(place, Rerate { rate, run_time: order.run_time }), accepted));
+                return Ok((Change::Rate(place, Rerate { rate, at: order.at, run_time: order.run_time }), accepted));
             }
             (None, None, _) if order.purpose == Purpose::Steer => {
                 let accepted = Accepted { run: snapshot.run, host: snapshot.host, words: format!("{of}its users finish") };

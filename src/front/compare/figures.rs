@@ -60,6 +60,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         State::Broken => format!("{name} went from {old} to {new}: {moved}, and the whole interval ({within}) is past the limit"),
         State::Unsure => format!("{name} went from {old} to {new}: {moved}, past the limit, but its interval ({within}) is not"),
         State::Kept => format!("{name} went from {old} to {new}: {moved}"),
+        State::Failing(why) => format!("{name} went from {old} to {new}, which says nothing of the target: {why}"),
         State::Unjudged(why) => format!("{name} went from {old} to {new}: {moved}, and how much of that is chance is not known: {why}"),
     }
 }
@@ -68,7 +69,7 @@ pub(super) const fn state(state: &State) -> &'static str {
     match state {
         State::Kept => "kept",
         State::Unsure => "kept, unsure",
-        State::Broken => "BROKEN",
+        State::Broken | State::Failing(_) => "BROKEN",
         State::Unjudged(_) => "not judged",
     }
 }

@@ -8,7 +8,7 @@ use crate::stats::comparison::State;
 #[must_use]
 pub fn junit(shown: &Shown<'_>) -> String {
     let (command, outcomes) = (shown.names.command, &shown.comparison.outcomes);
-    let failures = outcomes.iter().filter(|outcome| outcome.state == State::Broken).count();
+    let failures = outcomes.iter().filter(|outcome| outcome.state.is_broken()).count();
     let skipped = outcomes.iter().filter(|outcome| matches!(outcome.state, State::Unjudged(_))).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", outcomes.len());
     let mut text = format!(
@@ -22,7 +22,7 @@ pub fn junit(shown: &Shown<'_>) -> String {
             xml_text(&format!("{}: {}", outcome.limit, outcome.name)),
         );
         let case = match outcome.state {
-            State::Broken => format!("{head}>\n      <failure message=\"{words}\" type=\"limit\"/>\n    </testcase>\n"),
+            State::Broken | State::Failing(_) => format!("{head}>\n      <failure message=\"{words}\" type=\"limit\"/>\n    </testcase>\n"),
             State::Unjudged(_) => format!("{head}>\n      <skipped message=\"{words}\"/>\n    </testcase>\n"),
             State::Kept | State::Unsure => format!("{head}>\n      <system-out>{words}</system-out>\n    </testcase>\n"),
         };

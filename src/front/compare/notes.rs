@@ -30,6 +30,9 @@ pub fn notes(base: &Reported, new: &Reported) -> Vec<String> {
         if !run.is_complete {
             notes.push(format!("{name}: the report is not complete"));
         }
+        if let Some(words) = &run.failed {
+            notes.push(format!("{name}: the run has not passed by itself: {}", escape(words)));
+        }
         let mut counted = |count: u64, what: &str| {
             if count > 0 {
                 notes.push(format!("{name}: {count} {what}"));

@@ -32,12 +32,30 @@ pub struct Reported {
     pub users: Option<u64>,
     /// Whether all workers' numbers are in it.
     pub is_complete: bool,
+    /// Why it is no passed run by its own verdict, as that says; `None` where it is one.
+    pub failed: Option<String>,
     /// Seconds in which the generator itself was late.
     pub unsound_s: u64,
     /// Stretches of a worker's numbers that are lost.
     pub holes: usize,
     /// Load that ran twice.
     pub overlaps: usize,
+}
+
+impl Reported {
+    /// Why it is no measure for runs to come; `None` where it is one.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        let Figures { judged, failures, .. } = self.side.total.figures;
+        match &self.failed {
+            _ if !self.is_complete => Some("its run is not complete".to_owned()),
+            _ if judged == 0 => Some("the target answered no request".to_owned()),
+            _ if failures.saturating_mul(2) >= judged => Some(format!("{failures} of its {judged} requests failed")),
+            // Nothing of the target failed, so that it was the script, or a threshold.
+            Some(words) if failures == 0 => Some(format!("its run has not passed: {words}")),
+            Some(_) | None => None,
+        }
+    }
 }
 
 /// Why a file cannot be compared.
@@ -98,6 +116,10 @@ fn reported(root: &Node<'_>, label: String) -> Result<Reported, String> {
         elapsed_s: root.field("elapsed_s")?.number()?,
         users,
         is_complete: root.field("complete")?.truth()?,
+        failed: match root.known("verdict")? {
+            Some(verdict) if !verdict.field("passed")?.truth()? => Some(verdict.field("words")?.text()?.to_owned()),
+            Some(_) | None => None,
+        },
         unsound_s: root.field("generator")?.field("unsound_s")?.whole()?,
         holes: root.field("holes")?.list()?.len(),
         overlaps: root.field("overlaps")?.list()?.len(),

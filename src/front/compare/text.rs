@@ -94,7 +94,7 @@ fn limits(comparison: &Comparison, is_coloured: bool) -> String {
         let colour = match outcome.state {
             State::Kept => AnsiColor::Green,
             State::Unsure | State::Unjudged(_) => AnsiColor::Yellow,
-            State::Broken => AnsiColor::Red,
+            State::Broken | State::Failing(_) => AnsiColor::Red,
         };
         let word = painted(&pad(word, 12, Align::Left), colour, is_coloured);
         text.push_str(&format!("{word}  {}  {}: {}\n", outcome.limit, escape(&outcome.name), figures::outcome(outcome)));

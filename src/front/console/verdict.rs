@@ -96,6 +96,8 @@ pub struct Evidence {
     pub steps_raised: u64,
     /// Names of the user classes of which no iteration ever came to a good end, though some began or tried to.
     pub broken_classes: Vec<String>,
+    /// The names of the profiles, each with those of its classes.
+    pub profiles: Vec<(String, Vec<String>)>,
     /// Seconds in which the generator was late, held back or out of resources.
     pub unsound_seconds: u64,
     /// Seconds of the run, without those of its warm-up.
@@ -124,6 +126,7 @@ impl Evidence {
                 .filter(|class| is_broken(class.counts.finished, class.counts.raised, class.counts.start_failures))
                 .map(|class| class.name.clone())
                 .collect(),
+            profiles: snapshot.profiles.iter().map(|profile| (profile.name.clone(), profile.classes.clone())).collect(),
             aborted: snapshot.aborted.clone(),
             unsound_seconds: snapshot.health.unsound_seconds,
             // The warm-up is judged by nothing.
@@ -149,6 +152,7 @@ impl Evidence {
                 .filter(|class| is_broken(class.iterations, class.raised, class.start_failures))
                 .map(|class| class.name.clone())
                 .collect(),
+            profiles: snapshot.profiles.iter().map(|profile| (profile.name.clone(), profile.classes.clone())).collect(),
             aborted: snapshot.aborted.clone(),
             unsound_seconds: snapshot.generator.unsound_s,
             // The warm-up is judged by nothing. A cast saturates.
@@ -159,28 +163,52 @@ impl Evidence {
 
     /// What alone makes a run that thresholds judge a failed one, though all of them hold; `None` where nothing does.
     ///
-    /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` or `http_reqs` has thought of it.
+    /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` or `http_reqs` has thought of it: of the whole run, or of
+    /// the classes of the profile that it names.
     #[must_use]
     pub fn hollow(&self) -> Option<String> {
-        let states = |metric: &str| self.thresholds.iter().any(|(stated, _)| stated.split('{').next().map(str::trim) == Some(metric));
+        let unforeseen: Vec<&String> = self.broken_classes.iter().filter(|class| !self.is_foreseen(class)).collect();
+        let is_foreseen = unforeseen.is_empty() && !self.broken_classes.is_empty();
         if let Some(why) = &self.aborted {
             Some(format!("the script ended the run: {why}"))
-        } else if states("exceptions") || states("http_reqs") {
+        } else if self.judged_as_a_whole().any(|selector| selector.is_none()) {
             None
-        } else if self.iterations > 0 && self.iterations_raised >= self.iterations {
+        } else if self.iterations > 0 && self.iterations_raised >= self.iterations && !is_foreseen {
             Some("the script raised in every iteration".to_owned())
         } else if self.requests == 0 && self.steps_raised > 0 {
             Some("the script raised, and made no request".to_owned())
         } else if self.requests == 0 {
-            Some("no request was made".to_owned())
+            // Whoever counts those of an entry has thought of there being none.
+            let is_counted = self.thresholds.iter().any(|(stated, _)| stated.trim().starts_with("http_reqs"));
+            (!is_counted).then(|| "no request was made".to_owned())
         } else if self.local >= self.requests {
             Some("no request could be made from this machine".to_owned())
-        } else if let [class, more @ ..] = &self.broken_classes[..] {
+        } else if let [class, more @ ..] = &unforeseen[..] {
             let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             Some(format!("no iteration of {class}{others} came to its end without an error of the script"))
         } else {
             None
         }
+    }
+
+    /// The selectors of the thresholds that look at how often the script raised, and how many requests there were.
+    fn judged_as_a_whole(&self) -> impl Iterator<Item = Option<&str>> {
+        let parts = self
+            .thresholds
+            .iter()
+            .map(|(stated, _)| stated.trim().split_once('{').map_or((stated.trim(), None), |(metric, rest)| (metric.trim(), Some(rest))));
+        parts.filter(|(metric, _)| matches!(*metric, "exceptions" | "http_reqs")).map(|(_, selector)| selector)
+    }
+
+    /// Whether a threshold on one of those metrics is of a profile that has this class.
+    fn is_foreseen(&self, class: &str) -> bool {
+        let selectors = || self.judged_as_a_whole().flatten().map(|selector| selector.trim_end_matches('}'));
+        let of_profile = |pair: &str, name: &str| {
+            // A profile's name has neither commas nor quotes of its own.
+            pair.split_once(':').is_some_and(|(key, value)| key.trim() == "profile" && value.trim().trim_matches('"') == name)
+        };
+        let is_named = |name: &str| selectors().any(|selector| selector.split(',').any(|pair| of_profile(pair, name)));
+        self.profiles.iter().any(|(name, classes)| classes.iter().any(|of_it| of_it == class) && is_named(name))
     }
 
     /// Whether more than a hundredth of the run is not the target's alone.
@@ -202,7 +230,8 @@ pub const fn is_broken(finished: u64, raised: u64, start_failures: u64) -> bool 
 
 /// The exit code of a run.
 ///
-/// Where thresholds exist they judge the run, unless it was [hollow](Evidence::hollow). An interrupted run has no verdict if it was cut, or if
+/// Where thresholds exist they judge the run, unless it was [hollow](Evidence::hollow): that is no matter of failed requests, and fails it whatever their code
+/// is. An interrupted run has no verdict if it was cut, or if
 /// no request was made. A run without thresholds that made no request because its script raised is bad use: it tells of the script, and
 /// nothing of the target. One whose script raised later has failed, as Locust has it, be it in a check.
 #[must_use]
@@ -227,8 +256,10 @@ pub fn verdict(evidence: &Evidence, ending: Ending, rules: Rules) -> ExitCode {
         ExitCode::Unsound
     } else if evidence.thresholds.iter().any(|(_, passed)| !passed) {
         ExitCode::ThresholdsFailed
-    } else if evidence.hollow().is_some() || (!has_thresholds && has_failed) {
+    } else if !has_thresholds && has_failed {
         ExitCode::RequestsFailed(rules.exit_code_on_error)
+    } else if evidence.hollow().is_some() {
+        ExitCode::RequestsFailed(1)
     } else {
         ExitCode::Passed
     }
@@ -238,7 +269,7 @@ pub fn verdict(evidence: &Evidence, ending: Ending, rules: Rules) -> ExitCode {
 mod tests {
     use super::*;
     use crate::stats::sample::FailureKind;
-    use crate::stats::snapshot::{ClassShare, EntryView, ThresholdView};
+    use crate::stats::snapshot::{ClassShare, EntryView, ProfileView, ThresholdView};
     use crate::stats::tally::ClassCounts;
 
     fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
@@ -283,6 +314,50 @@ mod tests {
     fn the_code_of_failed_requests_can_be_chosen() {
         assert_eq!(verdict(&snapshot(10, 1, &[]), Ending::default(), 0).code(), 0);
         assert_eq!(verdict(&snapshot(10, 1, &[]), Ending::default(), 7).code(), 7);
+    }
+
+    #[test]
+    fn a_threshold_on_one_profile_says_nothing_of_the_classes_of_another() {
+        let share = |name: &str, counts| ClassShare { name: name.to_owned(), counts, ..ClassShare::default() };
+        let (whole, broken) =
+            (ClassCounts { finished: 6, ..ClassCounts::default() }, ClassCounts { finished: 6, raised: 6, start_failures: 0 });
+        let profile =
+            |name: &str, class: &str| ProfileView { name: name.to_owned(), classes: vec![class.to_owned()], ..ProfileView::default() };
+        let judged = |metrics: &[&str]| {
+            let held = |metric: &&str| ThresholdView {
+                metric: (*metric).to_owned(),
+                condition: String::new(),
+                actual: String::new(),
+                passed: true,
+            };
+            let mut snapshot = Snapshot { thresholds: metrics.iter().map(held).collect(), ..snapshot(21, 0, &[]) };
+            snapshot.iterations_raised = 6;
+            snapshot.times.iterations.count = 12;
+            snapshot.classes = vec![share("U", whole), share("V", broken)];
+            snapshot.profiles = vec![profile("a", "U"), profile("b", "V")];
+            verdict(&snapshot, Ending::default(), 0).code()
+        };
+        for metrics in [
+            &["http_req_failed"][..],
+            &["exceptions{profile:a}"],
+            &["http_reqs{name:/a}"],
+            &["exceptions{profile:bb}", "http_reqs{profile:a, name:b}"],
+        ] {
+            assert_eq!(judged(metrics), 1, "{metrics:?}");
+        }
+        for metrics in
+            [&["exceptions"][..], &["http_req_failed", " http_reqs "], &["exceptions{profile:b}"], &["http_reqs{name:/v, profile: b}"]]
+        {
+            assert_eq!(judged(metrics), 0, "{metrics:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_failed_requests_is_not_that_of_a_run_that_tells_nothing() {
+        let nothing = Snapshot { start_failures: 3, ..snapshot(0, 0, &[true]) };
+        assert_eq!(verdict(&nothing, Ending::default(), 0).code(), 1);
+        let aborted = Snapshot { aborted: Some("the shop is closed".to_owned()), ..snapshot(10, 0, &[true]) };
+        assert_eq!(verdict(&aborted, Ending::default(), 0).code(), 1);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct CsvFiles {
     failures: Place,
     exceptions: Place,
     gate: SecondGate,
+    /// Requests, iterations and users of the last row.
+    written: Option<(u64, u64, u64)>,
     window: Window,
 }
 
@@ -41,15 +43,29 @@ impl CsvFiles {
         stats.replace(&stats_header(Ours::default()))?;
         failures.replace(&self::failures(&none))?;
         exceptions.replace(&self::exceptions(&none))?;
-        Ok(Self { stats, history, failures, exceptions, gate: SecondGate::default(), window: Window::default() })
+        Ok(Self { stats, history, failures, exceptions, gate: SecondGate::default(), written: None, window: Window::default() })
     }
 
     /// Whether the snapshot was of a second that had no row.
     fn add_row(&mut self, snapshot: &Snapshot) -> Result<bool, ReportError> {
         let Some(second) = self.gate.pass(snapshot) else { return Ok(false) };
-        let current = self.window.advance(second, &snapshot.total.histogram);
-        self.history.write(&history_row(snapshot, &current))?;
+        self.write_row(snapshot, second)?;
         Ok(true)
+    }
+
+    /// The last row is that of the whole run: of what came after the last second's row there is one more.
+    fn add_last_row(&mut self, last: &Snapshot) -> Result<(), ReportError> {
+        let state = state_of(last);
+        match self.gate.pass(last).or(self.gate.0.filter(|_| last.started_at.is_some() && self.written != Some(state))) {
+            Some(second) => self.write_row(last, second),
+            None => Ok(()),
+        }
+    }
+
+    fn write_row(&mut self, snapshot: &Snapshot, second: u64) -> Result<(), ReportError> {
+        self.written = Some(state_of(snapshot));
+        let current = self.window.advance(second, &snapshot.total.histogram);
+        self.history.write(&history_row(snapshot, &current))
     }
 
     fn tables(&mut self, snapshot: &Snapshot) -> [(&mut Place, String); 3] {
@@ -77,10 +93,15 @@ impl Output for CsvFiles {
     }
 
     fn finish(&mut self, last: &Snapshot, _: &Closing) -> Result<(), ReportError> {
-        let row = self.add_row(last).map(drop);
+        let row = self.add_last_row(last);
         // Each is written, whatever became of the others.
         self.tables(last).into_iter().map(|(place, text)| place.finish(&text)).fold(row, Result::and)
     }
+}
+
+/// What the next row would tell anew.
+const fn state_of(snapshot: &Snapshot) -> (u64, u64, u64) {
+    (snapshot.total.requests, snapshot.times.iterations.count, snapshot.users)
 }
 
 fn file_of(base: &Path, ending: &str) -> PathBuf {
@@ -412,6 +433,27 @@ mod tests {
             ["3", "shop.lua:3: attempt to index nil", "stack traceback:\n\tshop.lua:3: in function", "node-1_0a, node-2_0b, and others"]
         );
         assert!([stats, history, failures, exceptions].iter().all(|rows| rows.iter().all(|row| row.len() == rows[0].len())));
+    }
+
+    #[test]
+    fn the_last_row_of_the_history_is_that_of_the_whole_run() {
+        let folder = tempfile::tempdir().unwrap();
+        for (more, rows) in [(0, 2), (10, 3)] {
+            let base = folder.path().join(more.to_string());
+            let mut files = CsvFiles::create(&base).unwrap();
+            let mut snapshot = busy_snapshot();
+            snapshot.elapsed = Duration::from_secs(4);
+            files.on_snapshot(&snapshot).unwrap();
+            snapshot.elapsed = Duration::from_millis(4_300);
+            snapshot.total.requests += more;
+            files.finish(&snapshot, &Closing::default()).unwrap();
+            let history = std::fs::read_to_string(file_of(&base, "_stats_history.csv")).unwrap();
+            let (history, stats) = (parse(&history), parse(&std::fs::read_to_string(file_of(&base, "_stats.csv")).unwrap()));
+            assert_eq!(history.len(), rows);
+            let count = history[0].iter().position(|name| name == "Total Request Count").unwrap();
+            let requests = stats[0].iter().position(|name| name == "Request Count").unwrap();
+            assert_eq!(history.last().unwrap()[count], stats.last().unwrap()[requests]);
+        }
     }
 
     #[test]

@@ -99,12 +99,22 @@ pub fn compare(base: &Side, new: &Side, limits: &[Limit]) -> Comparison {
         judge(&mut totals, RISK / 2.0);
         judge(&mut rows, RISK / 2.0);
     }
+    totals.iter_mut().chain(&mut rows).for_each(|(row, _)| row.withhold());
     let outcomes = limits.iter().flat_map(|limit| std::iter::once(&total).chain(&pairs).map(move |pair| limit.judge(pair))).collect();
     let total = totals.remove(0).0;
     Comparison { total, rows: rows.into_iter().map(|(row, _)| row).collect(), only_base, only_new, outcomes }
 }
 
 impl Row {
+    /// Where surely more requests fail, nothing else is called better: what fails at once is quick, and there can be many of it.
+    fn withhold(&mut self) {
+        let of_failures = self.differences.iter().find(|difference| difference.metric == Metric::Failures);
+        if of_failures.is_some_and(|failures| failures.verdict == Verdict::Worse) {
+            let better = self.differences.iter_mut().filter(|difference| difference.verdict == Verdict::Better);
+            better.for_each(|difference| difference.verdict = Verdict::Unjudged);
+        }
+    }
+
     /// What may be said of the entry as a whole: worse where any figure is, better where some are and none is worse.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -2,7 +2,7 @@
 
 use super::course::Metric;
 use super::pair::{Pair, Scale};
-use super::side::name_of;
+use super::side::{Figures, name_of};
 use crate::spelling::nearest;
 use crate::stats::quantile::Quantile;
 
@@ -69,8 +69,18 @@ pub enum State {
     Unsure,
     /// The whole interval is past the limit.
     Broken,
+    /// So many more requests fail that the figure, of what failed as well, tells nothing of the others; how many.
+    Failing(String),
     /// The figure may be past the limit, and nobody can say how much of that is chance; why.
     Unjudged(String),
+}
+
+impl State {
+    /// Whether the limit is not kept, for whatever reason.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken | Self::Failing(_))
+    }
 }
 
 impl Limit {
@@ -109,6 +119,7 @@ impl Limit {
             (_, None, Err(doubt)) => State::Unjudged(doubt.to_string()),
             (_, None, Ok(_)) => State::Unjudged("nothing tells chance from change".to_owned()),
         };
+        let state = if state == State::Broken || self.metric == Metric::Failures { state } else { failing(pair).unwrap_or(state) };
         Outcome {
             limit: self.text.clone(),
             metric: self.metric,
@@ -122,6 +133,21 @@ impl Limit {
         }
     }
 }
+
+/// Whether surely more requests fail than a change of times or rates could be told by: what fails at once is quick, and no measure of what does not.
+fn failing(pair: &Pair<'_>) -> Option<State> {
+    let more = pair.distance(Metric::Failures, Scale::Plain)?;
+    let surely = pair.uncertainty(Metric::Failures, Scale::Plain).map(|uncertainty| more - uncertainty.margin());
+    let is_sure = surely.map_or(more > FAILING_SHARE, |least| least > FAILING_POINTS);
+    let share = |figures: &Figures| figures.of(Metric::Failures).map(|share| format!("{:.1} %", share * 100.0));
+    let (base, new) = (share(&pair.base.figures)?, share(&pair.new.figures)?);
+    is_sure.then(|| State::Failing(format!("the share of failed requests went from {base} to {new}")))
+}
+
+/// As `find` has it: from one request in a hundred on.
+const FAILING_POINTS: f64 = 0.01;
+/// Where chance cannot be told: of every two requests one.
+const FAILING_SHARE: f64 = 0.5;
 
 fn without_sign(text: &str) -> String {
     if text.contains(['<', '>', '=']) {

@@ -215,3 +215,23 @@ fn a_limit_is_broken_only_where_the_whole_interval_is_past_it() {
     assert!(matches!(&rare.state, State::Unjudged(why) if why.contains("too few")), "{rare:?}");
     assert_eq!((rare.metric, rare.name.as_str()), (Metric::Percentile(Quantile::from(0.999_99)), "Total"));
 }
+
+#[test]
+fn a_run_of_which_much_more_fails_is_in_nothing_better_and_keeps_no_limit_but_that_of_failures() {
+    let limits: Vec<Limit> =
+        ["p(90) +5%", "rate -5%", "avg +2ms", "failures +60%"].iter().map(|text| Limit::parse(text).unwrap()).collect();
+    let against = |failing: f64| compare(&side(PLAN, 30), &side(Plan { failing, slowness: 0.1, ..PLAN }, 31), &limits);
+    // What fails at once is quick.
+    for failing in [0.5, 0.05] {
+        let failed = against(failing);
+        assert_eq!(failed.total.verdict(), Verdict::Worse);
+        let rows = || std::iter::once(&failed.total).chain(&failed.rows);
+        assert!(rows().flat_map(|row| &row.differences).all(|difference| difference.verdict != Verdict::Better), "{failing}");
+        let (of_failures, others): (Vec<_>, Vec<_>) = failed.outcomes.iter().partition(|outcome| outcome.metric == Metric::Failures);
+        assert!(of_failures.iter().all(|outcome| outcome.state == State::Kept), "{of_failures:?}");
+        assert!(others.iter().all(|outcome| matches!(outcome.state, State::Failing(_)) && outcome.state.is_broken()), "{others:?}");
+    }
+    let whole = against(0.002);
+    assert_eq!(whole.total.verdict(), Verdict::Better);
+    assert!(whole.outcomes.iter().all(|outcome| outcome.state == State::Kept), "{:?}", whole.outcomes);
+}

@@ -1,6 +1,6 @@
 //! Other levels of a run that is under way: how many users one of its profiles has, or which rate.
 //!
-//! What was before stays as it was, and so do the other profiles.
+//! What was before stays as it was, and so do the other profiles. A level is no start: of a profile that has not started it holds from its start on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,9 @@ use crate::plan::{LoadProfile, ProfileEnd};
 impl Run {
     /// Another rate, of profile number `profile`, which is open.
     pub fn rerate(&mut self, profile: usize, rerate: Rerate, turn: &mut Turn<'_>) {
-        let Some(LoadProfile::Arrivals(arrivals)) = self.profile.part(profile) else { return };
-        let part = LoadProfile::Arrivals(arrivals.retargeted(self.elapsed(turn.now) + LEAD, rerate.rate, rerate.run_time));
+        let Some(part @ LoadProfile::Arrivals(arrivals)) = self.profile.part(profile) else { return };
+        let at = (self.elapsed(turn.now) + LEAD).max(part.start()).max(rerate.at.unwrap_or_default());
+        let part = LoadProfile::Arrivals(arrivals.retargeted(at, rerate.rate, rerate.run_time));
         self.put(profile, part);
         self.order_all(turn);
     }
@@ -26,7 +27,7 @@ impl Run {
         let now = turn.now;
         let at = self.elapsed(now);
         let (Some(part), Some(shape)) = (self.profile.part(profile), self.shape.parts().get(profile)) else { return };
-        let part = part.retargeted(at, shape.users_at(at), retarget.users, retarget.spawn_rate, retarget.run_time);
+        let part = part.retargeted(at.max(part.start()), shape.users_at(at), retarget.users, retarget.spawn_rate, retarget.run_time);
         self.put(profile, part);
         // What is still on its way goes on at the pace of the new target: where few users were wanted it might take hours.
         self.forget_arrived(at);
@@ -37,12 +38,13 @@ impl Run {
         self.order_all(turn);
     }
 
-    /// Nothing more of profile number `profile`: its users finish.
-    pub fn close(&mut self, profile: usize, turn: &mut Turn<'_>) {
+    /// Nothing more of profile number `profile`, at once or from that moment of the run's clock on: its users finish.
+    pub fn close(&mut self, profile: usize, at: Option<Duration>, turn: &mut Turn<'_>) {
         let Some(part) = self.profile.part(profile).cloned() else { return };
         // Of an open one everybody has to hear of it before.
         let lead = if part.is_open() { LEAD } else { Duration::ZERO };
-        self.put(profile, part.ending(ProfileEnd::StopAt(self.elapsed(turn.now) + lead)));
+        let at = (self.elapsed(turn.now) + lead).max(at.unwrap_or_default());
+        self.put(profile, part.ending(ProfileEnd::StopAt(at)));
         self.order_all(turn);
     }
 

@@ -131,7 +131,7 @@ fn a_refused_re_target_that_brings_to_light_that_the_run_is_over_tells_of_its_en
     let asks: [Ask; 3] = [
         |stand| stand.master.on_retarget(Retarget { users: 5, spawn_rate: 1.0, run_time: None }, stand.now),
         |stand| stand.master.on_pause(stand.now),
-        |stand| stand.master.on_rerate_of(0, Rerate { rate: Rate::per_second(5.0), run_time: None }, stand.now),
+        |stand| stand.master.on_rerate_of(0, Rerate { rate: Rate::per_second(5.0), at: None, run_time: None }, stand.now),
     ];
     for ask in asks {
         let mut stand = Stand::with(MasterConfig { has_journal: true, ..config() });
