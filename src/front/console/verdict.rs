@@ -84,6 +84,8 @@ pub struct Evidence {
     pub requests: u64,
     /// Failed requests; none that was cut, and none that the generator itself could not make.
     pub failures: u64,
+    /// Requests of the warm-up, which are none of those.
+    pub warmed_up: u64,
     /// Requests that failed for want of the generator's own resources.
     pub local: u64,
     /// Errors that the script raised, in checks and wherever else.
@@ -115,6 +117,7 @@ impl Evidence {
         Self {
             requests: snapshot.total.requests,
             failures: snapshot.total.failures,
+            warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.numbers.total.requests),
             local: snapshot.total.local(),
             raised: snapshot.exceptions_raised().max(snapshot.steps_raised()),
             iterations: snapshot.times.iterations.count,
@@ -141,6 +144,7 @@ impl Evidence {
         Self {
             requests: snapshot.total.requests,
             failures: snapshot.total.failures,
+            warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.total.requests),
             local: snapshot.generator.local_failures,
             raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
             iterations: snapshot.iterations.duration.count,
@@ -180,7 +184,9 @@ impl Evidence {
         } else if self.requests == 0 {
             // Whoever counts those of an entry has thought of there being none.
             let is_counted = self.thresholds.iter().any(|(stated, _)| stated.trim().starts_with("http_reqs"));
-            (!is_counted).then(|| "no request was made".to_owned())
+            let words =
+                if self.warmed_up > 0 { "no request was made but in the warm-up, which counts in nothing" } else { "no request was made" };
+            (!is_counted).then(|| words.to_owned())
         } else if self.local >= self.requests {
             Some("no request could be made from this machine".to_owned())
         } else if let [class, more @ ..] = &unforeseen[..] {
@@ -269,7 +275,7 @@ pub fn verdict(evidence: &Evidence, ending: Ending, rules: Rules) -> ExitCode {
 mod tests {
     use super::*;
     use crate::stats::sample::FailureKind;
-    use crate::stats::snapshot::{ClassShare, EntryView, ProfileView, ThresholdView};
+    use crate::stats::snapshot::{ClassShare, EntryView, ProfileView, ThresholdView, WarmupView};
     use crate::stats::tally::ClassCounts;
 
     fn verdict(snapshot: &Snapshot, ending: Ending, exit_code_on_error: u8) -> ExitCode {
@@ -407,6 +413,9 @@ mod tests {
         assert_eq!(holding(&["iteration_duration"], Snapshot::default()), 1);
         assert_eq!(holding(&["iteration_duration", "http_reqs"], Snapshot::default()), 0);
         assert_eq!(holding(&["http_reqs{name:/x}"], Snapshot::default()), 0);
+        let warmup = WarmupView { end: Duration::from_secs(1), is_over: true, numbers: snapshot(12, 0, &[]) };
+        let why = Evidence::of(&Snapshot { warmup: Some(std::sync::Arc::new(warmup)), ..Snapshot::default() }).hollow();
+        assert_eq!(why.as_deref(), Some("no request was made but in the warm-up, which counts in nothing"));
     }
 
     #[test]

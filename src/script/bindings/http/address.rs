@@ -205,6 +205,11 @@ pub(super) fn path_name(path: &str, raw_names: bool) -> Cow<'_, str> {
     if raw_names { Cow::Borrowed(&path[..path.find('?').unwrap_or(path.len())]) } else { default_name(path) }
 }
 
+/// Whether a text names an entry: a row without a name that can be seen would tell nobody anything.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.trim().is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::super::super::witness::{WitnessedHop, beginning};
-use super::address::{Address, is_absolute, no_host};
+use super::address::{Address, is_absolute, is_name, no_host};
 use super::detail::{self, Asked, FollowedHop, Outcome, Parts};
 use super::expect::{Expect, contradicts_itself};
 use super::known::Known;
@@ -116,8 +116,7 @@ impl Prepared {
         {
             prepared.credentials = Some((Rc::clone(&prepared.address.origin), value));
         }
-        // A row without a name would tell nobody anything.
-        prepared.name = prepared.name.filter(|name| !name.is_empty());
+        prepared.name = prepared.name.filter(|name| is_name(name));
         if contradicts_itself(prepared.discard, prepared.expect.as_deref()) {
             return Err("option `expect` looks into the body, which `discard` throws away".to_owned());
         }
@@ -251,7 +250,7 @@ impl Prepared {
     /// Goes on behind the first hop of a request that is made again and again (`known`), where its answer is not the usual one.
     async fn go_on(user: &UserHttp, known: &Known, template: Rc<Template>, asked: Instant, exchange: Exchange) -> Outcome {
         let mut request = Self::usual(user, template, Cow::Borrowed(known.method), known.address.clone());
-        let chain = Chain { name: known.name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned), asked, followed: Vec::new(), is_foreign: known.is_foreign };
+        let chain = Chain { name: known.name.as_deref().filter(|name| is_name(name)).map(str::to_owned), asked, followed: Vec::new(), is_foreign: known.is_foreign };
         request.follow(user, chain, known.entry, exchange).await
     }
 

@@ -10,7 +10,7 @@ use url::Url;
 use crate::script::lane_state::LaneState;
 use super::super::super::ledger::Ledger;
 use super::super::super::library::OfUser;
-use super::address::{Address, Base, is_absolute, path_name};
+use super::address::{Address, Base, is_absolute, is_name, path_name};
 use super::detail::Asked;
 use super::expect::contradicts_itself;
 use super::identity::OfIdentities;
@@ -153,7 +153,7 @@ impl UserHttp {
         if address.credentials.is_some() {
             return None;
         }
-        let stated = name.filter(|name| !name.is_empty());
+        let stated = name.filter(|name| is_name(name));
         let shown = self.tagged(stated.map_or_else(|| self.name_of(&address), Into::into), tags, &address);
         Some(Known {
             method,
