@@ -261,11 +261,10 @@ mod tests {
         let (end, seen) = run(load, 1.0, |snapshot| (snapshot.arrivals.due, snapshot.planned)).await;
         assert_eq!((end.is_complete, end.failure), (true, None));
         let (due, ended) = *seen.last().unwrap();
-        // 2 s of 20 and 2 s of 40, unless a busy machine has slept through a second.
-        assert!(
-            ended >= Some(Duration::from_secs(4)) && (due == 120 || ended > Some(Duration::from_secs(4)) || due == 100),
-            "{due} due, {ended:?}"
-        );
+        // 2 s of 20 and 2 s of 40. A machine that is busy with other tests may hear of one of them late.
+        let late = ended.expect("it has a planned end").checked_sub(Duration::from_secs(4)).expect("it ends no earlier");
+        let most = 120.0 + 40.0 * late.as_secs_f64();
+        assert!(late < Duration::from_secs(1) && due >= 100 && due as f64 <= most.ceil(), "{due} due, {late:?} late");
     }
 
     #[tokio::test]
