@@ -107,7 +107,7 @@ impl LoadProfile {
             Self::Ramp(ramp) => until(&mut ramp.stages.iter().map(|stage| (stage.users == 0, stage.over))),
             Self::Arrivals(arrivals) => until(&mut arrivals.stages.iter().map(|stage| (stage.rate == super::Rate::default(), stage.over))),
             Self::Iterations(iterations) => iterations.start,
-            Self::Several(profiles) => profiles.iter().map(|named| named.profile.start()).min().unwrap_or_default(),
+            Self::Several(profiles) => profiles.iter().map(|named| named.profile.start()).min().unwrap_or(Duration::ZERO),
         }
     }
 }

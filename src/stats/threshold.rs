@@ -159,6 +159,15 @@ const BYTE_UNITS: [(&str, f64, f64); 8] = [
     ("GiB", 1_073_741_824.0, 1.0),
 ];
 
+/// The built-in metric that a threshold looks at, and the keys and values by which it selects: of `http_reqs{profile:buy}` that is one pair. `None` where
+/// the text is no built-in metric.
+#[must_use]
+pub fn selected(text: &str) -> Option<(&str, Vec<(String, String)>)> {
+    let (metric, selector) = parse_metric(text).ok()?;
+    let family = family_of(metric, &[]).ok()?;
+    Some((metric, parse_selector(metric, family, selector).ok()?))
+}
+
 fn parse_metric(text: &str) -> Result<(&str, Option<&str>), String> {
     let text = text.trim();
     match text.split_once('{') {

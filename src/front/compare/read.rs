@@ -47,13 +47,15 @@ impl Reported {
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let Figures { judged, failures, .. } = self.side.total.figures;
-        match &self.failed {
-            _ if !self.is_complete => Some("its run is not complete".to_owned()),
-            _ if judged == 0 => Some("the target answered no request".to_owned()),
-            _ if failures.saturating_mul(2) >= judged => Some(format!("{failures} of its {judged} requests failed")),
-            // Nothing of the target failed, so that it was the script, or a threshold.
-            Some(words) if failures == 0 => Some(format!("its run has not passed: {words}")),
-            Some(_) | None => None,
+        if !self.is_complete {
+            Some("its run is not complete".to_owned())
+        } else if judged == 0 {
+            Some("the target answered no request".to_owned())
+        } else if failures.saturating_mul(2) >= judged {
+            Some(format!("{failures} of its {judged} requests failed"))
+        } else {
+            // Where no request failed it was the script that did, or a threshold.
+            self.failed.as_ref().filter(|_| failures == 0).map(|words| format!("its run has not passed: {words}"))
         }
     }
 }

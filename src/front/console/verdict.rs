@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::front::snapshot_json::SnapshotJson;
 use crate::stats::snapshot::Snapshot;
+use crate::stats::tags;
+use crate::stats::threshold::selected;
 
 /// The exit codes of the program. Where several apply, the one that stands first here counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +177,7 @@ impl Evidence {
         let is_foreseen = unforeseen.is_empty() && !self.broken_classes.is_empty();
         if let Some(why) = &self.aborted {
             Some(format!("the script ended the run: {why}"))
-        } else if self.judged_as_a_whole().any(|selector| selector.is_none()) {
+        } else if self.selectors().any(|selector| selector.is_empty()) {
             None
         } else if self.iterations > 0 && self.iterations_raised >= self.iterations && !is_foreseen {
             Some("the script raised in every iteration".to_owned())
@@ -183,7 +185,7 @@ impl Evidence {
             Some("the script raised, and made no request".to_owned())
         } else if self.requests == 0 {
             // Whoever counts those of an entry has thought of there being none.
-            let is_counted = self.thresholds.iter().any(|(stated, _)| stated.trim().starts_with("http_reqs"));
+            let is_counted = self.selectors_on("http_reqs").next().is_some();
             let words =
                 if self.warmed_up > 0 { "no request was made but in the warm-up, which counts in nothing" } else { "no request was made" };
             (!is_counted).then(|| words.to_owned())
@@ -197,23 +199,20 @@ impl Evidence {
         }
     }
 
-    /// The selectors of the thresholds that look at how often the script raised, and how many requests there were.
-    fn judged_as_a_whole(&self) -> impl Iterator<Item = Option<&str>> {
-        let parts = self
-            .thresholds
-            .iter()
-            .map(|(stated, _)| stated.trim().split_once('{').map_or((stated.trim(), None), |(metric, rest)| (metric.trim(), Some(rest))));
-        parts.filter(|(metric, _)| matches!(*metric, "exceptions" | "http_reqs")).map(|(_, selector)| selector)
+    /// What thresholds on this metric select by: nothing where they look at the whole run.
+    fn selectors_on(&self, metric: &str) -> impl Iterator<Item = Vec<(String, String)>> {
+        let selected = self.thresholds.iter().filter_map(|(stated, _)| selected(stated));
+        selected.filter(move |(named, _)| *named == metric).map(|(_, selector)| selector)
     }
 
-    /// Whether a threshold on one of those metrics is of a profile that has this class.
+    /// What those select by that look at how often the script raised, and how many requests there were.
+    fn selectors(&self) -> impl Iterator<Item = Vec<(String, String)>> {
+        self.selectors_on("exceptions").chain(self.selectors_on("http_reqs"))
+    }
+
+    /// Whether one of those is of a profile that has this class.
     fn is_foreseen(&self, class: &str) -> bool {
-        let selectors = || self.judged_as_a_whole().flatten().map(|selector| selector.trim_end_matches('}'));
-        let of_profile = |pair: &str, name: &str| {
-            // A profile's name has neither commas nor quotes of its own.
-            pair.split_once(':').is_some_and(|(key, value)| key.trim() == "profile" && value.trim().trim_matches('"') == name)
-        };
-        let is_named = |name: &str| selectors().any(|selector| selector.split(',').any(|pair| of_profile(pair, name)));
+        let is_named = |name: &str| self.selectors().flatten().any(|(key, value)| key == tags::PROFILE && value == name);
         self.profiles.iter().any(|(name, classes)| classes.iter().any(|of_it| of_it == class) && is_named(name))
     }
 
@@ -348,6 +347,7 @@ mod tests {
             &["exceptions{profile:a}"],
             &["http_reqs{name:/a}"],
             &["exceptions{profile:bb}", "http_reqs{profile:a, name:b}"],
+            &["http_reqs{name:\"/x,profile:b\"}"],
         ] {
             assert_eq!(judged(metrics), 1, "{metrics:?}");
         }

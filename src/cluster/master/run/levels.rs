@@ -16,7 +16,8 @@ impl Run {
     /// Another rate, of profile number `profile`, which is open.
     pub fn rerate(&mut self, profile: usize, rerate: Rerate, turn: &mut Turn<'_>) {
         let Some(part @ LoadProfile::Arrivals(arrivals)) = self.profile.part(profile) else { return };
-        let at = (self.elapsed(turn.now) + LEAD).max(part.start()).max(rerate.at.unwrap_or_default());
+        let soonest = (self.elapsed(turn.now) + LEAD).max(part.start());
+        let at = rerate.at.map_or(soonest, |at| at.max(soonest));
         let part = LoadProfile::Arrivals(arrivals.retargeted(at, rerate.rate, rerate.run_time));
         self.put(profile, part);
         self.order_all(turn);
@@ -43,7 +44,8 @@ impl Run {
         let Some(part) = self.profile.part(profile).cloned() else { return };
         // Of an open one everybody has to hear of it before.
         let lead = if part.is_open() { LEAD } else { Duration::ZERO };
-        let at = (self.elapsed(turn.now) + lead).max(at.unwrap_or_default());
+        let soonest = self.elapsed(turn.now) + lead;
+        let at = at.map_or(soonest, |at| at.max(soonest));
         self.put(profile, part.ending(ProfileEnd::StopAt(at)));
         self.order_all(turn);
     }
