@@ -58,7 +58,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio", &["load", "protocol", "script", "cluster", "front", "target", "app", "main"]),
     ("mlua", &["script"]),
     ("futures_util", &["script"]),
-    ("h2", &["protocol"]),
     ("hyper", &["protocol", "target", "front"]),
     ("hyper_util", &["protocol", "target", "front"]),
     ("http_body_util", &["protocol", "target", "front"]),

@@ -26,9 +26,9 @@ SMALL = b'{"id":7,"name":"moth","tags":["night","light"],"price":4.99}\n'
 
 
 def program():
-    """The program under test: LUNAMOTH_BIN, else the build of the profile `release`, else that of `ci`, else the debug build."""
+    """The program under test: LUNAMOTH_BIN, else the build of the profile `release`, else the debug build."""
     named = os.environ.get("LUNAMOTH_BIN")
-    places = [pathlib.Path(named)] if named else [ROOT / "target" / kind / "lunamoth" for kind in ("release", "ci", "debug")]
+    places = [pathlib.Path(named)] if named else [ROOT / "target" / kind / "lunamoth" for kind in ("release", "debug")]
     for place in places:
         if place.exists():
             return str(place)

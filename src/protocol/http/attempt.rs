@@ -22,7 +22,7 @@ pub(super) struct Attempt {
     pub is_reusable: bool,
     /// The connection had room for the request (HTTP/2: its stream was opened); `None` where it has at once.
     pub began_at: Option<Instant>,
-    /// The last byte of the request was written (HTTP/2: handed over).
+    /// The last byte of the request was written.
     pub sent_at: Option<Instant>,
     /// The first byte of the answer was read (HTTP/2: its head).
     pub first_byte_at: Option<Instant>,

@@ -144,7 +144,7 @@ impl Connections {
             let connection = Box::new(Connection::new(opened.stream, opened.through_proxy, rules.offer));
             return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: false });
         }
-        let shared = timeout_at(limit.into(), Shared::open(opened.stream, &peer)).await.map_err(timed_out)??;
+        let shared = Shared::open(opened.stream, &peer);
         shared.count_request();
         // A connection for all takes none of the places.
         let place = if rules.keepalive {

@@ -17,18 +17,6 @@ impl Headers {
         Self { block: block.into(), sets_cookies }
     }
 
-    /// Writes parsed fields down as one block.
-    pub(super) fn from_map(map: &http::HeaderMap) -> Self {
-        let mut block = Vec::with_capacity(map.len() * 32);
-        for (name, value) in map {
-            block.extend_from_slice(name.as_str().as_bytes());
-            block.extend_from_slice(b": ");
-            block.extend_from_slice(value.as_bytes());
-            block.extend_from_slice(b"\r\n");
-        }
-        Self { block: block.into_boxed_slice(), sets_cookies: map.contains_key(http::header::SET_COOKIE) }
-    }
-
     /// The first value of `name`, any case; bytes as they came.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {

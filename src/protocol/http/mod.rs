@@ -1,6 +1,6 @@
 //! An HTTP client for a load generator: one hop in, one exchange with phase times, sizes and an outcome out.
 //!
-//! HTTP/1.1 is written by hand on `TcpStream` (it is the hot path); HTTP/2 is the h2 crate's. Each user has its own [`Connections`];
+//! HTTP/1.1 and HTTP/2 are written by hand on `TcpStream`: they are the hot path. Each user has its own [`Connections`];
 //! users of one lane share a [`Context`] (TLS configuration, DNS cache). Redirects, cookies and names are decisions of the caller,
 //! with pure helpers here: [`redirect`], [`cookies`], [`multipart`], [`Target`].
 //!
@@ -29,6 +29,7 @@ mod proxy;
 pub mod redirect;
 mod settings;
 mod stream;
+mod timer;
 mod tls;
 mod tls_trust;
 mod tls_words;

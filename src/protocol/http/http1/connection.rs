@@ -1,18 +1,15 @@
 //! One HTTP/1.1 connection and one exchange on it.
 //!
-//! Writing and reading run side by side, since a server may answer before it has read the whole request. Deadlines need no timer of
-//! their own: each connection has one that is moved only when it is armed too late or has gone off too early, so that with equal time
-//! limits it is touched once in a limit, not once in a request.
+//! Writing and reading run side by side, since a server may answer before it has read the whole request.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use super::request::write_head;
 use super::response::Response;
@@ -20,6 +17,7 @@ use crate::protocol::http::attempt::Attempt;
 use crate::protocol::http::classify::{Failure, FailureKind};
 use crate::protocol::http::exchange::{ConnectionRules, Offer, Progress, Request};
 use crate::protocol::http::stream::Stream;
+use crate::protocol::http::timer::Timer;
 use crate::protocol::http::turns::Turns;
 
 /// A connection that speaks HTTP/1.1, one exchange after another.
@@ -258,60 +256,6 @@ impl<'a> Flight<'a> {
             };
         }
         Failure::during_exchange(error, &request.origin.peer())
-    }
-}
-
-/// A timer that is seldom touched.
-#[derive(Debug, Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed_for: Option<Instant>,
-    /// Whom `sleep` wakes.
-    wakes: Option<Waker>,
-}
-
-impl Timer {
-    /// Ready once `deadline` has passed.
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        if self.is_set(cx, deadline) {
-            return Poll::Pending;
-        }
-        loop {
-            let sleep = match (&mut self.sleep, self.armed_for) {
-                (Some(sleep), Some(armed_for)) => {
-                    if armed_for > deadline {
-                        sleep.as_mut().reset(deadline.into());
-                        self.armed_for = Some(deadline);
-                    }
-                    sleep
-                }
-                (slot, _) => {
-                    self.armed_for = Some(deadline);
-                    slot.insert(Box::pin(tokio::time::sleep_until(deadline.into())))
-                }
-            };
-            if sleep.as_mut().poll(cx).is_pending() {
-                match &mut self.wakes {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                return Poll::Pending;
-            }
-            // Gone off for the deadline of an earlier exchange: armed again.
-            if self.armed_for.is_some_and(|armed_for| armed_for < deadline) {
-                sleep.as_mut().reset(deadline.into());
-                self.armed_for = Some(deadline);
-                continue;
-            }
-            return Poll::Ready(());
-        }
-    }
-
-    /// Whether it goes off in time, has not yet, and wakes who asks: there is nothing to be done, as in nearly every poll.
-    fn is_set(&self, cx: &Context<'_>, deadline: Instant) -> bool {
-        self.armed_for.is_some_and(|armed_for| armed_for <= deadline)
-            && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-            && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
     }
 }
 

@@ -34,7 +34,7 @@ impl Peer {
     }
 
     /// The next frame: type, flags, stream and payload.
-    fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+    pub(super) fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         let mut head = [0; 9];
         self.tls.read_exact(&mut head).ok()?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];

@@ -102,19 +102,19 @@ fn odd_answers_that_break_no_rule_are_read() {
     }
 }
 
-/// Answers that break a rule, and what is said of them; the names of codes are those that h2 answers with.
+/// Answers that break a rule, and what is said of them; the codes are those of RFC 9113.
 const BAD: &[(&str, &str, Answer)] = &[
     ("data on no stream", "PROTOCOL_ERROR", |peer, _| peer.data(0, b"x", 0)),
     ("data on a stream that nobody opened", "PROTOCOL_ERROR", |peer, _| peer.data(99, b"x", 0)),
     ("a head on no stream", "PROTOCOL_ERROR", |peer, _| peer.head(0, &[(":status", "200")], 0)),
     ("a head on a stream of the server's own", "PROTOCOL_ERROR", |peer, _| peer.head(2, &[(":status", "200")], 0)),
     ("data before the head", "PROTOCOL_ERROR", |peer, stream| peer.data(stream, b"x", END_STREAM)),
-    ("settings of an odd length", "PROTOCOL_ERROR", |peer, _| peer.frame(SETTINGS, 0, 0, &[0; 5])),
-    ("an acknowledgement with something in it", "PROTOCOL_ERROR", |peer, _| peer.frame(SETTINGS, ACK, 0, &[0; 6])),
+    ("settings of an odd length", "FRAME_SIZE_ERROR", |peer, _| peer.frame(SETTINGS, 0, 0, &[0; 5])),
+    ("an acknowledgement with something in it", "FRAME_SIZE_ERROR", |peer, _| peer.frame(SETTINGS, ACK, 0, &[0; 6])),
     ("settings on a stream", "PROTOCOL_ERROR", |peer, stream| peer.frame(SETTINGS, 0, stream, &[])),
-    ("a window above the largest", "PROTOCOL_ERROR", |peer, _| peer.settings(&[(INITIAL_WINDOW_SIZE, 0x8000_0000)])),
+    ("a window above the largest", "FLOW_CONTROL_ERROR", |peer, _| peer.settings(&[(INITIAL_WINDOW_SIZE, 0x8000_0000)])),
     ("a frame size below the smallest", "PROTOCOL_ERROR", |peer, _| peer.settings(&[(5, 100)])),
-    ("a ping of an odd length", "PROTOCOL_ERROR", |peer, _| peer.frame(PING, 0, 0, b"1234567")),
+    ("a ping of an odd length", "FRAME_SIZE_ERROR", |peer, _| peer.frame(PING, 0, 0, b"1234567")),
     ("a ping on a stream", "PROTOCOL_ERROR", |peer, stream| peer.frame(PING, 0, stream, b"12345678")),
     ("a window that grows by nothing", "PROTOCOL_ERROR", |peer, _| peer.frame(WINDOW_UPDATE, 0, 0, &[0; 4])),
     ("a window that grows too far", "FLOW_CONTROL_ERROR", |peer, _| {
@@ -129,7 +129,7 @@ const BAD: &[(&str, &str, Answer)] = &[
         peer.frame(HEADERS, 0, stream, &block(&[(":status", "200")]));
         peer.frame(PING, 0, 0, b"12345678");
     }),
-    ("a head that cannot be decoded", "PROTOCOL_ERROR", |peer, stream| peer.frame(HEADERS, END_HEADERS, stream, &[0xff; 20])),
+    ("a head that cannot be decoded", "COMPRESSION_ERROR", |peer, stream| peer.frame(HEADERS, END_HEADERS, stream, &[0xff; 20])),
     ("padding longer than the frame", "PROTOCOL_ERROR", |peer, stream| {
         peer.head(stream, &[(":status", "200")], 0);
         peer.data(stream, b"\x20ok", PADDED | END_STREAM);
@@ -144,14 +144,14 @@ const BAD: &[(&str, &str, Answer)] = &[
         }
     }),
     ("no status", "the head of the answer is malformed", |peer, stream| peer.head(stream, &[("x-a", "1")], 0)),
-    ("a status that is no number", "PROTOCOL_ERROR", |peer, stream| peer.head(stream, &[(":status", "abc")], 0)),
+    ("a status that is no number", "a status that is none", |peer, stream| peer.head(stream, &[(":status", "abc")], 0)),
     ("two statuses", "the head of the answer is malformed", |peer, stream| {
         peer.head(stream, &[(":status", "200"), (":status", "201")], 0);
     }),
     ("a status behind a field", "the head of the answer is malformed", |peer, stream| {
         peer.head(stream, &[("x-a", "1"), (":status", "200")], 0);
     }),
-    ("a name in upper case", "PROTOCOL_ERROR", |peer, stream| {
+    ("a name in upper case", "a field's name with what may not be in it", |peer, stream| {
         peer.head(stream, &[(":status", "200"), ("X-Upper", "1")], 0);
     }),
     ("a field of a connection", "the head of the answer is malformed", |peer, stream| {
@@ -250,4 +250,38 @@ fn settings_that_are_never_sent_or_never_acknowledged_hold_nobody_up() {
             }
         });
     }
+}
+
+#[test]
+fn a_stream_that_nobody_waits_for_any_more_is_given_up_and_makes_room() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let case = Case::new(move |_, peer| {
+        peer.settings(&[(MAX_CONCURRENT_STREAMS, 1)]);
+        let first = peer.request().unwrap();
+        peer.ok(first);
+        let given_up = peer.request().unwrap();
+        peer.head(given_up, &[(":status", "200")], 0);
+        peer.data(given_up, b"half", 0);
+        while let Some((kind, _, stream, payload)) = peer.read() {
+            if kind == RST_STREAM {
+                told.send((stream, payload)).unwrap();
+                break;
+            }
+        }
+        // What was under way to it comes to nobody.
+        peer.data(given_up, b"late", END_STREAM);
+        peer.serve();
+    });
+    run(async {
+        assert_eq!(summary(&exchange(&case.user, &case.post()).await), (200, None, "", 0));
+        let progress = Progress::default();
+        let post = case.post();
+        let dropped = tokio::time::timeout(Duration::from_millis(200), case.user.exchange(&post, &progress)).await;
+        assert!(dropped.is_err());
+        assert_eq!((progress.status.get(), progress.was_sent.get()), (200, true));
+        assert!(progress.bytes_in.get() > 4 && progress.bytes_out.get() > 3);
+        assert_eq!(summary(&exchange(&case.user, &post).await), (200, None, "", 0));
+    });
+    assert_eq!(heard.recv().unwrap(), (3, 8_u32.to_be_bytes().to_vec()));
+    assert_eq!(case.server.connections(), 1);
 }

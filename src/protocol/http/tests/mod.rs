@@ -7,6 +7,7 @@ mod dns;
 mod http1;
 mod http2;
 mod http2_answers;
+mod http2_echo;
 mod limits;
 mod phases;
 mod reuse;
