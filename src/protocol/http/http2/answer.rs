@@ -1,5 +1,6 @@
 //! One answer as it comes over HTTP/2: its head checked (RFC 9113, section 8), its body counted and kept.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use super::frame::Code;
@@ -53,7 +54,7 @@ impl Answer {
     ///
     /// # Errors
     /// See [`Unfit`].
-    pub(super) fn on_head(&mut self, head: Head, ends: bool, now: Instant) -> Result<(), Unfit> {
+    pub(super) fn on_head(&mut self, head: &Head, ends: bool, now: Instant) -> Result<(), Unfit> {
         if head.size > HEAD_LIMIT {
             return Err(Unfit::Malformed(format!("the head of the answer is larger than {HEAD_LIMIT} bytes")));
         }
@@ -120,7 +121,7 @@ fn malformed(what: &str) -> Unfit {
 }
 
 /// The fields of one header block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Head {
     status: Option<u16>,
     /// Lines as [`Headers`] has them.
@@ -134,6 +135,13 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// A head of which nothing has come.
+    pub(super) fn new() -> Self {
+        let mut block = BLOCK.take();
+        block.clear();
+        Self { status: None, block, size: 0, length: None, sets_cookies: false, is_encoded: false, fault: None }
+    }
+
     /// The next field, as it was decoded. What is wrong with it is told once the block is whole, since the table has to be kept.
     pub(super) fn take(&mut self, name: &[u8], value: &[u8]) {
         self.size += name.len() + value.len() + super::fields::OVERHEAD;
@@ -182,6 +190,22 @@ impl Head {
         Ok(())
     }
 }
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        let block = std::mem::take(&mut self.block);
+        if block.capacity() <= BLOCK_KEPT {
+            BLOCK.set(block);
+        }
+    }
+}
+
+thread_local! {
+    /// Room for the fields of the next head.
+    static BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+const BLOCK_KEPT: usize = 16 << 10;
 
 fn status_of(value: &[u8]) -> Option<u16> {
     let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = value else { return None };

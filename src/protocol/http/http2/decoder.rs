@@ -47,16 +47,16 @@ impl Decoder {
                 let number = integer(&mut block, if is_kept { 6 } else { 4 })?;
                 scratch.name.clear();
                 scratch.value.clear();
-                let read = if number == 0 { Some(string(&mut block, &mut scratch.name)?) } else { None };
+                let own_name = if number == 0 { Some(string(&mut block, &mut scratch.name)?.of(&scratch.name)) } else { None };
                 let value = string(&mut block, &mut scratch.value)?.of(&scratch.value);
-                let name = match &read {
-                    Some(text) => text.of(&scratch.name),
-                    None => self.table.get(number).ok_or(Undecodable)?.0,
-                };
-                take(name, value);
-                if is_kept {
-                    let name = name.to_vec();
-                    self.table.add(&name, value);
+                match own_name {
+                    Some(name) => take(name, value),
+                    None => take(self.table.get(number).ok_or(Undecodable)?.0, value),
+                }
+                match own_name {
+                    Some(name) if is_kept => self.table.add(name, value),
+                    None if is_kept && !self.table.add_named(number, value) => return Err(Undecodable),
+                    _ => {}
                 }
             }
             has_field = true;

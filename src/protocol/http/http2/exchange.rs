@@ -44,7 +44,8 @@ pub(super) async fn exchange(wire: &Rc<Wire>, request: &Request<'_>, progress: &
 }
 
 /// What came of a stream.
-fn finish(wire: &Wire, request: &Request<'_>, stream: Stream, began_at: Instant, was_sent: bool) -> Attempt {
+fn finish(wire: &Wire, request: &Request<'_>, stream: Box<Stream>, began_at: Instant, was_sent: bool) -> Attempt {
+    let stream = *stream;
     let ended_at = stream.ended_at.unwrap_or_else(Instant::now);
     let (failure, stream_end) = match stream.ended.unwrap_or(Ended::Lost) {
         Ended::Whole => (None, None),
@@ -139,7 +140,7 @@ struct Open<'a> {
 
 impl Open<'_> {
     /// Ready with the stream once it has ended, and with whether a byte of it was written. `first`: whether it is alone, and its deadline.
-    fn poll(&mut self, cx: &mut Context<'_>, rest: &mut &[u8], first: Option<(bool, Instant)>) -> Poll<(Stream, bool)> {
+    fn poll(&mut self, cx: &mut Context<'_>, rest: &mut &[u8], first: Option<(bool, Instant)>) -> Poll<(Box<Stream>, bool)> {
         let has_ended = self.wire.with(|session| {
             if !rest.is_empty() {
                 session.send(self.id, rest);
@@ -170,7 +171,7 @@ impl Open<'_> {
     }
 
     /// Takes the stream out, and tells `progress` what of it there is.
-    fn take(&mut self) -> Option<(Stream, bool)> {
+    fn take(&mut self) -> Option<(Box<Stream>, bool)> {
         let (stream, bytes_out, bytes_in, was_sent) = self.wire.with(|session| session.take(self.id))?;
         self.progress.bytes_out.set(self.before.0 + bytes_out);
         self.progress.bytes_in.set(self.before.1 + bytes_in);

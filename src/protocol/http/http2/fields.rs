@@ -5,23 +5,26 @@ use std::collections::VecDeque;
 /// The fields that an end has told the other to remember, newest first.
 #[derive(Debug)]
 pub(super) struct Table {
+    /// Where each stands in `text`.
     fields: VecDeque<Field>,
+    /// Names and values, one behind the other; those at the beginning may be forgotten.
+    text: Vec<u8>,
     /// Bytes by the standard's count: name, value, and 32 for each.
     size: usize,
     max: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Field {
-    /// Name and value, one behind the other.
-    text: Box<[u8]>,
+    begin: usize,
     name: usize,
+    value: usize,
 }
 
 impl Table {
     /// Empty, with room for `max` bytes.
     pub(super) fn new(max: usize) -> Self {
-        Self { fields: VecDeque::new(), size: 0, max }
+        Self { fields: VecDeque::new(), text: Vec::new(), size: 0, max }
     }
 
     pub(super) fn max(&self) -> usize {
@@ -32,14 +35,18 @@ impl Table {
     pub(super) fn get(&self, number: usize) -> Option<(&[u8], &[u8])> {
         match number.checked_sub(STATIC.len() + 1) {
             None => STATIC.get(number.checked_sub(1)?).map(|(name, value)| (name.as_bytes(), value.as_bytes())),
-            Some(place) => self.fields.get(place).map(|field| field.text.split_at(field.name)),
+            Some(place) => self.fields.get(place).map(|field| self.text_of(*field)),
         }
+    }
+
+    fn text_of(&self, field: Field) -> (&[u8], &[u8]) {
+        self.text[field.begin..][..field.name + field.value].split_at(field.name)
     }
 
     /// The number of a field, and whether its value is this one too.
     pub(super) fn find(&self, name: &[u8], value: &[u8]) -> Option<(usize, bool)> {
         let fixed = STATIC.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let all = fixed.chain(self.fields.iter().map(|field| field.text.split_at(field.name)));
+        let all = fixed.chain(self.fields.iter().map(|field| self.text_of(*field)));
         let mut named = None;
         for (place, (known, its)) in all.enumerate() {
             if known == name {
@@ -57,9 +64,27 @@ impl Table {
         let size = name.len() + value.len() + OVERHEAD;
         self.evict(self.max.saturating_sub(size));
         if size <= self.max {
+            self.forget();
             self.size += size;
-            self.fields.push_front(Field { text: [name, value].concat().into(), name: name.len() });
+            self.fields.push_front(Field { begin: self.text.len(), name: name.len(), value: value.len() });
+            self.text.extend_from_slice(name);
+            self.text.extend_from_slice(value);
         }
+    }
+
+    /// As [`Self::add`], with the name of the field that has this number. False where there is none.
+    #[must_use]
+    pub(super) fn add_named(&mut self, number: usize, value: &[u8]) -> bool {
+        let Some(place) = number.checked_sub(STATIC.len() + 1) else {
+            let Some((name, _)) = number.checked_sub(1).and_then(|place| STATIC.get(place)) else { return false };
+            self.add(name.as_bytes(), value);
+            return true;
+        };
+        let Some(field) = self.fields.get(place) else { return false };
+        // It may go with the oldest, and its name is still meant (section 4.4).
+        let name = self.text_of(*field).0.to_vec();
+        self.add(&name, value);
+        true
     }
 
     /// There is room for `max` bytes from here on.
@@ -71,10 +96,24 @@ impl Table {
     fn evict(&mut self, room: usize) {
         while self.size > room {
             let Some(oldest) = self.fields.pop_back() else { break };
-            self.size -= oldest.text.len() + OVERHEAD;
+            self.size -= oldest.name + oldest.value + OVERHEAD;
+        }
+    }
+
+    /// Gives the room of what was evicted back, once that is worth the move.
+    fn forget(&mut self) {
+        let begin = self.fields.back().map_or(self.text.len(), |oldest| oldest.begin);
+        if begin >= FORGOTTEN_MOST {
+            self.text.drain(..begin);
+            for field in &mut self.fields {
+                field.begin -= begin;
+            }
         }
     }
 }
+
+/// Text that nobody refers to any more.
+const FORGOTTEN_MOST: usize = 1 << 10;
 
 /// What each entry is counted with beside its text (RFC 7541, section 4.1).
 pub(super) const OVERHEAD: usize = 32;
@@ -148,5 +187,16 @@ mod tests {
         assert_eq!(table.get(62), None);
         table.add(b"e", b"");
         assert!(table.get(62).is_some());
+    }
+
+    #[test]
+    fn what_is_added_for_ever_takes_no_more_room() {
+        let mut table = Table::new(500);
+        for number in 0..10_000_usize {
+            let value = number.to_string().repeat(number % 7);
+            table.add(b"name", value.as_bytes());
+            assert_eq!(table.get(62), Some((&b"name"[..], value.as_bytes())));
+            assert!(table.text.len() < FORGOTTEN_MOST + 500);
+        }
     }
 }

@@ -6,32 +6,45 @@ use std::sync::LazyLock;
 pub(super) fn unpack(packed: &[u8], plain: &mut Vec<u8>, room: usize) -> Option<()> {
     let table = &*TABLE;
     let end = plain.len() + room;
-    // The bits that are not decoded yet stand at the upper end.
+    // No code is shorter than five bits.
+    plain.reserve((packed.len() * 8 / 5).min(room));
+    // The bits that are not decoded yet stand at the upper end, `count` of them; below them may stand some of the next ones.
     let (mut bits, mut count) = (0_u64, 0_u32);
     let mut rest = packed;
     loop {
-        while count <= 56
-            && let [byte, more @ ..] = rest
-        {
-            bits |= u64::from(*byte) << (56 - count);
-            count += 8;
-            rest = more;
+        if let Some(next) = rest.first_chunk::<8>() {
+            // As many whole bytes as there is room for.
+            let bytes = (63 - count) / 8;
+            bits |= u64::from_be_bytes(*next) >> count;
+            count += bytes * 8;
+            rest = &rest[bytes as usize..];
+        } else {
+            while count <= 56
+                && let [byte, more @ ..] = rest
+            {
+                bits |= u64::from(*byte) << (56 - count);
+                count += 8;
+                rest = more;
+            }
         }
-        let found = match table.short[(bits >> (64 - SHORT_BITS)) as usize] {
-            0 => table.find_long((bits >> 34) as u32),
-            entry => Some((entry >> 8, u32::from(entry & 0xff))),
-        };
-        let Some((symbol, length)) = found.filter(|(_, length)| *length <= count) else {
-            // Padding: less than a byte of ones.
-            let is_padding = rest.is_empty() && count < 8 && (count == 0 || bits >> (64 - count) == (1 << count) - 1);
-            return is_padding.then_some(());
-        };
-        if symbol == END_OF_STRING || plain.len() >= end {
-            return None;
+        // As many symbols as there are bits for, whatever their length.
+        while count >= LONGEST || rest.is_empty() {
+            let (symbol, length) = match table.short[(bits >> (64 - SHORT_BITS)) as usize] {
+                0 => table.find_long((bits >> (64 - LONGEST)) as u32)?,
+                entry => (entry >> 8, u32::from(entry & 0xff)),
+            };
+            if length > count {
+                // What is left is padding: less than a byte of ones.
+                let is_padding = count < 8 && (count == 0 || bits >> (64 - count) == (1 << count) - 1);
+                return is_padding.then_some(());
+            }
+            if symbol == END_OF_STRING || plain.len() >= end {
+                return None;
+            }
+            plain.push(symbol as u8);
+            bits <<= length;
+            count -= length;
         }
-        plain.push(symbol as u8);
-        bits <<= length;
-        count -= length;
     }
 }
 

@@ -163,7 +163,7 @@ impl Session {
         self.encoder.encode(request, &mut self.output);
         let ends = request.body.is_none_or(<[u8]>::is_empty);
         frame::finish_headers(begin, id, ends, self.limits.frame, &mut self.output);
-        let mut stream = Stream::new(id, Answer::new(request), self.limits.window, deadline);
+        let mut stream = Box::new(Stream::new(id, Answer::new(request), self.limits.window, deadline));
         stream.begins = self.written + begin as u64;
         stream.bytes_out = (self.output.len() - begin) as u64;
         stream.sent_mark = ends.then(|| self.queued());
@@ -374,11 +374,11 @@ impl Session {
 
     /// A whole head; one of a stream that we have given up is decoded, too, since the table must be kept.
     fn on_block(&mut self, id: u32, block: &[u8], ends: bool, now: Instant) -> Result<(), Broken> {
-        let mut fields = Fields::default();
+        let mut fields = Fields::new();
         let decoded = self.decoder.decode(block, |name, value| fields.take(name, value));
         decoded.map_err(|_| ("a head that cannot be decoded", Code::COMPRESSION_ERROR))?;
         let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.ended.is_none()) else { return Ok(()) };
-        match stream.answer.on_head(fields, ends, now) {
+        match stream.answer.on_head(&fields, ends, now) {
             Err(unfit) => self.give_up(id, unfit.code(), Ended::Unfit(unfit), now),
             Ok(()) if ends => self.streams.end(id, Ended::Whole, now),
             Ok(()) => {}
@@ -427,7 +427,7 @@ impl Session {
     }
 
     /// Takes a stream out: what came of it, and the bytes that it is counted with, out and in, and whether any went out. One that has not ended is given up.
-    pub(super) fn take(&mut self, id: u32) -> Option<(Stream, u64, u64, bool)> {
+    pub(super) fn take(&mut self, id: u32) -> Option<(Box<Stream>, u64, u64, bool)> {
         let mut stream = self.streams.remove(id)?;
         match stream.ended {
             // The answer came before the request was over, and the rest of it is of no use.

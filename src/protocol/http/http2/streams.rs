@@ -85,7 +85,8 @@ impl Stream {
 /// The streams of a connection, in the order in which they were opened.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    all: Vec<Stream>,
+    #[expect(clippy::vec_box, reason = "they are large, and those behind one that goes are moved")]
+    all: Vec<Box<Stream>>,
     /// How many of them are under way.
     open: u32,
     /// Who is to be woken.
@@ -98,7 +99,7 @@ impl Streams {
         self.open
     }
 
-    pub(super) fn push(&mut self, stream: Stream) {
+    pub(super) fn push(&mut self, stream: Box<Stream>) {
         self.open += 1;
         if self.all.capacity() == 0 {
             // Most users ask one thing at a time; the usual growth would begin at four.
@@ -109,10 +110,10 @@ impl Streams {
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
         let at = self.all.binary_search_by_key(&id, |stream| stream.id).ok()?;
-        self.all.get_mut(at)
+        self.all.get_mut(at).map(|stream| &mut **stream)
     }
 
-    pub(super) fn remove(&mut self, id: u32) -> Option<Stream> {
+    pub(super) fn remove(&mut self, id: u32) -> Option<Box<Stream>> {
         let at = self.all.binary_search_by_key(&id, |stream| stream.id).ok()?;
         let stream = self.all.remove(at);
         self.open -= u32::from(stream.ended.is_none());

@@ -60,7 +60,8 @@ async fn batch(user: &UserHttp, class_host: Option<&Rc<str>>, all: Vec<Wanted>, 
         .collect();
     match prepared {
         Ok(requests) => {
-            let run = |mut request: Prepared| async move { request.run(user, asked).await };
+            // Boxed: they are moved before they are polled, and are large.
+            let run = |mut request: Prepared| Box::pin(async move { request.run(user, asked).await });
             ReplyKind::Batch(all_of(requests.into_iter().map(run).collect()).await)
         }
         Err(mistake) => ReplyKind::Mistake(mistake),
