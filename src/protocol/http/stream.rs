@@ -1,5 +1,6 @@
 //! A byte stream to a server, with or without TLS.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -88,6 +89,15 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
+}
+
+/// Room for what is read, of whatever connection, until `read` returns. No connection has a buffer of its own.
+#[inline]
+pub(super) fn with_input<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
+    }
+    INPUT.with_borrow_mut(|input| read(input))
 }
 
 /// What the kernel holds for a socket that nobody has read yet.

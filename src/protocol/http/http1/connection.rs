@@ -16,7 +16,7 @@ use super::response::Response;
 use crate::protocol::http::attempt::Attempt;
 use crate::protocol::http::classify::{Failure, FailureKind};
 use crate::protocol::http::exchange::{ConnectionRules, Offer, Progress, Request};
-use crate::protocol::http::stream::Stream;
+use crate::protocol::http::stream::{Stream, with_input};
 use crate::protocol::http::timer::Timer;
 use crate::protocol::http::turns::Turns;
 
@@ -213,7 +213,7 @@ impl<'a> Flight<'a> {
         request: &Request<'_>,
         progress: &Progress,
     ) -> Poll<Result<(), Failure>> {
-        INPUT.with_borrow_mut(|input| {
+        with_input(|input| {
             loop {
                 let mut buffer = ReadBuf::new(input);
                 let result = ready!(Pin::new(&mut connection.stream).poll_read(cx, &mut buffer));
@@ -280,7 +280,6 @@ impl Progress {
 
 thread_local! {
     /// Borrowed for one poll only. No exchange has a buffer of its own.
-    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
     static OUTPUT: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL_BODY + 4096));
 }
 

@@ -96,8 +96,8 @@ impl Answer {
             return Err(Unfit::Malformed("data before the head".to_owned()));
         }
         self.count += data.len() as u64;
-        if self.length.is_some_and(|length| self.count > length) {
-            return Err(self.wrong_length());
+        if let Some(length) = self.length.filter(|length| self.count > *length) {
+            return Err(wrong_length(length));
         }
         self.body.push(data).map_err(Unfit::ByUs)?;
         if ends { self.on_end() } else { Ok(()) }
@@ -106,14 +106,14 @@ impl Answer {
     fn on_end(&self) -> Result<(), Unfit> {
         let has_none = self.is_to_head || matches!(self.status, 204 | 304);
         match self.length {
-            Some(length) if length != self.count && !(has_none && self.count == 0) => Err(self.wrong_length()),
-            _ => Ok(()),
+            Some(length) if length != self.count && !(has_none && self.count == 0) => Err(wrong_length(length)),
+            Some(_) | None => Ok(()),
         }
     }
+}
 
-    fn wrong_length(&self) -> Unfit {
-        Unfit::Malformed(format!("the body is not as long as its content-length of {} says", self.length.unwrap_or(0)))
-    }
+fn wrong_length(stated: u64) -> Unfit {
+    Unfit::Malformed(format!("the body is not as long as its content-length of {stated} says"))
 }
 
 fn malformed(what: &str) -> Unfit {

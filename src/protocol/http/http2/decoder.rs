@@ -53,10 +53,11 @@ impl Decoder {
                     Some(name) => take(name, value),
                     None => take(self.table.get(number).ok_or(Undecodable)?.0, value),
                 }
-                match own_name {
-                    Some(name) if is_kept => self.table.add(name, value),
-                    None if is_kept && !self.table.add_named(number, value) => return Err(Undecodable),
-                    _ => {}
+                if is_kept {
+                    match own_name {
+                        Some(name) => self.table.add(name, value),
+                        None => self.table.add_named(number, value).then_some(()).ok_or(Undecodable)?,
+                    }
                 }
             }
             has_field = true;

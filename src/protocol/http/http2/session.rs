@@ -211,6 +211,7 @@ impl Session {
             self.output.shrink_to(OUTPUT_KEPT);
         } else {
             self.output.drain(..count);
+            self.replies = self.replies.min(self.output.len());
         }
         if self.output.len() < OUTPUT_MOST && self.room_out > 0 {
             self.streams.wake_senders();
@@ -234,7 +235,7 @@ impl Session {
             return;
         }
         if !std::mem::replace(&mut self.has_read, true) && bytes.starts_with(b"HTTP/1") {
-            self.end(Over::Http1);
+            self.end(Over::Http1, now);
             return;
         }
         let mut rest = bytes;
@@ -274,7 +275,7 @@ impl Session {
             };
             if let Err((what, code)) = done {
                 self.go_away(code);
-                self.end(Over::Broken { what, code });
+                self.end(Over::Broken { what, code }, now);
                 return used;
             }
             used = payload + head.length;
@@ -406,15 +407,15 @@ impl Session {
     }
 
     /// Whatever waits is told that the connection is over.
-    fn end(&mut self, over: Over) {
+    fn end(&mut self, over: Over, now: Instant) {
         self.over.get_or_insert(over);
-        self.streams.end_all(Instant::now());
+        self.streams.end_all(now);
         self.streams.to_wake.extend(self.line.all().cloned());
     }
 
-    /// The server has closed the connection, or it failed.
-    pub(super) fn on_close(&mut self, failure: Option<Failure>) {
-        self.end(failure.map_or(Over::Closed, Over::Failed));
+    /// The server has closed the connection at `now`, or it failed.
+    pub(super) fn on_close(&mut self, failure: Option<Failure>, now: Instant) {
+        self.end(failure.map_or(Over::Closed, Over::Failed), now);
     }
 
     /// Streams whose time is over at `now` end. The earliest of the others' deadlines.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frame::Code;
 use super::session::Session;
 use crate::protocol::http::classify::Failure;
-use crate::protocol::http::stream::Stream;
+use crate::protocol::http::stream::{Stream, with_input};
 use crate::protocol::http::timer::Timer;
 use crate::protocol::http::turns::Turns;
 
@@ -117,7 +117,7 @@ impl Wire {
 
     /// Reads once. Ready where there may be more.
     fn read(&self, cx: &mut Context<'_>) -> Poll<()> {
-        INPUT.with_borrow_mut(|input| {
+        with_input(|input| {
             let mut buffer = ReadBuf::new(input);
             let mut socket = self.socket.borrow_mut();
             let Some(stream) = &mut socket.stream else { return Poll::Pending };
@@ -135,10 +135,10 @@ impl Wire {
                     });
                     return if is_over { Poll::Pending } else { Poll::Ready(()) };
                 }
-                Ok(()) => self.with(|session| session.on_close(broken())),
+                Ok(()) => self.with(|session| session.on_close(broken(), Instant::now())),
                 Err(error) => {
                     let failure = broken().unwrap_or_else(|| Failure::during_exchange(&error, &self.peer));
-                    self.with(|session| session.on_close(Some(failure)));
+                    self.with(|session| session.on_close(Some(failure), Instant::now()));
                 }
             }
             Poll::Pending
@@ -180,7 +180,7 @@ impl Wire {
                 session.refuse_more();
                 socket.broken = Some(failure);
             } else {
-                session.on_close(Some(failure));
+                session.on_close(Some(failure), Instant::now());
             }
         });
     }
@@ -204,12 +204,7 @@ impl Wire {
             // It says that it is done, and waits for nobody.
             let _ = Pin::new(&mut stream).poll_shutdown(&mut cx);
         }
-        self.with(|session| session.on_close(None));
+        self.with(|session| session.on_close(None, Instant::now()));
         self.wake_task();
     }
-}
-
-thread_local! {
-    /// Borrowed for one read only. No connection has a buffer of its own.
-    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
