@@ -83,8 +83,10 @@ class OnALossyNetwork(unittest.TestCase):
         self.at(14)
         stats = self.master.await_stats(lambda stats: stats.users_of() == [15, 15], 5, master)
         self.assertEqual(stats.worker("cid")["state"], "missing")
-        # Nobody can tell yet whether it is dead or out of reach: what is missing is a hole until it is back.
-        self.assertEqual(([hole["worker"].split("_")[0] for hole in stats.holes], self.overlaps_of("cid", stats)), (["cid"], []))
+        # Nobody can tell yet whether it is dead or out of reach: what is missing is a hole until it is back. An overlap that had ended before the
+        # cut is of a moment out of reach, which such a wire brings about by itself.
+        since_the_cut = [overlap for overlap in self.overlaps_of("cid", stats) if overlap["to"] > 6]
+        self.assertEqual(([hole["worker"].split("_")[0] for hole in stats.holes], since_the_cut), (["cid"], []))
         alone = self.target.users_since(time.time() - 1.5, self.network["cid"].street_address)
         # A third of the users, or a half where another worker had just been out of reach for a moment.
         self.assertIn(len(alone), range(8, 16), "an orphan goes on by the plan")
