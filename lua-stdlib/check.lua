@@ -52,7 +52,8 @@ end
 ---Judges `value` by each of `checks`; a function that raises has failed. Returns whether all held.
 ---An empty table is an error: Lua keeps no entry whose value is nil, so that what is missing would be judged by nothing. Write `x ~= nil`.
 return setmetatable(check, {
-  __call = function(_, value, checks)
+  __call = function(_, value, checks, _more)
+    if _more ~= nil then error("check takes a value and one table of checks; tags belong to requests", 2) end
     if type(checks) ~= "table" then error("check: a table { name = function or boolean } is needed, not a " .. type(checks), 2) end
     local name, test = next(checks)
     -- `{ ["has a token"] = res:json("token") }` is an empty table where there is no token, and would pass in silence.

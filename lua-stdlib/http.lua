@@ -9,8 +9,8 @@ local http = {}
 local native, engine = ...
 local call, can_call, must_run = engine.call, engine.can_call, engine.must_run
 local HTTP, UNPACK = engine.operation.http, engine.operation.unpack
-local error, getmetatable, next, pairs, rawget, rawset, setmetatable, type =
-  error, getmetatable, next, pairs, rawget, rawset, setmetatable, type
+local error, getmetatable, next, pairs, rawget, rawlen, rawset, setmetatable, tostring, type =
+  error, getmetatable, next, pairs, rawget, rawlen, rawset, setmetatable, tostring, type
 local lower, upper = string.lower, string.upper
 local detail, native_json, label, judge = native.detail, native.json, native.label, native.judge
 
@@ -293,16 +293,21 @@ local function results(flat, mistake)
 end
 
 -- Most requests have no option but a name: it crosses to Rust as a string, without the table.
-local function slim(options)
+local function slim(options, url)
   if type(options) == "table" then
     local key, value = next(options)
     if key == "name" and type(value) == "string" and next(options, key) == nil then return value end
     if key == nil then return nil end
   elseif type(options) == "string" then
+    if type(url) == "table" then error("the functions of `http` are called with a dot: http.get(url)", 3) end
     -- Only our own slimming may hand a string over.
     error('options must be a table, such as { body = "..." }, { json = ... } or { form = ... }, not a string', 3)
   end
   return options
+end
+
+local function too_many()
+  error("a request takes a URL and one table of options, such as http.post(url, { json = body, headers = headers })", 3)
 end
 
 local GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS = 1, 2, 3, 4, 5, 6, 7
@@ -311,8 +316,9 @@ local GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS = 1, 2, 3, 4, 5, 6, 7
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.get(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, GET, url, options and slim(options))
+function http.get(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, GET, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -321,8 +327,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.post(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, POST, url, options and slim(options))
+function http.post(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, POST, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -331,8 +338,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.put(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, PUT, url, options and slim(options))
+function http.put(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, PUT, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -341,8 +349,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.patch(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, PATCH, url, options and slim(options))
+function http.patch(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, PATCH, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -351,8 +360,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.delete(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, DELETE, url, options and slim(options))
+function http.delete(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, DELETE, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -361,8 +371,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.head(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, HEAD, url, options and slim(options))
+function http.head(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, HEAD, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -371,8 +382,9 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.options(url, options)
-  local status, ok, why, kind, packed, handle = call(HTTP, OPTIONS, url, options and slim(options))
+function http.options(url, options, _more)
+  if _more ~= nil then too_many() end
+  local status, ok, why, kind, packed, handle = call(HTTP, OPTIONS, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
 end
@@ -382,11 +394,49 @@ end
 ---@param url string
 ---@param options HttpOptions?
 ---@return HttpResult
-function http.request(method, url, options)
+function http.request(method, url, options, _more)
+  if _more ~= nil then too_many() end
   if type(method) ~= "string" then error("the method must be a string, not a " .. type(method), 2) end
-  local status, ok, why, kind, packed, handle = call(HTTP, method, url, options and slim(options))
+  local status, ok, why, kind, packed, handle = call(HTTP, method, url, options and slim(options, url))
   local res = result(status, ok, why, kind, packed, handle)
   return res
+end
+
+-- A request of a batch whose options stand beside method and URL, as one with the options in the third place; any other as it is.
+local function gather(request, place)
+  if type(request) ~= "table" or rawget(request, 1) == nil then return request end
+  local options, beside = rawget(request, 3), nil
+  if type(options) == "string" then
+    error("request " .. tostring(place) .. ': options must be a table, such as { body = "..." }, { json = ... } or { form = ... }, not a string', 4)
+  end
+  for key, value in next, request do
+    if key ~= 1 and key ~= 2 and key ~= 3 then
+      beside = beside or {}
+      beside[key] = value
+    end
+  end
+  if not beside then return request end
+  if options ~= nil then error("request " .. tostring(place) .. ": options stand in its third place, or beside method and URL, not both", 4) end
+  return { rawget(request, 1), rawget(request, 2), slim(beside) }
+end
+
+local function gathered(requests)
+  if type(requests) ~= "table" then return requests end
+  local count, all = 0, nil
+  for place, request in next, requests do
+    count = count + 1
+    local whole = gather(request, place)
+    if whole ~= request then
+      if not all then
+        all = {}
+        for key, value in next, requests do all[key] = value end
+      end
+      all[place] = whole
+    end
+  end
+  -- A request behind a gap, as in `{ "/a", nil, "/b" }`, or under a name would be left out in silence.
+  if count ~= rawlen(requests) then error("http.batch takes a list of requests without gaps, and no names", 3) end
+  return all or requests
 end
 
 ---Several requests at the same time; the results come in the order of the requests, when all are done. Over HTTP/1.1 six of them to one host are
@@ -394,10 +444,10 @@ end
 ---
 ---    http.defaults { max_connections = 40 }
 ---    http.batch(forty)
----@param requests (string|{ [1]: string, [2]: string, [3]: HttpOptions? }|table)[]  a URL, `{ "GET", "/a", { ... } }`, or `{ method = "GET", url = "/a", ... }` with options beside
+---@param requests (string|{ [1]: string, [2]: string, [3]: HttpOptions? }|table)[]  a URL, `{ "GET", "/a", { ... } }`, or `{ "GET", "/a", ... }` and `{ method = "GET", url = "/a", ... }` with options beside
 ---@return HttpResult[]
 function http.batch(requests)
-  local flat, mistake = call(HTTP, 0, requests)
+  local flat, mistake = call(HTTP, 0, gathered(requests))
   local list = results(flat, mistake)
   return list
 end
@@ -435,21 +485,23 @@ function http.client(template)
   if not handle then error("http.client: " .. mistake, 2) end
   local client = {}
   for code, method in next, native.methods do
-    client[lower(method)] = function(url, options)
+    client[lower(method)] = function(url, options, _more)
+      if _more ~= nil then too_many() end
       if url == client then error("a client's functions are called with a dot: client." .. lower(method) .. "(url)", 2) end
-      local status, ok, why, kind, packed, body = call(HTTP, code, url, options and slim(options), handle)
+      local status, ok, why, kind, packed, body = call(HTTP, code, url, options and slim(options, url), handle)
       local res = result(status, ok, why, kind, packed, body)
       return res
     end
   end
-  function client.request(method, url, options)
+  function client.request(method, url, options, _more)
+    if _more ~= nil then too_many() end
     if type(method) ~= "string" then error("the method must be a string, not a " .. type(method), 2) end
-    local status, ok, why, kind, packed, body = call(HTTP, method, url, options and slim(options), handle)
+    local status, ok, why, kind, packed, body = call(HTTP, method, url, options and slim(options, url), handle)
     local res = result(status, ok, why, kind, packed, body)
     return res
   end
   function client.batch(requests)
-    local flat, mistake = call(HTTP, 0, requests, handle)
+    local flat, mistake = call(HTTP, 0, gathered(requests), handle)
     local list = results(flat, mistake)
     return list
   end

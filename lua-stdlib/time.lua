@@ -9,7 +9,8 @@ local call, seconds, SLEEP = engine.call, engine.seconds, engine.operation.sleep
 ---Lets this user sleep; the others go on. Where the user shall finish, its iteration ends here, past any `pcall`, and `on_stop` runs; in
 ---`on_stop` itself a sleep takes its time.
 ---@param duration number|string  seconds, or a text such as "500ms"
-function time.sleep(duration)
+function time.sleep(duration, _more)
+  if _more ~= nil then error("time.sleep takes one duration; one by chance is random.number(1, 3)", 2) end
   if type(duration) ~= "number" or not (duration >= 0 and duration <= 1e9) then duration = seconds(duration, "time.sleep", 2) end
   local _ = call(SLEEP, duration)
 end

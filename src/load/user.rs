@@ -137,6 +137,11 @@ fn idle_after<U: VirtualUser>(
     recorder: &RefCell<Recorder>,
 ) -> Duration {
     let think = user.think_time(ended);
+    // A short iteration that had nothing to ask for is no failure: where its user thinks by itself, it does not spin.
+    if think > Duration::ZERO && !step.raised && step.requests == 0 && length < SHORTEST_WORK {
+        pause.reset();
+        return think;
+    }
     match pause.after(step, length) {
         Some(pause) => {
             recorder.borrow_mut().backoff();
@@ -447,6 +452,13 @@ mod tests {
         let iterations = vec![RAISED, DEAF, EMPTY, ANSWERED, RAISED, ANSWERED];
         let rests: Vec<String> = calls_of(vec![], iterations, Duration::ZERO).into_iter().filter(|call| call.starts_with("rest")).collect();
         assert_eq!(rests, ["rest 100ms", "rest 200ms", "rest 400ms", "rest 100ms"]);
+    }
+
+    #[test]
+    fn an_iteration_that_had_nothing_to_do_is_no_failure_where_its_user_thinks() {
+        let rests = calls_of(vec![], vec![EMPTY, EMPTY, EMPTY, RAISED, EMPTY], Duration::from_millis(50));
+        let rests: Vec<String> = rests.into_iter().filter(|call| call.starts_with("rest")).collect();
+        assert_eq!(rests, ["rest 50ms", "rest 50ms", "rest 50ms", "rest 100ms", "rest 50ms"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mlua::{Lua, MultiValue};
 
-use super::bindings::http::detail::Outcome;
+use super::bindings::http::Outcomes;
 
 /// What a coroutine is resumed with.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) enum Answer {
     /// The pause is over.
     Nothing,
     /// What crosses by itself.
-    Outcome(Outcome),
+    Outcomes(Outcomes),
     /// The values that are made when Lua is there.
     Values(Later),
     /// Raise this at the caller's line.

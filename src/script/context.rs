@@ -56,3 +56,13 @@ pub struct UserState {
     /// The script called `self:stop()`.
     pub is_stopping: Cell<bool>,
 }
+
+impl UserState {
+    /// `setup` or `teardown` runs, which are no user's.
+    pub fn is_in_act(&self) -> bool {
+        self.index == INDEX_OF_ACTS
+    }
+}
+
+/// Of what is done once for the whole run: no user has it, and Lua's numbers hold it.
+pub(super) const INDEX_OF_ACTS: u64 = 1 << 52;

@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::bindings::Operation;
 use super::context::UserState;
 // The one thing that the crossing knows of a library: an answer that crosses value by value, without a handle of mlua's.
-use super::bindings::http::Outcome;
+use super::bindings::http::{Outcome, Outcomes, VALUES_OF_A_RESULT};
 use super::driver::{self, Request};
 use super::traceback;
 
@@ -31,12 +31,13 @@ pub(super) struct Crossing {
 #[derive(Debug, Default)]
 struct Inbox {
     /// Changed outside of Lua only.
-    outcome: RefCell<Option<Outcome>>,
+    outcomes: RefCell<Option<Outcomes>>,
     is_full: Cell<bool>,
 }
 
 impl Crossing {
-    /// `native.take(...)`: the outcome that waits, as status, whether it is ok, error, kind of error and the packed rest; where none waits, its arguments.
+    /// `native.take(...)`: the outcome that waits, as status, whether it is ok, error, kind of error and the packed rest, or those of a batch as one list of
+    /// such values; where none waits, its arguments.
     /// Must not be called after the crossing has gone.
     pub(super) fn take_function(&self, lua: &Lua) -> mlua::Result<Function> {
         let inbox = (&raw const *self.inbox).cast_mut().cast();
@@ -71,8 +72,8 @@ impl Crossing {
                     }
                     2
                 }
-                Answer::Outcome(outcome) => {
-                    self.inbox.put(outcome);
+                Answer::Outcomes(outcomes) => {
+                    self.inbox.put(outcomes);
                     0
                 }
                 Answer::Values(later) => push(lua, state, later.make(lua)).map_err(|error| traceback::error_text(&error))?,
@@ -83,7 +84,7 @@ impl Crossing {
             };
             let mut yielded = 0;
             let status = ffi::lua_resume(state, ptr::null_mut(), count, &raw mut yielded);
-            self.inbox.outcome.take();
+            self.inbox.outcomes.take();
             if !matches!(status, ffi::LUA_YIELD | ffi::LUA_OK) {
                 return Err(error_of(lua, state));
             }
@@ -98,8 +99,8 @@ impl Crossing {
 }
 
 impl Inbox {
-    fn put(&self, outcome: Outcome) {
-        self.outcome.replace(Some(outcome));
+    fn put(&self, outcomes: Outcomes) {
+        self.outcomes.replace(Some(outcomes));
         self.is_full.set(true);
     }
 }
@@ -181,9 +182,20 @@ unsafe extern "C-unwind" fn take(state: *mut ffi::lua_State) -> c_int {
     // function has room for 20 values.
     unsafe {
         let inbox = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Inbox>();
-        let Some(outcome) = (&*(*inbox).outcome.as_ptr()).as_ref().filter(|_| (*inbox).is_full.replace(false)) else {
+        let Some(outcomes) = (&*(*inbox).outcomes.as_ptr()).as_ref().filter(|_| (*inbox).is_full.replace(false)) else {
             return ffi::lua_gettop(state);
         };
+        match outcomes {
+            Outcomes::One(outcome) => push_outcome(state, outcome),
+            Outcomes::Batch(outcomes) => push_list(state, outcomes),
+        }
+    }
+}
+
+/// The values of an outcome; how many.
+unsafe fn push_outcome(state: *mut ffi::lua_State, outcome: &Outcome) -> c_int {
+    // SAFETY: the caller has room for as many values, and can bear an error.
+    unsafe {
         ffi::lua_pushnumber(state, outcome.status().into());
         match outcome.failure() {
             Some((error, kind)) => {
@@ -198,8 +210,28 @@ unsafe extern "C-unwind" fn take(state: *mut ffi::lua_State) -> c_int {
             }
         }
         push_text(state, outcome.packed());
-        5
     }
+    5
+}
+
+/// One list with the values of all outcomes and their number, as `Reply::into_lua` has it.
+unsafe fn push_list(state: *mut ffi::lua_State, outcomes: &[Outcome]) -> c_int {
+    let all = c_int::try_from(outcomes.len() * VALUES_OF_A_RESULT).unwrap_or(c_int::MAX);
+    // SAFETY: the caller has room for eight values, and can bear an error.
+    unsafe {
+        ffi::lua_createtable(state, all, 1);
+        let list = ffi::lua_gettop(state);
+        push_text(state, b"count");
+        ffi::lua_pushnumber(state, outcomes.len() as f64);
+        ffi::lua_rawset(state, list);
+        for (first, outcome) in (1..).step_by(VALUES_OF_A_RESULT).zip(outcomes) {
+            // From the last one on, which lies on top.
+            for place in (first..first + ffi::lua_Integer::from(push_outcome(state, outcome))).rev() {
+                ffi::lua_rawseti(state, list, place);
+            }
+        }
+    }
+    1
 }
 
 unsafe fn push_text(state: *mut ffi::lua_State, text: &[u8]) {

@@ -10,7 +10,7 @@ use super::account::Account;
 use super::answer::Answer;
 use super::bindings::{Performing, UserLibraries};
 use super::chance::Generator;
-use super::context::{Stage, UserState, VmContext};
+use super::context::{INDEX_OF_ACTS, Stage, UserState, VmContext};
 use super::driver::Request;
 use super::lane_state::LaneState;
 use super::ledger::Ledger;
@@ -429,9 +429,6 @@ fn stream_of_start(iterations_done: u64, side: Option<Side>) -> u64 {
         None | Some(Side::A) => u64::MAX - iterations_done,
     }
 }
-
-/// Of what is done once for the whole run: no user has it, and Lua's numbers hold it.
-const INDEX_OF_ACTS: u64 = 1 << 52;
 
 /// The stream of an iteration that has an index of its own: no user has as many iterations.
 const STREAM_OF_ARRIVALS: u64 = 1 << 62;

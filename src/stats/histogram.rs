@@ -24,6 +24,8 @@ impl Histogram {
 
     /// How many indices there are; each stands for a range of equivalent values.
     pub const INDICES: u32 = INDICES;
+    /// How wide a bucket is at most, as a share of the values in it.
+    pub const RESOLUTION: f64 = 1.0 / (1 << (EXACT_BITS - 1)) as f64;
 
     /// An empty histogram whose clones share memory until one of them changes: for sums that are shown every second.
     #[must_use]

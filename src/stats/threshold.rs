@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::catalogue::metrics;
 use super::family::{Aggregate, Family, Unit};
+use super::histogram::Histogram;
 use super::metric::MetricKind;
 use super::quantile::Quantile;
 use super::span::Span;
@@ -94,6 +95,18 @@ impl Threshold {
         // What is measured in the warm-up is in no window.
         let after_seconds = self.span.after_seconds.max(warmup.as_secs());
         Span { after_seconds, ..self.span }.fits(end).map_err(problem)
+    }
+}
+
+impl Threshold {
+    /// Whether a value keeps the limit.
+    ///
+    /// A percentile is known to a thousandth: it is the upper end of the histogram's bucket in which it lies. A limit in that bucket may be the value itself,
+    /// as a median of 3 is, and is taken for it.
+    pub(super) fn holds(&self, actual: f64) -> bool {
+        let is_known_to = if matches!(self.aggregate, Aggregate::Percentile(_)) { Histogram::RESOLUTION } else { 0.0 };
+        let is_limit = actual > self.limit && actual - self.limit <= self.limit * is_known_to;
+        self.operator.holds(if is_limit { self.limit } else { actual }, self.limit)
     }
 }
 
@@ -330,12 +343,21 @@ fn parse_number(text: &str, metric: &str, family: Family, aggregate: Aggregate) 
     let (digits, unit) = text.split_at(end_of_number(text));
     let (digits, unit) = (digits.trim(), unit.trim());
     let number = digits.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| format!("`{text}` is no number"))?;
+    let unit_of = family.unit(aggregate);
+    if number < 0.0 && matches!(unit_of, Unit::Time | Unit::Bytes) {
+        return Err(format!("`{text}` is below zero, as `{metric}` never is"));
+    }
     let of =
         |units: &[(&str, f64, f64)]| units.iter().find(|(name, ..)| *name == unit).map(|(_, factor, divisor)| number * factor / divisor);
-    match family.unit(aggregate) {
+    match unit_of {
         Unit::Time if unit.is_empty() => Err(format!("`{metric}` is a time and `{text}` has no unit; write `{text}ms` or `{text}s`")),
         Unit::Time => of(&TIME_UNITS).ok_or_else(|| format!("`{unit}` is no unit of time; use us, ms, s, m or h")),
-        Unit::Share if unit == "%" => Ok(number / 100.0),
+        Unit::Share if unit == "%" && (0.0..=100.0).contains(&number) => Ok(number / 100.0),
+        Unit::Share if unit == "%" || unit.is_empty() && !(0.0..=1.0).contains(&number) => {
+            let hint =
+                if unit.is_empty() && (1.0..=100.0).contains(&number) { format!("; did you mean `{text}%`?") } else { String::new() };
+            Err(format!("`{text}` is no share, which lies between 0 and 1, or 0% and 100%{hint}"))
+        }
         Unit::Bytes if !unit.is_empty() => {
             of(&BYTE_UNITS).ok_or_else(|| format!("`{unit}` is no unit of size; use B, kB, MB, GB, KiB, MiB or GiB"))
         }
@@ -398,6 +420,40 @@ mod tests {
     fn parse(metric: &str, condition: &str) -> Result<Threshold, String> {
         let plan = ThresholdPlan { metric: metric.to_owned(), condition: condition.to_owned() };
         Threshold::parse(&plan, &[("basket_price".to_owned(), MetricKind::Trend)]).map_err(|error| error.reason)
+    }
+
+    #[test]
+    fn a_percentile_in_whose_bucket_the_limit_lies_is_the_limit() {
+        let holds = |condition: &str, actual: f64| parse("basket_price", condition).unwrap().holds(actual);
+        // What the histogram says of 3, 0.5 and 1000.
+        for (condition, actual, wanted) in [
+            ("med == 3", 3.000_2, true),
+            ("med <= 0.5", 0.500_05, true),
+            ("p(90) <= 1000", 1000.342, true),
+            ("p(90) > 1000", 1000.342, false),
+            ("p(90) <= 1000", 1001.5, false),
+            ("p(90) < 1000", 1000.342, false),
+            ("avg <= 1000", 1000.342, false),
+            ("med != 3", 3.000_2, false),
+        ] {
+            assert_eq!(holds(condition, actual), wanted, "{condition} {actual}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_none_can_be_is_refused_and_a_time_below_zero_too() {
+        for (metric, condition, why) in [
+            ("http_req_failed", "rate < 5", "`5` is no share, which lies between 0 and 1, or 0% and 100%; did you mean `5%`?"),
+            ("checks", "rate > 95", "`95` is no share, which lies between 0 and 1, or 0% and 100%; did you mean `95%`?"),
+            ("http_req_failed", "rate < 500%", "`500%` is no share, which lies between 0 and 1, or 0% and 100%"),
+            ("exceptions", "rate >= -1", "`-1` is no share, which lies between 0 and 1, or 0% and 100%"),
+            ("http_req_duration", "avg > -5ms", "`-5ms` is below zero, as `http_req_duration` never is"),
+        ] {
+            assert_eq!(parse(metric, condition).unwrap_err(), why);
+        }
+        for condition in ["rate < 1", "rate >= 0", "rate <= 100%", "rate < 0.05"] {
+            assert!(parse("http_req_failed", condition).is_ok(), "{condition}");
+        }
     }
 
     #[test]

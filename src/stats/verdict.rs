@@ -20,7 +20,7 @@ impl Threshold {
             metric: self.plan.metric.clone(),
             condition: self.plan.condition.clone(),
             actual: actual.map_or_else(|| "no data".to_owned(), |value| show(value, self.family.unit(self.aggregate))),
-            passed: actual.map_or(self.span.passes_without_data, |value| self.operator.holds(value, self.limit)),
+            passed: actual.map_or(self.span.passes_without_data, |value| self.holds(value)),
         }
     }
 

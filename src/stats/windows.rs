@@ -242,7 +242,7 @@ impl Windows {
         if !self.threshold.span.aborts || self.has_aborted.is_some() {
             return None;
         }
-        let (end, value) = self.worst().filter(|(_, value)| !self.threshold.operator.holds(*value, self.threshold.limit))?;
+        let (end, value) = self.worst().filter(|(_, value)| !self.threshold.holds(*value))?;
         self.has_aborted = Some((end, value));
         let (plan, shown) = (&self.threshold.plan, self.shown(value));
         Some(format!("the threshold `{}: {}` does not hold: {shown} at {}", plan.metric, plan.condition, clock(end)))
@@ -273,8 +273,7 @@ impl Windows {
             metric: plan.metric.clone(),
             condition: plan.condition.clone(),
             actual,
-            passed: worst
-                .map_or(self.threshold.span.passes_without_data, |(_, value)| self.threshold.operator.holds(value, self.threshold.limit)),
+            passed: worst.map_or(self.threshold.span.passes_without_data, |(_, value)| self.threshold.holds(value)),
         }
     }
 

@@ -50,7 +50,7 @@ impl Held {
         Self {
             rate,
             is_long,
-            reached: snapshot.covered.map(|covered| arrivals.started as f64 / covered.as_secs_f64()),
+            reached: reached(rate, arrivals.started, arrivals.due),
             requests: snapshot.total.total_rps,
             p50: since_due(0.5),
             p99: since_due(0.99),
@@ -69,12 +69,11 @@ impl Held {
         broken.extend(unserved(iterations.dropped + iterations.lost, iterations.due));
         broken.extend(evidence.hollow());
         let time = |ms: Option<f64>| ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1e3));
-        let counted = snapshot.elapsed_s - snapshot.warmup.as_ref().map_or(0.0, |warmup| warmup.end_s);
         let unsound = if snapshot.holes.is_empty() { snapshot.generator.unsound_s } else { evidence.seconds.max(1) };
         Self {
             rate,
             is_long,
-            reached: (counted > 0.0).then(|| iterations.started as f64 / counted),
+            reached: reached(rate, iterations.started, iterations.due),
             requests: snapshot.total.requests_per_s,
             p50: time(iterations.since_due.p50_ms),
             p99: time(iterations.since_due.p99_ms),
@@ -112,6 +111,11 @@ impl Held {
             failed
         )
     }
+}
+
+/// Iterations per second that began: the share of those that were due, of the rate at which they were. The time in which the last ones ended is none of it.
+fn reached(rate: f64, started: u64, due: u64) -> Option<f64> {
+    (due > 0).then(|| rate * started as f64 / due as f64)
 }
 
 /// That so many of those that were due did not begin, if they are too many.

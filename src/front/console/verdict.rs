@@ -92,6 +92,8 @@ pub struct Evidence {
     pub local: u64,
     /// Errors that the script raised, in checks and wherever else.
     pub raised: u64,
+    /// Checks, whether they held or not.
+    pub checks: u64,
     /// Iterations that came to their end, those that raised included.
     pub iterations: u64,
     /// Iterations that the script ended by an error.
@@ -122,6 +124,7 @@ impl Evidence {
             warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.numbers.total.requests),
             local: snapshot.total.local(),
             raised: snapshot.exceptions_raised().max(snapshot.steps_raised()),
+            checks: snapshot.checks.iter().map(|check| check.passes + check.fails).sum(),
             iterations: snapshot.times.iterations.count,
             iterations_raised: snapshot.iterations_raised,
             steps_raised: snapshot.steps_raised(),
@@ -149,6 +152,7 @@ impl Evidence {
             warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.total.requests),
             local: snapshot.generator.local_failures,
             raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
+            checks: snapshot.checks.iter().map(|check| check.passes + check.fails).sum(),
             iterations: snapshot.iterations.duration.count,
             iterations_raised: snapshot.iterations.raised,
             steps_raised: snapshot.iterations.steps_raised(),
@@ -169,19 +173,20 @@ impl Evidence {
 
     /// What alone makes a run that thresholds judge a failed one, though all of them hold; `None` where nothing does.
     ///
-    /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` or `http_reqs` has thought of it: of the whole run, or of
-    /// the classes of the profile that it names.
+    /// Thresholds on other metrics hold best where nothing happens. Who states one on `exceptions` has thought of a script that raises, and who states one on
+    /// `http_reqs` of a run without requests as well: of the whole run, or of the classes of the profile that it names.
     #[must_use]
     pub fn hollow(&self) -> Option<String> {
         let unforeseen: Vec<&String> = self.broken_classes.iter().filter(|class| !self.is_foreseen(class)).collect();
         let is_foreseen = unforeseen.is_empty() && !self.broken_classes.is_empty();
+        let may_raise = self.selectors_on("exceptions").any(|selector| selector.is_empty());
         if let Some(why) = &self.aborted {
             Some(format!("the script ended the run: {why}"))
-        } else if self.selectors().any(|selector| selector.is_empty()) {
+        } else if self.selectors_on("http_reqs").any(|selector| selector.is_empty()) {
             None
-        } else if self.iterations > 0 && self.iterations_raised >= self.iterations && !is_foreseen {
+        } else if self.iterations > 0 && self.iterations_raised >= self.iterations && !is_foreseen && !may_raise {
             Some("the script raised in every iteration".to_owned())
-        } else if self.requests == 0 && self.steps_raised > 0 {
+        } else if self.requests == 0 && self.steps_raised > 0 && !may_raise {
             Some("the script raised, and made no request".to_owned())
         } else if self.requests == 0 {
             // Whoever counts those of an entry has thought of there being none.
@@ -191,6 +196,10 @@ impl Evidence {
             (!is_counted).then(|| words.to_owned())
         } else if self.local >= self.requests {
             Some("no request could be made from this machine".to_owned())
+        } else if may_raise {
+            None
+        } else if self.checks > 0 && self.raised.saturating_sub(self.steps_raised) >= self.checks {
+            Some("every check raised".to_owned())
         } else if let [class, more @ ..] = &unforeseen[..] {
             let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             Some(format!("no iteration of {class}{others} came to its end without an error of the script"))
@@ -289,6 +298,19 @@ mod tests {
             thresholds: thresholds.iter().map(threshold).collect(),
             ..Snapshot::default()
         }
+    }
+
+    #[test]
+    fn thresholds_judge_neither_a_run_without_requests_nor_one_whose_checks_all_raised() {
+        let hollow = |requests, thresholds: &[&str], checks, raised| {
+            let thresholds = thresholds.iter().map(|metric| ((*metric).to_owned(), true)).collect();
+            Evidence { requests, thresholds, checks, raised, iterations: 5, ..Evidence::default() }.hollow()
+        };
+        assert_eq!(hollow(0, &["exceptions"], 0, 0).as_deref(), Some("no request was made"));
+        assert_eq!(hollow(0, &["exceptions", "http_reqs"], 0, 0), None);
+        assert_eq!(hollow(7, &["http_req_failed"], 7, 7).as_deref(), Some("every check raised"));
+        assert_eq!(hollow(7, &["http_req_failed"], 7, 6), None);
+        assert_eq!(hollow(7, &["exceptions"], 7, 7), None);
     }
 
     #[test]

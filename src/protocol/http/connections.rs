@@ -37,8 +37,14 @@ impl Connections {
         // The rest of an exchange is made when it is over: users in flight shall not carry the room for it.
         let mut timings = Timings::default();
         progress.began.set(Some(begin));
-        let Some(_permit) = self.pool.enter(&request.connection, deadline).await else {
-            return failed(Failure::timeout(request.timeout), progress, begin, timings);
+        // How many streams a connection takes, its server says.
+        let _permit = if self.may_be_shared(request) {
+            None
+        } else {
+            match self.pool.enter(&request.connection, deadline).await {
+                Some(permit) => Some(permit),
+                None => return failed(Failure::timeout(request.timeout), progress, begin, timings),
+            }
         };
         let mut tries = Tries::default();
         loop {
@@ -49,8 +55,9 @@ impl Connections {
             let is_wary = self.context.is_wary.get() || !is_idempotent(request.method);
             let reuses = request.connection.keepalive && !tries.was_stale;
             let idle = if reuses { self.pool.take(request, begin, is_wary) } else { None };
-            let Found { mut line, place, is_reused } = match idle {
-                Some((connection, place)) => Found { line: Line::Http1(connection), place: Some(place), is_reused: true },
+            let idle = idle.map(|(connection, place)| Found { line: Line::Http1(connection), place: Some(place), is_reused: true });
+            let Found { mut line, place, is_reused } = match idle.or_else(|| self.shared_for(request)) {
+                Some(found) => found,
                 // Boxed: most requests find a connection, and shall not carry the room for making one.
                 None => match Box::pin(self.open(request, reuses, deadline, &mut timings)).await {
                     Ok(opened) => opened,
@@ -65,12 +72,14 @@ impl Connections {
             if is_ended_by_us(request, &attempt) {
                 attempt.failure = None;
             }
-            self.give_back(request, line, place, &attempt);
+            self.give_back(request, line, place, &attempt, begin);
             attempt.began_at.get_or_insert(send_begin);
             match tries.next(request, &attempt, is_reused) {
                 Next::Again(pause) if attempt.ended_at + pause < deadline => {
                     self.context.is_wary.set(self.context.is_wary.get() || tries.was_stale);
-                    progress.stale_retries.set(progress.stale_retries.get() + 1);
+                    // A stream that was never opened has sent nothing that would be sent again.
+                    let has_waited_only = attempt.stream_end.is_some() && !attempt.was_sent;
+                    progress.stale_retries.set(progress.stale_retries.get() + u32::from(!has_waited_only));
                     progress.stale_unanswered.set(progress.stale_unanswered.get() + u32::from(attempt.was_sent));
                     progress.was_sent.set(false);
                     tries.pause = pause;
@@ -115,15 +124,15 @@ impl Connections {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Found<'a>, Failure> {
-        let (origin, rules, peer) = (&request.origin, &request.connection, request.origin.peer());
+        let (origin, rules) = (&request.origin, &request.connection);
         let limit = || Instant::now().checked_add(self.context.connect_timeout).map_or(deadline, |limit| limit.min(deadline));
-        let timed_out = |_| Failure::connect_timeout(&peer, self.context.connect_timeout);
+        let timed_out = |_| Failure::connect_timeout(&origin.peer(), self.context.connect_timeout);
         // Whether a connection can be shared is known only once it stands; until then the others wait for the first.
         let mut opening = None;
         let gate_limit = limit();
         while rules.keepalive && self.may_be_shared(request) {
-            if let Some(shared) = self.pool.shared_with(origin, rules) {
-                return Ok(Found { line: Line::Http2(shared), place: None, is_reused: true });
+            if let Some(found) = self.shared_for(request) {
+                return Ok(found);
             }
             match self.pool.begin_opening(origin) {
                 Ok(right) => {
@@ -134,7 +143,7 @@ impl Connections {
             }
         }
         let found = self.pool.place(request, reuses, self.context.is_wary.get(), deadline).await;
-        let Some((idle, place)) = found else { return Err(Failure::no_connection_free(&peer, rules.max_connections)) };
+        let Some((idle, place)) = found else { return Err(Failure::no_connection_free(&origin.peer(), rules.max_connections)) };
         if let Some(connection) = idle {
             return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: true });
         }
@@ -144,7 +153,7 @@ impl Connections {
             let connection = Box::new(Connection::new(opened.stream, opened.through_proxy, rules.offer));
             return Ok(Found { line: Line::Http1(connection), place: Some(place), is_reused: false });
         }
-        let shared = Shared::open(opened.stream, &peer);
+        let shared = Shared::open(opened.stream, &origin.peer());
         shared.count_request();
         // A connection for all takes none of the places.
         let place = if rules.keepalive {
@@ -157,6 +166,15 @@ impl Connections {
         Ok(Found { line: Line::Http2(shared), place, is_reused: false })
     }
 
+    /// The open connection that others share, if there is one that the request may use; it counts there.
+    fn shared_for(&self, request: &Request<'_>) -> Option<Found<'_>> {
+        if !request.connection.keepalive || !self.may_be_shared(request) {
+            return None;
+        }
+        let shared = self.pool.shared_with(&request.origin, &request.connection)?;
+        Some(Found { line: Line::Http2(shared), place: None, is_reused: true })
+    }
+
     /// Whether the request can go over a connection that others share, as far as that is known.
     fn may_be_shared(&self, request: &Request<'_>) -> bool {
         match request.connection.offer {
@@ -166,8 +184,8 @@ impl Connections {
         }
     }
 
-    /// Keeps the connection where that is allowed.
-    fn give_back(&self, request: &Request<'_>, line: Line, place: Option<Place<'_>>, attempt: &Attempt) {
+    /// Keeps the connection where that is allowed, after a request that was asked for at `begin`.
+    fn give_back(&self, request: &Request<'_>, line: Line, place: Option<Place<'_>>, attempt: &Attempt, begin: Instant) {
         let rules = &request.connection;
         if attempt.stream_end == Some(StreamEnd::Http11Required) && is_unprocessed(attempt) && rules.offer == Offer::Any {
             self.context.on_http11_required(&request.origin);
@@ -180,6 +198,7 @@ impl Connections {
             }
             (Line::Http2(shared), _)
                 if is_stale(attempt)
+                    || is_late(attempt) && shared.is_silent_since(begin)
                     || attempt.stream_end == Some(StreamEnd::GoneAway)
                     || !shared.allows_another(rules, attempt.ended_at) =>
             {
@@ -308,6 +327,11 @@ fn is_stale(attempt: &Attempt) -> bool {
     attempt.stream_end.is_none()
         && attempt.first_byte_at.is_none()
         && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Reset)
+}
+
+/// The time was over before the answer was whole.
+fn is_late(attempt: &Attempt) -> bool {
+    attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Timeout)
 }
 
 /// RFC 9110, section 9.2.2: repeating these changes nothing.

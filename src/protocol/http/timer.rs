@@ -53,15 +53,13 @@ impl Timer {
         }
     }
 
-    /// Whether it goes off by `deadline`, or will have by then.
+    /// Whether it goes off by `deadline`. One that has gone off does so no more.
     pub(super) fn is_armed_for(&self, deadline: Instant) -> bool {
-        self.armed_for.is_some_and(|armed_for| armed_for <= deadline)
+        self.armed_for.is_some_and(|armed_for| armed_for <= deadline) && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
     }
 
     /// Whether it goes off in time, has not yet, and wakes who asks: there is nothing to be done, as in nearly every poll.
     fn is_set(&self, cx: &Context<'_>, deadline: Instant) -> bool {
-        self.is_armed_for(deadline)
-            && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-            && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
+        self.is_armed_for(deadline) && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn spell(error: &Error, peer: &str) -> String {
         Error::NoCertificatesPresented => format!("{peer} has shown no certificate"),
         Error::AlertReceived(alert) => format!("{peer} refused the TLS connection: {}", of_alert(*alert)),
         Error::PeerIncompatible(reason) => format!("{peer} and the load generator have no TLS in common: {}", of_incompatible(reason)),
-        Error::NoApplicationProtocol => format!("{peer} speaks neither HTTP/1.1 nor HTTP/2 over TLS"),
+        Error::NoApplicationProtocol => format!("{peer} does not speak what it was offered of HTTP/1.1 and HTTP/2"),
         Error::InvalidMessage(_) => format!("{peer} does not speak TLS"),
         Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             format!("{peer} breaks the rules of TLS")
@@ -107,7 +107,7 @@ fn of_alert(alert: AlertDescription) -> String {
         AlertDescription::ProtocolVersion | AlertDescription::InappropriateFallback => "no version of TLS in common",
         AlertDescription::InternalError => "an error of its own",
         AlertDescription::UnrecognisedName => "it does not know the name",
-        AlertDescription::NoApplicationProtocol => "it speaks neither HTTP/1.1 nor HTTP/2",
+        AlertDescription::NoApplicationProtocol => "it does not speak what it was offered of HTTP/1.1 and HTTP/2",
         other => return format!("alert {}", u8::from(other)),
     };
     what.to_owned()

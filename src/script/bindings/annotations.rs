@@ -32,6 +32,11 @@ pub(super) fn modules() -> Vec<(String, String)> {
     modules
 }
 
+/// What only catches a surplus argument, so that it is refused: nothing that a script would give.
+fn is_surplus(param: &str) -> bool {
+    param.starts_with('_')
+}
+
 /// The functions that are no locals, at the left margin.
 pub(super) fn declared_in(text: &str) -> Vec<Declared> {
     let lines: Vec<&str> = text.lines().collect();
@@ -42,7 +47,7 @@ pub(super) fn declared_in(text: &str) -> Vec<Declared> {
             continue; // The body of a local that was declared above.
         }
         let (params, after) = rest.split_once(')').unwrap();
-        let params = params.split(',').map(str::trim).filter(|param| !param.is_empty()).map(str::to_owned).collect();
+        let params = params.split(',').map(str::trim).filter(|param| !param.is_empty() && !is_surplus(param)).map(str::to_owned).collect();
         let body: Vec<&str> = if after.trim_end().ends_with("end") {
             vec![after]
         } else {

@@ -90,6 +90,7 @@ fn write(context: &VmContext, level: Level, text: &[u8]) {
     tell_dropped(dropped);
     let text = printable(text);
     match &*context.current.borrow() {
+        Some(user) if user.is_in_act() => log::log!(target: TARGET, level, "{text}"),
         Some(user) => log::log!(target: TARGET, level, "user {}: {text}", user.index),
         None => log::log!(target: TARGET, level, "{text}"),
     }

@@ -62,7 +62,12 @@ fn finish(wire: &Wire, request: &Request<'_>, stream: Box<Stream>, began_at: Ins
             (Some(Failure::new(FailureKind::Reset, format!("stream reset by {}: {code}", wire.peer))), Some(end))
         }
         Ended::GoneAway(code) => (Some(gone_away(&wire.peer, code)), Some(end_of(code))),
-        Ended::Lost => (Some(wire.with(|session| lost(session, request, &wire.peer, stream.answer.status != 0))), None),
+        Ended::Lost => {
+            let (failure, has_said_why) = wire.with(|session| {
+                (lost(session, request, &wire.peer, stream.answer.status != 0), matches!(session.over(), Some(Over::GoneAway(_))))
+            });
+            (Some(failure), has_said_why.then_some(StreamEnd::Reset))
+        }
     };
     Attempt {
         status: stream.answer.status,
@@ -112,6 +117,10 @@ fn lost(session: &Session, request: &Request<'_>, peer: &str, has_status: bool) 
     match session.over() {
         Some(Over::Failed(failure)) => failure.clone(),
         Some(Over::Broken { what, code }) => broken(peer, what, *code),
+        Some(Over::GoneAway(code)) => Failure::new(FailureKind::Reset, format!("connection ended by {peer}: GOAWAY {code}")),
+        Some(Over::Http1) if !has_status && request.origin.tls => {
+            Failure::protocol(format!("{peer} agreed on HTTP/2 and answered in HTTP/1"))
+        }
         Some(Over::Http1) if !has_status => Failure::not_http2(&request.origin.peer(), " without TLS (it answered in HTTP/1)"),
         Some(Over::Http1 | Over::Closed) | None => Failure::reset(peer),
     }

@@ -57,6 +57,11 @@ impl Shared {
         self.wire.is_closed()
     }
 
+    /// Whether nothing at all has come from the server since `moment`.
+    pub(super) fn is_silent_since(&self, moment: Instant) -> bool {
+        self.wire.with(|session| session.is_silent_since(moment))
+    }
+
     /// One more request begins.
     pub(super) fn count_request(&self) {
         self.life.carried.set(self.life.carried.get().saturating_add(1));

@@ -41,7 +41,8 @@ pub(super) struct Session {
     written: u64,
     /// Bytes of `output` that answer frames of the connection's own.
     replies: usize,
-    has_read: bool,
+    /// When something last came.
+    heard_at: Option<Instant>,
     /// The server has said that it takes nothing above this stream.
     gone: Option<(u32, Code)>,
     over: Option<Over>,
@@ -82,6 +83,8 @@ pub(super) enum Over {
     Failed(Failure),
     /// The first that came was HTTP/1.
     Http1,
+    /// The server has ended it with an error.
+    GoneAway(Code),
 }
 
 /// The server has broken a rule, so that the connection ends.
@@ -116,7 +119,7 @@ impl Session {
             output,
             written: 0,
             replies: 0,
-            has_read: false,
+            heard_at: None,
             gone: None,
             over: None,
             is_deaf: false,
@@ -234,7 +237,7 @@ impl Session {
         if self.over.is_some() {
             return;
         }
-        if !std::mem::replace(&mut self.has_read, true) && bytes.starts_with(b"HTTP/1") {
+        if self.heard_at.replace(now).is_none() && bytes.starts_with(b"HTTP/1") {
             self.end(Over::Http1, now);
             return;
         }
@@ -384,13 +387,6 @@ impl Session {
             Ok(()) if ends => self.streams.end(id, Ended::Whole, now),
             Ok(()) => {}
         }
-        Ok(())
-    }
-
-    fn on_reset(&mut self, head: Head, payload: &[u8], now: Instant) -> Result<(), Broken> {
-        self.was_opened(head.stream)?;
-        let code = u32::from_be_bytes(payload.try_into().map_err(|_| ("a reset of another length", Code::FRAME_SIZE_ERROR))?);
-        self.streams.end(head.stream, Ended::Reset(Code(code)), now);
         Ok(())
     }
 

@@ -78,7 +78,7 @@ impl Peer {
         self.frame(RST_STREAM, 0, stream, &code.to_be_bytes());
     }
 
-    fn go_away(&mut self, last: u32, code: u32) {
+    pub(super) fn go_away(&mut self, last: u32, code: u32) {
         self.frame(GOAWAY, 0, 0, &[last.to_be_bytes(), code.to_be_bytes()].concat());
     }
 

@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod http2_answers;
 mod http2_echo;
+mod http2_ends;
 mod limits;
 mod phases;
 mod reuse;

@@ -120,10 +120,22 @@ pub fn natives(lua: &Lua, _context: &Rc<VmContext>) -> mlua::Result<Table> {
     Ok(natives)
 }
 
+/// Where `reference` leads from `base`, which on a page without an address may be a path: then it is one itself.
+fn joined(base: &str, reference: &str) -> Result<String, url::ParseError> {
+    match url::Url::parse(base) {
+        Ok(base) => base.join(reference).map(String::from),
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            let nowhere = url::Url::parse("http://nowhere.invalid/")?;
+            let joined = nowhere.join(base)?.join(reference)?;
+            Ok(if joined.origin() == nowhere.origin() { joined[url::Position::BeforePath..].to_owned() } else { joined.into() })
+        }
+        Err(why) => Err(why),
+    }
+}
+
 fn add_addresses(lua: &Lua, natives: &Table) -> mlua::Result<()> {
     let join = lua.create_function(|lua, (base, reference): (LuaString, LuaString)| {
-        let joined = url::Url::parse(&base.to_string_lossy()).and_then(|base| base.join(&reference.to_string_lossy()));
-        given(lua, joined.map(|joined| joined.to_string().into_bytes()).map_err(|error| error.to_string()))
+        given(lua, joined(&base.to_string_lossy(), &reference.to_string_lossy()).map(String::into_bytes).map_err(|error| error.to_string()))
     })?;
     natives.raw_set("join", join)?;
     // Names and values in turn, as `application/x-www-form-urlencoded`.

@@ -232,7 +232,9 @@ fn elements_texts_and_links_are_found() {
            assert(not page:text():find("no()", 1, true) and page:text():find("First bold Second Third", 1, true), page:text())
            local none, why = page:form() assert(none == nil and why == "there is no form `form` on the page", why)
            local bare = html.parse('<a href="/x">x</a><form action="/go" method=post><input name=a value=1>') assert(bare:links()[1] == "/x" and bare:form().action == "/go" and bare:form().method == "post")
-           assert(bare:form("input[name=a]"):fields().a == "1")"##,
+           assert(bare:form("input[name=a]"):fields().a == "1")
+           local based = html.parse('<base href="/app/"><a href="x?q=1">x</a><a href="//other.test/y">y</a><form action="save" method=post><input name=a></form>')
+           assert(based:links()[1] == "/app/x?q=1" and based:links()[2] == "http://other.test/y" and based:form().action == "/app/save", table.concat(based:links(), " "))"##,
     );
     assert_eq!(said, None);
 }

@@ -60,6 +60,15 @@ pub(super) struct Reply {
     pub(super) kind: ReplyKind,
 }
 
+/// What crosses to Lua value by value; what that is, [`Reply::into_lua`] says.
+#[derive(Debug)]
+pub enum Outcomes {
+    /// Of a single request.
+    One(Outcome),
+    /// Of a batch, in the order of its requests.
+    Batch(Vec<Outcome>),
+}
+
 /// What came of a call.
 #[derive(Debug)]
 pub(super) enum ReplyKind {
@@ -70,13 +79,14 @@ pub(super) enum ReplyKind {
 }
 
 impl Reply {
-    /// The outcome of a single request where it can cross without a handle, as nearly every one can.
+    /// What came of the requests where it can cross without a handle, as nearly all of it can.
     ///
     /// # Errors
     /// The reply itself, which has to go through [`Reply::into_lua`].
-    pub(super) fn into_outcome(self) -> Result<Outcome, Self> {
+    pub(super) fn into_outcomes(self) -> Result<Outcomes, Self> {
         match self.kind {
-            ReplyKind::One(outcome) if outcome.is_packed() => Ok(outcome),
+            ReplyKind::One(outcome) if outcome.is_packed() => Ok(Outcomes::One(outcome)),
+            ReplyKind::Batch(outcomes) if outcomes.iter().all(Outcome::is_packed) => Ok(Outcomes::Batch(outcomes)),
             kind => Err(Self { kind }),
         }
     }
@@ -90,11 +100,11 @@ impl Reply {
         match self.kind {
             ReplyKind::One(outcome) => Ok(MultiValue::from_iter(outcome_values(lua, outcome)?)),
             ReplyKind::Batch(outcomes) => {
-                let list = lua.create_table_with_capacity(outcomes.len() * 6, 1)?;
+                let list = lua.create_table_with_capacity(outcomes.len() * VALUES_OF_A_RESULT, 1)?;
                 list.raw_set("count", outcomes.len())?;
                 for (place, outcome) in outcomes.into_iter().enumerate() {
                     for (offset, value) in outcome_values(lua, outcome)?.into_iter().enumerate() {
-                        list.raw_set(place * 6 + offset + 1, value)?;
+                        list.raw_set(place * VALUES_OF_A_RESULT + offset + 1, value)?;
                     }
                 }
                 Ok(MultiValue::from_iter([Value::Table(list)]))
@@ -104,7 +114,10 @@ impl Reply {
     }
 }
 
-fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; 6]> {
+/// Of a batch; `http.lua` counts on it.
+pub const VALUES_OF_A_RESULT: usize = 6;
+
+fn outcome_values(lua: &Lua, outcome: Outcome) -> mlua::Result<[Value; VALUES_OF_A_RESULT]> {
     let (error, kind) = match outcome.failure() {
         Some((message, kind)) => (Value::String(lua.create_string(message)?), Value::String(lua.create_string(kind)?)),
         None => (Value::Nil, Value::Nil),

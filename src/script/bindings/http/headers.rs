@@ -3,7 +3,7 @@
 use base64::Engine;
 use mlua::{Table, Value};
 
-use super::values::{Room, kind_of, scalar, text, wrong};
+use super::values::{Room, kind_of, name_of, scalar, wrong};
 
 /// One header field of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(super) fn fields_of(value: &Value) -> Result<Vec<Field>, String> {
     let mut room = Room::new("headers", FIELDS_MAX, FIELDS_BYTES_MAX);
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
-        let field = field_of(&text("headers", &name)?, &value)?;
+        let field = field_of(&name_of("headers", &name)?, &value)?;
         room.take(field.name.len() + field.value.as_ref().map_or(0, |value| value.len()))?;
         fields.push(field);
     }

@@ -9,7 +9,7 @@ pub use detail::Outcome;
 pub use lane::LaneHttp;
 pub use look::ClosedBody;
 pub use natives::natives;
-pub use self::call::Call;
+pub use self::call::{Call, Outcomes, VALUES_OF_A_RESULT};
 pub use options::tags_of;
 pub use user::UserHttp;
 

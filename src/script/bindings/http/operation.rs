@@ -52,7 +52,7 @@ impl Operation for Call {
     /// Makes the call and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
         let reply = perform(&user.libraries.http, user.class_host.as_ref(), self).await;
-        Some(reply.into_outcome().map_or_else(|reply| Answer::Values(Later::new(|lua| reply.into_lua(lua))), Answer::Outcome))
+        Some(reply.into_outcomes().map_or_else(|reply| Answer::Values(Later::new(|lua| reply.into_lua(lua))), Answer::Outcomes))
     }
 }
 
@@ -65,7 +65,7 @@ fn wanted(lua: &Lua, method: &Value, url: &Value, options: &Value, client: Optio
     let url = bounded(url, "the URL", URL_BYTES_MAX)?;
     let (name, options) = match options {
         Value::Nil => (None, None),
-        // Lua hands the name over by itself where it is the only option: the usual request needs no table.
+        // Lua hands the name over by itself where it is the only option, and sees to it that no script does: the usual request needs no table.
         Value::String(name) => (Some(bounded(name, "option `name`", NAME_BYTES_MAX)?), None),
         Value::Table(table) => (None, Some(Box::new(Options::of_request(lua, table)?))),
         other => return Err(format!("options must be a table, not {}", kind_of(other))),
@@ -87,10 +87,10 @@ fn method_of(value: &Value) -> Result<Cow<'static, str>, String> {
         return Ok(Cow::Borrowed(method));
     }
     let Value::String(text) = value else { return Err(format!("the method must be a string, not {}", kind_of(value))) };
-    let method = text.to_string_lossy().to_ascii_uppercase();
-    if let Some(known) = METHODS.iter().find(|known| **known == method) {
+    if let Some(known) = METHODS.iter().find(|known| text.as_bytes().eq_ignore_ascii_case(known.as_bytes())) {
         return Ok(Cow::Borrowed(known));
     }
+    let method = text.to_string_lossy().to_ascii_uppercase();
     if method.is_empty() || !method.bytes().all(is_token_byte) || method == "CONNECT" {
         return Err(format!("`{}` is no method of a request", method.escape_debug()));
     }
@@ -109,7 +109,7 @@ fn template_of(handle: &AnyUserData) -> Result<Rc<Template>, String> {
     handle.borrow::<ClientHandle>().map(|client| Rc::clone(&client.0)).map_err(|_| "a client must come from http.client".to_owned())
 }
 
-/// The list of `http.batch`: strings, `{ "GET", "/a", {options} }`, or tables with named parts.
+/// The list of `http.batch`, in which `http.lua` has seen neither a gap nor a name: strings, `{ "GET", "/a", {options} }`, or tables with named parts.
 fn batch(lua: &Lua, list: &Value, client: Option<&Rc<Template>>) -> Result<Vec<Wanted>, String> {
     let Value::Table(list) = list else { return Err(format!("http.batch takes a list of requests, not {}", kind_of(list))) };
     let count = list.raw_len();
@@ -126,10 +126,6 @@ fn batch(lua: &Lua, list: &Value, client: Option<&Rc<Template>>) -> Result<Vec<W
         }
         all.push(wanted);
     }
-    // A request behind a gap, as in `{ "/a", nil, "/b" }`, or under a name would be left out in silence.
-    if list.pairs::<Value, Value>().take(count + 1).count() != count {
-        return Err("http.batch takes a list of requests without gaps, and no names".to_owned());
-    }
     Ok(all)
 }
 
@@ -140,14 +136,10 @@ fn batch_member(lua: &Lua, request: &Value, client: Option<Rc<Template>>) -> Res
         Value::Table(table) => table,
         other => return Err(format!("must be a URL or a table, not {}", kind_of(other))),
     };
+    // As `http.lua` has put it together: what stands beside the three is among the options.
     if table.raw_len() > 0 {
         let part = |place: usize| table.raw_get::<Value>(place).map_err(|error| error.to_string());
-        let options = part(3)?;
-        // A name by itself is what our own slimming hands over, and nobody else.
-        if options.is_string() {
-            return Err("options must be a table, such as { body = \"...\" }, { json = ... } or { form = ... }, not a string".to_owned());
-        }
-        return wanted(lua, &part(1)?, &part(2)?, &options, client);
+        return wanted(lua, &part(1)?, &part(2)?, &part(3)?, client);
     }
     let options = lua.create_table().map_err(|error| error.to_string())?;
     let (mut method, mut url, mut has_options) = (get, Value::Nil, false);

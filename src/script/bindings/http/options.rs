@@ -11,7 +11,7 @@ use super::expect::Expect;
 use super::identity::Identity;
 use super::headers::{ENCODINGS, FIELDS_BYTES_MAX, FIELDS_MAX, Field, authorization, fields_of};
 use super::template::{Settings, Template};
-use super::values::{Room, did_you_mean, duration, encode_pairs, flag, number, pairs, scalar, text, wrong};
+use super::values::{Room, did_you_mean, duration, encode_pairs, flag, name_of, number, pairs, scalar, text, wrong};
 use crate::protocol::http::Context;
 use crate::stats::tags;
 
@@ -246,7 +246,7 @@ fn cookies(table: &Table) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut room = Room::new("cookies", FIELDS_MAX, FIELDS_BYTES_MAX);
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
-        let name = text("cookies", &name)?;
+        let name = name_of("cookies", &name)?;
         let value = scalar(&value).ok_or_else(|| wrong(&format!("cookies.{name}"), "a string", &value))?;
         room.take(name.len() + value.len())?;
         let is_bad = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n' | 0);

@@ -34,15 +34,20 @@ pub(super) async fn perform(user: &UserHttp, class_host: Option<&Rc<str>>, call:
     user.ledger.finish();
     let asked = call.asked;
     let kind = match call.kind {
-        CallKind::Known(known, template) => ReplyKind::One(match repeat(user, &known, &template, asked).await {
-            Ok(outcome) => outcome,
-            Err(exchange) => Box::pin(Prepared::go_on(user, &known, template, asked, *exchange)).await,
-        }),
+        CallKind::Known(known, template) => ReplyKind::One(again(user, &known, template, asked).await),
         // Boxed, both: what a user has no room for while it thinks.
         CallKind::One(wanted) => Box::pin(one(user, class_host, *wanted, asked)).await,
         CallKind::Batch(all) => Box::pin(batch(user, class_host, all, asked)).await,
     };
     Reply { kind }
+}
+
+/// Makes a request that is known.
+async fn again(user: &UserHttp, known: &Known, template: Rc<Template>, asked: Instant) -> Outcome {
+    match repeat(user, known, &template, asked).await {
+        Ok(outcome) => outcome,
+        Err(exchange) => Box::pin(Prepared::go_on(user, known, template, asked, *exchange)).await,
+    }
 }
 
 async fn one(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted, asked: Instant) -> ReplyKind {
@@ -53,18 +58,43 @@ async fn one(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted, aske
 }
 
 async fn batch(user: &UserHttp, class_host: Option<&Rc<str>>, all: Vec<Wanted>, asked: Instant) -> ReplyKind {
-    let prepared: Result<Vec<_>, _> = all
+    let members: Result<Vec<_>, _> = all
         .into_iter()
         .enumerate()
-        .map(|(place, wanted)| Prepared::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
+        .map(|(place, wanted)| Member::new(user, class_host, wanted).map_err(|why| format!("request {}: {why}", place + 1)))
         .collect();
-    match prepared {
-        Ok(requests) => {
+    match members {
+        Ok(members) => {
             // Boxed: they are moved before they are polled, and are large.
-            let run = |mut request: Prepared| Box::pin(async move { request.run(user, asked).await });
-            ReplyKind::Batch(all_of(requests.into_iter().map(run).collect()).await)
+            let run = |member: Member| {
+                Box::pin(async move {
+                    match member {
+                        Member::Known(known, template) => again(user, &known, template, asked).await,
+                        Member::Prepared(mut request) => Box::pin(async move { request.run(user, asked).await }).await,
+                    }
+                })
+            };
+            ReplyKind::Batch(all_of(members.into_iter().map(run).collect()).await)
         }
         Err(mistake) => ReplyKind::Mistake(mistake),
+    }
+}
+
+/// A request of a batch that can go out.
+enum Member {
+    Known(Rc<Known>, Rc<Template>),
+    Prepared(Box<Prepared>),
+}
+
+impl Member {
+    fn new(user: &UserHttp, class_host: Option<&Rc<str>>, wanted: Wanted) -> Result<Self, String> {
+        if let Wanted { method: Cow::Borrowed(method), url, name, options: None, client: None } = &wanted
+            && class_host.is_none()
+            && let Some((known, template)) = user.known((*method, url.as_bytes(), name.as_deref().map(str::as_bytes)))
+        {
+            return Ok(Self::Known(known, template));
+        }
+        Ok(Self::Prepared(Box::new(Prepared::new(user, class_host, wanted)?)))
     }
 }
 

@@ -20,6 +20,14 @@ pub(super) fn text(option: &str, value: &Value) -> Result<String, String> {
     scalar(value).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| wrong(option, "a string in UTF-8", value))
 }
 
+/// A name among names and values. Lua numbers the places of a list, which is none of those.
+pub(super) fn name_of(option: &str, key: &Value) -> Result<String, String> {
+    if number(key).is_some() {
+        return Err(format!("option `{option}` must be a table of names and values, such as {{ name = value }}, not a list"));
+    }
+    text(option, key)
+}
+
 /// The bytes of a string or a number.
 pub(super) fn scalar(value: &Value) -> Option<Vec<u8>> {
     match value {

@@ -42,6 +42,9 @@ impl Operation for Board {
     }
 
     async fn perform(mut self, user: &Rc<UserState>) -> Option<Answer> {
+        if let Some(mistake) = of_no_user(user, &self.word) {
+            return Some(mistake);
+        }
         match &mut *self.ask {
             BoardAsk::Add { key, .. } | BoardAsk::Get { key } | BoardAsk::Set { key, .. } => *key = key_on_side(user, key),
             // Not of this operation.
@@ -62,6 +65,9 @@ impl Operation for Fetch {
     }
 
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        if let Some(mistake) = of_no_user(user, "cached") {
+            return Some(mistake);
+        }
         Some(match awaited(user, user.lane.courier.begin(&key_on_side(user, &self.0), user.index)).await? {
             Begun::Value(posted) => values_of("value", move |lua| lua_of(lua, &posted)),
             Begun::Fill(lease) => {
@@ -136,6 +142,9 @@ impl Operation for Meet {
     }
 
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
+        if let Some(mistake) = of_no_user(user, "barrier") {
+            return Some(mistake);
+        }
         Some(match awaited(user, user.lane.courier.meet(&self.name, self.size, self.timeout)).await? {
             Met::All => values(|_| Ok(MultiValue::from_iter([Value::Boolean(true)]))),
             Met::TimeIsUp => nil_and(format!("the {} users of `{}` did not come together within {:?}", self.size, self.name, self.timeout)),
@@ -173,6 +182,16 @@ fn key_on_side(user: &UserState, key: &str) -> String {
         None | Some(Side::A) => key.to_owned(),
         Some(Side::B) => format!("{key}{ON_SIDE_B}"),
     }
+}
+
+/// What `setup` and `teardown` are told: they run before and after the users, when there is no board.
+fn of_no_user(user: &UserState, word: &str) -> Option<Answer> {
+    user.is_in_act().then(|| {
+        Answer::Mistake(format!(
+            "shared.cluster.{word}: setup and teardown run before the users and after them, and share nothing with them here; what setup returns, \
+             users have as scenario.data()"
+        ))
+    })
 }
 
 /// Waits for an answer, as one waits in a sleep. `None` if the user is to finish.

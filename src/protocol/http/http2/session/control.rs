@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Broken, REPLIES_MOST, Session};
+use super::{Broken, Over, REPLIES_MOST, Session};
 use crate::protocol::http::http2::frame::{self, Code, Head, LARGEST, setting};
 use crate::protocol::http::http2::streams::Ended;
 
@@ -71,7 +71,18 @@ impl Session {
         let (last, code) = (u32::from_be_bytes([*a, *b, *c, *d]) & LARGEST, Code(u32::from_be_bytes(*code)));
         self.gone = Some((last, code));
         self.streams.end_above(last, code, now);
+        // RFC 9113, section 5.4.1: whoever says so of an error closes the connection; some do not, and no answer comes either way.
+        if code != Code::NO_ERROR {
+            self.end(Over::GoneAway(code), now);
+        }
         self.wake_line();
+        Ok(())
+    }
+
+    pub(super) fn on_reset(&mut self, head: Head, payload: &[u8], now: Instant) -> Result<(), Broken> {
+        self.was_opened(head.stream)?;
+        let code = u32::from_be_bytes(payload.try_into().map_err(|_| ("a reset of another length", Code::FRAME_SIZE_ERROR))?);
+        self.streams.end(head.stream, Ended::Reset(Code(code)), now);
         Ok(())
     }
 
@@ -98,6 +109,11 @@ impl Session {
             self.streams.wake_senders();
         }
         Ok(())
+    }
+
+    /// Whether nothing at all has come since `moment`.
+    pub(in crate::protocol::http::http2) fn is_silent_since(&self, moment: Instant) -> bool {
+        self.heard_at.is_none_or(|heard_at| heard_at < moment)
     }
 
     /// A server that asks and asks, and takes no reply, shall not fill our memory.

@@ -13,6 +13,7 @@ const TOLD: &str = r#"
     table.sort(lines)
     for _, hop in ipairs(r.history) do lines[#lines + 1] = hop.method .. " " .. hop.url .. " " .. hop.status end
     for name, value in pairs(r.cookies) do lines[#lines + 1] = name .. "=" .. value end
+    table.sort(lines)
     for _, name in ipairs { "blocked", "send", "wait", "receive", "total" } do lines[#lines + 1] = name .. tostring(r.timings[name] ~= nil) end
     local _, why = pcall(function() r:must() end)
     return table.concat(parts, "|") .. table.concat(lines, "|") .. tostring(why)
@@ -74,6 +75,40 @@ fn the_fourth_time_a_request_shows_what_it_showed_the_first_time() {
     }
     let of_503 = entries(&tally).into_iter().filter(|entry| entry.contains("/status")).collect::<Vec<_>>();
     assert!(of_503.contains(&"POST named /status/503 4 4".to_owned()) && of_503.contains(&"GET /status/:id 48 32".to_owned()), "{of_503:?}");
+}
+
+#[test]
+fn a_member_of_a_batch_shows_what_a_request_by_itself_shows() {
+    let server = Server::start();
+    let before = repeat::runs();
+    let body = format!(
+        r#"{TOLD}
+  local urls = {{ "/echo", "/status/404", "/status/204", "/redirect/2", "/set", "/packed/gzip/small", "/packed/gzip/spoilt", "/big", "/packed/br/large",
+      "{base}/echo" }}
+  -- What follows from the order is not looked at: which request finds an open connection, and which one a cookie.
+  http.defaults {{ cookies = false, keepalive = false }}
+  for turn = 1, 4 do
+    for _, method in ipairs {{ "GET", "POST", "DELETE" }} do
+      local members, alone = {{}}, {{}}
+      for place, url in ipairs(urls) do
+        members[#members + 1] = {{ method, url }}
+        alone[#alone + 1] = told(http.request(method, url))
+        members[#members + 1] = {{ method, url, name = "n" .. place }}
+        alone[#alone + 1] = told(http.request(method, url, {{ name = "n" .. place }}))
+      end
+      for place, result in ipairs(http.batch(members)) do
+        local now = told(result)
+        if now ~= alone[place] then error(method .. " " .. place .. ", turn " .. turn .. ": " .. now .. " AND ALONE " .. alone[place]) end
+      end
+    end
+  end"#,
+        base = server.base
+    );
+    let tally = run(&server, &body);
+    let asked: u64 = tally.entries.values().map(|counts| counts.hops.requests).sum();
+    assert_eq!(asked, server.served());
+    // `http.request` spells its method out and goes the long way; of four batches the first one does as well.
+    assert_eq!(repeat::runs() - before, 3 * 3 * 2 * 10, "the short way was not taken");
 }
 
 #[test]

@@ -193,6 +193,22 @@ fn a_batch_runs_in_parallel_and_answers_in_order() {
 }
 
 #[test]
+fn options_of_a_batchs_request_may_stand_beside_method_and_url() {
+    let server = Server::start();
+    let tally = run(
+        &server,
+        r#"local list = { { "GET", "/a", name = "one" }, { "POST", "/echo", json = { n = 1 }, headers = { ["x-mine"] = "yes" } }, { "GET", "/a" } }
+           for _ = 1, 3 do
+             local all = http.batch(list)
+             assert(all[2].body:find("x%-mine: yes") and all[2].body:find('{"n":1}', 1, true), all[2].body)
+           end
+           assert(list[1].name == "one" and list[1][3] == nil, "the script's own list has changed")
+           assert(http.client { headers = { ["x-c"] = "c" } }.batch({ { "GET", "/echo", name = "two" } })[1].body:find("x%-c"))"#,
+    );
+    assert_eq!(entries(&tally), ["GET /a 3 0", "GET one 3 0", "GET two 1 0", "POST /echo 3 0"]);
+}
+
+#[test]
 fn bodies_are_kept_across_the_next_requests() {
     let server = Server::start();
     run(
@@ -247,6 +263,18 @@ fn mistakes_are_raised_at_the_callers_line() {
         ("http.get('ftp://x/')", "`ftp://x/`"),
         ("http.request('a b', '/')", "is no method"),
         ("http.batch { { 'POST', '/b', 'text' } }", "request 1: options must be a table, such as { body = \"...\" }"),
+        ("http.batch { { 'GET', '/b', nmae = 'x' } }", "request 1: unknown option `nmae`; did you mean `name`?"),
+        ("http.batch { { 'GET', '/b', { name = 'x' }, timeout = 1 } }", "request 1: options stand in its third place, or beside method and URL, not both"),
+        ("http.batch { '/a', { 'GET', '/b', nil, { name = 'x' } } }", "request 2: options are named, such as { name = \"/cart\" }: a number is no name"),
+        ("http.batch { { 'GET', url = '/b' } }", "request 1: the URL must be a string, not nil"),
+        ("http.post('/x', { name = 'a' }, { headers = {} })", "a request takes a URL and one table of options"),
+        ("http.request('PURGE', '/x', nil, {})", "a request takes a URL and one table of options"),
+        ("http.client({}).get('/x', {}, 5)", "a request takes a URL and one table of options"),
+        ("http:get('/x')", "the functions of `http` are called with a dot: http.get(url)"),
+        ("http.get('/x', { headers = { 'X-Token: abc' } })", "option `headers` must be a table of names and values, such as { name = value }, not a list"),
+        ("http.get('/x', { cookies = { 'a=1' } })", "option `cookies` must be a table of names and values, such as { name = value }, not a list"),
+        ("require('time').sleep(1, 3)", "time.sleep takes one duration; one by chance is random.number(1, 3)"),
+        ("require('check')(1, { a = true }, { tag = 1 })", "check takes a value and one table of checks"),
         ("http.get('/x', false)", "options must be a table, not a boolean"),
         ("http.batch { '/a', { 'GET', '/b', { nam = 1 } } }", "request 2: unknown option `nam`; did you mean `name`?"),
         ("http.defaults { timeout = {} }", "http.defaults: option `timeout` must be a duration"),
