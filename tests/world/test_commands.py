@@ -24,7 +24,7 @@ JUDGED = """
 local http, scenario = require "http", require "scenario"
 local Asker = scenario.user {{ name = "Asker" }}
 Asker:task("ask", function() http.get("/{path}", {{ name = "asked" }}) end)
-return scenario {{ users = {{ Asker }}, thresholds = {{ http_req_failed = {{ "rate < {limit}" }} }} }}
+return scenario {{ users = {{ Asker }}, thresholds = {{ http_req_failed = {{ "rate {limit}" }} }} }}
 """
 
 
@@ -48,9 +48,9 @@ class Commands(unittest.TestCase):
             (0, PASSING, ()),
             (1, FAILING, ()),
             (7, FAILING, ("--exit-code-on-error", 7)),
-            (0, JUDGED.format(path="absent", limit="200%"), ()),
-            (99, JUDGED.format(path="absent", limit="1%"), ()),
-            (0, JUDGED.format(path="small.json", limit="1%"), ()),
+            (0, JUDGED.format(path="absent", limit="<= 100%"), ()),
+            (99, JUDGED.format(path="absent", limit="< 1%"), ()),
+            (0, JUDGED.format(path="small.json", limit="< 1%"), ()),
         ):
             with self.subTest(wanted=wanted, text=text):
                 done = self.short_run(text, *options)

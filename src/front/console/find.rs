@@ -228,6 +228,9 @@ mod tests {
         assert!(of(false, 0, 0).line().contains("breaks  m p(99) < 1s: 2s"));
         assert!(of(true, 0, 2).line().contains("holds  (unsound: the generator was at fault in 2 of 10 s)"));
         assert_eq!(of(true, 0, 0).reached, Some(100.0));
+        // The time in which the last answers came is none of that in which iterations were due.
+        let slow = Snapshot { covered: Some(Duration::from_secs(12)), ..snapshot(true, 100, 0) };
+        assert_eq!(Held::of(&slow, 100.0, false).reached, Some(90.0));
         let hollow = Held::of(&Snapshot::default(), 100.0, false);
         assert_eq!(hollow.broken, ["no request was made"]);
     }

@@ -28,6 +28,17 @@ fn setup(body: &str) -> Result<String, String> {
 }
 
 #[test]
+fn setup_and_teardown_are_told_that_no_board_is_there() {
+    for call in ["set('a', 1)", "get('a')", "incr('a')", "cached('a', function() return 1 end)", "barrier('a', 2, '1s')"] {
+        let word = call.split('(').next().unwrap();
+        let said = setup(&format!("require('shared').cluster.{call}")).unwrap_err();
+        let why = format!("shared.cluster.{word}: setup and teardown run before the users and after them");
+        assert!(said.starts_with("setup: test.lua:3: ") && said.contains(&why), "{call}: {said}");
+    }
+    assert_eq!(setup("return pcall(require('shared').cluster.set, 'a', 1)"), Ok("false".to_owned()));
+}
+
+#[test]
 fn what_setup_returns_is_json_for_all_users_and_each_has_a_copy_of_its_own() {
     assert_eq!(
         setup("return { token = 'a', ids = { 1, 2 }, none = json.null }"),
