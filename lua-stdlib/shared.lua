@@ -120,7 +120,8 @@ end
 ---Without a master that answers, a call waits for the next one, 30 s at most; then it gives nil and why. A master that is started again on its `--state DIR`
 ---has all values and hands no number out twice. Without a journal nobody knows them any more: `incr` and `get` give nil and why for a key that has not
 ---been set since, and `cached` fetches anew. A new run begins with none; clearing the statistics changes nothing. At most 100,000 keys, 32 MiB, 256 KiB a
----value and 1 KiB a key; what finds no room raises.
+---value and 1 KiB a key; what finds no room raises. `setup` and `teardown` run before and after the users and cannot use it: what `setup` returns is
+---`scenario.data()`.
 ---@class sharedlib.cluster
 local cluster = {}
 
