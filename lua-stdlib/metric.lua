@@ -76,10 +76,10 @@ function Rate:add(held, _more)
   record(self, type(held) == "boolean", "a rate takes true or false", held and 1 or 0, _more)
 end
 
----Adds a value to the distribution.
+---Adds a value to the distribution: 0 or more, as percentiles are kept from a millionth to nine millions of millions.
 ---@param value number
 function Trend:add(value, _more)
-  record(self, is_finite(value), "a trend takes finite numbers", value, _more)
+  record(self, is_finite(value) and value >= 0, "a trend takes finite numbers of 0 or more", value, _more)
 end
 
 ---A sum: `orders:add(2)`.

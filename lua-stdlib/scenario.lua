@@ -339,7 +339,8 @@ end
 
 -- A rate as a number per second. Zero is one here.
 local function rate_of(value, what, level)
-  local digits, unit = type(value) == "string" and value:match("^%s*(0+%.?0*)%s*/?%s*(%l*)%s*$")
+  local digits, unit
+  if type(value) == "string" then digits, unit = value:match("^%s*(0+%.?0*)%s*/?%s*(%l*)%s*$") end
   if value == 0 or (digits and (unit == "" or unit == "s" or unit == "m" or unit == "min" or unit == "h")) then return 0 end
   local rate = engine.per_second(value, what, level + 1) -- no tail call: the levels count on this frame
   return rate
@@ -749,7 +750,7 @@ function runner(body, tags, filter)
   return allows(filter, tags) and body or nil
 end
 
----The tags that the scenario's tasks bear, for a person who has named another.
+---The tags that the scenario's tasks bear: which, and in words for a person who has named another.
 local function known_tags(record)
   local known, list = {}, {}
   local function note(tags)
@@ -773,7 +774,16 @@ local function known_tags(record)
       if sets[task.body] then note_set(sets[task.body]) end
     end
   end
-  return #list == 0 and "its tasks have no tags" or "its tasks have the tags " .. table.concat(list, ", ")
+  return known, #list == 0 and "its tasks have no tags" or "its tasks have the tags " .. table.concat(list, ", ")
+end
+
+-- A tag that no task bears is a misspelt one: what it was to keep from running would run.
+local function check_filter(filter, known, words)
+  for flag, tags in pairs({ ["-T"] = filter.include, ["-E"] = filter.exclude }) do
+    for _, tag in ipairs(tags) do
+      if not known[tag] then error(flag .. " " .. tag .. ": no task of the scenario has this tag: " .. words, 0) end
+    end
+  end
 end
 
 local HOOKS = { "on_start", "on_stop" }
@@ -908,7 +918,9 @@ function native.describe(result, default_name, filter)
     if plain then described[#described + 1] = plain else left_out[#left_out + 1] = name end
     names[class] = plain and name or nil
   end
-  if #described == 0 then error("-T and -E leave no task of the scenario: " .. known_tags(record), 0) end
+  local known, words = known_tags(record)
+  check_filter(filter, known, words)
+  if #described == 0 then error("-T and -E leave no task of the scenario: " .. words, 0) end
   local loads, left_out_profiles = plain_profiles(record, names)
   return {
     host = record.host,

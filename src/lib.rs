@@ -64,6 +64,7 @@
 //! | profile | how work arrives, as data ([`plan::LoadProfile`]) and as answers ([`load::profile`]); a run has one, or several side by side by name |
 //! | number | a user's or an iteration's place in its profile; its index is unique in the run ([`load::slots::Numbering`]) |
 //! | foreman | tells the lanes of a worker what they shall run (`load/foreman.rs`) |
+//! | pulse | what a worker says of itself to its lanes, so that those of one that stood still hand out nothing that may be others' (`load/pulse.rs`) |
 //! | brief | all that a lane has been told: the newest state, not a queue of steps (`load/foreman.rs`) |
 //! | dealer | deals the slots of a worker to its lanes, and says when each comes and goes, a turnover (`load/dealer.rs`) |
 //! | duty | what one lane shall run: what the dealer has for it (`load/dealer.rs`) |

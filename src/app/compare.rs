@@ -14,7 +14,12 @@ pub(super) fn compare_reports(asked: &Compare) -> Result<u8, Failure> {
     let limits = asked.limits.iter().map(|text| Limit::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::bad_use)?;
     let new = read(&asked.new).map_err(Failure::bad_use)?;
     if asked.updates && !asked.base.exists() {
-        return take_as_base(asked, &new, Screen::new(Colours::of(false, |name| std::env::var_os(name)), Tables::Stdout));
+        let screen = Screen::new(Colours::of(false, |name| std::env::var_os(name)), Tables::Stdout);
+        if asked.markdown.is_some() || asked.junit.is_some() {
+            let base = asked.base.display();
+            screen.print(&format!("{base} is not there yet: nothing was compared, and nothing is written for --markdown and --junit\n"));
+        }
+        return take_as_base(asked, &new, screen);
     }
     let base = read(&asked.base).map_err(Failure::bad_use)?;
     let files = ForPrograms::create(asked.markdown.as_deref(), asked.junit.as_deref())?;

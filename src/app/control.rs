@@ -94,6 +94,9 @@ impl Shell<'_> {
             return Err(Failure { code: ExitCode::ClusterLost, reason });
         }
         self.show(&snapshot, &text);
+        if let Some(why) = &snapshot.misuse {
+            return Err(Failure::bad_use(anyhow::anyhow!("the run came to nothing: {why}")));
+        }
         Ok(verdict(&snapshot, rules(&self.start.settings)))
     }
 
@@ -200,8 +203,7 @@ pub(super) fn order(settings: &Settings) -> Result<OrderJson, Failure> {
 
 /// As a run on this machine is judged, as far as a snapshot tells.
 fn verdict(snapshot: &SnapshotJson, rules: Rules) -> ExitCode {
-    let evidence = Evidence::of_json(snapshot);
-    console::verdict(&evidence, Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() }, rules)
+    console::verdict(&Evidence::of_json(snapshot), Ending::default(), rules)
 }
 
 pub(super) fn failed(error: ClientError) -> Failure {
@@ -238,5 +240,7 @@ mod tests {
         assert_eq!(verdict(&stated(true), with(1)), ExitCode::Passed);
         assert_eq!(verdict(&stated(false), with(1)), ExitCode::ThresholdsFailed);
         assert_eq!(verdict(&SnapshotJson { holes: vec![HoleJson::default()], ..stated(false) }, with(1)), ExitCode::ClusterLost);
+        let given_up = SnapshotJson { unfinished: Some("its workers ended their users".to_owned()), ..stated(true) };
+        assert_eq!(verdict(&given_up, with(1)), ExitCode::ClusterLost);
     }
 }

@@ -324,9 +324,13 @@ impl Serving<'_> {
     async fn report(&mut self, ended: &Ended) -> Result<(), Failure> {
         let Ended { end, last, .. } = ended;
         self.code = verdict(&Evidence::of(last), ending(end, self.interrupt), rules(self.settings));
-        if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
-            // Nothing worth a report happened; the reason is what a person needs.
+        let misuse = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse);
+        if let Some(failure) = misuse.filter(|_| last.total.requests == 0) {
+            // Nothing worth a table happened; the reason is what a person needs. Files tell of this run, not of the one before.
             let reason = anyhow::anyhow!("{}", failure.text);
+            if let Err(failure) = self.files.finish(last, &closing(last, self.code, end.is_complete)).await {
+                log::error!(target: MAIN, "{}", failure.reason);
+            }
             if self.settings.autostart {
                 return Err(Failure { code: self.code, reason });
             }
@@ -345,7 +349,8 @@ impl Serving<'_> {
             }
         }
         if let Some(failure) = &end.failure {
-            log::error!(target: MAIN, "the run is not whole: {}", failure.text);
+            let words = if misuse.is_some() { "the run came to nothing" } else { "the run is not whole" };
+            log::error!(target: MAIN, "{words}: {}", failure.text);
         }
         match self.files.finish(last, &closing(last, self.code, end.is_complete)).await {
             // Other runs may follow, and have files of their own.

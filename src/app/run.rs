@@ -84,15 +84,19 @@ pub(super) fn run_script(start: &Start) -> Result<u8, Failure> {
 /// Prints the report of a run that is over, and writes its files; the answer is its verdict.
 async fn report(printer: &Printer, outcome: Outcome, signals: &mut Signals) -> Result<ExitCode, Failure> {
     let Outcome { last, end, exit_code, mut files, .. } = outcome;
-    if let Some(failure) = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse) {
-        // Nothing worth a report happened; the reason is what a person needs.
+    let misuse = end.failure.as_ref().filter(|failure| failure.cause == FailureCause::BadUse);
+    let closing = closing(&last, exit_code, end.is_complete);
+    if let Some(failure) = misuse.filter(|_| last.total.requests == 0) {
+        // Nothing worth a table happened; the reason is what a person needs.
+        if let Err(failure) = files.finish(&last, &closing).await {
+            log::error!("{}", failure.reason);
+        }
         return Err(Failure { code: exit_code, reason: anyhow::anyhow!("{}", failure.text) });
     }
     printer.report(&last, exit_code);
     if let Some(failure) = &end.failure {
-        log::error!("the run is not whole: {}", failure.text);
+        log::error!("{}: {}", if misuse.is_some() { "the run came to nothing" } else { "the run is not whole" }, failure.text);
     }
-    let closing = closing(&last, exit_code, end.is_complete);
     // What ends the program while they are written leaves them out.
     note_report(if exit_code == ExitCode::Bug { exit_code } else { ExitCode::BadUse }.code());
     let written = files.finish(&last, &closing);

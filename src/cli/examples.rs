@@ -26,7 +26,8 @@ Examples:
   lunamoth run load.lua --web                                the API and its page on 127.0.0.1:8089 as long as it runs
   lunamoth run load.lua -T read -E slow --set tenant=blue --config load.toml
 
-Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
+Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 3 the run could not be finished or collected,
+4 --strict: the generator was at fault, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
 
 pub(super) const FIND_EXAMPLES: &str = "\
 Examples:
@@ -94,7 +95,8 @@ DIR holds `main.lua` or a single script; --script names another.
 Without a secret master and workers stay on one machine; `lunamoth secret` makes one, and a web token as well.
 Browsers log in with the token; programs send `Authorization: Bearer TOKEN`.
 
-Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 3 the cluster was lost, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
+Exit codes: 0 passed, 1 a request failed (no thresholds stated), 2 bad use, 3 the run could not be finished or collected (such as
+with a worker that was lost), 4 --strict: the generator was at fault, 70 a bug of ours, 99 a threshold failed, 130 Ctrl-C before any verdict.";
 
 pub(super) const WORKER_EXAMPLES: &str = "\
 Examples:
@@ -125,7 +127,7 @@ Examples:
 During a run -u, -r and -t re-target it.
 
 Exit codes: 0 done, 1 the master declines, 2 bad use, 3 the master cannot be reached or does not let you in.
-With --wait also: 1 a request failed (no thresholds stated), 3 numbers were lost, 99 a threshold failed, 130 Ctrl-C while waiting; the run goes on then.";
+With --wait also: 1 a request failed (no thresholds stated), 3 the run could not be finished or collected, 99 a threshold failed, 130 Ctrl-C while waiting; the run goes on then.";
 
 pub(super) const STOP_EXAMPLES: &str = "\
 Examples:

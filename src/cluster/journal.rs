@@ -364,7 +364,7 @@ const MAGIC: &[u8; 8] = b"LUNAJRNL";
 const VERSION: u32 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u32;
 
 /// Raised with each other change of the frames or of a record's layout.
-const LAYOUT: u32 = 20;
+const LAYOUT: u32 = 21;
 
 const HEADER_BYTES: u64 = 12;
 const FRAME_HEAD_BYTES: u64 = 8;

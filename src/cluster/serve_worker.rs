@@ -190,7 +190,11 @@ impl<S: Workshop, D: Dialer> Shell<S, D> {
                 }
             };
             self.carry_out(actions);
-            self.publish(Instant::now());
+            let now = Instant::now();
+            // Behind what it was told: lanes that become sure have their orders.
+            let is_sure = self.worker.is_sure_of_slots(now);
+            self.tell(|engine| engine.beat(now, is_sure));
+            self.publish(now);
         }
         // What was said last is on its way: dropped outboxes are emptied before their links close.
         self.outboxes.clear();

@@ -2,7 +2,7 @@
 //!
 //! Owns what is said when, and the way out. Parts of it: `acts` does setup and teardown, `links` dials and listens for silence, `run` follows orders, `ledger` numbers and keeps
 //! deltas, `lanes` hears lanes out or gives them up, `delivery` brings deltas to a master, `greeting` says who it is, `clock` estimates the
-//! master's clock, `logbook` bounds what is logged, `rows` asks for rows and carries errands, `orphan` is life without a master, `leaving` the way out.
+//! master's clock, `logbook` bounds what is logged, `rows` asks for rows and carries errands, `orphan` is life without a master, `standstill` what it knows after it stood still, `leaving` the way out.
 //!
 //! # The link
 //!
@@ -75,6 +75,7 @@ mod orphan;
 mod rows;
 mod run;
 mod scripts;
+mod standstill;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -87,6 +88,7 @@ use self::links::{Links, Speaker};
 use self::logbook::Logbook;
 use self::memory::{Acting, Asks, Leaving};
 use self::run::{Run, Stage};
+use self::standstill::Standstill;
 use super::link::LinkId;
 use super::message::{Answer, LogLine, Refusal, RunOrders, ToMaster, ToWorker, WorkerId};
 use crate::plan::{Plan, RunId};
@@ -109,6 +111,7 @@ pub struct Worker {
     /// The setup or teardown that it does, or did last.
     acting: Option<Acting>,
     log: Logbook,
+    standstill: Standstill,
     /// Why what lies in its folder does not compile, once it has been looked at since the start.
     script_error: Option<Option<String>>,
     /// What its lanes want of the master.
@@ -153,6 +156,7 @@ impl Worker {
             leaving: None,
             acting: None,
             log: Logbook::default(),
+            standstill: Standstill::default(),
             script_error: None,
             asks: Asks::default(),
             end: None,
@@ -273,6 +277,12 @@ impl Worker {
         self.settle(now, out)
     }
 
+    /// Whether its slots are its own at `now`, as far as it can know: lanes hand nothing out in an open profile while they may be others'.
+    pub fn is_sure_of_slots(&mut self, now: Instant) -> bool {
+        self.standstill.look(now);
+        self.standstill.is_sure()
+    }
+
     /// What a probe may ask of it.
     #[must_use]
     pub fn status(&self, now: Instant) -> WorkerStatus {
@@ -299,7 +309,10 @@ impl Worker {
     fn on_masters_word(&mut self, message: ToWorker, now: Instant, out: &mut Vec<Action>) {
         match message {
             ToWorker::Prepare(plan) => self.on_prepare(plan, now, out),
-            ToWorker::Orders(orders) => self.on_orders(orders, out),
+            ToWorker::Orders(orders) => {
+                self.on_orders(orders, out);
+                self.standstill.on_orders();
+            }
             ToWorker::Answer(answer) => self.on_answer(answer, now),
             ToWorker::Abandon(run) => self.on_abandon(run, now, out),
             ToWorker::Act { run, act } => self.on_act(run, act, out),
@@ -367,6 +380,7 @@ impl Worker {
 
     fn on_answer(&mut self, answer: Answer, now: Instant) {
         self.links.on_answer(answer.echo, answer.clock, now);
+        self.standstill.on_answer(self.links.own_instant(answer.echo));
         if let (Some(run), Some((acknowledged_run, sequence))) = (&mut self.run, answer.acknowledged)
             && run.plan.run == acknowledged_run
         {
@@ -379,6 +393,8 @@ impl Worker {
         if self.has_ended {
             return Vec::new();
         }
+        // Before anything is said: the answer to that ends the doubt.
+        self.standstill.look(now);
         if self.run.is_none()
             && let Some(plan) = self.next.take()
         {

@@ -43,6 +43,11 @@ impl Layer {
         self.given.contains_key(&setting)
     }
 
+    /// A setting of this place that does not go together with `setting`.
+    pub(super) fn rival_of(&self, setting: Setting) -> Option<Setting> {
+        self.given.keys().copied().find(|other| other.excludes(setting) || setting.excludes(*other))
+    }
+
     /// The texts given for one setting; empty without any.
     pub(super) fn texts(&self, setting: Setting) -> &[String] {
         self.given.get(&setting).map_or(&[], |given| &given.texts)

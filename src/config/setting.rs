@@ -144,6 +144,11 @@ impl Setting {
         &ROWS[self as usize]
     }
 
+    /// Whether its row says that it does not go together with `other`.
+    pub(super) fn excludes(self, other: Self) -> bool {
+        self.row().excludes.contains(&other.key())
+    }
+
     /// The key in the file.
     #[must_use]
     pub fn key(self) -> &'static str {

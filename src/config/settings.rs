@@ -83,7 +83,8 @@ all_settings! { settings }
 impl Settings {
     /// Puts the layers together: defaults, `LOCUST_*`, the file (its path and text), `LUNAMOTH_*`, flags; later ones win.
     ///
-    /// `set` is put together name by name. A value that cannot be used is an error even where a later layer hides it.
+    /// `set` is put together name by name. A setting that excludes others takes the place of those that an earlier layer gives, and has none of them beside it in
+    /// its own. A value that cannot be used is an error even where a later layer hides it.
     ///
     /// # Errors
     /// A value or a key that is wrong, with the place where it stands and a right example.
@@ -102,14 +103,17 @@ impl Settings {
             }
         }
         let mut settings = Self::default();
-        for layer in [&locust, &file, &own, typed] {
+        let layers = [&locust, &file, &own, typed];
+        for (place, layer) in layers.into_iter().enumerate() {
             for (setting, given) in layer.iter() {
-                settings.apply(setting, &given.texts).map_err(|problem| ConfigError::Value {
-                    setting,
-                    origin: given.origin.clone(),
-                    text: given.texts.join(","),
-                    problem,
-                })?;
+                let wrong = |problem| ConfigError::Value { setting, origin: given.origin.clone(), text: given.texts.join(","), problem };
+                if let Some(other) = layer.rival_of(setting) {
+                    return Err(wrong(format!("not together with `{}`", other.key())));
+                }
+                // What a later layer says in its place wins, as it does over the same setting.
+                let is_replaced = layers[place + 1..].iter().any(|later| later.rival_of(setting).is_some());
+                let taker = if is_replaced { &mut Self::default() } else { &mut settings };
+                taker.apply(setting, &given.texts).map_err(wrong)?;
             }
         }
         settings.take_secrets(secret, previous_secret)?;
@@ -370,12 +374,39 @@ mod tests {
                 _ => line,
             })
             .fold(String::new(), |text, line| text + line + "\n");
-        resolve(&[], &[], Some(&live)).unwrap();
+        // Those that go without others stand there beside them.
+        let takes_a_place = |line: &&str| {
+            Setting::of_key(line.split(' ').next().unwrap_or_default()).is_some_and(|setting| !setting.row().excludes.is_empty())
+        };
+        let (apart, together): (Vec<&str>, Vec<&str>) = live.lines().partition(takes_a_place);
+        resolve(&[], &[], Some(&together.join("\n"))).unwrap();
+        apart.iter().for_each(|line| drop(resolve(&[], &[], Some(line)).unwrap()));
         let table: BTreeMap<String, toml::Value> = toml::from_str(&live).unwrap();
         let described: Vec<&str> = table.keys().map(String::as_str).collect();
         let mut keys: Vec<&str> = Setting::ALL.iter().map(|setting| setting.key()).filter(|key| *key != "config").collect();
         keys.sort_unstable();
         assert_eq!(described, keys);
+    }
+
+    #[test]
+    fn what_excludes_another_setting_takes_its_place_in_later_layers_and_is_refused_beside_it() {
+        let load = |flags: &[(Setting, &str)], variables: &[(&str, &str)], file: Option<&str>| {
+            let settings = resolve(flags, variables, file).unwrap().0;
+            (settings.users, settings.rate.map(|rate| rate.to_string()), settings.only)
+        };
+        let users = (Some(3), None, Vec::new());
+        assert_eq!(load(&[(Setting::Users, "3")], &[("LUNAMOTH_RATE", "5/s")], None), users);
+        assert_eq!(load(&[], &[("LUNAMOTH_USERS", "3")], Some("rate = \"5/s\"")), users);
+        assert_eq!(load(&[(Setting::Rate, "5/s")], &[], Some("users = 3")), (None, Some("5/s".to_owned()), Vec::new()));
+        assert_eq!(load(&[(Setting::Only, "buy")], &[], Some("users = 3")), (None, None, vec!["buy".to_owned()]));
+        assert!(
+            message(&[], &[], Some("users = 3\nrate = \"5/s\"")).starts_with("load.toml:"),
+            "{}",
+            message(&[], &[], Some("users = 3\nrate = \"5/s\""))
+        );
+        assert!(message(&[], &[("LUNAMOTH_USERS", "3"), ("LUNAMOTH_RATE", "5/s")], None).contains("not together with"));
+        // A wrong value is an error even where it is hidden.
+        assert!(message(&[(Setting::Users, "3")], &[("LUNAMOTH_RATE", "x")], None).contains("LUNAMOTH_RATE"));
     }
 
     #[test]

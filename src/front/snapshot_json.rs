@@ -95,6 +95,10 @@ pub struct SnapshotJson {
     pub acts: Vec<ActJson>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
+    /// What of the script or the settings could not be used, where that has ended the run; its exit code is 2.
+    pub misuse: Option<String>,
+    /// Why a run that is over could not be finished or collected, if it could not: its exit code is 3.
+    pub unfinished: Option<String>,
     /// The generator's own part in the numbers.
     pub generator: GeneratorJson,
     /// In the order in which they came.

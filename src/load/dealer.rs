@@ -25,7 +25,8 @@ use crate::plan::LoadProfile;
 /// maybe minutes off: by those it must not keep what others run since long.
 ///
 /// Of slots that others have run meanwhile, since the worker was out of reach, all goes at once that is not here for good by then: it would run twice
-/// until its moment.
+/// until its moment. Of an open profile nothing is the worker's that was due in them until it has them back, be that moment past, and that it has not
+/// handed out: it may have stood still for as long as others had them.
 ///
 /// Of an open profile no change that was ordered is taken back or put off before its moment: who hears of the newer orders late has carried
 /// it out by then, and an iteration would have two owners. What is newer comes behind it, so that a slot may come and go again.
@@ -113,11 +114,18 @@ impl Dealer {
     /// What others have run meanwhile goes at once where it is not wanted, or not yet.
     fn give_up(&mut self, orders: &Orders, now: Duration) {
         let Some(void) = &orders.void else { return };
+        let is_open = orders.profile.is_open();
         let mut stays = (*orders.slots).clone();
-        let later = orders.handover.iter().flat_map(|handover| handover.moments()).filter(|(_, at)| *at > now);
-        later.for_each(|(slot, _)| stays.remove(slot));
-        for slot in void.without(&stays).iter() {
-            self.change(slot, false, None, now);
+        let moments = orders.handover.iter().flat_map(|handover| handover.moments());
+        moments.filter(|(_, at)| is_open || *at > now).for_each(|(slot, _)| stays.remove(slot));
+        let gone = void.without(&stays);
+        if is_open {
+            // How they came here is of no account any more.
+            self.past.retain(|turnover| !gone.contains(turnover.slot));
+        }
+        for slot in gone.iter() {
+            // Since when others have had them nobody says. What was handed out here is decided, so that they may as well have had them for ever.
+            self.change(slot, false, is_open.then_some(Duration::ZERO), now);
         }
     }
 

@@ -100,6 +100,12 @@ impl<W: Workload> Engine<W> {
         self.foreman.follow(orders);
     }
 
+    /// Whoever minds the lanes is alive at `now`, and `is_sure` that their slots have not gone to others. Where this was said once, nothing that is
+    /// due in an open profile is handed out without it; where it never is, all is.
+    pub fn beat(&self, now: Instant, is_sure: bool) {
+        self.foreman.beat(now, is_sure);
+    }
+
     /// From here on users do what `workload` says, which is opened in each lane beside the one before; `plan` is the same run's, with the same
     /// classes. A user that lives finishes its iteration and gives way to a fresh one of its index. Returns at once; a lane in which the
     /// workload cannot be opened says so in the log and goes on as it was.

@@ -10,12 +10,14 @@ use tokio::sync::watch;
 
 use super::dealer::{Dealer, Duty};
 use super::now;
+use super::pulse::Pulse;
 use super::slots::Orders;
 
 /// Tells the lanes of a worker what they shall run, each as much as concerns it.
 #[derive(Debug)]
 pub(super) struct Foreman {
     cells: Vec<watch::Sender<Brief>>,
+    pulse: Arc<Pulse>,
     /// Locked while the lanes are told as well, so that the newest orders are the last that any lane hears.
     state: Mutex<State>,
 }
@@ -23,9 +25,11 @@ pub(super) struct Foreman {
 impl Foreman {
     /// A foreman of so many lanes, whose users may take `stop_timeout` to finish, and what each lane listens to.
     pub fn new(lanes: usize, stop_timeout: Duration) -> (Self, Vec<watch::Receiver<Brief>>) {
-        let (cells, inboxes) = (0..lanes).map(|_| watch::channel(Brief::default())).unzip();
+        let pulse = Arc::<Pulse>::default();
+        let brief = || Brief { pulse: Arc::clone(&pulse), ..Brief::default() };
+        let (cells, inboxes) = (0..lanes).map(|_| watch::channel(brief())).unzip();
         let dealer = Dealer::new(lanes, stop_timeout.saturating_add(LATENESS));
-        (Self { cells, state: Mutex::new(State { dealer, zero: None, followed: 0 }) }, inboxes)
+        (Self { cells, pulse, state: Mutex::new(State { dealer, zero: None, followed: 0 }) }, inboxes)
     }
 
     /// The run begins; the first `zero` holds.
@@ -55,6 +59,13 @@ impl Foreman {
         }
     }
 
+    /// The worker is alive at `now`, and is sure of its slots or not. Lanes of which it says so once hand out what is due in open profiles as long
+    /// as it goes on saying it.
+    pub fn beat(&self, now: Instant, is_sure: bool) {
+        let followed = self.state.lock().unwrap_or_else(PoisonError::into_inner).followed;
+        self.pulse.beat(now, is_sure, followed);
+    }
+
     /// The run comes to an end; a cut is not taken back by a stop.
     pub fn end(&self, ending: Ending) {
         for cell in &self.cells {
@@ -74,6 +85,8 @@ pub(super) struct Brief {
     pub duty: Option<Arc<Duty>>,
     /// How often orders were given until then.
     pub followed: u64,
+    /// The worker's, the same for all lanes and for good.
+    pub pulse: Arc<Pulse>,
     /// Once the run shall end.
     pub ending: Option<Ending>,
 }

@@ -30,6 +30,7 @@ use super::dealer::Duty;
 use super::foreman::{Brief, Ending};
 use super::live_users::LiveUsers;
 use super::pair::Pair;
+use super::pulse::Pulse;
 use super::shape::Shape;
 use super::sides::{Side, SideOrder};
 use super::slots::Numbering;
@@ -158,6 +159,7 @@ struct Running<L> {
     duty: Option<Arc<Duty>>,
     /// See [`LaneReport::followed`].
     followed: u64,
+    pulse: Arc<Pulse>,
     /// Of all profiles together.
     shape: Shape,
     tenure: Tenure,
@@ -187,6 +189,7 @@ impl<L: LaneWorkload> Running<L> {
         Self {
             duty: None,
             followed: 0,
+            pulse: Arc::default(),
             shape: Shape::default(),
             tenure: Tenure::default(),
             numbering: Numbering::default(),
@@ -208,6 +211,7 @@ impl<L: LaneWorkload> Running<L> {
 
     /// Does what the lane has been told, of which some may be known.
     fn heed(&mut self, brief: &Brief, now: Instant) {
+        self.pulse = Arc::clone(&brief.pulse);
         if let Some(duty) = &brief.duty
             && !self.duty.as_ref().is_some_and(|known| Arc::ptr_eq(known, duty))
         {

@@ -18,6 +18,7 @@ mod live_users;
 mod pair;
 mod pool;
 pub mod profile;
+pub mod pulse;
 pub mod roster;
 mod rota;
 pub mod shape;

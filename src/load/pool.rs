@@ -238,6 +238,6 @@ fn dismiss(seat: &Seat) {
 }
 
 /// A lane that takes note of an iteration later than this has been kept from its work: what is dropped then is dropped for that.
-const LATE: Duration = Duration::from_millis(100);
+pub(super) const LATE: Duration = Duration::from_millis(100);
 /// Iterations of one room that may wait in one lane.
 const WAITING_MAX: usize = 1_000_000;

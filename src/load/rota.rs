@@ -323,6 +323,29 @@ mod tests {
         assert_eq!(done, (200..2_650).collect::<Vec<_>>());
     }
 
+    #[test]
+    fn what_was_due_while_a_worker_stood_still_is_its_own_unless_others_had_its_slots_until_they_came_back() {
+        let all = Orders::of_all_slots(profile(20, Spacing::Even));
+        let back_at = |at| {
+            let handover = Handover { at: millis(at), moved: SlotSet::all(), interval: Duration::ZERO };
+            Orders { handover: Some(Arc::new(handover)), void: Some(Arc::new(SlotSet::all())), ..all.clone() }
+        };
+        // It wakes at 5 s. 200 are due before 1 s, 1,600 before 4.5 s, 2,000 before 5.5 s, and 2,650 in all.
+        for (orders, first) in [(all.clone(), 200), (back_at(5_500), 2_000), (back_at(4_500), 1_600)] {
+            let mut worker = Worker::new(0);
+            worker.hear(&all, Duration::ZERO);
+            worker.work(millis(999));
+            worker.hear(&orders, millis(5_000));
+            worker.work(millis(5_600));
+            // Told twice, it means the same.
+            worker.hear(&orders, millis(5_700));
+            worker.work(millis(8_000));
+            let mut done: Vec<u64> = worker.done.iter().map(|done| done.0).collect();
+            done.sort_unstable();
+            assert_eq!(done, (0..200).chain(first..2_650).collect::<Vec<_>>());
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
         #[test]

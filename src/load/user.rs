@@ -261,7 +261,7 @@ async fn start<U: VirtualUser>(
         }
         recorder.borrow_mut().start_failure(class);
         // Even with pauses switched off: an `on_start` that raises at once would spin.
-        let idle = pause.grow();
+        let idle = pause.grow(FIRST_PAUSE);
         user.rest(idle);
         control.sleep_until(ended + idle).await;
         if control.is_at_its_end() {
@@ -270,16 +270,18 @@ async fn start<U: VirtualUser>(
     }
 }
 
-/// The pause that follows a fruitless iteration: 100 ms, doubling to 2 s, until one bears fruit.
+/// The pause that follows a fruitless iteration: 100 ms, doubling to 2 s, until one bears fruit. One that asked for nothing has not failed, so that the doubling
+/// begins lower, and a user that seldom does so loses little.
 #[derive(Debug)]
 struct Pause {
     enabled: bool,
-    next: Duration,
+    /// `None` until an iteration was fruitless.
+    next: Option<Duration>,
 }
 
 impl Pause {
     fn new(enabled: bool) -> Self {
-        Self { enabled, next: FIRST_PAUSE }
+        Self { enabled, next: None }
     }
 
     /// The pause that `step` calls for, if any.
@@ -290,17 +292,19 @@ impl Pause {
         }
         // A step that never yielded had the lane for itself: as long as it took, the others get many times that.
         let others = if step.yielded { Duration::ZERO } else { length.saturating_mul(OTHERS) };
-        self.enabled.then(|| self.grow().max(others))
+        let first = if step.raised || step.requests > 0 { FIRST_PAUSE } else { FIRST_IDLE_PAUSE };
+        self.enabled.then(|| self.grow(first).max(others))
     }
 
-    fn grow(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(LONGEST_PAUSE);
+    /// At least `first`.
+    fn grow(&mut self, first: Duration) -> Duration {
+        let pause = self.next.unwrap_or(first).max(first);
+        self.next = Some((pause * 2).min(LONGEST_PAUSE));
         pause
     }
 
     fn reset(&mut self) {
-        self.next = FIRST_PAUSE;
+        self.next = None;
     }
 }
 
@@ -312,6 +316,8 @@ fn is_fruitless(step: &Step, length: Duration) -> bool {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// After an iteration that neither raised nor asked for anything.
+const FIRST_IDLE_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// An iteration without requests that is shorter than this did no work.
 const SHORTEST_WORK: Duration = Duration::from_millis(1);
@@ -465,9 +471,20 @@ mod tests {
     fn an_iteration_that_held_the_lane_leaves_it_to_the_others_for_many_times_as_long() {
         let mut pause = Pause::new(true);
         assert_eq!(pause.after(&EMPTY, Duration::from_millis(300)), Some(Duration::from_millis(3_000)));
-        assert_eq!(pause.after(&RAISED, Duration::from_millis(300)), Some(Duration::from_millis(200)), "it yielded");
+        assert_eq!(pause.after(&RAISED, Duration::from_millis(300)), Some(Duration::from_millis(100)), "it yielded");
         let runaway = Step { raised: true, ..EMPTY };
         assert_eq!(pause.after(&runaway, Duration::from_secs(1)), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn who_seldom_asks_for_nothing_loses_little_and_who_never_asks_rests_for_two_seconds() {
+        let mut pause = Pause::new(true);
+        for _ in 0..10 {
+            assert_eq!(pause.after(&EMPTY, Duration::ZERO), Some(Duration::from_millis(10)));
+            assert_eq!(pause.after(&ANSWERED, Duration::from_millis(20)), None);
+        }
+        let idle: Duration = (0..9).filter_map(|_| pause.after(&EMPTY, Duration::ZERO)).sum();
+        assert_eq!((idle, pause.after(&EMPTY, Duration::ZERO)), (Duration::from_millis(4_550), Some(Duration::from_secs(2))));
     }
 
     #[test]

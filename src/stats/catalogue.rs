@@ -59,7 +59,7 @@ const COUNTS: [Listed; 5] = [
 /// The same, of groups, users and bytes.
 const OTHERS: [Listed; 4] = [
     listed("group_duration", Family::Groups, "passages through the script's groups", "p(95) < 2s"),
-    listed("users", Family::Users, "users that ran", "max >= 50"),
+    listed("users", Family::Users, "users that ran at the end of a second", "max >= 50"),
     listed("data_sent", Family::Bytes, "bytes on the wire to the target, headers included", "count < 10MB"),
     listed("data_received", Family::Bytes, "bytes on the wire from the target, headers included", "count < 1GB"),
 ];

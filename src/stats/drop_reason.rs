@@ -5,7 +5,7 @@
 pub enum DropReason {
     /// No user of its class was free, no further one could be made, and its patience was over.
     NoFreeUser,
-    /// The same, and the generator had come to look at it late.
+    /// The generator had come to look at it late: by more than its patience, or so that no user was to be had any more.
     GeneratorLate,
     /// The `on_start` of the user that was made for it raised.
     OnStartFailed,

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
 use super::quantile::Quantile;
-use super::sparse::{INDICES, SparseCounts};
+use super::sparse::SparseCounts;
 
 /// Counts of durations in microseconds.
 #[derive(Clone, Default)]
@@ -22,8 +22,8 @@ impl Histogram {
     /// The highest value that is kept apart, in microseconds: one hour. Higher ones count as this one.
     pub const HIGHEST_US: u64 = 3_600_000_000;
 
-    /// How many indices there are; each stands for a range of equivalent values.
-    pub const INDICES: u32 = INDICES;
+    /// The highest value of all that is kept apart, where none of them is a duration.
+    pub const HIGHEST: u64 = i64::MAX as u64;
     /// How wide a bucket is at most, as a share of the values in it.
     pub const RESOLUTION: f64 = 1.0 / (1 << (EXACT_BITS - 1)) as f64;
 
@@ -44,6 +44,12 @@ impl Histogram {
     pub fn record_n(&mut self, value_us: u64, count: u64) -> bool {
         self.add_at(index_of(value_us.min(Self::HIGHEST_US)), count);
         value_us > Self::HIGHEST_US
+    }
+
+    /// Counts a value that is no duration. Answers whether it lay above [`Histogram::HIGHEST`] and was counted there.
+    pub fn record_number(&mut self, value: u64) -> bool {
+        self.add_at(index_of(value.min(Self::HIGHEST)), 1);
+        value > Self::HIGHEST
     }
 
     /// Adds all counts of `other`.
@@ -157,8 +163,9 @@ impl Histogram {
     /// libraries in other languages decode it.
     #[must_use]
     pub fn to_v2_base64(&self) -> String {
+        let highest = self.indices().last().map_or(0, |(index, _)| highest_of(index)).max(Self::HIGHEST_US);
         let mut standard =
-            hdrhistogram::Histogram::<u64>::new_with_bounds(1, Self::HIGHEST_US, 3).expect("the bounds are constant and valid");
+            hdrhistogram::Histogram::<u64>::new_with_bounds(1, highest, 3).expect("the bounds are at least an hour and at most 63 bits");
         for (value, count) in self.iter() {
             standard.saturating_record_n(value, count);
         }
@@ -177,7 +184,7 @@ impl Histogram {
             Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|why| format!("it is no histogram: {why}"))?;
         let mut histogram = Self::default();
         for range in read.iter_recorded() {
-            histogram.record_n(read.lowest_equivalent(range.value_iterated_to()), range.count_at_value());
+            histogram.add_at(index_of(read.lowest_equivalent(range.value_iterated_to()).min(Self::HIGHEST)), range.count_at_value());
         }
         Ok(histogram)
     }
@@ -246,7 +253,7 @@ impl Default for Body {
 /// The touched blocks in the order of their first touch, and where each stands.
 #[derive(Clone, Default)]
 struct Blocks {
-    /// For each block its place in `counts`, in blocks, plus 1; 0 where it was not touched. Empty until the first touch.
+    /// For each block its place in `counts`, in blocks, plus 1; 0 where it was not touched. As long as blocks were touched, and empty before.
     places: Vec<u16>,
     counts: Vec<u64>,
 }
@@ -263,8 +270,9 @@ impl Blocks {
 
     #[cold]
     fn touch(&mut self, block: usize) -> usize {
-        if self.places.is_empty() {
-            self.places = vec![0; Histogram::INDICES as usize / BLOCK];
+        if self.places.len() <= block {
+            // As far as durations go, at once: hardly a histogram holds more.
+            self.places.resize((block + 1).max(PLACES), 0);
         }
         let place = self.counts.len() / BLOCK;
         // Exactly one block more: doubling would double the memory of histograms that stay as they are.
@@ -286,12 +294,15 @@ impl Blocks {
 /// Indices in a block: half a KiB of counts.
 const BLOCK: usize = 64;
 
+/// Blocks of an hour of microseconds.
+const PLACES: usize = index_of(Histogram::HIGHEST_US) as usize / BLOCK + 1;
+
 /// Values below 2 to this power have an index each; `HdrHistogram` calls it the sub-bucket count magnitude of three digits.
 const EXACT_BITS: u32 = 11;
 
 /// The index of a value within the range.
 #[inline]
-pub(super) fn index_of(value_us: u64) -> u32 {
+pub(super) const fn index_of(value_us: u64) -> u32 {
     let shift = 64 - EXACT_BITS - (value_us | ((1 << EXACT_BITS) - 1)).leading_zeros();
     (shift << (EXACT_BITS - 1)) + (value_us >> shift) as u32
 }
@@ -311,6 +322,7 @@ fn highest_of(index: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sparse::INDICES;
     use super::*;
     use proptest::prelude::*;
 
@@ -391,11 +403,29 @@ mod tests {
 
     #[test]
     fn every_index_stands_for_the_range_that_maps_to_it() {
-        for index in 0..Histogram::INDICES {
+        for index in 0..INDICES {
             assert_eq!(index_of(lowest_of(index)), index);
             assert_eq!(index_of(highest_of(index)), index);
         }
-        assert_eq!(standard().distinct_values(), Histogram::INDICES as usize);
+        assert_eq!((highest_of(INDICES - 1), index_of(Histogram::HIGHEST)), (Histogram::HIGHEST, INDICES - 1));
+        assert_eq!(standard().distinct_values(), 23_552);
+    }
+
+    #[test]
+    fn numbers_that_are_no_durations_have_percentiles_far_above_an_hour() {
+        let mut histogram = Histogram::default();
+        for kilobytes in 1..=100_u64 {
+            assert!(!histogram.record_number(kilobytes * 1_000_000_000));
+        }
+        assert_eq!([0.5, 0.95].map(|quantile| histogram.value_at(quantile) / 100_000_000), [500, 950]);
+        assert!(!histogram.record_number(Histogram::HIGHEST));
+        assert!(histogram.record_number(u64::MAX));
+        assert_eq!(histogram.value_at(1.0), Histogram::HIGHEST);
+        assert_eq!(Histogram::from_v2_base64(&histogram.to_v2_base64()), Ok(histogram.clone()));
+        let mut sums = Histogram::shared();
+        sums.merge_sparse(&SparseCounts::from_gaps(histogram.to_sparse().gaps()).unwrap());
+        sums.merge(&of(&[5]));
+        assert_eq!((sums.count(), sums.value_at(0.0)), (103, 5));
     }
 
     #[test]

@@ -120,6 +120,10 @@ pub struct Snapshot {
     pub acts: Vec<Arc<ActView>>,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
+    /// What of the script or the settings could not be used, where that has ended the run.
+    pub misuse: Option<String>,
+    /// Why a run that is over could not be finished or collected, if it could not. Numbers that are lost with a worker are `holes` besides.
+    pub unfinished: Option<String>,
     /// The generator's own part.
     pub health: HealthView,
     /// One point for each second of the run so far, oldest first; bounded, see `series`.

@@ -33,6 +33,9 @@ impl Span {
     /// # Errors
     /// A span that such a run never fills.
     pub fn fits(&self, end: Duration) -> Result<(), String> {
+        if !self.is_partial() {
+            return Ok(());
+        }
         let needed = self.after_seconds.saturating_add(self.over_seconds.unwrap_or(1));
         if Duration::from_secs(needed) <= end {
             return Ok(());

@@ -110,8 +110,8 @@ pub enum SparseCountsError {
     Sum,
 }
 
-/// How many indices a histogram has; each stands for a range of equivalent values.
-pub(super) const INDICES: u32 = 23_552;
+/// How many indices a histogram has, each for a range of equivalent values: as many as 63 bits have. Durations, which end at an hour, have the first 23,552.
+pub(super) const INDICES: u32 = 55_296;
 
 #[cfg(test)]
 mod tests {
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn pairs_out_of_bounds_are_refused() {
-        assert_eq!(SparseCounts::from_gaps([(23_551, 1)]).map(|counts| counts.len()), Ok(1));
-        assert_eq!(SparseCounts::from_gaps([(23_552, 1)]), Err(SparseCountsError::Index { after: 0, gap: 23_552 }));
+        assert_eq!(SparseCounts::from_gaps([(INDICES - 1, 1)]).map(|counts| counts.len()), Ok(1));
+        assert_eq!(SparseCounts::from_gaps([(INDICES, 1)]), Err(SparseCountsError::Index { after: 0, gap: INDICES }));
         assert_eq!(SparseCounts::from_gaps([(5, 1), (u32::MAX, 1)]), Err(SparseCountsError::Index { after: 6, gap: u32::MAX }));
         assert_eq!(SparseCounts::from_gaps([(5, 0)]), Err(SparseCountsError::Zero { index: 5 }));
         assert_eq!(SparseCounts::from_gaps([(5, u64::MAX)]), Err(SparseCountsError::Sum));

@@ -74,7 +74,7 @@ impl Trend<NumberSpread> {
         self.spread.add(value);
         let millionths = (value * 1e6).round();
         // A cast saturates: what lies above is clamped by the histogram, what lies below zero counts as zero.
-        let above = self.histogram.record(millionths as u64);
+        let above = self.histogram.record_number(millionths as u64);
         self.clamped += u64::from(above || millionths < 0.0);
     }
 
@@ -221,11 +221,11 @@ mod tests {
     #[test]
     fn numbers_outside_the_range_are_clamped_but_summed_as_they_are() {
         let mut trend = Trend::<NumberSpread>::default();
-        for value in [-1.0, 0.5, 1e12] {
+        for value in [-1.0, 0.5, 1e13] {
             trend.add(value);
         }
         assert_eq!(trend.clamped, 2);
-        assert_eq!(trend.spread, NumberSpread { count: 3, sum: 1e12 - 0.5, min: -1.0, max: 1e12 });
+        assert_eq!(trend.spread, NumberSpread { count: 3, sum: 1e13 - 0.5, min: -1.0, max: 1e13 });
         assert_eq!(trend.histogram.value_at(0.5), 500_223);
     }
 }

@@ -204,6 +204,41 @@ class Cluster(unittest.TestCase):
         for worker in workers:
             self.assertIsNone(worker.process.poll(), "workers wait for the next master")
 
+    def test_a_run_that_lost_a_worker_has_one_verdict_wherever_it_is_shown(self):
+        report, suite = self.folder / "run.json", self.folder / "run.xml"
+        outs = ("--json", report, "--out", f"junit={suite}")
+        master = self.master("master", "--autostart", "--expect-workers", "2", "-u", "4", "-r", "4", "-t", "8s", *outs)
+        workers = [self.worker(f"worker{number}") for number in (1, 2)]
+        master.await_text("Sending hatch jobs to 2 ready clients", 40)
+        time.sleep(3)
+        workers[0].end(signal.SIGKILL)
+        # A worker that is lost may come back with its numbers: it is waited for.
+        self.assertEqual(master.process.wait(60), 3, master.text()[-3000:])
+        self.assertRegex(master.text(), r"INCOMPLETE: numbers of a worker are missing \(\d+ requests.*exit code 3\)")
+        written = json.loads(report.read_text())
+        self.assertEqual((len(written["holes"]), written["complete"]), (1, False))
+        self.assertEqual((written["verdict"]["passed"], written["verdict"]["exit_code"]), (False, 3))
+        self.assertIn('failures="1"', suite.read_text())
+
+    def test_a_run_that_its_workers_gave_up_without_a_master_does_not_pass(self):
+        lead = ("--state", self.folder / "state", "--orphan-timeout", "6s")
+        master = self.master("master", *lead)
+        workers = [self.worker(f"worker{number}") for number in (1, 2)]
+        master.await_text("Currently 2 clients ready to swarm.")
+        self.curl("/swarm", "-X", "POST", "-F", "locust_count=4", "-F", "hatch_rate=4", "-F", "run_time=60s")
+        self.await_stats(lambda stats: stats["user_count"] == 4)
+        master.end(signal.SIGKILL)
+        for worker in workers:
+            worker.await_text("no master for 6 s: the users finish; the numbers are kept")
+        second = self.master("second", *lead)
+        second.await_text("the run is not whole: its workers had heard nothing of a master for 6 s (--orphan-timeout)")
+        shown = json.loads(self.curl("/api/v1/snapshot"))
+        self.assertEqual((shown["state"], shown["holes"], shown["unfinished"].count(" by 0:")), ("stopped", [], 2))
+        ask = [support.program(), "report", "--url", f"http://127.0.0.1:{self.web}/locust"]
+        written = json.loads(support.run(ask, deadline=20).stdout)
+        self.assertEqual((written["complete"], written["verdict"]["exit_code"]), (False, 3))
+        self.assertIn("ended their users", written["verdict"]["words"])
+
     def test_who_does_not_know_the_secret_stays_outside(self):
         environment = support.foreign_environment()
         long = subprocess.run([support.program(), "secret"], capture_output=True, text=True, check=True, env=environment)

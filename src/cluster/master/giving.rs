@@ -24,15 +24,12 @@ impl Master {
             return; // It has said goodbye: nobody is left there who would take any.
         }
         let peers = &self.peers;
-        let is_here = |worker: &WorkerId| {
-            peers.iter().any(|(_, peer)| peer.hello.worker == *worker && matches!(peer.presence, Presence::Here | Presence::Leaving))
-        };
         let Some(run) = self.run.as_mut().filter(|run| run.id() == id && matches!(run.stage(), Stage::Live | Stage::Stopping { .. }))
         else {
             return;
         };
         let worker = &peers.get(number).hello.worker;
-        let Some((grant, kept)) = run.commons.leases.on_ask(worker, ask, is_here, now) else { return };
+        let Some((grant, kept)) = run.on_ask(worker, ask, peers, now) else { return };
         let message = ToWorker::Grant { run: id, grant };
         match kept.filter(|_| self.config.has_journal) {
             Some(kept) => {

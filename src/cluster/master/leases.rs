@@ -6,6 +6,7 @@
 //! | the next question: the rows before are used up | some were brought back | those |
 //! | | some were never given out | the next of them |
 //! | | all are given out, a worker that is there may still hold some | later; over after ten seconds, if they are no iterations |
+//! | | all are given out, and whoever is there has begun all the iterations that it was given | over |
 //! | | all are given out | over |
 //! | a worker brings rows back | are free again | |
 //! | a worker says goodbye, and how many it has taken | the rest of what it was given is free again | |
@@ -52,11 +53,12 @@ struct Block {
 
 impl Leases {
     /// A worker asks. The answer, and what is to be kept of it before it is sent; nothing where the question is an old one.
+    /// `may_hold` says whether a worker that was given so many rows in all may still have some of them in its hands.
     pub fn on_ask(
         &mut self,
         worker: &WorkerId,
         ask: &Ask,
-        is_here: impl Fn(&WorkerId) -> bool,
+        may_hold: impl Fn(&WorkerId, u64) -> bool,
         now: Instant,
     ) -> Option<(Grant, Option<KeptLease>)> {
         let answer = |given| Grant { source: ask.source.clone(), number: ask.number, given };
@@ -83,9 +85,11 @@ impl Leases {
                 KeptLease { source: ask.source.clone(), worker: worker.clone(), number: ask.number, rows: rows.clone(), is_return: false };
             return Some((answer(Given::Rows(rows)), Some(kept)));
         }
-        let is_held = source.blocks.iter().any(|(holder, block)| holder != worker && !block.rows.is_empty() && is_here(holder));
+        let given = |holder: &WorkerId| source.given.get(holder).copied().unwrap_or(0);
+        let is_held =
+            source.blocks.iter().any(|(holder, block)| holder != worker && !block.rows.is_empty() && may_hold(holder, given(holder)));
         let since = *source.waiting_since.get_or_insert(now);
-        // Users that wait for iterations do nothing else, and whoever holds some begins them or brings them back.
+        // Users that wait for iterations do nothing else, and whoever holds some begins them or brings them back, and tells of both.
         let is_patient = profile_of(&ask.source).is_some() || now.saturating_duration_since(since) < PATIENCE;
         let is_over = !is_held || !is_patient;
         Some((answer(if is_over { Given::Over } else { Given::Later }), None))
@@ -215,7 +219,7 @@ mod tests {
     }
 
     fn rows_of(leases: &mut Leases, of: u8, number: u64) -> Given {
-        leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_| true, Instant::now()).unwrap().0.given
+        leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_, _| true, Instant::now()).unwrap().0.given
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
         assert_eq!(rows_of(&mut leases, 2, 1), Given::Rows(10..20));
         assert_eq!(rows_of(&mut leases, 1, 1), Given::Rows(0..10));
         assert_eq!(rows_of(&mut leases, 1, 2), Given::Rows(20..30));
-        assert!(leases.on_ask(&worker(1), &ask(1, 10, Some(640)), |_| true, Instant::now()).is_none());
+        assert!(leases.on_ask(&worker(1), &ask(1, 10, Some(640)), |_, _| true, Instant::now()).is_none());
         let held: Vec<_> = leases.held().map(|(source, holder, rows)| (source, holder.incarnation, rows.clone())).collect();
         assert_eq!(held, [("a.csv", 1, 20..30), ("a.csv", 2, 10..20)]);
     }
@@ -233,9 +237,9 @@ mod tests {
     #[test]
     fn a_block_is_no_more_than_a_share_of_the_file() {
         let mut leases = Leases::default();
-        let (grant, _) = leases.on_ask(&worker(1), &ask(1, 1_000_000, Some(30_000)), |_| true, Instant::now()).unwrap();
+        let (grant, _) = leases.on_ask(&worker(1), &ask(1, 1_000_000, Some(30_000)), |_, _| true, Instant::now()).unwrap();
         assert_eq!(grant.given, Given::Rows(0..468));
-        let (grant, _) = leases.on_ask(&worker(1), &ask(2, 1_000_000, None), |_| true, Instant::now()).unwrap();
+        let (grant, _) = leases.on_ask(&worker(1), &ask(2, 1_000_000, None), |_, _| true, Instant::now()).unwrap();
         assert_eq!(grant.given, Given::Rows(468..1_000_468));
     }
 
@@ -244,7 +248,7 @@ mod tests {
         let mut leases = Leases::default();
         let now = Instant::now();
         let mut given = |of: u8, number: u64, is_here: bool, now: Instant| {
-            leases.on_ask(&worker(of), &ask(number, 10, Some(2)), |_| is_here, now).unwrap().0.given
+            leases.on_ask(&worker(of), &ask(number, 10, Some(2)), |_, _| is_here, now).unwrap().0.given
         };
         assert_eq!((given(1, 1, true, now), given(2, 1, true, now)), (Given::Rows(0..1), Given::Rows(1..2)));
         assert_eq!(given(1, 2, true, now), Given::Later);
@@ -259,7 +263,7 @@ mod tests {
         let now = Instant::now();
         let mut given = |of: u8, number: u64, is_here: bool, now: Instant| {
             let ask = Ask { source: String::new(), ..ask(number, 10, Some(2)) };
-            leases.on_ask(&worker(of), &ask, |_| is_here, now).unwrap().0.given
+            leases.on_ask(&worker(of), &ask, |_, _| is_here, now).unwrap().0.given
         };
         assert_eq!((given(1, 1, true, now), given(2, 1, true, now)), (Given::Rows(0..1), Given::Rows(1..2)));
         assert_eq!(given(1, 2, true, now), Given::Later);
@@ -268,11 +272,23 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_no_iteration_waits_for_nobody_who_has_begun_all_that_it_was_given() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        let mut given = |of: u8, number: u64, begun: u64| {
+            let ask = Ask { source: String::new(), ..ask(number, 10, Some(2)) };
+            leases.on_ask(&worker(of), &ask, |_, given| begun < given, now).unwrap().0.given
+        };
+        assert_eq!((given(1, 1, 0), given(1, 2, 1)), (Given::Rows(0..1), Given::Rows(1..2)));
+        assert_eq!((given(2, 1, 1), given(2, 1, 2)), (Given::Later, Given::Over));
+    }
+
+    #[test]
     fn what_each_worker_was_given_is_known_and_to_the_next_master_as_well() {
         let mut leases = Leases::default();
         let mut journal = Vec::new();
         for (of, number) in [(1, 1), (2, 1), (1, 2)] {
-            let (_, kept) = leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_| true, Instant::now()).unwrap();
+            let (_, kept) = leases.on_ask(&worker(of), &ask(number, 10, Some(640)), |_, _| true, Instant::now()).unwrap();
             journal.extend(kept);
         }
         journal.extend(leases.on_leftover(&worker(1), &Leftover { source: "a.csv".into(), number: 2, rows: 27..30 }));
@@ -368,7 +384,9 @@ mod tests {
                             hands.insert(of, (number, 0..0));
                             number + 1
                         };
-                        let Some((grant, kept)) = leases.on_ask(&worker(of), &ask(number, wanted, Some(ROWS)), |_| true, now) else { continue };
+                        let Some((grant, kept)) = leases.on_ask(&worker(of), &ask(number, wanted, Some(ROWS)), |_, _| true, now) else {
+                            continue;
+                        };
                         journal.extend(kept);
                         if let Given::Rows(given) = grant.given && hands.get(&of).is_none_or(|hand| hand.0 < number) {
                             hands.insert(of, (number, given));
@@ -386,7 +404,7 @@ mod tests {
                         let (number, rows) = hands.get(&of).cloned().unwrap_or((0, 0..0));
                         let from = if asks { rows.end } else { rows.end.min(rows.start + used) };
                         let count = take(of, rows.start..from);
-                        if asks && let Some((_, kept)) = leases.on_ask(&worker(of), &ask(number + 1, 10, Some(ROWS)), |_| true, now) {
+                        if asks && let Some((_, kept)) = leases.on_ask(&worker(of), &ask(number + 1, 10, Some(ROWS)), |_, _| true, now) {
                             journal.extend(kept);
                         }
                         hands.insert(of, (number + u64::from(asks), 0..0));
@@ -402,7 +420,7 @@ mod tests {
                 take(of, rows);
             }
             for number in 1.. {
-                match leases.on_ask(&worker(9), &ask(number, 1_000, Some(ROWS)), |_| false, now).unwrap().0.given {
+                match leases.on_ask(&worker(9), &ask(number, 1_000, Some(ROWS)), |_, _| false, now).unwrap().0.given {
                     Given::Rows(rows) => rows.for_each(|row| taken[row as usize] += 1),
                     _ => break,
                 }

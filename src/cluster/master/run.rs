@@ -99,6 +99,8 @@ pub(super) struct Run {
     /// Tallies of seconds that cannot have been yet.
     misdated: u64,
     halt: Option<Halt>,
+    /// What of the script or the settings could not be used, where that has ended the run.
+    misuse: Option<String>,
     /// The run's clock when it took changed scripts over the last time.
     revised: Option<Duration>,
     /// Why scripts that changed last cannot be taken over.
@@ -115,6 +117,10 @@ pub(super) struct Run {
     ended_by_plan: Option<Duration>,
     /// The run's clock when this master took it over from another one.
     taken_over: Option<Duration>,
+    /// Workers that had all ended their users by themselves when it was taken over, though nobody had stopped it. Empty where one of them went on.
+    given_up_by: Vec<PeerNumber>,
+    /// Why it could not be finished or collected, once it is over.
+    unfinished: Option<String>,
     /// Its setup and teardown.
     acts: Acts,
     /// The number of users of the profile's last level for which slots were shared out level.
@@ -182,6 +188,7 @@ impl Run {
             repeats: 0,
             misdated: 0,
             halt: None,
+            misuse: None,
             revised: None,
             unrevised: None,
             counted_since: Some(Duration::ZERO),
@@ -190,6 +197,8 @@ impl Run {
             deserted: None,
             ended_by_plan: None,
             taken_over: None,
+            given_up_by: Vec::new(),
+            unfinished: None,
             acts: Acts::default(),
             levelled: None,
         }

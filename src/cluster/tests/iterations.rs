@@ -5,12 +5,14 @@ use crate::load::Halt;
 use crate::plan::{ArrivalsProfile, IterationsProfile, NamedProfile, ProfileEnd, Quota, Rate, RateStage, Spacing};
 use crate::stats::snapshot::{ProfileKind, QuotaView};
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 /// A start that names one of these has such a profile.
 pub(super) fn profile_of(order: &StartOrder) -> Option<LoadProfile> {
     let quota = match order.script.as_deref() {
         Some("total") => Quota::Total(TOTAL),
         Some("each") => Quota::Each(EACH),
+        Some("once") => Quota::Each(1),
         Some("several") => return Some(several()),
         _ => return None,
     };
@@ -43,7 +45,11 @@ fn several() -> LoadProfile {
 
 /// Users that count the iterations that they begin.
 #[derive(Debug, Clone, Default)]
-struct Beginners(Arc<AtomicU64>);
+struct Beginners {
+    begun: Arc<AtomicU64>,
+    /// No iteration ends as long as this says so.
+    is_held: Arc<AtomicBool>,
+}
 
 impl Workload for Beginners {
     type Lane = Self;
@@ -73,8 +79,11 @@ impl VirtualUser for Beginners {
     }
 
     async fn iterate(&mut self) -> Step {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(4)).await;
+        while self.is_held.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
         Step { requests: 1, answered: 1, yielded: true, ..Step::default() }
     }
 
@@ -102,6 +111,10 @@ impl Workshop for Beginners {
 }
 
 fn beginner(address: &Arc<Address>, number: u32, begun: &Arc<AtomicU64>) -> WorkerShell {
+    shell_of(address, number, Beginners { begun: begun.clone(), ..Beginners::default() })
+}
+
+fn shell_of(address: &Arc<Address>, number: u32, users: Beginners) -> WorkerShell {
     let config = WorkerConfig {
         id: WorkerId { host: format!("w{number}"), incarnation: number.into() },
         lanes: 1,
@@ -111,7 +124,7 @@ fn beginner(address: &Arc<Address>, number: u32, begun: &Arc<AtomicU64>) -> Work
         is_once: false,
         keeps_total: true,
     };
-    WorkerShell::start(WorkerSetup { config, workshop: Arc::new(Beginners(begun.clone())), dialer: address.clone(), log_lines: None })
+    WorkerShell::start(WorkerSetup { config, workshop: Arc::new(users), dialer: address.clone(), log_lines: None })
 }
 
 async fn cluster(state: Option<&std::path::Path>, workers: u32) -> Cluster {
@@ -196,6 +209,26 @@ async fn each_users_iterations_are_done_to_the_unit_wherever_users_move() {
     let ended = cluster.end_by_itself().await;
     let total = 9 * u64::from(EACH);
     assert_eq!((ended.last.quota, cluster.begun()), (Some(QuotaView { total, begun: total, lost: 0 }), total));
+    assert!(ended.end.is_complete && ended.end.failure.is_none(), "{:?}", ended.end);
+    cluster.close().await;
+}
+
+/// Goal: users that come to a worker when all iterations are given out leave. Method: a worker comes while the only other one's users are each in their
+/// only iteration, after which none of them asks for another.
+#[tokio::test]
+async fn users_that_moved_to_a_worker_that_comes_late_leave_when_nothing_is_left_for_them() {
+    let mut cluster = cluster(None, 0).await;
+    let users = Beginners { begun: cluster.done.clone(), is_held: Arc::new(AtomicBool::new(true)) };
+    cluster.workers.push(shell_of(&cluster.address, 1, users.clone()));
+    cluster.until(|snapshot| snapshot.workers.iter().any(|worker| worker.state == WorkerState::Ready)).await;
+    cluster.handle().start(of("once", 6), "a test").await.unwrap();
+    cluster.until_begun(6).await;
+    cluster.workers.push(shell_of(&cluster.address, 2, users.clone()));
+    // Its users may have left again before anybody could see them.
+    cluster.until(|snapshot| snapshot.workers.iter().filter(|worker| worker.state == WorkerState::Running).count() == 2).await;
+    users.is_held.store(false, Ordering::Relaxed);
+    let ended = cluster.end_by_itself().await;
+    assert_eq!((ended.last.quota, cluster.begun()), (Some(QuotaView { total: 6, begun: 6, lost: 0 }), 6));
     assert!(ended.end.is_complete && ended.end.failure.is_none(), "{:?}", ended.end);
     cluster.close().await;
 }

@@ -10,7 +10,7 @@ use crate::stats::times::TIMES;
 pub const PROTOCOL_VERSION: u16 = LAYOUT * 100 + (PHASES.len() + TIMES.len()) as u16;
 
 /// Raised with every other change.
-const LAYOUT: u16 = 23;
+const LAYOUT: u16 = 24;
 
 /// Which master speaks, drawn anew by each that begins to listen; zero is none. Of two masters behind one name the smaller one stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

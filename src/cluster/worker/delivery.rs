@@ -12,6 +12,7 @@ impl Worker {
     pub(super) fn on_welcome(&mut self, link: LinkId, welcome: Welcome, now: Instant, out: &mut Vec<Action>) {
         let (held, wants_windows) = (welcome.held, welcome.wants_windows);
         self.links.on_welcome(link, welcome, now, out);
+        self.standstill.on_welcome();
         self.formerly = None;
         out.push(Action::Log(log::Level::Info, "linked to the master".into()));
         if let Some(leaving) = &mut self.leaving {

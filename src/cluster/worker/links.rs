@@ -219,6 +219,11 @@ impl Links {
         instant.unwrap_or(self.created)
     }
 
+    /// When this worker's own clock stood at `own_clock`, as messages bear it.
+    pub fn own_instant(&self, own_clock: Duration) -> Instant {
+        self.created.checked_add(own_clock).unwrap_or(self.created)
+    }
+
     fn clock_at(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.created)
     }

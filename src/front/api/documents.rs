@@ -118,9 +118,11 @@ impl Document {
 
 /// How a run that is over ended, as far as its numbers tell; `None` as long as it is under way.
 fn closing_so_far(snapshot: &Snapshot) -> Option<Closing> {
-    let ending = Ending { cluster_lost: !snapshot.holes.is_empty(), ..Ending::default() };
-    let code = || verdict(&Evidence::of(snapshot), ending, RULES);
-    (snapshot.state == RunState::Stopped).then(|| closing(snapshot, code(), snapshot.holes.is_empty()))
+    if snapshot.state != RunState::Stopped {
+        return None;
+    }
+    let evidence = Evidence::of(snapshot);
+    Some(closing(snapshot, verdict(&evidence, Ending::default(), RULES), evidence.incomplete.is_none()))
 }
 
 /// Of a run that nothing can be said of so far.

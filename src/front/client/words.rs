@@ -108,6 +108,9 @@ fn head(snapshot: &SnapshotJson) -> Vec<String> {
         let workers = snapshot.holes.len();
         rows.push(("LOST", format!("numbers are missing of {workers} worker{}", if workers == 1 { "" } else { "s" })));
     }
+    rows.extend(snapshot.aborted.iter().map(|why| ("ENDED", escape(why).into_owned())));
+    rows.extend(snapshot.misuse.iter().map(|why| ("FAILED", escape(why).into_owned())));
+    rows.extend(snapshot.unfinished.iter().map(|why| ("INCOMPLETE", escape(why).into_owned())));
     rows.extend(snapshot.warnings.iter().map(|warning| ("warning", escape(warning).into_owned())));
     rows.into_iter().map(|(name, value)| format!("{}{value}", pad(name, 11, Align::Left))).collect()
 }

@@ -9,7 +9,7 @@ use super::by_tag::by_tag;
 use super::grid::Grid;
 use super::profiles;
 use super::table::{table, time};
-use super::verdict::{Evidence, ExitCode};
+use super::verdict::{Evidence, ExitCode, NUMBERS_MISSING};
 use crate::front::report::{Closing, PERCENTILES};
 use crate::front::text::{Align, bytes, clock, duration, escape, number, percent};
 use crate::stats::snapshot::{EntryView, MetricValue, Snapshot, TrendView, UnsoundView};
@@ -328,7 +328,7 @@ fn counts(snapshot: &Snapshot) -> [(u64, &'static str, &'static str, &'static st
             snapshot.backoffs,
             "pause of a user",
             "pauses of users",
-            "after iterations that raised or got no answer, so that nothing is flooded (--no-error-backoff)",
+            "after iterations that raised, got no answer or asked for nothing, so that nothing is flooded (--no-error-backoff)",
         ),
         (
             snapshot.hold_pauses,
@@ -420,7 +420,11 @@ fn words(snapshot: &Snapshot, exit_code: ExitCode) -> String {
         }
         (ExitCode::ThresholdsFailed, _) => format!("FAILED: {failed_thresholds} of {} thresholds", snapshot.thresholds.len()),
         (ExitCode::Interrupted, _) => "interrupted before any verdict".to_owned(),
-        (ExitCode::ClusterLost, _) => "INCOMPLETE: numbers of a worker are missing".to_owned(),
+        (ExitCode::ClusterLost, _) => {
+            let why = Evidence::of(snapshot).incomplete;
+            format!("INCOMPLETE: {}", escape(why.as_deref().unwrap_or(NUMBERS_MISSING)))
+        }
+        (ExitCode::BadUse, _) if snapshot.misuse.is_some() => format!("FAILED: {}", snapshot.misuse.as_deref().unwrap_or("")),
         (ExitCode::BadUse, _) if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
         (ExitCode::BadUse, _) => "FAILED: the scenario could not be set up".to_owned(),
         (ExitCode::Bug, _) => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
@@ -456,6 +460,17 @@ mod tests {
         assert_eq!(of(12, Some(60)), "passed (0 requests in 0:12 of 1:00, ended early, exit code 0)\n");
         assert_eq!(of(60, Some(60)), "passed (0 requests in 1:00, exit code 0)\n");
         assert_eq!(of(12, None), "passed (0 requests in 0:12, exit code 0)\n");
+    }
+
+    #[test]
+    fn a_run_that_could_not_be_finished_says_why_in_its_verdict() {
+        let of = |unfinished: Option<&str>| {
+            let snapshot = Snapshot { unfinished: unfinished.map(str::to_owned), ..Snapshot::default() };
+            closing(&snapshot, ExitCode::ClusterLost, false)
+        };
+        assert_eq!(of(None).words, "INCOMPLETE: numbers of a worker are missing");
+        let given_up = of(Some("nobody led it"));
+        assert_eq!((&*given_up.words, given_up.has_passed, given_up.exit_code), ("INCOMPLETE: nobody led it", false, 3));
     }
 
     #[test]

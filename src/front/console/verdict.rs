@@ -61,7 +61,7 @@ pub struct Ending {
     pub had_bug: bool,
     /// The scenario could not be set up on a lane.
     pub bad_use: bool,
-    /// Numbers of a worker are missing.
+    /// The run could not be finished or collected, though its numbers may not show it.
     pub cluster_lost: bool,
     /// Ctrl-C, SIGTERM, or none of them.
     pub interrupt: Interrupt,
@@ -86,6 +86,8 @@ pub struct Evidence {
     pub requests: u64,
     /// Failed requests; none that was cut, and none that the generator itself could not make.
     pub failures: u64,
+    /// Requests that the end of the run, or of their user, cut off.
+    pub cut: u64,
     /// Requests of the warm-up, which are none of those.
     pub warmed_up: u64,
     /// Requests that failed for want of the generator's own resources.
@@ -110,6 +112,10 @@ pub struct Evidence {
     pub seconds: u64,
     /// Why the script ended the run, if it did.
     pub aborted: Option<String>,
+    /// The run was ended by what of the script or the settings could not be used.
+    pub is_misuse: bool,
+    /// Why the run could not be finished or collected, if that is so: lost numbers are never a pass.
+    pub incomplete: Option<String>,
     /// Metrics of the thresholds as they were written, and whether each passed.
     pub thresholds: Vec<(String, bool)>,
 }
@@ -121,6 +127,7 @@ impl Evidence {
         Self {
             requests: snapshot.total.requests,
             failures: snapshot.total.failures,
+            cut: snapshot.total.cut,
             warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.numbers.total.requests),
             local: snapshot.total.local(),
             raised: snapshot.exceptions_raised().max(snapshot.steps_raised()),
@@ -136,6 +143,8 @@ impl Evidence {
                 .collect(),
             profiles: snapshot.profiles.iter().map(|profile| (profile.name.clone(), profile.classes.clone())).collect(),
             aborted: snapshot.aborted.clone(),
+            is_misuse: snapshot.misuse.is_some(),
+            incomplete: incomplete(snapshot.unfinished.as_ref(), !snapshot.holes.is_empty()),
             unsound_seconds: snapshot.health.unsound_seconds,
             // The warm-up is judged by nothing.
             seconds: snapshot.elapsed.saturating_sub(snapshot.warmup.as_ref().map_or(Duration::ZERO, |warmup| warmup.end)).as_secs(),
@@ -149,6 +158,7 @@ impl Evidence {
         Self {
             requests: snapshot.total.requests,
             failures: snapshot.total.failures,
+            cut: snapshot.total.cut,
             warmed_up: snapshot.warmup.as_ref().map_or(0, |warmup| warmup.total.requests),
             local: snapshot.generator.local_failures,
             raised: snapshot.exceptions.iter().map(|exception| exception.count).sum::<u64>().max(snapshot.iterations.steps_raised()),
@@ -164,6 +174,8 @@ impl Evidence {
                 .collect(),
             profiles: snapshot.profiles.iter().map(|profile| (profile.name.clone(), profile.classes.clone())).collect(),
             aborted: snapshot.aborted.clone(),
+            is_misuse: snapshot.misuse.is_some(),
+            incomplete: incomplete(snapshot.unfinished.as_ref(), !snapshot.holes.is_empty()),
             unsound_seconds: snapshot.generator.unsound_s,
             // The warm-up is judged by nothing. A cast saturates.
             seconds: (snapshot.elapsed_s - snapshot.warmup.as_ref().map_or(0.0, |warmup| warmup.end_s)) as u64,
@@ -196,6 +208,10 @@ impl Evidence {
             (!is_counted).then(|| words.to_owned())
         } else if self.local >= self.requests {
             Some("no request could be made from this machine".to_owned())
+        } else if self.cut.saturating_add(self.local) >= self.requests {
+            Some(
+                "no request came to its end: what was under way when the run was over was cut, which says nothing of the target".to_owned(),
+            )
         } else if may_raise {
             None
         } else if self.checks > 0 && self.raised.saturating_sub(self.steps_raised) >= self.checks {
@@ -236,6 +252,14 @@ impl Evidence {
     }
 }
 
+/// Why a run is not whole: what its master says of it, or that it has holes.
+fn incomplete(unfinished: Option<&String>, has_holes: bool) -> Option<String> {
+    unfinished.cloned().or_else(|| has_holes.then(|| NUMBERS_MISSING.to_owned()))
+}
+
+/// What is said of holes where nothing else is known.
+pub(super) const NUMBERS_MISSING: &str = "numbers of a worker are missing";
+
 /// Whether no iteration of a class came to a good end.
 #[must_use]
 pub const fn is_broken(finished: u64, raised: u64, start_failures: u64) -> bool {
@@ -260,9 +284,9 @@ pub fn verdict(evidence: &Evidence, ending: Ending, rules: Rules) -> ExitCode {
     };
     if ending.had_bug {
         ExitCode::Bug
-    } else if ending.bad_use || is_script_bad {
+    } else if ending.bad_use || evidence.is_misuse || is_script_bad {
         ExitCode::BadUse
-    } else if ending.cluster_lost {
+    } else if ending.cluster_lost || evidence.incomplete.is_some() {
         ExitCode::ClusterLost
     } else if has_no_verdict {
         ExitCode::Interrupted
@@ -472,10 +496,31 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_which_numbers_are_lost_or_that_was_given_up_is_incomplete_wherever_it_is_judged() {
+        use crate::stats::snapshot::HoleView;
+        let holes = vec![HoleView { worker: "b_2".to_owned(), from: Duration::from_secs(3), to: Duration::from_secs(6) }];
+        let with_hole = Snapshot { holes, ..snapshot(10, 0, &[true]) };
+        let given_up = Snapshot { unfinished: Some("its workers ended their users".to_owned()), ..snapshot(10, 1, &[false]) };
+        for (lost, why) in [(with_hole, NUMBERS_MISSING), (given_up, "its workers ended their users")] {
+            let (here, afar) = (Evidence::of(&lost), Evidence::of_json(&SnapshotJson::from(&lost)));
+            assert_eq!((here.incomplete.as_deref(), &afar.incomplete), (Some(why), &here.incomplete));
+            for interrupt in [Interrupt::None, Interrupt::Graceful, Interrupt::Cut] {
+                assert_eq!(verdict(&lost, Ending { interrupt, ..Ending::default() }, 1), ExitCode::ClusterLost);
+            }
+        }
+        assert_eq!(verdict(&snapshot(10, 0, &[true]), Ending::default(), 1), ExitCode::Passed);
+    }
+
+    #[test]
     fn requests_that_were_cut_fail_no_run() {
-        let mut cut = snapshot(3, 0, &[]);
+        let mut cut = snapshot(4, 0, &[]);
         cut.total.cut = 3;
         assert_eq!(verdict(&cut, Ending::default(), 1).code(), 0);
+        // Unless nothing else was asked.
+        cut.total.cut = 4;
+        assert_eq!(verdict(&cut, Ending::default(), 1).code(), 1);
+        assert_eq!(holding(&["iteration_duration"], cut.clone()), 1);
+        assert_eq!(holding(&["http_reqs"], cut), 0);
     }
 
     #[test]

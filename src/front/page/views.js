@@ -99,7 +99,10 @@ class Notices {
     if (snapshot.total.cut > 0) {
       notices.push(["info", "Cut off", `${format.plural(snapshot.total.cut, "request")} ended with their users. They are no failures, and no time of theirs is counted.`]);
     }
-    if (snapshot.complete === false) notices.push(["bad", "Incomplete", "The run ended before all numbers of its workers were in."]);
+    if (snapshot.aborted) notices.push(["bad", "Ended by the script", `${snapshot.aborted}`]);
+    if (snapshot.misuse) notices.push(["bad", "Failed", `The run came to nothing: ${snapshot.misuse}.`]);
+    if (snapshot.unfinished) notices.push(["bad", "Incomplete", `The run could not be finished or collected: ${snapshot.unfinished}.`]);
+    else if (snapshot.complete === false) notices.push(["bad", "Incomplete", "The run ended before all numbers of its workers were in."]);
     for (const warning of snapshot.warnings) notices.push(["warn", "Note", warning]);
     // Most are of one second; that a silence grows by the second is no reason to read the list out again.
     const key = JSON.stringify(notices);

@@ -41,7 +41,7 @@ pub struct ReportError {
 /// How a run ended, for those who read of it afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closing {
-    /// False where numbers of a worker are missing.
+    /// False where numbers of a worker are missing, or the run could not be finished.
     pub is_complete: bool,
     /// The exit code that the run's numbers and its end come to.
     pub exit_code: u8,

@@ -56,6 +56,8 @@ impl From<&Snapshot> for SnapshotJson {
             warmup: snapshot.warmup.as_deref().map(WarmupJson::from),
             acts: snapshot.acts.iter().map(|act| ActJson::from(&**act)).collect(),
             aborted: snapshot.aborted.clone(),
+            misuse: snapshot.misuse.clone(),
+            unfinished: snapshot.unfinished.clone(),
             generator: generator(snapshot),
             workers: snapshot.workers.iter().map(WorkerJson::from).collect(),
             holes: holes(snapshot),

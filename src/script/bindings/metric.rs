@@ -176,7 +176,7 @@ mod tests {
             ("metric.counter('d'):add(-1)", "script:1: metric `d`: a counter takes finite numbers of 0 or more"),
             ("metric.gauge('e'):set('1')", "script:1: metric `e`: a gauge takes finite numbers"),
             ("metric.rate('f'):add(1)", "script:1: metric `f`: a rate takes true or false"),
-            ("metric.trend('g'):add(0/0)", "script:1: metric `g`: a trend takes finite numbers"),
+            ("metric.trend('g'):add(0/0)", "script:1: metric `g`: a trend takes finite numbers of 0 or more"),
             ("local c = metric.counter 'h'; c.add(1)", "script:1: metric: call it with a colon"),
         ] {
             let error = fails(&loading, code);

@@ -138,6 +138,13 @@ fn tags_choose_tasks_and_a_class_without_any_left_is_an_error() {
     script.tags = TagFilter { include: vec!["all".into()], exclude: vec!["read".into(), "write".into()] };
     assert_eq!(run(&script), ["other"]);
     script.tags = TagFilter { include: vec!["nothing".into()], exclude: vec![] };
+    assert_eq!(
+        script.refused(),
+        "test.lua: -T nothing: no task of the scenario has this tag: its tasks have the tags `all`, `read`, `write`"
+    );
+    script.tags = TagFilter { include: vec![], exclude: vec!["read".into(), "writ".into()] };
+    assert_eq!(script.refused(), "test.lua: -E writ: no task of the scenario has this tag: its tasks have the tags `all`, `read`, `write`");
+    script.tags = TagFilter { include: vec!["write".into()], exclude: vec!["all".into()] };
     assert_eq!(script.refused(), "test.lua: -T and -E leave no task of the scenario: its tasks have the tags `all`, `read`, `write`");
 }
 

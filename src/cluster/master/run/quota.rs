@@ -1,14 +1,16 @@
-//! How many iterations have begun of those that are given out by their number, and what of rows and iterations is lost with a worker.
+//! How many iterations have begun of those that are given out by their number, for whom there are more, and what of rows and iterations is lost with a
+//! worker.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
-use super::super::peers::{PeerNumber, Peers};
+use super::super::peers::{PeerNumber, Peers, Presence};
 use super::Run;
 use super::part::PartStage;
 use crate::cluster::message::WorkerId;
-use crate::cluster::record::Record;
-use crate::load::stock::{iterations_of, profile_of};
+use crate::cluster::record::{KeptLease, Record};
+use crate::load::stock::{Ask, Grant, iterations_of, profile_of};
 use crate::stats::snapshot::QuotaView;
 
 impl Run {
@@ -39,6 +41,21 @@ impl Run {
             }
         }
         Some(view)
+    }
+
+    /// A worker asks for rows or iterations. The answer, and what is to be kept of it before it is sent; nothing where the question is an old one.
+    ///
+    /// Of iterations, a worker that is there holds none once it has told of as many as it was given. That it has used up its last ones no question need
+    /// tell: its users leave without one where each has done its part, ends itself, or has moved to the very worker that waits.
+    pub fn on_ask(&mut self, worker: &WorkerId, ask: &Ask, peers: &Peers, now: Instant) -> Option<(Grant, Option<KeptLease>)> {
+        let (parts, profile) = (&self.parts, profile_of(&ask.source));
+        let has_begun_all =
+            |number: PeerNumber, given: u64| profile.zip(parts.get(&number)).is_some_and(|(of, part)| part.begun.of(of) >= given);
+        let may_hold = |holder: &WorkerId, given: u64| {
+            let here = peers.number_of(holder).filter(|number| matches!(peers.get(*number).presence, Presence::Here | Presence::Leaving));
+            here.is_some_and(|number| !has_begun_all(number, given))
+        };
+        self.commons.leases.on_ask(worker, ask, may_hold, now)
     }
 
     /// Why a run ends whose users have all ended by themselves.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::action::{FailureCause, RunEnd, RunFailure};
+use super::super::config::MasterConfig;
 use super::super::peers::{PeerNumber, Peers, Presence};
 use super::super::turn::Turn;
 use super::part::{Part, PartStage};
@@ -353,23 +354,27 @@ impl Run {
             .filter(|(_, part)| unfinished(part) && part.is_here())
             .map(|(&number, _)| peers.get(number).hello.worker.to_string())
             .collect();
-        let failure = if let Some(Halt::Misuse(misuse)) = &self.halt {
-            Some(RunFailure::bad_use(misuse.clone()))
-        } else if !missing.is_empty() {
-            Some(RunFailure::lost(format!("the last numbers did not come in time from {}", missing.join(", "))))
-        } else if let Some(lanes) = self.lanes_lost(peers) {
-            Some(RunFailure::lost(lanes))
-        } else if !self.parts.values().any(|part| part.stage == PartStage::Finished) && self.zero.is_some() {
-            Some(RunFailure::lost("no worker is left to hand in its last numbers"))
-        } else {
-            None
+        let failure = match &self.halt {
+            Some(Halt::Misuse(misuse)) => Some(RunFailure::bad_use(misuse.clone())),
+            Some(Halt::Abort(_)) | None => self.words_of_loss(&missing, config, peers).map(RunFailure::lost),
         };
         Some(self.end(peers, now, failure))
+    }
+
+    /// Why a run that has been stopped could not be finished or collected, if that is so: `missing` are workers whose last numbers did not come.
+    fn words_of_loss(&self, missing: &[String], config: &MasterConfig, peers: &Peers) -> Option<String> {
+        let late = (!missing.is_empty()).then(|| format!("the last numbers did not come in time from {}", missing.join(", ")));
+        let is_nobody_left = self.zero.is_some() && !self.parts.values().any(|part| part.stage == PartStage::Finished);
+        let nobody = || is_nobody_left.then(|| "no worker is left to hand in its last numbers".to_owned());
+        let lost = late.or_else(|| self.lanes_lost(peers)).or_else(nobody);
+        let reasons: Vec<String> = self.words_of_giving_up(config, peers).into_iter().chain(lost).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
     /// The run is over.
     pub fn end(&mut self, peers: &Peers, now: Instant, failure: Option<RunFailure>) -> RunEnd {
         let is_bad_use = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::BadUse);
+        self.misuse = failure.as_ref().filter(|_| is_bad_use).map(|failure| failure.text.clone());
         // The clock of a stopped run stands still from when the last worker that can be heard had finished. What came after was waiting for those
         // that are out of reach, or for the teardown.
         let at = if let Stage::Stopping { since } = self.stage { self.last_finish().map(|last| last.max(since)) } else { None };
@@ -386,6 +391,8 @@ impl Run {
         for part in self.parts.values_mut().filter(|part| part.is_here()) {
             part.users = 0;
         }
+        // Whoever sees the snapshot judges the run as whoever hears of its end.
+        self.unfinished = failure.as_ref().filter(|failure| failure.cause == FailureCause::Lost).map(|failure| failure.text.clone());
         RunEnd { is_complete: self.holes.is_empty() && (failure.is_none() || is_bad_use), failure, panics: self.panics() }
     }
 

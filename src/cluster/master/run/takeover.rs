@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use super::super::config::MasterConfig;
 use super::super::peers::{PeerNumber, Peers, Presence};
 use super::super::turn::Turn;
 use super::part::{Part, PartStage};
@@ -150,7 +151,13 @@ impl Run {
             self.shape = Shape::new(&self.profile);
         }
         self.known = self.known.max(newest.generation);
-        self.phase = phase_of(&claims, peers);
+        self.phase = ordered_phase(&claims);
+        if self.phase == Phase::Run {
+            self.given_up_by = given_up_by(&claims, peers);
+        }
+        if !self.given_up_by.is_empty() {
+            self.phase = Phase::Stop;
+        }
         self.is_paused = newest.is_paused;
         // By newer orders than those that follow; of workers that have stopped by themselves as well, for until then they ran them.
         let mut claimed = SlotSet::none();
@@ -178,6 +185,28 @@ impl Run {
         self.stopped = self.taken_over.filter(|_| self.phase != Phase::Run);
         self.on_their_way = SlotSet::all();
         doubled
+    }
+
+    /// Why the run ended before its time, where its workers have given it up: who ended its users, and by when. Of those whose numbers reach to the
+    /// planned end the users were finishing anyway, and where no iteration was left to begin there was nothing to give up.
+    pub(super) fn words_of_giving_up(&self, config: &MasterConfig, peers: &Peers) -> Option<String> {
+        let has_all_begun = self.profile.count() == 1 && self.quota(peers).is_some_and(|quota| quota.left() == 0);
+        if has_all_begun {
+            return None;
+        }
+        let end = self.shape.end();
+        let reached = |number: PeerNumber| self.parts.get(&number).map_or(0, |part| part.covered);
+        let is_early = |number: &PeerNumber| end.is_none_or(|end| Duration::from_secs(reached(*number)) < end);
+        let words = |number: PeerNumber| {
+            let (worker, seconds) = (&peers.get(number).hello.worker, reached(number));
+            format!("{worker} by {}:{:02}", seconds / 60, seconds % 60)
+        };
+        let early: Vec<String> = self.given_up_by.iter().copied().filter(is_early).map(words).collect();
+        let text = || {
+            let (seconds, whose) = (config.orphan.timeout.as_secs_f64(), early.join(", "));
+            format!("its workers had heard nothing of a master for {seconds} s (--orphan-timeout) and ended their users: {whose}")
+        };
+        (!early.is_empty()).then(text)
     }
 
     /// What nobody owns goes to those who are there; and `strays`, which are on their way by another pace than the profile's, go on at that.
@@ -230,20 +259,22 @@ impl Run {
     }
 }
 
-/// What the run was doing by the newest orders. A run whose workers have all given up waiting for a master is at its end as well; what one
-/// did that is about to end says nothing of the others.
-fn phase_of(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Phase {
+/// What the run was doing by the newest orders.
+fn ordered_phase(claims: &[(&PeerNumber, &Followed)]) -> Phase {
     let newest = claims.iter().map(|(_, followed)| followed.generation).max();
     let ordered = claims.iter().filter(|(_, followed)| Some(followed.generation) == newest).map(|(_, followed)| followed.phase).min();
+    ordered.unwrap_or(Phase::Run)
+}
+
+/// The workers that have given up waiting for a master, where all of them have: the run is at its end as well. What one did that is about to end
+/// says nothing of the others.
+fn given_up_by(claims: &[(&PeerNumber, &Followed)], peers: &Peers) -> Vec<PeerNumber> {
     // Who is out of reach stays, unless it had said that it goes.
     let stays = |number: PeerNumber| {
         let peer = peers.get(number);
         matches!(peer.presence, Presence::Here | Presence::Lost) && !peer.hello.is_leaving
     };
-    let mut staying = claims.iter().filter(|(number, _)| stays(**number)).peekable();
-    let have_given_up = staying.peek().is_some() && staying.all(|(_, followed)| followed.has_stopped);
-    match ordered.unwrap_or(Phase::Run) {
-        Phase::Run if have_given_up => Phase::Stop,
-        phase => phase,
-    }
+    let staying: Vec<_> = claims.iter().filter(|(number, _)| stays(**number)).collect();
+    let have_given_up = staying.iter().all(|(_, followed)| followed.has_stopped);
+    if have_given_up { staying.iter().map(|(number, _)| **number).collect() } else { Vec::new() }
 }

@@ -79,11 +79,13 @@ impl Run {
         }
         snapshot.holes = self.holes.values().cloned().collect();
         snapshot.overlaps.clone_from(&self.overlaps);
+        snapshot.unfinished.clone_from(&self.unfinished);
         snapshot.repeats = self.repeats;
         snapshot.warnings.extend(self.notices.iter().map(ToString::to_string));
         if let Some(Halt::Abort(why)) = &self.halt {
             snapshot.aborted = Some(why.clone());
         }
+        snapshot.misuse.clone_from(&self.misuse);
         snapshot.acts.clone_from(&self.acts.views);
         self.show_windows(&mut snapshot);
         snapshot

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::load::stock::{Ask, Grant, iterations_of};
+use crate::load::stock::{Ask, Given, iterations_of};
 use crate::plan::{IterationsProfile, ProfileEnd, Quota};
 use crate::stats::snapshot::QuotaView;
 
@@ -36,24 +36,25 @@ fn running(count: u64) -> Stand {
     stand
 }
 
-/// Asks for iterations; how many there were.
-fn take(stand: &mut Stand, worker: u64, wanted: u64) -> u64 {
+/// What a worker is answered that asks for iterations, once the journal has it.
+fn given(stand: &mut Stand, worker: u64, number: u64, wanted: u64) -> Option<Given> {
     let before = stand.actions.len();
-    let ask = Ask { source: iterations_of(0), number: 1, wanted, limit: Some(TOTAL) };
+    let ask = Ask { source: iterations_of(0), number, wanted, limit: Some(TOTAL) };
     stand.message(worker, ToMaster::Ask { run: RunId(7), ask });
     let kept: Vec<u64> = stand.actions[before..]
         .iter()
         .filter_map(|action| if let Action::Keep(number, _) = action { Some(*number) } else { None })
         .collect();
-    let mut given = 0;
-    for record in kept {
-        for action in stand.master.on_kept(record) {
-            if let Action::Send(_, ToWorker::Grant { grant: Grant { given: crate::load::stock::Given::Rows(rows), .. }, .. }) = action {
-                given += rows.end - rows.start;
-            }
-        }
-    }
-    given
+    let late: Vec<Action> = kept.into_iter().flat_map(|record| stand.master.on_kept(record)).collect();
+    let grant = |action: &Action| {
+        if let Action::Send(_, ToWorker::Grant { grant, .. }) = action { Some(grant.given.clone()) } else { None }
+    };
+    stand.actions[before..].iter().chain(&late).find_map(grant)
+}
+
+/// Asks for iterations for the first time; how many there were.
+fn take(stand: &mut Stand, worker: u64, wanted: u64) -> u64 {
+    if let Some(Given::Rows(rows)) = given(stand, worker, 1, wanted) { rows.end - rows.start } else { 0 }
 }
 
 fn quota(stand: &Stand) -> QuotaView {
@@ -148,6 +149,24 @@ fn iterations_that_a_worker_asked_for_as_it_said_goodbye_are_the_next_ones() {
     assert_eq!(leases(&stand), [(2, 16..24, false), (2, 16..24, true), (1, 16..24, false)], "what comes after a goodbye is not answered");
     let view = quota(&stand);
     assert_eq!((view.begun, view.lost), (8, 0));
+}
+
+#[test]
+fn who_waits_for_iterations_hears_that_there_are_none_when_the_others_have_begun_all_that_they_were_given() {
+    // Users that have each done their part ask no more, and those that had moved from them to another worker waited for ever.
+    let mut stand = running(2);
+    let (mut taken, mut number) = (0, 0);
+    while taken < TOTAL {
+        number += 1;
+        let Some(Given::Rows(rows)) = given(&mut stand, 1, number, TOTAL) else { panic!("some are left after {taken}") };
+        taken += rows.end - rows.start;
+    }
+    assert_eq!(given(&mut stand, 2, 1, 8), Some(Given::Later));
+    for (sequence, begun, answer) in [(1, TOTAL - 1, Given::Later), (2, TOTAL, Given::Over)] {
+        let told = Delta { begun: IterationsBegun(vec![begun]), ..delta(sequence, 5) };
+        stand.message(1, ToMaster::Delta { sent: Duration::ZERO, delta: Arc::new(told) });
+        assert_eq!(given(&mut stand, 2, 1, 8), Some(answer), "{begun} have begun");
+    }
 }
 
 #[test]

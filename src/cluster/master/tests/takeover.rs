@@ -70,6 +70,34 @@ fn a_run_whose_workers_have_all_given_up_is_at_its_end_and_one_that_is_about_to_
 }
 
 #[test]
+fn a_run_that_all_its_workers_gave_up_before_its_end_is_not_whole_and_says_who_ended_its_users_and_when() {
+    let seconds = Duration::from_secs;
+    // Users that were finishing at the planned end when the patience of their worker ended are no reason.
+    for (run_time, is_given_up) in [(None, true), (Some(seconds(60)), true), (Some(seconds(41)), false)] {
+        let mut stand = Stand::new();
+        let profile = LoadProfile::plain(10, 10.0, run_time);
+        let mut brought = RunStanding { is_finished: true, ..standing(&SlotSet::all(), seconds(50), 3) };
+        brought.plan = Arc::new(Plan::for_tests(profile.clone()));
+        let followed = brought.orders.as_mut().unwrap();
+        (followed.has_stopped, followed.profile) = (true, Arc::new(profile));
+        stand.hello(1, Some(brought));
+        stand.message(1, ToMaster::TotalPart { run: RunId(7), number: 0, tally: Box::new(tally(40, 5)) });
+        stand.message(1, ToMaster::TotalEnd { run: RunId(7), epoch: 0, parts: 1, sequence: 3 });
+        stand.live(seconds(5), &[1]);
+        let end = stand.end().expect("nobody is left to go on with it");
+        let snapshot = stand.master.snapshot(stand.now);
+        assert_eq!((end.is_complete, snapshot.total.requests), (!is_given_up, 5), "{run_time:?}");
+        let failure = end.failure.map(|failure| {
+            assert_eq!(failure.cause, FailureCause::Lost);
+            failure.text
+        });
+        assert_eq!(snapshot.unfinished, failure, "who looks hears the same");
+        let words = format!("for 60 s (--orphan-timeout) and ended their users: {} by 0:41", id(1));
+        assert_eq!(failure.map(|text| text.ends_with(&words)), is_given_up.then_some(true), "{run_time:?}");
+    }
+}
+
+#[test]
 fn a_worker_whose_whole_total_is_there_and_that_has_finished_runs_no_user() {
     // Seed 16001043: it was gone before it could say that this was its last word.
     let mut stand = Stand::new();

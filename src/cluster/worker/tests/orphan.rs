@@ -122,3 +122,34 @@ fn an_orphan_that_has_dropped_its_numbers_is_another_one_on_another_link() {
     assert!(bench.message(1, ToWorker::Prepare(plan(7))).is_empty(), "nobody speaks there");
     assert_eq!(bench.hello(2).worker.incarnation, 2);
 }
+
+#[test]
+fn a_worker_that_stood_still_is_sure_of_its_slots_again_once_the_master_has_answered_what_it_said_since() {
+    let mut bench = Bench::running(1);
+    for _ in 0..100 {
+        bench.pass(millis(50));
+    }
+    assert!(bench.worker.is_sure_of_slots(bench.now()), "a silent master is another thing");
+    bench.pass(2 * SECOND);
+    assert!(!bench.worker.is_sure_of_slots(bench.now()));
+    let answer = |echo| ToWorker::Answer(Answer { echo, clock: Duration::ZERO, acknowledged: None });
+    let now = bench.now;
+    bench.message(1, answer(now - 2 * SECOND));
+    bench.orders(1, orders(2, Phase::Run));
+    assert!(!bench.worker.is_sure_of_slots(bench.now()), "that may have lain there all the time");
+    bench.now += millis(20);
+    bench.message(1, answer(now));
+    assert!(bench.worker.is_sure_of_slots(bench.now()));
+}
+
+#[test]
+fn a_worker_that_stood_still_for_longer_than_its_link_is_sure_of_its_slots_with_the_orders_on_the_next_one() {
+    let mut bench = Bench::running(1);
+    bench.now += 20 * SECOND;
+    bench.gone(1);
+    bench.tick();
+    bench.link(2, None);
+    assert!(!bench.worker.is_sure_of_slots(bench.now()));
+    bench.orders(2, orders(1, Phase::Run));
+    assert!(bench.worker.is_sure_of_slots(bench.now()));
+}

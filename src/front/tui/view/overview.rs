@@ -324,6 +324,9 @@ fn notes(screen: &Screen) -> Vec<String> {
     let generator = &snapshot.generator;
     let mut notes = Vec::new();
     let short = |id: &str| super::super::state::columns::short_id(id);
+    notes.extend(snapshot.aborted.iter().map(|why| format!("the script ended the run: {why}")));
+    notes.extend(snapshot.misuse.iter().map(|why| format!("the run came to nothing: {why}")));
+    notes.extend(snapshot.unfinished.iter().map(|why| format!("incomplete: {why}")));
     for hole in &snapshot.holes {
         notes.push(format!("lost {} to {}: {}", moment(hole.from_s), moment(hole.to_s), short(&hole.worker)));
     }

@@ -1,6 +1,7 @@
 //! Tests of a lane with an open profile.
 
 use super::*;
+use crate::load::slots::Handover;
 use crate::plan::{ArrivalsProfile, Rate, RateStage, Spacing};
 use crate::stats::drop_reason::DropReason;
 use crate::stats::tally::Tally;
@@ -94,4 +95,46 @@ fn users_that_leave_by_themselves_are_replaced_for_what_waits() {
     let (sum, stand) = counted(&arrivals(10.0, 1_000, 1, 5_000), Conduct::Leaves(Duration::from_millis(50)));
     assert_eq!((sum.events.iterations_due, sum.events.iterations_started), (10, 10));
     assert_eq!(stand.events("start").len(), 10);
+}
+
+/// What is counted of 10/s for 6 s with so many milliseconds of patience, where the whole worker stands still from 1.95 s to 4.95 s, and at 5.05 s does
+/// `then`.
+fn counted_over_a_standstill(patience_millis: u64, then: impl Fn(&Stand, &Plan)) -> Tally {
+    with_alarms(async {
+        let plan = arrivals(10.0, 6_000, 100, patience_millis);
+        let mut stand = Stand::new(&plan, busy(10, 0), SlotSet::all(), 100);
+        stand.at(1_950).await;
+        stand.foreman.beat(now(), true);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        stand.at(5_050).await;
+        then(&stand, &plan);
+        let mut sum = Tally::default();
+        stand.reports().await.into_iter().for_each(|report| sum.merge(report.tally));
+        sum
+    })
+}
+
+#[test]
+fn a_lane_that_stood_still_hands_nothing_out_until_its_worker_is_sure_whose_it_is() {
+    let counts = |sum: &Tally| (sum.events.iterations_due, sum.events.iterations_started);
+    let unsure = counted_over_a_standstill(0, |stand, _| stand.foreman.beat(now(), false));
+    assert_eq!(counts(&unsure), (20, 20), "what was due before, and no end of the run changes that");
+    let sure = counted_over_a_standstill(0, |stand, _| stand.foreman.beat(now(), true));
+    assert_eq!(counts(&sure), (60, 60), "nobody else had it");
+    let replaced = counted_over_a_standstill(0, |stand, plan| {
+        let handover = Handover { at: Duration::from_millis(5_450), moved: SlotSet::all(), interval: Duration::ZERO };
+        let void = Some(Arc::new(SlotSet::all()));
+        let profile = Arc::new(plan.profile.clone());
+        stand.foreman.follow(&Orders { handover: Some(Arc::new(handover)), void, ..Orders::of_all_slots(profile) });
+        stand.foreman.beat(now(), true);
+    });
+    assert_eq!(counts(&replaced), (25, 25), "others had it until 5.45 s");
+}
+
+#[test]
+fn what_a_lane_comes_to_later_than_a_stated_patience_is_dropped_though_users_could_be_made() {
+    let sum = counted_over_a_standstill(500, |stand, _| stand.foreman.beat(now(), true));
+    // At 5.05 s: those that were due from 2 s to 4.5 s.
+    let (late, started) = (dropped(&sum, DropReason::GeneratorLate), sum.events.iterations_started);
+    assert_eq!((sum.events.iterations_due, late, started), (60, 26, 34));
 }
