@@ -68,13 +68,13 @@ class Steady(unittest.TestCase):
 
     def test_a_thousand_users_who_get_nothing_done_leave_a_lane_idle(self):
         dead = f"http://127.0.0.1:{support.free_port()}"
-        for name, text, code in (("empty", EMPTY, 1), ("raises", RAISES, 2), ("dead host", ASKS, 1)):
+        # 100 ms doubling to 2 s: six or seven iterations of each user; ten where it begins with 10 ms, since they have not failed.
+        for name, text, code, most in (("empty", EMPTY, 1, 10_500), ("raises", RAISES, 2, 9_000), ("dead host", ASKS, 1, 9_000)):
             with self.subTest(name):
                 done, report = self.load(text, dead, "-u", 1000, "-r", 1000, "-t", "5s", "--lanes", 1, codes=(code,))
                 iterations = report.whole["iterations"]
                 self.assertGreater(iterations["backoffs"], 3000)
-                # 100 ms doubling to 2 s: six or seven iterations of each user.
-                self.assertLess(iterations["duration"]["count"], 9000)
+                self.assertLess(iterations["duration"]["count"], most)
                 self.assertLess((done.user + done.system) / done.wall, 0.2)
 
     def test_a_heavy_loop_shifts_the_others_by_no_more_than_the_lag_that_is_reported(self):
