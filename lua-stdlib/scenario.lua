@@ -372,8 +372,8 @@ local ARRIVALS_KEYS = { "spacing", "max_users", "patience" }
 
 ---Iterations that are due at a rate, whether or not a user is free: `{ rate = "200/s", over = "30s" }` goes there in a straight line,
 ---`{ rate = "200/s" }` at once, `{ hold = "5m" }` stays. Users are made as they are needed, up to `max_users` in the whole cluster (10,000 for
----each worker by default); where none is free and no further one may be made, an iteration waits for up to `patience` and is dropped then. The
----run ends with the last stage. Users do not think between iterations.
+---each worker by default); where none is free and no further one may be made, an iteration waits for up to `patience` and is dropped then, as is one
+---that the generator itself comes to later than a stated `patience`. The run ends with the last stage. Users do not think between iterations.
 ---
 ---    load = scenario.arrivals { { rate = "200/s", over = "30s" }, { hold = "5m" }, spacing = "poisson", max_users = 500, patience = "1s" }
 ---@param options { spacing: "even"|"poisson"|nil, max_users: integer?, patience: number|string|nil, [integer]: table }

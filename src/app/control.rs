@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::front::client::{self, ClientError, MasterClient};
 use crate::front::console::{self, Ending, Evidence, ExitCode, Rules};
 use crate::front::snapshot_json::{AcceptedJson, OrderJson, RunJson, SnapshotJson};
+use crate::front::text::escape;
 
 pub(super) fn control(start: &Start, control: &Control) -> Result<u8, Failure> {
     let master = MasterClient::new(&options(&start.settings)?).map_err(failed)?;
@@ -95,7 +96,7 @@ impl Shell<'_> {
         }
         self.show(&snapshot, &text);
         if let Some(why) = &snapshot.misuse {
-            return Err(Failure::bad_use(anyhow::anyhow!("the run came to nothing: {why}")));
+            return Err(Failure::bad_use(anyhow::anyhow!("the run came to nothing: {}", escape(why))));
         }
         Ok(verdict(&snapshot, rules(&self.start.settings)))
     }

@@ -424,9 +424,11 @@ fn words(snapshot: &Snapshot, exit_code: ExitCode) -> String {
             let why = Evidence::of(snapshot).incomplete;
             format!("INCOMPLETE: {}", escape(why.as_deref().unwrap_or(NUMBERS_MISSING)))
         }
-        (ExitCode::BadUse, _) if snapshot.misuse.is_some() => format!("FAILED: {}", snapshot.misuse.as_deref().unwrap_or("")),
-        (ExitCode::BadUse, _) if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
-        (ExitCode::BadUse, _) => "FAILED: the scenario could not be set up".to_owned(),
+        (ExitCode::BadUse, _) => match &snapshot.misuse {
+            Some(why) => format!("FAILED: {}", escape(why)),
+            None if snapshot.steps_raised() > 0 => "FAILED: the script raised, and made no request".to_owned(),
+            None => "FAILED: the scenario could not be set up".to_owned(),
+        },
         (ExitCode::Bug, _) => "BROKEN: a bug of lunamoth; please report what the log says".to_owned(),
     }
 }
