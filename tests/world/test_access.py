@@ -37,7 +37,18 @@ class Access(unittest.TestCase):
         )
         self.addCleanup(process.kill)
         process.await_text("Starting web monitor")
+        self.await_the_run()
         return process
+
+    def await_the_run(self):
+        """Whoever asks before the workers have the script is told of a master that is ready, and of no scenario."""
+        deadline = time.monotonic() + 30
+        while True:
+            reply, body = self.open("GET", "/api/v1/run", headers={"Authorization": f"Bearer {TOKEN}"})
+            if reply.status == 200 and json.loads(body)["scenario"] == "asked":
+                return
+            self.assertLess(time.monotonic(), deadline, (reply.status, body))
+            time.sleep(0.05)
 
     def open(self, method, path, body=None, headers=None, authority="ca.pem"):
         context = ssl.create_default_context(cafile=self.folder / authority)
