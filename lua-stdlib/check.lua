@@ -26,7 +26,7 @@ end
 local function judge(value, name, test)
   if type(test) ~= "function" then return count(name, not not test) end
   local ok, result = pcall(test, value)
-  if not ok then raised(tostring(name), result) end
+  if not ok then raised(tostring(name), engine.text_of(result)) end
   return count(name, ok and not not result)
 end
 

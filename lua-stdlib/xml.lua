@@ -155,10 +155,10 @@ local function descend(element, visit)
   for _, child in ipairs(element) do descend(child, visit) end
 end
 
----The elements that a path means, and its last step where that is an attribute or the text.
-local function walk(element, path, name)
+---The elements that a path means, and its last step where that is an attribute or the text. `level` is that of the script's line, seen from here.
+local function walk(element, path, name, level)
   local steps, why = steps_of(path)
-  if not steps then error("element:" .. name .. ": `" .. path .. "`: " .. why, 3) end
+  if not steps then error("element:" .. name .. ": `" .. path .. "`: " .. why, level) end
   local here = { element }
   for _, step in ipairs(steps) do
     if step.axis == "any" then
@@ -188,7 +188,7 @@ end
 ---@return string?
 function Element:get(path)
   must_be(self, "get", path)
-  local elements, last = walk(self, path, "get")
+  local elements, last = walk(self, path, "get", 3)
   for _, element in ipairs(elements) do
     local text = element.text
     if last and last.attribute then text = attribute_of(element, last.attribute) end
@@ -202,7 +202,7 @@ end
 ---@return string[]
 function Element:all(path)
   must_be(self, "all", path)
-  local elements, last = walk(self, path, "all")
+  local elements, last = walk(self, path, "all", 3)
   local texts = {}
   for _, element in ipairs(elements) do
     local text = element.text
@@ -213,7 +213,7 @@ function Element:all(path)
 end
 
 local function elements_at(element, path, name)
-  local elements, last = walk(element, path, name)
+  local elements, last = walk(element, path, name, 4)
   if last then error("element:" .. name .. ": a path to elements ends with a name, not with an attribute or text(): `" .. path .. "`", 3) end
   return elements
 end

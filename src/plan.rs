@@ -4,6 +4,7 @@
 //! scripts over, and then its revision rises. It is what a worker must know to act by itself. This file owns the data only: what follows from it (when a user starts, which class
 //! it has) is computed in `load`, how a threshold is judged in `stats::threshold`.
 
+mod duration;
 mod order;
 mod profile;
 mod settings;
@@ -16,6 +17,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use duration::parse_duration;
 pub use order::{Purpose, StartOrder};
 pub use profile::{
     ArrivalsProfile, IterationsProfile, LoadProfile, NamedProfile, ProfileEnd, Quota, RampProfile, Rate, RateStage, Spacing, Stage,

@@ -5,10 +5,13 @@
 local native, engine = ...
 
 local create, yield, resume, running = coroutine.create, coroutine.yield, coroutine.resume, coroutine.running
-local error, pcall, rawequal, setmetatable, tostring, type, xpcall = error, pcall, rawequal, setmetatable, tostring, type, xpcall
-local traceback, getinfo, sub = debug.traceback, debug.getinfo, string.sub
+local error, ipairs, pcall, rawequal, rawget, setmetatable, tostring, type, xpcall =
+  error, ipairs, pcall, rawequal, rawget, setmetatable, tostring, type, xpcall
+local traceback, getinfo, gsub, sub = debug.traceback, debug.getinfo, string.gsub, string.sub
+local concat, next, sort = table.concat, next, table.sort
 
 local LONGEST_TEXT = 8192 -- bytes of an error
+local LONGEST_TABLE, FIELDS_MAX = 200, 1000 -- bytes of an error that is a table, and its fields that are looked at
 
 local TOKEN, DONE, RAISED = native.token, native.operation.done, native.operation.raised
 
@@ -19,15 +22,65 @@ local bodies = {}
 local selves = setmetatable({}, { __mode = "kv" })
 local trace, rethrown = "", nil
 
+---The first bytes of a text, in which no character is cut in two and none ends the line.
+local function beginning(text, bytes)
+  if #text > bytes then text = gsub(sub(text, 1, bytes), "[\192-\255][\128-\191]*$", "") end
+  return (gsub(text, "%c", " "))
+end
+
+---A number, a text or a boolean as a script writes it; nil for what cannot be shown in a few words.
+local function plain(value)
+  local kind = type(value)
+  if kind == "string" then return '"' .. gsub(beginning(value, LONGEST_TABLE), '["\\]', "\\%0") .. '"' end
+  if kind == "number" or kind == "boolean" then return tostring(value) end
+  return kind == "table" and "{...}" or nil
+end
+
+---The plain fields of a table that was raised, `{ code = 3, why = "x" }`: by their keys, since Lua's own order differs from run to run. Nil where it has none.
+local function fields_of(problem)
+  local keys, count = {}, 0
+  for key in next, problem do
+    count = count + 1
+    if count > FIELDS_MAX then break end
+    local kind = type(key)
+    if kind == "string" or kind == "number" then keys[#keys + 1] = key end
+  end
+  if #keys == 0 then return nil end
+  sort(keys, function(one, other)
+    if type(one) == type(other) then return one < other end
+    return type(one) == "number"
+  end)
+  local shown, length, is_cut = {}, 0, count > FIELDS_MAX
+  for _, key in ipairs(keys) do
+    local value = plain(rawget(problem, key))
+    if value and length > LONGEST_TABLE then
+      is_cut = true
+    elseif value then
+      local name = type(key) == "number" and "[" .. tostring(key) .. "]" or beginning(key, LONGEST_TABLE)
+      shown[#shown + 1] = name .. " = " .. value
+      length = length + #shown[#shown] + 2
+    end
+  end
+  if #shown == 0 then return nil end
+  local text = concat(shown, ", ")
+  if is_cut or #text > LONGEST_TABLE then text = beginning(text, LONGEST_TABLE) .. "..." end
+  return "{ " .. text .. " }"
+end
+
 ---An error's text, whatever value was raised.
 local function text_of(problem)
   local kind = type(problem)
   if kind == "string" then return #problem > LONGEST_TEXT and sub(problem, 1, LONGEST_TEXT) or problem end
   if kind == "userdata" then return native.error_text(problem) end
   local ok, text = pcall(tostring, problem)
-  if kind == "table" and (not ok or type(text) ~= "string" or text:find("^table: ")) then return "(an error object that is a table)" end
+  if kind == "table" and (not ok or type(text) ~= "string" or text:find("^table: ")) then
+    local is_shown, fields = pcall(fields_of, problem)
+    return is_shown and fields or "(an error object that is a table)"
+  end
   return ok and sub(tostring(text), 1, LONGEST_TEXT) or "(an error object without a text)"
 end
+
+engine.text_of = text_of
 
 ---A mistake in a tail call (`return http.get { ... }`) has lost its caller's frame and bears a place in the engine; the watchdog's, which can
 ---strike anywhere, may bear none. The function that was run is the nearest place that is left.

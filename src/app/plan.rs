@@ -1,5 +1,6 @@
 //! From settings, a script and an order to the plan of a run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::steering::{Steered, SteeredPart};
 use crate::config::Settings;
 use crate::plan::{ClassPlan, HttpPlan, LoadProfile, NamedProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
 use crate::script::{Host, LoadOptions};
+use crate::spelling::{nearest, third};
 use crate::stats::threshold::{Threshold, ThresholdError};
 use crate::target::Target;
 
@@ -185,5 +187,33 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
     for profile in &host.description().left_out_profiles {
         log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
     }
+    for line in unasked(&start.settings.set, &host.description().asked) {
+        log::warn!("{line}");
+    }
     Ok(host)
+}
+
+/// A line for each name of `--set` that the script has not asked for: it may be misspelled, and would change nothing in silence.
+fn unasked(set: &BTreeMap<String, String>, asked: &BTreeSet<String>) -> Vec<String> {
+    let line = |name: &String| {
+        let free = asked.iter().filter(|asked| !set.contains_key(*asked)).map(String::as_str);
+        let hint = nearest(name, free, third).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        format!("--set {name}: the script has not asked for it while it was loaded, as `env(\"{name}\")` at its top does{hint}")
+    };
+    set.keys().filter(|name| !asked.contains(*name)).map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_set_and_never_asked_for_is_told_with_the_one_that_may_be_meant() {
+        let set = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect::<BTreeMap<_, _>>();
+        let asked = ["CURRENCY", "TENANT"].map(str::to_owned).into();
+        assert!(unasked(&set(&["CURRENCY", "TENANT"]), &asked).is_empty());
+        let words = "--set CURENCY: the script has not asked for it while it was loaded, as `env(\"CURENCY\")` at its top does";
+        assert_eq!(unasked(&set(&["CURENCY", "TENANT"]), &asked), [format!("{words}; did you mean `CURRENCY`?")]);
+        assert_eq!(unasked(&set(&["CURENCY", "CURRENCY"]), &asked), [words], "that one is set, too");
+    }
 }

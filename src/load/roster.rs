@@ -78,6 +78,21 @@ pub fn shares(profile: &LoadProfile, classes: &[ClassPlan]) -> Vec<ClassShare> {
     sums
 }
 
+/// The classes that no user can have had, by their places: all users that the profile, whose shape is `shape`, ever wants at once are of others. How many an open
+/// profile needs nobody knows: all its classes may have had some.
+#[must_use]
+pub fn unreached(profile: &LoadProfile, shape: &Shape, classes: &[ClassPlan]) -> Vec<usize> {
+    let mut is_reached = vec![false; classes.len()];
+    for (place, part) in shape.parts().iter().enumerate() {
+        let roster = Roster::of(profile, place, classes);
+        let users = if part.is_open() { usize::MAX } else { usize::try_from(part.peak()).unwrap_or(usize::MAX) };
+        for &class in roster.fixed.iter().chain(&roster.cycle).take(users) {
+            is_reached[class as usize] = true;
+        }
+    }
+    (0..classes.len()).filter(|&class| !is_reached[class]).collect()
+}
+
 /// Which parts of `users` users of one profile the classes have. Users are not rounded to whole ones, so that the shares of
 /// a few users are the weights' own.
 fn shares_of(classes: &[ClassPlan], users: u32) -> Vec<ClassShare> {
@@ -130,7 +145,7 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::TaskPlan;
+    use crate::plan::{Rate, TaskPlan};
 
     fn class(weight: u32, count: Option<u32>) -> ClassPlan {
         ClassPlan { name: String::new(), weight, count, tasks: Vec::new() }
@@ -151,6 +166,15 @@ mod tests {
         let tasks = vec![TaskPlan { name: "a".into(), weight: 3 }, TaskPlan { name: "b".into(), weight: 1 }];
         let only = shares_of(&[ClassPlan { tasks, ..class(1, None) }], 1);
         assert_eq!(only[0].tasks.iter().map(|task| task.ratio).collect::<Vec<_>>(), [0.75, 0.25]);
+    }
+
+    #[test]
+    fn classes_that_few_users_do_not_reach_are_known() {
+        let classes = [class(1, None), class(9, None), class(1, Some(2))];
+        let reach = |profile: &LoadProfile| unreached(profile, &Shape::new(profile), &classes);
+        let of_users = |users| reach(&LoadProfile::plain(users, 1.0, None));
+        assert_eq!((of_users(2), of_users(3), of_users(12)), (vec![0, 1], vec![0], vec![]));
+        assert!(reach(&LoadProfile::plain_arrivals(Rate::per_second(1.0), None)).is_empty());
     }
 
     #[test]

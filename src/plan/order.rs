@@ -44,6 +44,19 @@ impl StartOrder {
         let Self { users, spawn_rate, rate, run_time, .. } = self;
         users.is_none() && spawn_rate.is_none() && rate.is_none() && run_time.is_none()
     }
+
+    /// What is missing where it says something of the load, and not which level a run that is under way shall have: on the command line and in the API.
+    #[must_use]
+    pub const fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Self { users: Some(_), .. } | Self { rate: Some(_), .. } => None,
+            Self { spawn_rate: Some(_), .. } => Some("a spawn rate alone (-r, `spawn_rate`) needs the number of users (-u, `users`)"),
+            Self { run_time: Some(_), .. } => {
+                Some("a run time alone (-t, `run_time`) needs the number of users (-u, `users`), or the rate (--rate, `rate`)")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a start may become.
@@ -58,4 +71,21 @@ pub enum Purpose {
     Retarget,
     /// What the script's own function says of the run that is under way: another level, or without one the end of the profile.
     Steer,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_without_a_level_names_what_it_lacks() {
+        let time = Some(Duration::from_secs(30));
+        let pace = StartOrder { spawn_rate: Some(5.0), run_time: time, ..StartOrder::default() };
+        assert!(pace.lacks().is_some_and(|what| what.starts_with("a spawn rate alone (-r") && what.contains("(-u, `users`)")));
+        let timed = StartOrder { run_time: time, ..StartOrder::default() };
+        assert!(timed.lacks().is_some_and(|what| what.starts_with("a run time alone (-t") && what.contains("--rate")));
+        assert_eq!(StartOrder { users: Some(3), ..pace }.lacks(), None);
+        assert_eq!(StartOrder { rate: Some(Rate(1)), ..timed }.lacks(), None);
+        assert_eq!(StartOrder::default().lacks(), None);
+    }
 }

@@ -3,7 +3,7 @@
 //! Owned by the VM, shared with its natives by `Rc`. Not the place of any behaviour.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::lane_state::LaneState;
@@ -17,6 +17,8 @@ pub struct VmContext {
     pub lane: Option<Rc<LaneState>>,
     /// What `env()` was asked for while loading and what it answered. Filled on the master, read everywhere else.
     pub env: RefCell<BTreeMap<String, String>>,
+    /// The names that `env()` was asked for while loading, whether or not it had an answer. Written by `env`, read by it and on the master.
+    pub asked: RefCell<BTreeSet<String>>,
     /// The user whose coroutine runs now. Set by the driver before each resume, cleared after it.
     pub current: RefCell<Option<Rc<UserState>>>,
     /// Where data files come from, while the script is loaded.

@@ -103,6 +103,7 @@ fn open(bundle: Arc<Bundle>, env: BTreeMap<String, String>, tags: &TagFilter) ->
         stage: Cell::new(Stage::Loading),
         lane: None,
         env: RefCell::new(env),
+        asked: RefCell::default(),
         current: RefCell::default(),
         files: RefCell::default(),
         metrics: RefCell::default(),

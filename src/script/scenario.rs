@@ -2,7 +2,7 @@
 //!
 //! The Lua side (`lua-stdlib/scenario.lua`) has checked keys and types at the script's own lines; this file turns its plain tables into values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mlua::{Table, Value};
@@ -41,6 +41,8 @@ pub struct ScenarioDescription {
     pub life: LifePlan,
     /// What `env()` answered while the script was evaluated.
     pub env: BTreeMap<String, String>,
+    /// The names that `env()` was asked for meanwhile, those without an answer too.
+    pub asked: BTreeSet<String>,
     /// The script's own metrics.
     pub metrics: BTreeMap<String, MetricKind>,
     /// Names that need no look-up.

@@ -55,6 +55,7 @@ impl ScriptLane {
             stage: Cell::new(Stage::Loading),
             lane: Some(Rc::clone(&self.lane)),
             env: RefCell::new(plan.env.clone()),
+            asked: RefCell::default(),
             current: RefCell::default(),
             files: RefCell::default(),
             metrics: RefCell::default(),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use mlua::Value;
 
+use crate::plan::parse_duration;
+
 /// What a person calls the type of `value`.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
@@ -43,19 +45,17 @@ pub(super) fn digits_in(spelled: &str) -> Option<&str> {
     (!bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
-/// Seconds as a number, or a text such as `500ms`, `1.5s`, `2m`, `1m30s`; from 0 to some thirty years.
+/// Seconds as a number, or a text as the command line takes it, such as `500ms`, `1.5 s`, `2m`, `1m30s`; from 0 to some thirty years.
 ///
 /// # Errors
 /// A fragment that says what a duration is and what came instead.
 pub(super) fn duration(value: &Value) -> Result<Duration, String> {
-    let seconds = match value {
-        Value::String(text) => text.to_str().ok().and_then(|text| parse_seconds(&text)),
-        other => number(other),
+    let known = match value {
+        Value::String(text) => text.to_str().ok().and_then(|text| parse_duration(&text).ok()),
+        other => number(other).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
-    // A comparison with NaN is false.
-    let known = seconds.filter(|seconds| (0.0..=LONGEST_SECONDS).contains(seconds));
     known
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|known| *known <= LONGEST)
         .ok_or_else(|| format!("a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not {}", shown(value)))
 }
 
@@ -79,7 +79,13 @@ fn parse_rate(text: &str) -> Option<f64> {
     let (number, seconds) = match text.trim().split_once('/') {
         None => (text.trim(), 1.0),
         Some((number, unit)) => {
-            (number.trim(), ["s", "m", "min", "h"].contains(&unit.trim()).then(|| unit_seconds(unit.trim())).flatten()?)
+            let seconds = match unit.trim() {
+                "s" => 1.0,
+                "m" | "min" => 60.0,
+                "h" => 3_600.0,
+                _ => return None,
+            };
+            (number.trim(), seconds)
         }
     };
     let is_plain = number.starts_with(|first: char| first.is_ascii_digit() || first == '.');
@@ -97,39 +103,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Seconds of a text such as `500ms`, `1.5s` or `1h30m`; a bare number is seconds. `None` for anything else.
-fn parse_seconds(text: &str) -> Option<f64> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return text.starts_with(|first: char| first.is_ascii_digit() || first == '.').then_some(seconds);
-    }
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let after = rest[digits..].trim_start();
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        total += number * unit_seconds(&after[..letters])?;
-        rest = after[letters..].trim_start();
-    }
-    (!text.is_empty()).then_some(total)
-}
-
-fn unit_seconds(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    })
-}
-
 /// Longer than any run; a duration beyond it is a mistake, such as a point in time.
-const LONGEST_SECONDS: f64 = 1e9;
+const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 /// Per second; more than one a nanosecond is none.
 const GREATEST_RATE: f64 = 1e9;
 
@@ -160,6 +135,8 @@ mod tests {
             ("'1h30m'", 5_400_000),
             ("'1m 30s'", 90_000),
             ("'500 ms'", 500),
+            ("'1 s'", 1_000),
+            ("'30sec'", 30_000),
             ("'1.5s'", 1_500),
             ("'10'", 10_000),
             ("' 2 '", 2_000),
@@ -191,6 +168,7 @@ mod tests {
             ("'inf'", "\"inf\""),
             ("'nan'", "\"nan\""),
             ("'1s2'", "\"1s2\""),
+            ("'1s 2m'", "\"1s 2m\""),
             ("'1..5s'", "\"1..5s\""),
             ("'1e400'", "\"1e400\""),
             ("'\\255'", "\"\u{fffd}\""),

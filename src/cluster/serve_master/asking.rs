@@ -3,8 +3,8 @@
 //! | asked | no run | waiting | spawning, running | stopping |
 //! |---|---|---|---|---|
 //! | start | plan it, then start it | wait until it is live or over | re-target | wait for the end, then as without a run |
-//! | stop, cut | drop the starts that wait | the same, and stop or cut | the same | the same |
-//! | reset | reset | reset | reset | reset |
+//! | stop, cut | drop the starts that wait, and say that nothing runs | the same, and stop or cut | the same | the same |
+//! | reset | clear what the last run left, and say whether there was one | reset | reset | reset |
 //! | end for misuse | nothing | end | end | nothing |
 //! | pause, resume | declined | declined | pause, resume | declined |
 //! | note the scripts of its own folder | note | note | note | note |
@@ -81,6 +81,7 @@ impl Asking {
 
     pub(super) fn on_request(&mut self, request: Request, master: &mut Master, now: Instant) -> Vec<Action> {
         let Request { command, by, reply } = request;
+        let said = idle_words(&command, master.state(now), self.has_starts());
         let (actions, words) = match command {
             Command::Start(order) => {
                 self.enqueue(Start { order, by, reply, until: None });
@@ -121,7 +122,7 @@ impl Asking {
         };
         note(&by, || words.to_owned());
         let (run, host) = current(master, now);
-        answer(reply, Ok(Accepted { run, host, words: String::new() }));
+        answer(reply, Ok(Accepted { run, host, words: said.to_owned() }));
         actions
     }
 
@@ -137,9 +138,9 @@ impl Asking {
             && let Some(start) = self.waiting.pop_front()
         {
             match master.state(now) {
-                state if let Some(reason) = refusal(start.order.purpose, state) => {
+                state if let Some(reason) = refusal(&start.order, state) => {
                     note(&start.by, || format!("start, declined: {reason}"));
-                    answer(start.reply, Err(Declined { reason: reason.into() }));
+                    answer(start.reply, Err(Declined { reason }));
                 }
                 RunState::Ready | RunState::Stopped if let Some(profile) = &start.order.profile => {
                     let reason =
@@ -227,6 +228,10 @@ impl Asking {
         } else {
             answer(start.reply, Err(Declined { reason: "too many starts wait for the run before them to end".into() }));
         }
+    }
+
+    fn has_starts(&self) -> bool {
+        self.planning.is_some() || self.delayed.is_some() || !self.waiting.is_empty()
     }
 
     fn give_up(&mut self, reason: &str) {
@@ -405,13 +410,29 @@ enum Change {
 }
 
 /// Why a start cannot become what it shall.
-fn refusal(purpose: Purpose, state: RunState) -> Option<&'static str> {
-    match (purpose, state) {
-        (Purpose::NewRun, RunState::Ready | RunState::Stopped) | (Purpose::Any, _) => None,
-        (Purpose::NewRun, _) => Some("a run is under way: stop it first, or re-target it"),
-        (Purpose::Retarget | Purpose::Steer, RunState::Ready | RunState::Stopped) => Some("no run is under way: start one"),
-        (Purpose::Retarget | Purpose::Steer, RunState::Stopping) => Some("the run is ending: start another one when it is over"),
-        (Purpose::Retarget | Purpose::Steer, _) => None,
+fn refusal(order: &StartOrder, state: RunState) -> Option<String> {
+    let why = match (order.purpose, state) {
+        (Purpose::NewRun, RunState::Ready | RunState::Stopped) | (Purpose::Any, _) => return None,
+        (Purpose::NewRun, RunState::Spawning | RunState::Running | RunState::Paused) if let Some(lacking) = order.lacks() => {
+            return Some(format!("a run is under way: {lacking} to change it, or stop it first"));
+        }
+        (Purpose::NewRun, _) => "a run is under way: stop it first, or re-target it",
+        (Purpose::Retarget | Purpose::Steer, RunState::Ready | RunState::Stopped) => "no run is under way: start one",
+        (Purpose::Retarget | Purpose::Steer, RunState::Stopping) => "the run is ending: start another one when it is over",
+        (Purpose::Retarget | Purpose::Steer, _) => return None,
+    };
+    Some(why.to_owned())
+}
+
+/// What a stop, a cut or a reset comes to where no run is under way; empty where one is.
+const fn idle_words(command: &Command, state: RunState, drops_starts: bool) -> &'static str {
+    match (command, state) {
+        (Command::Stop | Command::Cut, RunState::Ready | RunState::Stopped) if drops_starts => "the start that was on its way is given up",
+        (Command::Stop | Command::Cut, RunState::Ready) => "no run is under way (state: ready), and so there is nothing to stop",
+        (Command::Stop | Command::Cut, RunState::Stopped) => "the run is over (state: stopped), and so there is nothing to stop",
+        (Command::Reset, RunState::Ready) => "no run has been started, and so there is nothing to reset",
+        (Command::Reset, RunState::Stopped) => "the run is over: the statistics that it had left are cleared",
+        _ => "",
     }
 }
 
@@ -439,3 +460,31 @@ const OUTCOMES: usize = 8;
 const REPLAN: Duration = Duration::from_secs(1);
 /// A script is evaluated within seconds, or stopped by its watchdog; this is for a folder that does not answer.
 const PLAN_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_or_a_reset_where_no_run_is_under_way_says_so() {
+        let said = |command: &Command, state| idle_words(command, state, false);
+        assert!(said(&Command::Stop, RunState::Ready).starts_with("no run is under way (state: ready)"));
+        assert!(said(&Command::Stop, RunState::Stopped).starts_with("the run is over (state: stopped)"));
+        assert!(said(&Command::Reset, RunState::Ready).contains("nothing to reset"));
+        assert!(said(&Command::Reset, RunState::Stopped).ends_with("are cleared"));
+        assert!(idle_words(&Command::Stop, RunState::Ready, true).contains("start that was on its way"));
+        for state in [RunState::Waiting, RunState::Spawning, RunState::Running, RunState::Paused, RunState::Stopping] {
+            assert_eq!((said(&Command::Stop, state), said(&Command::Reset, state)), ("", ""), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_in_mid_run_that_names_no_level_is_told_what_it_lacks() {
+        let pace = StartOrder { purpose: Purpose::NewRun, spawn_rate: Some(5.0), ..StartOrder::default() };
+        let wanted = "a run is under way: a spawn rate alone (-r, `spawn_rate`) needs the number of users (-u, `users`) to change it, or stop it first";
+        assert_eq!(refusal(&pace, RunState::Running).as_deref(), Some(wanted));
+        assert_eq!(refusal(&pace, RunState::Ready), None);
+        let users = StartOrder { users: Some(3), ..pace };
+        assert_eq!(refusal(&users, RunState::Running).as_deref(), Some("a run is under way: stop it first, or re-target it"));
+    }
+}

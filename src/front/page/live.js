@@ -44,10 +44,10 @@ function toast(text, isBad) {
   setTimeout(() => element.remove(), isBad ? 9000 : 4000);
 }
 
-async function act(path, done) {
+async function act(path) {
   try {
     const { message } = await ask(path, "POST");
-    toast(done || message);
+    toast(message);
   } catch (error) {
     toast(error.message, true);
   }
@@ -587,12 +587,12 @@ class Live {
   }
 
   async askStop() {
-    if (await confirmed("Stop the run?", "Users finish what they do, and the run ends. Its numbers stay until the next one.", "Stop the run")) act("run/stop", "Stopping: users finish");
+    if (await confirmed("Stop the run?", "Users finish what they do, and the run ends. Its numbers stay until the next one.", "Stop the run")) act("run/stop");
   }
 
   async askReset() {
     if (await confirmed("Reset the statistics?", "All numbers of this run begin at zero again. A run that is under way goes on.", "Reset")) {
-      await act("run/reset", "The statistics begin anew");
+      await act("run/reset");
     }
   }
 

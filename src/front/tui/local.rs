@@ -144,8 +144,8 @@ impl LocalFeed {
                 let order = self.order(order, Purpose::Retarget)?;
                 handle.start(order, by).await.map(|accepted| words(accepted, "it is on its way")).map_err(reason)
             }
-            Ask::Stop => handle.stop(by).await.map(|_| "stopping: users finish what they do".to_owned()).map_err(reason),
-            Ask::Reset => handle.reset(by).await.map(|_| "the statistics begin anew".to_owned()).map_err(reason),
+            Ask::Stop => handle.stop(by).await.map(|accepted| words(accepted, "stopping: users finish what they do")).map_err(reason),
+            Ask::Reset => handle.reset(by).await.map(|accepted| words(accepted, "the statistics begin anew")).map_err(reason),
             Ask::Pause => handle.pause(by).await.map(|_| "paused: no iteration begins".to_owned()).map_err(reason),
             Ask::Resume => handle.resume(by).await.map(|_| "the run goes on".to_owned()).map_err(reason),
             Ask::History | Ask::Detail { .. } | Ask::Scripts => Err("nothing to steer".to_owned()),

@@ -2,8 +2,6 @@
 //!
 //! What the master answered while it loaded the script travels with the plan, so every VM answers the same.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use mlua::{Lua, Table};
@@ -21,13 +19,12 @@ pub fn natives(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<Table> {
 fn register(lua: &Lua, context: &Rc<VmContext>, process: impl Fn(&str) -> Option<String> + 'static) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
     let context = Rc::clone(context);
-    let asked = RefCell::new(BTreeSet::new());
     let get = lua.create_function(move |_, name: String| {
         let value = answer(&context, &name, &process);
         let is_loading = context.stage.get() == Stage::Loading;
-        let is_known = is_loading || value.is_some() || is_secret(&name) || asked.borrow().contains(&name);
+        let is_known = is_loading || value.is_some() || is_secret(&name) || context.asked.borrow().contains(&name);
         if is_loading {
-            asked.borrow_mut().insert(name);
+            context.asked.borrow_mut().insert(name);
         }
         Ok((value, is_known))
     })?;
@@ -81,6 +78,7 @@ mod tests {
         context.env.borrow_mut().insert("GIVEN".into(), "by --set".into());
         vm(&context).load("assert(env('GIVEN') == 'by --set' and env('HOME_DIR', 'x') == 'process HOME_DIR')").exec().unwrap();
         assert_eq!(context.env.borrow().get("HOME_DIR").map(String::as_str), Some("process HOME_DIR"));
+        assert_eq!(*context.asked.borrow(), std::collections::BTreeSet::from(["GIVEN", "HOME_DIR"].map(str::to_owned)));
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub fn context_at(stage: Stage) -> Rc<VmContext> {
         stage: Cell::new(stage),
         lane: None,
         env: RefCell::new(BTreeMap::new()),
+        asked: RefCell::default(),
         current: RefCell::new(None),
         files: RefCell::default(),
         metrics: RefCell::new(BTreeMap::new()),

@@ -228,6 +228,8 @@ mod tests {
             ("xml.parse('<a/>'):get('a[0]')", "positions count from 1"),
             ("xml.parse('<a/>'):get('@a/b')", "an attribute is the last step"),
             ("xml.parse('<a/>'):find('a/@b')", "a path to elements"),
+            ("xml.parse('<a/>'):find('a[')", "element:find: `a[`: `[` has no end"),
+            ("xml.parse('<a/>'):elements('a//')", "element:elements: `a//`: it ends with a slash"),
             ("xml.parse('<a/>'):get('a//')", "ends with a slash"),
             ("xml.parse('<a/>'):get('a[b=c]')", "cannot read `[b=c]`"),
             ("xml.parse(('x'):rep(2^23 + 1))", "at most 8 MiB"),

@@ -76,6 +76,25 @@ fn errors_that_are_no_texts_are_counted_with_what_they_say() {
 }
 
 #[test]
+fn a_table_that_is_raised_is_shown_with_its_plain_fields_in_order_and_within_bounds() {
+    let raised = |value: &str| {
+        let lane = Script::new(&format!("return function() error({value}) end")).lane();
+        lane.live(0, 1);
+        lane.exceptions().remove(0).0
+    };
+    assert_eq!(raised(r#"{ why = "x", code = 3 }"#), r#"{ code = 3, why = "x" }"#);
+    assert_eq!(
+        raised(r#"{ why = 'say "no"\n', retry = false, of = { 1 }, done = print }"#),
+        r#"{ of = {...}, retry = false, why = "say \"no\" " }"#
+    );
+    assert_eq!(raised("{ 'a', 2.5, at = 1 }"), r#"{ [1] = "a", [2] = 2.5, at = 1 }"#);
+    assert_eq!(raised("{ done = print }"), "(an error object that is a table)");
+    let long = raised("{ a = ('é'):rep(1000), b = 1 }");
+    assert!(long.starts_with("{ a = \"éé") && long.ends_with("... }") && long.len() <= 210 && !long.contains('\u{fffd}'), "{long}");
+    assert_eq!(raised("setmetatable({ code = 3 }, { __tostring = function(self) return 'code ' .. self.code end })"), "code 3");
+}
+
+#[test]
 fn tasks_are_chosen_by_weight_and_the_same_seed_chooses_the_same() {
     let script = Script::new(
         r#"

@@ -8,8 +8,9 @@ use crate::load::Halt;
 use crate::load::roster;
 use crate::plan::{Rate, shown_host};
 use crate::stats::origin::Origin;
-use crate::stats::snapshot::{RunState, Snapshot};
+use crate::stats::snapshot::{ClassShare, RunState, Snapshot};
 use crate::stats::table::{GeneratorReadings, SnapshotContext};
+use crate::stats::tally::ClassCounts;
 
 impl Run {
     pub fn state(&self, now: Instant) -> RunState {
@@ -82,6 +83,9 @@ impl Run {
         snapshot.unfinished.clone_from(&self.unfinished);
         snapshot.repeats = self.repeats;
         snapshot.warnings.extend(self.notices.iter().map(ToString::to_string));
+        if snapshot.state == RunState::Stopped && self.zero.is_some() {
+            snapshot.warnings.extend(self.unmanned(&snapshot.classes));
+        }
         if let Some(Halt::Abort(why)) = &self.halt {
             snapshot.aborted = Some(why.clone());
         }
@@ -90,9 +94,28 @@ impl Run {
         self.show_windows(&mut snapshot);
         snapshot
     }
+
+    /// That there are classes of which no user ran, for the end of the run: whoever wrote them believes that they were tested.
+    fn unmanned(&self, classes: &[ClassShare]) -> Option<String> {
+        let unreached = roster::unreached(&self.profile, &self.shape, &self.plan.classes).into_iter();
+        let idle: Vec<&ClassShare> =
+            unreached.filter_map(|place| classes.get(place)).filter(|class| class.counts == ClassCounts::default()).collect();
+        let names: Vec<String> = idle.iter().take(NAMES_SHOWN).map(|class| format!("`{}`", class.name)).collect();
+        let more = if idle.len() > names.len() { format!(" and {} more", idle.len() - names.len()) } else { String::new() };
+        (!idle.is_empty()).then(|| {
+            format!(
+                "no user of class {}{more} ran: by weights and counts all users, {} at the most, were of other classes; more users (-u) or other weights give it some",
+                names.join(", "),
+                self.shape.peak()
+            )
+        })
+    }
 }
 
 /// The sum of what is known; `None` where nothing is.
 fn sum_of_known<Number: std::ops::Add<Output = Number>>(readings: impl Iterator<Item = Option<Number>>) -> Option<Number> {
     readings.flatten().reduce(|sum, reading| sum + reading)
 }
+
+/// Names of classes in one warning.
+const NAMES_SHOWN: usize = 10;

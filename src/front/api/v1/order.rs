@@ -90,7 +90,8 @@ pub(super) fn understand(body: Map<String, Value>, purpose: Purpose, rules: &Rul
         result.map_err(|detail| Fault::Field { name, detail })?;
     }
     if purpose == Purpose::Retarget && order.users.is_none() && order.rate.is_none() {
-        return Err(Fault::Field { name: "users".to_owned(), detail: "a re-target needs the number of users, or a rate".to_owned() });
+        let detail = order.lacks().unwrap_or("a re-target needs the number of users, or a rate").to_owned();
+        return Err(Fault::Field { name: "users".to_owned(), detail });
     }
     if order.rate.is_some() && (order.users.is_some() || order.spawn_rate.is_some()) {
         return Err(Fault::Field { name: "rate".to_owned(), detail: "a run has either users or a rate of iterations".to_owned() });
@@ -329,5 +330,7 @@ mod tests {
         assert!(order(json!({ "host": "http://victim.example" }), Purpose::NewRun).unwrap_err().1.contains("--allow-host"));
         assert_eq!(order(json!({ "host": "http://shop.example" }), Purpose::Retarget).unwrap_err().0, "host");
         assert_eq!(order(json!({}), Purpose::Retarget).unwrap_err().0, "users");
+        let (field, detail) = order(json!({ "spawn_rate": 5 }), Purpose::Retarget).unwrap_err();
+        assert!(field == "users" && detail.starts_with("a spawn rate alone (-r, `spawn_rate`) needs"), "{field}: {detail}");
     }
 }

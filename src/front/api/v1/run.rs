@@ -31,14 +31,16 @@ pub(super) fn routes() -> Vec<Route> {
             .get(show::run, run)
             .post(start, order("start", "Starts a run.", Purpose::NewRun, "A run is under way, or the master declines: `detail` says why."))
             .patch(retarget, order("retarget", "Re-targets the run that is under way.", Purpose::Retarget, "No run is under way.")),
-        Route::at("/api/v1/run/stop").post(stop, act("stop", "Lets the users finish, and ends the run. Without a run nothing happens.")),
+        Route::at("/api/v1/run/stop")
+            .post(stop, act("stop", "Lets the users finish, and ends the run. Where none is under way, `message` says so.")),
         Route::at("/api/v1/run/pause").post(
             pause,
             act("pause", "Lets no iteration begin until the run is resumed; users keep what they have, and the run's clock goes on.")
                 .problem(409, "No run is under way."),
         ),
         Route::at("/api/v1/run/resume").post(resume, act("resume", "Lets a paused run go on.").problem(409, "No run is under way.")),
-        Route::at("/api/v1/run/reset").post(reset, act("reset", "Clears the statistics; the run goes on.")),
+        Route::at("/api/v1/run/reset")
+            .post(reset, act("reset", "Clears the statistics; the run goes on. `message` says where it is over, or was never started.")),
     ]
 }
 
