@@ -54,7 +54,7 @@ impl StartOrder {
             Self { run_time: Some(_), .. } => {
                 Some("a run time alone (-t, `run_time`) needs the number of users (-u, `users`), or the rate (--rate, `rate`)")
             }
-            _ => None,
+            Self { users: None, rate: None, spawn_rate: None, run_time: None, .. } => None,
         }
     }
 }
