@@ -199,7 +199,16 @@ local function look(res, key)
   return value
 end
 
-local Result = { __index = look, __metatable = false }
+-- What `pairs` gives, and so what is seen of a result that is logged or printed: its fields, without the bytes that the rest is read from.
+local function following(res, key)
+  local value
+  repeat
+    key, value = next(res, key)
+  until key ~= "_packed" and key ~= "_handle"
+  return key, value
+end
+
+local Result = { __index = look, __metatable = false, __pairs = function(res) return following, res, nil end }
 
 local function must_be_result(value, name)
   if getmetatable(value) ~= false or type(value) ~= "table" or rawget(value, "_packed") == nil then

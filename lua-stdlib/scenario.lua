@@ -9,7 +9,7 @@ local check_keys, seconds = engine.check_keys, engine.seconds
 local call, operation, int = engine.call, engine.operation, native.int
 
 ---@class ScenarioOptions
----@field host string?                         the base URL that relative URLs are joined to; `-H` overrides it
+---@field host string?                         the base URL that relative URLs are joined to; `-H` overrides it, and not those of classes
 ---@field users UserClass[]                    at least one class
 ---@field load LoadProfile|table<string, LoadProfile>|nil  such as `scenario.ramp { ... }`, or several by name, side by side: `{ browse = scenario.ramp { ... }, buy = scenario.arrivals { ... } }`; `-u -r -t` replace all of them, `--only` runs some
 ---@field thresholds table<string, string|string[]>?  what the run must fulfil, by metric
@@ -36,7 +36,7 @@ local HTTP_KEYS = { "version", "keepalive", "max_connections", "connection_max_a
 ---@field name string?     unique in the scenario; the script's name by default
 ---@field weight integer?  its share of the users, 1 by default
 ---@field count integer?   a fixed number of users instead of a share
----@field host string?     the base URL of this class
+---@field host string?     the base URL of this class; `-H` does not override it, and a warning says so
 ---@field wait Wait?       how long a user thinks between two iterations; not at all by default
 ---@field tags string[]?   of all its tasks
 local USER_KEYS = { "name", "weight", "count", "host", "wait", "tags", "on_start", "on_stop" }

@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use duration::parse_duration;
+pub use duration::{duration_pattern, parse_duration, read_duration};
 pub use order::{Purpose, StartOrder};
 pub use profile::{
     ArrivalsProfile, IterationsProfile, LoadProfile, NamedProfile, ProfileEnd, Quota, RampProfile, Rate, RateStage, Spacing, Stage,

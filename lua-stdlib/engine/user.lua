@@ -43,7 +43,8 @@ local function fields_of(problem)
     count = count + 1
     if count > FIELDS_MAX then break end
     local kind = type(key)
-    if kind == "string" or kind == "number" then keys[#keys + 1] = key end
+    -- A result of a request may be raised, too; what the engine keeps in it is nothing to be read.
+    if (kind == "string" and key ~= "_packed" and key ~= "_handle") or kind == "number" then keys[#keys + 1] = key end
   end
   if #keys == 0 then return nil end
   sort(keys, function(one, other)

@@ -57,7 +57,7 @@ pub(super) fn run_master(start: &Start) -> Result<u8, Failure> {
         let (address, instance) = (endpoint.local_address(), endpoint.instance());
         let shell = MasterShell::start(MasterSetup { config: master_config(settings), planner, journal, kept, logs: start.logs.clone() });
         tokio::spawn(steer_all(steered, shell.handle().clone()));
-        tokio::spawn(follow_scripts(watched, shell.handle().clone(), settings.reload)?);
+        tokio::spawn(follow_scripts(watched, Arc::clone(&offered), shell.handle().clone(), settings.reload)?);
         let door = WorkerDoor::open(endpoint, shell.links().clone());
         let api = ApiServer::start(settings.web_bind(), api_context(settings, shell.handle().clone(), hosts, Some(address.port()))?)
             .map_err(Failure::bad_use)?;
@@ -160,15 +160,24 @@ fn show_screen(start: &Start, local: LocalFeed, key: mpsc::Sender<()>) -> Result
 
 /// Tells the cluster what the master's own folder holds, as often as that changes. A run that is under way goes on as it was, or takes the
 /// change over.
-fn follow_scripts(watched: WatchedFolder, master: MasterHandle, mode: ReloadMode) -> Result<impl Future<Output = ()>, Failure> {
+fn follow_scripts(
+    watched: WatchedFolder,
+    planner: Arc<FolderPlanner>,
+    master: MasterHandle,
+    mode: ReloadMode,
+) -> Result<impl Future<Output = ()>, Failure> {
     let mut current = as_scripts(watched.compiled(), Scripts::default());
     let mut changes = watched.watch()?;
     Ok(async move {
         // A master that is gone has nobody to tell it to.
         while master.note_scripts(current.clone()).await.is_ok() {
             let Some(change) = changes.recv().await else { return };
-            if mode == ReloadMode::Live && master.revise().await.is_err() {
-                return;
+            if mode == ReloadMode::Live {
+                // Before it is asked for.
+                planner.note_change(change.clone());
+                if master.revise().await.is_err() {
+                    return;
+                }
             }
             if change.is_same {
                 continue;
@@ -369,16 +378,21 @@ async fn start_by_itself(
     may_be_brought_a_run: bool,
 ) -> Result<(), Failure> {
     let mut snapshots = master.snapshots();
+    // Before anybody is waited for: workers with the same broken script would never come.
+    let planning = tokio::task::spawn_blocking(move || planner.plan(&StartOrder::default()));
+    let planned = planning.await.map_err(Failure::bug)?.map_err(|why| Failure::bad_use(anyhow::anyhow!("the run cannot start: {why}")));
     if may_be_brought_a_run {
+        if let Err(failure) = &planned {
+            // A run that is brought needs no plan; who waits for this one shall know by now that it will not come.
+            log::error!(target: MAIN, "{}", failure.reason);
+        }
         log::info!(target: MAIN, "waiting {} s for workers that bring a run of another master's", BRING_TIME.as_secs());
         let brought = snapshots.wait_for(|snapshot| !matches!(snapshot.state, RunState::Ready | RunState::Stopped));
         if tokio::time::timeout(BRING_TIME, brought).await.is_ok() {
             return Ok(());
         }
     }
-    // Before anybody is waited for: workers with the same broken script would never come.
-    let planning = tokio::task::spawn_blocking(move || planner.plan(&StartOrder::default()));
-    planning.await.map_err(Failure::bug)?.map_err(|why| Failure::bad_use(anyhow::anyhow!("the run cannot start: {why}")))?;
+    planned?;
     let expected = settings.expect_workers as usize;
     log::info!(target: MAIN, "waiting for {expected} ready worker{}", if expected == 1 { "" } else { "s" });
     // A start itself waits for those whose scripts differ, and names them.
@@ -443,7 +457,44 @@ const BRING_TIME: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+    use crate::cluster::logs::LogFeed;
+    use crate::cluster::planner::{Planned, ScriptView};
+
+    /// Plans nothing, and notes that it was asked to.
+    #[derive(Default)]
+    struct Broken {
+        was_asked: AtomicBool,
+    }
+
+    impl Planner for Broken {
+        fn plan(&self, _order: &StartOrder) -> Result<Planned, String> {
+            self.was_asked.store(true, Ordering::Relaxed);
+            Err("main.lua:2: no".to_owned())
+        }
+
+        fn scripts(&self) -> Vec<ScriptView> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_cannot_start_is_looked_at_before_workers_that_may_bring_one_are_waited_for() {
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+        let planner = Arc::new(Broken::default());
+        let (master, _inbox) = MasterHandle::new(snapshots, planner.clone(), LogFeed::default());
+        let settings = Settings::default();
+        let starting = start_by_itself(&settings, planner.clone(), master.clone(), true);
+        tokio::pin!(starting);
+        assert!(tokio::time::timeout(BRING_TIME / 2, &mut starting).await.is_err(), "a worker may still bring a run");
+        assert!(planner.was_asked.load(Ordering::Relaxed));
+        let failure = starting.await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.to_string()), (ExitCode::BadUse, "the run cannot start: main.lua:2: no".to_owned()));
+        publish.send_replace(Arc::new(Snapshot { state: RunState::Running, ..Snapshot::default() }));
+        assert!(start_by_itself(&settings, planner, master, true).await.is_ok(), "a run that is brought needs no plan");
+    }
 
     #[test]
     fn workers_that_did_not_come_are_told_with_the_reason_of_those_who_could_not() {

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::start::Start;
 use super::steering::{Steered, SteeredPart};
 use crate::config::Settings;
-use crate::plan::{ClassPlan, HttpPlan, LoadProfile, NamedProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan};
+use crate::plan::{ClassPlan, HttpPlan, LoadProfile, NamedProfile, Plan, ProfileEnd, RunId, StartOrder, ThresholdPlan, shown_host};
 use crate::script::{Host, LoadOptions};
 use crate::spelling::{nearest, third};
 use crate::stats::threshold::{Threshold, ThresholdError};
@@ -130,6 +130,7 @@ pub(super) struct Prepared {
 
 /// Plans a run in this process, by the settings alone.
 pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
+    warn_of_class_hosts(host, settings.host.as_deref());
     let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
     let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &StartOrder::default(), base)?;
     Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, steered, _target: target })
@@ -149,6 +150,7 @@ pub(super) struct PreparedSides {
 pub(super) fn prepare_sides(settings: &Settings, host: &Host, [a, b]: [String; 2]) -> Result<PreparedSides, Failure> {
     let settings = Settings { host: Some(a), ..settings.clone() };
     let prepared = prepare(&settings, host)?;
+    warn_of_class_hosts(host, Some(b.as_str()));
     let (b, target) = resolve_host(Some(b))?;
     let urls = [prepared.plan.host.clone(), b.clone()].map(|url| url.expect("a host that is given is never none"));
     let plan = Plan { other_host: b, thresholds: Vec::new(), ..(*prepared.plan).clone() };
@@ -187,20 +189,41 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
     for profile in &host.description().left_out_profiles {
         log::warn!("profile `{profile}` does not run: -T and -E leave no task of its classes");
     }
-    for line in unasked(&start.settings.set, &host.description().asked) {
+    for line in unasked(&start.settings.set, &host.description().asked, |name| host.bundle().mentions(name)) {
         log::warn!("{line}");
     }
     Ok(host)
 }
 
-/// A line for each name of `--set` that the script has not asked for: it may be misspelled, and would change nothing in silence.
-fn unasked(set: &BTreeMap<String, String>, asked: &BTreeSet<String>) -> Vec<String> {
+/// Says at the start where a host that was `given` for the run is not where all of its requests go.
+pub(super) fn warn_of_class_hosts(host: &Host, given: Option<&str>) {
+    if let Some(line) = given.and_then(|given| kept_hosts(&host.description().class_hosts, given)) {
+        log::warn!("{line}");
+    }
+}
+
+/// A line on the classes whose own host is another one than the run's, which replaces the scenario's alone. Who means to load a host of tests would load
+/// theirs.
+fn kept_hosts(of_classes: &BTreeMap<String, String>, given: &str) -> Option<String> {
+    let same = |own: &str| own.trim().trim_end_matches('/') == given.trim().trim_end_matches('/');
+    let others: Vec<_> =
+        of_classes.iter().filter(|(_, own)| !same(own.as_str())).map(|(class, own)| format!("`{class}` ({})", shown_host(own))).collect();
+    let given = shown_host(given);
+    let words = "takes the place of the scenario's host alone; classes with a host of their own send their requests there:";
+    (!others.is_empty()).then(|| format!("{given} {words} {}", others.join(", ")))
+}
+
+/// A line for each name of `--set` that the script has not asked for: it may be misspelled, and would change nothing in silence. One that its text mentions
+/// may yet be asked for, in a task.
+fn unasked(set: &BTreeMap<String, String>, asked: &BTreeSet<String>, is_mentioned: impl Fn(&str) -> bool) -> Vec<String> {
     let line = |name: &String| {
         let free = asked.iter().filter(|asked| !set.contains_key(*asked)).map(String::as_str);
         let hint = nearest(name, free, third).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        format!("--set {name}: the script has not asked for it while it was loaded, as `env(\"{name}\")` at its top does{hint}")
+        format!(
+            "--set {name}: the script has not asked for it while it was loaded, as `env(\"{name}\")` at its top does, and mentions it nowhere{hint}"
+        )
     };
-    set.keys().filter(|name| !asked.contains(*name)).map(line).collect()
+    set.keys().filter(|name| !asked.contains(*name) && !is_mentioned(name)).map(line).collect()
 }
 
 #[cfg(test)]
@@ -211,9 +234,22 @@ mod tests {
     fn a_name_that_is_set_and_never_asked_for_is_told_with_the_one_that_may_be_meant() {
         let set = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect::<BTreeMap<_, _>>();
         let asked = ["CURRENCY", "TENANT"].map(str::to_owned).into();
-        assert!(unasked(&set(&["CURRENCY", "TENANT"]), &asked).is_empty());
-        let words = "--set CURENCY: the script has not asked for it while it was loaded, as `env(\"CURENCY\")` at its top does";
-        assert_eq!(unasked(&set(&["CURENCY", "TENANT"]), &asked), [format!("{words}; did you mean `CURRENCY`?")]);
-        assert_eq!(unasked(&set(&["CURENCY", "CURRENCY"]), &asked), [words], "that one is set, too");
+        let told = |names: &[&str]| unasked(&set(names), &asked, |name| name == "REGION");
+        assert!(told(&["CURRENCY", "TENANT"]).is_empty());
+        let words = "--set CURENCY: the script has not asked for it while it was loaded, as `env(\"CURENCY\")` at its top does, and mentions it nowhere";
+        assert_eq!(told(&["CURENCY", "TENANT"]), [format!("{words}; did you mean `CURRENCY`?")]);
+        assert_eq!(told(&["CURENCY", "CURRENCY"]), [words], "that one is set, too");
+        assert!(told(&["REGION"]).is_empty(), "a task may ask for it");
+    }
+
+    #[test]
+    fn classes_that_keep_their_host_whatever_the_run_is_given_are_named() {
+        let own = [("Admin", "http://me:secret@prod"), ("Shopper", "http://staging/")];
+        let own = BTreeMap::from(own.map(|(class, host)| (class.to_owned(), host.to_owned())));
+        let words = "takes the place of the scenario's host alone; classes with a host of their own send their requests there:";
+        assert_eq!(kept_hosts(&own, "http://staging"), Some(format!("http://staging {words} `Admin` (http://prod)")));
+        let both = "`Admin` (http://prod), `Shopper` (http://staging/)";
+        assert_eq!(kept_hosts(&own, "http://me:secret@other"), Some(format!("http://other {words} {both}")));
+        assert_eq!(kept_hosts(&BTreeMap::new(), "http://staging"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Watches the folder of scripts on a thread of its own, and compiles what comes beside what is there.
 //!
-//! When a change counts is `script::Watch`'s. What master and worker make of it is theirs.
+//! When a change counts is `script::Watch`'s. What master and worker make of it is theirs. What is handed on is what was compiled: whoever read the folder
+//! once more might find what comes next, half of it perhaps.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,6 +44,16 @@ impl WatchedFolder {
         Ok(changes)
     }
 
+    /// The folder as it is at this moment, compiled; held against what was compiled before.
+    pub(super) fn read(&self) -> Change {
+        let compiled = compile(&self.folder, &self.options);
+        let script = match &compiled {
+            Ok(host) => host.as_ref().map(|host| host.bundle().main().to_owned()),
+            Err(_) => self.folder.default_script().ok(),
+        };
+        Change { is_same: identity(&compiled) == identity(&self.compiled), script, compiled }
+    }
+
     fn look(mut self, changes: &mpsc::Sender<Change>) {
         let mut watch = Watch::new(self.stamp);
         while !changes.is_closed() {
@@ -50,13 +61,12 @@ impl WatchedFolder {
             if !watch.on_look(self.folder.stamp(), Instant::now()) {
                 continue;
             }
-            let compiled = compile(&self.folder, &self.options);
+            let change = self.read();
             if !watch.on_loaded(self.folder.stamp(), Instant::now()) {
                 continue;
             }
-            let is_same = identity(&compiled) == identity(&self.compiled);
-            self.compiled = compiled.clone();
-            if changes.blocking_send(Change { compiled, is_same }).is_err() {
+            self.compiled = change.compiled.clone();
+            if changes.blocking_send(change).is_err() {
                 return;
             }
         }
@@ -64,11 +74,22 @@ impl WatchedFolder {
 }
 
 /// A change of the folder that was looked at.
+#[derive(Clone)]
 pub(super) struct Change {
+    /// The script that was compiled, or that does not compile; `None` where it is open which one is meant, or the folder as a whole is at fault.
+    script: Option<String>,
     /// What came of it.
     pub(super) compiled: Compiled,
     /// The script that runs where a start names none is the same as before; others may have changed.
     pub(super) is_same: bool,
+}
+
+impl Change {
+    /// What came of the script called `name`; `None` where the change was compiled for another one.
+    pub(super) fn of(&self, name: &str) -> Option<Result<Arc<Host>, String>> {
+        let is_meant = self.script.as_deref() == Some(name);
+        self.compiled.clone().transpose().filter(|_| is_meant)
+    }
 }
 
 /// The script's name and its fingerprint, both empty where it is open which one is meant.

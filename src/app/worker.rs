@@ -16,7 +16,7 @@ use crate::cluster::worker::{OpenRefusal, WorkerConfig, WorkerEnd};
 use crate::front::console::{ExitCode, log as console_log};
 use crate::front::health::HealthServer;
 use crate::load::vitals;
-use crate::plan::Plan;
+use crate::plan::{Plan, RunId};
 use crate::script::{Host, LoadOptions, LoadScriptError, ScriptFolder, ScriptWorkload, short_fingerprint};
 
 pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
@@ -48,8 +48,8 @@ pub(super) fn run_worker(start: &Start) -> Result<u8, Failure> {
     run_to_end(async {
         let dialer = Arc::new(RemoteDialer::new(&identities, master.clone()).map_err(Failure::bad_use)?);
         log::info!(target: MAIN, "Starting Lunamoth {}, worker {} of {master}", env!("CARGO_PKG_VERSION"), config.id);
-        let kept = watched.compiled().iter().flatten().cloned().collect();
-        let workshop = Arc::new(FolderWorkshop { folder, data: settings.data.clone(), kept: Mutex::new(kept) });
+        let compiled_first = watched.compiled().iter().flatten().cloned();
+        let workshop = Arc::new(FolderWorkshop::new(folder, settings.data.clone(), compiled_first));
         let mut changes = watched.watch()?;
         let mut shell = WorkerShell::start(WorkerSetup { config, workshop: Arc::clone(&workshop), dialer, log_lines: console_log::tee() });
         if compiled.is_err() {
@@ -90,7 +90,7 @@ fn on_change(workshop: &FolderWorkshop, compiled: Compiled) -> Result<(String, S
         Ok((script, fingerprint)) => {
             log::info!("the scripts have changed: the next run uses {script} as of {}", short_fingerprint(fingerprint))
         }
-        Err(why) if workshop.kept().is_empty() => log::error!("the scripts have changed and still cannot be used: {why}"),
+        Err(why) if workshop.kept().compiled.is_empty() => log::error!("the scripts have changed and still cannot be used: {why}"),
         Err(why) => log::error!("the scripts have changed and cannot be used, those from before stay: {why}"),
     }
     if let Ok(Some(host)) = compiled {
@@ -105,45 +105,97 @@ fn random_incarnation() -> Result<u128, Failure> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-/// Takes scripts from this machine's folder, and from memory what lay there before.
+/// Takes scripts from memory, where they were compiled before, and from this machine's folder.
 struct FolderWorkshop {
     folder: ScriptFolder,
     /// Of `--data`.
     data: Option<PathBuf>,
+    kept: Mutex<Kept>,
+}
+
+/// The scripts that are in memory.
+struct Kept {
     /// The scripts that compiled last, the newest first. The master may be behind: a kubelet brings a change to one machine after the other.
-    kept: Mutex<VecDeque<Arc<Host>>>,
+    compiled: VecDeque<Arc<Host>>,
+    /// The script of the run that was opened last, which may be none of these. Its setup, its users and its teardown have the same one.
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    run: RunId,
+    revision: u32,
+    host: Arc<Host>,
+}
+
+impl Kept {
+    /// What the plan's run has at this revision.
+    fn opened_for(&self, plan: &Plan) -> Option<Arc<Host>> {
+        let opened = self.opened.as_ref().filter(|opened| (opened.run, opened.revision) == (plan.run, plan.revision));
+        opened.map(|opened| Arc::clone(&opened.host)).filter(|host| is_meant(host, plan))
+    }
+
+    /// A script that compiled before and is the plan's, and how many are newer; the newest of that name where nothing is compared.
+    fn compiled_for(&self, plan: &Plan) -> Option<(usize, Arc<Host>)> {
+        let mut all = self.compiled.iter().enumerate();
+        all.find(|(_, host)| is_meant(host, plan)).map(|(newer, host)| (newer, Arc::clone(host)))
+    }
+}
+
+/// Whether this is the plan's script. Two of one fingerprint run the same, whatever they were compiled for.
+fn is_meant(host: &Host, plan: &Plan) -> bool {
+    host.bundle().main() == plan.script && (plan.fingerprint.is_empty() || host.description().fingerprint == plan.fingerprint)
 }
 
 impl FolderWorkshop {
+    fn new(folder: ScriptFolder, data: Option<PathBuf>, compiled: impl Iterator<Item = Arc<Host>>) -> Self {
+        Self { folder, data, kept: Mutex::new(Kept { compiled: compiled.collect(), opened: None }) }
+    }
+
     fn keep(&self, host: Arc<Host>) {
         let mut kept = self.kept();
-        kept.push_front(host);
-        kept.truncate(KEPT_SCRIPTS);
+        kept.compiled.push_front(host);
+        kept.compiled.truncate(KEPT_SCRIPTS);
     }
 
-    /// A kept script that is the plan's; the newest of that name where nothing is compared.
-    fn kept_for(&self, plan: &Plan) -> Option<Arc<Host>> {
-        let is_meant = |host: &&Arc<Host>| {
-            host.bundle().main() == plan.script && (plan.fingerprint.is_empty() || host.description().fingerprint == plan.fingerprint)
-        };
-        self.kept().iter().find(is_meant).cloned()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Host>>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         // It is whole at each moment, whoever panicked.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The plan's script: as it lies in the folder, or lay there before.
+    /// The plan's script. A run has it once, at each revision: what was compiled for its setup is what its users run.
     fn host_for(&self, plan: &Plan) -> Result<Arc<Host>, OpenRefusal> {
+        let opened = self.kept().opened_for(plan);
+        if let Some(host) = opened {
+            return Ok(host);
+        }
+        // Rows of a run that is over make room for those of this one.
+        let over = self.kept().opened.take_if(|opened| opened.run != plan.run);
+        drop(over);
+        let host = self.find(plan)?;
+        self.kept().opened = Some(Opened { run: plan.run, revision: plan.revision, host: Arc::clone(&host) });
+        Ok(host)
+    }
+
+    /// The plan's script: as it was compiled when it came; else as it lies in the folder, or lay there before.
+    fn find(&self, plan: &Plan) -> Result<Arc<Host>, OpenRefusal> {
+        let fingerprint = |host: &Host| short_fingerprint(&host.description().fingerprint).to_owned();
+        // Where nothing is compared it may have been compiled with other values of `--set` and other tags, and so have read other files.
+        let compiled = self.kept().compiled_for(plan).filter(|_| !plan.fingerprint.is_empty());
+        if let Some((newer, host)) = compiled {
+            if newer > 0 {
+                log::info!("run {} uses `{}` as of {}, which lay in the folder before", plan.run, plan.script, fingerprint(&host));
+            }
+            return Ok(host);
+        }
         let refusal = match self.load(plan) {
             Ok(host) => return Ok(Arc::new(host)),
             Err(refusal) => refusal,
         };
-        let Some(kept) = self.kept_for(plan) else { return Err(refusal) };
-        let fingerprint = short_fingerprint(&kept.description().fingerprint);
-        log::info!("run {} uses `{}` as of {fingerprint}, which lay in the folder before: {}", plan.run, plan.script, refusal.text);
-        Ok(kept)
+        let compiled = self.kept().compiled_for(plan);
+        let Some((_, host)) = compiled else { return Err(refusal) };
+        let (run, script, text) = (plan.run, &plan.script, &refusal.text);
+        log::info!("run {run} uses `{script}` as of {}, which lay in the folder before: {text}", fingerprint(&host));
+        Ok(host)
     }
 
     fn load(&self, plan: &Plan) -> Result<Host, OpenRefusal> {
@@ -182,3 +234,67 @@ impl Workshop for FolderWorkshop {
 
 /// Versions of the script that a worker keeps in memory: what compiled last, and what was there before.
 const KEPT_SCRIPTS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::plan::LoadProfile;
+
+    /// A script that is told from others by its number.
+    fn version(number: u32) -> String {
+        format!("local version = {number} return function() end")
+    }
+
+    /// A folder with this script, and what it compiled to.
+    fn mounted(name: &str) -> (tempfile::TempDir, ScriptFolder, Arc<Host>) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(name), version(1)).unwrap();
+        let folder = ScriptFolder::open(dir.path(), None).unwrap();
+        let host = Arc::new(folder.load(Some(name), &LoadOptions::default()).unwrap());
+        (dir, folder, host)
+    }
+
+    fn plan(host: &Host) -> Plan {
+        let (script, fingerprint) = (host.bundle().main().to_owned(), host.description().fingerprint.clone());
+        Plan { script, fingerprint, ..Plan::for_tests(LoadProfile::plain(1, 1.0, None)) }
+    }
+
+    #[test]
+    fn what_was_compiled_when_it_came_is_what_a_run_opens_without_another_look_at_the_folder() {
+        let (dir, folder, first) = mounted("main.lua");
+        let workshop = FolderWorkshop::new(folder.clone(), None, std::iter::once(Arc::clone(&first)));
+        assert!(Arc::ptr_eq(&workshop.host_for(&plan(&first)).unwrap(), &first));
+        // A worker that is ahead of its master still has what that has.
+        fs::write(dir.path().join("main.lua"), version(2)).unwrap();
+        let second = Arc::new(folder.load(None, &LoadOptions::default()).unwrap());
+        workshop.keep(Arc::clone(&second));
+        drop(dir);
+        let next = |host: &Host, run| Plan { run: RunId(run), ..plan(host) };
+        assert!(Arc::ptr_eq(&workshop.host_for(&next(&second, 8)).unwrap(), &second));
+        assert!(Arc::ptr_eq(&workshop.host_for(&next(&first, 9)).unwrap(), &first));
+        let unknown = Plan { fingerprint: "0123".into(), ..next(&first, 10) };
+        assert!(workshop.host_for(&unknown).is_err());
+    }
+
+    #[test]
+    fn setup_users_and_teardown_of_a_run_have_one_script_whatever_comes_into_the_folder_between_them() {
+        let (dir, folder, shop) = mounted("shop.lua");
+        // No script of those that were compiled when they came: the start has named it.
+        let workshop = FolderWorkshop::new(folder, None, std::iter::empty());
+        for (run, fingerprint) in [(1, shop.description().fingerprint.clone()), (2, String::new())] {
+            fs::write(dir.path().join("shop.lua"), version(1)).unwrap();
+            let plan = Plan { run: RunId(run), fingerprint, ..plan(&shop) };
+            let setup = workshop.host_for(&plan).unwrap();
+            assert_eq!(setup.bundle(), shop.bundle());
+            fs::write(dir.path().join("shop.lua"), version(2)).unwrap();
+            for what in ["users", "teardown"] {
+                assert!(Arc::ptr_eq(&workshop.host_for(&plan).unwrap(), &setup), "{what}");
+            }
+            // The next revision is another script, and so is the next run.
+            let revised = Plan { revision: 1, fingerprint: String::new(), ..plan };
+            assert_ne!(workshop.host_for(&revised).unwrap().bundle(), shop.bundle());
+        }
+    }
+}

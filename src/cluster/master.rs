@@ -5,6 +5,8 @@
 //! | none, over | start | send `Prepare` to all workers | waiting |
 //! | waiting | all are prepared | deal the slots, send `Orders` to all | live |
 //! | waiting | a script differs | ask again each second; after the skew timeout give up and name who differs | over |
+//! | waiting | stop, while a worker does the setup | send `Abandon` to that one | over, once it has told what it had counted, or after 2 s |
+//! | waiting | any other stop, cut | send `Abandon` | over |
 //! | waiting | a worker cannot open its lanes | send `Abandon` | over, with the reason |
 //! | none, adopting | a worker brings a run, one that began later | gather who owns what | adopting |
 //! | adopting | some seconds are over | hand out what nobody owns, send `Orders` to all | live, or stopping |
@@ -321,7 +323,10 @@ impl Master {
             run.wait_until(now + AWAY_GRACE);
             run.want_stop();
         } else if run.zero().is_none() {
-            // Nothing has run: there are no numbers to wait for.
+            // Nobody has run: there are no numbers to wait for but those of a setup.
+            if phase == Phase::Stop && run.cut_setup(&mut turn) {
+                return out;
+            }
             let end = run.end(turn.peers, now, None);
             self.finish(Some(end), &mut out);
         } else {

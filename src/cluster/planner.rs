@@ -16,6 +16,15 @@ pub trait Planner: Send + Sync + 'static {
     /// For people: what is wrong with the order or the script.
     fn plan(&self, order: &StartOrder) -> Result<Planned, String>;
 
+    /// What a running test shall take over of scripts that have changed, by its own script and host. A planner that has compiled the change plans of
+    /// that: what lies in its folder by then was judged by nobody.
+    ///
+    /// # Errors
+    /// As of [`Planner::plan`].
+    fn revision(&self, order: &StartOrder) -> Result<Planned, String> {
+        self.plan(order)
+    }
+
     /// The scripts that a start may name, the default one first. May take its time, too.
     fn scripts(&self) -> Vec<ScriptView>;
 }

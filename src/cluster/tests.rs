@@ -22,6 +22,7 @@ use crate::plan::{LoadProfile, Plan, Purpose, RunId, StartOrder};
 use crate::stats::snapshot::{ClassShare, RunState, Snapshot, WorkerState};
 
 mod iterations;
+mod revising;
 mod rows;
 
 /// Counts the iterations of all its users.
@@ -125,6 +126,10 @@ impl Planner for TestPlanner {
         }
         let plan = Arc::new(plan);
         Ok(Planned { start: RunStart { plan, thresholds: Vec::new(), wall: SystemTime::now() }, words: "as ordered".into() })
+    }
+
+    fn revision(&self, _order: &StartOrder) -> Result<Planned, String> {
+        Err(revising::REFUSED.into())
     }
 
     fn scripts(&self) -> Vec<ScriptView> {

@@ -3,6 +3,8 @@
 //! Classes with a fixed count take the lowest indices; the others share the rest by a smooth weighted round-robin, in which every
 //! stretch of users holds the weights as exactly as whole users can.
 
+use std::collections::BTreeMap;
+
 use super::shape::Shape;
 use crate::plan::{ClassPlan, LoadProfile};
 use crate::stats::snapshot::{ClassShare, TaskShare};
@@ -78,15 +80,15 @@ pub fn shares(profile: &LoadProfile, classes: &[ClassPlan]) -> Vec<ClassShare> {
     sums
 }
 
-/// The classes that no user can have had, by their places: all users that the profile, whose shape is `shape`, ever wants at once are of others. How many an open
-/// profile needs nobody knows: all its classes may have had some.
+/// The classes that no user can have had, by their places: all users that the profile, whose shape is `shape`, ever wants at once are of others. Of an open
+/// profile, for which `due` says how many iterations were due, by its place among all, all of those were of others.
 #[must_use]
-pub fn unreached(profile: &LoadProfile, shape: &Shape, classes: &[ClassPlan]) -> Vec<usize> {
+pub fn unreached(profile: &LoadProfile, shape: &Shape, classes: &[ClassPlan], due: &BTreeMap<usize, u64>) -> Vec<usize> {
     let mut is_reached = vec![false; classes.len()];
     for (place, part) in shape.parts().iter().enumerate() {
         let roster = Roster::of(profile, place, classes);
-        let users = if part.is_open() { usize::MAX } else { usize::try_from(part.peak()).unwrap_or(usize::MAX) };
-        for &class in roster.fixed.iter().chain(&roster.cycle).take(users) {
+        let given = due.get(&place).copied().unwrap_or_else(|| u64::from(part.peak()));
+        for &class in roster.fixed.iter().chain(&roster.cycle).take(usize::try_from(given).unwrap_or(usize::MAX)) {
             is_reached[class as usize] = true;
         }
     }
@@ -171,10 +173,19 @@ mod tests {
     #[test]
     fn classes_that_few_users_do_not_reach_are_known() {
         let classes = [class(1, None), class(9, None), class(1, Some(2))];
-        let reach = |profile: &LoadProfile| unreached(profile, &Shape::new(profile), &classes);
-        let of_users = |users| reach(&LoadProfile::plain(users, 1.0, None));
+        let of_users = |users| {
+            let profile = LoadProfile::plain(users, 1.0, None);
+            unreached(&profile, &Shape::new(&profile), &classes, &BTreeMap::new())
+        };
         assert_eq!((of_users(2), of_users(3), of_users(12)), (vec![0, 1], vec![0], vec![]));
-        assert!(reach(&LoadProfile::plain_arrivals(Rate::per_second(1.0), None)).is_empty());
+    }
+
+    #[test]
+    fn classes_that_few_iterations_of_an_open_profile_do_not_reach_are_known() {
+        let classes = [class(1, None), class(9, None)];
+        let profile = LoadProfile::plain_arrivals(Rate::per_second(1.0), None);
+        let of_iterations = |due| unreached(&profile, &Shape::new(&profile), &classes, &BTreeMap::from([(0, due)]));
+        assert_eq!((of_iterations(0), of_iterations(4), of_iterations(10)), (vec![0, 1], vec![0], vec![]));
     }
 
     #[test]

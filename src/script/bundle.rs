@@ -64,6 +64,18 @@ impl Bundle {
         self.data.get(name).map(Arc::clone)
     }
 
+    /// Whether one of the files has `name` in it as a whole word: in code, in a text or in a comment.
+    #[must_use]
+    pub fn mentions(&self, name: &str) -> bool {
+        let is_in_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        self.files.values().any(|content| {
+            memchr::memmem::find_iter(content, name.as_bytes()).any(|at| {
+                let (before, after) = (at.checked_sub(1).and_then(|before| content.get(before)), content.get(at + name.len()));
+                !is_in_word(before) && !is_in_word(after)
+            })
+        })
+    }
+
     /// SHA-256 over the script's name and the names and contents of all files, in alphabetical order, as hexadecimal digits.
     ///
     /// Two bundles have the same fingerprint exactly when they run the same: folder, symlinks, times and the order of reading are no part of it.
@@ -377,6 +389,15 @@ mod tests {
             reader.into_bundle().fingerprint()
         };
         assert_eq!(print(["a", "b"], false), print(["b", "a"], true));
+    }
+
+    #[test]
+    fn a_name_is_mentioned_where_it_stands_as_a_whole_word_in_any_file() {
+        let mut bundle = Bundle::of_one("m.lua", "local MAX_RATE, RATES = 1, 2 return function() env('TENANT') end");
+        bundle.files.insert("part.lua".to_owned(), b"REGION".as_slice().into());
+        for (name, is_mentioned) in [("TENANT", true), ("REGION", true), ("RATE", false), ("MAX_RATE", true), ("TENANTS", false)] {
+            assert_eq!(bundle.mentions(name), is_mentioned, "{name}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::error::LoadScriptError;
 use super::folder_version::steadily;
 use super::helm::Helm;
 use super::lane_state::LaneState;
-use super::scenario::{Described, ScenarioDescription};
+use super::scenario::{ClassRuntime, Described, ScenarioDescription};
 use super::session::ScriptLane;
 use super::sources::Sources;
 use super::vm::Vm;
@@ -209,10 +209,13 @@ fn describe(described: Described, bundle: &Bundle, context: &VmContext, client_i
         .runtimes
         .iter()
         .map(|class| class.tasks.iter().map(|task| TaskPlan { name: task.name.clone(), weight: task.weight }).collect());
+    let host_of = |(class, runtime): (&ClassPlan, &ClassRuntime)| Some((class.name.clone(), runtime.host.as_deref()?.to_owned()));
+    let class_hosts = described.plans.iter().zip(&described.runtimes).filter_map(host_of).collect();
     let classes = described.plans.into_iter().zip(tasks).map(|(class, tasks)| ClassPlan { tasks, ..class });
     ScenarioDescription {
         name: bundle.scenario_name().to_owned(),
         host: described.host,
+        class_hosts,
         classes: classes.collect(),
         left_out: described.left_out,
         left_out_profiles: described.left_out_profiles,

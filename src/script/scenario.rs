@@ -23,6 +23,8 @@ pub struct ScenarioDescription {
     pub name: String,
     /// The base URL of relative URLs.
     pub host: Option<String>,
+    /// The base URLs of classes that have their own, by the class's name: they hold whatever the run's host is.
+    pub class_hosts: BTreeMap<String, String>,
     /// The user classes, in the scenario's order. Never empty.
     pub classes: Vec<ClassPlan>,
     /// Names of the classes that have no user in this run, since the tags allow none of their tasks.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mlua::Value;
 
-use crate::plan::parse_duration;
+use crate::plan::read_duration;
 
 /// What a person calls the type of `value`.
 pub(super) fn kind_of(value: &Value) -> &'static str {
@@ -48,15 +48,30 @@ pub(super) fn digits_in(spelled: &str) -> Option<&str> {
 /// Seconds as a number, or a text as the command line takes it, such as `500ms`, `1.5 s`, `2m`, `1m30s`; from 0 to some thirty years.
 ///
 /// # Errors
-/// A fragment that says what a duration is and what came instead.
+/// A fragment that says what a duration is, what came instead, and what is wrong with that where more is known.
 pub(super) fn duration(value: &Value) -> Result<Duration, String> {
-    let known = match value {
-        Value::String(text) => text.to_str().ok().and_then(|text| parse_duration(&text).ok()),
-        other => number(other).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    duration_in(value)
+        .map_err(|instead| format!("a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not {instead}"))
+}
+
+/// As [`duration`], for those who say in words of their own what they take.
+///
+/// # Errors
+/// What came instead, and what is wrong with it where more is known, to stand behind the words "not".
+pub(super) fn duration_in(value: &Value) -> Result<Duration, String> {
+    let known: Result<Duration, Option<String>> = match value {
+        Value::String(text) => text.to_str().map_or(Err(None), |text| read_duration(&text)),
+        other => number(other).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or(None),
     };
-    known
-        .filter(|known| *known <= LONGEST)
-        .ok_or_else(|| format!("a duration is seconds as a number, or a string such as \"500ms\" or \"2m\", not {}", shown(value)))
+    let why = match known {
+        Ok(known) if known <= LONGEST => return Ok(known),
+        Ok(_) => Some(format!("the longest is {} s", LONGEST.as_secs())),
+        Err(why) => why,
+    };
+    Err(match why {
+        Some(why) => format!("{}: {why}", shown(value)),
+        None => shown(value),
+    })
 }
 
 /// A rate above zero, per second: a number, or a text such as `200/s`, `30/m` or `100/h`; at most a thousand million.
@@ -93,7 +108,7 @@ fn parse_rate(text: &str) -> Option<f64> {
 }
 
 /// A value as an error shows it.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{:?}", text.to_string_lossy()),
         Value::Integer(number) => number.to_string(),
@@ -176,9 +191,27 @@ mod tests {
         for (code, seen) in cases {
             let why = taken(code).unwrap_err();
             assert!(
-                why.starts_with("a duration is seconds as a number, or a string") && why.ends_with(&format!("not {seen}")),
+                why.starts_with("a duration is seconds as a number, or a string") && why.contains(&format!(", not {seen}")),
                 "{code}: {why}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_duration_is_told_where_more_is_known_than_that_it_is_none() {
+        let cases = [
+            ("'1s5m'", "\"2m\", not \"1s5m\": the units go from large to small, each once"),
+            ("'5m30h'", ", not \"5m30h\": the units go from large to small, each once"),
+            ("'5x'", ", not \"5x\": there is no unit `x`, the units are d, h, m, s, ms, us"),
+            ("'1m30'", ", not \"1m30\": after a number stands one of the units d, h, m, s, ms, us, as in `1h20m`"),
+            ("'20000d'", ", not \"20000d\": the longest is 1000000000 s"),
+            ("1e10", ", not 10000000000: the longest is 1000000000 s"),
+            ("'soon'", "\"2m\", not \"soon\""),
+            ("-1", "\"2m\", not -1"),
+        ];
+        for (code, end) in cases {
+            let why = taken(code).unwrap_err();
+            assert!(why.ends_with(end), "{code}: {why}");
         }
     }
 }

@@ -54,7 +54,7 @@ pub enum FailureKind {
     Unreachable,
     /// The connection was reset or closed before the answer's end.
     Reset,
-    /// A reused connection ended before any byte of the answer, and the request could not be sent again.
+    /// A reused connection ended as the request went out, before any byte of the answer, and the request could not be sent again.
     Stale,
     /// Name look-up, connect and TLS took longer than the connect timeout.
     ConnectTimeout,
@@ -133,7 +133,7 @@ impl FailureKind {
             Self::Refused => "connection refused",
             Self::Unreachable => "no route to the address",
             Self::Reset => "connection closed before the answer's end",
-            Self::Stale => "a reused connection was closed and the request could not be sent again",
+            Self::Stale => "a reused connection was closed as the request went out, and it could not be sent again",
             Self::ConnectTimeout => "no connection within the connect timeout",
             Self::Timeout => "no complete answer within the request timeout",
             Self::Dns => "the name has no address",

@@ -1,12 +1,14 @@
 //! The search for the highest rate that a target holds: which rate is tried next, by what the holds before it have shown. Pure; who makes the load
 //! tells what came of it.
 //!
+//! Below the least of its bounds it tries nothing: a hold there could end before anything is due, and would break for want of that.
+//!
 //! | step | tries | a pass leads to | a break leads to |
 //! |---|---|---|---|
 //! | climb | the lowest rate, then each time twice as much | climb, or confirm at the greatest | bisect; at the lowest rate: descend |
-//! | descend | half as much | bisect | descend, some times |
+//! | descend | half as much | bisect | descend, some times; nothing below the least rate |
 //! | bisect | the middle between what holds and what breaks, until both are close | bisect, confirm | bisect, confirm |
-//! | confirm | the highest that held, for longer | recheck; refine where a confirm broke | confirm a little lower |
+//! | confirm | the highest that held, for longer | recheck; refine where a confirm broke | confirm a little lower; nothing below the least rate |
 //! | refine | the middle, for longer, until both are close | refine, the answer | refine, the answer |
 //! | recheck | the lowest that broke, for longer | climb, in small steps at first | the answer |
 //!
@@ -34,6 +36,8 @@ pub struct Bounds {
     pub from: f64,
     /// No higher rate is tried; not below `from`.
     pub to: f64,
+    /// No lower rate is tried; not above `from`.
+    pub least: f64,
     /// What holds and what breaks are at most this share apart in the end; above zero.
     pub close: f64,
 }
@@ -72,6 +76,8 @@ pub struct Finding {
     pub is_generators: bool,
     /// Both were seen in long holds, and are close.
     pub is_certain: bool,
+    /// None holds, and any lower rate is below the least.
+    pub is_lowest: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,6 +95,7 @@ enum Step {
     Refine,
     Recheck,
     Done { is_certain: bool },
+    Lowest,
 }
 
 impl Search {
@@ -109,7 +116,7 @@ impl Search {
             (Step::Refine, Some(holds), Some(breaks)) => long(holds.midpoint(breaks.rate)),
             (Step::Confirm { rate, .. }, ..) => long(rate),
             (Step::Recheck, _, Some(breaks)) => long(breaks.rate),
-            (Step::Bisect | Step::Refine | Step::Recheck | Step::Done { .. }, ..) => Next::Done,
+            (Step::Bisect | Step::Refine | Step::Recheck | Step::Done { .. } | Step::Lowest, ..) => Next::Done,
         }
     }
 
@@ -137,7 +144,8 @@ impl Search {
             holds: self.holds,
             breaks: self.breaks.map(|breaks| breaks.rate),
             is_generators: self.breaks.is_some_and(|breaks| !breaks.is_sound),
-            is_certain: self.step == Step::Done { is_certain: true },
+            is_certain: matches!(self.step, Step::Done { is_certain: true } | Step::Lowest),
+            is_lowest: self.step == Step::Lowest,
         }
     }
 
@@ -156,7 +164,7 @@ impl Search {
             Step::Confirm { .. } | Step::Refine => self.refine(rate),
             Step::Recheck if rate >= self.bounds.to => Step::Done { is_certain: true },
             Step::Recheck => Step::Climb { rate: (rate * SMALL).min(self.bounds.to), factor: SMALL },
-            done @ Step::Done { .. } => done,
+            done @ (Step::Done { .. } | Step::Lowest) => done,
         };
     }
 
@@ -166,18 +174,24 @@ impl Search {
         self.holds.take_if(|holds| *holds >= breaks.rate);
         self.step = match (self.step, self.holds) {
             (Step::Climb { .. } | Step::Bisect, Some(holds)) => self.bisect(holds),
-            (Step::Climb { .. } | Step::Bisect, None) => Step::Descend { rate: breaks.rate / 2.0, left: DESCENTS },
+            (Step::Climb { .. } | Step::Bisect, None) => self.lower(breaks.rate / 2.0, |rate| Step::Descend { rate, left: DESCENTS }),
             (Step::Descend { left: 0, .. }, _) => Step::Done { is_certain: true },
-            (Step::Descend { rate, left }, _) => Step::Descend { rate: rate / 2.0, left: left - 1 },
+            (Step::Descend { rate, left }, _) => self.lower(rate / 2.0, |rate| Step::Descend { rate, left: left - 1 }),
             // In ever longer steps: how far below it lies nobody knows.
             (Step::Confirm { rate, lowered }, _) => {
-                Step::Confirm { rate: rate * (1.0 - self.bounds.close * f64::from(lowered + 1)), lowered: lowered + 1 }
+                let lower = rate * (1.0 - self.bounds.close * f64::from(lowered + 1));
+                self.lower(lower, |rate| Step::Confirm { rate, lowered: lowered + 1 })
             }
             (Step::Refine, Some(holds)) => self.refine(holds),
             (Step::Recheck, Some(_)) => Step::Done { is_certain: true },
             (Step::Refine | Step::Recheck, None) => Step::Done { is_certain: false },
-            (done @ Step::Done { .. }, _) => done,
+            (done @ (Step::Done { .. } | Step::Lowest), _) => done,
         };
+    }
+
+    /// The step that tries this rate; where it is below the least, the search is done for want of a lower one.
+    fn lower(&self, rate: f64, step: impl FnOnce(f64) -> Step) -> Step {
+        if rate < self.bounds.least { Step::Lowest } else { step(rate) }
     }
 
     fn bisect(&self, holds: f64) -> Step {
@@ -194,7 +208,7 @@ impl Search {
     }
 
     fn bound(&mut self) {
-        if self.done >= HOLDS && !matches!(self.step, Step::Done { .. }) {
+        if self.done >= HOLDS && !matches!(self.step, Step::Done { .. } | Step::Lowest) {
             self.step = Step::Done { is_certain: false };
         }
     }
@@ -221,7 +235,7 @@ mod tests {
 
     /// Searches with a target of which `holds` says whether it holds a rate, in a long hold or a short one. The rates that were tried, and the finding.
     fn search(from: f64, to: f64, mut holds: impl FnMut(f64, bool) -> Outcome) -> (Vec<f64>, Finding) {
-        let mut search = Search::new(Bounds { from, to, close: 0.02 });
+        let mut search = Search::new(Bounds { from, to, least: 0.1, close: 0.02 });
         let mut tried = Vec::new();
         while let Next::Hold { rate, is_long } = search.next() {
             tried.push(rate);
@@ -244,7 +258,18 @@ mod tests {
         let (tried, finding) = search(50.0, 150.0, |_, _| kept(true));
         assert_eq!((tried, finding.holds, finding.breaks, finding.is_certain), (vec![50.0, 100.0, 150.0, 150.0], Some(150.0), None, true));
         let (tried, finding) = search(64.0, 150.0, |_, _| kept(false));
-        assert_eq!((finding.holds, finding.breaks, tried.len()), (None, Some(0.5), 8));
+        assert_eq!((finding.holds, finding.breaks, tried.len(), finding.is_lowest), (None, Some(0.5), 8, false));
+    }
+
+    #[test]
+    fn no_rate_is_tried_below_the_least_and_where_none_holds_that_is_the_finding() {
+        let (tried, finding) = search(10.0, 100.0, |_, _| kept(false));
+        assert_eq!(tried, [10.0, 5.0, 2.5, 1.25, 0.625, 0.3125, 0.15625]);
+        assert_eq!((finding.holds, finding.breaks, finding.is_certain, finding.is_lowest), (None, Some(0.15625), true, true));
+        // One that holds for a short time alone, whatever the rate.
+        let (tried, finding) = search(1.0, 1.0, |_, is_long| kept(!is_long));
+        assert!(tried.iter().all(|rate| *rate >= 0.1) && tried.len() < HOLDS as usize, "{tried:?}");
+        assert_eq!((finding.holds, finding.is_lowest), (None, true));
     }
 
     #[test]

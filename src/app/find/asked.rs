@@ -57,12 +57,20 @@ impl Asked {
         }
         let hold = time("hold", &typed.hold, HOLD)?;
         let confirm = time("confirm", &typed.confirm, hold * 3)?;
+        // Of a lower rate a hold may see nothing at all.
+        let least = 1.0 / hold.min(confirm).as_secs_f64();
+        if from < least {
+            let shortest = hold.min(confirm).as_secs();
+            return Err(format!(
+                "--from {from}/s: a hold of {shortest} s could end before anything is due in it: hold for longer (--hold, --confirm)"
+            ));
+        }
         let mut keeps: Vec<_> = typed.keeps.iter().map(|keep| kept(keep)).collect();
         if !keeps.iter().any(|keep| keep.metric.starts_with(FAILED)) {
             keeps.push(ThresholdPlan { metric: FAILED.to_owned(), condition: "rate < 1%".to_owned() });
         }
         let warmup = warmup.unwrap_or(Duration::from_secs(hold.as_secs().div_ceil(5)));
-        Ok(Self { bounds: Bounds { from, to, close: CLOSE }, hold, confirm, warmup, keeps })
+        Ok(Self { bounds: Bounds { from, to, least, close: CLOSE }, hold, confirm, warmup, keeps })
     }
 
     pub(super) fn thresholds(&self, plan: &Plan) -> Result<Vec<Threshold>, Failure> {
@@ -167,6 +175,8 @@ mod tests {
         let why = |from, hold| Asked::read(&typed(&["p(99) < 1s"], from, hold), None).err().unwrap();
         assert!(why(Some("fast"), None).starts_with("--from: "));
         assert!(why(Some("200000/s"), None).contains("above --to"));
+        assert!(why(Some("3/m"), None).contains("a hold of 10 s could end before anything is due in it"));
+        assert!(Asked::read(&typed(&["p(99) < 1s"], Some("6/m"), Some("20s")), None).is_ok());
         assert!(why(None, Some("1500ms")).contains("whole seconds"));
         assert!(why(None, Some("1s")).contains("at least 2"));
     }

@@ -294,7 +294,7 @@ impl Run {
 
     /// Whether workers may join.
     pub fn takes_workers(&self) -> bool {
-        matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run
+        matches!(self.stage, Stage::Waiting | Stage::Live) && self.phase == Phase::Run && !self.is_cut_in_setup()
     }
 
     pub fn is_adopting(&self) -> bool {

@@ -26,6 +26,7 @@ mod revision;
 mod scriptless;
 mod shares;
 mod takeover;
+mod unmanned;
 mod warmup;
 mod windows;
 

@@ -242,7 +242,8 @@ impl Asking {
     }
 
     fn plan(&mut self, start: Start) {
-        let number = self.spawn_planning(start.order.clone());
+        let order = start.order.clone();
+        let number = self.spawn_planning(move |planner| planner.plan(&order));
         self.planning = Some((number, start));
     }
 
@@ -256,18 +257,19 @@ impl Asking {
             RunState::Spawning | RunState::Running | RunState::Paused => {
                 self.wants_revision = false;
                 let (script, host) = master.script().unwrap_or_default();
-                self.revising = Some(self.spawn_planning(StartOrder { script, host, ..StartOrder::default() }));
+                let order = StartOrder { script, host, ..StartOrder::default() };
+                self.revising = Some(self.spawn_planning(move |planner| planner.revision(&order)));
             }
             RunState::Ready | RunState::Stopping | RunState::Stopped => self.wants_revision = false,
         }
     }
 
     /// Plans on a thread of its own; answers the number that the outcome bears.
-    fn spawn_planning(&mut self, order: StartOrder) -> u64 {
+    fn spawn_planning(&mut self, plan: impl FnOnce(&dyn Planner) -> Result<Planned, String> + Send + 'static) -> u64 {
         self.count += 1;
         let (number, planner, outcomes) = (self.count, self.planner.clone(), self.outcomes.clone());
         tokio::spawn(async move {
-            let planning = tokio::task::spawn_blocking(move || planner.plan(&order));
+            let planning = tokio::task::spawn_blocking(move || plan(&*planner));
             let planned = match tokio::time::timeout(PLAN_TIMEOUT, planning).await {
                 Ok(Ok(planned)) => planned,
                 Ok(Err(panic)) => Err(format!("a bug of Lunamoth's, in planning: {panic}")),

@@ -57,6 +57,14 @@ impl Worker {
         self.settle(now, out)
     }
 
+    /// A master lets go of a run: its act ends where it stands. What it has counted until then is told all the same, since the target has served it.
+    fn cut_act(&mut self, run: RunId, out: &mut Vec<Action>) {
+        self.acting.take_if(|acting| acting.run == run && acting.acted.is_some());
+        if self.acting.as_ref().is_some_and(|acting| acting.run == run) {
+            out.push(Action::DropAct);
+        }
+    }
+
     /// The run is none of this worker's any more: nobody waits for its act.
     pub(super) fn drop_act(&mut self, run: RunId, out: &mut Vec<Action>) {
         if let Some(acting) = self.acting.take_if(|acting| acting.run == run)
@@ -69,7 +77,7 @@ impl Worker {
     /// A master lets go of a run.
     pub(super) fn on_abandon(&mut self, run: RunId, now: Instant, out: &mut Vec<Action>) {
         self.next.take_if(|plan| plan.run == run);
-        self.drop_act(run, out);
+        self.cut_act(run, out);
         let Some(current) = self.run.as_mut().filter(|current| current.plan.run == run) else { return };
         self.numbered.extend(current.numbered());
         let requests = current.ledger.requests();
@@ -77,6 +85,8 @@ impl Worker {
         out.push(if is_done {
             // How a master takes leave of a run that is over.
             Action::Log(log::Level::Debug, format!("run {run} is done with"))
+        } else if matches!(current.stage(), Stage::Opening | Stage::Prepared) {
+            Action::Log(log::Level::Info, format!("run {run} has ended before it began"))
         } else {
             let text = format!("run {run} is none of the master's: {requests} counted requests are dropped with it");
             Action::Log(log::Level::Warn, text)

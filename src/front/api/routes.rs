@@ -47,7 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
 fn locust_actions() -> Vec<Route> {
     let said = || {
         json!({ "type": "object", "required": ["success", "message"], "properties": {
-        "success": { "type": "boolean" }, "message": { "type": "string" } } })
+        "success": { "type": "boolean" }, "message": { "type": "string" },
+        "warning": { "type": "string", "description": "What was asked for and is not done, where there is such a thing." } } })
     };
     let act = |id, summary| Operation::act(LOCUST, id, summary);
     let stop = |id| act(id, "Lets the users finish, and ends the run.").value(200, "Whether it is stopping, and why not.", said());
@@ -183,7 +184,12 @@ async fn swarm(State(api): State<Arc<Api>>, asker: Asker, request: Request) -> R
         }
     }
     match api.answer(api.context.handle.start(swarm.order.clone(), &asker.by)).await {
-        Ok(accepted) => swarm.reply(&accepted),
+        Ok(accepted) => {
+            if let Some(warning) = swarm.warning {
+                log::warn!("of what {} asks for a part is not done: {warning}", asker.by);
+            }
+            swarm.reply(&accepted)
+        }
         Err(refused) => Swarm::refuse(&parameters, refused.reason(), api.snapshot().host.as_deref()),
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Swarm {
     pub user_classes: Vec<String>,
     /// How the reply is written: a client that sends the old names gets the old reply.
     pub style: Style,
+    /// What was asked for and is not done, for whoever asked and for the log.
+    pub warning: Option<&'static str>,
 }
 
 /// What a start may ask for.
@@ -42,7 +44,7 @@ impl Swarm {
     /// For people, with the parameter's name in front.
     pub fn read(parameters: &Parameters, rules: &Rules<'_>) -> Result<Self, String> {
         let mut order = StartOrder::default();
-        let mut user_classes = Vec::new();
+        let (mut user_classes, mut warning) = (Vec::new(), None);
         for (place, (name, value)) in parameters.iter().enumerate() {
             let value = value.trim();
             if name == "user_classes" {
@@ -62,10 +64,11 @@ impl Swarm {
                 "host" => order.host = Some(host(value, rules.hosts).map_err(named)?),
                 "script" => order.script = Some(value.to_owned()),
                 "scripts_fingerprint" => order.scripts_fingerprint = Some(fingerprint(value).map_err(named)?),
-                // Locust's own page sends both: the shape that means none, and a label that its own statistics do not show either.
+                // Locust's own page sends both: the shape that means none, and a label of the run.
                 "shape_class" if value.eq_ignore_ascii_case("default") => {}
                 "shape_class" => return Err(named("there are no shape classes; the profile of a script is its shape".to_owned())),
-                "profile" => {}
+                "profile" if value.is_empty() => {}
+                "profile" => warning = Some(LABEL),
                 _ => return Err(unknown(name)),
             }
         }
@@ -74,7 +77,7 @@ impl Swarm {
         }
         user_classes.sort_unstable();
         user_classes.dedup();
-        Ok(Self { order, user_classes, style: style(parameters) })
+        Ok(Self { order, user_classes, style: style(parameters), warning })
     }
 
     /// Whether the user classes are what a run of the script has anyway: its weights decide, and nobody chooses among them.
@@ -96,11 +99,15 @@ impl Swarm {
     /// The reply to a start that the master has accepted.
     pub fn reply(&self, accepted: &Accepted) -> Response {
         if self.style == Style::Spaced {
-            return text(JSON, "{\"success\": true, \"message\": \"Swarming started\"}");
+            let warning = self.warning.map_or_else(String::new, |warning| format!(", \"warning\": {}", json!(warning)));
+            return text(JSON, format!("{{\"success\": true, \"message\": \"Swarming started\"{warning}}}"));
         }
         let mut reply = Map::new();
         reply.insert("success".into(), json!(true));
         reply.insert("message".into(), json!("Swarming started"));
+        if let Some(warning) = self.warning {
+            reply.insert("warning".into(), json!(warning));
+        }
         reply.insert("host".into(), json!(accepted.host));
         if let Some(run_time) = self.order.run_time {
             reply.insert("run_time".into(), seconds(run_time));
@@ -226,6 +233,10 @@ pub(super) const KNOWN: [&str; 12] = [
     "profile",
 ];
 
+/// A start with a label is one that pipelines of Locust's users make: it begins, and says so.
+const LABEL: &str =
+    "profile: Locust's label of a run is kept nowhere, since runs have no labels here; whose load profile runs is the script's to say";
+
 /// A whole number where it is one, as Locust has it.
 fn seconds(duration: Duration) -> Value {
     if duration.subsec_nanos() == 0 { json!(duration.as_secs()) } else { json!(duration.as_secs_f64()) }
@@ -244,7 +255,7 @@ mod tests {
     }
 
     fn swarm(order: StartOrder, style: Style) -> Swarm {
-        Swarm { order, user_classes: Vec::new(), style }
+        Swarm { order, user_classes: Vec::new(), style, warning: None }
     }
 
     #[test]

@@ -215,6 +215,21 @@ async fn the_user_classes_of_the_script_are_taken_and_told_and_others_refused() 
 }
 
 #[tokio::test]
+async fn a_label_of_locusts_is_not_passed_over_in_silence() {
+    let stage = Stage::new();
+    let reply = stage.post("/swarm", FORM, "user_count=4&spawn_rate=1&profile=nightly").await.json();
+    assert_eq!((&reply["success"], &reply["message"]), (&json!(true), &json!("Swarming started")));
+    assert!(reply["warning"].as_str().unwrap().starts_with("profile: Locust's label of a run is kept nowhere"), "{reply}");
+    let old = stage.post("/swarm", FORM, "locust_count=4&hatch_rate=1&profile=nightly").await;
+    assert!(old.body.starts_with("{\"success\": true, \"message\": \"Swarming started\", \"warning\": \"profile: "), "{old:?}");
+    assert!(old.json()["warning"].is_string());
+    // An empty field of a page asks for nothing.
+    let reply = stage.post("/swarm", FORM, "user_count=4&spawn_rate=1&profile=%20&shape_class=Default").await.json();
+    assert_eq!((&reply["success"], reply.get("warning")), (&json!(true), None));
+    assert_eq!(stage.orders().len(), 3);
+}
+
+#[tokio::test]
 async fn a_bad_parameter_is_a_refusal_that_names_it_and_starts_nothing() {
     let stage = Stage::new();
     for (field, value) in [("user_count", "x"), ("spawn_rate", "0"), ("run_time", "soon"), ("host", "shop"), ("user_cout", "1")] {

@@ -139,6 +139,10 @@ pub fn answer(finding: &Finding, is_interrupted: bool) -> String {
             format!("The highest rate that holds lies between {holds}/s, which held, and {breaks}/s, which did not.")
         }
         (Some(holds), None) => format!("{holds}/s holds; no rate that was tried does not."),
+        (None, Some(breaks)) if finding.is_lowest => format!(
+            "Not even {breaks}/s holds, and no lower rate can be tried: a hold could end before anything is due in it (a longer --hold and \
+             --confirm go lower)."
+        ),
         (None, Some(breaks)) => format!("Not even {breaks}/s holds."),
         (None, None) => "Nothing is known yet.".to_owned(),
     };
@@ -237,11 +241,13 @@ mod tests {
 
     #[test]
     fn the_answer_names_both_ends_and_whose_fault_it_was() {
-        let finding = Finding { holds: Some(198.0), breaks: Some(202.5), is_generators: false, is_certain: true };
+        let finding = Finding { holds: Some(198.0), breaks: Some(202.5), is_generators: false, is_certain: true, is_lowest: false };
         assert!(answer(&finding, false).contains("between 198.0/s, which held, and 202.5/s, which did not."));
         let text = answer(&Finding { is_generators: true, is_certain: false, ..finding }, false);
         assert!(text.contains("The generator was at fault") && text.contains("not certain"), "{text}");
         assert!(answer(&Finding { holds: None, ..finding }, true).contains("Not even 202.5/s holds. The search was interrupted"));
+        let lowest = answer(&Finding { holds: None, is_lowest: true, ..finding }, false);
+        assert!(lowest.contains("Not even 202.5/s holds, and no lower rate can be tried"), "{lowest}");
         let read: Value = serde_json::from_str(&document(&[Held::of(&snapshot(true, 0, 0), 100.0, true)], &finding, false)).unwrap();
         assert_eq!((&read["holds_per_s"], &read["curve"][0]["kept"]), (&json!(198.0), &json!(true)));
     }

@@ -279,7 +279,7 @@ struct Tries {
 enum Next {
     /// What came of it stands.
     Done,
-    /// The connection had ended, and nobody knows whether the request was processed.
+    /// The connection ended as the request went out, and nobody knows whether it was processed.
     Stale,
     /// It is sent again after a pause.
     Again(Duration),
@@ -287,7 +287,9 @@ enum Next {
 
 impl Tries {
     /// RFC 9113, section 8.7: what a server says it has not processed is sent again, whatever the method. What a broken connection leaves
-    /// open is sent again only where that changes nothing.
+    /// open is sent again only where that changes nothing, and where the server may never have had it: it closes idle connections as it likes.
+    ///
+    /// The attempt bears when it began.
     fn next(&mut self, request: &Request<'_>, attempt: &Attempt, is_reused: bool) -> Next {
         // Where HTTP/2 alone is wanted, that the server wants HTTP/1.1 is the end of it.
         let is_refusal = attempt.stream_end == Some(StreamEnd::Http11Required) && request.connection.offer == Offer::Http2;
@@ -297,7 +299,7 @@ impl Tries {
             let is_full = attempt.stream_end == Some(StreamEnd::Refused) && self.unprocessed > 1;
             return Next::Again(if is_full { REFUSED_PAUSE * 2_u32.pow(self.unprocessed - 2) } else { Duration::ZERO });
         }
-        if self.was_stale || !is_reused || !is_stale(attempt) {
+        if self.was_stale || !is_reused || !is_stale(attempt) || !has_ended_as_sent(attempt) {
             return Next::Done;
         }
         if attempt.was_sent && !is_idempotent(request.method) {
@@ -327,6 +329,13 @@ fn is_stale(attempt: &Attempt) -> bool {
     attempt.stream_end.is_none()
         && attempt.first_byte_at.is_none()
         && attempt.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Reset)
+}
+
+/// Whether the connection may have been closed before the server had the request. Later than that the server had it, and broke off: to send it again
+/// would hide a fault of the server's, and double the load that brings it about.
+fn has_ended_as_sent(attempt: &Attempt) -> bool {
+    let begin = attempt.began_at.unwrap_or(attempt.ended_at);
+    !attempt.was_sent || attempt.ended_at.saturating_duration_since(begin) <= CLOSING_TIME
 }
 
 /// The time was over before the answer was whole.
@@ -360,5 +369,81 @@ const UNPROCESSED_MAX: u32 = 10;
 /// Before the second time that a refused request is sent again; twice as long before each further one.
 const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 
+/// How long after a request began to go out it may still meet a connection that its server closed before it came: the news of that takes one round
+/// trip, which is shorter anywhere on Earth, even where a packet is lost and sent again.
+const CLOSING_TIME: Duration = Duration::from_millis(500);
+
 /// As good as for ever, and still a time that a clock can show.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::Body;
+    use super::super::exchange::ConnectionRules;
+    use super::super::headers::Headers;
+    use super::super::origin::Origin;
+    use super::*;
+
+    fn request(method: &str) -> Request<'_> {
+        Request {
+            method,
+            origin: Rc::new(Origin::parse("http://shop.test").unwrap()),
+            path: "/",
+            headers: b"",
+            has_host: false,
+            body: None,
+            asked: None,
+            timeout: Duration::from_secs(30),
+            body_limit: 1,
+            decode: true,
+            discard: false,
+            ends_streams: false,
+            connection: ConnectionRules::default(),
+        }
+    }
+
+    /// The connection broke so long after the request had begun to go out.
+    fn broken(after: Duration, was_sent: bool) -> Attempt {
+        let begin = Instant::now();
+        Attempt {
+            status: 0,
+            version: Version::Http11,
+            headers: Headers::default(),
+            body: Body::new(1, false),
+            failure: Some(Failure::reset("shop.test:80")),
+            is_reusable: false,
+            began_at: Some(begin),
+            sent_at: None,
+            first_byte_at: None,
+            ended_at: begin + after,
+            was_sent,
+            stream_end: None,
+        }
+    }
+
+    #[test]
+    fn what_breaks_later_than_a_round_trip_was_with_the_server_and_is_not_sent_again() {
+        let (soon, late) = (CLOSING_TIME, CLOSING_TIME + Duration::from_nanos(1));
+        let again = || Next::Again(Duration::ZERO);
+        for (method, after, was_sent, is_reused, next) in [
+            ("GET", soon, true, true, again()),
+            ("GET", late, true, true, Next::Done),
+            ("GET", late, false, true, again()),
+            ("GET", soon, true, false, Next::Done),
+            ("POST", soon, true, true, Next::Stale),
+            ("POST", late, true, true, Next::Done),
+            ("POST", late, false, true, again()),
+        ] {
+            let found = Tries::default().next(&request(method), &broken(after, was_sent), is_reused);
+            assert_eq!(found, next, "{method} {after:?} {was_sent} {is_reused}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_sent_again_for_a_closed_connection_is_not_sent_a_third_time() {
+        let mut tries = Tries::default();
+        let broken = broken(Duration::ZERO, true);
+        assert_eq!(tries.next(&request("GET"), &broken, true), Next::Again(Duration::ZERO));
+        assert_eq!(tries.next(&request("GET"), &broken, true), Next::Done);
+    }
+}

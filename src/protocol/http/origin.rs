@@ -83,7 +83,7 @@ impl Target {
     /// See [`BadUrl`].
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let url = parse_url(text)?;
-        Ok(Self { origin: Rc::new(Origin::of(&url, text)?), path: path_of(&url), credentials: credentials_of(&url) })
+        Self::of(&url, text)
     }
 
     /// Joins `reference` (a path, a query, another absolute URL) to `base` as a browser does.
@@ -92,7 +92,11 @@ impl Target {
     /// See [`BadUrl`].
     pub fn join(base: &Url, reference: &str) -> Result<Self, BadUrl> {
         let url = base.join(reference).map_err(|error| bad(reference, error))?;
-        Ok(Self { origin: Rc::new(Origin::of(&url, reference)?), path: path_of(&url), credentials: credentials_of(&url) })
+        Self::of(&url, reference)
+    }
+
+    fn of(url: &Url, text: &str) -> Result<Self, BadUrl> {
+        Ok(Self { origin: Rc::new(Origin::of(url, text)?), path: path_of(url), credentials: credentials_of(url, text)? })
     }
 
     /// The whole URL again.
@@ -119,6 +123,12 @@ pub enum BadUrl {
     /// Nothing between `//` and the path.
     #[error("no host in `{url}`")]
     NoHost { url: String },
+    /// Basic authentication would take what stands behind the colon for the password (RFC 7617).
+    #[error("the user in `{url}` has a colon (`%3A`), which basic authentication takes for the beginning of the password")]
+    ColonInUser {
+        /// Without the user and the password.
+        url: String,
+    },
     /// All that the parser refuses.
     #[error("bad URL `{url}`: {reason}")]
     Malformed { url: String, reason: String },
@@ -147,14 +157,21 @@ fn bad(text: &str, error: url::ParseError) -> BadUrl {
     }
 }
 
-/// What the user and password in a URL become, as the value of `authorization` (RFC 7617).
-pub(super) fn credentials_of(url: &Url) -> Option<Rc<str>> {
+/// What the user and password in a URL, which was written as `text`, become as the value of `authorization` (RFC 7617).
+///
+/// # Errors
+/// [`BadUrl::ColonInUser`] alone.
+pub(super) fn credentials_of(url: &Url, text: &str) -> Result<Option<Rc<str>>, BadUrl> {
     if url.username().is_empty() && url.password().is_none() {
-        return None;
+        return Ok(None);
     }
     let decoded = |part: &str| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
-    let pair = [decoded(url.username()), vec![b':'], decoded(url.password().unwrap_or_default())].concat();
-    Some(format!("Basic {}", STANDARD.encode(pair)).into())
+    let user = decoded(url.username());
+    if user.contains(&b':') {
+        return Err(BadUrl::ColonInUser { url: without_credentials(text) });
+    }
+    let pair = [user, vec![b':'], decoded(url.password().unwrap_or_default())].concat();
+    Ok(Some(format!("Basic {}", STANDARD.encode(pair)).into()))
 }
 
 /// `url` as it may be shown: what stands before an `@` in its authority is left out.
@@ -232,6 +249,13 @@ mod tests {
         for text in ["http://bob:secret@a:99999/", "ftp://bob:secret@a/", "bob:secret@a/", "http://bob:secret@"] {
             assert!(!Target::parse(text).unwrap_err().to_string().contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_user_with_a_colon_is_no_basic_authentication() {
+        let why = Target::parse("http://bob%3aby:secret@a/x").unwrap_err().to_string();
+        assert!(why.starts_with("the user in `http://a/x` has a colon") && !why.contains("secret") && !why.contains("bob"), "{why}");
+        assert!(Target::join(&Url::parse("http://a/b").unwrap(), "//bob%3Aby@c/").is_err());
     }
 
     #[test]

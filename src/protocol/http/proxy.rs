@@ -140,7 +140,8 @@ impl Proxy {
             return Err("a proxy that is itself reached by https is not supported".to_owned());
         }
         let url = url::Url::parse(&text).map_err(|error| error.to_string())?;
-        let authorization = credentials_of(&url).as_deref().unwrap_or_default().to_owned();
+        let credentials = credentials_of(&url, &text).map_err(|error| error.to_string())?;
+        let authorization = credentials.as_deref().unwrap_or_default().to_owned();
         // A URL without a port means 80 here too, as its scheme says.
         Ok(Self { origin, authorization })
     }

@@ -33,6 +33,7 @@ fn a_whole_scenario_is_described() {
     let told = host.description();
     assert_eq!(told.name, "test");
     assert_eq!(told.host.as_deref(), Some("builtin:shop"));
+    assert_eq!(told.class_hosts.iter().map(|(class, host)| (class.as_str(), host.as_str())).collect::<Vec<_>>(), [("B", "http://b")]);
     assert_eq!(
         told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(),
         [("A", 3, None), ("B", 1, Some(2))]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::dues::{Account, Course};
 use super::{Run, Stage};
@@ -25,6 +26,11 @@ impl Run {
 
     fn courses(&self) -> Vec<Course> {
         (0..self.profile.count()).filter_map(|profile| self.course(profile)).collect()
+    }
+
+    /// How many iterations of each open profile were due before `elapsed`, whatever became of them, by the profile's place among all.
+    pub(super) fn due_of_each(&self, elapsed: Duration) -> BTreeMap<usize, u64> {
+        self.courses().into_iter().map(|mut course| (course.profile, course.due_before(elapsed))).collect()
     }
 
     /// Slots have changed hands: notes who owns what from the hand-over on.

@@ -5,7 +5,8 @@
 //! | setup | once all that are there are prepared | somebody stops the run first | its worker is lost, or drained, before it has told |
 //! | teardown | once the last numbers are here | the setup did not come to its end; the run is cut; no worker is left | the same; a master dies in it |
 //!
-//! A setup that fails ends the run, before it began. A teardown that fails is told, and changes no verdict: what was measured was measured.
+//! A setup that fails ends the run, before it began. One in which somebody stops the run is cut short, and the run is over once its worker has told what
+//! it had counted, or has had its time for that. A teardown that fails is told, and changes no verdict: what was measured was measured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +43,30 @@ impl Run {
     /// Whether a setup is being done.
     pub(super) const fn is_setting_up(&self) -> bool {
         matches!(self.acts.under_way, Some(UnderWay { act: Act::Setup, .. }))
+    }
+
+    /// Somebody stops the run: a setup is cut short, and its worker has a moment to tell what the target has served of it. Answers whether that is
+    /// waited for; whoever stops once more waits no longer.
+    pub fn cut_setup(&mut self, turn: &mut Turn<'_>) -> bool {
+        let run = self.id();
+        let Some(under_way) = self.acts.under_way.as_mut().filter(|it| it.act == Act::Setup && it.cut_at.is_none()) else { return false };
+        under_way.cut_at = Some(turn.now);
+        turn.send(under_way.worker, ToWorker::Abandon(run));
+        true
+    }
+
+    /// Whether somebody has stopped the run in its setup.
+    pub(super) fn is_cut_in_setup(&self) -> bool {
+        self.acts.under_way.is_some_and(|under_way| under_way.cut_at.is_some())
+    }
+
+    /// The setup was cut short. Answers how the run ended, where nobody will tell of it any more.
+    pub(super) fn mind_cut_setup(&mut self, turn: &Turn<'_>) -> Option<RunEnd> {
+        let under_way = self.acts.under_way?;
+        let since = under_way.cut_at?;
+        let is_there = self.parts.contains_key(&under_way.worker) && turn.peers.get(under_way.worker).presence == Presence::Here;
+        let is_late = turn.now.saturating_duration_since(since) >= CUT_GRACE;
+        (!is_there || is_late).then(|| self.end(turn.peers, turn.now, None))
     }
 
     /// What the setup returned goes to those who take part.
@@ -91,7 +116,7 @@ impl Run {
                 let (link, id) = (peers.get(worker).link, &peers.get(worker).hello.worker);
                 turn.log(log::Level::Info, format!("{act} of run {run} on '{id}'"));
                 turn.send(worker, ToWorker::Act { run, act });
-                UnderWay { act, worker, link, since: now }
+                UnderWay { act, worker, link, since: now, cut_at: None }
             });
             return None;
         };
@@ -111,9 +136,13 @@ impl Run {
     /// An act has come to its end. Answers how the run ended, if it did.
     pub fn on_acted(&mut self, number: PeerNumber, act: Act, acted: &Acted, turn: &mut Turn<'_>) -> Option<RunEnd> {
         // One that was told again, or that another worker has done since, counts once.
-        self.acts.under_way.take_if(|under_way| under_way.act == act && under_way.worker == number)?;
+        let under_way = self.acts.under_way.take_if(|under_way| under_way.act == act && under_way.worker == number)?;
         let worker = turn.peers.get(number).hello.worker.to_string();
         self.acts.views.push(Arc::new(self.view_of(act, worker, acted)));
+        if under_way.cut_at.is_some() {
+            // However it came out: nobody wants the run any more.
+            return Some(self.end(turn.peers, turn.now, None));
+        }
         match (act, &acted.result) {
             (Act::Setup, Ok(data)) => {
                 let life = LifePlan { data: Some(data.clone()), ..self.plan.life.clone() };
@@ -150,3 +179,5 @@ impl Run {
 
 /// How long past its own limit a worker may take to tell.
 const ACT_GRACE: Duration = Duration::from_secs(10);
+/// How long a worker may take to tell of a setup that was cut short.
+const CUT_GRACE: Duration = Duration::from_secs(2);

@@ -28,4 +28,6 @@ pub(super) struct UnderWay {
     /// Where it was asked; on another link it is asked again.
     pub(super) link: Option<LinkId>,
     pub(super) since: Instant,
+    /// It was told to end it where it stands, and to say what it has counted.
+    pub(super) cut_at: Option<Instant>,
 }

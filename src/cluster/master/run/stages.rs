@@ -205,6 +205,9 @@ impl Run {
         let (peers, now) = (turn.peers, turn.now);
         let waited = now.saturating_duration_since(self.asked);
         self.parts.retain(|&number, _| peers.get(number).presence == Presence::Here);
+        if self.is_cut_in_setup() {
+            return self.mind_cut_setup(turn);
+        }
         if self.parts.is_empty() {
             return Some(self.end(peers, now, Some(RunFailure::lost("all workers left before the run began"))));
         }

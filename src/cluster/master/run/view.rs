@@ -1,6 +1,6 @@
 //! What people see of a run. The workers in it, and what a master says besides, are the master's `view`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::part::PartStage;
 use super::{Run, Stage};
@@ -84,7 +84,7 @@ impl Run {
         snapshot.repeats = self.repeats;
         snapshot.warnings.extend(self.notices.iter().map(ToString::to_string));
         if snapshot.state == RunState::Stopped && self.zero.is_some() {
-            snapshot.warnings.extend(self.unmanned(&snapshot.classes));
+            snapshot.warnings.extend(self.unmanned(&snapshot.classes, elapsed));
         }
         if let Some(Halt::Abort(why)) = &self.halt {
             snapshot.aborted = Some(why.clone());
@@ -96,19 +96,36 @@ impl Run {
     }
 
     /// That there are classes of which no user ran, for the end of the run: whoever wrote them believes that they were tested.
-    fn unmanned(&self, classes: &[ClassShare]) -> Option<String> {
-        let unreached = roster::unreached(&self.profile, &self.shape, &self.plan.classes).into_iter();
+    fn unmanned(&self, classes: &[ClassShare], elapsed: Duration) -> Option<String> {
+        // To count what was due by chance takes long where that is much.
+        if classes.iter().all(|class| class.counts != ClassCounts::default()) {
+            return None;
+        }
+        let due = self.due_of_each(elapsed);
+        let unreached = roster::unreached(&self.profile, &self.shape, &self.plan.classes, &due).into_iter();
         let idle: Vec<&ClassShare> =
             unreached.filter_map(|place| classes.get(place)).filter(|class| class.counts == ClassCounts::default()).collect();
+        // Where nothing was due of any class, others are not why.
+        if idle.is_empty() || idle.len() == classes.len() {
+            return None;
+        }
         let names: Vec<String> = idle.iter().take(NAMES_SHOWN).map(|class| format!("`{}`", class.name)).collect();
         let more = if idle.len() > names.len() { format!(" and {} more", idle.len() - names.len()) } else { String::new() };
-        (!idle.is_empty()).then(|| {
-            format!(
-                "no user of class {}{more} ran: by weights and counts all users, {} at the most, were of other classes; more users (-u) or other weights give it some",
-                names.join(", "),
-                self.shape.peak()
-            )
-        })
+        let closed = self.shape.parts().iter().enumerate().filter(|(place, _)| !due.contains_key(place));
+        let users: u64 = closed.map(|(_, part)| u64::from(part.peak())).sum();
+        let iterations: u64 = due.values().sum();
+        let (others, remedies) = match (due.len() < self.shape.parts().len(), due.is_empty()) {
+            (true, true) => (format!("users, {users} at the most,"), "more users (-u)"),
+            (true, false) => (
+                format!("users, {users} at the most, and all iterations that were due, {iterations} of them,"),
+                "more users (-u), a higher rate (--rate), a longer run (-t)",
+            ),
+            (false, _) => (format!("iterations that were due, {iterations} of them,"), "a higher rate (--rate), a longer run (-t)"),
+        };
+        Some(format!(
+            "no user of class {}{more} ran: by weights and counts all {others} were of other classes; {remedies} or other weights give it some",
+            names.join(", ")
+        ))
     }
 }
 

@@ -73,16 +73,49 @@ fn where_the_worker_is_lost_in_its_setup_another_one_does_it_and_that_one_alone_
 }
 
 #[test]
-fn a_setup_that_fails_ends_the_run_before_it_began_and_a_stop_does_not_wait_for_it() {
+fn a_setup_that_fails_ends_the_run_before_it_began() {
     let mut stand = asked(2);
     done(&mut stand, 1, Act::Setup, Err("setup: a.lua:3: no"));
     let end = stand.end().unwrap();
     assert_eq!(end.failure, Some(RunFailure { cause: FailureCause::BadUse, text: "setup: a.lua:3: no".into() }));
-    let mut stand = asked(1);
+}
+
+/// A run of two workers that somebody stops while worker 1 sets it up.
+fn stopped_in_setup() -> Stand {
+    let mut stand = asked(2);
     stand.actions = stand.master.on_stop(stand.now);
-    let abandons = |stand: &Stand| stand.actions.iter().filter(|action| matches!(action, Action::Send(_, ToWorker::Abandon(_)))).count();
-    assert_eq!(abandons(&stand), 1);
+    assert!(!stand.actions.iter().any(|action| matches!(action, Action::Finish(_))));
+    let told = |(link, message)| if let ToWorker::Abandon(_) = message { Some(link) } else { None };
+    assert_eq!(stand.sent().into_iter().filter_map(told).collect::<Vec<_>>(), [1]);
+    stand
+}
+
+#[test]
+fn a_stop_cuts_a_setup_short_and_its_requests_are_shown() {
+    for result in [Err("setup: it was cut short"), Ok("[1]")] {
+        let mut stand = stopped_in_setup();
+        stand.hello(3, None);
+        assert!(!stand.sent().iter().any(|(_, message)| matches!(message, ToWorker::Prepare(_))), "nobody joins it any more");
+        done(&mut stand, 1, Act::Setup, result);
+        assert_eq!(stand.end().unwrap().failure, None, "{result:?}");
+        let snapshot = stand.master.snapshot(stand.now);
+        assert_eq!((snapshot.total.requests, snapshot.acts[0].entries[0].requests), (0, 3), "{result:?}");
+        assert_eq!(snapshot.acts[0].error.as_deref(), result.err());
+    }
+}
+
+#[test]
+fn a_stop_waits_for_a_setup_for_a_moment_only_and_a_second_stop_not_at_all() {
+    let mut stand = stopped_in_setup();
+    stand.pass(Duration::from_millis(1_950));
+    assert_eq!(stand.end(), None);
+    stand.pass(Duration::from_millis(50));
     assert_eq!(stand.end().unwrap().failure, None);
+    for again in [Master::on_stop, Master::on_cut] {
+        let mut stand = stopped_in_setup();
+        stand.actions = again(&mut stand.master, stand.now);
+        assert_eq!(stand.end().unwrap().failure, None);
+    }
 }
 
 #[test]

@@ -76,11 +76,14 @@ fn a_prepared_worker_that_is_asked_for_a_higher_revision_gives_its_lanes_what_th
 }
 
 #[test]
-fn a_run_that_is_let_go_of_takes_its_act_with_it() {
+fn a_run_that_is_let_go_of_cuts_its_act_short_and_what_that_has_counted_is_told() {
     let mut bench = prepared(config(1));
     act(&mut bench, 1, Act::Setup);
-    assert_eq!(names(&bench.message(1, ToWorker::Abandon(RUN))), ["drop act", "close lanes"]);
-    assert!(done(&mut bench, Act::Setup, Err("setup: it was cut short")).is_empty());
+    let actions = bench.message(1, ToWorker::Abandon(RUN));
+    assert_eq!(names(&actions), ["drop act", "close lanes"]);
+    assert!(logged(&actions).contains("run 0000000000000007 has ended before it began"), "{}", logged(&actions));
+    assert_eq!(done(&mut bench, Act::Setup, Err("setup: it was cut short")), ["1:setup Err(\"setup: it was cut short\")"]);
+    assert!(names(&bench.message(1, ToWorker::Abandon(RUN))).is_empty(), "there is nothing to cut any more");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::super::reply::problem_of;
 use super::super::shared::Refused;
 use super::super::swarm::{Rules, fingerprint, host, near};
 use super::super::{Limits, reply::JSON};
-use crate::plan::{Purpose, Rate, StartOrder, ThresholdPlan};
+use crate::plan::{Purpose, Rate, StartOrder, ThresholdPlan, duration_pattern};
 
 /// Why a body is no order.
 #[derive(Debug)]
@@ -110,12 +110,11 @@ pub(super) fn schema(purpose: Purpose) -> Value {
         "spawn_rate": { "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": SPAWN_RATE_MAX, "description": "Users that start per second; without it the master's setting, or, in a re-target, the rate that the run has." },
         "run_time": {
             "oneOf": [
-                { "type": "string", "pattern": "^[0-9]*[1-9][0-9]*(s|m|h)?$", "maxLength": 6 },
-                { "type": "string", "pattern": "^([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?([0-9.]+us)?$", "minLength": 4 },
+                { "type": "string", "pattern": duration_pattern() },
                 { "type": "number", "exclusiveMinimum": 0, "maximum": 3_200_000_000_u32 },
                 { "type": "null" },
             ],
-            "description": "Such as 1m30s, or seconds; from the start of the ramp.",
+            "description": "Such as 1m30s, or seconds, longer than zero; from the start of the ramp.",
         },
         "rate": {
             "oneOf": [
@@ -129,7 +128,7 @@ pub(super) fn schema(purpose: Purpose) -> Value {
             whole cluster; without it 10,000 for each worker." },
         "warmup": {
             "oneOf": [
-                { "type": "string", "pattern": "^[0-9]+(s|m|h)?$", "maxLength": 6 },
+                { "type": "string", "pattern": duration_pattern() },
                 { "type": "integer", "minimum": 0, "maximum": 3_200_000_000_u32 },
                 { "type": "null" },
             ],
@@ -288,6 +287,17 @@ mod tests {
         let stated = ["rate > 0", "count > 5"].map(|condition| ThresholdPlan { metric: "checks".into(), condition: condition.into() });
         assert_eq!((judged.thresholds, judged.warmup), (Some(stated.to_vec()), Some(Duration::ZERO)));
         assert_eq!(order(json!({ "users": 1 }), Purpose::Retarget).unwrap().users, Some(1));
+    }
+
+    #[test]
+    fn the_schema_describes_times_as_they_are_read() {
+        let properties = &schema(Purpose::NewRun)["properties"];
+        for name in ["run_time", "warmup"] {
+            let forms = properties[name]["oneOf"].as_array().unwrap();
+            let patterns: Vec<_> = forms.iter().filter_map(|form| form["pattern"].as_str()).collect();
+            // A text that two of them take is none by `oneOf`.
+            assert_eq!(patterns, [duration_pattern()], "{name}");
+        }
     }
 
     #[test]

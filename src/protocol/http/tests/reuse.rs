@@ -58,6 +58,34 @@ fn a_stale_connection_fails_other_requests() {
     });
 }
 
+#[test]
+fn a_server_that_breaks_off_long_after_it_had_a_request_is_not_asked_again() {
+    for method in ["GET", "POST"] {
+        run(async {
+            let server = Server::start(|number, stream| {
+                for round in 0.. {
+                    if read_request(stream).is_none() {
+                        return;
+                    }
+                    if number == 0 && round == 1 {
+                        // Works on it for a while, and falls over.
+                        std::thread::sleep(Duration::from_millis(700));
+                        return;
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                }
+            });
+            let user = user();
+            exchange(&user, &get(&server.origin())).await;
+            let exchange = exchange(&user, &Request { method, ..get(&server.origin()) }).await;
+            let told = (kind(&exchange), exchange.stale_retries, exchange.stale_unanswered, exchange.was_sent);
+            assert_eq!(told, (Some(FailureKind::Reset), 0, 0, true), "{method}");
+            assert_eq!(message(&exchange), format!("connection closed by {} before the answer", server.address));
+            assert_eq!(server.connections(), 1);
+        });
+    }
+}
+
 /// A server that answers, and closes without having said so as soon as `close_unheard` has it.
 struct Closing {
     server: Server,

@@ -137,6 +137,10 @@ pub(super) fn authorization(value: &Value) -> Result<Field, String> {
         None => part(table, 2)?,
     };
     let Some(user) = user else { return Err(format!("option `auth` must be {takes}")) };
+    // Not shown: whoever writes `{ "user:password" }` has the password in it.
+    if user.contains(&b':') {
+        return Err(format!("option `auth`: the user has a colon, behind which basic authentication has the password: it must be {takes}"));
+    }
     let plain = [user.as_slice(), b":", &password.unwrap_or_default()].concat();
     Ok(Field::new("authorization", format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain)).as_bytes()))
 }
@@ -254,6 +258,16 @@ mod tests {
         }
         assert!(authorization(&value(&lua, "{}")).unwrap_err().starts_with("option `auth` must be { user, password }"));
         assert!(authorization(&value(&lua, "7")).unwrap_err().ends_with("not a number"));
+    }
+
+    #[test]
+    fn a_user_with_a_colon_is_refused_and_a_password_with_one_is_not() {
+        let lua = mlua::Lua::new();
+        for code in ["{ 'u:x', 'p' }", "{ user = 'u:x', password = 'p' }", "{ 'u:p' }", "{ ':u', 'p' }"] {
+            let why = authorization(&value(&lua, code)).unwrap_err();
+            assert!(why.starts_with("option `auth`: the user has a colon") && !why.contains("u:"), "{code}: {why}");
+        }
+        assert_eq!(block(&[authorization(&value(&lua, "{ 'u', 'p:q' }")).unwrap()]), "authorization: Basic dTpwOnE=\r\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mlua::{Table, Value};
 
-use crate::script::value::{self, digits_of};
+use crate::script::value::{self, digits_of, shown};
 use crate::spelling::nearest;
 pub(super) use crate::script::value::{kind_of, number};
 
@@ -45,8 +45,9 @@ pub(super) fn flag(option: &str, value: &Value) -> Result<bool, String> {
 
 /// A duration that is not zero.
 pub(super) fn duration(option: &str, value: &Value) -> Result<Duration, String> {
-    value::duration(value).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| {
-        format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\"")
+    let duration = value::duration_in(value).and_then(|duration| if duration.is_zero() { Err(shown(value)) } else { Ok(duration) });
+    duration.map_err(|instead| {
+        format!("option `{option}` must be a duration above 0: seconds as a number, or a string such as \"500ms\" or \"2m\", not {instead}")
     })
 }
 
@@ -221,6 +222,14 @@ mod tests {
         }
         for bad in [Value::Nil, Value::Number(-1.0), Value::Number(f64::NAN), Value::Number(f64::INFINITY), Value::Boolean(true)] {
             assert!(duration("timeout", &bad).is_err());
+        }
+        for (bad, end) in [
+            ("1s5m", "or \"2m\", not \"1s5m\": the units go from large to small, each once"),
+            ("5x", "not \"5x\": there is no unit `x`, the units are d, h, m, s, ms, us"),
+            ("0s", "or \"2m\", not \"0s\""),
+        ] {
+            let why = spelled(bad).unwrap_err();
+            assert!(why.ends_with(end), "{bad}: {why}");
         }
     }
 

@@ -90,6 +90,28 @@ fn a_result_shows_what_came() {
 }
 
 #[test]
+fn what_the_engine_keeps_in_a_result_is_not_among_its_fields_nor_in_what_is_raised() {
+    let server = Server::start();
+    run(
+        &server,
+        r#"for _, r in ipairs { http.get("/json"), http.get("/big"), http.batch({ "/json", "/big" })[2] } do
+             local seen = {}
+             for key, value in pairs(r) do
+               seen[#seen + 1] = key
+               assert(value == rawget(r, key))
+             end
+             table.sort(seen)
+             assert(table.concat(seen, " ") == "ok status", table.concat(seen, " "))
+             assert(r.body and r:json() ~= r)
+             local names = {}
+             for key in pairs(r) do names[key] = true end
+             assert(names.body and names.ok and not names._packed and not names._handle)
+           end"#,
+    );
+    assert_eq!(raised(&server, r#"error(http.get("/json"))"#), "{ ok = true, status = 200 }");
+}
+
+#[test]
 fn each_option_reaches_the_server() {
     let server = Server::start();
     run(
