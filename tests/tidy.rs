@@ -72,7 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("webpki_roots", &["protocol"]),
     ("hickory_resolver", &["protocol"]),
     ("flate2", &["protocol", "target", "front/api/packing"]),
-    ("brotli", &["protocol"]),
+    ("brotli_decompressor", &["protocol"]),
     ("zstd", &["protocol"]),
     ("base64", &["protocol", "script", "front", "stats/histogram"]),
     ("regex_automata", &["script/bindings/regex"]),

@@ -2,6 +2,7 @@
 //!
 //! Who unpacks, when and where is decided elsewhere. A body with several codings is unpacked one after the other.
 
+use brotli_decompressor::{BrotliResult, StandardAlloc};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
@@ -193,7 +194,7 @@ enum Decoder {
     Zstd { decoder: Box<ZstdDecoder<'static>>, is_between: bool },
 }
 
-type BrotliState = brotli::BrotliState<brotli::enc::StandardAlloc, brotli::enc::StandardAlloc, brotli::enc::StandardAlloc>;
+type BrotliState = brotli_decompressor::BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
 
 impl Decoder {
     fn new(encoding: Encoding, input: &[u8]) -> Result<Self, Failure> {
@@ -206,7 +207,7 @@ impl Decoder {
                 Self::Deflate(Box::new(Decompress::new(has_zlib_head)))
             }
             Encoding::Brotli => {
-                let alloc = brotli::enc::StandardAlloc::default;
+                let alloc = StandardAlloc::default;
                 Self::Brotli(Box::new(BrotliState::new(alloc(), alloc(), alloc())))
             }
             Encoding::Zstd => {
@@ -243,11 +244,19 @@ fn inflate_step(inflate: &mut Decompress, part: &[u8], buffer: &mut [u8]) -> Opt
 fn brotli_step(state: &mut BrotliState, part: &[u8], buffer: &mut [u8]) -> Result<Made, Failure> {
     let (mut available_in, mut taken, mut total) = (part.len(), 0, 0);
     let (mut available_out, mut made) = (buffer.len(), 0);
-    let result =
-        brotli::BrotliDecompressStream(&mut available_in, &mut taken, part, &mut available_out, &mut made, buffer, &mut total, state);
+    let result = brotli_decompressor::BrotliDecompressStream(
+        &mut available_in,
+        &mut taken,
+        part,
+        &mut available_out,
+        &mut made,
+        buffer,
+        &mut total,
+        state,
+    );
     match result {
-        brotli::BrotliResult::ResultFailure => Err(bad("br")),
-        result => Ok(Made { taken, made, is_done: matches!(result, brotli::BrotliResult::ResultSuccess) }),
+        BrotliResult::ResultFailure => Err(bad("br")),
+        result => Ok(Made { taken, made, is_done: matches!(result, BrotliResult::ResultSuccess) }),
     }
 }
 
