@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::lane::recorder_for;
 use super::{LaneContext, LaneWorkload, Workload};
 use crate::plan::{Act, Plan};
+use crate::stats::snapshot::ActView;
 use crate::stats::tally::Tally;
 
 /// How an act went.
@@ -67,7 +68,7 @@ fn serve<W: Workload>(workload: &W, plan: &Arc<Plan>, act: Act, cancelled: onesh
             done = tokio::time::timeout(limit, lane.act(act)) => {
                 done.unwrap_or_else(|_| Err(format!("it did not end within {} s ({act}_timeout in the scenario)", limit.as_secs_f64())))
             }
-            _ = cancelled => Err("it was cut short".to_owned()),
+            _ = cancelled => Err(ActView::CUT_SHORT.to_owned()),
         };
         let result = result.map_err(|why| format!("{act}: {why}"));
         Acted { result, took: begun.elapsed(), tally: recorder.borrow_mut().take(0) }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::lane_state::LaneState;
+use super::type_map::TypeMap;
 
 /// What a VM's natives find of their surroundings.
 #[derive(Debug)]
@@ -38,15 +39,13 @@ pub enum Stage {
 
 /// One user, as natives see it.
 #[derive(Debug)]
-pub struct UserState {
+pub struct UserState<L: ?Sized = dyn OfLibraries> {
     /// The global index, 0-based.
     pub index: u64,
     /// The user's seeded generator; seeded anew at each iteration from (run seed, index, iteration).
     pub random: RefCell<super::chance::Generator>,
     /// The lane that the user lives in.
     pub lane: Rc<LaneState>,
-    /// What the user has of libraries.
-    pub libraries: super::bindings::UserLibraries,
     /// Samples that are not final yet.
     pub ledger: Rc<super::ledger::Ledger>,
     /// How the lane tells the user to finish; sleeps listen to it.
@@ -57,6 +56,14 @@ pub struct UserState {
     pub is_in_on_stop: Cell<bool>,
     /// The script called `self:stop()`.
     pub is_stopping: Cell<bool>,
+    /// What the user has of libraries; a library finds its own by `library`. Last, so that it lies here and not behind a pointer of its own.
+    pub libraries: L,
+}
+
+/// What a user has of all libraries.
+pub trait OfLibraries: TypeMap {
+    /// The user's step was ended where its coroutine waited, which goes on no more.
+    fn on_interrupt(&self);
 }
 
 impl UserState {

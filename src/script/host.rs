@@ -113,7 +113,7 @@ impl Host {
     pub fn renewal(&self, before: &ScriptWorkload) -> ScriptWorkload {
         ScriptWorkload {
             bundle: Arc::clone(&self.bundle),
-            worker: before.worker.clone(),
+            worker: Arc::clone(&before.worker),
             stock: Arc::clone(&before.stock),
             courier: Arc::clone(&before.courier),
             data: Arc::clone(&before.data),
@@ -125,7 +125,7 @@ impl Host {
 #[derive(Debug)]
 pub struct ScriptWorkload {
     bundle: Arc<Bundle>,
-    worker: WorkerLibraries,
+    worker: Arc<WorkerLibraries>,
     stock: Arc<Stock>,
     courier: Arc<Courier>,
     /// What the run's setup returned, as JSON.
@@ -156,8 +156,7 @@ impl Workload for ScriptWorkload {
 impl ScriptWorkload {
     /// Of a script whose users have shared nothing yet.
     pub(super) fn of(bundle: Arc<Bundle>) -> Self {
-        let worker = WorkerLibraries::default();
-        Self { bundle, worker, stock: Arc::default(), courier: Arc::default(), data: Arc::default() }
+        Self { bundle, worker: Arc::default(), stock: Arc::default(), courier: Arc::default(), data: Arc::default() }
     }
 
     /// Opens a lane whose users are seen by `witness`.
@@ -166,11 +165,11 @@ impl ScriptWorkload {
             self.give_data(data);
         }
         let state = LaneState {
-            libraries: LaneLibraries::open(&lane.plan)?,
+            libraries: Box::new(LaneLibraries::open(&lane.plan)?),
             plan: lane.plan,
             recorder: lane.recorder,
             zero: Cell::new(std::time::Instant::now()),
-            worker: self.worker.clone(),
+            worker: Arc::<WorkerLibraries>::clone(&self.worker),
             stock: Arc::clone(&self.stock),
             courier: Arc::clone(&self.courier),
             witness,

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::type_map::TypeMap;
 use crate::load::Halt;
 use crate::plan::Plan;
 use crate::stats::recorder::Recorder;
@@ -30,8 +31,8 @@ pub struct LaneState {
     pub returned: RefCell<Option<String>>,
     /// Sees all that users do, in `check`.
     pub witness: Option<Rc<super::witness::Witness>>,
-    /// What all users of the worker share of libraries.
-    pub worker: super::bindings::WorkerLibraries,
-    /// What the lane's users share of libraries.
-    pub libraries: super::bindings::LaneLibraries,
+    /// What all users of the worker share of libraries; a library finds its own by `of_worker`.
+    pub worker: Arc<dyn TypeMap + Send + Sync>,
+    /// What the lane's users share of libraries; a library finds its own by `library`.
+    pub libraries: Box<dyn TypeMap>,
 }

@@ -11,6 +11,7 @@ use super::answer::Answer;
 use super::context::UserState;
 use super::lane_state::LaneState;
 use super::ledger::Ledger;
+use super::type_map::of_type;
 use crate::plan::Plan;
 
 /// What the users of one lane share of a library.
@@ -49,7 +50,26 @@ pub(super) trait Operation: Sized {
     fn perform(self, user: &Rc<UserState>) -> impl Future<Output = Option<Answer>>;
 }
 
+impl LaneState {
+    /// What the lane's users share of a library.
+    #[inline]
+    pub(super) fn library<T: OfLane + 'static>(&self) -> &T {
+        of_type(&*self.libraries)
+    }
+
+    /// What all users of the worker share of a library.
+    pub(super) fn of_worker<T: 'static>(&self) -> &T {
+        of_type(&*self.worker)
+    }
+}
+
 impl UserState {
+    /// What the user has of a library.
+    #[inline]
+    pub(super) fn library<T: OfUser + 'static>(&self) -> &T {
+        of_type(&self.libraries)
+    }
+
     /// Lets the user wait, with no request of its own under way. `None` if it is to finish, which it does here; in its `on_stop` it does so already.
     pub(super) async fn wait_for(&self, end: impl Future<Output = ()>) -> Option<Answer> {
         self.ledger.finish();

@@ -35,6 +35,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod traceback;
+mod type_map;
 mod value;
 mod vm;
 mod walk;

@@ -140,16 +140,17 @@ impl ScriptLane {
         let named = profiles.get(profile).filter(|_| start.index != INDEX_OF_ACTS);
         let account = vm.admit(start.class, (start.index, start.side), named.map(|named| named.name.as_str()))?;
         let ledger = Rc::new(Ledger::new(&self.lane, Rc::clone(&start.control), named.map(|_| profile), start.side));
+        let libraries = UserLibraries::new(&self.lane, &ledger);
         let state = Rc::new(UserState {
             index: start.index,
             random: RefCell::new(Generator::new(seed, start.index, stream_of_start(start.iterations_done, start.side))),
             lane: Rc::clone(&self.lane),
-            libraries: UserLibraries::new(&self.lane, &ledger),
             ledger,
             control: start.control,
             class_host,
             is_in_on_stop: Cell::new(false),
             is_stopping: Cell::new(false),
+            libraries,
         });
         Ok(ScriptUser { vm, account, state, class: start.class, is_dead: false, raised: RefCell::default() })
     }

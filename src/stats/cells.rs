@@ -183,7 +183,7 @@ impl CellCounts {
         self.failures = self.failures.saturating_add(counts.hops.failures());
         self.local = self.local.saturating_add(counts.hops.local());
         self.timed = self.timed.saturating_add(counts.durations.spread.count);
-        self.sum = self.sum.saturating_add(counts.durations.spread.sum);
+        self.sum = self.sum.saturating_add(counts.durations.spread.sum());
     }
 
     fn merge(&mut self, other: &Self) {

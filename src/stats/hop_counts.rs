@@ -3,7 +3,6 @@
 use super::phases::PHASES;
 use super::sample::{Answer, FailureKind, Sample};
 use super::trend::{Spread, Summary as _};
-use std::time::Duration;
 
 /// Sums over hops. The fields mean what those of [`EntryView`](super::snapshot::EntryView) mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,9 +32,9 @@ pub struct HopCounts {
 }
 
 impl HopCounts {
-    /// Counts one hop, all but its duration. `parts` are [`parts_of`](super::phases::parts_of) its phases, which one that was cut does not have.
+    /// Counts one hop, all but its duration and its phases, which one that was cut does not have.
     #[inline]
-    pub fn add(&mut self, sample: &Sample, parts: &[Option<Duration>; PHASES.len()]) {
+    pub fn add(&mut self, sample: &Sample) {
         self.requests += 1;
         if let Some(kind) = sample.failure {
             self.by_kind[kind as usize] += 1;
@@ -52,11 +51,6 @@ impl HopCounts {
         match sample.body_bytes {
             Some(bytes) => self.body_bytes += bytes,
             None => self.bodies_unknown += 1,
-        }
-        for (spread, part) in self.phases.iter_mut().zip(parts) {
-            if let Some(part) = part {
-                spread.add(*part);
-            }
         }
     }
 
@@ -131,7 +125,6 @@ impl HopCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::phases::parts_of;
 
     #[test]
     fn kinds_are_counted_at_their_place_in_the_list() {
@@ -144,7 +137,7 @@ mod tests {
     fn a_stale_attempt_that_was_sent_again_is_unanswered_but_no_failure() {
         let mut counts = HopCounts::default();
         let sample = Sample { answer: Answer::Answered, status: 200, stale_retries: 1, stale_unanswered: 1, ..Sample::default() };
-        counts.add(&sample, &parts_of(&sample.phases));
+        counts.add(&sample);
         assert_eq!((counts.requests, counts.failures(), counts.unanswered, counts.stale_retries), (1, 0, 1, 1));
         assert_eq!(counts.statuses, [(200, 1)]);
     }
@@ -153,7 +146,7 @@ mod tests {
     fn taking_leaves_nothing_and_takes_no_empty_status_along() {
         let mut counts = HopCounts::default();
         let sample = Sample { answer: Answer::Answered, status: 404, failure: Some(FailureKind::Status), ..Sample::default() };
-        counts.add(&sample, &parts_of(&sample.phases));
+        counts.add(&sample);
         assert_eq!(counts.take().statuses, [(404, 1)]);
         assert_eq!(counts.take(), HopCounts::default());
     }

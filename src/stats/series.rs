@@ -101,7 +101,7 @@ impl Series {
         let (requests, failures) = tally.entries.values().fold((0_u64, 0_u64), |(requests, failures), counts| {
             (requests.saturating_add(counts.hops.timed()), failures.saturating_add(counts.hops.failures()))
         });
-        let (lag_max, reasons) = (tally.times.lag.spread.max, Reasons::of(tally));
+        let (lag_max, reasons) = (tally.times.lag.spread.max(), Reasons::of(tally));
         if reasons.any() {
             self.unsound.insert(tally.second);
         }
@@ -118,7 +118,7 @@ impl Series {
         second.lag_max = second.lag_max.max(lag_max);
         second.histogram.merge(durations);
         for (counts, number) in tally.entries.values().zip(number_of) {
-            second.max = second.max.max(counts.durations.spread.max);
+            second.max = second.max.max(counts.durations.spread.max());
             let entry = second.entries.entry(*number).or_default();
             entry.0 = entry.0.saturating_add(counts.hops.timed());
             entry.1 = entry.1.saturating_add(counts.hops.failures());

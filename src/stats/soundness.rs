@@ -68,7 +68,7 @@ impl Reasons {
         let behind = tally.events.iterations_dropped[DropReason::GeneratorLate as usize] > 0;
         let mut reasons = Self::default();
         for (holds, reason) in
-            [(tally.times.lag.spread.max > LAG_LIMIT, Unsound::Late), (local, Unsound::Exhausted), (behind, Unsound::Behind)]
+            [(tally.times.lag.spread.max() > LAG_LIMIT, Unsound::Late), (local, Unsound::Exhausted), (behind, Unsound::Behind)]
         {
             if holds {
                 reasons.add(reason);

@@ -207,7 +207,7 @@ impl Table {
         let total = self.total();
         let has_any = current.histogram.count() > 0;
         let percentile =
-            |quantile| has_any.then(|| Duration::from_micros(current.histogram.value_at(quantile)).min(total.durations.spread.max));
+            |quantile| has_any.then(|| Duration::from_micros(current.histogram.value_at(quantile)).min(total.durations.spread.max()));
         let mut snapshot = Snapshot {
             run: context.run,
             scenario: context.scenario,

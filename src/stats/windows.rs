@@ -322,7 +322,7 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.record_n(millis * 1_000, requests);
         let time = Duration::from_millis(millis);
-        let spread = Spread { count: requests, sum: time * u32::try_from(requests).unwrap(), min: time, max: time };
+        let spread = Spread::new(requests, time * u32::try_from(requests).unwrap(), time, time);
         let counts = tally.entries.entry(EntryName { name: "/a".into(), method: "GET".into() }).or_default();
         counts.hops.requests = requests;
         if requests > 0 {

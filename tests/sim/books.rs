@@ -64,12 +64,7 @@ struct Count {
 
 impl Count {
     fn of(entry: &EntryView) -> Self {
-        let spread = Spread {
-            count: entry.requests,
-            sum: entry.duration_sum,
-            min: entry.min.unwrap_or_default(),
-            max: entry.max.unwrap_or_default(),
-        };
+        let spread = Spread::new(entry.requests, entry.duration_sum, entry.min.unwrap_or_default(), entry.max.unwrap_or_default());
         Self { requests: entry.requests, spread, histogram: entry.histogram.clone() }
     }
 

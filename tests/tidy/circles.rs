@@ -42,19 +42,11 @@ struct Arrow {
     line: usize,
 }
 
-/// One breach for each group of files that reach each other, but for the arrows of `spared` (from, to, why).
-pub fn circles(sources: &[Source], spared: &[(&str, &str, &str)]) -> Vec<Breach> {
+/// One breach for each group of files that reach each other.
+pub fn circles(sources: &[Source]) -> Vec<Breach> {
     let sources: Vec<&Source> = sources.iter().filter(|source| !source.is_test && source.path != "src/main.rs").collect();
     let all = arrows(&sources);
-    let is_of = |arrow: &Arrow, (from, to, _): &(&str, &str, &str)| sources[arrow.from].path == *from && sources[arrow.to].path == *to;
-    let kept: Vec<Arrow> = all.iter().filter(|arrow| !spared.iter().any(|row| is_of(arrow, row))).cloned().collect();
-    let idle = spared.iter().filter(|row| !all.iter().any(|arrow| is_of(arrow, row))).map(|(from, to, _)| Breach {
-        path: (*from).to_owned(),
-        line: 1,
-        rule: format!("it is let off for naming {to}, and does not name it"),
-        way_out: "take the row out of the list of circles in tests/tidy.rs",
-    });
-    groups(sources.len(), &kept).iter().map(|group| breach(&sources, &kept, group)).chain(idle).collect()
+    groups(sources.len(), &all).iter().map(|group| breach(&sources, &all, group)).collect()
 }
 
 fn breach(sources: &[&Source], arrows: &[Arrow], group: &[usize]) -> Breach {

@@ -6,6 +6,7 @@ the machine does.
 """
 
 import collections
+import concurrent.futures
 import contextlib
 import http.server
 import json
@@ -221,14 +222,22 @@ class Differences(unittest.TestCase):
                 target.signal(signal.SIGTERM)
                 target.wait()
 
-    def last_line(self, slowness, seed, *arguments, seconds=SECONDS, code=0):
+    def run_sides(self, slowness, seed, *arguments, seconds=SECONDS):
         with self.targets(slowness, seed) as (a, b):
-            done = ab(self.script, a, b, "-u", 8, "-r", 8, "-t", f"{seconds}s", "-q", *arguments)
+            return ab(self.script, a, b, "-u", 8, "-r", 8, "-t", f"{seconds}s", "-q", *arguments)
+
+    def last_line(self, done, code=0):
         self.assertEqual(done.code, code, done.said())
         return done.stdout.strip().splitlines()[-1]
 
+    def last_lines(self, slowness, first_seed, seconds):
+        """Of as many runs as are asked for, two at a time: their delays are sleeps, and both sides of a run have the same machine."""
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda seed: self.run_sides(slowness, seed, seconds=seconds), range(first_seed, first_seed + RUNS)))
+        return [self.last_line(one) for one in done]
+
     def test_equal_sides_are_hardly_ever_called_different(self):
-        lines = [self.last_line(1, seed) for seed in range(RUNS)]
+        lines = self.last_lines(1, 0, SECONDS)
         seen = [line for line in lines if line != "Total: no difference seen. Of 2 entries 0 worse, 0 better."]
         print(f"{len(seen)} of {RUNS} runs of equal sides are called different")
         self.assertLessEqual(len(seen), max(RUNS * 2 // 20, 1), seen)
@@ -236,7 +245,7 @@ class Differences(unittest.TestCase):
     def test_a_slower_side_is_called_worse_while_a_noise_comes_and_goes(self):
         noise = subprocess.Popen([sys.executable, "-c", NOISE.format(seconds=RUNS * (LONG + 20))], start_new_session=True)
         try:
-            lines = [self.last_line(SLOWER, 100 + seed, seconds=LONG) for seed in range(RUNS)]
+            lines = self.last_lines(SLOWER, 100, LONG)
         finally:
             os.killpg(noise.pid, signal.SIGKILL)
             noise.wait()
@@ -246,7 +255,8 @@ class Differences(unittest.TestCase):
 
     def test_a_limit_that_is_surely_broken_ends_with_99_and_is_written_for_others(self):
         markdown, junit = self.folder / "out.md", self.folder / "out.xml"
-        self.last_line(2, 1, "--limit", "avg +20%", "--limit", "p(50) +900%", "--markdown", markdown, "--junit", junit, code=99)
+        limits = ("--limit", "avg +20%", "--limit", "p(50) +900%", "--markdown", markdown, "--junit", junit)
+        self.last_line(self.run_sides(2, 1, *limits), code=99)
         self.assertIn("**worse**", markdown.read_text())
         suite = xml.etree.ElementTree.parse(junit).getroot()
         self.assertEqual((suite.get("tests"), suite.find("testsuite").get("name")), ("6", "lunamoth ab"))

@@ -4,6 +4,7 @@ Goal: a freeze of the target costs every iteration that was due in it, and the n
 script names, on one process and on several workers; what is due is started, dropped or lost, to the unit, whatever happens to workers.
 """
 
+import concurrent.futures
 import json
 import math
 import pathlib
@@ -52,13 +53,18 @@ class Target:
         return [(int(arrived) / 1e9, int(answered) / 1e9, run) for arrived, answered, run in rows]
 
 
-class OpenModel(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.cores = support.cores()
-        self.target = Target(self.folder, self.cores[-1])
+class Stand:
+    """A target on the last core, and what runs against it."""
+
+    def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
+        self.folder, self.cores = folder, support.cores()
+        self.target = Target(folder, self.cores[-1])
         self.processes = []
-        self.addCleanup(lambda: [process.kill() for process in self.processes])
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
 
     def run_alone(self, rate, length, more, *flags):
         name = "run-" + "-".join(map(str, flags))
@@ -85,6 +91,24 @@ class OpenModel(unittest.TestCase):
             "--autostart", "--expect-workers", workers, "--json", report, "--state", self.folder / "state", *flags,
         )
         return master, [self.worker(f"worker-{number}") for number in range(workers)], report
+
+
+class OpenModel(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.stand = self.new_stand("main")
+        self.target = self.stand.target
+
+    def new_stand(self, name):
+        stand = Stand(self.folder / name)
+        self.addCleanup(stand.kill)
+        return stand
+
+    def at_once(self, play, cases):
+        """Plays each case on a stand of its own, all at the same time: for cases at so low a rate that they leave each other the machine."""
+        stands = [self.new_stand(f"of-{number}") for number in range(len(cases))]
+        with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+            return list(pool.map(play, stands, cases))
 
     def judge(self, report, due, rows):
         """What holds of any run: the sum of what was due, and of what was served."""
@@ -116,7 +140,7 @@ class OpenModel(unittest.TestCase):
         return [answer - (number + missing) / RATE - begin for number, answer in enumerate(answers)]
 
     def test_a_freeze_of_the_target_stands_in_the_times_from_due_and_not_in_those_from_asked(self):
-        running, path = self.run_alone(f"{RATE}/s", f"{LENGTH}s", FEW_USERS)
+        running, path = self.stand.run_alone(f"{RATE}/s", f"{LENGTH}s", FEW_USERS)
         time.sleep(LENGTH / 2)
         self.target.freeze(FREEZE)
         done = running.wait()
@@ -127,7 +151,7 @@ class OpenModel(unittest.TestCase):
         self.judge_freeze(report, [wait - min(waits) for wait in waits])
 
     def test_a_freeze_costs_the_same_on_three_workers(self):
-        master, _, path = self.start_cluster(f"{RATE}/s", f"{LENGTH}s", FEW_USERS, 3)
+        master, _, path = self.stand.start_cluster(f"{RATE}/s", f"{LENGTH}s", FEW_USERS, 3)
         master.await_text("Sending hatch jobs")
         time.sleep(LENGTH / 2)
         self.target.freeze(FREEZE)
@@ -138,12 +162,12 @@ class OpenModel(unittest.TestCase):
         self.judge_freeze(report, [wait - min(waits) for wait in waits])
 
     def test_a_freeze_costs_the_same_where_a_worker_dies_and_another_joins(self):
-        master, workers, path = self.start_cluster(f"{RATE}/s", f"{LENGTH}s", FEW_USERS, 3)
+        master, workers, path = self.stand.start_cluster(f"{RATE}/s", f"{LENGTH}s", FEW_USERS, 3)
         master.await_text("Sending hatch jobs")
         time.sleep(LENGTH / 4)
         killed = time.monotonic()
         workers[0].kill()
-        self.worker("joiner")
+        self.stand.worker("joiner")
         time.sleep(LENGTH / 2)
         self.target.freeze(FREEZE)
         code = master.wait(60)
@@ -164,19 +188,19 @@ class OpenModel(unittest.TestCase):
         self.judge_freeze(report, truth, slack=0.04)
 
     def test_a_worker_that_stands_still_and_goes_on_runs_nothing_that_others_had_and_nothing_beyond_its_patience(self):
-        for stood, more in ((8, ""), (2.5, ""), (1.9, 'patience = "500ms"')):
-            folder = self.folder / f"of-{stood}"
-            folder.mkdir()
-            self.folder, before = folder, self.folder
-            target, self.target = self.target, Target(folder, self.cores[-1])
-            master, workers, path = self.start_cluster("40/s", "15s", more, 2)
+        def play(stand, case):
+            stood, more = case
+            master, workers, path = stand.start_cluster("40/s", "15s", more, 2)
             master.await_text("Sending hatch jobs")
             time.sleep(4)
             workers[0].process.send_signal(signal.SIGSTOP)
             time.sleep(stood)
             workers[0].process.send_signal(signal.SIGCONT)
             self.assertEqual(master.wait(60), 0, master.said())
-            report, rows = json.loads(path.read_text()), self.target.rows()
+            return json.loads(path.read_text()), stand.target.rows()
+
+        cases = ((8, ""), (2.5, ""), (1.9, 'patience = "500ms"'))
+        for (stood, more), (report, rows) in zip(cases, self.at_once(play, cases)):
             with self.subTest(stood=stood):
                 self.judge(report, 600, rows)
                 iterations, arrivals = report["iterations"], sorted(arrival for arrival, *_ in rows)
@@ -188,12 +212,11 @@ class OpenModel(unittest.TestCase):
                 elif more:
                     self.assertTrue(20 <= iterations["dropped"] <= 40, iterations)
                     self.assertLess(busiest, 70)
-            self.folder, self.target = before, target
 
     def test_a_poisson_schedule_at_the_target_has_exponential_gaps_for_nineteen_of_twenty_seeds(self):
         # All at once, each at so low a rate that a gap is long beside what the machine does to it.
         rate, seeds = 20, range(20)
-        runs = [self.run_alone(f"{rate}/s", "10s", 'spacing = "poisson", max_users = 50', "--seed", seed, "--set", f"RUN={seed}") for seed in seeds]
+        runs = [self.stand.run_alone(f"{rate}/s", "10s", 'spacing = "poisson", max_users = 50', "--seed", seed, "--set", f"RUN={seed}") for seed in seeds]
         for running, _ in runs:
             done = running.wait()
             self.assertEqual(done.code, 0, done.said())
@@ -207,7 +230,7 @@ class OpenModel(unittest.TestCase):
         self.assertLess(len(above), 4, distances)
 
     def test_an_even_schedule_reaches_the_target_evenly(self):
-        running, _ = self.run_alone("200/s", "5s", "max_users = 200")
+        running, _ = self.stand.run_alone("200/s", "5s", "max_users = 200")
         done = running.wait()
         self.assertEqual(done.code, 0, done.said())
         arrivals = sorted(arrival for arrival, *_ in self.target.rows())
@@ -218,17 +241,13 @@ class OpenModel(unittest.TestCase):
         self.assertLess(sum(abs(one) > 0.002 for one in off), 100, sorted(off)[:5] + sorted(off)[-5:])
 
     def test_a_seed_has_one_schedule_on_one_two_and_five_workers(self):
-        schedules = []
-        for workers in (1, 2, 5):
-            folder = self.folder / f"of-{workers}"
-            folder.mkdir()
-            self.folder, before = folder, self.folder
-            target, self.target = self.target, Target(folder, self.cores[-1])
-            master, _, _ = self.start_cluster("40/s", "6s", 'spacing = "poisson"', workers, "--seed", 7)
+        def play(stand, workers):
+            master, _, _ = stand.start_cluster("40/s", "6s", 'spacing = "poisson"', workers, "--seed", 7)
             self.assertEqual(master.wait(60), 0, master.said())
-            arrivals = sorted(arrival for arrival, *_ in self.target.rows())
-            schedules.append([arrival - arrivals[0] for arrival in arrivals])
-            self.folder, self.target = before, target
+            arrivals = sorted(arrival for arrival, *_ in stand.target.rows())
+            return [arrival - arrivals[0] for arrival in arrivals]
+
+        schedules = self.at_once(play, (1, 2, 5))
         for other in schedules[1:]:
             self.assertEqual(len(other), len(schedules[0]))
             off = sorted(abs(one - two) for one, two in zip(schedules[0], other))

@@ -314,12 +314,10 @@ fn trend() -> BoxedStrategy<TrendCounts<Spread>> {
 
 // Parts are boxed: as one type, the tree of a tally does not fit a test's stack in a debug build.
 fn spread() -> BoxedStrategy<Spread> {
-    let lone = any::<u64>().prop_map(Duration::from_nanos).prop_map(|value| Spread { count: 1, sum: value, min: value, max: value });
-    let many = (1..MOST, any::<[u32; 2]>(), any::<(u64, u32)>()).prop_map(|(count, [min, width], (seconds, nanos))| Spread {
-        count,
-        sum: Duration::new(seconds, nanos % 1_000_000_000),
-        min: Duration::from_nanos(u64::from(min)),
-        max: Duration::from_nanos(u64::from(min) + u64::from(width)),
+    let lone = any::<u64>().prop_map(Duration::from_nanos).prop_map(|value| Spread::new(1, value, value, value));
+    let many = (1..MOST, any::<[u32; 2]>(), any::<(u64, u32)>()).prop_map(|(count, [min, width], (seconds, nanos))| {
+        let (sum, max) = (Duration::new(seconds, nanos % 1_000_000_000), u64::from(min) + u64::from(width));
+        Spread::new(count, sum, Duration::from_nanos(u64::from(min)), Duration::from_nanos(max))
     });
     prop_oneof![lone, many].boxed()
 }

@@ -27,12 +27,13 @@ impl Sums for Spread {
 impl Wire for Spread {
     fn put(&self, out: &mut Output) {
         let count = self.count.min(MOST);
-        let is_lone = count == 1 && self.min == self.max && self.sum == self.min;
+        let (sum, min, max) = (self.sum(), self.min(), self.max());
+        let is_lone = count == 1 && min == max && sum == min;
         out.number(count << 1 | u64::from(is_lone));
-        out.duration(self.min);
+        out.duration(min);
         if !is_lone {
-            out.duration(self.max.saturating_sub(self.min));
-            out.wide(self.sum.as_nanos());
+            out.duration(max.saturating_sub(min));
+            out.wide(sum.as_nanos());
         }
     }
 
@@ -44,14 +45,14 @@ impl Wire for Spread {
         }
         let min = input.duration()?;
         if is_lone {
-            return Ok(Self { count, sum: min, min, max: min });
+            return Ok(Self::new(count, min, min, min));
         }
         // Least and greatest may be written again, as what they are together.
         let max = min + input.duration()?;
         if max > LONGEST {
             return Err(CodecError::Invalid { what: "duration" });
         }
-        Ok(Self { count, sum: wide_duration(input.wide()?)?, min, max })
+        Ok(Self::new(count, wide_duration(input.wide()?)?, min, max))
     }
 }
 

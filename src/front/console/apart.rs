@@ -24,7 +24,11 @@ fn act_table(act: &ActView, width: usize) -> String {
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let how = if act.error.is_some() { "FAILED after" } else { "took" };
+    let how = match act.error.as_deref() {
+        None => "took",
+        Some(ActView::CUT_SHORT) => "was stopped after",
+        Some(_) => "FAILED after",
+    };
     let title = format!("{title}, once on {}: it {how} {}; counted in no total", act.worker, duration(act.took));
     let mut grid = Grid::new("Its requests (ms)", &columns);
     for entry in &act.entries {
@@ -62,6 +66,8 @@ mod tests {
             entries: busy_snapshot().entries,
             errors: Vec::new(),
         };
+        snapshot.acts = vec![act("setup", Some(ActView::CUT_SHORT)).into()];
+        assert!(apart(&snapshot, 100).starts_with("Setup, once on a_1: it was stopped after 1.25s; counted in no total\n"));
         snapshot.acts = vec![act("setup", None).into(), ActView { entries: Vec::new(), ..act("teardown", Some("no")) }.into()];
         let numbers = busy_snapshot();
         snapshot.warmup = Some(Arc::new(WarmupView { end: Duration::from_secs(30), is_over: true, numbers }));

@@ -470,7 +470,7 @@ fn every_second_that_a_lane_has_slept_through_has_its_lateness() {
     running.report_if_due(Duration::from_millis(4_200));
     let mut lateness = Vec::new();
     while let Ok(report) = reports.try_recv() {
-        lateness.push((report.tally.second, report.tally.times.lag.spread.max));
+        lateness.push((report.tally.second, report.tally.times.lag.spread.max()));
     }
     let millis = Duration::from_millis;
     assert_eq!(lateness, [(0, millis(1)), (1, millis(2_200)), (2, millis(2_200)), (3, millis(1_200))]);

@@ -3,17 +3,18 @@
 //! This file owns the table of libraries. A new one is a row in it, a file (or folder) here and one in `lua-stdlib`; what of it scripts can
 //! reach, and at which cost, stands in `script/tests/golden/NAME.txt`.
 
+use std::any::{Any, TypeId};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use mlua::{Lua, MultiValue, Table};
 
 use super::answer::Answer;
-use super::context::{UserState, VmContext};
+use super::context::{OfLibraries, UserState, VmContext};
 use super::lane_state::LaneState;
 use super::ledger::Ledger;
 use super::library::{self, OfLane, OfUser};
+use super::type_map::TypeMap;
 use crate::plan::Plan;
 
 #[cfg(test)]
@@ -42,15 +43,29 @@ macro_rules! libraries {
         pub(super) const LIBRARIES: &[(&str, Natives)] = &[$((stringify!($name), $name::natives)),*];
 
         /// What all users of a worker share of a library, for the length of a run; changed scripts take it over.
-        #[derive(Debug, Clone, Default)]
+        #[derive(Debug, Default)]
         pub struct WorkerLibraries {
-            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: Arc<$name::$worker>,)?)*
+            $($($name: $name::$worker,)?)*
+        }
+
+        impl TypeMap for WorkerLibraries {
+            fn find(&self, wanted: TypeId) -> Option<&dyn Any> {
+                $($(if wanted == TypeId::of::<$name::$worker>() { return Some(&self.$name); })?)*
+                None
+            }
         }
 
         /// What the users of a lane share of a library.
         #[derive(Debug)]
         pub struct LaneLibraries {
-            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: $name::$lane,)?)*
+            $($($name: $name::$lane,)?)*
+        }
+
+        impl TypeMap for LaneLibraries {
+            fn find(&self, wanted: TypeId) -> Option<&dyn Any> {
+                $($(if wanted == TypeId::of::<$name::$lane>() { return Some(&self.$name); })?)*
+                None
+            }
         }
 
         impl LaneLibraries {
@@ -62,15 +77,24 @@ macro_rules! libraries {
         /// What a user has of a library.
         #[derive(Debug)]
         pub struct UserLibraries {
-            $($(#[doc = concat!("Of `", stringify!($name), "`.")] pub $name: $name::$user,)?)*
+            $($($name: $name::$user,)?)*
+        }
+
+        impl TypeMap for UserLibraries {
+            fn find(&self, wanted: TypeId) -> Option<&dyn Any> {
+                $($(if wanted == TypeId::of::<$name::$user>() { return Some(&self.$name); })?)*
+                None
+            }
         }
 
         impl UserLibraries {
             pub(super) fn new(lane: &Rc<LaneState>, ledger: &Rc<Ledger>) -> Self {
                 Self { $($($name: <$name::$user as OfUser>::new(lane, ledger),)?)* }
             }
+        }
 
-            pub(super) fn on_interrupt(&self) {
+        impl OfLibraries for UserLibraries {
+            fn on_interrupt(&self) {
                 $($(<$name::$user as OfUser>::on_interrupt(&self.$name);)?)*
             }
         }

@@ -20,3 +20,8 @@ pub struct ActView {
     /// What failed of them.
     pub errors: Vec<ErrorView>,
 }
+
+impl ActView {
+    /// The `error` of one that somebody ended, with the run.
+    pub const CUT_SHORT: &'static str = "it was cut short";
+}

@@ -58,9 +58,9 @@ impl Entry {
             not_sent: *not_sent,
             unanswered: *unanswered,
             stale_retries: *stale_retries,
-            duration_sum: self.durations.spread.sum,
-            min: (self.durations.spread.count > 0).then_some(self.durations.spread.min),
-            max: (self.durations.spread.count > 0).then_some(self.durations.spread.max),
+            duration_sum: self.durations.spread.sum(),
+            min: (self.durations.spread.count > 0).then_some(self.durations.spread.min()),
+            max: (self.durations.spread.count > 0).then_some(self.durations.spread.max()),
             histogram: self.durations.histogram.clone(),
             clamped: self.durations.clamped,
             since_due: self.since_due.view("http_req_duration_due".into()),
@@ -75,7 +75,13 @@ impl Entry {
             phases: PHASES
                 .into_iter()
                 .zip(phases)
-                .map(|(phase, &Spread { count, sum, min, max })| PhaseView { metric: phase.metric, count, sum, min, max })
+                .map(|(phase, spread)| PhaseView {
+                    metric: phase.metric,
+                    count: spread.count,
+                    sum: spread.sum(),
+                    min: spread.min(),
+                    max: spread.max(),
+                })
                 .collect(),
         }
     }

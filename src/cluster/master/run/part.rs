@@ -270,7 +270,7 @@ impl Part {
         self.lanes_lost = self.lanes_lost.max(delta.lanes_lost);
         self.lost_since = delta.lost_since.or(self.lost_since);
         self.begun.raise(&delta.begun);
-        self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max).max().or(self.lag);
+        self.lag = delta.tallies.iter().map(|tally| tally.times.lag.spread.max()).max().or(self.lag);
         self.cover(&delta.tallies, horizon);
         if delta.is_last {
             self.finish(now);

@@ -423,7 +423,7 @@ fn lanes_that_join_a_run_report_from_then_on_and_are_late_for_nothing_that_was_b
         let reports = stand.reports().await;
         let seconds: Vec<u64> = reports.iter().map(|report| report.tally.second).collect();
         assert_eq!(seconds, [7_200, 7_201, 7_202]);
-        let latest = reports.iter().map(|report| report.tally.times.lag.spread.max).max().unwrap();
+        let latest = reports.iter().map(|report| report.tally.times.lag.spread.max()).max().unwrap();
         assert!(latest <= millis(500), "{latest:?}");
     });
 }

@@ -33,7 +33,7 @@ impl Operation for ClosedBody {
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
         let packed = self.0.borrow_mut().take_packed();
         if let Some(packed) = packed {
-            let unpacked = unpack_aside(&user.libraries.http, packed).await;
+            let unpacked = unpack_aside(user.library::<UserHttp>(), packed).await;
             self.0.borrow_mut().put(unpacked);
         }
         Some(Answer::Nothing)

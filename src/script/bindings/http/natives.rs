@@ -12,6 +12,7 @@ use super::super::json;
 use super::address::Address;
 use super::body_handle::{BodyHandle, HeldBody};
 use super::detail::Packed;
+use super::lane::LaneHttp;
 use super::look;
 use super::operation::{ClientHandle, METHODS};
 use super::sample::kind_of;
@@ -80,7 +81,7 @@ where
     T: IntoLuaMulti + 'static,
     F: Fn(&Lua, &UserHttp, A) -> mlua::Result<Answer<T>> + 'static,
 {
-    with_state(lua, context, move |lua, user, arguments| work(lua, &user.libraries.http, arguments))
+    with_state(lua, context, move |lua, user, arguments| work(lua, user.library::<UserHttp>(), arguments))
 }
 
 /// The same, where it matters of which class the user is.
@@ -104,7 +105,7 @@ where
 fn label(lua: &Lua, context: &Rc<VmContext>) -> mlua::Result<mlua::Function> {
     let context = Rc::clone(context);
     lua.create_function(move |_, packed: LuaString| {
-        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.libraries.http.shared().settings.raw_names);
+        let raw_names = context.current.borrow().as_ref().is_some_and(|user| user.library::<UserHttp>().shared().settings.raw_names);
         Ok(Packed::read(&packed.as_bytes()).map(|packed| packed.label(raw_names)))
     })
 }
@@ -116,7 +117,7 @@ fn client(lua: &Lua, context: &VmContext, options: &Value) -> mlua::Result<Answe
         let sources = sources.ok_or("files are read while the script is loaded: make the client at its top")?;
         sources.named_file(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
-    let lane = context.lane.as_ref().map(|lane| &lane.libraries.http.shared);
+    let lane = context.lane.as_ref().map(|lane| &lane.library::<LaneHttp>().shared);
     match Template::of_client(lua, options, file, |identity| lane.map(|lane| lane.context_of(identity)).transpose()) {
         Ok(template) => Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?)),
         Err(why) => Ok(Answer::Mistake(why)),
@@ -139,7 +140,7 @@ fn cookie_get(lua: &Lua, user: &UserState, name: &LuaString, url: Option<String>
         Ok(url) => url,
         Err(why) => return Ok(Answer::Mistake(why)),
     };
-    let value = user.libraries.http.jar().get(&name.as_bytes(), &url, SystemTime::now()).map(<[u8]>::to_vec);
+    let value = user.library::<UserHttp>().jar().get(&name.as_bytes(), &url, SystemTime::now()).map(<[u8]>::to_vec);
     Ok(Answer::Good(value.map(|value| lua.create_string(value)).transpose()?))
 }
 
@@ -150,7 +151,7 @@ fn cookie_all(lua: &Lua, user: &UserState, url: Option<String>) -> mlua::Result<
         Err(why) => return Ok(Answer::Mistake(why)),
     };
     let found = lua.create_table()?;
-    for (name, value) in user.libraries.http.jar().all(&url, SystemTime::now()).into_iter().rev() {
+    for (name, value) in user.library::<UserHttp>().jar().all(&url, SystemTime::now()).into_iter().rev() {
         found.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
     }
     Ok(Answer::Good(found))
@@ -162,19 +163,19 @@ fn cookie_set(user: &UserState, name: &LuaString, value: &LuaString, url: Option
     if name.is_empty() || name.contains(&b'=') || name.iter().any(is_bad) || value.iter().any(is_bad) {
         return Ok(Answer::Mistake("a cookie's name or value has a character that no cookie can have".to_owned()));
     }
-    Ok(cookie_url(user, url).map(|url| user.libraries.http.jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
+    Ok(cookie_url(user, url).map(|url| user.library::<UserHttp>().jar().set(&name, &value, &url, SystemTime::now())).map(|()| true).into())
 }
 
 fn cookie_delete(user: &UserState, name: &LuaString, url: Option<String>) -> Answer<bool> {
     if name.to_string_lossy().contains("://") {
         return Answer::Mistake("the cookie's name comes first, then the URL".to_owned());
     }
-    cookie_url(user, url).map(|url| user.libraries.http.jar().delete(&name.as_bytes(), &url)).into()
+    cookie_url(user, url).map(|url| user.library::<UserHttp>().jar().delete(&name.as_bytes(), &url)).into()
 }
 
 /// Where a cookie belongs: an URL as requests take it, or the user's host.
 fn cookie_url(user: &UserState, url: Option<String>) -> Result<url::Url, String> {
-    let http = &user.libraries.http;
+    let http = user.library::<UserHttp>();
     let template = http.template(None);
     let base = http.base_by(&template, user.class_host.as_ref())?;
     let address: Address = http.shared().origins.resolve(url.unwrap_or_else(|| "/".to_owned()), base.as_deref())?;

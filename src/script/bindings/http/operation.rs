@@ -14,6 +14,7 @@ use super::super::super::library::Operation;
 use super::headers::is_token_byte;
 use super::perform::perform;
 use super::template::Template;
+use super::user::UserHttp;
 use super::values::{did_you_mean, kind_of, number, scalar, text};
 
 impl Operation for Call {
@@ -37,7 +38,7 @@ impl Operation for Call {
         let asked = Instant::now();
         let method = *METHODS.get((method as usize).checked_sub(1)?)?;
         if user.class_host.is_none()
-            && let Some((known, template)) = user.libraries.http.known((method, url, name))
+            && let Some((known, template)) = user.library::<UserHttp>().known((method, url, name))
         {
             return Some(Self { kind: CallKind::Known(known, template), asked });
         }
@@ -51,7 +52,7 @@ impl Operation for Call {
 
     /// Makes the call and records its samples; the last hops' stay pending. Dropped in flight, it records what was in flight as cut.
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
-        let reply = perform(&user.libraries.http, user.class_host.as_ref(), self).await;
+        let reply = perform(user.library::<UserHttp>(), user.class_host.as_ref(), self).await;
         Some(reply.into_outcomes().map_or_else(|reply| Answer::Values(Later::new(|lua| reply.into_lua(lua))), Answer::Outcomes))
     }
 }

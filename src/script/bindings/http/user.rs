@@ -15,7 +15,7 @@ use super::detail::Asked;
 use super::expect::contradicts_itself;
 use super::identity::OfIdentities;
 use super::known::{Known, Spelling};
-use super::lane::Shared;
+use super::lane::{LaneHttp, Shared};
 use super::template::Template;
 use crate::load::Halt;
 use crate::protocol::http::cookies::Jar;
@@ -26,6 +26,7 @@ use crate::stats::tags;
 #[derive(Debug)]
 pub struct UserHttp {
     pub(super) ledger: Rc<Ledger>,
+    shared: Rc<Shared>,
     pub(super) connections: Connections,
     /// Those with certificates of clients.
     pub(super) of_identities: OfIdentities,
@@ -36,12 +37,14 @@ pub struct UserHttp {
 
 impl OfUser for UserHttp {
     fn new(lane: &Rc<LaneState>, ledger: &Rc<Ledger>) -> Self {
+        let shared = &lane.library::<LaneHttp>().shared;
         Self {
             ledger: Rc::clone(ledger),
-            connections: Connections::new(Rc::clone(&lane.libraries.http.shared.context)),
+            shared: Rc::clone(shared),
+            connections: Connections::new(Rc::clone(&shared.context)),
             of_identities: OfIdentities::default(),
             jar: RefCell::default(),
-            defaults: RefCell::new(ledger.profile().and_then(|profile| lane.libraries.http.shared.of_profile(profile))),
+            defaults: RefCell::new(ledger.profile().and_then(|profile| shared.of_profile(profile))),
             merged: RefCell::default(),
         }
     }
@@ -50,7 +53,7 @@ impl OfUser for UserHttp {
 impl UserHttp {
     /// What the lane's users share.
     pub(super) fn shared(&self) -> &Shared {
-        &self.ledger.lane.libraries.http.shared
+        &self.shared
     }
 
     /// Where relative URLs go: to the scenario's host, or that of the user's side.

@@ -182,6 +182,13 @@ impl Writer {
                 ffi::lua_pushvalue(state, -2);
                 let key: *const [u8] = string_at_top(state);
                 ffi::lua_pop(state, 1);
+                if is_engines_own(state, &*key) {
+                    ffi::lua_pop(state, 1);
+                    if ffi::lua_next(state, -2) == 0 {
+                        break;
+                    }
+                    continue;
+                }
                 if !members.is_empty() {
                     self.out.push(b',');
                 }
@@ -355,6 +362,27 @@ unsafe fn string_at_top<'a>(state: *mut ffi::lua_State) -> &'a [u8] {
     }
 }
 
+/// Whether the member is what the engine keeps in a result of a request, which `pairs` does not show either (`lua-stdlib/http.lua`). A script's own
+/// table may have such a key: it has no metatable that a script cannot see.
+///
+/// # Safety
+/// As [`Writer::write`], with the table, a key and its value at the top.
+unsafe fn is_engines_own(state: *mut ffi::lua_State, key: &[u8]) -> bool {
+    if !matches!(key, b"_packed" | b"_handle") {
+        return false;
+    }
+    // SAFETY: `table` has made room on the stack, and a raw look-up raises nothing.
+    unsafe {
+        if ffi::lua_getmetatable(state, -3) == 0 {
+            return false;
+        }
+        ffi::lua_pushlstring(state, c"__metatable".as_ptr(), 11);
+        let kind = ffi::lua_rawget(state, -2);
+        ffi::lua_pop(state, 2);
+        kind == ffi::LUA_TBOOLEAN
+    }
+}
+
 /// Whether the table at the top was marked by `json.list`.
 ///
 /// # Safety
@@ -371,6 +399,7 @@ unsafe fn has_list_mark(state: *mut ffi::lua_State) -> bool {
         is_list
     }
 }
+
 /// The text of the first argument, as `tostring` gives it.
 unsafe extern "C-unwind" fn spell(state: *mut ffi::lua_State) -> std::ffi::c_int {
     // SAFETY: it is called with one value.

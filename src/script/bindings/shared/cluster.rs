@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{Lua, MultiValue, Table, Value};
 
+use super::leases::Leases;
 use super::plain::Plain;
 use crate::load::courier::{self, Begun, Met};
 use crate::load::sides::Side;
@@ -73,7 +74,7 @@ impl Operation for Fetch {
             Begun::Fill(lease) => {
                 #[expect(clippy::cast_precision_loss, reason = "flights are numbered from 1: 2^53 of them take longer than any run")]
                 let number = lease.number() as f64;
-                user.libraries.shared.of_cluster.borrow_mut().push(lease);
+                user.library::<Leases>().of_cluster.borrow_mut().push(lease);
                 values_of("fill", move |_| Ok(Value::Number(number)))
             }
             Begun::Own => Answer::Mistake(format!("shared.cluster.cached: `{}` is asked for inside of the function that fills it", self.0)),
@@ -202,7 +203,7 @@ async fn awaited<T>(user: &Rc<UserState>, answer: impl Future<Output = T>) -> Op
 }
 
 fn take_lease(user: &UserState, flight: f64) -> Option<courier::Lease> {
-    let mut held = user.libraries.shared.of_cluster.borrow_mut();
+    let mut held = user.library::<Leases>().of_cluster.borrow_mut();
     #[expect(clippy::cast_precision_loss, reason = "as where it was given")]
     let at = held.iter().position(|lease| lease.number() as f64 == flight)?;
     Some(held.swap_remove(at))

@@ -1,9 +1,8 @@
 //! `require "shared"`: values that all users of one worker see.
 //!
-//! `store` holds them and decides who fills a key; `plain` says what a value may be; `cluster` is the same for all users of a run; here are the
-//! natives and a user's leases.
+//! `store` holds them and decides who fills a key; `plain` says what a value may be; `cluster` is the same for all users of a run; `leases` are
+//! a user's; here are the natives.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,20 +10,19 @@ use std::time::Instant;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use self::plain::Plain;
-use self::store::{Begin, Lease, wait_for_flight};
-use crate::load::courier;
+use self::store::{Begin, wait_for_flight};
 use crate::load::sides::Side;
 use crate::script::answer::Answer;
 use crate::script::context::{UserState, VmContext};
-use crate::script::lane_state::LaneState;
-use crate::script::ledger::Ledger;
-use crate::script::library::{OfUser, Operation};
+use crate::script::library::Operation;
 use crate::script::value::duration;
 
 pub use self::cluster::{Board, Bring, Fetch, Meet};
+pub use self::leases::Leases;
 pub use self::store::SharedStore;
 
 mod cluster;
+mod leases;
 mod plain;
 mod store;
 
@@ -44,38 +42,6 @@ impl Stores {
     }
 }
 
-/// The keys that one user is filling. Dropped with the user, it lets others fill them.
-#[derive(Debug, Default)]
-pub struct Leases {
-    held: RefCell<Vec<Lease>>,
-    /// Those for the whole cluster.
-    of_cluster: RefCell<Vec<courier::Lease>>,
-}
-
-impl OfUser for Leases {
-    fn new(_lane: &Rc<LaneState>, _ledger: &Rc<Ledger>) -> Self {
-        Self::default()
-    }
-
-    /// Lets others fill what this user was filling: nobody is left in it who would.
-    fn on_interrupt(&self) {
-        self.held.borrow_mut().clear();
-        self.of_cluster.borrow_mut().clear();
-    }
-}
-
-impl Leases {
-    fn hold(&self, lease: Lease) {
-        self.held.borrow_mut().push(lease);
-    }
-
-    fn take(&self, number: u64) -> Option<Lease> {
-        let mut held = self.held.borrow_mut();
-        let at = held.iter().position(|lease| lease.number() == number)?;
-        Some(held.swap_remove(at))
-    }
-}
-
 /// Waits for the flight of another user that fills a key.
 #[derive(Debug)]
 pub struct Flight(String);
@@ -90,7 +56,7 @@ impl Operation for Flight {
 
     /// Bounded by the flight's own deadline.
     async fn perform(self, user: &Rc<UserState>) -> Option<Answer> {
-        user.wait_for(wait_for_flight(Arc::clone(user.lane.worker.shared.of(user.ledger.side())), self.0)).await
+        user.wait_for(wait_for_flight(Arc::clone(user.lane.of_worker::<Stores>().of(user.ledger.side())), self.0)).await
     }
 }
 
@@ -117,11 +83,11 @@ struct CurrentUser(Rc<VmContext>);
 impl Source for CurrentUser {
     fn store(&self) -> Option<Arc<SharedStore>> {
         let side = self.0.current.borrow().as_ref().and_then(|user| user.ledger.side());
-        self.0.lane.as_ref().map(|lane| Arc::clone(lane.worker.shared.of(side)))
+        self.0.lane.as_ref().map(|lane| Arc::clone(lane.of_worker::<Stores>().of(side)))
     }
 
     fn with_user<R>(&self, use_it: impl FnOnce(u64, &Leases) -> R) -> Option<R> {
-        self.0.current.borrow().as_ref().map(|user| use_it(user.index, &user.libraries.shared))
+        self.0.current.borrow().as_ref().map(|user| use_it(user.index, user.library::<Leases>()))
     }
 }
 

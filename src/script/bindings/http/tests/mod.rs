@@ -106,7 +106,10 @@ fn what_the_engine_keeps_in_a_result_is_not_among_its_fields_nor_in_what_is_rais
              local names = {}
              for key in pairs(r) do names[key] = true end
              assert(names.body and names.ok and not names._packed and not names._handle)
-           end"#,
+           end
+           assert(json.encode(http.get("/json")) == '{"ok":true,"status":200}', json.encode(http.get("/json")))
+           assert(json.encode { one = http.get("/big") } == '{"one":{"ok":true,"status":200}}')
+           assert(json.encode { _packed = 1, _handle = 2 } == '{"_handle":2,"_packed":1}', "a script's own table is written whole")"#,
     );
     assert_eq!(raised(&server, r#"error(http.get("/json"))"#), "{ ok = true, status = 200 }");
 }
