@@ -130,7 +130,7 @@ pub(super) struct Prepared {
 
 /// Plans a run in this process, by the settings alone.
 pub(super) fn prepare(settings: &Settings, host: &Host) -> Result<Prepared, Failure> {
-    warn_of_class_hosts(host, settings.host.as_deref());
+    warn_of_kept_hosts(host, settings.host.as_deref());
     let (base, target) = resolve_host(settings.host.clone().or_else(|| host.description().host.clone()))?;
     let Planning { plan, profile_words, thresholds, steered } = plan_run(settings, host, &StartOrder::default(), base)?;
     Ok(Prepared { plan: Arc::new(plan), profile_words, thresholds, steered, _target: target })
@@ -150,7 +150,7 @@ pub(super) struct PreparedSides {
 pub(super) fn prepare_sides(settings: &Settings, host: &Host, [a, b]: [String; 2]) -> Result<PreparedSides, Failure> {
     let settings = Settings { host: Some(a), ..settings.clone() };
     let prepared = prepare(&settings, host)?;
-    warn_of_class_hosts(host, Some(b.as_str()));
+    warn_of_kept_hosts(host, Some(b.as_str()));
     let (b, target) = resolve_host(Some(b))?;
     let urls = [prepared.plan.host.clone(), b.clone()].map(|url| url.expect("a host that is given is never none"));
     let plan = Plan { other_host: b, thresholds: Vec::new(), ..(*prepared.plan).clone() };
@@ -196,20 +196,22 @@ pub(super) fn load_script(start: &Start) -> Result<Host, Failure> {
 }
 
 /// Says at the start where a host that was `given` for the run is not where all of its requests go.
-pub(super) fn warn_of_class_hosts(host: &Host, given: Option<&str>) {
-    if let Some(line) = given.and_then(|given| kept_hosts(&host.description().class_hosts, given)) {
+pub(super) fn warn_of_kept_hosts(host: &Host, given: Option<&str>) {
+    let told = host.description();
+    if let Some(line) = given.and_then(|given| kept_hosts(&told.class_hosts, &told.client_hosts, given)) {
         log::warn!("{line}");
     }
 }
 
-/// A line on the classes whose own host is another one than the run's, which replaces the scenario's alone. Who means to load a host of tests would load
-/// theirs.
-fn kept_hosts(of_classes: &BTreeMap<String, String>, given: &str) -> Option<String> {
-    let same = |own: &str| own.trim().trim_end_matches('/') == given.trim().trim_end_matches('/');
-    let others: Vec<_> =
-        of_classes.iter().filter(|(_, own)| !same(own.as_str())).map(|(class, own)| format!("`{class}` ({})", shown_host(own))).collect();
+/// A line on the classes and clients whose own host is another one than the run's, which replaces the scenario's alone. Who means to load a host of tests
+/// would load theirs.
+fn kept_hosts(of_classes: &BTreeMap<String, String>, of_clients: &BTreeSet<String>, given: &str) -> Option<String> {
+    let other = |own: &String| own.trim().trim_end_matches('/') != given.trim().trim_end_matches('/');
+    let classes = of_classes.iter().filter(|(_, own)| other(own)).map(|(class, own)| format!("`{class}` ({})", shown_host(own)));
+    let clients = of_clients.iter().filter(|own| other(own)).map(|own| format!("an `http.client` ({})", shown_host(own)));
+    let others: Vec<_> = classes.chain(clients).collect();
     let given = shown_host(given);
-    let words = "takes the place of the scenario's host alone; classes with a host of their own send their requests there:";
+    let words = "takes the place of the scenario's host alone; whoever has a host of its own sends its requests there:";
     (!others.is_empty()).then(|| format!("{given} {words} {}", others.join(", ")))
 }
 
@@ -243,13 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn classes_that_keep_their_host_whatever_the_run_is_given_are_named() {
+    fn classes_and_clients_that_keep_their_host_whatever_the_run_is_given_are_named() {
         let own = [("Admin", "http://me:secret@prod"), ("Shopper", "http://staging/")];
         let own = BTreeMap::from(own.map(|(class, host)| (class.to_owned(), host.to_owned())));
-        let words = "takes the place of the scenario's host alone; classes with a host of their own send their requests there:";
-        assert_eq!(kept_hosts(&own, "http://staging"), Some(format!("http://staging {words} `Admin` (http://prod)")));
-        let both = "`Admin` (http://prod), `Shopper` (http://staging/)";
-        assert_eq!(kept_hosts(&own, "http://me:secret@other"), Some(format!("http://other {words} {both}")));
-        assert_eq!(kept_hosts(&BTreeMap::new(), "http://staging"), None);
+        let clients = BTreeSet::from(["http://me:secret@billing".to_owned(), "http://staging".to_owned()]);
+        let words = "takes the place of the scenario's host alone; whoever has a host of its own sends its requests there:";
+        assert_eq!(kept_hosts(&own, &BTreeSet::new(), "http://staging"), Some(format!("http://staging {words} `Admin` (http://prod)")));
+        let all =
+            "`Admin` (http://prod), `Shopper` (http://staging/), an `http.client` (http://billing), an `http.client` (http://staging)";
+        assert_eq!(kept_hosts(&own, &clients, "http://me:secret@other"), Some(format!("http://other {words} {all}")));
+        assert_eq!(kept_hosts(&BTreeMap::new(), &BTreeSet::new(), "http://staging"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::mpsc;
 
 use super::failure::{Failure, whole_text};
-use super::plan::{plan_run, warn_of_class_hosts};
+use super::plan::{plan_run, warn_of_kept_hosts};
 use super::reload::{Change, Compiled};
 use super::steering::{STEERED, Steered};
 use crate::cluster::master::RunStart;
@@ -122,7 +122,7 @@ impl FolderPlanner {
         let own = settings.host.clone().or_else(|| host.description().host.clone());
         // People are shown the host without its user and password; named as it is shown, it is the same.
         let is_own = order.host.is_none() || order.host == own.as_deref().map(shown_host);
-        warn_of_class_hosts(host, if is_own { settings.host.as_deref() } else { order.host.as_deref() });
+        warn_of_kept_hosts(host, if is_own { settings.host.as_deref() } else { order.host.as_deref() });
         let base = if is_own { own } else { order.host.clone() };
         if let Some(builtin) = base.as_deref().filter(|base| base.starts_with("builtin:")) {
             return Err(Failure::bad_use(anyhow::anyhow!(

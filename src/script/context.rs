@@ -20,6 +20,8 @@ pub struct VmContext {
     pub env: RefCell<BTreeMap<String, String>>,
     /// The names that `env()` was asked for while loading, whether or not it had an answer. Written by `env`, read by it and on the master.
     pub asked: RefCell<BTreeSet<String>>,
+    /// The hosts of the clients that were made while loading. Written by `http`, read on the master.
+    pub client_hosts: RefCell<BTreeSet<String>>,
     /// The user whose coroutine runs now. Set by the driver before each resume, cleared after it.
     pub current: RefCell<Option<Rc<UserState>>>,
     /// Where data files come from, while the script is loaded.

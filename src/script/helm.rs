@@ -104,6 +104,7 @@ fn open(bundle: Arc<Bundle>, env: BTreeMap<String, String>, tags: &TagFilter) ->
         lane: None,
         env: RefCell::new(env),
         asked: RefCell::default(),
+        client_hosts: RefCell::default(),
         current: RefCell::default(),
         files: RefCell::default(),
         metrics: RefCell::default(),

@@ -45,6 +45,8 @@ pub struct ScenarioDescription {
     pub env: BTreeMap<String, String>,
     /// The names that `env()` was asked for meanwhile, those without an answer too.
     pub asked: BTreeSet<String>,
+    /// The base URLs of clients that have their own: they hold whatever the run's host is.
+    pub client_hosts: BTreeSet<String>,
     /// The script's own metrics.
     pub metrics: BTreeMap<String, MetricKind>,
     /// Names that need no look-up.

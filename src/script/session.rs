@@ -56,6 +56,7 @@ impl ScriptLane {
             lane: Some(Rc::clone(&self.lane)),
             env: RefCell::new(plan.env.clone()),
             asked: RefCell::default(),
+            client_hosts: RefCell::default(),
             current: RefCell::default(),
             files: RefCell::default(),
             metrics: RefCell::default(),

@@ -112,9 +112,9 @@ impl Recorder {
         live.durations.add(sample.duration);
         let parts = parts_of(&sample.phases);
         // By their places, all three lists at once: this is the most that a request costs here.
-        for place in 0..PHASES.len() {
-            if let Some(part) = parts[place] {
-                let part = Nanos::of(part);
+        for (place, part) in parts.iter().enumerate() {
+            if let Some(part) = part {
+                let part = Nanos::of(*part);
                 live.hops.phases[place].add(part);
                 self.phases[place].add_distribution(part);
             }

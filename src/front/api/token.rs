@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use hkdf::Hkdf;
-use sha2_hkdf::Sha256;
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::{asker, places};

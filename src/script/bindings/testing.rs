@@ -42,6 +42,7 @@ pub fn context_at(stage: Stage) -> Rc<VmContext> {
         lane: None,
         env: RefCell::new(BTreeMap::new()),
         asked: RefCell::default(),
+        client_hosts: RefCell::default(),
         current: RefCell::new(None),
         files: RefCell::default(),
         metrics: RefCell::new(BTreeMap::new()),

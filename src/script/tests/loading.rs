@@ -19,6 +19,8 @@ fn a_whole_scenario_is_described() {
         A:task("buy", function() end)
         local B = scenario.user { name = "B", count = 2, host = "http://b" }
         B:task("x", function() end)
+        local billing = require("http").client { host = "http://billing/v1", headers = { ["x-a"] = "1" } }
+        local plain = require("http").client { timeout = "2s" }
         return scenario {
           host = "builtin:shop",
           users = { A, B },
@@ -34,6 +36,7 @@ fn a_whole_scenario_is_described() {
     assert_eq!(told.name, "test");
     assert_eq!(told.host.as_deref(), Some("builtin:shop"));
     assert_eq!(told.class_hosts.iter().map(|(class, host)| (class.as_str(), host.as_str())).collect::<Vec<_>>(), [("B", "http://b")]);
+    assert_eq!(told.client_hosts.iter().map(String::as_str).collect::<Vec<_>>(), ["http://billing/v1"]);
     assert_eq!(
         told.classes.iter().map(|class| (class.name.as_str(), class.weight, class.count)).collect::<Vec<_>>(),
         [("A", 3, None), ("B", 1, Some(2))]

@@ -24,10 +24,10 @@ impl VitalsOverTime {
         self.throttled().saturating_sub(before)
     }
 
-    /// Processor time over wall time; `None` before the second reading.
+    /// Processor time over wall time; `None` where no two readings are far enough from each other.
     pub fn cores(&self) -> Option<f64> {
         match (self.recent.front(), self.recent.back()) {
-            (Some((from, first)), Some((to, last))) if to > from => {
+            (Some((from, first)), Some((to, last))) if to.saturating_duration_since(*from) >= COVERED_LEAST => {
                 Some(last.cpu.saturating_sub(first.cpu).as_secs_f64() / (*to - *from).as_secs_f64())
             }
             _ => None,
@@ -49,3 +49,24 @@ impl VitalsOverTime {
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
+
+/// A reading is dated by when it arrives. What lies between that of a run's only second and that of its end may be a few milliseconds here and far more there.
+const COVERED_LEAST: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_known_only_of_a_time_that_is_long_beside_a_messages_way() {
+        let (mut vitals, begin) = (VitalsOverTime::default(), Instant::now());
+        let reading = |cpu_ms| Vitals { cpu: Duration::from_millis(cpu_ms), ..Vitals::default() };
+        assert_eq!(vitals.cores(), None);
+        vitals.add(begin, reading(1_000));
+        assert_eq!(vitals.cores(), None);
+        vitals.add(begin + Duration::from_millis(20), reading(1_300));
+        assert_eq!(vitals.cores(), None, "fifteen cores would be told of a machine with two");
+        vitals.add(begin + Duration::from_secs(1), reading(2_500));
+        assert_eq!(vitals.cores(), Some(1.5));
+    }
+}

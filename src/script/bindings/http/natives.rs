@@ -119,7 +119,14 @@ fn client(lua: &Lua, context: &VmContext, options: &Value) -> mlua::Result<Answe
     };
     let lane = context.lane.as_ref().map(|lane| &lane.library::<LaneHttp>().shared);
     match Template::of_client(lua, options, file, |identity| lane.map(|lane| lane.context_of(identity)).transpose()) {
-        Ok(template) => Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?)),
+        Ok(template) => {
+            if context.stage.get() == Stage::Loading
+                && let Some(host) = options.as_table().and_then(|options| options.raw_get::<Option<String>>("host").transpose())
+            {
+                context.client_hosts.borrow_mut().insert(host?);
+            }
+            Ok(Answer::Good(lua.create_userdata(ClientHandle(Rc::new(template)))?))
+        }
         Err(why) => Ok(Answer::Mistake(why)),
     }
 }
