@@ -24,9 +24,9 @@ fn act_table(act: &ActView, width: usize) -> String {
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let how = match act.error.as_deref() {
+    let how = match &act.error {
         None => "took",
-        Some(ActView::CUT_SHORT) => "was stopped after",
+        Some(_) if act.is_cut_short() => "was stopped after",
         Some(_) => "FAILED after",
     };
     let title = format!("{title}, once on {}: it {how} {}; counted in no total", act.worker, duration(act.took));
@@ -66,7 +66,7 @@ mod tests {
             entries: busy_snapshot().entries,
             errors: Vec::new(),
         };
-        snapshot.acts = vec![act("setup", Some(ActView::CUT_SHORT)).into()];
+        snapshot.acts = vec![act("setup", Some("setup: it was cut short")).into()];
         assert!(apart(&snapshot, 100).starts_with("Setup, once on a_1: it was stopped after 1.25s; counted in no total\n"));
         snapshot.acts = vec![act("setup", None).into(), ActView { entries: Vec::new(), ..act("teardown", Some("no")) }.into()];
         let numbers = busy_snapshot();

@@ -22,6 +22,13 @@ pub struct ActView {
 }
 
 impl ActView {
-    /// The `error` of one that somebody ended, with the run.
+    /// What the `error` of one that somebody ended with the run says behind its name, as in `setup: it was cut short`.
     pub const CUT_SHORT: &'static str = "it was cut short";
+
+    /// Whether somebody ended it, with the run.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        let said = self.error.as_deref().and_then(|error| error.strip_prefix(self.act)).and_then(|said| said.strip_prefix(": "));
+        said == Some(Self::CUT_SHORT)
+    }
 }

@@ -101,6 +101,7 @@ fn a_stop_cuts_a_setup_short_and_its_requests_are_shown() {
         let snapshot = stand.master.snapshot(stand.now);
         assert_eq!((snapshot.total.requests, snapshot.acts[0].entries[0].requests), (0, 3), "{result:?}");
         assert_eq!(snapshot.acts[0].error.as_deref(), result.err());
+        assert_eq!(snapshot.acts[0].is_cut_short(), result.is_err());
     }
 }
 
